@@ -1,0 +1,100 @@
+/* run/run.h -- the engine: train, evaluate, verify, plan.
+ *
+ * The commands of the program that touch a network.  main makes a run_config;
+ * everything here is Collective on world unless it says Local.  All ranks return
+ * the same status, after its owner has spoken through a fence.
+ */
+#ifndef RUN_RUN_H
+#define RUN_RUN_H
+
+#include "base/status.h"
+#include "base/text.h"
+#include "wire/wire.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+#define RUN_WORD 64
+#define RUN_PATH 1024
+#define RUN_TEXT 512
+
+enum run_order { RUN_SHUFFLE, RUN_SEQUENTIAL };
+
+/* The resolved configuration: every key of the manual, defaults filled in.
+ * Texts are NUL-terminated. "" = not given. */
+struct run_config {
+  /* [model] */
+  char family[RUN_WORD], preset[RUN_WORD], block[RUN_WORD], groups[RUN_TEXT];
+  char stem[RUN_WORD];
+  int64_t stem_width;
+  /* [stages] */
+  int64_t count;
+  char cut[RUN_TEXT]; /* "auto" or "2,1,1,rest" */
+  char head[RUN_TEXT];
+  double head_tokens;
+  /* [strategy] */
+  char span[RUN_WORD]; /* "1".."K", all, local, pairwise, e2e */
+  char mix[RUN_WORD];
+  bool heads_all;
+  /* [data] */
+  char file[RUN_PATH];
+  char train[RUN_WORD], valid[RUN_WORD], test[RUN_WORD]; /* split names */
+  char augment[RUN_WORD];
+  enum run_order order;
+  int64_t limit;
+  /* [train] */
+  int64_t batch, micro, steps, seed, eval_every;
+  double epochs; /* used where steps is 0 */
+  char optimizer[RUN_WORD];
+  double lr, momentum, weight_decay, beta1, beta2, eps, clip;
+  bool nesterov;
+  char decay[RUN_WORD]; /* all, matrices */
+  char schedule[RUN_WORD];
+  int64_t warmup;
+  char milestones[RUN_TEXT];
+  char precision[RUN_WORD];
+  char init[RUN_PATH];
+  char tune[RUN_PATH]; /* yes, no or a file */
+  /* [checkpoint] */
+  int64_t every, keep;
+  double every_seconds;
+  bool at_end;
+  /* [run] */
+  char dir[RUN_PATH];
+  int64_t replicas;
+  char run_schedule[RUN_WORD]; /* eager, 1f1b, filldrain */
+  bool trace;
+  double time_margin;
+  /* options, not keys */
+  char dump[RUN_TEXT]; /* "step,stage,what" or "" */
+  bool force_threads;
+  int threads;         /* 0: from the affinity mask */
+};
+
+/* Writes the resolved configuration as an INI text (main owns the table of
+ * keys); run asks for it after it has resolved cut and tune. */
+typedef void (*run_config_writer) (const struct run_config *c,
+                                   struct text *out);
+
+/* Everything that is wrong in c without data or ranks, one line each, added to
+ * `out`; *n counts them.  Local. */
+void run_config_check (const struct run_config *c, struct text *out, int *n);
+
+enum status run_train (struct wire *w, const struct run_config *c,
+                       run_config_writer write);
+/* Metrics of every head of a checkpoint on a split. c: as the checkpoint's own
+ * configuration, with later words applied. */
+enum status run_eval (struct wire *w, const struct run_config *c,
+                      const char *checkpoint, const char *split);
+/* Self-check on this machine; out gets the report on root. */
+enum status run_verify (struct wire *w, const char *what);
+/* What `interlock plan` prints for n_pipe ranks per replica.  Local; no MPI.
+ * unit_costs: forward = data = weights = 1. measure: time the blocks here. */
+struct run_plan_options {
+  int ranks;      /* world size to plan for */
+  int columns;    /* of the Gantt */
+  bool unit_costs, measure, list;
+};
+enum status run_plan (const struct run_config *c,
+                      const struct run_plan_options *o, struct text *out);
+
+#endif
