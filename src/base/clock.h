@@ -7,39 +7,47 @@
 #define BASE_CLOCK_H
 
 enum clock_class {
-  CLOCK_PLAIN,    /* arithmetic that plain backpropagation needs */
-  CLOCK_EXTRA,    /* extra gradient passes (relays) */
-  CLOCK_HEADS,    /* heads that are not the model's output */
-  CLOCK_WAIT,     /* waiting for a neighbour that has not sent yet */
-  CLOCK_EXPOSED,  /* communication not hidden behind arithmetic */
-  CLOCK_DATA,     /* waiting for the data set */
-  CLOCK_EVAL,     /* evaluation */
-  CLOCK_OTHER,    /* the rest: logging, checkpoints, start */
+  CLOCK_PLAIN,   /* arithmetic that plain backpropagation needs */
+  CLOCK_EXTRA,   /* extra gradient passes (relays) */
+  CLOCK_HEADS,   /* heads that are not the model's output */
+  CLOCK_WAIT,    /* waiting for a neighbour that has not sent yet */
+  CLOCK_EXPOSED, /* communication not hidden behind arithmetic */
+  CLOCK_DATA,    /* waiting for the data set */
+  CLOCK_EVAL,    /* evaluation */
+  CLOCK_OTHER,   /* the rest: logging, checkpoints, start */
   CLOCK_CLASSES
 };
-const char *clock_class_name (enum clock_class c);
+const char *
+clock_class_name (enum clock_class c);
 
 /* Seconds of a monotonic clock; wall-clock time as seconds since 1970. */
-double clock_now_s (void);
-double clock_wall_s (void);
+double
+clock_now_s (void);
+double
+clock_wall_s (void);
 
 struct clock_account {
   double spent_s[CLOCK_CLASSES];
   double start_s, last_s;
   enum clock_class running;
 };
-void clock_start (struct clock_account *a, enum clock_class c);
+void
+clock_start (struct clock_account *a, enum clock_class c);
 /* Book the time since the last switch on the running class; c runs now.
  * Returns the time of the switch. */
-double clock_switch (struct clock_account *a, enum clock_class c);
+double
+clock_switch (struct clock_account *a, enum clock_class c);
 /* Move s seconds from one class to another (waiting that turned out to be
  * transfer). */
-void clock_move (struct clock_account *a, enum clock_class from,
-                 enum clock_class to, double s);
+void
+clock_move (struct clock_account *a, enum clock_class from, enum clock_class to,
+            double s);
 
 /* A hook called between primitives, so that messages move while arithmetic
  * runs.  NULL: nothing.  pulse () is cheap. */
-void pulse_hook (void (*hook) (void *context), void *context);
-void pulse (void);
+void
+pulse_hook (void (*hook) (void *context), void *context);
+void
+pulse (void);
 
 #endif

@@ -8,9 +8,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-uint64_t hash_bytes (const void *data, size_t n, uint64_t seed);
-uint64_t hash_text (const char *text, uint64_t seed);
+uint64_t
+hash_bytes (const void *data, size_t n, uint64_t seed);
+uint64_t
+hash_text (const char *text, uint64_t seed);
 /* 128 bits as 32 hexadecimal digits and a NUL. */
-void hash_digest (const void *data, size_t n, char out[33]);
+void
+hash_digest (const void *data, size_t n, char out[33]);
 
 #endif

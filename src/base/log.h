@@ -14,25 +14,34 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG, LOG_TRACE };
 
 /* Highest level that is printed; default LOG_INFO, or $INTERLOCK_LOG =
  * error|warn|info|debug|trace. */
-void log_level_set (enum log_level level);
-enum log_level log_level_get (void);
+void
+log_level_set (enum log_level level);
+enum log_level
+log_level_get (void);
 /* Copy all messages to this file too (borrowed until log_file_set (NULL)). */
-void log_file_set (FILE *file);
+void
+log_file_set (FILE *file);
 
 /* A line of text, newline added.  say: only where place_rank () == 0. */
-void say (enum log_level level, const char *fmt, ...)
+void
+say (enum log_level level, const char *fmt, ...)
     __attribute__ ((format (printf, 2, 3)));
-void tell (enum log_level level, const char *fmt, ...)
+void
+tell (enum log_level level, const char *fmt, ...)
     __attribute__ ((format (printf, 2, 3)));
 
 /* Raw text to stdout on the root rank (tables, help); no newline added. */
-void put (const char *fmt, ...) __attribute__ ((format (printf, 1, 2)));
+void
+put (const char *fmt, ...) __attribute__ ((format (printf, 1, 2)));
 
 /* The live line: on a terminal it is redrawn in place; otherwise the call
  * prints nothing (callers print a plain line at their own rate).  done: end
  * the line so that others may follow. */
-void log_live (const char *fmt, ...) __attribute__ ((format (printf, 1, 2)));
-void log_live_done (void);
-bool log_is_terminal (void);
+void
+log_live (const char *fmt, ...) __attribute__ ((format (printf, 1, 2)));
+void
+log_live_done (void);
+bool
+log_is_terminal (void);
 
 #endif

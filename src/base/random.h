@@ -11,13 +11,13 @@
 #include <stdint.h>
 
 enum random_purpose { /* never renumber: results depend on it */
-  RANDOM_INIT = 1,
-  RANDOM_ORDER = 2,
-  RANDOM_AUGMENT = 3,
-  RANDOM_DROPOUT = 4,
-  RANDOM_SYNTHETIC = 5,
-  RANDOM_TEST = 6,
-  RANDOM_POSITIONS = 7
+                      RANDOM_INIT = 1,
+                      RANDOM_ORDER = 2,
+                      RANDOM_AUGMENT = 3,
+                      RANDOM_DROPOUT = 4,
+                      RANDOM_SYNTHETIC = 5,
+                      RANDOM_TEST = 6,
+                      RANDOM_POSITIONS = 7
 };
 
 struct random_key {
@@ -26,17 +26,27 @@ struct random_key {
   uint64_t a, b; /* e.g. hash of a tensor name; epoch and sample */
 };
 
+/* The bare cipher, as in the paper. */
+void
+random_philox (const uint32_t counter[4], const uint32_t key[2],
+               uint32_t out[4]);
+
 /* Four 32-bit words of block `index`. */
-void random_block (const struct random_key *key, uint64_t index,
-                   uint32_t out[4]);
+void
+random_block (const struct random_key *key, uint64_t index, uint32_t out[4]);
 /* Number i: 32 bits; double in [0,1) with 53 bits; standard normal
  * (Box-Muller in double). */
-uint32_t random_u32 (const struct random_key *key, uint64_t i);
-double random_uniform (const struct random_key *key, uint64_t i);
-double random_normal (const struct random_key *key, uint64_t i);
+uint32_t
+random_u32 (const struct random_key *key, uint64_t i);
+double
+random_uniform (const struct random_key *key, uint64_t i);
+double
+random_normal (const struct random_key *key, uint64_t i);
 /* Integer in 0 .. n-1, without bias worth mention (64-bit multiply). */
-uint64_t random_below (const struct random_key *key, uint64_t i, uint64_t n);
+uint64_t
+random_below (const struct random_key *key, uint64_t i, uint64_t n);
 /* out[0..n-1] = a permutation of 0 .. n-1 (Fisher-Yates). */
-void random_permutation (const struct random_key *key, int64_t *out, size_t n);
+void
+random_permutation (const struct random_key *key, int64_t *out, size_t n);
 
 #endif

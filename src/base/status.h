@@ -14,22 +14,22 @@
 
 /* X (name, exit code, text): later entries are worse; wire_agree takes the
  * worst of all ranks.  Exit codes are those of the manual page. */
-#define STATUS_LIST(X)                                                         \
-  X (OK, 0, "ok")                                                              \
-  X (E_STOPPED, 75, "stopped early, state saved: submit again")                \
-  X (E_STUCK, 77, "no progress over several restarts")                         \
-  X (E_USAGE, 64, "wrong use")                                                 \
-  X (E_CONFIG, 64, "wrong configuration")                                      \
-  X (E_DATA, 65, "bad data set")                                               \
-  X (E_CHECKPOINT, 65, "bad checkpoint or parameter file")                     \
-  X (E_MISSING, 69, "a file or resource is missing")                           \
-  X (E_MEMORY, 69, "not enough memory")                                        \
-  X (E_IO, 74, "reading or writing failed")                                    \
-  X (E_NUMBERS, 76, "the numbers failed (loss not finite)")                    \
-  X (E_UNSUPPORTED, 69, "the library does not offer this")                     \
-  X (E_LIMIT, 70, "a size beyond a limit")                                     \
-  X (E_SHAPE, 70, "shapes do not fit")                                         \
-  X (E_PROTOCOL, 70, "ranks disagree")                                         \
+#define STATUS_LIST(X)                                          \
+  X (OK, 0, "ok")                                               \
+  X (E_STOPPED, 75, "stopped early, state saved: submit again") \
+  X (E_STUCK, 77, "no progress over several restarts")          \
+  X (E_USAGE, 64, "wrong use")                                  \
+  X (E_CONFIG, 64, "wrong configuration")                       \
+  X (E_DATA, 65, "bad data set")                                \
+  X (E_CHECKPOINT, 65, "bad checkpoint or parameter file")      \
+  X (E_MISSING, 69, "a file or resource is missing")            \
+  X (E_MEMORY, 69, "not enough memory")                         \
+  X (E_IO, 74, "reading or writing failed")                     \
+  X (E_NUMBERS, 76, "the numbers failed (loss not finite)")     \
+  X (E_UNSUPPORTED, 69, "the library does not offer this")      \
+  X (E_LIMIT, 70, "a size beyond a limit")                      \
+  X (E_SHAPE, 70, "shapes do not fit")                          \
+  X (E_PROTOCOL, 70, "ranks disagree")                          \
   X (E_FAULT, 70, "internal fault")
 
 enum status {
@@ -40,75 +40,95 @@ enum status {
 };
 
 /* The text and the process exit code of a status.  Local; never fail. */
-const char *status_text (enum status s);
-int status_exit (enum status s);
+const char *
+status_text (enum status s);
+int
+status_exit (enum status s);
 
 /* Keep a formatted message (at most 2 KiB) with file and line, and return s.
  * A second fail () before fail_clear () keeps the first message: the first is
  * nearest to the cause.  Thread-safe: each thread keeps its own. */
-enum status status_fail (enum status s, const char *file, int line,
-                         const char *fmt, ...)
+enum status
+status_fail (enum status s, const char *file, int line, const char *fmt, ...)
     __attribute__ ((format (printf, 4, 5)));
 #define fail(s, ...) status_fail ((s), __FILE__, __LINE__, __VA_ARGS__)
 
 /* The kept message ("" when none); where it was kept, as "file:line". */
-const char *fail_message (void);
-const char *fail_where (void);
-void fail_clear (void);
+const char *
+fail_message (void);
+const char *
+fail_where (void);
+void
+fail_clear (void);
 /* Replace the kept message by one that came from elsewhere (another rank,
  * another thread). */
-void fail_adopt (const char *message, const char *where);
+void
+fail_adopt (const char *message, const char *where);
 
-#define TRY(call)                                                              \
-  do {                                                                         \
-    enum status try_status_ = (call);                                          \
-    if (try_status_ != OK)                                                     \
-      return try_status_;                                                      \
+#define TRY(call)                     \
+  do {                                \
+    enum status try_status_ = (call); \
+    if (try_status_ != OK)            \
+      return try_status_;             \
   } while (0)
 
 /* As TRY, but jumps to a clean-up label; needs `enum status s` in scope. */
-#define TRY_GOTO(call, label)                                                  \
-  do {                                                                         \
-    s = (call);                                                                \
-    if (s != OK)                                                               \
-      goto label;                                                              \
+#define TRY_GOTO(call, label) \
+  do {                        \
+    s = (call);               \
+    if (s != OK)              \
+      goto label;             \
   } while (0)
 
 /* Our own mistakes: always on.  Prints place and text, then calls the abort
  * hook (wire fills it; without one, abort ()).  Does not return. */
-#define CHECK(cond, ...)                                                       \
-  do {                                                                         \
-    if (!(cond))                                                               \
-      status_check_failed (#cond, __FILE__, __LINE__, __VA_ARGS__);            \
+#define CHECK(cond, ...)                                            \
+  do {                                                              \
+    if (!(cond))                                                    \
+      status_check_failed (#cond, __FILE__, __LINE__, __VA_ARGS__); \
   } while (0)
-void status_check_failed (const char *cond, const char *file, int line,
-                          const char *fmt, ...)
+void
+status_check_failed (const char *cond, const char *file, int line,
+                     const char *fmt, ...)
     __attribute__ ((noreturn, format (printf, 4, 5)));
 
 #ifdef IL_DEBUG
 #define ASSERT(cond) CHECK (cond, "assertion")
 #else
-#define ASSERT(cond) ((void) 0)
+#define ASSERT(cond) ((void)0)
 #endif
 
-/* The hook by which trouble that cannot wait ends all ranks.  NULL: abort (). */
-void status_abort_hook (void (*hook) (enum status s));
+/* The hook by which trouble that cannot wait ends all ranks.  NULL: abort ().
+ */
+void
+status_abort_hook (void (*hook) (enum status s));
 
 /* Where this rank is, for messages: stage and step -1 when none.  op is a
  * string constant. */
-void place_set (long step, int stage, const char *op);
-void place_get (long *step, int *stage, const char **op);
+void
+place_set (long step, int stage, const char *op);
+void
+place_get (long *step, int *stage, const char **op);
 /* "rank 1, step 12, stage 3, FORWARD"; the buffer belongs to the function. */
-const char *place_text (void);
+const char *
+place_text (void);
 /* Rank and world size, for messages and planted faults; wire sets them. */
-void place_rank_set (int rank, int size);
-int place_rank (void);
-int place_size (void);
+void
+place_rank_set (int rank, int size);
+int
+place_rank (void);
+int
+place_size (void);
 
 /* Planted faults, for tests: INTERLOCK_FAIL="kernel:3@1" makes the third call
  * of fault_here ("kernel") on rank 1 return true (":nth" and "@rank" may be
  * left out: first, every rank).  Places: read, alloc, kernel, message, write,
  * loss, sleep, kill.  Returns false when nothing is planted; one comparison. */
-bool fault_here (const char *place);
+bool
+fault_here (const char *place);
+/* Plant this instead of what the environment says ("" or NULL: nothing).  Fails
+ * a check when the text cannot be read. */
+void
+fault_plant (const char *spec);
 
 #endif

@@ -18,7 +18,8 @@ struct tensor {
   int64_t dims[TENSOR_DIMS];
 };
 /* Product of dims. */
-int64_t tensor_count (const struct tensor *t);
+int64_t
+tensor_count (const struct tensor *t);
 
 /* A named tensor as files see it: plain row-major f32, PyTorch's layout. */
 #define TENSOR_NAME 128
@@ -27,6 +28,7 @@ struct tensor_info {
   int n_dims;
   int64_t dims[TENSOR_DIMS];
 };
-int64_t tensor_info_count (const struct tensor_info *t);
+int64_t
+tensor_info_count (const struct tensor_info *t);
 
 #endif

@@ -13,24 +13,33 @@ struct text {
 };
 /* init never fails (points at a static empty string until something is added).
  * add: formatted; running out of memory is a CHECK. */
-void text_init (struct text *t);
-void text_add (struct text *t, const char *fmt, ...)
+void
+text_init (struct text *t);
+void
+text_add (struct text *t, const char *fmt, ...)
     __attribute__ ((format (printf, 2, 3)));
-void text_clear (struct text *t);
+void
+text_clear (struct text *t);
 
 /* "1.5 GB", "312 kB"; "3 min 20 s", "1.24 s", "310 ms"; "466,906".  The result
  * is one of eight rotating static buffers. */
-const char *text_bytes (double bytes);
-const char *text_seconds (double s);
-const char *text_count (int64_t n);
+const char *
+text_bytes (double bytes);
+const char *
+text_seconds (double s);
+const char *
+text_count (int64_t n);
 
 /* The entry of names[0..n-1] nearest to word (optimal string alignment
  * distance), or NULL when none is near enough to be a likely slip. */
-const char *text_nearest (const char *word, const char *const *names, size_t n);
+const char *
+text_nearest (const char *word, const char *const *names, size_t n);
 
 /* Strict parsing of a whole word; false when it is not one.  "1e3", "0x10" and
  * blanks around are refused for integers. */
-bool text_to_long (const char *word, int64_t *out);
-bool text_to_double (const char *word, double *out);
+bool
+text_to_long (const char *word, int64_t *out);
+bool
+text_to_double (const char *word, double *out);
 
 #endif

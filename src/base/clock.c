@@ -1,0 +1,81 @@
+/* base/clock.c -- clocks, accounts of time, and the pulse. */
+#include "base/clock.h"
+#include "base/status.h"
+#include <time.h>
+
+const char *
+clock_class_name (enum clock_class c)
+{
+  static const char *const names[CLOCK_CLASSES] = {
+      [CLOCK_PLAIN] = "arithmetic",      [CLOCK_EXTRA] = "extra gradients",
+      [CLOCK_HEADS] = "heads",           [CLOCK_WAIT] = "waiting",
+      [CLOCK_EXPOSED] = "communication", [CLOCK_DATA] = "data",
+      [CLOCK_EVAL] = "evaluation",       [CLOCK_OTHER] = "other",
+  };
+  CHECK ((int)c >= 0 && c < CLOCK_CLASSES, "no clock class %d", (int)c);
+  return names[c];
+}
+
+static double
+clock_read (clockid_t id)
+{
+  struct timespec t;
+  clock_gettime (id, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+double
+clock_now_s (void)
+{
+  return clock_read (CLOCK_MONOTONIC);
+}
+
+double
+clock_wall_s (void)
+{
+  return clock_read (CLOCK_REALTIME);
+}
+
+void
+clock_start (struct clock_account *a, enum clock_class c)
+{
+  *a = (struct clock_account){.running = c};
+  a->start_s = a->last_s = clock_now_s ();
+}
+
+double
+clock_switch (struct clock_account *a, enum clock_class c)
+{
+  double now = clock_now_s ();
+  a->spent_s[a->running] += now - a->last_s;
+  a->last_s = now;
+  a->running = c;
+  return now;
+}
+
+void
+clock_move (struct clock_account *a, enum clock_class from, enum clock_class to,
+            double s)
+{
+  a->spent_s[from] -= s;
+  a->spent_s[to] += s;
+}
+
+/* One thread speaks MPI, and it is the one that sets the hook: pulses of other
+ * threads find none. */
+static _Thread_local void (*hook_function) (void *context);
+static _Thread_local void *hook_context;
+
+void
+pulse_hook (void (*hook) (void *context), void *context)
+{
+  hook_function = hook;
+  hook_context = context;
+}
+
+void
+pulse (void)
+{
+  if (hook_function != NULL)
+    hook_function (hook_context);
+}

@@ -1,0 +1,195 @@
+/* base/log.c -- what people read: levels, stamps, colours, the live line.
+ *
+ * A line is formatted first and written at once, so that lines of several ranks
+ * do not mix.  Nothing here allocates: a training step may speak.
+ */
+#include "base/log.h"
+#include "base/status.h"
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LINE_BYTES 4096
+
+static const char *const level_names[] = {"error", "warn", "info", "debug",
+                                          "trace"};
+#define N_LEVELS ((int)(sizeof level_names / sizeof level_names[0]))
+
+static int level_now = -1; /* -1: not yet looked up */
+static FILE *log_file;
+static bool live_shown; /* the cursor stands behind a live line */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+void
+log_level_set (enum log_level level)
+{
+  level_now = (int)level;
+}
+
+enum log_level
+log_level_get (void)
+{
+  if (level_now < 0) {
+    level_now = LOG_INFO;
+    const char *word = getenv ("INTERLOCK_LOG");
+    for (int i = 0; word != NULL && i < N_LEVELS; i++)
+      if (strcmp (word, level_names[i]) == 0)
+        level_now = i;
+  }
+  return (enum log_level)level_now;
+}
+
+void
+log_file_set (FILE *file)
+{
+  pthread_mutex_lock (&lock);
+  if (log_file != NULL)
+    fflush (log_file);
+  log_file = file;
+  pthread_mutex_unlock (&lock);
+}
+
+static bool
+stream_is_terminal (FILE *stream)
+{
+  const char *term = getenv ("TERM");
+  if (term != NULL && strcmp (term, "dumb") == 0)
+    return false;
+  return isatty (fileno (stream)) != 0;
+}
+
+bool
+log_is_terminal (void)
+{
+  return stream_is_terminal (stdout);
+}
+
+/* NO_COLOR counts when it is set to anything but an empty text. */
+static bool
+stream_has_colour (FILE *stream)
+{
+  const char *no = getenv ("NO_COLOR");
+  return (no == NULL || no[0] == '\0') && stream_is_terminal (stream);
+}
+
+static void
+live_erase (void)
+{
+  if (live_shown)
+    fputs ("\r\033[K", stdout);
+  live_shown = false;
+}
+
+/* Lines that do not fit the buffer are cut, and say so. */
+static void
+line_format (char *line, size_t room, const char *fmt, va_list args)
+{
+  int n = vsnprintf (line, room, fmt, args);
+  if (n >= (int)room)
+    memcpy (line + room - 5, " ...", 5);
+}
+
+static void
+line_write (enum log_level level, const char *stamp, const char *text)
+{
+  static const char *const words[] = {"error: ", "warning: ", "",
+                                      "debug: ", "trace: "};
+  static const char *const colours[] = {"\033[1;31m", "\033[1;33m"};
+  FILE *stream = level <= LOG_WARN ? stderr : stdout;
+  pthread_mutex_lock (&lock);
+  live_erase ();
+  fflush (stdout);
+  char line[LINE_BYTES + 256];
+  int n;
+  if (level <= LOG_WARN && stream_has_colour (stream))
+    n = snprintf (line, sizeof line, "%s%s\033[0m%s%s\n", colours[level],
+                  words[level], stamp, text);
+  else
+    n = snprintf (line, sizeof line, "%s%s%s\n", words[level], stamp, text);
+  if (n > 0)
+    fwrite (line, 1, strlen (line), stream);
+  fflush (stream);
+  if (log_file != NULL) {
+    fprintf (log_file, "%s%s%s\n", words[level], stamp, text);
+    fflush (log_file);
+  }
+  pthread_mutex_unlock (&lock);
+}
+
+void
+say (enum log_level level, const char *fmt, ...)
+{
+  if (level > log_level_get () || place_rank () != 0)
+    return;
+  char text[LINE_BYTES];
+  va_list args;
+  va_start (args, fmt);
+  line_format (text, sizeof text, fmt, args);
+  va_end (args);
+  line_write (level, "", text);
+}
+
+void
+tell (enum log_level level, const char *fmt, ...)
+{
+  if (level > log_level_get ())
+    return;
+  char text[LINE_BYTES], stamp[160];
+  va_list args;
+  va_start (args, fmt);
+  line_format (text, sizeof text, fmt, args);
+  va_end (args);
+  snprintf (stamp, sizeof stamp, "%s: ", place_text ());
+  line_write (level, stamp, text);
+}
+
+void
+put (const char *fmt, ...)
+{
+  if (place_rank () != 0)
+    return;
+  pthread_mutex_lock (&lock);
+  live_erase ();
+  va_list args;
+  va_start (args, fmt);
+  vfprintf (stdout, fmt, args);
+  va_end (args);
+  fflush (stdout);
+  if (log_file != NULL) {
+    va_start (args, fmt);
+    vfprintf (log_file, fmt, args);
+    va_end (args);
+    fflush (log_file);
+  }
+  pthread_mutex_unlock (&lock);
+}
+
+void
+log_live (const char *fmt, ...)
+{
+  if (place_rank () != 0 || log_level_get () < LOG_INFO || !log_is_terminal ())
+    return;
+  char text[LINE_BYTES];
+  va_list args;
+  va_start (args, fmt);
+  line_format (text, sizeof text, fmt, args);
+  va_end (args);
+  pthread_mutex_lock (&lock);
+  fprintf (stdout, "\r%s\033[K", text);
+  fflush (stdout);
+  live_shown = true;
+  pthread_mutex_unlock (&lock);
+}
+
+void
+log_live_done (void)
+{
+  pthread_mutex_lock (&lock);
+  if (live_shown)
+    fputc ('\n', stdout);
+  live_shown = false;
+  fflush (stdout);
+  pthread_mutex_unlock (&lock);
+}

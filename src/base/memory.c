@@ -1,0 +1,252 @@
+/* base/memory.c -- counted blocks and arenas.
+ *
+ * Every block carries a line of 64 bytes in front: its size, a mark by which a
+ * wrong pointer is noticed, and, in debug builds, its place in the list of all
+ * blocks, so that the end of a run can name what was forgotten.
+ */
+#include "base/memory.h"
+#include "base/log.h"
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define LINE 64
+#define MARK UINT64_C (0x6b636f6c7265746e)
+/* Below this size a huge page would be mostly empty. */
+#define HUGE_PAGE ((size_t)2 << 20)
+
+struct block {
+  uint64_t mark;
+  size_t bytes;
+  const char *what; /* a string constant */
+  struct block *before, *after;
+};
+_Static_assert(sizeof (struct block) <= LINE, "a block's head is one line");
+
+static _Atomic size_t alive_bytes, alive_blocks, peak_bytes_seen;
+static _Thread_local bool closed;
+
+static void
+count_more (size_t bytes)
+{
+  size_t now = atomic_fetch_add (&alive_bytes, bytes) + bytes;
+  size_t peak = atomic_load (&peak_bytes_seen);
+  while (now > peak &&
+         !atomic_compare_exchange_weak (&peak_bytes_seen, &peak, now))
+    ;
+  atomic_fetch_add (&alive_blocks, 1);
+}
+
+static void
+count_less (size_t bytes)
+{
+  atomic_fetch_sub (&alive_bytes, bytes);
+  atomic_fetch_sub (&alive_blocks, 1);
+}
+
+#ifdef IL_DEBUG
+static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct block *list_head;
+
+static void
+list_add (struct block *b)
+{
+  pthread_mutex_lock (&list_lock);
+  b->before = NULL;
+  b->after = list_head;
+  if (list_head != NULL)
+    list_head->before = b;
+  list_head = b;
+  pthread_mutex_unlock (&list_lock);
+}
+
+static void
+list_remove (struct block *b)
+{
+  pthread_mutex_lock (&list_lock);
+  if (b->before != NULL)
+    b->before->after = b->after;
+  else
+    list_head = b->after;
+  if (b->after != NULL)
+    b->after->before = b->before;
+  pthread_mutex_unlock (&list_lock);
+}
+#else
+static void
+list_add (struct block *b)
+{
+  (void)b;
+}
+
+static void
+list_remove (struct block *b)
+{
+  (void)b;
+}
+#endif
+
+static struct block *
+block_of (void *p)
+{
+  struct block *b = (struct block *)((char *)p - LINE);
+  CHECK (b->mark == MARK, "this pointer does not come from mem_new");
+  return b;
+}
+
+enum status
+mem_new (size_t n, size_t size, const char *what, void **out)
+{
+  CHECK (!closed, "%s: memory is closed here (a training step allocates)",
+         what);
+  size_t bytes;
+  bool too_many =
+      __builtin_mul_overflow (n, size, &bytes) || bytes > SIZE_MAX / 2;
+  if (fault_here ("alloc"))
+    return fail (E_MEMORY, "%s: no memory for %zu x %zu bytes (planted)", what,
+                 n, size);
+  void *raw =
+      too_many ? NULL : aligned_alloc (LINE, arena_round (bytes) + LINE);
+  if (raw == NULL)
+    return fail (E_MEMORY, "%s: no memory for %zu x %zu bytes", what, n, size);
+  memset (raw, 0, arena_round (bytes) + LINE);
+  struct block *b = raw;
+  b->mark = MARK;
+  b->bytes = bytes;
+  b->what = what;
+  list_add (b);
+  count_more (bytes);
+  *out = (char *)raw + LINE;
+  return OK;
+}
+
+enum status
+mem_grow (void *p, size_t old_n, size_t n, size_t size, const char *what)
+{
+  char **at = p, *old = *at;
+  void *wider;
+  TRY (mem_new (n, size, what, &wider));
+  size_t keep = (old_n < n ? old_n : n) * size;
+  if (old != NULL && keep > 0)
+    memcpy (wider, old, keep);
+  mem_free (p);
+  *at = wider;
+  return OK;
+}
+
+void
+mem_free (void *p)
+{
+  char **at = p;
+  if (*at == NULL)
+    return;
+  struct block *b = block_of (*at);
+  list_remove (b);
+  count_less (b->bytes);
+  b->mark = 0; /* a second free of the same pointer is noticed */
+  free (b);
+  *at = NULL;
+}
+
+enum status
+mem_text (const char *text, char **out)
+{
+  size_t n = strlen (text) + 1;
+  void *copy;
+  TRY (mem_new (n, 1, "a text", &copy));
+  memcpy (copy, text, n);
+  *out = copy;
+  return OK;
+}
+
+void
+mem_close (void)
+{
+  closed = true;
+}
+
+void
+mem_open (void)
+{
+  closed = false;
+}
+
+void
+mem_count (size_t *bytes, size_t *blocks, size_t *peak_bytes)
+{
+  *bytes = atomic_load (&alive_bytes);
+  *blocks = atomic_load (&alive_blocks);
+  *peak_bytes = atomic_load (&peak_bytes_seen);
+}
+
+size_t
+mem_leaks (void)
+{
+#ifdef IL_DEBUG
+  pthread_mutex_lock (&list_lock);
+  int left = 20;
+  for (struct block *b = list_head; b != NULL && left > 0; b = b->after, left--)
+    tell (LOG_WARN, "not freed: %zu bytes of %s", b->bytes, b->what);
+  pthread_mutex_unlock (&list_lock);
+#endif
+  return atomic_load (&alive_blocks);
+}
+
+/* -- arenas ---------------------------------------------------------------- */
+
+size_t
+arena_round (size_t bytes)
+{
+  return (bytes + LINE - 1) / LINE * LINE;
+}
+
+enum status
+arena_open (size_t size, const char *what, struct arena *a)
+{
+  CHECK (!closed, "%s: memory is closed here (a training step allocates)",
+         what);
+  *a = (struct arena){0};
+  if (fault_here ("alloc"))
+    return fail (E_MEMORY, "%s: no memory for %zu bytes (planted)", what, size);
+  bool large = size >= HUGE_PAGE;
+  size_t unit = large ? HUGE_PAGE : LINE;
+  if (size > SIZE_MAX / 2)
+    return fail (E_MEMORY, "%s: no memory for %zu bytes", what, size);
+  size_t bytes = size == 0 ? unit : (size + unit - 1) / unit * unit;
+  char *base = aligned_alloc (unit, bytes);
+  if (base == NULL)
+    return fail (E_MEMORY, "%s: no memory for %zu bytes", what, size);
+  if (large)
+    (void)madvise (base, bytes, MADV_HUGEPAGE); /* a wish; refusal is fine */
+  memset (base, 0, bytes);
+  a->base = base;
+  a->size = arena_round (size);
+  count_more (a->size);
+  return OK;
+}
+
+void *
+arena_take (struct arena *a, size_t bytes)
+{
+  size_t need = arena_round (bytes);
+  CHECK (a->base != NULL, "arena_take before arena_open");
+  CHECK (need >= bytes && need <= a->size - a->used,
+         "the arena of %zu bytes has %zu left, wanted %zu", a->size,
+         a->size - a->used, bytes);
+  char *piece = a->base + a->used;
+  a->used += need;
+  return piece;
+}
+
+void
+arena_close (struct arena *a)
+{
+  if (a->base == NULL)
+    return;
+  count_less (a->size);
+  free (a->base);
+  *a = (struct arena){0};
+}
