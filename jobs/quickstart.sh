@@ -1,0 +1,216 @@
+#!/bin/sh
+# jobs/quickstart.sh -- question: what does the reach of gradients cost and gain?
+#
+#     sh jobs/quickstart.sh                  on data drawn by interlock itself
+#     sh jobs/quickstart.sh CIFAR-10-FOLDER  on cifar-10-batches-bin (.bin, .xz)
+#
+# Nodes: one machine of 2 cores or more.  Minutes: 5, installation included.
+# Output: a table; build/ and runs/quickstart-* stay.
+#
+# Installs what is missing, builds, and trains the same ResNet, cut into four
+# stages, under four strategies with the same data, seed and number of steps.  A
+# second call repeats only what has changed since the first.
+set -eu
+
+: "${MODEL:=resnet20}"
+: "${CUT:=$([ "$MODEL" = resnet20 ] && echo 3,2,2,rest || echo auto)}"
+: "${HEAD:=conv32-bn-gap-fc}" # behind the stages that are not the last
+: "${STEPS:=160}"
+: "${BATCH:=128}"
+: "${LR:=0.1}"
+: "${SEED:=1}"
+: "${SPANS:=1 2 3 all}"
+: "${RANKS:=}"                # default: one per core, at most 4
+: "${OUT:=runs}"
+: "${BUILD:=build}"
+: "${LAUNCH:=}"               # default: mpirun; e.g. LAUNCH="srun --mpi=pmix -n 2"
+folder=${1-}
+
+say () {
+  echo "quickstart: $*"
+}
+
+stop () {
+  echo "quickstart: stopped: $*" >&2
+  exit 70
+}
+
+top=$(cd "$(dirname "$0")/.." && pwd)
+case $folder in
+  "") ;;
+  *) [ -d "$folder" ] || stop "$folder is not a folder"
+     folder=$(cd "$folder" && pwd) ;;
+esac
+cd "$top"
+started=$(date +%s)
+cores=$( (unset OMP_NUM_THREADS OMP_THREAD_LIMIT; nproc) 2>/dev/null || echo 2)
+[ -n "$RANKS" ] || RANKS=$((cores < 4 ? cores : 4))
+# Ranks x threads = cores: more would only get in each other's way.
+OMP_NUM_THREADS=$((cores / RANKS > 1 ? cores / RANKS : 1))
+export OMP_NUM_THREADS
+
+say "1. what building needs"
+sh jobs/need.sh || stop "something is missing, see above"
+say "2. build in $BUILD/"
+sh jobs/build.sh "$BUILD" || stop "the build failed, see above"
+interlock=$BUILD/interlock
+
+# -- how to start ranks --------------------------------------------------------
+
+if [ -z "$LAUNCH" ]; then
+  command -v mpirun >/dev/null 2>&1 ||
+    stop "no mpirun; give LAUNCH=, e.g. LAUNCH='srun --mpi=pmix -n $RANKS'"
+  LAUNCH="mpirun -n $RANKS"
+  if mpirun --version 2>/dev/null | grep -q 'Open MPI\|open-mpi'; then
+    # Threads of a rank must not be bound to one core; containers may offer
+    # fewer slots than cores.
+    LAUNCH="mpirun --bind-to none --oversubscribe -n $RANKS"
+  fi
+fi
+if [ "$(id -u)" = 0 ]; then # mpirun asks for this
+  export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+  export PRTE_ALLOW_RUN_AS_ROOT=1 PRTE_ALLOW_RUN_AS_ROOT_CONFIRM=1
+fi
+
+# -- data ----------------------------------------------------------------------
+
+mkdir -p "$OUT"
+if [ -n "$folder" ]; then
+  name=cifar10
+  data=$OUT/quickstart-cifar10.h5
+  augment=flip+crop4
+else
+  name=synthetic
+  data=$OUT/quickstart-synthetic.h5
+  augment=none
+fi
+made="$folder $(cksum <"$interlock")"
+if [ -f "$data" ] && [ "$made" = "$(cat "$data.from" 2>/dev/null)" ]; then
+  say "3. data: $data is there"
+else
+  say "3. data: $data"
+  rm -f "$data.from"
+  if [ -n "$folder" ]; then
+    "$interlock" import cifar10 "$folder" -o "$data" >"$data.out" 2>&1
+  else
+    "$interlock" import synthetic -o "$data" >"$data.out" 2>&1
+  fi || {
+    tail -n 20 "$data.out"
+    stop "the import failed, see above"
+  }
+  rm -f "$data.out"
+  echo "$made" >"$data.from"
+fi
+
+# -- training ------------------------------------------------------------------
+
+label () { # of a span
+  case $1 in
+    1) echo local ;;
+    all) echo "end to end" ;;
+    *) echo "$1-wise" ;;
+  esac
+}
+
+train () { # span, run directory
+  set -- "$1" "$2" model.preset="$MODEL" stages.count=4 stages.cut="$CUT" \
+    stages.head="$HEAD" strategy.span="$1" data.file="$data" \
+    data.augment="$augment" train.batch="$BATCH" train.steps="$STEPS" \
+    train.seed="$SEED" train.lr="$LR" train.schedule=onecycle \
+    train.warmup="$((STEPS / 5))" train.nesterov=yes run.dir="$2"
+  run=$2
+  shift 2
+  settings="$LAUNCH, $OMP_NUM_THREADS threads: $* data $(cksum <"$data") \
+program $(cksum <"$interlock")"
+  if [ -f "$run/summary.csv" ] &&
+     [ "$settings" = "$(cat "$run/quickstart" 2>/dev/null)" ]; then
+    say "   $(label "$span"): $run is there"
+    return 0
+  fi
+  # Only a directory that an earlier call of this script has made is replaced.
+  if [ -e "$run" ]; then
+    [ -f "$run/quickstart" ] ||
+      stop "$run exists and is not from this script; move it or set OUT="
+    rm -rf "$run"
+  fi
+  mkdir -p "$run"
+  echo "not finished" >"$run/quickstart"
+  say "   $(label "$span"): $LAUNCH $interlock train ... run.dir=$run"
+  code=0
+  $LAUNCH "$interlock" train "$@" >"$run/quickstart.out" 2>&1 </dev/null ||
+    code=$?
+  [ "$code" -eq 0 ] && [ -f "$run/summary.csv" ] || {
+    tail -n 30 "$run/quickstart.out"
+    stop "training under span $span ended with code $code, see above"
+  }
+  echo "$settings" >"$run/quickstart"
+}
+
+say "4. training $MODEL, 4 stages, $STEPS steps of $BATCH images,\
+ $RANKS ranks x $OMP_NUM_THREADS threads"
+for span in $SPANS; do
+  train "$span" "$OUT/quickstart-$name-span-$span"
+done
+
+# -- the table -----------------------------------------------------------------
+
+# One line of numbers for a run: accuracy on valid and test, seconds of training,
+# images per second, share of waiting.  Columns are found by their names.
+numbers () { # run directory
+  awk -F, -v batch="$BATCH" '
+    FNR == 1 { # a new file and its header
+      file++
+      for (i in at) delete at[i]
+      for (i = 1; i <= NF; i++) {
+        at[$i] = i
+        if ($i ~ /^head[0-9]+_accuracy$/) output = i # the last one
+      }
+      next
+    }
+    file == 1 && $at["split"] == "train" {
+      seconds = $at["seconds"]; steps = $at["step"]
+    }
+    file == 1 { accuracy[$at["split"]] = $output }
+    file == 2 && $at["rank"] ~ /^[0-9]+$/ {
+      wait += $at["wait"] + $at["exposed"]
+      busy += $at["wall"] - $at["eval"] - $at["other"]
+    }
+    END {
+      printf "%s %s %s %s %s\n", percent(accuracy["valid"]),
+        percent(accuracy["test"]), (seconds > 0 ? seconds : "-"),
+        (seconds > 0 ? steps * batch / seconds : "-"),
+        (busy > 0 ? 100 * wait / busy : "-")
+    }
+    function percent (x) { return x == "" ? "-" : 100 * x }
+  ' "$1/metrics.csv" "$1/summary.csv"
+}
+
+for span in $SPANS; do
+  echo "$(label "$span")|$(numbers "$OUT/quickstart-$name-span-$span")"
+done | awk -F'|' -v model="$MODEL" -v steps="$STEPS" -v batch="$BATCH" \
+           -v ranks="$RANKS" -v threads="$OMP_NUM_THREADS" -v name="$name" '
+  {
+    row[++n] = $1
+    split($2, v, " ")
+    for (i = 1; i <= 5; i++) value[n, i] = v[i]
+    if ($1 == "end to end") reference = v[3]
+  }
+  END {
+    printf "\n%s, 4 stages, %s, %d steps of %d, %d ranks x %d threads\n\n",
+      model, name, steps, batch, ranks, threads
+    print "| strategy   | valid % | test % | training s | images/s |" \
+      " waiting % | time / end to end |"
+    print "|------------|--------:|-------:|-----------:|---------:|" \
+      "----------:|------------------:|"
+    for (r = 1; r <= n; r++)
+      printf "| %-10s | %7s | %6s | %10s | %8s | %9s | %17s |\n", row[r],
+        f(value[r, 1], "%.1f"), f(value[r, 2], "%.1f"),
+        f(value[r, 3], "%.1f"), f(value[r, 4], "%.0f"),
+        f(value[r, 5], "%.1f"),
+        (reference > 0 && value[r, 3] != "-" ?
+         sprintf("%.2f", value[r, 3] / reference) : "-")
+    print ""
+  }
+  function f (x, how) { return x == "-" || x == "" ? "-" : sprintf(how, x) }'
+say "runs are in $OUT/quickstart-$name-span-*; all of this took\
+ $(($(date +%s) - started)) s"

@@ -1,0 +1,60 @@
+#!/bin/sh
+# tests/run.sh -- installs what is missing, builds with warnings as errors, runs
+# every test.
+#
+#     sh tests/run.sh [argument of configure ...]
+#
+# Leaves build-check/ (BUILD=DIRECTORY: another).  The last line says how many
+# tests passed, failed and were skipped; the exit code is 0 when none failed.
+set -u
+
+top=$(cd "$(dirname "$0")/.." && pwd)
+: "${BUILD:=$top/build-check}"
+cores=$( (unset OMP_NUM_THREADS OMP_THREAD_LIMIT; nproc) 2>/dev/null || echo 2)
+: "${JOBS:=$cores}"
+
+finish () { # passed failed skipped
+  echo "$1 passed, $2 failed, $3 skipped"
+  [ "$2" -eq 0 ] && [ "$1" -gt 0 ]
+  exit $?
+}
+
+# Files beside the repository that some tests compare with.
+if [ -z "${INTERLOCK_SHARED-}" ] && [ -d "$top/../shared" ]; then
+  INTERLOCK_SHARED=$(cd "$top/../shared" && pwd)
+  export INTERLOCK_SHARED
+fi
+
+sh "$top/jobs/need.sh" || finish 0 1 0
+sh "$top/jobs/build.sh" "$BUILD" --enable-werror "$@" || finish 0 1 0
+cd "$BUILD" || finish 0 1 0
+
+rm -f test-suite.log
+make -j"$JOBS" check-programs >check.out 2>&1 </dev/null || {
+  tail -n 60 check.out
+  echo "run: the tests could not be compiled; all of it is in $BUILD/check.out"
+  finish 0 1 0
+}
+echo "run: make check"
+make -j"$JOBS" check >>check.out 2>&1 </dev/null
+made=$?
+grep -E '^(FAIL|ERROR|XPASS):' check.out
+[ -f test-suite.log ] || {
+  tail -n 60 check.out
+  echo "run: make check did not get to its summary; see $BUILD/check.out"
+  finish 0 1 0
+}
+# shellcheck disable=SC2046 # three words
+set -- $(awk '
+  $1 == "#" && NF == 3 && $2 ~ /^(PASS|XFAIL):$/ { passed += $3 }
+  $1 == "#" && NF == 3 && $2 ~ /^(FAIL|XPASS|ERROR):$/ { failed += $3 }
+  $1 == "#" && NF == 3 && $2 ~ /^SKIP:$/ { skipped += $3 }
+  /^\.\. contents/ { exit }
+  END { print passed + 0, failed + 0, skipped + 0 }' test-suite.log)
+# make may fail without a test that did: count that.
+[ "$made" -eq 0 ] || [ "$2" -gt 0 ] || set -- "$1" 1 "$3"
+if [ "$2" -gt 0 ]; then
+  sed -n '/^\.\. contents/,$p' test-suite.log | tail -n 200
+  echo "run: all of it is in $BUILD/test-suite.log"
+fi
+finish "$1" "$2" "$3"
