@@ -25,9 +25,10 @@ enum status plan_route_check (int K, const double *route);
 
 /* -- cut and fold ---------------------------------------------------------- */
 
-/* Exact min-max cut of n_units costs (plus extra[i] when a stage ends behind
- * unit i: its head; NULL: none) into K non-empty ranges; first[0..K].  Among
- * equal bests the one whose earlier stages are smallest.  E_CONFIG when
+/* Exact min-max cut of n_units into K non-empty ranges; first[0..K].  Costs may
+ * depend on the stage: cost[k * n_units + i] of unit i in stage k, plus
+ * extra[k * n_units + i] when stage k ends behind unit i (its head; NULL: none).
+ * Among equal bests the one whose earlier stages are smallest.  E_CONFIG when
  * K > n_units. */
 enum status plan_cut (int n_units, const double *cost, const double *extra,
                       int K, int *first);
@@ -74,7 +75,8 @@ struct plan_stream {
 
 /* One trip of a cotangent through a stage, downwards. */
 struct plan_pass {
-  int stage, index;  /* index among the passes of the stage, nearest first */
+  int stage, index;  /* index among the passes of the stage: by nearest head,
+                        one that only learns last */
   int n_in;
   int *in;           /* stream index at border stage + 1, or PLAN_OWN */
   double *coef;      /* n_in; the cotangent is sum of coef x input */
@@ -98,7 +100,8 @@ enum plan_verb {
   PLAN_WEIGHTS,      /* stage_back_weights */
   PLAN_HEAD_WEIGHTS,
   PLAN_REDUCE,       /* start the sum over replicas and the window norms */
-  PLAN_UPDATE,
+  PLAN_UPDATE,       /* may wait for the REDUCE of this step of every stage that
+                        lies in a common window: the lists allow for it */
   PLAN_VERBS
 };
 const char *plan_verb_name (enum plan_verb v);
@@ -151,6 +154,8 @@ struct plan {
   double *busy_s;           /* n_pipe: of a cycle */
   double *stage_idle_s;     /* K: waiting of the stage's rank just before ops of
                                that stage, of a cycle */
+  struct plan_cost *cost;   /* K: as asked; not part of the hash */
+  double latency_s, bytes_per_s;
 };
 
 enum status plan_create (const struct plan_ask *ask, struct plan **out);

@@ -1,8 +1,8 @@
 /* run/run.h -- the engine: train, evaluate, verify, plan.
  *
  * The commands of the program that touch a network.  main makes a run_config;
- * everything here is Collective on world unless it says Local.  All ranks return
- * the same status, after its owner has spoken through a fence.
+ * everything here is Collective on world unless it says Local.  All ranks
+ * return the same status, after its owner has spoken through a fence.
  */
 #ifndef RUN_RUN_H
 #define RUN_RUN_H
@@ -67,7 +67,7 @@ struct run_config {
   /* options, not keys */
   char dump[RUN_TEXT]; /* "step,stage,what" or "" */
   bool force_threads;
-  int threads;         /* 0: from the affinity mask */
+  int threads; /* 0: from the affinity mask */
 };
 
 /* Writes the resolved configuration as an INI text (main owns the table of
@@ -77,24 +77,31 @@ typedef void (*run_config_writer) (const struct run_config *c,
 
 /* Everything that is wrong in c without data or ranks, one line each, added to
  * `out`; *n counts them.  Local. */
-void run_config_check (const struct run_config *c, struct text *out, int *n);
+void
+run_config_check (const struct run_config *c, struct text *out, int *n);
 
-enum status run_train (struct wire *w, const struct run_config *c,
-                       run_config_writer write);
+enum status
+run_train (struct wire *w, const struct run_config *c, run_config_writer write);
 /* Metrics of every head of a checkpoint on a split. c: as the checkpoint's own
  * configuration, with later words applied. */
-enum status run_eval (struct wire *w, const struct run_config *c,
-                      const char *checkpoint, const char *split);
+enum status
+run_eval (struct wire *w, const struct run_config *c, const char *checkpoint,
+          const char *split);
 /* Self-check on this machine; out gets the report on root. */
-enum status run_verify (struct wire *w, const char *what);
+enum status
+run_verify (struct wire *w, const char *what);
+/* One line naming the kernel library, for --version.  Local. */
+const char *
+run_describe (void);
 /* What `interlock plan` prints for n_pipe ranks per replica.  Local; no MPI.
  * unit_costs: forward = data = weights = 1. measure: time the blocks here. */
 struct run_plan_options {
-  int ranks;      /* world size to plan for */
-  int columns;    /* of the Gantt */
+  int ranks;   /* world size to plan for */
+  int columns; /* of the Gantt */
   bool unit_costs, measure, list;
 };
-enum status run_plan (const struct run_config *c,
-                      const struct run_plan_options *o, struct text *out);
+enum status
+run_plan (const struct run_config *c, const struct run_plan_options *o,
+          struct text *out);
 
 #endif

@@ -1,0 +1,88 @@
+/* run/ballot.c -- losses, verdicts and stop votes that ride beside the steps.
+ *
+ * After step t every rank starts a sum over the world that does not block, and
+ * reads it before step t + lag.  So all ranks learn the same at the same step,
+ * and no step waits for the slowest stage.  Every element has one rank that
+ * contributes, so the sum is exact in any order.
+ */
+#include "run/run_impl.h"
+
+#include <math.h>
+
+/* Per replica and head: loss, correct; then one flag: stop votes. */
+static int
+ballot_size (const struct session *s)
+{
+  return 2 * s->R * s->K + 1;
+}
+
+enum status
+ballot_open (struct session *s)
+{
+  int n = ballot_size (s);
+  int room = n > s->K + 1 ? n : s->K + 1;
+  s->lag = wire_pipe_size (s->wire);
+  s->n_ballot = n;
+  TRY (MEM_NEW ((size_t)s->lag, &s->ballot, "ballots"));
+  TRY (MEM_NEW ((size_t)room, &s->ballot_in, "ballots"));
+  TRY (MEM_NEW ((size_t)room, &s->ballot_out, "ballots"));
+  for (int i = 0; i < s->lag; i++)
+    s->ballot[i] = WIRE_NONE;
+  return OK;
+}
+
+void
+ballot_close (struct session *s)
+{
+  mem_free (&s->ballot);
+  mem_free (&s->ballot_in);
+  mem_free (&s->ballot_out);
+}
+
+enum status
+ballot_cast (struct session *s, int64_t step, bool stop)
+{
+  double *v = s->ballot_in;
+  for (int i = 0; i < s->n_ballot; i++)
+    v[i] = 0;
+  int base = 2 * s->K * wire_replica (s->wire);
+  for (int k = 0; k < s->K; k++) {
+    v[base + 2 * k] = s->loss[k].loss;
+    v[base + 2 * k + 1] = (double)s->loss[k].correct;
+  }
+  v[s->n_ballot - 1] = stop ? 1 : 0;
+  int *request = &s->ballot[step % s->lag];
+  CHECK (*request == WIRE_NONE, "ballot of step %lld was not read",
+         (long long)(step - s->lag));
+  return wire_ballot_start (s->wire, -1, v, s->n_ballot, request);
+}
+
+enum status
+ballot_read (struct session *s, int64_t step, bool *stop)
+{
+  double *v = s->ballot_out;
+  clock_switch (&s->account, CLOCK_WAIT);
+  enum status e = wire_ballot_wait (s->wire, &s->ballot[step % s->lag], v);
+  clock_switch (&s->account, CLOCK_OTHER);
+  TRY (e);
+  int bad = -1;
+  for (int k = 0; k < s->K; k++) {
+    struct stage_loss sum = {0};
+    for (int r = 0; r < s->R; r++) {
+      sum.loss += v[2 * (r * s->K + k)];
+      sum.correct += (int64_t)v[2 * (r * s->K + k) + 1];
+    }
+    s->last_loss[k] = sum;
+    if (!isfinite (sum.loss) && bad < 0)
+      bad = k;
+  }
+  s->last_step = step;
+  *stop = v[s->n_ballot - 1] > 0;
+  if (bad >= 0)
+    return fail (E_NUMBERS,
+                 "the loss of head %d was not finite in step %lld; nothing of "
+                 "later steps was saved (a lower train.lr, train.warmup or "
+                 "train.clip may help)",
+                 bad, (long long)step);
+  return OK;
+}

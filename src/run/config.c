@@ -1,0 +1,104 @@
+/* run/config.c -- what can be found wrong in a configuration before any data is
+ * touched.  Everything is reported, not the first thing only. */
+#include "run/run_impl.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Keep the message of a failed call as one more line. */
+static void
+note (enum status s, struct text *out, int *n)
+{
+  if (s == OK)
+    return;
+  text_add (out, "%s\n", fail_message ());
+  fail_clear ();
+  ++*n;
+}
+
+static void
+check_strategy (const struct run_config *c, struct text *out, int *n)
+{
+  int span;
+  enum plan_mix mix;
+  enum plan_order order;
+  if (c->count >= 1)
+    note (derive_span (c->span, (int)c->count, &span), out, n);
+  note (derive_mix (c->mix, &mix), out, n);
+  note (derive_order (c->run_schedule, &order), out, n);
+}
+
+static void
+check_sizes (const struct run_config *c, struct text *out, int *n)
+{
+  if (c->batch % (c->micro * c->replicas) != 0)
+    note (fail (E_CONFIG,
+                "train.batch = %lld does not divide into train.micro = %lld "
+                "micro-batches x run.replicas = %lld",
+                (long long)c->batch, (long long)c->micro,
+                (long long)c->replicas),
+          out, n);
+  if (c->steps == 0 && !(c->epochs > 0))
+    note (fail (E_CONFIG, "train.steps or train.epochs must be above 0"), out,
+          n);
+  if (c->head_tokens != 1)
+    note (fail (E_CONFIG, "stages.head_tokens is for model.family = "
+                          "transformer, which this version does not have"),
+          out, n);
+  if (strcmp (c->precision, "f32") != 0)
+    note (fail (E_CONFIG, "train.precision = %s: this version has f32 only",
+                c->precision),
+          out, n);
+}
+
+/* Network, cut and heads on images of the usual size: what depends on the data
+ * is checked again when its header is known. */
+static void
+check_network (const struct run_config *c, struct text *out, int *n)
+{
+  struct model_spec spec;
+  struct network *net = NULL;
+  enum status s = derive_spec (c, NULL, &spec);
+  if (s == OK && spec.stem == MODEL_STEM_IMAGENET)
+    spec.height = spec.width_px = 224;
+  if (s == OK)
+    s = network_create (&spec, &net);
+  note (s, out, n);
+  if (s != OK)
+    return;
+  struct network_unit u;
+  if (c->count > network_units (net))
+    note (fail (E_CONFIG,
+                "stages.count = %lld: the network has only %d blocks (stem, "
+                "residual blocks, output)",
+                (long long)c->count, network_units (net)),
+          out, n);
+  else if (c->count >= 1 && strcmp (c->cut, "auto") != 0) {
+    int *first = NULL;
+    s = MEM_NEW ((size_t)c->count + 1, &first, "cut");
+    if (s == OK)
+      s = network_cut_parse (net, c->cut, (int)c->count, first);
+    note (s, out, n);
+    mem_free (&first);
+  }
+  note (network_head (net, 0, c->head, &u), out, n);
+  network_destroy (&net);
+}
+
+void
+run_config_check (const struct run_config *c, struct text *out, int *n)
+{
+  enum store_split split;
+  int augment;
+  struct optimizer o;
+  struct schedule sched;
+  check_strategy (c, out, n);
+  note (derive_split (c->train, &split), out, n);
+  note (derive_split (c->valid, &split), out, n);
+  note (derive_split (c->test, &split), out, n);
+  note (derive_augment (c->augment, &augment), out, n);
+  note (derive_optimizer (c, &o), out, n);
+  note (derive_schedule (c, c->steps, &sched), out, n);
+  check_sizes (c, out, n);
+  check_network (c, out, n);
+}

@@ -1,0 +1,297 @@
+/* run/derive.c -- from words of the configuration to what other rooms take. */
+#define _GNU_SOURCE
+#include "run/run_impl.h"
+
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define COUNT(a) (sizeof (a) / sizeof *(a))
+
+/* Position of word among names, or -1 after fail () with the nearest. */
+static int
+choose (const char *key, const char *word, const char *const *names, size_t n)
+{
+  for (size_t i = 0; i < n; i++)
+    if (strcmp (word, names[i]) == 0)
+      return (int)i;
+  const char *near = text_nearest (word, names, n);
+  fail (E_CONFIG, "%s: \"%s\" is not known%s%s%s", key, word,
+        near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+  return -1;
+}
+
+enum status
+derive_span (const char *word, int K, int *out)
+{
+  int64_t n;
+  if (strcmp (word, "all") == 0 || strcmp (word, "e2e") == 0)
+    n = K;
+  else if (strcmp (word, "local") == 0)
+    n = 1;
+  else if (strcmp (word, "pairwise") == 0)
+    n = 2;
+  else if (!text_to_long (word, &n))
+    return fail (E_CONFIG,
+                 "strategy.span: \"%s\" is neither a number nor one of local, "
+                 "pairwise, e2e, all",
+                 word);
+  if (n < 1 || n > K)
+    return fail (E_CONFIG,
+                 "strategy.span = %s does not fit %d stages: 1 to %d, or all",
+                 word, K, K);
+  *out = (int)n;
+  return OK;
+}
+
+enum status
+derive_mix (const char *word, enum plan_mix *out)
+{
+  static const char *const names[] = {"furthest", "sum", "mean"};
+  int i = choose ("strategy.mix", word, names, COUNT (names));
+  if (i < 0)
+    return E_CONFIG;
+  *out = (enum plan_mix)i;
+  return OK;
+}
+
+enum status
+derive_order (const char *word, enum plan_order *out)
+{
+  static const char *const names[] = {"eager", "1f1b", "filldrain"};
+  int i = choose ("run.schedule", word, names, COUNT (names));
+  if (i < 0)
+    return E_CONFIG;
+  static const enum plan_order order[] = {PLAN_EAGER, PLAN_1F1B,
+                                          PLAN_FILLDRAIN};
+  *out = order[i];
+  return OK;
+}
+
+enum status
+derive_split (const char *word, enum store_split *out)
+{
+  static const char *const names[] = {"train", "valid", "test"};
+  int i = choose ("data split", word, names, COUNT (names));
+  if (i < 0)
+    return E_CONFIG;
+  *out = (enum store_split)i;
+  return OK;
+}
+
+enum status
+derive_augment (const char *word, int *out)
+{
+  static const char *const names[] = {"none", "flip", "crop4", "flip+crop4",
+                                      "imagenet"};
+  int i = choose ("data.augment", word, names, COUNT (names));
+  if (i < 0)
+    return E_CONFIG;
+  if (i == 4)
+    return fail (E_CONFIG, "data.augment = imagenet needs a data set of JPEG "
+                           "images, which this version does not read");
+  static const int bits[] = {STORE_AUGMENT_NONE, STORE_AUGMENT_FLIP,
+                             STORE_AUGMENT_CROP4,
+                             STORE_AUGMENT_FLIP | STORE_AUGMENT_CROP4};
+  *out = bits[i];
+  return OK;
+}
+
+enum status
+derive_optimizer (const struct run_config *c, struct optimizer *out)
+{
+  static const char *const names[] = {"sgd", "adamw"};
+  int i = choose ("train.optimizer", c->optimizer, names, COUNT (names));
+  if (i < 0)
+    return E_CONFIG;
+  struct optimizer o = {
+      .kind = i == 0 ? OPTIMIZER_SGD : OPTIMIZER_ADAMW,
+      .momentum = c->momentum,
+      .nesterov = c->nesterov,
+      .weight_decay = c->weight_decay,
+      .beta1 = c->beta1,
+      .beta2 = c->beta2,
+      .eps = c->eps,
+  };
+  o.decay_all = c->decay[0] ? strcmp (c->decay, "all") == 0 : i == 0;
+  if (o.nesterov && o.momentum <= 0)
+    return fail (E_CONFIG, "train.nesterov = yes needs train.momentum > 0");
+  *out = o;
+  return OK;
+}
+
+/* "100, 150" in steps. */
+static enum status
+parse_milestones (const char *text, struct schedule *s)
+{
+  char copy[RUN_TEXT];
+  snprintf (copy, sizeof copy, "%s", text);
+  char *save = NULL;
+  for (char *word = strtok_r (copy, ", ", &save); word;
+       word = strtok_r (NULL, ", ", &save)) {
+    int64_t n;
+    if (s->n_milestones == SCHEDULE_MILESTONES)
+      return fail (E_CONFIG, "train.milestones: more than %d",
+                   SCHEDULE_MILESTONES);
+    if (!text_to_long (word, &n) || n < 1 ||
+        (s->n_milestones > 0 && n <= s->milestones[s->n_milestones - 1]))
+      return fail (E_CONFIG,
+                   "train.milestones: \"%s\" is not a step after the one "
+                   "before it",
+                   word);
+    s->milestones[s->n_milestones++] = n;
+  }
+  return OK;
+}
+
+enum status
+derive_schedule (const struct run_config *c, int64_t steps,
+                 struct schedule *out)
+{
+  static const char *const names[] = {"constant", "step", "cosine", "onecycle"};
+  int i = choose ("train.schedule", c->schedule, names, COUNT (names));
+  if (i < 0)
+    return E_CONFIG;
+  static const enum schedule_kind kinds[] = {
+      SCHEDULE_CONSTANT, SCHEDULE_STEP, SCHEDULE_COSINE, SCHEDULE_ONECYCLE};
+  struct schedule s = {
+      .kind = kinds[i], .lr = c->lr, .steps = steps, .warmup = c->warmup};
+  TRY (parse_milestones (c->milestones, &s));
+  if (s.kind == SCHEDULE_STEP && s.n_milestones == 0)
+    return fail (E_CONFIG, "train.schedule = step needs train.milestones");
+  *out = s;
+  return OK;
+}
+
+enum status
+derive_spec (const struct run_config *c, const struct store_dataset_info *data,
+             struct model_spec *out)
+{
+  static const char *const stems[] = {"cifar", "imagenet"};
+  static const char *const blocks[] = {"basic", "bottleneck"};
+  struct model_spec m = {
+      .classes = 10, .channels = 3, .height = 32, .width_px = 32};
+  if (strcmp (c->family, "resnet") != 0)
+    return fail (E_CONFIG, "model.family = %s: this version has resnet only",
+                 c->family);
+  if (c->preset[0])
+    TRY (model_spec_preset (c->preset, &m));
+  if (c->groups[0])
+    TRY (model_spec_groups (c->groups, &m));
+  if (c->block[0]) {
+    int i = choose ("model.block", c->block, blocks, COUNT (blocks));
+    if (i < 0)
+      return E_CONFIG;
+    m.block = i == 0 ? MODEL_BASIC : MODEL_BOTTLENECK;
+  }
+  if (c->stem[0]) {
+    int i = choose ("model.stem", c->stem, stems, COUNT (stems));
+    if (i < 0)
+      return E_CONFIG;
+    m.stem = i == 0 ? MODEL_STEM_CIFAR : MODEL_STEM_IMAGENET;
+  }
+  if (c->stem_width > 0)
+    m.stem_width = (int)c->stem_width;
+  if (data) {
+    m.classes = data->classes;
+    m.channels = data->channels;
+    m.height = data->height;
+    m.width_px = data->width;
+  }
+  *out = m;
+  return OK;
+}
+
+/* -- threads ----------------------------------------------------------------
+ */
+
+#define CPUS 1024
+
+/* Doubles that tell the other ranks this rank's cores: 32 per double. */
+static void
+affinity_pack (double *words, int n)
+{
+  cpu_set_t set;
+  CPU_ZERO (&set);
+  if (sched_getaffinity (0, sizeof set, &set) != 0)
+    CPU_SET (0, &set);
+  for (int i = 0; i < n; i++) {
+    double v = 0;
+    for (int b = 0; b < 32; b++)
+      if (CPU_ISSET (i * 32 + b, &set))
+        v += (double)(1u << b);
+    words[i] = v;
+  }
+}
+
+static bool
+has_cpu (const double *words, int cpu)
+{
+  return ((uint32_t)words[cpu / 32] >> (cpu % 32)) & 1u;
+}
+
+/* Cores of rank r, each divided by the ranks of the same host that have it. */
+static double
+fair_share (const double *all, int n, int size, int r)
+{
+  const double *me = all + (size_t)r * (size_t)n;
+  double share = 0;
+  for (int cpu = 0; cpu < CPUS; cpu++) {
+    if (!has_cpu (me + 1, cpu))
+      continue;
+    int users = 0;
+    for (int o = 0; o < size; o++) {
+      const double *it = all + (size_t)o * (size_t)n;
+      users += it[0] == me[0] && has_cpu (it + 1, cpu);
+    }
+    share += 1.0 / users;
+  }
+  return share;
+}
+
+enum status
+derive_threads (struct wire *w, const struct run_config *c, int *out)
+{
+  enum { WORDS = CPUS / 32, N = 1 + WORDS };
+  int size = wire_size (w);
+  double *all = NULL, mine[N];
+  /* Ranks of one node are known by the world rank of its first one: the wire
+   * numbers them; the host's name is enough to compare. */
+  uint64_t host = 0;
+  for (const char *p = wire_host (w); *p; p++)
+    host = host * 131 + (unsigned char)*p;
+  mine[0] = (double)(host >> 12);
+  affinity_pack (mine + 1, WORDS);
+  TRY (MEM_NEW ((size_t)size * N, &all, "affinity masks"));
+  enum status s = wire_all_gather (w, mine, N, all);
+  double least = 1e9, most = 0;
+  for (int r = 0; s == OK && r < size; r++) {
+    double f = fair_share (all, N, size, r);
+    least = f < least ? f : least;
+    most = f > most ? f : most;
+  }
+  mem_free (&all);
+  TRY (s);
+  int threads = (int)(least + 1e-6);
+  if (threads < 1)
+    threads = 1;
+  const char *env = getenv ("OMP_NUM_THREADS");
+  int64_t n;
+  int asked = c->threads;
+  if (asked <= 0 && env && text_to_long (env, &n) && n >= 1)
+    asked = (int)n;
+  if (asked > 0)
+    threads = asked;
+  if ((double)threads > least + 1e-6)
+    say (LOG_WARN,
+         "%d thread%s on every rank but only %.2g core%s for the least of "
+         "them: ranks share cores and wait for each other",
+         threads, threads == 1 ? "" : "s", least, least > 1 ? "s" : "");
+  else if ((double)threads <= most / 2)
+    say (LOG_WARN,
+         "%d thread%s on every rank where %.2g cores are there: cores stay "
+         "idle (bind ranks to more cores, or use --threads)",
+         threads, threads == 1 ? "" : "s", most);
+  *out = threads;
+  return OK;
+}

@@ -1,0 +1,73 @@
+/* run/eval.c -- the command `eval`: every head of a checkpoint on a split. */
+#include "run/run_impl.h"
+
+#include <math.h>
+#include <string.h>
+
+static void
+print_heads (const struct session *s, const struct evaluation *v,
+             const char *split)
+{
+  put ("%-6s %-24s %10s %10s   (%s, %lld samples)\n", "head", "behind", "loss",
+       "accuracy", split, (long long)v->samples);
+  for (int k = 0; k < s->K; k++) {
+    struct network_unit u;
+    network_unit (s->net, s->first[k + 1] - 1, &u);
+    if (isfinite (v->loss[k]))
+      put ("%-6d %-24s %10.4f %10.4f\n", k, u.name, v->loss[k], v->accuracy[k]);
+    else
+      put ("%-6d %-24s %10s %10s\n", k, u.name, "-", "-");
+  }
+}
+
+/* The checkpoint's kernel choices, so that its numbers come out again. */
+static enum status
+tuning_of (const char *path, char **tuning)
+{
+  struct store_checkpoint *file = NULL;
+  struct store_attributes a;
+  TRY (store_checkpoint_open (path, &file));
+  store_checkpoint_attributes (file, &a);
+  enum status e = mem_text (a.tuning, tuning);
+  store_checkpoint_close (&file);
+  return e;
+}
+
+enum status
+run_eval (struct wire *w, const struct run_config *c, const char *checkpoint,
+          const char *split)
+{
+  struct session s;
+  enum store_split which;
+  char *tuning = NULL;
+  int64_t step;
+  TRY (wire_agree (w, derive_split (split, &which)));
+  TRY (wire_agree (w, tuning_of (checkpoint, &tuning)));
+  struct session_how how = {.tuning = tuning, .forward_only = true};
+  struct run_config config = *c;
+  config.init[0] = '\0';
+  enum status e = session_open (w, &config, &how, &s);
+  if (e != OK) {
+    mem_free (&tuning);
+    return e;
+  }
+  struct evaluation v = {0};
+  if (s.info.samples[which] == 0)
+    e = fail (E_DATA, "%s: there is no split /%s", c->file, split);
+  if (e == OK)
+    e = MEM_NEW ((size_t)s.K, &v.loss, "evaluation");
+  if (e == OK)
+    e = MEM_NEW ((size_t)s.K, &v.accuracy, "evaluation");
+  e = wire_agree (w, e);
+  if (e == OK)
+    e = session_load (&s, checkpoint, false, true, &step);
+  if (e == OK)
+    e = wire_agree (w, session_evaluate (&s, which, c->limit, &v));
+  if (e == OK && wire_rank (w) == 0)
+    print_heads (&s, &v, split);
+  mem_free (&v.loss);
+  mem_free (&v.accuracy);
+  mem_free (&tuning);
+  session_close (&s);
+  return e;
+}

@@ -1,0 +1,130 @@
+/* run/evaluate.c -- loss and accuracy of every head on a split, through the
+ * pipe, on running statistics.
+ *
+ * Works in places of its own (STAGE_EVAL), since receives of the next training
+ * step may already be posted.  Batches are dealt to replicas in turn.
+ */
+#include "run/run_impl.h"
+
+#include <math.h>
+
+/* Above every tag of a plan. */
+#define EVAL_TAG (1 << 24)
+
+struct sums { /* per head */
+  double *loss, *correct;
+};
+
+static int
+fill_labels (const struct session *s, enum store_split split, int64_t first,
+             int64_t n, int32_t *labels)
+{
+  const int32_t *all = store_labels (s->data, split);
+  for (int64_t i = 0; i < s->n_samples; i++)
+    labels[i] = first + i < n ? all[first + i] : -1;
+  return 0;
+}
+
+/* The input of this rank's first stage for one batch. */
+static enum status
+eval_input (struct session *s, enum store_split split, int64_t batch,
+            struct tensor *x)
+{
+  struct local_stage *l = &s->local[0];
+  TRY (stage_input (l->stage, STAGE_EVAL, x));
+  if (l->k == 0)
+    return store_read (s->data, split, batch * s->n_samples, s->n_samples,
+                       x->data);
+  int request = WIRE_NONE;
+  struct wire_id id = {
+      .step = batch, .micro = -1, .border = l->k, .stream = -1};
+  TRY (wire_post (s->wire, -1, x, s->plan->rank_of[l->k - 1], EVAL_TAG + l->k,
+                  &request));
+  return wire_wait (s->wire, &request, &id, NULL);
+}
+
+static enum status
+eval_batch (struct session *s, enum store_split split, int64_t batch, int64_t n,
+            int *sent, struct sums *sums)
+{
+  struct tensor x;
+  TRY (eval_input (s, split, batch, &x));
+  fill_labels (s, split, batch * s->n_samples, n, s->labels);
+  s->labels_step = -1;
+  for (int i = 0; i < s->n_local; i++) {
+    struct local_stage *l = &s->local[i];
+    bool leaves = i == s->n_local - 1 && l->k < s->K - 1;
+    if (leaves) /* the output is about to be overwritten */
+      TRY (wire_wait (s->wire, sent, NULL, NULL));
+    TRY (stage_eval (l->stage, x.data));
+    stage_output (l->stage, STAGE_EVAL, &x);
+    struct wire_id id = {
+        .step = batch, .micro = -1, .border = l->k + 1, .stream = -1};
+    if (leaves)
+      TRY (wire_send (s->wire, -1, &x, s->plan->rank_of[l->k + 1],
+                      EVAL_TAG + l->k + 1, id, sent));
+    if (!stage_has_head (l->stage))
+      continue;
+    struct stage_loss loss;
+    TRY (stage_head_eval (l->stage, s->labels, &loss));
+    sums->loss[l->k] += loss.loss;
+    sums->correct[l->k] += (double)loss.correct;
+  }
+  return OK;
+}
+
+/* mine[3 K]: loss, correct, 1 where this rank has the head. */
+static enum status
+add_up (struct session *s, const double *mine, double *all, int64_t n,
+        struct evaluation *out)
+{
+  int K = s->K;
+  TRY (wire_all_gather (s->wire, mine, 3 * K, all));
+  for (int k = 0; k < K; k++) {
+    double loss = 0, correct = 0, heads = 0;
+    for (int r = 0; r < wire_size (s->wire); r++) {
+      const double *v = all + (size_t)r * 3 * (size_t)K;
+      loss += v[k];
+      correct += v[K + k];
+      heads += v[2 * K + k];
+    }
+    out->loss[k] = heads > 0 ? loss / (double)n : NAN;
+    out->accuracy[k] = heads > 0 ? correct / (double)n : NAN;
+  }
+  out->samples = n;
+  return OK;
+}
+
+enum status
+session_evaluate (struct session *s, enum store_split split, int64_t limit,
+                  struct evaluation *out)
+{
+  int64_t n = s->info.samples[split];
+  if (limit > 0 && limit < n)
+    n = limit;
+  int K = s->K, sent = WIRE_NONE;
+  double *mine = NULL, *all = NULL;
+  clock_switch (&s->account, CLOCK_EVAL);
+  enum status e = MEM_NEW (3 * (size_t)K, &mine, "evaluation");
+  if (e == OK)
+    e = MEM_NEW (3 * (size_t)(K * wire_size (s->wire)), &all, "evaluation");
+  if (e != OK)
+    wire_abort (e); /* the others are on their way into the pipe */
+  struct sums sums = {.loss = mine, .correct = mine + K};
+  int64_t batches = (n + s->n_samples - 1) / s->n_samples;
+  for (int64_t b = wire_replica (s->wire); b < batches; b += s->R) {
+    place_set ((long)b, s->local[0].k, "evaluation batch");
+    e = eval_batch (s, split, b, n, &sent, &sums);
+    if (e != OK)
+      wire_abort (e);
+  }
+  TRY (wire_wait (s->wire, &sent, NULL, NULL));
+  for (int i = 0; i < s->n_local; i++)
+    if (stage_has_head (s->local[i].stage) && wire_replica (s->wire) == 0)
+      mine[2 * K + s->local[i].k] = 1;
+  e = add_up (s, mine, all, n, out);
+  mem_free (&mine);
+  mem_free (&all);
+  clock_switch (&s->account, CLOCK_OTHER);
+  return e;
+}

@@ -1,0 +1,278 @@
+/* run/run_impl.h -- the inside of the engine: one session per rank.
+ *
+ * A session is everything a rank needs to walk its timetable: the plan, its
+ * stages, the buffers of their borders, and the record it keeps.  It is made
+ * once (session_open), walked (session_step), and looked at from outside only
+ * by the commands of this room and its tests.
+ */
+#ifndef RUN_RUN_IMPL_H
+#define RUN_RUN_IMPL_H
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/random.h"
+#include "base/status.h"
+#include "base/tensor.h"
+#include "base/text.h"
+#include "kern/kern.h"
+#include "model/network.h"
+#include "model/optimizer.h"
+#include "model/stage.h"
+#include "plan/plan.h"
+#include "run/run.h"
+#include "store/store.h"
+#include "wire/wire.h"
+
+/* -- deriving things from the configuration (derive.c) ----------------------
+ */
+
+/* span of the configuration as a number 1..K; E_CONFIG. */
+enum status
+derive_span (const char *word, int K, int *out);
+enum status
+derive_mix (const char *word, enum plan_mix *out);
+enum status
+derive_order (const char *word, enum plan_order *out);
+enum status
+derive_split (const char *word, enum store_split *out);
+enum status
+derive_augment (const char *word, int *out);
+enum status
+derive_optimizer (const struct run_config *c, struct optimizer *out);
+/* steps: of the whole run. */
+enum status
+derive_schedule (const struct run_config *c, int64_t steps,
+                 struct schedule *out);
+/* data NULL: CIFAR-sized images, 10 classes. */
+enum status
+derive_spec (const struct run_config *c, const struct store_dataset_info *data,
+             struct model_spec *out);
+/* Threads of each rank: --threads, else OMP_NUM_THREADS, else the affinity mask
+ * shared fairly by the ranks that have it; the same on all ranks.  Warns on
+ * ranks that share cores and on idle cores.  Collective on world. */
+enum status
+derive_threads (struct wire *w, const struct run_config *c, int *out);
+
+/* -- measured things (measure.c) --------------------------------------------
+ */
+
+struct unit_costs { /* arrays of n units; owned */
+  int n;
+  struct stage_cost *unit;
+  struct stage_cost *head; /* the grammar behind unit i; zero where not asked */
+};
+void
+unit_costs_clear (struct unit_costs *u);
+/* From FLOPs alone: forward = data = weights.  Local. */
+enum status
+unit_costs_guess (const struct network *net, const char *head,
+                  struct unit_costs *out);
+/* Measured on all ranks at once and averaged, so that what ranks take from each
+ * other (memory bandwidth) is in it.  Collective on world. */
+enum status
+unit_costs_measure (struct wire *w, struct kern *k, const struct network *net,
+                    const struct kern_tuning *t, int64_t n_samples,
+                    const char *head, struct unit_costs *out);
+/* As text lines for the run directory, and back (false: of another network,
+ * machine or batch). key: what they depend on. */
+void
+unit_costs_print (const struct unit_costs *u, const char *key,
+                  struct text *out);
+bool
+unit_costs_parse (const char *text, const char *key, int n,
+                  struct unit_costs *out);
+
+/* -- the session ------------------------------------------------------------
+ */
+
+struct border_buffer {
+  struct tensor t;
+  int request;
+};
+
+struct local_stage { /* one per stage of this rank */
+  struct stage *stage;
+  int k, n_slots;
+  bool own_input;            /* previous stage elsewhere, or none */
+  struct border_buffer *in;  /* n_slots; data NULL unless own_input */
+  int *sent;                 /* n_slots: send of the output */
+  int n_cot;                 /* streams at border k + 1 */
+  struct border_buffer *cot; /* [stream * n_slots + slot] */
+  int n_out;                 /* streams at border k, when stage - 1 is remote */
+  struct border_buffer *out; /* [stream * n_slots + slot] */
+  float *mix;                /* border sized, for sums; NULL when never */
+  int reduce[4];             /* requests: gradients and statistics, by part */
+  double squares[2];         /* of the gradients, by part, of this batch */
+};
+
+struct trace;
+
+struct session {
+  struct wire *wire; /* borrowed */
+  struct run_config config;
+  run_config_writer write;
+  const char *given_tuning;
+  bool forward_only, unit_costs;
+  int K, M, R;
+  int64_t batch, n_samples; /* whole; of one micro-batch */
+  int threads;
+  struct kern *kern;
+  struct store_dataset *data;
+  struct store_dataset_info info;
+  struct network *net;
+  struct kern_tuning *tuning;
+  struct unit_costs costs;
+  int *first;    /* K + 1: cut */
+  double *route; /* K x K */
+  struct plan *plan;
+  struct plan_cost *cost; /* K */
+  struct optimizer optimizer;
+  struct schedule schedule;
+  int64_t steps, start_step;
+  enum store_split train, valid, test;
+  int64_t n_train; /* after limit */
+  int n_local;
+  struct local_stage *local;
+  struct arena borders; /* cotangents, outgoing gradients, mixes */
+  struct store_order *order;
+  struct store_loader *loader; /* on ranks with stage 0 */
+  int32_t *labels;             /* n_samples x M, of the step labels_step */
+  int64_t labels_step;
+  bool deferred_updates; /* clipping: updates wait for the window */
+
+  /* what a step leaves: per head, of this replica (see ballot.c) */
+  struct stage_loss *loss; /* K */
+  int lag, n_ballot;
+  int *ballot; /* lag requests */
+  double *ballot_in, *ballot_out;
+  bool stop_wanted;
+  struct stage_loss *last_loss; /* K: of the newest step read, all replicas */
+  int64_t last_step;            /* -1: none */
+
+  struct clock_account account;
+  struct trace *trace;         /* NULL unless asked */
+  struct store_run *run;       /* root only */
+  double started_s, trained_s; /* clock; training seconds so far */
+
+  /* Called in UPDATE, before the optimizer; for --dump and tests. */
+  void (*on_gradients) (struct session *s, struct local_stage *l, int64_t step,
+                        void *context);
+  void *on_gradients_context;
+};
+
+struct session_how {
+  run_config_writer write; /* NULL: checkpoints carry no configuration */
+  struct store_run *run;   /* root only, borrowed; NULL: no record */
+  const char *tuning;      /* kernel choices as text; NULL: as configured */
+  bool forward_only;       /* evaluation: no gradients, nothing measured */
+};
+/* Everything up to the first step: data, network, tuning, costs, cut, plan,
+ * stages.  On failure everything is closed.  Collective on world. */
+enum status
+session_open (struct wire *w, const struct run_config *c,
+              const struct session_how *how, struct session *s);
+/* Only what a plan for n_pipe ranks needs: network, costs, plan.  Local. */
+enum status
+session_sketch (struct wire *alone, const struct run_config *c, int n_pipe,
+                bool measure, bool unit_costs, struct session *s);
+void
+session_close (struct session *s);
+/* Open the loader and post the receives of the first step. Local. */
+enum status
+session_begin (struct session *s, int64_t start, int64_t end);
+/* Withdraw posted receives and wait for what is under way. Collective (the
+ * ballots). */
+enum status
+session_end (struct session *s);
+/* One step of this rank's list. Local but for messages. */
+enum status
+session_step (struct session *s, int64_t step);
+struct local_stage *
+session_local (struct session *s, int k);
+
+/* -- verdicts that lag (ballot.c) -------------------------------------------
+ */
+
+enum status
+ballot_open (struct session *s);
+void
+ballot_close (struct session *s);
+/* After step: vote. */
+enum status
+ballot_cast (struct session *s, int64_t step, bool stop);
+/* Read the ballot of `step`; E_NUMBERS when a loss is not finite, *stop. */
+enum status
+ballot_read (struct session *s, int64_t step, bool *stop);
+
+/* -- evaluation (evaluate.c) -------------------------------------------------
+ */
+
+struct evaluation {        /* K heads; NAN where a head is silent */
+  double *loss, *accuracy; /* owned by the caller of session_evaluate */
+  int64_t samples;
+};
+/* Mean loss and accuracy of every head on a split.  Collective on world. */
+enum status
+session_evaluate (struct session *s, enum store_split split, int64_t limit,
+                  struct evaluation *out);
+
+/* -- files (snapshot.c) ------------------------------------------------------
+ */
+
+/* Collective. */
+enum status
+session_save (struct session *s, const char *path, int64_t step);
+/* Values only (train.init, eval): optimizer false.  heads: whether missing
+ * heads are an error.  *step from the file (0 for a bare parameter file). */
+enum status
+session_load (struct session *s, const char *path, bool optimizer, bool heads,
+              int64_t *step);
+
+/* -- accounts and traces -----------------------------------------------------
+ */
+
+/* The table "where the time went", to the log and summary.csv. Collective. */
+enum status
+account_report (struct session *s, int64_t steps_done);
+enum status
+trace_open (struct session *s);
+void
+trace_op (struct session *s, int64_t step, const struct plan_op *op,
+          double begin_s, double end_s);
+/* Gather and write trace.json. Collective. */
+enum status
+trace_write (struct session *s);
+void
+trace_close (struct session *s);
+
+/* `--dump step,stage,what`: what = output, logits, or a parameter's name (its
+ * gradient); a .npy file in the run directory. */
+enum status
+dump_open (struct session *s);
+void
+dump_close (struct session *s);
+
+/* Stages, windows and predictions of the plan as text. Local. */
+void
+session_plan_show (const struct session *s, struct text *out);
+
+/* -- self-checks (verify.c), for the command and for tests --------------------
+ */
+
+/* "path digest" of every tensor that this rank holds, one a line. Local. */
+enum status
+check_digests (struct session *s, struct text *out);
+/* The same of all ranks on the root, sorted; NULL elsewhere; owned by the
+ * caller.  Collective on world. */
+enum status
+check_all_digests (struct session *s, char **out);
+/* Largest relative error, over stages, of the gradient along a random direction
+ * against the central difference of sum_h route[k][h] L_h.  The configuration
+ * must have lr 0, weight_decay 0, heads all, one batch that repeats.
+ * Collective on world. */
+enum status
+check_gradients (struct session *s, double *worst, int *stage);
+
+#endif

@@ -1,0 +1,617 @@
+/* run/session.c -- from a configuration to a rank that is ready to step.
+ *
+ * Every part that can fail on one rank only ends in a fence, so that all ranks
+ * go on or leave together.
+ */
+#include "run/run_impl.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* -- data, network, kernels --------------------------------------------------
+ */
+
+static enum status
+open_data (struct session *s)
+{
+  const struct run_config *c = &s->config;
+  TRY (derive_split (c->train, &s->train));
+  TRY (derive_split (c->valid, &s->valid));
+  TRY (derive_split (c->test, &s->test));
+  if (!c->file[0])
+    return fail (E_CONFIG, "data.file is not given: name a data set file, made "
+                           "by `interlock import`");
+  place_set (-1, -1, "opening the data set");
+  TRY (store_dataset_open (c->file, &s->data));
+  store_dataset_info (s->data, &s->info);
+  if (strcmp (s->info.kind, "images") != 0)
+    return fail (E_CONFIG,
+                 "%s: a data set of %s does not fit model.family = %s", c->file,
+                 s->info.kind, c->family);
+  s->n_train = s->info.samples[s->train];
+  if (s->n_train == 0)
+    return fail (E_DATA, "%s: there is no split /%s", c->file, c->train);
+  if (c->limit > 0 && c->limit < s->n_train)
+    s->n_train = c->limit;
+  return OK;
+}
+
+static enum status
+make_network (struct session *s)
+{
+  struct model_spec spec;
+  TRY (derive_spec (&s->config, s->data ? &s->info : NULL, &spec));
+  if (!s->data && spec.stem == MODEL_STEM_IMAGENET)
+    spec.height = spec.width_px = 224;
+  return network_create (&spec, &s->net);
+}
+
+/* A text of the run directory or of a file, on the root; "" when there is
+ * none. */
+static enum status
+read_text (struct session *s, const char *dir, const char *name, char **out)
+{
+  char *text = NULL;
+  enum status e = OK;
+  if (wire_rank (s->wire) == 0) {
+    if (dir == NULL || store_run_get (dir, name, &text) != OK) {
+      fail_clear ();
+      e = mem_text ("", &text);
+    }
+  }
+  TRY (wire_agree (s->wire, e));
+  TRY (wire_broadcast_text (s->wire, &text, 0));
+  *out = text;
+  return OK;
+}
+
+static enum status
+measure_tuning (struct session *s)
+{
+  char *text = NULL;
+  struct text printed;
+  enum status e = OK;
+  text_init (&printed);
+  if (wire_rank (s->wire) == 0) {
+    int units = network_units (s->net);
+    int *after = NULL;
+    bool heads = s->plan == NULL || s->K > 1;
+    e = MEM_NEW ((size_t)units, &after, "head places");
+    for (int i = 0; e == OK && i < units - 1; i++)
+      after[i] = i;
+    if (e == OK)
+      e = stage_tune (s->kern, s->net, s->n_samples,
+                      heads ? s->config.head : NULL, after,
+                      heads ? units - 1 : 0, s->tuning);
+    mem_free (&after);
+    if (e == OK) {
+      kern_tuning_print (s->tuning, &printed);
+      e = mem_text (printed.data, &text);
+    }
+  }
+  text_clear (&printed);
+  TRY (wire_agree (s->wire, e));
+  TRY (wire_broadcast_text (s->wire, &text, 0));
+  if (wire_rank (s->wire) != 0)
+    e = kern_tuning_parse (text, "choices of rank 0", s->tuning);
+  if (s->run && e == OK)
+    e = store_run_put (s->run, "tune.txt", text);
+  mem_free (&text);
+  return wire_agree (s->wire, e);
+}
+
+/* Kernel choices: by rule, from a file, from an earlier start of this run, or
+ * measured by the root. */
+static enum status
+open_tuning (struct session *s)
+{
+  const char *word = s->config.tune;
+  char *text = NULL;
+  TRY (wire_agree (s->wire, kern_tuning_create (&s->tuning)));
+  if (s->given_tuning && s->given_tuning[0])
+    return wire_agree (s->wire, kern_tuning_parse (s->given_tuning,
+                                                   "the checkpoint's tuning",
+                                                   s->tuning));
+  if (strcmp (word, "no") == 0) {
+    stage_tune_rule (s->kern, s->net, s->tuning);
+    return OK;
+  }
+  bool file = strcmp (word, "yes") != 0;
+  const char *dir = file ? "" : s->run ? s->config.dir : NULL;
+  TRY (read_text (s, dir, file ? word : "tune.txt", &text));
+  enum status e = OK;
+  bool known = text[0] != '\0';
+  if (file && !known)
+    e = fail (E_MISSING, "train.tune: cannot read %s", word);
+  else if (known)
+    e = kern_tuning_parse (text, file ? word : "tune.txt", s->tuning);
+  if (e == OK && file && s->run)
+    e = store_run_put (s->run, "tune.txt", text);
+  mem_free (&text);
+  TRY (wire_agree (s->wire, e));
+  return known ? OK : measure_tuning (s);
+}
+
+static enum status
+open_costs (struct session *s)
+{
+  char key[512], *text = NULL;
+  snprintf (key, sizeof key,
+            "%s; %d threads; %d ranks on a node; %lld samples; "
+            "%d units %lld parameters; head %s",
+            kern_describe (s->kern), s->threads, wire_node_size (s->wire),
+            (long long)s->n_samples, network_units (s->net),
+            (long long)network_params (s->net), s->config.head);
+  TRY (read_text (s, s->run ? s->config.dir : NULL, "costs.txt", &text));
+  bool known = unit_costs_parse (text, key, network_units (s->net), &s->costs);
+  mem_free (&text);
+  /* The root's answer counts: others read the same text. */
+  if (known)
+    return OK;
+  TRY (unit_costs_measure (s->wire, s->kern, s->net, s->tuning, s->n_samples,
+                           s->K > 1 ? s->config.head : NULL, &s->costs));
+  enum status e = OK;
+  if (s->run) {
+    struct text out;
+    text_init (&out);
+    unit_costs_print (&s->costs, key, &out);
+    e = store_run_put (s->run, "costs.txt", out.data);
+    text_clear (&out);
+  }
+  return wire_agree (s->wire, e);
+}
+
+/* -- the plan ----------------------------------------------------------------
+ */
+
+/* Cost matrices for the cut: what unit i costs in stage k, given how many
+ * passes the strategy sends through that stage. */
+static enum status
+auto_cut (struct session *s, const struct plan *probe)
+{
+  int n = network_units (s->net), K = s->K;
+  double *cost = NULL, *extra = NULL;
+  enum status e = MEM_NEW ((size_t)(n * K), &cost, "cut costs");
+  if (e == OK)
+    e = MEM_NEW ((size_t)(n * K), &extra, "cut costs of heads");
+  for (int k = 0; e == OK && k < K; k++)
+    for (int i = 0; i < n; i++) {
+      const struct stage_cost *u = &s->costs.unit[i], *h = &s->costs.head[i];
+      cost[k * n + i] = u->forward + probe->n_passes[k] * u->data + u->weights;
+      bool head = probe->head[k] != PLAN_SILENT && k < K - 1;
+      extra[k * n + i] = head ? h->forward + h->data + h->weights : 0;
+    }
+  if (e == OK)
+    e = plan_cut (n, cost, extra, K, s->first);
+  mem_free (&cost);
+  mem_free (&extra);
+  return e;
+}
+
+static void
+stage_costs (struct session *s, const struct plan *probe)
+{
+  int n = network_units (s->net);
+  for (int k = 0; k < s->K; k++) {
+    struct plan_cost c = {0};
+    struct network_unit u;
+    double params = 0;
+    bool last = k == s->K - 1;
+    for (int i = s->first[k]; i < s->first[k + 1]; i++) {
+      network_unit (s->net, i, &u);
+      params += (double)u.params;
+      if (last && i == n - 1)
+        break; /* the output unit is the head */
+      c.forward += s->costs.unit[i].forward;
+      c.data += s->costs.unit[i].data;
+      c.weights += s->costs.unit[i].weights;
+    }
+    int end = s->first[k + 1] - 1;
+    const struct stage_cost *h =
+        last ? &s->costs.unit[n - 1] : &s->costs.head[end];
+    if (last || probe->head[k] != PLAN_SILENT) {
+      c.head = h->forward + h->data;
+      c.head_weights = h->weights;
+    }
+    network_unit (s->net, last ? end - 1 : end, &u);
+    c.output_bytes = (double)(u.out.c * u.out.h * u.out.w * s->n_samples) * 4;
+    c.update = params * 20 / 8e9; /* read w, g, v, write w, v at 8 GB/s */
+    s->cost[k] = c;
+  }
+}
+
+static enum status
+make_route (struct session *s)
+{
+  int span;
+  enum plan_mix mix;
+  TRY (derive_span (s->config.span, s->K, &span));
+  TRY (derive_mix (s->config.mix, &mix));
+  return plan_route (s->K, span, mix, s->route);
+}
+
+/* Total work of a stage, for folding. */
+static double
+stage_work (const struct session *s, const struct plan *probe, int k)
+{
+  const struct plan_cost *c = &s->cost[k];
+  return c->forward + probe->n_passes[k] * c->data + c->weights + c->head +
+         c->head_weights + c->update;
+}
+
+static enum status
+make_plan (struct session *s, int n_pipe)
+{
+  int K = s->K;
+  int *rank_of = NULL;
+  double *work = NULL;
+  struct plan *probe = NULL;
+  struct plan_ask ask = {.K = K,
+                         .heads_all = s->config.heads_all,
+                         .n_micro = s->M,
+                         .n_pipe = 1,
+                         .n_replicas = s->R};
+  enum status e;
+  if (n_pipe > K)
+    return fail (E_CONFIG,
+                 "%d ranks for %d stages x %d replica%s: at most %d ranks have "
+                 "work (fewer ranks, more stages.count, or more run.replicas)",
+                 n_pipe * s->R, K, s->R, s->R == 1 ? "" : "s", K * s->R);
+  TRY (MEM_NEW ((size_t)K, &rank_of, "folding"));
+  e = MEM_NEW ((size_t)K, &work, "stage work");
+  if (e == OK && !s->first)
+    e = MEM_NEW ((size_t)K + 1, &s->first, "cut");
+  if (e == OK && !s->route)
+    e = MEM_NEW ((size_t)(K * K), &s->route, "route");
+  if (e == OK && !s->cost)
+    e = MEM_NEW ((size_t)K, &s->cost, "stage costs");
+  if (e == OK)
+    e = make_route (s);
+  if (e == OK)
+    e = derive_order (s->config.run_schedule, &ask.order);
+  ask.route = s->route;
+  ask.rank_of = rank_of;
+  if (e == OK)
+    e = plan_create (&ask, &probe); /* all stages on one rank: passes, heads */
+  if (e == OK)
+    e = strcmp (s->config.cut, "auto") == 0
+            ? auto_cut (s, probe)
+            : network_cut_parse (s->net, s->config.cut, K, s->first);
+  if (e == OK) {
+    stage_costs (s, probe);
+    for (int k = 0; k < K; k++)
+      work[k] = stage_work (s, probe, k);
+    e = plan_fold (K, work, n_pipe, rank_of);
+  }
+  ask.n_pipe = n_pipe;
+  ask.cost = s->unit_costs ? NULL : s->cost;
+  ask.latency_s = 2e-5;
+  ask.bytes_per_s = 5e9;
+  if (e == OK)
+    e = plan_create (&ask, &s->plan);
+  plan_destroy (&probe);
+  mem_free (&work);
+  mem_free (&rank_of);
+  return e;
+}
+
+/* -- stages and borders ------------------------------------------------------
+ */
+
+static void
+buffer_make (struct session *s, const struct tensor *like,
+             struct border_buffer *b)
+{
+  char *p = arena_take (&s->borders, TENSOR_HEADER + like->bytes);
+  b->t = *like;
+  b->t.data = (float *)(p + TENSOR_HEADER);
+  b->request = WIRE_NONE;
+}
+
+static bool
+needs_mix (const struct plan *p, int k)
+{
+  for (int i = 0; i < p->n_passes[k]; i++)
+    if (p->pass[k][i].n_in != 1 || p->pass[k][i].coef[0] != 1)
+      return true;
+  return false;
+}
+
+static enum status
+make_stage (struct session *s, int k, struct local_stage *l)
+{
+  const struct plan *p = s->plan;
+  struct stage_spec spec = {
+      .net = s->net,
+      .tuning = s->tuning,
+      .k = k,
+      .n_stages = s->K,
+      .unit_first = s->first[k],
+      .unit_end = s->first[k + 1],
+      .head = k < s->K - 1 && p->head[k] != PLAN_SILENT ? s->config.head : NULL,
+      .n_samples = s->n_samples,
+      .n_slots = p->n_slots[k],
+      .n_pairs = p->n_pairs[k] > 0 ? p->n_pairs[k] : 1,
+      .seed = (uint64_t)s->config.seed,
+      .optimizer = s->optimizer,
+      .training = !s->forward_only,
+  };
+  l->k = k;
+  l->n_slots = spec.n_slots;
+  l->own_input = k == 0 || p->rank_of[k - 1] != p->rank_of[k];
+  l->n_cot = p->n_streams[k + 1];
+  l->n_out = k > 0 && l->own_input ? p->n_streams[k] : 0;
+  for (int i = 0; i < 4; i++)
+    l->reduce[i] = WIRE_NONE;
+  size_t slots = (size_t)l->n_slots;
+  TRY (MEM_NEW (slots, &l->in, "input buffers"));
+  TRY (MEM_NEW (slots, &l->sent, "send requests"));
+  TRY (MEM_NEW (slots * (size_t)l->n_cot, &l->cot, "cotangents"));
+  TRY (MEM_NEW (slots * (size_t)l->n_out, &l->out, "gradients"));
+  place_set (-1, k, "making the stage");
+  TRY (stage_create (s->kern, &spec, &l->stage));
+  for (int i = 0; i < l->n_slots; i++) {
+    l->sent[i] = WIRE_NONE;
+    l->in[i].request = WIRE_NONE;
+    if (l->own_input)
+      TRY (stage_input (l->stage, i, &l->in[i].t));
+  }
+  struct tensor t;
+  return l->own_input ? stage_input (l->stage, STAGE_EVAL, &t) : OK;
+}
+
+static enum status
+make_borders (struct session *s)
+{
+  size_t bytes = 0;
+  for (int pass = 0; pass < 2; pass++) {
+    for (int i = 0; i < s->n_local; i++) {
+      struct local_stage *l = &s->local[i];
+      struct tensor in, out;
+      stage_border (l->stage, &in, &out);
+      size_t one_in = arena_round (TENSOR_HEADER + in.bytes);
+      size_t one_out = arena_round (TENSOR_HEADER + out.bytes);
+      int n_cot = l->n_cot * l->n_slots, n_out = l->n_out * l->n_slots;
+      bool mix = needs_mix (s->plan, l->k);
+      if (pass == 0) {
+        bytes += one_out * (size_t)n_cot + one_in * (size_t)n_out +
+                 (mix ? one_out : 0);
+        continue;
+      }
+      for (int j = 0; j < n_cot; j++)
+        buffer_make (s, &out, &l->cot[j]);
+      for (int j = 0; j < n_out; j++)
+        buffer_make (s, &in, &l->out[j]);
+      if (mix) {
+        struct border_buffer b;
+        buffer_make (s, &out, &b);
+        l->mix = b.t.data;
+      }
+    }
+    if (pass == 0)
+      TRY (arena_open (bytes, "border tensors", &s->borders));
+  }
+  return OK;
+}
+
+static enum status
+make_stages (struct session *s)
+{
+  const struct plan_rank *r = &s->plan->rank[wire_pipe_rank (s->wire)];
+  int n = r->end_stage - r->first_stage;
+  TRY (derive_optimizer (&s->config, &s->optimizer));
+  TRY (MEM_NEW ((size_t)n, &s->local, "stages"));
+  s->n_local = n;
+  for (int i = 0; i < n; i++)
+    TRY (make_stage (s, r->first_stage + i, &s->local[i]));
+  TRY (make_borders (s));
+  size_t largest = 0;
+  for (int i = 0; i < n; i++)
+    for (int part = 0; part < 2; part++) {
+      float *block;
+      size_t size;
+      stage_gradients (s->local[i].stage, (enum stage_part)part, &block, &size);
+      largest = size > largest ? size : largest;
+      stage_statistics (s->local[i].stage, (enum stage_part)part, &block,
+                        &size);
+      largest = size > largest ? size : largest;
+    }
+  TRY (wire_reduce_reserve (s->wire, largest, 4 * n));
+  TRY (MEM_NEW ((size_t)(s->n_samples * s->M), &s->labels, "labels"));
+  TRY (MEM_NEW ((size_t)s->K, &s->loss, "losses"));
+  TRY (MEM_NEW ((size_t)s->K, &s->last_loss, "losses"));
+  s->labels_step = -1;
+  s->last_step = -1;
+  return kern_seal (s->kern);
+}
+
+static enum status
+open_windows (struct session *s)
+{
+  int *ends = NULL;
+  TRY (MEM_NEW (2 * (size_t)s->K, &ends, "windows"));
+  for (int h = 0; h < s->K; h++) {
+    int low = s->plan->window_first[h] < 0 ? h : s->plan->window_first[h];
+    ends[h] = s->plan->rank_of[low];
+    ends[s->K + h] = s->plan->rank_of[h];
+  }
+  enum status e = wire_windows (s->wire, s->K, ends, ends + s->K);
+  mem_free (&ends);
+  return e;
+}
+
+/* -- open and close ----------------------------------------------------------
+ */
+
+static enum status
+check_ranks (struct session *s)
+{
+  const struct run_config *c = &s->config;
+  if (wire_size (s->wire) % s->R != 0)
+    return fail (E_CONFIG, "run.replicas = %d does not divide %d ranks", s->R,
+                 wire_size (s->wire));
+  if (s->batch % ((int64_t)s->R * s->M) != 0)
+    return fail (E_CONFIG,
+                 "train.batch = %lld does not divide into train.micro = %d "
+                 "micro-batches x run.replicas = %d",
+                 (long long)s->batch, s->M, s->R);
+  int n_pipe = wire_size (s->wire) / s->R;
+  if (n_pipe > s->K)
+    return fail (E_CONFIG,
+                 "%d ranks for %d stages x %d replica%s: at most %d ranks have "
+                 "work (start fewer ranks, or raise stages.count or "
+                 "run.replicas)",
+                 wire_size (s->wire), s->K, s->R, s->R == 1 ? "" : "s",
+                 s->K * s->R);
+  if (c->limit > 0 && c->limit < s->batch)
+    return fail (E_CONFIG, "data.limit = %lld is less than one batch of %lld",
+                 (long long)c->limit, (long long)s->batch);
+  return OK;
+}
+
+static enum status
+count_steps (struct session *s)
+{
+  const struct run_config *c = &s->config;
+  double steps = c->steps > 0
+                     ? (double)c->steps
+                     : c->epochs * (double)s->n_train / (double)s->batch;
+  s->steps = (int64_t)steps;
+  if ((double)s->steps < steps)
+    s->steps++;
+  return derive_schedule (c, s->steps, &s->schedule);
+}
+
+static enum status
+open_parts (struct session *s)
+{
+  struct wire *w = s->wire;
+  TRY (wire_agree (w, check_ranks (s)));
+  TRY (wire_grid (w, s->R));
+  TRY (wire_agree (w, open_data (s)));
+  TRY (wire_agree (w, make_network (s)));
+  TRY (wire_agree (w, count_steps (s)));
+  place_set (-1, -1, "choosing kernels");
+  TRY (derive_threads (w, &s->config, &s->threads));
+  TRY (wire_agree (w, kern_open (s->threads, &s->kern)));
+  TRY (open_tuning (s));
+  place_set (-1, -1, "measuring blocks");
+  if (s->forward_only)
+    TRY (wire_agree (w,
+                     unit_costs_guess (s->net, s->K > 1 ? s->config.head : NULL,
+                                       &s->costs)));
+  else
+    TRY (open_costs (s));
+  place_set (-1, -1, "planning");
+  TRY (wire_agree (w, make_plan (s, wire_pipe_size (w))));
+  TRY (wire_same (w, plan_hash (s->plan), "the plan"));
+  TRY (wire_same (w, s->info.digest, "the data set"));
+  TRY (open_windows (s));
+  TRY (wire_agree (w, make_stages (s)));
+  TRY (wire_agree (w, store_order_create (
+                          s->n_train, s->batch, s->config.order == RUN_SHUFFLE,
+                          (uint64_t)s->config.seed, &s->order)));
+  TRY (wire_agree (w, ballot_open (s)));
+  s->deferred_updates = s->config.clip > 0;
+  pulse_hook (wire_poll, w);
+  place_set (-1, -1, "loading parameters");
+  if (s->config.init[0]) {
+    int64_t ignored;
+    TRY (session_load (s, s->config.init, false, false, &ignored));
+  }
+  return OK;
+}
+
+static void
+session_init (struct wire *w, const struct run_config *c, struct session *s)
+{
+  memset (s, 0, sizeof *s);
+  s->wire = w;
+  s->config = *c;
+  s->K = (int)c->count;
+  s->M = (int)c->micro;
+  s->R = (int)c->replicas;
+  s->batch = c->batch;
+  s->n_samples = c->batch / (c->micro * c->replicas);
+  s->started_s = clock_now_s ();
+  clock_start (&s->account, CLOCK_OTHER);
+}
+
+enum status
+session_open (struct wire *w, const struct run_config *c,
+              const struct session_how *how, struct session *s)
+{
+  session_init (w, c, s);
+  s->write = how->write;
+  s->run = how->run;
+  s->given_tuning = how->tuning;
+  s->forward_only = how->forward_only;
+  enum status e = open_parts (s);
+  if (e != OK)
+    session_close (s);
+  return e;
+}
+
+static enum status
+sketch_costs (struct session *s, bool measure)
+{
+  const char *head = s->K > 1 ? s->config.head : NULL;
+  if (!measure)
+    return unit_costs_guess (s->net, head, &s->costs);
+  TRY (derive_threads (s->wire, &s->config, &s->threads));
+  TRY (kern_open (s->threads, &s->kern));
+  TRY (open_tuning (s));
+  return unit_costs_measure (s->wire, s->kern, s->net, s->tuning, s->n_samples,
+                             head, &s->costs);
+}
+
+enum status
+session_sketch (struct wire *alone, const struct run_config *c, int n_pipe,
+                bool measure, bool unit_costs, struct session *s)
+{
+  session_init (alone, c, s);
+  s->unit_costs = unit_costs;
+  enum status e = c->file[0] ? open_data (s) : OK;
+  if (e == OK)
+    e = make_network (s);
+  if (e == OK)
+    e = sketch_costs (s, measure);
+  if (e == OK)
+    e = make_plan (s, n_pipe);
+  if (e != OK)
+    session_close (s);
+  return e;
+}
+
+void
+session_close (struct session *s)
+{
+  pulse_hook (NULL, NULL);
+  store_loader_close (&s->loader);
+  ballot_close (s);
+  trace_close (s);
+  for (int i = 0; i < s->n_local; i++) {
+    struct local_stage *l = &s->local[i];
+    stage_destroy (&l->stage);
+    mem_free (&l->in);
+    mem_free (&l->sent);
+    mem_free (&l->cot);
+    mem_free (&l->out);
+  }
+  mem_free (&s->local);
+  s->n_local = 0;
+  arena_close (&s->borders);
+  mem_free (&s->labels);
+  mem_free (&s->loss);
+  mem_free (&s->last_loss);
+  mem_free (&s->first);
+  mem_free (&s->route);
+  mem_free (&s->cost);
+  unit_costs_clear (&s->costs);
+  plan_destroy (&s->plan);
+  kern_tuning_destroy (&s->tuning);
+  kern_close (&s->kern);
+  network_destroy (&s->net);
+  store_order_destroy (&s->order);
+  store_dataset_close (&s->data);
+}

@@ -1,0 +1,142 @@
+/* run/show.c -- a plan as text: stages, windows, predictions, timetable. */
+#include "run/run_impl.h"
+
+#include <string.h>
+
+/* Bytes of stage k, from the network's own numbers: parameters with gradients
+ * and moments, activations of its slots, deferred pairs, borders. */
+static double
+stage_bytes (const struct session *s, int k)
+{
+  double params = 0, act = 0;
+  struct network_unit u = {0};
+  for (int i = s->first[k]; i < s->first[k + 1]; i++) {
+    network_unit (s->net, i, &u);
+    params += (double)u.params;
+    act += u.act_bytes;
+  }
+  bool adamw = strcmp (s->config.optimizer, "adamw") == 0;
+  double n = (double)s->n_samples;
+  double border = (double)(u.out.c * u.out.h * u.out.w) * 4 * n;
+  int slots = s->plan->n_slots[k];
+  return params * 4 * (adamw ? 4 : 3) + act * n * slots +
+         act * n * 0.5 * s->plan->n_pairs[k] +
+         border * (s->plan->n_streams[k + 1] + 1) * slots;
+}
+
+static void
+show_stages (const struct session *s, struct text *out)
+{
+  text_add (out, "%-5s %-4s %-22s %12s %10s %8s %8s %8s %8s %10s\n", "stage",
+            "rank", "blocks", "parameters", "MFLOP", "forward", "data",
+            "weights", "head", "memory");
+  for (int k = 0; k < s->K; k++) {
+    struct network_unit a = {0}, b = {0};
+    char range[64];
+    double flops = 0;
+    int64_t params = 0;
+    for (int i = s->first[k]; i < s->first[k + 1]; i++) {
+      network_unit (s->net, i, &b);
+      if (i == s->first[k])
+        a = b;
+      flops += b.flops;
+      params += b.params;
+    }
+    if (s->first[k + 1] - s->first[k] == 1)
+      snprintf (range, sizeof range, "%.24s", a.name);
+    else
+      snprintf (range, sizeof range, "%.24s .. %.24s", a.name, b.name);
+    const struct plan_cost *c = &s->cost[k];
+    text_add (out,
+              "%-5d %-4d %-22s %12s %10.2f %6.1fms %6.1fms %6.1fms %6.1fms "
+              "%10s\n",
+              k, s->plan->rank_of[k], range, text_count (params), flops * 1e-6,
+              c->forward * 1e3, c->data * 1e3, c->weights * 1e3,
+              (c->head + c->head_weights) * 1e3,
+              text_bytes (stage_bytes (s, k)));
+  }
+  text_add (out,
+            "(MFLOP: forward, per sample; times: per micro-batch of %lld "
+            "samples%s)\n",
+            (long long)s->n_samples,
+            s->kern ? ", measured" : ", guessed from FLOPs");
+}
+
+static void
+show_prediction (const struct session *s, struct text *out)
+{
+  const struct plan *p = s->plan;
+  int activations, gradients;
+  plan_messages (p, &activations, &gradients);
+  text_add (out,
+            "messages per micro-batch (one stage per rank): %d activations, "
+            "%d gradients\n",
+            activations, gradients);
+  for (int k = 0; k < s->K - 1; k++)
+    text_add (out, "border %d: %s of activations, %d x as much of gradients\n",
+              k + 1, text_bytes (s->cost[k].output_bytes), p->n_streams[k + 1]);
+  if (s->unit_costs)
+    text_add (out, "predicted cycle: %g units per batch\n", p->cycle_s);
+  else
+    text_add (out, "predicted cycle: %s per batch, %.0f samples/s\n",
+              text_seconds (p->cycle_s), (double)s->batch / p->cycle_s);
+  for (int r = 0; r < p->n_pipe; r++) {
+    double bytes = 0;
+    for (int k = p->rank[r].first_stage; k < p->rank[r].end_stage; k++)
+      bytes += stage_bytes (s, k);
+    text_add (out, "rank %d: stages %d..%d, bubble %.1f %%, memory %s\n", r,
+              p->rank[r].first_stage, p->rank[r].end_stage - 1,
+              p->cycle_s > 0 ? 100 * (1 - p->busy_s[r] / p->cycle_s) : 0.0,
+              text_bytes (bytes));
+  }
+}
+
+void
+session_plan_show (const struct session *s, struct text *out)
+{
+  text_add (out,
+            "%s parameters in %d blocks, cut into %d stages; span %s, mix "
+            "%s\n",
+            text_count (network_params (s->net)), network_units (s->net), s->K,
+            s->config.span, s->config.mix);
+  show_stages (s, out);
+  plan_print_windows (s->plan, out);
+  show_prediction (s, out);
+}
+
+enum status
+run_plan (const struct run_config *c, const struct run_plan_options *o,
+          struct text *out)
+{
+  struct wire *alone = NULL;
+  struct session s;
+  int ranks = o->ranks > 0 ? o->ranks : (int)(c->count * c->replicas);
+  if (ranks % c->replicas != 0)
+    return fail (E_CONFIG, "run.replicas = %lld does not divide %d ranks",
+                 (long long)c->replicas, ranks);
+  TRY (wire_open_alone (&alone));
+  enum status e = session_sketch (alone, c, ranks / (int)c->replicas,
+                                  o->measure, o->unit_costs, &s);
+  if (e == OK) {
+    session_plan_show (&s, out);
+    text_add (out, "\n");
+    plan_print_gantt (s.plan, 2, o->columns > 0 ? o->columns : 100, out);
+    for (int r = 0; o->list && r < s.plan->n_pipe; r++)
+      plan_print_list (s.plan, r, out);
+    session_close (&s);
+  }
+  wire_close (&alone);
+  return e;
+}
+
+const char *
+run_describe (void)
+{
+  static char line[128];
+  struct kern *k = NULL;
+  if (kern_open (1, &k) != OK)
+    return "oneDNN (could not be opened)";
+  snprintf (line, sizeof line, "%s", kern_describe (k));
+  kern_close (&k);
+  return line;
+}

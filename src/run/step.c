@@ -1,0 +1,487 @@
+/* run/step.c -- one training step: a loop over a list, and one switch.
+ *
+ * Relies on the plan for every decision; knows no strategy.  Waiting and
+ * arithmetic are booked on the account as they happen.
+ */
+#include "run/run_impl.h"
+
+#include <math.h>
+
+/* -- helpers ----------------------------------------------------------------
+ */
+
+struct local_stage *
+session_local (struct session *s, int k)
+{
+  int first = s->local[0].k;
+  CHECK (k >= first && k < first + s->n_local, "stage %d is not here", k);
+  return &s->local[k - first];
+}
+
+static struct wire_id
+id_of (const struct plan_op *op, int64_t step)
+{
+  bool act = op->verb == PLAN_RECV_ACT || op->verb == PLAN_SEND_ACT;
+  bool down = op->verb == PLAN_SEND_GRAD || op->verb == PLAN_RECV_ACT;
+  return (struct wire_id){
+      .step = step,
+      .micro = op->micro,
+      /* A border is named by the stage above it. */
+      .border = down ? op->stage : op->stage + 1,
+      .stream = act ? -1 : op->stream,
+  };
+}
+
+static struct border_buffer *
+cot_of (struct local_stage *l, int stream, int slot)
+{
+  return &l->cot[stream * l->n_slots + slot];
+}
+
+static struct border_buffer *
+out_of (struct local_stage *l, int stream, int slot)
+{
+  return &l->out[stream * l->n_slots + slot];
+}
+
+/* Wait for a message; the part after it was sent counts as exposed. */
+static enum status
+await (struct session *s, int *request, const struct wire_id *id)
+{
+  if (*request == WIRE_NONE)
+    return OK;
+  double late = 0;
+  enum clock_class was = s->account.running;
+  clock_switch (&s->account, id ? CLOCK_WAIT : CLOCK_EXPOSED);
+  double before = s->account.spent_s[CLOCK_WAIT];
+  enum status r = wire_wait (s->wire, request, id, &late);
+  clock_switch (&s->account, was);
+  double waited = s->account.spent_s[CLOCK_WAIT] - before;
+  if (id && late > 0)
+    clock_move (&s->account, CLOCK_WAIT, CLOCK_EXPOSED,
+                late < waited ? late : waited);
+  return r;
+}
+
+/* -- operations -------------------------------------------------------------
+ */
+
+static enum status
+do_take (struct session *s, struct local_stage *l, const struct plan_op *op,
+         int64_t step)
+{
+  clock_switch (&s->account, CLOCK_DATA);
+  return store_take (s->loader, step, op->micro, l->in[op->slot].t.data);
+}
+
+static enum status
+do_post (struct session *s, struct local_stage *l, const struct plan_op *op)
+{
+  struct border_buffer *b = op->verb == PLAN_POST_ACT
+                                ? &l->in[op->slot]
+                                : cot_of (l, op->stream, op->slot);
+  clock_switch (&s->account, CLOCK_EXPOSED);
+  CHECK (b->request == WIRE_NONE, "receive posted twice into one buffer");
+  return wire_post (s->wire, op->window, &b->t, op->peer, op->tag, &b->request);
+}
+
+static enum status
+do_forward (struct session *s, struct local_stage *l, const struct plan_op *op)
+{
+  TRY (await (s, &l->sent[op->slot], NULL));
+  clock_switch (&s->account, CLOCK_PLAIN);
+  const float *x = l->in[op->slot].t.data;
+  if (op->source >= 0) {
+    struct tensor t;
+    stage_output (session_local (s, op->stage - 1)->stage, op->source, &t);
+    x = t.data;
+  }
+  return stage_forward (l->stage, op->slot, x);
+}
+
+static enum status
+do_send_act (struct session *s, struct local_stage *l, const struct plan_op *op,
+             int64_t step)
+{
+  struct tensor t;
+  stage_output (l->stage, op->slot, &t);
+  clock_switch (&s->account, CLOCK_EXPOSED);
+  return wire_send (s->wire, op->window, &t, op->peer, op->tag,
+                    id_of (op, step), &l->sent[op->slot]);
+}
+
+/* Labels of the whole step's samples of this replica, looked up once. */
+static const int32_t *
+labels_of (struct session *s, int64_t step, int micro)
+{
+  if (s->labels_step != step) {
+    int64_t n = s->n_samples * s->M;
+    store_take_labels (s->data, s->train, s->order, step,
+                       wire_replica (s->wire) * n, n, s->labels);
+    s->labels_step = step;
+  }
+  return s->labels + micro * s->n_samples;
+}
+
+static enum status
+do_head (struct session *s, struct local_stage *l, const struct plan_op *op,
+         int64_t step)
+{
+  clock_switch (&s->account, CLOCK_DATA);
+  const int32_t *labels = labels_of (s, step, op->micro);
+  clock_switch (&s->account, op->stage == s->K - 1 ? CLOCK_PLAIN : CLOCK_HEADS);
+  struct stage_loss loss;
+  TRY (stage_head (l->stage, op->slot, labels, 1.0f / (float)s->batch,
+                   s->plan->head[op->stage] == PLAN_WITNESS, &loss));
+  s->loss[op->stage].loss += loss.loss;
+  s->loss[op->stage].correct += loss.correct;
+  return OK;
+}
+
+static const float *
+pass_input (struct local_stage *l, const struct plan_pass *p, int i, int slot)
+{
+  if (p->in[i] == PLAN_OWN)
+    return stage_head_grad (l->stage, slot);
+  return cot_of (l, p->in[i], slot)->t.data;
+}
+
+/* The cotangent of a pass: one input as it is, or the sum it asks for. */
+static const float *
+cotangent_of (struct local_stage *l, const struct plan_pass *p, int slot)
+{
+  if (p->n_in == 1 && p->coef[0] == 1)
+    return pass_input (l, p, 0, slot);
+  const float *x[64];
+  float a[64];
+  CHECK (p->n_in <= 64, "%d cotangents in one pass", p->n_in);
+  for (int i = 0; i < p->n_in; i++) {
+    x[i] = pass_input (l, p, i, slot);
+    a[i] = (float)p->coef[i];
+  }
+  stage_combine (l->stage, p->n_in, x, a, l->mix);
+  return l->mix;
+}
+
+static enum status
+do_pass (struct session *s, struct local_stage *l, const struct plan_op *op)
+{
+  const struct plan_pass *p = &s->plan->pass[op->stage][op->pass];
+  float *d_x = NULL;
+  if (p->out >= 0 && op->slot_to >= 0)
+    d_x =
+        cot_of (session_local (s, op->stage - 1), p->out, op->slot_to)->t.data;
+  else if (p->out >= 0) {
+    struct border_buffer *b = out_of (l, p->out, op->slot);
+    TRY (await (s, &b->request, NULL));
+    d_x = b->t.data;
+  }
+  clock_switch (&s->account, p->learn ? CLOCK_PLAIN : CLOCK_EXTRA);
+  const float *cotangent = cotangent_of (l, p, op->slot);
+  return stage_back_data (l->stage, op->slot, cotangent, p->learn, op->pair,
+                          d_x);
+}
+
+static enum status
+do_send_grad (struct session *s, struct local_stage *l,
+              const struct plan_op *op, int64_t step)
+{
+  struct border_buffer *b = out_of (l, op->stream, op->slot);
+  clock_switch (&s->account, CLOCK_EXPOSED);
+  return wire_send (s->wire, op->window, &b->t, op->peer, op->tag,
+                    id_of (op, step), &b->request);
+}
+
+/* -- the end of a stage's batch ---------------------------------------------
+ */
+
+/* Start the sums over replicas: gradients and running statistics. */
+static enum status
+do_reduce (struct session *s, struct local_stage *l)
+{
+  if (s->R == 1)
+    return OK;
+  clock_switch (&s->account, CLOCK_EXPOSED);
+  for (int part = 0; part < 2; part++) {
+    float *block;
+    size_t n;
+    stage_gradients (l->stage, (enum stage_part)part, &block, &n);
+    if (n > 0)
+      TRY (wire_reduce_start (s->wire, block, n, &l->reduce[part]));
+    stage_statistics (l->stage, (enum stage_part)part, &block, &n);
+    if (n > 0)
+      TRY (wire_reduce_start (s->wire, block, n, &l->reduce[2 + part]));
+  }
+  return OK;
+}
+
+static enum status
+finish_reduce (struct session *s, struct local_stage *l)
+{
+  if (s->R == 1)
+    return OK;
+  clock_switch (&s->account, CLOCK_EXPOSED);
+  for (int i = 0; i < 4; i++)
+    TRY (wire_reduce_wait (s->wire, &l->reduce[i]));
+  for (int part = 0; part < 2; part++) { /* statistics: the mean */
+    float *block;
+    size_t n;
+    stage_statistics (l->stage, (enum stage_part)part, &block, &n);
+    for (size_t i = 0; i < n; i++)
+      block[i] /= (float)s->R;
+  }
+  return OK;
+}
+
+static enum status
+update (struct session *s, struct local_stage *l, const float clip[2],
+        int64_t step)
+{
+  clock_switch (&s->account, CLOCK_PLAIN);
+  if (s->on_gradients)
+    s->on_gradients (s, l, step, s->on_gradients_context);
+  return stage_update (l->stage, schedule_lr (&s->schedule, step), clip,
+                       step + 1);
+}
+
+static enum status
+do_update (struct session *s, struct local_stage *l, int64_t step)
+{
+  static const float none[2] = {1, 1};
+  if (s->deferred_updates)
+    return OK;
+  TRY (finish_reduce (s, l));
+  return update (s, l, none, step);
+}
+
+/* The squares of this rank's part of window h: element k for the body of stage
+ * k, element K for the head. */
+static void
+window_squares (struct session *s, int h, double *v)
+{
+  for (int i = 0; i <= s->K; i++)
+    v[i] = 0;
+  for (int i = 0; i < s->n_local; i++) {
+    struct local_stage *l = &s->local[i];
+    if (s->route[l->k * s->K + h] != 0)
+      v[l->k] = l->squares[STAGE_BODY];
+    if (l->k == h)
+      v[s->K] = l->squares[STAGE_HEAD];
+  }
+}
+
+static bool
+window_has_me (const struct session *s, int h)
+{
+  int low = s->plan->window_first[h];
+  if (low < 0)
+    low = h;
+  int last = s->local[s->n_local - 1].k;
+  return low <= last && h >= s->local[0].k;
+}
+
+static bool
+window_is_shared (const struct session *s, int h)
+{
+  int low = s->plan->window_first[h];
+  return low >= 0 && s->plan->rank_of[low] != s->plan->rank_of[h];
+}
+
+/* Norm of every window this rank is in: clip / norm, at most 1.  The norm of
+ * window h is over all parameters that follow loss h: its stages' and its
+ * head's. */
+static enum status
+window_factors (struct session *s, double *factor)
+{
+  int K = s->K;
+  for (int h = 0; h < K; h++) {
+    factor[h] = 1;
+    if (!window_has_me (s, h))
+      continue;
+    double *v = s->ballot_in;
+    window_squares (s, h, v);
+    if (window_is_shared (s, h)) {
+      int request = WIRE_NONE;
+      TRY (wire_ballot_start (s->wire, h, v, K + 1, &request));
+      TRY (wire_ballot_wait (s->wire, &request, v));
+    }
+    double sum = 0;
+    for (int i = 0; i <= K; i++)
+      sum += v[i];
+    double norm = sqrt (sum);
+    if (norm > s->config.clip)
+      factor[h] = s->config.clip / norm;
+  }
+  return OK;
+}
+
+/* With clipping all updates of a rank come after its last gradient: a window's
+ * norm needs every stage of the window, and only those. */
+static enum status
+deferred_updates (struct session *s, int64_t step)
+{
+  double *factor = s->ballot_out;
+  for (int i = 0; i < s->n_local; i++) {
+    struct local_stage *l = &s->local[i];
+    TRY (finish_reduce (s, l));
+    clock_switch (&s->account, CLOCK_PLAIN);
+    for (int part = 0; part < 2; part++)
+      l->squares[part] =
+          stage_gradient_squares (l->stage, (enum stage_part)part);
+  }
+  clock_switch (&s->account, CLOCK_WAIT);
+  TRY (window_factors (s, factor));
+  for (int i = 0; i < s->n_local; i++) {
+    struct local_stage *l = &s->local[i];
+    float clip[2] = {1, (float)factor[l->k]};
+    /* A stage in several windows obeys the strictest. */
+    for (int h = l->k; h < s->K; h++)
+      if (s->route[l->k * s->K + h] != 0 && (float)factor[h] < clip[0])
+        clip[0] = (float)factor[h];
+    TRY (update (s, l, clip, step));
+  }
+  return OK;
+}
+
+/* -- the step ---------------------------------------------------------------
+ */
+
+static enum status
+run_op (struct session *s, const struct plan_op *op, int64_t step)
+{
+  struct local_stage *l = session_local (s, op->stage);
+  struct wire_id id;
+  switch (op->verb) {
+  case PLAN_TAKE:
+    return do_take (s, l, op, step);
+  case PLAN_POST_ACT:
+  case PLAN_POST_GRAD:
+    return do_post (s, l, op);
+  case PLAN_RECV_ACT:
+    id = id_of (op, step);
+    return await (s, &l->in[op->slot].request, &id);
+  case PLAN_RECV_GRAD:
+    id = id_of (op, step);
+    return await (s, &cot_of (l, op->stream, op->slot)->request, &id);
+  case PLAN_FORWARD:
+    return do_forward (s, l, op);
+  case PLAN_SEND_ACT:
+    return do_send_act (s, l, op, step);
+  case PLAN_HEAD:
+    return do_head (s, l, op, step);
+  case PLAN_PASS:
+    return do_pass (s, l, op);
+  case PLAN_SEND_GRAD:
+    return do_send_grad (s, l, op, step);
+  case PLAN_WEIGHTS:
+    clock_switch (&s->account, CLOCK_PLAIN);
+    return stage_back_weights (l->stage, op->slot, op->pair);
+  case PLAN_HEAD_WEIGHTS:
+    clock_switch (&s->account,
+                  op->stage == s->K - 1 ? CLOCK_PLAIN : CLOCK_HEADS);
+    return stage_head_weights (l->stage, op->slot);
+  case PLAN_REDUCE:
+    return do_reduce (s, l);
+  case PLAN_UPDATE:
+    return do_update (s, l, step);
+  case PLAN_VERBS:
+    break;
+  }
+  CHECK (false, "unknown operation %d", (int)op->verb);
+  return E_FAULT;
+}
+
+enum status
+session_step (struct session *s, int64_t step)
+{
+  const struct plan_rank *r = &s->plan->rank[wire_pipe_rank (s->wire)];
+  bool last = step + 1 >= s->steps;
+  for (int k = 0; k < s->K; k++)
+    s->loss[k] = (struct stage_loss){0};
+  mem_close ();
+  for (int i = 0; i < r->n_ops; i++) {
+    const struct plan_op *op = &r->op[i];
+    if (op->ahead && last)
+      continue; /* nobody will send */
+    place_set ((long)step, op->stage, plan_verb_name (op->verb));
+    double begin = s->trace ? clock_now_s () : 0;
+    enum status e = run_op (s, op, step);
+    if (e != OK) {
+      mem_open ();
+      return e;
+    }
+    wire_poll (s->wire);
+    if (s->trace)
+      trace_op (s, step, op, begin, clock_now_s ());
+  }
+  enum status e = s->deferred_updates ? deferred_updates (s, step) : OK;
+  mem_open ();
+  clock_switch (&s->account, CLOCK_OTHER);
+  return e;
+}
+
+enum status
+session_begin (struct session *s, int64_t start, int64_t end)
+{
+  s->start_step = start;
+  s->steps = end;
+  if (s->local[0].k == 0) {
+    int64_t n = s->n_samples * s->M;
+    struct store_loader_spec spec = {
+        .data = s->data,
+        .split = s->train,
+        .limit = s->config.limit,
+        .batch = s->batch,
+        .first = wire_replica (s->wire) * n,
+        .n = n,
+        .n_micro = s->M,
+        .shuffle = s->config.order == RUN_SHUFFLE,
+        .seed = (uint64_t)s->config.seed,
+        .start_step = start,
+        .end_step = end,
+        .ahead = s->M + 2,
+    };
+    TRY (derive_augment (s->config.augment, &spec.augment));
+    TRY (store_loader_open (&spec, &s->loader));
+  }
+  if (start >= end)
+    return OK;
+  const struct plan_rank *r = &s->plan->rank[wire_pipe_rank (s->wire)];
+  for (int i = 0; i < r->n_ops; i++)
+    if (r->op[i].ahead)
+      TRY (do_post (s, session_local (s, r->op[i].stage), &r->op[i]));
+  return OK;
+}
+
+static void
+withdraw (struct session *s, struct border_buffer *b, int n)
+{
+  for (int i = 0; i < n; i++)
+    if (b[i].request != WIRE_NONE)
+      wire_cancel (s->wire, &b[i].request);
+}
+
+enum status
+session_end (struct session *s)
+{
+  enum status e = OK;
+  for (int i = 0; i < s->n_local; i++) {
+    struct local_stage *l = &s->local[i];
+    for (int j = 0; j < l->n_slots; j++)
+      if (e == OK)
+        e = await (s, &l->sent[j], NULL);
+    for (int j = 0; j < l->n_out * l->n_slots; j++)
+      if (e == OK)
+        e = await (s, &l->out[j].request, NULL);
+  }
+  /* Everything sent has arrived once all ranks are here: what is still posted
+   * belongs to steps that nobody will take. */
+  e = wire_agree (s->wire, e);
+  for (int i = 0; i < s->n_local; i++) {
+    struct local_stage *l = &s->local[i];
+    withdraw (s, l->in, l->n_slots);
+    withdraw (s, l->cot, l->n_cot * l->n_slots);
+  }
+  store_loader_close (&s->loader);
+  return e;
+}

@@ -1,0 +1,505 @@
+/* run/train.c -- the command `train`: walk the steps, evaluate, keep a record.
+ *
+ * There is no barrier in the loop.  A rank reads the ballot of step t before
+ * step t + lag; stopping and failing are decided there, at the same step on all
+ * ranks.  A failure of a step itself ends the job at once (wire_abort).
+ */
+#include "run/run_impl.h"
+
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t stop_signal;
+
+static void
+on_signal (int number)
+{
+  stop_signal = number;
+}
+
+static void
+catch_signals (void)
+{
+  struct sigaction a;
+  memset (&a, 0, sizeof a);
+  a.sa_handler = on_signal;
+  a.sa_flags = SA_RESTART;
+  sigaction (SIGUSR1, &a, NULL);
+  sigaction (SIGUSR2, &a, NULL);
+  sigaction (SIGTERM, &a, NULL);
+}
+
+/* What the root keeps between rows of metrics.csv. */
+struct progress {
+  int64_t interval;       /* steps per row of the training split */
+  int64_t rows_from;      /* first step of the row under way */
+  struct stage_loss *sum; /* K, since rows_from */
+  double row_s;           /* training seconds at rows_from */
+  double live_s, line_s;  /* clock of the last live and plain line */
+  int64_t live_step;
+};
+
+struct training {
+  struct session *s;
+  struct progress p;
+  struct evaluation eval; /* arrays of K */
+  int64_t start, end;     /* steps: of this start, of the run */
+  double loop_s;          /* clock when the present stretch began */
+  bool stopped;
+};
+
+/* -- the record --------------------------------------------------------------
+ */
+
+static double
+training_seconds (const struct training *t)
+{
+  return t->s->trained_s + (clock_now_s () - t->loop_s);
+}
+
+/* One row: step, epoch, the heads, lr, seconds, samples/s. */
+static enum status
+write_row (struct training *t, const char *split, int64_t steps_done,
+           const double *loss, const double *accuracy, double rate)
+{
+  struct session *s = t->s;
+  if (!s->run)
+    return OK;
+  int K = s->K, n = 2 * K + 5;
+  double *v = NULL;
+  char (*names)[32] = NULL;
+  const char **columns = NULL;
+  enum status e = MEM_NEW ((size_t)n, &v, "metrics");
+  if (e == OK)
+    e = MEM_NEW ((size_t)n, &names, "metrics");
+  if (e == OK)
+    e = MEM_NEW ((size_t)n, &columns, "metrics");
+  if (e == OK) {
+    static const char *const tail[] = {"lr", "seconds", "samples_per_s"};
+    snprintf (names[0], 32, "step");
+    snprintf (names[1], 32, "epoch");
+    v[0] = (double)steps_done;
+    v[1] = (double)(steps_done * s->batch) / (double)s->n_train;
+    for (int k = 0; k < K; k++) {
+      snprintf (names[2 + 2 * k], 32, "head%d_loss", k);
+      snprintf (names[3 + 2 * k], 32, "head%d_accuracy", k);
+      v[2 + 2 * k] = loss[k];
+      v[3 + 2 * k] = accuracy[k];
+    }
+    for (int i = 0; i < 3; i++)
+      snprintf (names[2 + 2 * K + i], 32, "%s", tail[i]);
+    v[2 + 2 * K] =
+        schedule_lr (&s->schedule, steps_done > 0 ? steps_done - 1 : 0);
+    v[3 + 2 * K] = training_seconds (t);
+    v[4 + 2 * K] = rate;
+    for (int i = 0; i < n; i++)
+      columns[i] = names[i];
+    e = store_run_metrics (s->run, n, columns, split, v);
+  }
+  mem_free (&v);
+  mem_free (&names);
+  mem_free (&columns);
+  return e;
+}
+
+/* "0.812 0.455 0.301": losses of the heads, '-' where a head is silent. */
+static void
+heads_text (const double *v, int K, struct text *out)
+{
+  for (int k = 0; k < K; k++)
+    if (isfinite (v[k]))
+      text_add (out, "%s%.4f", k ? " " : "", v[k]);
+    else
+      text_add (out, "%s-", k ? " " : "");
+}
+
+static enum status
+row_of_training (struct training *t, int64_t steps_done)
+{
+  struct session *s = t->s;
+  struct progress *p = &t->p;
+  int64_t steps = steps_done - p->rows_from;
+  double n = (double)(steps * s->batch), now = training_seconds (t);
+  double loss[2 * 64], *accuracy = loss + 64;
+  CHECK (s->K <= 64, "more than 64 stages in a record");
+  for (int k = 0; k < s->K; k++) {
+    bool silent = s->plan->head[k] == PLAN_SILENT;
+    loss[k] = silent ? NAN : p->sum[k].loss / n;
+    accuracy[k] = silent ? NAN : (double)p->sum[k].correct / n;
+    p->sum[k] = (struct stage_loss){0};
+  }
+  enum status e = write_row (t, "train", steps_done, loss, accuracy,
+                             now > p->row_s ? n / (now - p->row_s) : NAN);
+  p->rows_from = steps_done;
+  p->row_s = now;
+  return e;
+}
+
+/* A live line on a terminal; a plain line now and then elsewhere. */
+static void
+show_progress (struct training *t, int64_t step)
+{
+  struct session *s = t->s;
+  struct progress *p = &t->p;
+  double now = clock_now_s ();
+  bool live = log_is_terminal ();
+  if (now - (live ? p->live_s : p->line_s) < (live ? 0.2 : 20))
+    return;
+  double rate = (double)((step + 1 - p->live_step) * s->batch) /
+                (now - (live ? p->live_s : p->line_s));
+  struct text losses;
+  text_init (&losses);
+  double loss[64];
+  for (int k = 0; k < s->K; k++)
+    loss[k] = s->plan->head[k] == PLAN_SILENT
+                  ? NAN
+                  : s->last_loss[k].loss / (double)s->batch;
+  heads_text (loss, s->K, &losses);
+  double accuracy = (double)s->last_loss[s->K - 1].correct / (double)s->batch;
+  const char *eta =
+      text_seconds ((double)(t->end - step - 1) * (double)s->batch / rate);
+  struct text line;
+  text_init (&line);
+  text_add (
+      &line, "step=%lld/%lld loss=[%s] accuracy=%.3f samples/s=%.0f eta=\"%s\"",
+      (long long)step + 1, (long long)t->end, losses.data, accuracy, rate, eta);
+  if (live)
+    log_live ("%s", line.data);
+  else
+    say (LOG_INFO, "%s", line.data);
+  text_clear (&line);
+  text_clear (&losses);
+  p->live_s = p->line_s = now;
+  p->live_step = step + 1;
+}
+
+/* -- the loop ----------------------------------------------------------------
+ */
+
+static enum status
+evaluate (struct training *t, enum store_split split, int64_t steps_done)
+{
+  struct session *s = t->s;
+  if (s->info.samples[split] == 0)
+    return OK;
+  s->trained_s += clock_now_s () - t->loop_s;
+  enum status e = session_evaluate (s, split, 0, &t->eval);
+  t->loop_s = clock_now_s ();
+  TRY (e);
+  if (wire_rank (s->wire) != 0)
+    return OK;
+  struct text losses, accuracies;
+  text_init (&losses);
+  text_init (&accuracies);
+  heads_text (t->eval.loss, s->K, &losses);
+  heads_text (t->eval.accuracy, s->K, &accuracies);
+  log_live_done ();
+  say (LOG_INFO, "step=%lld split=%s loss=[%s] accuracy=[%s]",
+       (long long)steps_done, store_split_name (split), losses.data,
+       accuracies.data);
+  text_clear (&losses);
+  text_clear (&accuracies);
+  return write_row (t, store_split_name (split), steps_done, t->eval.loss,
+                    t->eval.accuracy, NAN);
+}
+
+/* Read one ballot and keep the root's record of it. */
+static enum status
+read_ballot (struct training *t, int64_t step, bool *stop)
+{
+  struct session *s = t->s;
+  TRY (ballot_read (s, step, stop));
+  for (int k = 0; k < s->K; k++) {
+    t->p.sum[k].loss += s->last_loss[k].loss;
+    t->p.sum[k].correct += s->last_loss[k].correct;
+  }
+  enum status e = OK;
+  if (wire_rank (s->wire) == 0) {
+    show_progress (t, step);
+    if ((step + 1) % t->p.interval == 0)
+      e = row_of_training (t, step + 1);
+  }
+  return e;
+}
+
+static bool
+stop_asked (struct training *t)
+{
+  struct session *s = t->s;
+  if (stop_signal)
+    return true;
+  if (!s->run)
+    return false;
+  char path[RUN_PATH + 16];
+  snprintf (path, sizeof path, "%s/stop", s->config.dir);
+  return access (path, F_OK) == 0;
+}
+
+static void
+checkpoint_path (const struct session *s, int64_t step, char *path, size_t size)
+{
+  snprintf (path, size, "%s/checkpoints/step-%09lld.h5", s->config.dir,
+            (long long)step);
+}
+
+static enum status
+save (struct training *t, int64_t steps_done)
+{
+  struct session *s = t->s;
+  char path[RUN_PATH + 64], number[32];
+  checkpoint_path (s, steps_done, path, sizeof path);
+  s->trained_s += clock_now_s () - t->loop_s;
+  double begin = clock_now_s ();
+  enum status e = session_save (s, path, steps_done);
+  t->loop_s = clock_now_s ();
+  TRY (e);
+  if (!s->run)
+    return OK;
+  say (LOG_INFO, "saved %s (%s)", path, text_seconds (t->loop_s - begin));
+  snprintf (number, sizeof number, "%lld", (long long)steps_done);
+  const char *fields[][2] = {{"file", path}, {"step", number}};
+  return store_run_event (s->run, "checkpoint", 2,
+                          (const char *const(*)[2])fields);
+}
+
+/* Fences between steps: a failure here is agreed on. */
+static enum status
+between_steps (struct training *t, int64_t done)
+{
+  const struct run_config *c = &t->s->config;
+  if (c->eval_every > 0 && done % c->eval_every == 0 && done < t->end)
+    TRY (wire_agree (t->s->wire, evaluate (t, t->s->valid, done)));
+  if (c->every > 0 && done % c->every == 0 && done < t->end)
+    TRY (wire_agree (t->s->wire, save (t, done)));
+  return OK;
+}
+
+/* Walk the steps; *done: steps taken by all ranks. */
+static enum status
+walk (struct training *t, int64_t *done)
+{
+  struct session *s = t->s;
+  int64_t step = t->start, read = t->start;
+  bool stop = false, ignored;
+  enum status e = OK;
+  t->loop_s = clock_now_s ();
+  for (; e == OK && step < t->end; step++) {
+    if (step - s->lag >= read) {
+      e = read_ballot (t, read++, &stop);
+      if (e != OK || stop)
+        break;
+    }
+    enum status local = session_step (s, step);
+    if (local != OK)
+      wire_abort (local);
+    place_set ((long)step, -1, "between steps");
+    local = ballot_cast (s, step, stop_asked (t));
+    if (local != OK)
+      wire_abort (local);
+    e = between_steps (t, step + 1);
+  }
+  /* The ballots still under way: all ranks read the same ones. */
+  for (; read < step; read++) {
+    enum status late = read_ballot (t, read, &ignored);
+    if (e == OK)
+      e = late;
+  }
+  s->trained_s += clock_now_s () - t->loop_s;
+  t->loop_s = clock_now_s ();
+  log_live_done ();
+  *done = step;
+  t->stopped = stop;
+  return e;
+}
+
+/* After the last step: final evaluation, checkpoint, accounts. */
+static enum status
+finish (struct training *t, int64_t done)
+{
+  struct session *s = t->s;
+  struct wire *w = s->wire;
+  enum status e = OK;
+  if (wire_rank (w) == 0 && done > t->p.rows_from)
+    e = row_of_training (t, done);
+  TRY (wire_agree (w, e));
+  if (!t->stopped) {
+    TRY (wire_agree (w, evaluate (t, s->valid, done)));
+    TRY (wire_agree (w, evaluate (t, s->test, done)));
+  }
+  if (s->config.at_end || t->stopped)
+    TRY (wire_agree (w, save (t, done)));
+  TRY (trace_write (s));
+  return account_report (s, done - t->start);
+}
+
+/* -- start -------------------------------------------------------------------
+ */
+
+static void
+portrait (const struct session *s)
+{
+  struct text t;
+  const struct run_config *c = &s->config;
+  say (LOG_INFO, "interlock %s; %s; %s; %s", PACKAGE_VERSION,
+       kern_describe (s->kern), wire_describe (s->wire), store_describe ());
+  say (LOG_INFO, "data %s: %s, %lld training samples, %d x %d x %d, %d classes",
+       c->file, s->info.name, (long long)s->n_train, s->info.channels,
+       s->info.height, s->info.width, s->info.classes);
+  say (LOG_INFO,
+       "%d rank%s = %d replica%s x %d pipe rank%s, %d thread%s each; plan "
+       "%016llx",
+       wire_size (s->wire), wire_size (s->wire) == 1 ? "" : "s", s->R,
+       s->R == 1 ? "" : "s", wire_pipe_size (s->wire),
+       wire_pipe_size (s->wire) == 1 ? "" : "s", s->threads,
+       s->threads == 1 ? "" : "s", (unsigned long long)plan_hash (s->plan));
+  text_init (&t);
+  session_plan_show (s, &t);
+  say (LOG_INFO, "%s", t.data);
+  text_clear (&t);
+  say (LOG_INFO, "%lld steps of %lld samples; ready after %s",
+       (long long)s->steps, (long long)s->batch,
+       text_seconds (clock_now_s () - s->started_s));
+}
+
+/* The cut and the kernel choices become part of the configuration: running the
+ * written one again repeats the run. */
+static enum status
+write_config (struct session *s)
+{
+  struct text cut, out;
+  text_init (&cut);
+  text_init (&out);
+  for (int k = 0; k < s->K; k++)
+    text_add (&cut, "%s%d", k ? "," : "", s->first[k + 1] - s->first[k]);
+  snprintf (s->config.cut, sizeof s->config.cut, "%s", cut.data);
+  if (strcmp (s->config.tune, "no") != 0)
+    snprintf (s->config.tune, sizeof s->config.tune, "%.*s/tune.txt",
+              RUN_PATH - 16, s->config.dir);
+  enum status e = OK;
+  if (s->run && s->write) {
+    s->write (&s->config, &out);
+    e = store_run_put (s->run, "config.ini", out.data);
+  }
+  text_clear (&cut);
+  text_clear (&out);
+  return wire_agree (s->wire, e);
+}
+
+/* Continue from the newest checkpoint of the run directory, if there is one. */
+static enum status
+resume (struct session *s, int64_t *start)
+{
+  char *path = NULL;
+  enum status e = OK;
+  if (wire_rank (s->wire) == 0) {
+    struct text newest;
+    text_init (&newest);
+    e = store_checkpoint_newest (s->config.dir, &newest);
+    if (e == OK)
+      e = mem_text (newest.data, &path);
+    text_clear (&newest);
+  }
+  TRY (wire_agree (s->wire, e));
+  TRY (wire_broadcast_text (s->wire, &path, 0));
+  *start = 0;
+  if (path[0]) {
+    e = session_load (s, path, true, true, start);
+    if (e == OK)
+      say (LOG_INFO, "continuing from %s at step %lld", path,
+           (long long)*start);
+  }
+  mem_free (&path);
+  return e;
+}
+
+static enum status
+training_open (struct training *t)
+{
+  struct session *s = t->s;
+  size_t K = (size_t)s->K;
+  TRY (MEM_NEW (K, &t->p.sum, "sums of losses"));
+  TRY (MEM_NEW (K, &t->eval.loss, "evaluation"));
+  TRY (MEM_NEW (K, &t->eval.accuracy, "evaluation"));
+  t->end = s->steps;
+  t->p.interval = s->steps > 200 ? s->steps / 100 : 1;
+  t->p.rows_from = t->p.live_step = t->start;
+  t->p.live_s = clock_now_s ();
+  t->p.line_s = t->p.live_s - 15; /* the first plain line comes early */
+  return s->config.trace ? trace_open (s) : OK;
+}
+
+static void
+training_close (struct training *t)
+{
+  mem_free (&t->p.sum);
+  mem_free (&t->eval.loss);
+  mem_free (&t->eval.accuracy);
+}
+
+static enum status
+train_steps (struct training *t)
+{
+  struct session *s = t->s;
+  int64_t done = t->start;
+  TRY (wire_agree (s->wire, training_open (t)));
+  TRY (wire_agree (s->wire, session_begin (s, t->start, t->end)));
+  enum status e = walk (t, &done);
+  enum status ended = session_end (s);
+  TRY (e);
+  TRY (ended);
+  TRY (finish (t, done));
+  return t->stopped ? E_STOPPED : OK;
+}
+
+static enum status
+train (struct wire *w, const struct run_config *c, run_config_writer write,
+       struct store_run *run)
+{
+  struct session s;
+  struct training t = {.s = &s};
+  struct session_how how = {.write = write, .run = run};
+  TRY (session_open (w, c, &how, &s));
+  enum status e = write_config (&s);
+  if (e == OK)
+    e = resume (&s, &t.start);
+  if (e == OK && t.start >= s.steps) {
+    say (LOG_INFO, "already finished: %lld steps", (long long)s.steps);
+  } else if (e == OK) {
+    portrait (&s);
+    e = dump_open (&s);
+    if (e == OK)
+      e = train_steps (&t);
+    dump_close (&s);
+  }
+  training_close (&t);
+  session_close (&s);
+  return e;
+}
+
+enum status
+run_train (struct wire *w, const struct run_config *c, run_config_writer write)
+{
+  struct store_run *run = NULL;
+  catch_signals ();
+  enum status e = OK;
+  place_set (-1, -1, "opening the run directory");
+  if (wire_rank (w) == 0)
+    e = store_run_open (c->dir, &run);
+  e = wire_agree (w, e);
+  if (e == OK) {
+    if (run)
+      log_file_set (store_run_log (run));
+    e = train (w, c, write, run);
+    if (run) {
+      const char *fields[][2] = {{"status", status_text (e)}};
+      (void)store_run_event (run, e == OK ? "finished" : "stopped", 1,
+                             (const char *const(*)[2])fields);
+    }
+    log_file_set (NULL);
+  }
+  store_run_close (&run);
+  return e;
+}

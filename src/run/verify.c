@@ -1,0 +1,530 @@
+/* run/verify.c -- the self-check: gradients, foldings, resume, on this machine.
+ *
+ * A small ResNet on a small synthetic data set, trained a few steps on the
+ * ranks there are and once more in another way; the tensors are compared by
+ * digest. Ends with OK or with the first difference.
+ */
+#include "run/run_impl.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* -- digests ------------------------------------------------------------------
+ */
+
+enum status
+check_digests (struct session *s, struct text *out)
+{
+  for (int i = 0; i < s->n_local; i++) {
+    struct local_stage *l = &s->local[i];
+    for (int j = 0; j < stage_tensors (l->stage); j++) {
+      struct tensor_info info;
+      bool head, statistic;
+      float *plain = NULL;
+      char digest[33];
+      stage_tensor (l->stage, j, &info, &head, &statistic);
+      size_t n = (size_t)tensor_info_count (&info);
+      TRY (MEM_NEW (n, &plain, "tensor to compare"));
+      enum status e = stage_tensor_out (l->stage, j, STAGE_VALUE, plain);
+      if (e == OK) {
+        hash_digest (plain, n * sizeof *plain, digest);
+        if (head)
+          text_add (out, "/heads/%d/%s %s\n", l->k, info.name, digest);
+        else
+          text_add (out, "/model/%s %s\n", info.name, digest);
+      }
+      mem_free (&plain);
+      TRY (e);
+    }
+  }
+  return OK;
+}
+
+static int
+by_text (const void *a, const void *b)
+{
+  return strcmp (*(char *const *)a, *(char *const *)b);
+}
+
+/* The lines of all texts, sorted, as one text. */
+static enum status
+sort_lines (char **texts, int n, char **out)
+{
+  struct text all;
+  size_t lines = 0;
+  char **line = NULL;
+  text_init (&all);
+  for (int i = 0; i < n; i++)
+    text_add (&all, "%s", texts[i]);
+  for (size_t i = 0; i < all.size; i++)
+    lines += all.data[i] == '\n';
+  enum status e = MEM_NEW (lines, &line, "lines");
+  if (e == OK) {
+    size_t i = 0;
+    char *save = NULL;
+    for (char *p = lines ? strtok_r (all.data, "\n", &save) : NULL; p;
+         p = strtok_r (NULL, "\n", &save))
+      line[i++] = p;
+    qsort (line, i, sizeof *line, by_text);
+    struct text sorted;
+    text_init (&sorted);
+    for (size_t j = 0; j < i; j++)
+      text_add (&sorted, "%s\n", line[j]);
+    e = mem_text (sorted.data, out);
+    text_clear (&sorted);
+  }
+  mem_free (&line);
+  text_clear (&all);
+  return e;
+}
+
+enum status
+check_all_digests (struct session *s, char **out)
+{
+  struct text mine;
+  char **texts = NULL;
+  *out = NULL;
+  text_init (&mine);
+  enum status e = OK;
+  if (wire_replica (s->wire) == 0)
+    e = check_digests (s, &mine);
+  e = wire_agree (s->wire, e);
+  if (e == OK)
+    e = wire_gather_text (s->wire, mine.data, &texts);
+  text_clear (&mine);
+  if (e == OK && texts) {
+    e = sort_lines (texts, wire_size (s->wire), out);
+    for (int r = 0; r < wire_size (s->wire); r++)
+      mem_free (&texts[r]);
+    mem_free (&texts);
+  }
+  return wire_agree (s->wire, e);
+}
+
+/* E_FAULT naming the first tensor that differs. */
+static enum status
+compare (const char *a, const char *b, const char *what)
+{
+  while (*a && *b) {
+    size_t na = strcspn (a, "\n"), nb = strcspn (b, "\n");
+    if (na != nb || memcmp (a, b, na) != 0)
+      return fail (E_FAULT, "%s: %.*s here, %.*s there", what, (int)na, a,
+                   (int)nb, b);
+    a += na + 1;
+    b += nb + 1;
+  }
+  if (*a || *b)
+    return fail (E_FAULT, "%s: not the same tensors", what);
+  return OK;
+}
+
+/* -- gradients
+ * ----------------------------------------------------------------- */
+
+struct probe {
+  int stage;    /* whose gradient is taken */
+  double slope; /* gradient . direction, this rank */
+  bool ready;
+};
+
+/* Direction of tensor j of stage k: numbers that depend on its name alone. */
+static void
+direction (const struct tensor_info *info, float *d, size_t n)
+{
+  struct random_key key = {
+      .seed = 99, .purpose = RANDOM_TEST, .a = hash_text (info->name, 0)};
+  for (size_t i = 0; i < n; i++)
+    d[i] = (float)random_normal (&key, i);
+}
+
+/* Sum over the body's tensors of gradient . direction (what STAGE_GRAD), or
+ * move the values by `step` along the direction. */
+static enum status
+along (struct local_stage *l, double step, double *dot)
+{
+  for (int j = 0; j < stage_tensors (l->stage); j++) {
+    struct tensor_info info;
+    bool head, statistic;
+    float *v = NULL, *d = NULL;
+    stage_tensor (l->stage, j, &info, &head, &statistic);
+    /* Heads and the output unit follow their own loss, not the route. */
+    if (head || statistic || strncmp (info.name, "fc.", 3) == 0)
+      continue;
+    size_t n = (size_t)tensor_info_count (&info);
+    TRY (MEM_NEW (n, &v, "values"));
+    enum status e = MEM_NEW (n, &d, "direction");
+    if (e == OK)
+      e = stage_tensor_out (l->stage, j, dot ? STAGE_GRAD : STAGE_VALUE, v);
+    if (e == OK) {
+      direction (&info, d, n);
+      for (size_t i = 0; i < n; i++)
+        if (dot)
+          *dot += (double)v[i] * d[i];
+        else
+          v[i] += (float)(step * d[i]);
+      if (!dot)
+        e = stage_tensor_in (l->stage, j, STAGE_VALUE, v);
+    }
+    mem_free (&v);
+    mem_free (&d);
+    TRY (e);
+  }
+  return dot ? OK : stage_refresh (l->stage);
+}
+
+static void
+on_gradients (struct session *s, struct local_stage *l, int64_t step,
+              void *context)
+{
+  struct probe *p = context;
+  (void)step;
+  if (l->k != p->stage || p->ready || wire_replica (s->wire) != 0)
+    return;
+  mem_open ();
+  if (along (l, 0, &p->slope) != OK)
+    wire_abort (E_FAULT);
+  p->ready = true;
+  mem_close ();
+}
+
+/* One step without learning: mean loss that the route gives stage k. */
+static enum status
+routed_loss (struct session *s, int k, int64_t *step, double *out)
+{
+  bool stop;
+  TRY (session_step (s, *step));
+  TRY (ballot_cast (s, *step, false));
+  TRY (ballot_read (s, *step, &stop));
+  double sum = 0;
+  for (int h = k; h < s->K; h++)
+    sum += s->route[k * s->K + h] * s->last_loss[h].loss;
+  *out = sum / (double)s->batch;
+  ++*step;
+  return OK;
+}
+
+static enum status
+move (struct session *s, int k, double by)
+{
+  for (int i = 0; i < s->n_local; i++)
+    if (s->local[i].k == k)
+      return along (&s->local[i], by, NULL);
+  return OK;
+}
+
+/* Relative error of one stage; the smaller of two step widths' errors, since
+ * rounding rules one and curvature the other. */
+static enum status
+check_stage (struct session *s, int k, int64_t *step, double *error)
+{
+  static const double widths[] = {1e-3, 3e-4};
+  struct probe p = {.stage = k};
+  double ignored, loss[2], best = INFINITY;
+  s->on_gradients = on_gradients;
+  s->on_gradients_context = &p;
+  TRY (routed_loss (s, k, step, &ignored));
+  s->on_gradients = NULL;
+  double *all = NULL, slope = 0;
+  TRY (MEM_NEW ((size_t)wire_size (s->wire), &all, "slopes"));
+  enum status e = wire_all_gather (s->wire, &p.slope, 1, all);
+  for (int r = 0; r < wire_size (s->wire); r++)
+    slope += all[r];
+  mem_free (&all);
+  TRY (e);
+  for (int i = 0; i < 2; i++) {
+    double h = widths[i];
+    TRY (move (s, k, h));
+    TRY (routed_loss (s, k, step, &loss[0]));
+    TRY (move (s, k, -2 * h));
+    TRY (routed_loss (s, k, step, &loss[1]));
+    TRY (move (s, k, h));
+    double difference = (loss[0] - loss[1]) / (2 * h);
+    double scale = fabs (slope) > 1e-3 ? fabs (slope) : 1e-3;
+    double relative = fabs (difference - slope) / scale;
+    best = relative < best ? relative : best;
+  }
+  *error = best;
+  return OK;
+}
+
+enum status
+check_gradients (struct session *s, double *worst, int *stage)
+{
+  int64_t step = 0;
+  double most = 0;
+  int where = 0;
+  TRY (session_begin (s, 0, (int64_t)s->K * 5));
+  for (int k = 0; k < s->K; k++) {
+    double error;
+    enum status e = check_stage (s, k, &step, &error);
+    if (e != OK)
+      wire_abort (e);
+    if (!(error <= most)) {
+      most = error;
+      where = k;
+    }
+  }
+  TRY (session_end (s));
+  *worst = most;
+  *stage = where;
+  return OK;
+}
+
+/* -- the command
+ * ---------------------------------------------------------------- */
+
+struct verify {
+  struct wire *w;
+  struct run_config config; /* of the small run */
+  char folder[RUN_PATH];
+  int checks;
+};
+
+static void
+small_config (struct verify *v, int K)
+{
+  struct run_config *c = &v->config;
+  memset (c, 0, sizeof *c);
+  snprintf (c->family, RUN_WORD, "resnet");
+  snprintf (c->block, RUN_WORD, "basic");
+  snprintf (c->stem, RUN_WORD, "cifar");
+  snprintf (c->groups, RUN_TEXT, "16x%d,32x1", K > 4 ? K - 2 : 2);
+  snprintf (c->cut, RUN_TEXT, "auto");
+  snprintf (c->head, RUN_TEXT, "conv16-bn-gap-fc");
+  snprintf (c->span, RUN_WORD, "all");
+  snprintf (c->mix, RUN_WORD, "furthest");
+  snprintf (c->train, RUN_WORD, "train");
+  snprintf (c->valid, RUN_WORD, "valid");
+  snprintf (c->test, RUN_WORD, "test");
+  snprintf (c->augment, RUN_WORD, "flip+crop4");
+  snprintf (c->optimizer, RUN_WORD, "sgd");
+  snprintf (c->schedule, RUN_WORD, "constant");
+  snprintf (c->precision, RUN_WORD, "f32");
+  snprintf (c->tune, RUN_PATH, "no");
+  snprintf (c->run_schedule, RUN_WORD, "eager");
+  snprintf (c->file, RUN_PATH, "%s/data.h5", v->folder);
+  c->count = K;
+  c->head_tokens = 1;
+  c->batch = 16;
+  c->micro = 1;
+  c->steps = 4;
+  c->seed = 7;
+  c->lr = 0.05;
+  c->momentum = 0.9;
+  c->weight_decay = 1e-4;
+  c->replicas = 1;
+  c->heads_all = true;
+  c->threads = 1;
+}
+
+/* Steps start..end of a run; init: a checkpoint to continue from; save: one to
+ * leave. */
+static enum status
+walk (struct wire *w, const struct run_config *c, const char *init,
+      const char *save, int64_t end, char **digests)
+{
+  struct session s;
+  struct session_how how = {0};
+  int64_t start = 0;
+  bool stop;
+  TRY (session_open (w, c, &how, &s));
+  enum status e = init ? session_load (&s, init, true, true, &start) : OK;
+  if (e == OK)
+    e = wire_agree (w, session_begin (&s, start, end));
+  for (int64_t step = start; e == OK && step < end; step++) {
+    if (session_step (&s, step) != OK)
+      wire_abort (E_FAULT);
+    e = ballot_cast (&s, step, false);
+    if (e == OK)
+      e = ballot_read (&s, step, &stop);
+  }
+  if (e == OK)
+    e = session_end (&s);
+  if (e == OK && save)
+    e = session_save (&s, save, end);
+  if (e == OK && digests)
+    e = check_all_digests (&s, digests);
+  session_close (&s);
+  return e;
+}
+
+static void
+passed (struct verify *v, const char *fmt, const char *a, double b)
+{
+  v->checks++;
+  char line[256];
+  snprintf (line, sizeof line, fmt, a, b);
+  say (LOG_INFO, "ok %d - %s", v->checks, line);
+}
+
+static enum status
+verify_gradients (struct verify *v)
+{
+  static const char *const cases[][2] = {{"1", "furthest"},
+                                         {"2", "furthest"},
+                                         {"3", "sum"},
+                                         {"3", "mean"},
+                                         {"all", "furthest"}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    struct run_config c = v->config;
+    struct session s;
+    struct session_how how = {0};
+    double worst;
+    int stage;
+    char name[96];
+    snprintf (c.span, RUN_WORD, "%s", cases[i][0]);
+    snprintf (c.mix, RUN_WORD, "%s", cases[i][1]);
+    snprintf (c.augment, RUN_WORD, "none");
+    c.order = RUN_SEQUENTIAL;
+    c.limit = c.batch;
+    c.lr = 0;
+    c.weight_decay = 0;
+    c.steps = 5 * c.count;
+    TRY (session_open (v->w, &c, &how, &s));
+    enum status e = check_gradients (&s, &worst, &stage);
+    session_close (&s);
+    TRY (e);
+    if (!(worst < 2e-2))
+      return wire_agree (v->w, fail (E_FAULT,
+                                     "gradients of span %s, mix %s: stage %d "
+                                     "is off by %.2g of its finite difference",
+                                     c.span, c.mix, stage, worst));
+    snprintf (name, sizeof name, "span %s, mix %s", c.span, c.mix);
+    passed (v, "gradients, %s: within %.1e of finite differences", name, worst);
+  }
+  return OK;
+}
+
+/* The same steps on all ranks and on the root alone. */
+static enum status
+verify_foldings (struct verify *v)
+{
+  static const char *const spans[] = {"1", "2", "all"};
+  for (int i = 0; i < 3; i++)
+    for (int micro = 1; micro <= 2; micro++) {
+      struct run_config c = v->config;
+      char *here = NULL, *alone = NULL, name[96];
+      snprintf (c.span, RUN_WORD, "%s", spans[i]);
+      snprintf (c.cut, RUN_TEXT, "%s", v->config.cut);
+      c.micro = micro;
+      TRY (walk (v->w, &c, NULL, NULL, c.steps, &here));
+      enum status e = OK;
+      if (wire_rank (v->w) == 0) {
+        struct wire *one = NULL;
+        e = wire_open_alone (&one);
+        if (e == OK)
+          e = walk (one, &c, NULL, NULL, c.steps, &alone);
+        wire_close (&one);
+        place_rank_set (0, wire_size (v->w));
+        if (e == OK)
+          e = compare (here, alone, "folding");
+      }
+      mem_free (&here);
+      mem_free (&alone);
+      TRY (wire_agree (v->w, e));
+      snprintf (name, sizeof name, "span %s, %d micro-batch%s", spans[i], micro,
+                micro == 1 ? "" : "es");
+      passed (v, "foldings, %s: same bits on %.0f ranks and on one", name,
+              wire_size (v->w));
+    }
+  return OK;
+}
+
+static enum status
+verify_resume (struct verify *v)
+{
+  char path[RUN_PATH + 16], *whole = NULL, *parts = NULL;
+  struct run_config c = v->config;
+  snprintf (path, sizeof path, "%s/half.h5", v->folder);
+  TRY (walk (v->w, &c, NULL, NULL, 4, &whole));
+  enum status e = walk (v->w, &c, NULL, path, 2, NULL);
+  if (e == OK)
+    e = walk (v->w, &c, path, NULL, 4, &parts);
+  if (e == OK && whole)
+    e = compare (whole, parts, "resume");
+  mem_free (&whole);
+  mem_free (&parts);
+  if (wire_rank (v->w) == 0)
+    unlink (path);
+  TRY (wire_agree (v->w, e));
+  passed (v, "resume%s: 4 steps equal 2 and 2%.0s", "", 0);
+  return OK;
+}
+
+/* An explicit cut, so that no measurement decides. */
+static void
+fixed_cut (struct run_config *c)
+{
+  size_t used = 0;
+  for (int k = 0; k < c->count - 1; k++)
+    used += (size_t)snprintf (c->cut + used, sizeof c->cut - used, "1,");
+  snprintf (c->cut + used, sizeof c->cut - used, "rest");
+}
+
+static enum status
+make_data (struct verify *v)
+{
+  const char *options[] = {"train=64", "valid=32", "test=32", "seed=3"};
+  char path[RUN_PATH + 16];
+  snprintf (path, sizeof path, "%s/data.h5", v->folder);
+  return store_import ("synthetic", 0, NULL, 4, options, path);
+}
+
+static bool
+wanted (const char *what, const char *name)
+{
+  return !what || !what[0] || strcmp (what, name) == 0 ||
+         strcmp (what, "all") == 0;
+}
+
+static enum status
+verify_all (struct verify *v, const char *what)
+{
+  if (wanted (what, "gradients"))
+    TRY (verify_gradients (v));
+  if (wanted (what, "foldings"))
+    TRY (verify_foldings (v));
+  if (wanted (what, "resume"))
+    TRY (verify_resume (v));
+  if (v->checks == 0)
+    return wire_agree (v->w, fail (E_USAGE,
+                                   "verify: \"%s\" is not one of "
+                                   "gradients, foldings, resume, all",
+                                   what));
+  say (LOG_INFO, "%d checks passed", v->checks);
+  return OK;
+}
+
+enum status
+run_verify (struct wire *w, const char *what)
+{
+  struct verify v = {.w = w};
+  char path[RUN_PATH + 16];
+  enum status e = OK;
+  if (wire_rank (w) == 0) {
+    /* In the working directory: all nodes see it. */
+    snprintf (v.folder, sizeof v.folder, "interlock-verify-XXXXXX");
+    if (!mkdtemp (v.folder))
+      e = fail (E_IO, "verify: cannot make a folder in the working directory");
+    else
+      e = make_data (&v);
+  }
+  e = wire_agree (w, e);
+  if (e == OK)
+    e = wire_broadcast (w, v.folder, sizeof v.folder, 0);
+  if (e == OK) {
+    small_config (&v, wire_size (w) > 4 ? wire_size (w) : 4);
+    memset (v.config.cut, 0, sizeof v.config.cut);
+    fixed_cut (&v.config);
+    e = verify_all (&v, what);
+  }
+  if (wire_rank (w) == 0 && v.folder[0]) {
+    snprintf (path, sizeof path, "%s/data.h5", v.folder);
+    unlink (path);
+    rmdir (v.folder);
+  }
+  return e;
+}
