@@ -94,7 +94,7 @@ line_format (char *line, size_t room, const char *fmt, va_list args)
 static void
 line_write (enum log_level level, const char *stamp, const char *text)
 {
-  static const char *const words[] = {"error: ", "warning: ", "",
+  static const char *const words[] = {"interlock: ", "interlock: warning: ", "",
                                       "debug: ", "trace: "};
   static const char *const colours[] = {"\033[1;31m", "\033[1;33m"};
   FILE *stream = level <= LOG_WARN ? stderr : stdout;

@@ -6,7 +6,9 @@
 #include <mpi.h>
 
 /* Borrowed until wire_close.  MPI_COMM_NULL when the wire is alone. */
-MPI_Comm wire_raw_world (const struct wire *w);
-MPI_Comm wire_raw_pipe (const struct wire *w);
+MPI_Comm
+wire_raw_world (const struct wire *w);
+MPI_Comm
+wire_raw_pipe (const struct wire *w);
 
 #endif

@@ -1,11 +1,11 @@
 /* wire/wire.h -- how tensors and verdicts travel between ranks.
  *
  * The world is a grid: pipe joins the ranks of one replica in order of depth,
- * twins joins the ranks that hold the same stages in all replicas.  World rank =
- * replica x n_pipe + pipe rank.  A window is a communicator over adjacent pipe
- * ranks.  Nothing here knows what a stage does.  Every function says Local, or
- * Collective on pipe, twins, window or world.  Waiting polls with back-off, so
- * that more ranks than cores still work.
+ * twins joins the ranks that hold the same stages in all replicas.  World rank
+ * = replica x n_pipe + pipe rank.  A window is a communicator over adjacent
+ * pipe ranks.  Nothing here knows what a stage does.  Every function says
+ * Local, or Collective on pipe, twins, window or world.  Waiting polls with
+ * back-off, so that more ranks than cores still work.
  */
 #ifndef WIRE_WIRE_H
 #define WIRE_WIRE_H
@@ -20,58 +20,81 @@ struct wire; /* opaque; owned by main, one per rank */
 /* MPI_Init_thread (FUNNELED), error handler, abort hook, rank for messages;
  * collective on world.  Explains SLURM_NTASKS > 1 with a world of one
  * (E_USAGE) and a threading level that is too low. */
-enum status wire_open (int *argc, char ***argv, struct wire **out);
-/* A wire of one rank without MPI (login nodes, serial tests): all calls work. */
-enum status wire_open_alone (struct wire **out);
+enum status
+wire_open (int *argc, char ***argv, struct wire **out);
+/* A wire of one rank without MPI (login nodes, serial tests): all calls work.
+ */
+enum status
+wire_open_alone (struct wire **out);
 /* Collective on world; frees all communicators and MPI itself. */
-void wire_close (struct wire **w);
+void
+wire_close (struct wire **w);
 /* Split the world; E_CONFIG when replicas does not divide the size.
  * Collective on world. */
-enum status wire_grid (struct wire *w, int n_replicas);
+enum status
+wire_grid (struct wire *w, int n_replicas);
 /* One communicator per window: window i joins pipe ranks first[i]..last[i]
  * (first[i] == last[i]: none made).  Replaces earlier windows.  Collective on
  * world. */
-enum status wire_windows (struct wire *w, int n, const int *first,
-                          const int *last);
+enum status
+wire_windows (struct wire *w, int n, const int *first, const int *last);
 
-int wire_rank (const struct wire *w); /* in the world */
-int wire_size (const struct wire *w);
-int wire_pipe_rank (const struct wire *w);
-int wire_pipe_size (const struct wire *w);
-int wire_replica (const struct wire *w);
-int wire_replicas (const struct wire *w);
+int
+wire_rank (const struct wire *w); /* in the world */
+int
+wire_size (const struct wire *w);
+int
+wire_pipe_rank (const struct wire *w);
+int
+wire_pipe_size (const struct wire *w);
+int
+wire_replica (const struct wire *w);
+int
+wire_replicas (const struct wire *w);
 /* Ranks of the world on this rank's node, and this rank's number among them. */
-int wire_node_size (const struct wire *w);
-int wire_node_rank (const struct wire *w);
-const char *wire_host (const struct wire *w);
+int
+wire_node_size (const struct wire *w);
+int
+wire_node_rank (const struct wire *w);
+const char *
+wire_host (const struct wire *w);
 /* "Open MPI 4.1.4, MPI 3.1". */
-const char *wire_describe (const struct wire *w);
+const char *
+wire_describe (const struct wire *w);
 
 /* -- agreement ------------------------------------------------------------- */
 
 /* The worst status of all ranks; its owner (lowest such rank) speaks: its kept
  * message is printed once by root, stamped with rank and place when it is not
- * the same on all ranks.  Every rank returns the same.  Collective on world:
- * a fence. */
-enum status wire_agree (struct wire *w, enum status mine);
+ * the same on all ranks.  Every rank returns the same, and no message is kept
+ * any more: what fail_message () gives afterwards has not been printed.
+ * Collective on world: a fence. */
+enum status
+wire_agree (struct wire *w, enum status mine);
 /* Print rank, place and kept text, and end all ranks with the status's exit
  * code.  Local; does not return. */
-void wire_abort (enum status s) __attribute__ ((noreturn));
+void
+wire_abort (enum status s) __attribute__ ((noreturn));
 /* Same bytes everywhere, from root.  Collective on world. */
-enum status wire_broadcast (struct wire *w, void *data, size_t bytes, int root);
+enum status
+wire_broadcast (struct wire *w, void *data, size_t bytes, int root);
 /* A text of any length from root; *text (NUL-terminated) is owned by the caller
  * on all ranks (on root: what it passed in). */
-enum status wire_broadcast_text (struct wire *w, char **text, int root);
+enum status
+wire_broadcast_text (struct wire *w, char **text, int root);
 /* All texts to root, in rank order: texts[size] on root (each owned by the
  * caller, as is the array), NULL elsewhere.  Collective on world. */
-enum status wire_gather_text (struct wire *w, const char *mine, char ***texts);
+enum status
+wire_gather_text (struct wire *w, const char *mine, char ***texts);
 /* Every rank's n doubles on every rank: out[size * n].  Collective on world. */
-enum status wire_all_gather (struct wire *w, const double *mine, int n,
-                             double *out);
+enum status
+wire_all_gather (struct wire *w, const double *mine, int n, double *out);
 /* All ranks have the same value, else E_PROTOCOL naming what and who.
  * Collective on world. */
-enum status wire_same (struct wire *w, uint64_t value, const char *what);
-void wire_barrier (struct wire *w); /* world; only outside training */
+enum status
+wire_same (struct wire *w, uint64_t value, const char *what);
+void
+wire_barrier (struct wire *w); /* world; only outside training */
 
 /* -- tensor messages ------------------------------------------------------- */
 
@@ -88,35 +111,46 @@ struct wire_id {
  * (-1: pipe).  Local.  Borrows header and data until waited for.  Fails with
  * E_LIMIT when t has more bytes than MPI can count (sent in parts up to 2^31
  * elements of 64 bytes).  fault_here ("message"). */
-enum status wire_send (struct wire *w, int window, const struct tensor *t,
-                       int peer, int tag, struct wire_id id, int *request);
+enum status
+wire_send (struct wire *w, int window, const struct tensor *t, int peer,
+           int tag, struct wire_id id, int *request);
 /* Post a receive into t ahead of time.  Local. */
-enum status wire_post (struct wire *w, int window, const struct tensor *t,
-                       int peer, int tag, int *request);
+enum status
+wire_post (struct wire *w, int window, const struct tensor *t, int peer,
+           int tag, int *request);
 /* Wait; *request becomes WIRE_NONE.  For a receive `id` is compared
  * (E_PROTOCOL); id NULL for a send.  *late_s (may be NULL): the part of the
  * wait that lies after the message was sent (transfer), by clocks aligned at
  * wire_grid.  WIRE_NONE returns at once. */
-enum status wire_wait (struct wire *w, int *request, const struct wire_id *id,
-                       double *late_s);
+enum status
+wire_wait (struct wire *w, int *request, const struct wire_id *id,
+           double *late_s);
 /* Withdraw a posted receive that nobody will send to. */
-void wire_cancel (struct wire *w, int *request);
+void
+wire_cancel (struct wire *w, int *request);
 /* Let messages move.  Local; cheap. Suited to pulse_hook. */
-void wire_poll (void *wire);
+void
+wire_poll (void *wire);
+/* Messages, sums and ballots that nobody has waited for yet.  Local. */
+int
+wire_under_way (const struct wire *w);
 /* Bytes sent since wire_grid, and messages. */
-void wire_traffic (const struct wire *w, double *bytes, int64_t *messages);
+void
+wire_traffic (const struct wire *w, double *bytes, int64_t *messages);
 
 /* -- sums ------------------------------------------------------------------ */
 
 /* Sum over the replicas along a fixed binary tree (the same bits for the same
  * number of replicas), in place, without blocking: start, then wire_poll moves
  * it, then wait.  With one replica nothing happens.  Memory for the partner's
- * block is made by reserve (before the first step).  Collective on twins, in the
- * same order on all. */
-enum status wire_reduce_reserve (struct wire *w, size_t n, int n_under_way);
-enum status wire_reduce_start (struct wire *w, float *block, size_t n,
-                               int *request);
-enum status wire_reduce_wait (struct wire *w, int *request);
+ * block is made by reserve (before the first step).  Collective on twins, in
+ * the same order on all. */
+enum status
+wire_reduce_reserve (struct wire *w, size_t n, int n_under_way);
+enum status
+wire_reduce_start (struct wire *w, float *block, size_t n, int *request);
+enum status
+wire_reduce_wait (struct wire *w, int *request);
 
 /* Ballots: element-wise sums of small vectors of doubles that do not block.
  * Every element has one rank that contributes a non-zero, or is a count, so the
@@ -124,8 +158,10 @@ enum status wire_reduce_wait (struct wire *w, int *request);
  * `in`; wait copies into `out`.  Up to `WIRE_BALLOTS` under way.  Collective on
  * the scope, in the same order on all its ranks. */
 #define WIRE_BALLOTS 256
-enum status wire_ballot_start (struct wire *w, int scope, const double *in,
-                               int n, int *request);
-enum status wire_ballot_wait (struct wire *w, int *request, double *out);
+enum status
+wire_ballot_start (struct wire *w, int scope, const double *in, int n,
+                   int *request);
+enum status
+wire_ballot_wait (struct wire *w, int *request, double *out);
 
 #endif

@@ -1,0 +1,139 @@
+/* wire/wire_impl.h -- what the files of wire share; nobody else includes it.
+ *
+ * A wire that is alone has no communicator at all: every function answers
+ * before it comes to MPI.
+ */
+#ifndef WIRE_WIRE_IMPL_H
+#define WIRE_WIRE_IMPL_H
+
+#include "wire/raw.h"
+#include "wire/wire.h"
+#include <mpi.h>
+
+/* One request of the message table. */
+struct wire_request {
+  enum { REQUEST_FREE, REQUEST_SEND, REQUEST_POST } kind;
+  bool done;       /* mpi has been tested to its end */
+  int place;       /* index in wire.open while not done */
+  int peer, tag;   /* as the caller named them */
+  char *start;     /* header, then data; borrowed */
+  size_t bytes;    /* of the data */
+  MPI_Request mpi; /* MPI_REQUEST_NULL once done */
+};
+
+/* The communicator of adjacent pipe ranks; MPI_COMM_NULL where this rank is not
+ * inside or the window has one rank. */
+struct wire_window {
+  MPI_Comm comm;
+  int first, last; /* pipe ranks */
+};
+
+/* A leg sums one piece of a block along the tree; see reduce.c. */
+#define WIRE_LEGS 4
+#define WIRE_CHILDREN 31
+struct wire_leg {
+  enum {
+    LEG_DONE,
+    LEG_CLIMB,
+    LEG_ADD,
+    LEG_RISEN,
+    LEG_FALL,
+    LEG_SPREAD,
+    LEG_SENT
+  } state;
+  size_t piece;    /* which piece of the block */
+  float *block;    /* borrowed, n floats */
+  float *partner;  /* n floats; NULL where nothing is ever received to add */
+  int n, distance; /* distance to the partner: 1, 2, 4, ... */
+  int n_waits;
+  MPI_Request waits[WIRE_CHILDREN];
+};
+
+struct wire_reduction {
+  bool active;
+  int tag;      /* of its first leg */
+  float *block; /* borrowed, n floats */
+  size_t n, n_pieces;
+  float *partner; /* owned: room for every leg's piece */
+  struct wire_leg leg[WIRE_LEGS];
+};
+
+#define WIRE_BALLOT_MOST 512 /* doubles in one ballot */
+struct wire_ballot {
+  bool active;
+  int n;
+  MPI_Request mpi;
+  double *in, *out; /* WIRE_BALLOT_MOST each, inside wire.ballot_room */
+};
+
+struct wire {
+  bool alone;
+  MPI_Comm world, votes; /* votes: ballots of the world */
+  MPI_Comm pipe, twins;  /* MPI_COMM_NULL before wire_grid */
+  int rank, size;
+  int pipe_rank, pipe_size, replica, n_replicas;
+  int node_rank, node_size;
+  char host[256], description[256];
+  MPI_Datatype line;     /* 64 bytes */
+  double clock_offset_s; /* own clock + this = clock of world rank 0 */
+
+  int n_windows;
+  struct wire_window *window; /* n_windows */
+
+  int n_requests;               /* room of the three arrays */
+  struct wire_request *request; /* n_requests */
+  int n_spare, *spare;          /* free entries of request, a stack */
+  int n_open, *open;            /* entries that are not done */
+  double sent_bytes;
+  int64_t sent_messages;
+
+  size_t reduce_most; /* floats a block may have */
+  int n_reductions, n_reducing;
+  unsigned reduce_turn;             /* counts starts; the same on all twins */
+  struct wire_reduction *reduction; /* n_reductions */
+
+  int n_balloting;
+  struct wire_ballot *ballot; /* WIRE_BALLOTS */
+  double *ballot_room;
+};
+
+/* Waiting that leaves the cores to others: yield first, then sleep a small part
+ * of the time waited so far. */
+struct wire_pause {
+  double start_s;
+};
+void
+wire_pause_begin (struct wire_pause *p);
+void
+wire_pause_step (struct wire_pause *p);
+
+/* Wait for one request of MPI; everything else under way moves meanwhile. */
+void
+wire_complete (struct wire *w, MPI_Request *request);
+
+/* The worst status of all ranks, and its owner's message kept on all of them;
+ * nobody speaks.  Collective on world. */
+enum status
+wire_worst (struct wire *w, enum status mine);
+
+/* Set up and take down what message.c, reduce.c and ballot.c keep. */
+enum status
+wire_message_open (struct wire *w);
+void
+wire_message_close (struct wire *w);
+void
+wire_reduce_close (struct wire *w);
+enum status
+wire_ballot_open (struct wire *w);
+void
+wire_ballot_close (struct wire *w);
+
+/* One round of what is under way. */
+void
+wire_message_move (struct wire *w);
+void
+wire_reduce_move (struct wire *w);
+void
+wire_ballot_move (struct wire *w);
+
+#endif
