@@ -20,15 +20,29 @@
 
 struct kern;
 /* threads: OpenMP threads to use (>= 1).  Owned by the caller. */
-enum status kern_open (int threads, struct kern **out);
-void kern_close (struct kern **k);
+enum status
+kern_open (int threads, struct kern **out);
+void
+kern_close (struct kern **k);
 /* Allocate the scratchpad (the largest any primitive asked for).  May be called
  * again after more creates. */
-enum status kern_seal (struct kern *k);
-size_t kern_scratch_bytes (const struct kern *k);
-int kern_threads (const struct kern *k);
+enum status
+kern_seal (struct kern *k);
+size_t
+kern_scratch_bytes (const struct kern *k);
+int
+kern_threads (const struct kern *k);
 /* "oneDNN 2.6.3, AVX-512, OpenMP" (static text of the kern). */
-const char *kern_describe (const struct kern *k);
+const char *
+kern_describe (const struct kern *k);
+/* "AVX-512, oneDNN 2.6.3, 2 threads": all that a tuning depends on. */
+#define KERN_MACHINE 96
+void
+kern_machine (const struct kern *k, char out[KERN_MACHINE]);
+/* Operations per second of a large matrix product, measured here (0.5 s); the
+ * yardstick of benchmarks. */
+enum status
+kern_peak_flops (struct kern *k, double *flops);
 
 /* -- layouts -------------------------------------------------------------- */
 
@@ -37,127 +51,150 @@ enum kern_layout {
   KERN_BLOCKED, /* nChw16c (AVX-512) or nChw8c: channels padded up */
   KERN_LAST     /* NHWC */
 };
-const char *kern_layout_name (enum kern_layout l); /* plain blocked last */
-bool kern_layout_parse (const char *word, enum kern_layout *out);
+const char *
+kern_layout_name (enum kern_layout l); /* plain blocked last */
+bool
+kern_layout_parse (const char *word, enum kern_layout *out);
 /* Channels in a block of KERN_BLOCKED on this machine: 16 or 8. */
-int kern_block (const struct kern *k);
+int
+kern_block (const struct kern *k);
 
 struct kern_dims {
   int64_t n, c, h, w;
 };
 /* Bytes of a tensor, padding included. */
-size_t kern_bytes (const struct kern *k, struct kern_dims d,
-                   enum kern_layout l);
+size_t
+kern_bytes (const struct kern *k, struct kern_dims d, enum kern_layout l);
 /* Convert between layouts (dst's padding becomes zero).  Not for use in a step
  * (it makes its primitive on the way). */
-enum status kern_reorder (struct kern *k, struct kern_dims d,
-                          enum kern_layout from, enum kern_layout to,
-                          const float *src, float *dst);
+enum status
+kern_reorder (struct kern *k, struct kern_dims d, enum kern_layout from,
+              enum kern_layout to, const float *src, float *dst);
 
 /* -- convolution ----------------------------------------------------------- */
 
 enum kern_direction { KERN_FORWARD, KERN_BACK_DATA, KERN_BACK_WEIGHTS };
 enum kern_algo { KERN_DIRECT, KERN_WINOGRAD, KERN_AUTO, KERN_ALGOS };
-const char *kern_algo_name (enum kern_algo a);
-const char *kern_direction_name (enum kern_direction d);
+const char *
+kern_algo_name (enum kern_algo a);
+const char *
+kern_direction_name (enum kern_direction d);
 
 struct kern_conv_shape {
-  int64_t n, c, h, w;   /* input */
-  int64_t out_c;        /* output channels; height and width follow */
+  int64_t n, c, h, w; /* input */
+  int64_t out_c;      /* output channels; height and width follow */
   int kernel, stride, pad;
   bool bias;
   enum kern_layout src; /* PLAIN allowed for few channels (the stem) */
   enum kern_layout dst;
 };
-int64_t kern_conv_out (int64_t size, int kernel, int stride, int pad);
+int64_t
+kern_conv_out (int64_t size, int kernel, int stride, int pad);
 /* Multiply-adds x 2 of one direction. */
-double kern_conv_flops (const struct kern_conv_shape *s);
+double
+kern_conv_flops (const struct kern_conv_shape *s);
 
 /* Which algorithm each convolution uses, per shape and direction; filled by
  * measuring or from text.  A shape that is not in it: KERN_DIRECT. */
 struct kern_tuning;
-enum status kern_tuning_create (struct kern_tuning **out);
-void kern_tuning_destroy (struct kern_tuning **t);
+enum status
+kern_tuning_create (struct kern_tuning **out);
+void
+kern_tuning_destroy (struct kern_tuning **t);
 /* One line per shape and direction, readable and stable; parse fails with
  * E_CONFIG naming `origin` and the line.  Lines it adds: "layout = blocked" and
  * "machine = ..." (ISA, library version, threads). */
-void kern_tuning_print (const struct kern_tuning *t, struct text *out);
-enum status kern_tuning_parse (const char *text, const char *origin,
-                               struct kern_tuning *t);
-enum kern_layout kern_tuning_layout (const struct kern_tuning *t);
-void kern_tuning_layout_set (struct kern_tuning *t, enum kern_layout l);
-enum kern_algo kern_tuning_choice (const struct kern_tuning *t,
-                                   const struct kern_conv_shape *s,
-                                   enum kern_direction d);
+void
+kern_tuning_print (const struct kern_tuning *t, struct text *out);
+enum status
+kern_tuning_parse (const char *text, const char *origin, struct kern_tuning *t);
+enum kern_layout
+kern_tuning_layout (const struct kern_tuning *t);
+/* kern_machine of where it was measured; "" for an empty table. */
+const char *
+kern_tuning_machine (const struct kern_tuning *t);
+void
+kern_tuning_layout_set (struct kern_tuning *t, enum kern_layout l);
+enum kern_algo
+kern_tuning_choice (const struct kern_tuning *t,
+                    const struct kern_conv_shape *s, enum kern_direction d);
 /* Time every algorithm the library offers for the shape, in every direction it
  * is used in, unless the table has it already; keep the fastest.  back_data
  * false: that direction is never asked for (first convolution of the net).
  * Takes tens of milliseconds per shape. *best_s (may be NULL): the sum of the
  * chosen directions' times. */
-enum status kern_tuning_measure (struct kern *k,
-                                 const struct kern_conv_shape *s,
-                                 bool back_data, struct kern_tuning *t,
-                                 double *best_s);
+enum status
+kern_tuning_measure (struct kern *k, const struct kern_conv_shape *s,
+                     bool back_data, struct kern_tuning *t, double *best_s);
 
 /* The master weights of a convolution live in the layout its forward wants;
  * gradients have the same layout.  Files use plain [out, in, kh, kw]. */
 struct kern_conv;
-enum status kern_conv_create (struct kern *k, const struct kern_conv_shape *s,
-                              const struct kern_tuning *t,
-                              struct kern_conv **out);
-void kern_conv_destroy (struct kern_conv **c);
-size_t kern_conv_weight_bytes (const struct kern_conv *c);
-enum status kern_conv_weights_in (struct kern_conv *c, const float *plain,
-                                  float *master);
-enum status kern_conv_weights_out (struct kern_conv *c, const float *master,
-                                   float *plain);
+enum status
+kern_conv_create (struct kern *k, const struct kern_conv_shape *s,
+                  const struct kern_tuning *t, struct kern_conv **out);
+void
+kern_conv_destroy (struct kern_conv **c);
+size_t
+kern_conv_weight_bytes (const struct kern_conv *c);
+enum status
+kern_conv_weights_in (struct kern_conv *c, const float *plain, float *master);
+enum status
+kern_conv_weights_out (struct kern_conv *c, const float *master, float *plain);
 /* The master weights changed: refresh private copies in other layouts.  Called
  * once after each update or load. */
-enum status kern_conv_refresh (struct kern_conv *c, const float *master);
+enum status
+kern_conv_refresh (struct kern_conv *c, const float *master);
 /* bias: [out_c] or NULL when the shape has none. */
-enum status kern_conv_forward (struct kern_conv *c, const float *src,
-                               const float *master, const float *bias,
-                               float *dst);
+enum status
+kern_conv_forward (struct kern_conv *c, const float *src, const float *master,
+                   const float *bias, float *dst);
 /* d_src is overwritten. */
-enum status kern_conv_back_data (struct kern_conv *c, const float *d_dst,
-                                 const float *master, float *d_src);
+enum status
+kern_conv_back_data (struct kern_conv *c, const float *d_dst,
+                     const float *master, float *d_src);
 /* d_master (+)= weight gradient, d_bias (+)= column sums; scale multiplies what
  * is added; accumulate false: overwritten. */
-enum status kern_conv_back_weights (struct kern_conv *c, const float *src,
-                                    const float *d_dst, float scale,
-                                    bool accumulate, float *d_master,
-                                    float *d_bias);
+enum status
+kern_conv_back_weights (struct kern_conv *c, const float *src,
+                        const float *d_dst, float scale, bool accumulate,
+                        float *d_master, float *d_bias);
 /* Name of the implementation of a direction, for the portrait and --trace. */
-const char *kern_conv_impl (const struct kern_conv *c, enum kern_direction d);
+const char *
+kern_conv_impl (const struct kern_conv *c, enum kern_direction d);
 
 /* -- batch normalisation --------------------------------------------------- */
 
 /* eps 1e-5; batch statistics with biased variance (PyTorch's BatchNorm2d). */
 struct kern_bn;
-enum status kern_bn_create (struct kern *k, struct kern_dims d,
-                            enum kern_layout l, bool relu,
-                            struct kern_bn **out);
-void kern_bn_destroy (struct kern_bn **b);
+enum status
+kern_bn_create (struct kern *k, struct kern_dims d, enum kern_layout l,
+                bool relu, struct kern_bn **out);
+void
+kern_bn_destroy (struct kern_bn **b);
 /* Bytes of the mask that forward leaves for backward (0 without ReLU). */
-size_t kern_bn_mask_bytes (const struct kern_bn *b);
+size_t
+kern_bn_mask_bytes (const struct kern_bn *b);
 /* scale, shift, mean, var: [c].  mean and var are written.  dst != src. */
-enum status kern_bn_forward (struct kern_bn *b, const float *src,
-                             const float *scale, const float *shift,
-                             float *dst, float *mean, float *var, void *mask);
+enum status
+kern_bn_forward (struct kern_bn *b, const float *src, const float *scale,
+                 const float *shift, float *dst, float *mean, float *var,
+                 void *mask);
 /* running = 0.9 running + 0.1 batch, unbiased variance. */
-void kern_bn_running (const struct kern_bn *b, const float *mean,
-                      const float *var, float *running_mean,
-                      float *running_var);
+void
+kern_bn_running (const struct kern_bn *b, const float *mean, const float *var,
+                 float *running_mean, float *running_var);
 /* With given statistics, for evaluation. */
-enum status kern_bn_infer (struct kern_bn *b, const float *src,
-                           const float *scale, const float *shift,
-                           const float *mean, const float *var, float *dst);
+enum status
+kern_bn_infer (struct kern_bn *b, const float *src, const float *scale,
+               const float *shift, const float *mean, const float *var,
+               float *dst);
 /* d_src may be d_dst.  d_scale, d_shift [c] are overwritten. */
-enum status kern_bn_back (struct kern_bn *b, const float *src,
-                          const float *d_dst, const float *scale,
-                          const float *shift, const float *mean,
-                          const float *var, const void *mask, float *d_src,
-                          float *d_scale, float *d_shift);
+enum status
+kern_bn_back (struct kern_bn *b, const float *src, const float *d_dst,
+              const float *scale, const float *shift, const float *mean,
+              const float *var, const void *mask, float *d_src, float *d_scale,
+              float *d_shift);
 
 /* -- pooling --------------------------------------------------------------- */
 
@@ -165,30 +202,35 @@ struct kern_pool;
 enum kern_pool_kind { KERN_POOL_MAX, KERN_POOL_GLOBAL };
 /* MAX: kernel, stride, pad as in PyTorch.  GLOBAL: average over h x w, result
  * [n, c] row-major plain (kernel, stride, pad ignored). */
-enum status kern_pool_create (struct kern *k, enum kern_pool_kind kind,
-                              struct kern_dims d, enum kern_layout l,
-                              int kernel, int stride, int pad,
-                              struct kern_pool **out);
-void kern_pool_destroy (struct kern_pool **p);
-size_t kern_pool_mask_bytes (const struct kern_pool *p);
-enum status kern_pool_forward (struct kern_pool *p, const float *src,
-                               float *dst, void *mask);
-enum status kern_pool_back (struct kern_pool *p, const float *d_dst,
-                            const void *mask, float *d_src);
+enum status
+kern_pool_create (struct kern *k, enum kern_pool_kind kind, struct kern_dims d,
+                  enum kern_layout l, int kernel, int stride, int pad,
+                  struct kern_pool **out);
+void
+kern_pool_destroy (struct kern_pool **p);
+size_t
+kern_pool_mask_bytes (const struct kern_pool *p);
+enum status
+kern_pool_forward (struct kern_pool *p, const float *src, float *dst,
+                   void *mask);
+enum status
+kern_pool_back (struct kern_pool *p, const float *d_dst, const void *mask,
+                float *d_src);
 
-/* -- linear: y [n, out] = x [n, in] W^T + b, W [out, in] row-major ---------- */
+/* -- linear: y [n, out] = x [n, in] W^T + b, W [out, in] row-major ----------
+ */
 
-enum status kern_linear_forward (struct kern *k, int64_t n, int64_t in,
-                                 int64_t out, const float *x, const float *w,
-                                 const float *bias, float *y);
-enum status kern_linear_back_data (struct kern *k, int64_t n, int64_t in,
-                                   int64_t out, const float *d_y,
-                                   const float *w, float *d_x);
-enum status kern_linear_back_weights (struct kern *k, int64_t n, int64_t in,
-                                      int64_t out, const float *x,
-                                      const float *d_y, float scale,
-                                      bool accumulate, float *d_w,
-                                      float *d_bias);
+enum status
+kern_linear_forward (struct kern *k, int64_t n, int64_t in, int64_t out,
+                     const float *x, const float *w, const float *bias,
+                     float *y);
+enum status
+kern_linear_back_data (struct kern *k, int64_t n, int64_t in, int64_t out,
+                       const float *d_y, const float *w, float *d_x);
+enum status
+kern_linear_back_weights (struct kern *k, int64_t n, int64_t in, int64_t out,
+                          const float *x, const float *d_y, float scale,
+                          bool accumulate, float *d_w, float *d_bias);
 
 /* -- loss ------------------------------------------------------------------ */
 
@@ -197,25 +239,33 @@ enum status kern_linear_back_weights (struct kern *k, int64_t n, int64_t in,
  * *loss: sum over the rows in row order, double.  *correct: rows whose largest
  * logit is the label (first of equals).  d_logits (may be NULL):
  * scale x (softmax - one-hot).  fault_here ("loss") makes the loss NaN. */
-enum status kern_loss (struct kern *k, int64_t n, int64_t classes,
-                       const float *logits, const int32_t *labels, float scale,
-                       double *loss, int64_t *correct, float *d_logits);
+enum status
+kern_loss (struct kern *k, int64_t n, int64_t classes, const float *logits,
+           const int32_t *labels, float scale, double *loss, int64_t *correct,
+           float *d_logits);
 
 /* -- loops over blocks ----------------------------------------------------- */
 
-void kern_add_relu (struct kern *k, size_t n, const float *a, const float *b,
-                    float *y);                    /* y = max (a + b, 0) */
-void kern_relu (struct kern *k, size_t n, const float *x, float *y);
-void kern_relu_back (struct kern *k, size_t n, const float *d_y,
-                     const float *y, float *d_x); /* d_y where y > 0 */
-void kern_axpy (struct kern *k, size_t n, float a, const float *x,
-                float *y);                        /* y += a x */
+void
+kern_add_relu (struct kern *k, size_t n, const float *a, const float *b,
+               float *y); /* y = max (a + b, 0) */
+void
+kern_relu (struct kern *k, size_t n, const float *x, float *y);
+void
+kern_relu_back (struct kern *k, size_t n, const float *d_y, const float *y,
+                float *d_x); /* d_y where y > 0 */
+void
+kern_axpy (struct kern *k, size_t n, float a, const float *x,
+           float *y); /* y += a x */
 /* y = sum a[i] x[i], m terms, in order. */
-void kern_combine (struct kern *k, size_t n, int m, const float *const *x,
-                   const float *a, float *y);
-void kern_zero (struct kern *k, size_t n, float *x);
+void
+kern_combine (struct kern *k, size_t n, int m, const float *const *x,
+              const float *a, float *y);
+void
+kern_zero (struct kern *k, size_t n, float *x);
 /* Sum of squares in double; the same bits for any number of threads. */
-double kern_sum_squares (struct kern *k, size_t n, const float *x);
+double
+kern_sum_squares (struct kern *k, size_t n, const float *x);
 
 struct kern_sgd {
   float lr, momentum, weight_decay;
@@ -223,14 +273,16 @@ struct kern_sgd {
   float grad_scale;     /* clipping; 1 = none */
 };
 /* PyTorch's SGD on a block of n. */
-void kern_sgd (struct kern *k, size_t n, const struct kern_sgd *o, float *w,
-               const float *g, float *v);
+void
+kern_sgd (struct kern *k, size_t n, const struct kern_sgd *o, float *w,
+          const float *g, float *v);
 struct kern_adamw {
   float lr, beta1, beta2, eps, weight_decay;
   int64_t step; /* counts from 1 */
   float grad_scale;
 };
-void kern_adamw (struct kern *k, size_t n, const struct kern_adamw *o,
-                 float *w, const float *g, float *m, float *v);
+void
+kern_adamw (struct kern *k, size_t n, const struct kern_adamw *o, float *w,
+            const float *g, float *m, float *v);
 
 #endif

@@ -1,0 +1,453 @@
+/* kern/conv.c -- convolution in three directions.
+ *
+ * The master weights have the layout of the forward primitive.  The two
+ * backward primitives may want other layouts: then backward data reads a copy
+ * of its own that kern_conv_refresh renews, and the weight gradient is written
+ * to the side buffer and reordered from there.  Images in plain layout that
+ * meet channels-last tensors go through the side buffer as well, because the
+ * library has only a very slow implementation for that pair.
+ */
+#include "kern/kern_impl.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct kern_conv {
+  struct kern *k;
+  struct kern_conv_shape s;
+  struct kern_op op[3];   /* by direction */
+  size_t weight_bytes;    /* of the master, padding included */
+  float *data_copy;       /* weights as backward data wants them; owned; NULL:
+                             the master will do */
+  struct kern_op to_copy; /* master -> data_copy */
+  struct kern_op to_grad; /* weight gradient -> master's layout; not made when
+                             it has that already */
+  struct kern_op in, out; /* plain -> master -> plain */
+  struct kern_op src_in;  /* plain images -> what the primitives read */
+  struct kern_op src_out; /* and back; both not made when equal */
+  size_t side_src, side_grad, side_master, side_bias; /* offsets in floats */
+  bool fresh; /* data_copy holds what kern_conv_refresh last saw */
+};
+
+/* -- names and arithmetic -------------------------------------------------- */
+
+static const char *const algo_names[KERN_ALGOS] = {[KERN_DIRECT] = "direct",
+                                                   [KERN_WINOGRAD] = "winograd",
+                                                   [KERN_AUTO] = "auto"};
+static const dnnl_alg_kind_t algo_kinds[KERN_ALGOS] = {
+    [KERN_DIRECT] = dnnl_convolution_direct,
+    [KERN_WINOGRAD] = dnnl_convolution_winograd,
+    [KERN_AUTO] = dnnl_convolution_auto};
+static const char *const direction_names[] = {[KERN_FORWARD] = "forward",
+                                              [KERN_BACK_DATA] = "back_data",
+                                              [KERN_BACK_WEIGHTS] =
+                                                  "back_weights"};
+
+const char *
+kern_algo_name (enum kern_algo a)
+{
+  return algo_names[a];
+}
+
+const char *
+kern_direction_name (enum kern_direction d)
+{
+  return direction_names[d];
+}
+
+int64_t
+kern_conv_out (int64_t size, int kernel, int stride, int pad)
+{
+  return (size + 2 * pad - kernel) / stride + 1;
+}
+
+double
+kern_conv_flops (const struct kern_conv_shape *s)
+{
+  double oh = (double)kern_conv_out (s->h, s->kernel, s->stride, s->pad);
+  double ow = (double)kern_conv_out (s->w, s->kernel, s->stride, s->pad);
+  return 2.0 * (double)s->n * (double)s->c * (double)s->out_c * oh * ow *
+         s->kernel * s->kernel;
+}
+
+void
+kern_conv_text (const struct kern_conv_shape *s, char out[KERN_SHAPE_TEXT])
+{
+  snprintf (out, KERN_SHAPE_TEXT,
+            "conv n=%lld c=%lld h=%lld w=%lld out=%lld kernel=%d stride=%d "
+            "pad=%d src=%s dst=%s",
+            (long long)s->n, (long long)s->c, (long long)s->h, (long long)s->w,
+            (long long)s->out_c, s->kernel, s->stride, s->pad,
+            kern_layout_name (s->src), kern_layout_name (s->dst));
+}
+
+static enum status
+check_shape (const struct kern_conv_shape *s)
+{
+  char text[KERN_SHAPE_TEXT];
+  kern_conv_text (s, text);
+  if (s->n < 1 || s->c < 1 || s->out_c < 1 || s->kernel < 1 || s->stride < 1 ||
+      s->pad < 0)
+    return fail (E_SHAPE, "%s: sizes must be positive", text);
+  if (s->h + 2 * s->pad < s->kernel || s->w + 2 * s->pad < s->kernel)
+    return fail (E_SHAPE, "%s: the kernel is larger than the padded image",
+                 text);
+  return OK;
+}
+
+/* -- making ---------------------------------------------------------------- */
+
+struct parts { /* descriptors while a convolution is made; all owned */
+  kern_md src, weights, bias, dst;
+  kern_md plain;  /* weights as files have them */
+  kern_md images; /* the source as the caller has it; NULL: as src */
+};
+
+static void
+parts_clear (struct parts *p)
+{
+  kern_lib_md_free (&p->src);
+  kern_lib_md_free (&p->weights);
+  kern_lib_md_free (&p->bias);
+  kern_lib_md_free (&p->dst);
+  kern_lib_md_free (&p->plain);
+  kern_lib_md_free (&p->images);
+}
+
+static dnnl_status_t
+parts_make (const struct kern *k, const struct kern_conv_shape *s,
+            struct parts *p)
+{
+  struct kern_dims src = {s->n, s->c, s->h, s->w};
+  struct kern_dims dst = {s->n, s->out_c,
+                          kern_conv_out (s->h, s->kernel, s->stride, s->pad),
+                          kern_conv_out (s->w, s->kernel, s->stride, s->pad)};
+  const int64_t w[] = {s->out_c, s->c, s->kernel, s->kernel};
+  bool convert = s->src == KERN_PLAIN && s->dst == KERN_LAST;
+  dnnl_status_t lib =
+      kern_md_images (k, src, convert ? KERN_LAST : s->src, &p->src);
+  if (lib == dnnl_success && convert)
+    lib = kern_md_images (k, src, KERN_PLAIN, &p->images);
+  if (lib == dnnl_success)
+    lib = kern_md_images (k, dst, s->dst, &p->dst);
+  if (lib == dnnl_success)
+    lib = kern_lib_md (4, w, dnnl_format_tag_any, &p->weights);
+  if (lib == dnnl_success)
+    lib = kern_lib_md (4, w, dnnl_oihw, &p->plain);
+  if (lib == dnnl_success && s->bias)
+    lib = kern_lib_md (1, &s->out_c, dnnl_x, &p->bias);
+  return lib;
+}
+
+/* The descriptor of one direction, with the forward hint that it needs. */
+static dnnl_status_t
+describe (struct kern *k, const struct kern_conv_shape *s,
+          const struct parts *p, enum kern_direction d, enum kern_algo algo,
+          dnnl_primitive_desc_t *desc, dnnl_primitive_desc_t *hint)
+{
+  struct kern_lib_conv c = {.direction = KERN_FORWARD,
+                            .algo = algo_kinds[algo],
+                            .src = p->src,
+                            .weights = p->weights,
+                            .bias = p->bias,
+                            .dst = p->dst,
+                            .stride = s->stride,
+                            .pad = s->pad};
+  if (d == KERN_FORWARD)
+    return kern_lib_conv (k->engine, &c, NULL, k->attr, desc);
+  dnnl_status_t lib = kern_lib_conv (k->engine, &c, NULL, k->attr, hint);
+  if (lib != dnnl_success)
+    return lib;
+  c.direction = d;
+  lib = kern_lib_conv (k->engine, &c, *hint, k->attr, desc);
+  if (lib != dnnl_success) {
+    dnnl_primitive_desc_destroy (*hint);
+    *hint = NULL;
+  }
+  return lib;
+}
+
+static int
+list_args (enum kern_direction d, bool bias, int args[4])
+{
+  static const int lists[3][4] = {
+      [KERN_FORWARD] = {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST,
+                        DNNL_ARG_BIAS},
+      [KERN_BACK_DATA] = {DNNL_ARG_DIFF_DST, DNNL_ARG_WEIGHTS,
+                          DNNL_ARG_DIFF_SRC, 0},
+      [KERN_BACK_WEIGHTS] = {DNNL_ARG_SRC, DNNL_ARG_DIFF_DST,
+                             DNNL_ARG_DIFF_WEIGHTS, DNNL_ARG_DIFF_BIAS}};
+  memcpy (args, lists[d], sizeof lists[d]);
+  return bias && d != KERN_BACK_DATA ? 4 : 3;
+}
+
+static enum status
+make_direction (struct kern_conv *c, const struct parts *p,
+                enum kern_direction d, enum kern_algo algo)
+{
+  dnnl_primitive_desc_t desc = NULL, hint = NULL;
+  int args[4], n = list_args (d, c->s.bias, args);
+  char text[KERN_SHAPE_TEXT], what[KERN_SHAPE_TEXT + 40];
+  kern_conv_text (&c->s, text);
+  snprintf (what, sizeof what, "%s %s %s", direction_names[d], algo_names[algo],
+            text);
+  dnnl_status_t lib = describe (c->k, &c->s, p, d, algo, &desc, &hint);
+  if (lib != dnnl_success)
+    return kern_lib_failed (lib, "making", what);
+  return kern_op_init (c->k, desc, hint, what, n, args, &c->op[d]);
+}
+
+/* The reorders between the master weights and everybody else's. */
+static enum status
+make_reorders (struct kern_conv *c, const struct parts *p)
+{
+  kern_const_md master = kern_op_md (&c->op[KERN_FORWARD], DNNL_ARG_WEIGHTS);
+  c->weight_bytes = dnnl_memory_desc_get_size (master);
+  TRY (kern_op_reorder (c->k, p->plain, master, "weights in", &c->in));
+  TRY (kern_op_reorder (c->k, master, p->plain, "weights out", &c->out));
+  if (c->op[KERN_BACK_DATA].primitive != NULL) {
+    kern_const_md md = kern_op_md (&c->op[KERN_BACK_DATA], DNNL_ARG_WEIGHTS);
+    if (!dnnl_memory_desc_equal (md, master)) {
+      TRY (kern_op_reorder (c->k, master, md, "weights for backward data",
+                            &c->to_copy));
+      TRY (mem_new (1, dnnl_memory_desc_get_size (md),
+                    "weights for backward data", (void **)&c->data_copy));
+    }
+  }
+  if (c->op[KERN_BACK_WEIGHTS].primitive != NULL) {
+    kern_const_md md =
+        kern_op_md (&c->op[KERN_BACK_WEIGHTS], DNNL_ARG_DIFF_WEIGHTS);
+    if (!dnnl_memory_desc_equal (md, master))
+      TRY (kern_op_reorder (c->k, md, master, "weight gradient", &c->to_grad));
+  }
+  if (p->images != NULL) {
+    TRY (kern_op_reorder (c->k, p->images, p->src, "images in", &c->src_in));
+    TRY (kern_op_reorder (c->k, p->src, p->images, "images out", &c->src_out));
+  }
+  return OK;
+}
+
+/* Share out the side buffer: what one call may need at the same time. */
+static void
+plan_side (struct kern_conv *c)
+{
+  size_t at = 0;
+  if (c->src_in.primitive != NULL) {
+    c->side_src = at;
+    at += arena_round (kern_bytes (
+        c->k, (struct kern_dims){c->s.n, c->s.c, c->s.h, c->s.w}, KERN_LAST));
+  }
+  if (c->op[KERN_BACK_WEIGHTS].primitive != NULL) {
+    size_t grad = dnnl_memory_desc_get_size (
+        kern_op_md (&c->op[KERN_BACK_WEIGHTS], DNNL_ARG_DIFF_WEIGHTS));
+    c->side_grad = at;
+    at += arena_round (grad);
+    c->side_master = at;
+    at += arena_round (c->weight_bytes);
+    c->side_bias = at;
+    at += arena_round ((size_t)c->s.out_c * sizeof (float));
+  }
+  c->side_src /= sizeof (float);
+  c->side_grad /= sizeof (float);
+  c->side_master /= sizeof (float);
+  c->side_bias /= sizeof (float);
+  kern_side_want (c->k, at);
+}
+
+static enum status
+make_all (struct kern_conv *c, const enum kern_algo algo[3], unsigned wanted)
+{
+  struct parts p = {0};
+  enum status s = OK;
+  dnnl_status_t lib = parts_make (c->k, &c->s, &p);
+  if (lib != dnnl_success)
+    s = kern_lib_failed (lib, "describing", "a convolution");
+  for (int d = KERN_FORWARD; d <= KERN_BACK_WEIGHTS && s == OK; d++)
+    if (d == KERN_FORWARD || (wanted & (1u << d)) != 0)
+      s = make_direction (c, &p, (enum kern_direction)d, algo[d]);
+  if (s == OK)
+    s = make_reorders (c, &p);
+  if (s == OK)
+    plan_side (c);
+  parts_clear (&p);
+  return s;
+}
+
+enum status
+kern_conv_create_as (struct kern *k, const struct kern_conv_shape *s,
+                     const enum kern_algo algo[3], unsigned wanted,
+                     struct kern_conv **out)
+{
+  TRY (check_shape (s));
+  struct kern_conv *c = NULL;
+  TRY (MEM_NEW (1, &c, "convolution"));
+  c->k = k;
+  c->s = *s;
+  enum status status = make_all (c, algo, wanted);
+  if (status != OK) {
+    kern_conv_destroy (&c);
+    return status;
+  }
+  *out = c;
+  return OK;
+}
+
+enum status
+kern_conv_create (struct kern *k, const struct kern_conv_shape *s,
+                  const struct kern_tuning *t, struct kern_conv **out)
+{
+  enum kern_algo algo[3];
+  bool asked = false;
+  for (int d = KERN_FORWARD; d <= KERN_BACK_WEIGHTS; d++) {
+    algo[d] = kern_tuning_choice (t, s, (enum kern_direction)d);
+    asked = asked || algo[d] != KERN_DIRECT;
+  }
+  enum status status = kern_conv_create_as (k, s, algo, 7, out);
+  if (status != E_UNSUPPORTED || !asked)
+    return status;
+  char text[KERN_SHAPE_TEXT];
+  kern_conv_text (s, text);
+  fail_clear ();
+  return fail (E_CONFIG,
+               "the tuning asks for forward=%s back_data=%s back_weights=%s "
+               "in %s, which this library (%s) does not offer; tune again",
+               algo_names[algo[0]], algo_names[algo[1]], algo_names[algo[2]],
+               text, k->describe);
+}
+
+void
+kern_conv_destroy (struct kern_conv **cp)
+{
+  struct kern_conv *c = *cp;
+  if (c == NULL)
+    return;
+  for (int d = 0; d < 3; d++)
+    kern_op_clear (&c->op[d]);
+  kern_op_clear (&c->to_copy);
+  kern_op_clear (&c->to_grad);
+  kern_op_clear (&c->in);
+  kern_op_clear (&c->out);
+  kern_op_clear (&c->src_in);
+  kern_op_clear (&c->src_out);
+  mem_free (&c->data_copy);
+  mem_free (cp);
+}
+
+/* -- weights --------------------------------------------------------------- */
+
+size_t
+kern_conv_weight_bytes (const struct kern_conv *c)
+{
+  return c->weight_bytes;
+}
+
+enum status
+kern_conv_weights_in (struct kern_conv *c, const float *plain, float *master)
+{
+  return kern_op_run (c->k, &c->in, (const void *[]){plain, master});
+}
+
+enum status
+kern_conv_weights_out (struct kern_conv *c, const float *master, float *plain)
+{
+  return kern_op_run (c->k, &c->out, (const void *[]){master, plain});
+}
+
+enum status
+kern_conv_refresh (struct kern_conv *c, const float *master)
+{
+  if (c->data_copy != NULL)
+    TRY (kern_op_run (c->k, &c->to_copy,
+                      (const void *[]){master, c->data_copy}));
+  c->fresh = true;
+  return OK;
+}
+
+/* -- the three directions -------------------------------------------------- */
+
+/* The source as the primitives read it. */
+static enum status
+source (struct kern_conv *c, const float *src, const float **out)
+{
+  *out = src;
+  if (c->src_in.primitive == NULL)
+    return OK;
+  float *copy = kern_side (c->k) + c->side_src;
+  *out = copy;
+  return kern_op_run (c->k, &c->src_in, (const void *[]){src, copy});
+}
+
+enum status
+kern_conv_forward (struct kern_conv *c, const float *src, const float *master,
+                   const float *bias, float *dst)
+{
+  struct kern_op *op = &c->op[KERN_FORWARD];
+  CHECK ((bias != NULL) == c->s.bias, "%s: bias given or missing", op->what);
+  if (fault_here ("kernel"))
+    return fail (E_FAULT, "%s (%s): planted fault", op->what, op->impl);
+  TRY (source (c, src, &src));
+  return kern_op_run (c->k, op, (const void *[]){src, master, dst, bias});
+}
+
+enum status
+kern_conv_back_data (struct kern_conv *c, const float *d_dst,
+                     const float *master, float *d_src)
+{
+  struct kern_op *op = &c->op[KERN_BACK_DATA];
+  CHECK (op->primitive != NULL, "backward data was not made");
+  CHECK (c->data_copy == NULL || c->fresh,
+         "%s: kern_conv_refresh was not called", op->what);
+  const float *w = c->data_copy != NULL ? c->data_copy : master;
+  float *to = d_src;
+  if (c->src_out.primitive != NULL)
+    to = kern_side (c->k) + c->side_src;
+  TRY (kern_op_run (c->k, op, (const void *[]){d_dst, w, to}));
+  if (to == d_src)
+    return OK;
+  return kern_op_run (c->k, &c->src_out, (const void *[]){to, d_src});
+}
+
+/* dst (+)= scale x src. */
+static void
+put_gradient (struct kern *k, size_t n, float scale, bool accumulate,
+              const float *src, float *dst)
+{
+  if (accumulate)
+    kern_axpy (k, n, scale, src, dst);
+  else
+    kern_combine (k, n, 1, &src, &scale, dst);
+}
+
+enum status
+kern_conv_back_weights (struct kern_conv *c, const float *src,
+                        const float *d_dst, float scale, bool accumulate,
+                        float *d_master, float *d_bias)
+{
+  struct kern_op *op = &c->op[KERN_BACK_WEIGHTS];
+  CHECK (op->primitive != NULL, "backward weights was not made");
+  CHECK ((d_bias != NULL) == c->s.bias, "%s: bias given or missing", op->what);
+  /* Where the final numbers are wanted as they come, nothing is copied. */
+  bool direct = !accumulate && scale == 1;
+  bool reorder = c->to_grad.primitive != NULL;
+  float *side = kern_side (c->k);
+  float *sum = direct ? d_master : side + c->side_master;
+  float *grad = reorder ? side + c->side_grad : sum;
+  float *bias = direct ? d_bias : side + c->side_bias;
+  TRY (source (c, src, &src));
+  TRY (kern_op_run (c->k, op, (const void *[]){src, d_dst, grad, bias}));
+  if (reorder)
+    TRY (kern_op_run (c->k, &c->to_grad, (const void *[]){grad, sum}));
+  if (direct)
+    return OK;
+  put_gradient (c->k, c->weight_bytes / sizeof (float), scale, accumulate, sum,
+                d_master);
+  if (c->s.bias)
+    put_gradient (c->k, (size_t)c->s.out_c, scale, accumulate, bias, d_bias);
+  return OK;
+}
+
+const char *
+kern_conv_impl (const struct kern_conv *c, enum kern_direction d)
+{
+  return c->op[d].primitive == NULL ? "none" : c->op[d].impl;
+}

@@ -1,0 +1,109 @@
+/* kern/kern_dnnl3.c -- oneDNN 3.x: a primitive descriptor is made in one call,
+ * and memory descriptors are opaque.
+ *
+ * Compiled when the library found is of that generation; see kern_dnnl2.c.
+ */
+#include "kern/kern_dnnl_impl.h"
+
+#if DNNL_VERSION_MAJOR >= 3
+
+dnnl_status_t
+kern_lib_md (int n_dims, const int64_t *dims, dnnl_format_tag_t tag,
+             kern_md *out)
+{
+  return dnnl_memory_desc_create_with_tag (out, n_dims, dims, dnnl_f32, tag);
+}
+
+void
+kern_lib_md_free (kern_md *md)
+{
+  if (*md != NULL)
+    dnnl_memory_desc_destroy (*md);
+  *md = NULL;
+}
+
+dnnl_status_t
+kern_lib_attr (dnnl_primitive_attr_t *out)
+{
+  dnnl_primitive_attr_t attr;
+  dnnl_status_t s = dnnl_primitive_attr_create (&attr);
+  if (s != dnnl_success)
+    return s;
+  s = dnnl_primitive_attr_set_scratchpad_mode (attr, dnnl_scratchpad_mode_user);
+#if DNNL_VERSION_MAJOR > 3 || DNNL_VERSION_MINOR >= 5
+  if (s == dnnl_success)
+    s = dnnl_primitive_attr_set_deterministic (attr, 1);
+#endif
+  if (s != dnnl_success)
+    dnnl_primitive_attr_destroy (attr);
+  else
+    *out = attr;
+  return s;
+}
+
+dnnl_status_t
+kern_lib_conv (dnnl_engine_t engine, const struct kern_lib_conv *c,
+               const_dnnl_primitive_desc_t hint,
+               const_dnnl_primitive_attr_t attr, dnnl_primitive_desc_t *out)
+{
+  dnnl_dims_t stride = {c->stride, c->stride}, pad = {c->pad, c->pad};
+  dnnl_dims_t dense = {0, 0};
+  switch (c->direction) {
+  case KERN_FORWARD:
+    return dnnl_convolution_forward_primitive_desc_create (
+        out, engine, dnnl_forward_training, c->algo, c->src, c->weights,
+        c->bias, c->dst, stride, dense, pad, pad, attr);
+  case KERN_BACK_DATA:
+    return dnnl_convolution_backward_data_primitive_desc_create (
+        out, engine, c->algo, c->src, c->weights, c->dst, stride, dense, pad,
+        pad, hint, attr);
+  case KERN_BACK_WEIGHTS:
+    return dnnl_convolution_backward_weights_primitive_desc_create (
+        out, engine, c->algo, c->src, c->weights, c->bias, c->dst, stride,
+        dense, pad, pad, hint, attr);
+  }
+  return dnnl_invalid_arguments;
+}
+
+dnnl_status_t
+kern_lib_bn (dnnl_engine_t engine, enum kern_lib_pass pass, kern_const_md data,
+             float eps, bool relu, const_dnnl_primitive_desc_t hint,
+             const_dnnl_primitive_attr_t attr, dnnl_primitive_desc_t *out)
+{
+  unsigned flags = dnnl_use_scale | dnnl_use_shift;
+  if (relu)
+    flags |= dnnl_fuse_norm_relu;
+  if (pass == KERN_PASS_INFER)
+    flags |= dnnl_use_global_stats;
+  if (pass == KERN_PASS_BACK)
+    return dnnl_batch_normalization_backward_primitive_desc_create (
+        out, engine, dnnl_backward, data, data, data, eps, flags, hint, attr);
+  return dnnl_batch_normalization_forward_primitive_desc_create (
+      out, engine,
+      pass == KERN_PASS_TRAIN ? dnnl_forward_training : dnnl_forward_inference,
+      data, data, eps, flags, attr);
+}
+
+bool
+kern_lib_bn_back_shift (void)
+{
+  return false;
+}
+
+dnnl_status_t
+kern_lib_pool (dnnl_engine_t engine, enum kern_lib_pass pass,
+               const struct kern_lib_pool *p, const_dnnl_primitive_desc_t hint,
+               const_dnnl_primitive_attr_t attr, dnnl_primitive_desc_t *out)
+{
+  dnnl_dims_t stride = {p->stride, p->stride}, pad = {p->pad, p->pad};
+  dnnl_dims_t kernel = {p->kernel, p->kernel}, dense = {0, 0};
+  if (pass == KERN_PASS_BACK)
+    return dnnl_pooling_backward_primitive_desc_create (
+        out, engine, dnnl_pooling_max, p->src, p->dst, stride, kernel, dense,
+        pad, pad, hint, attr);
+  return dnnl_pooling_forward_primitive_desc_create (
+      out, engine, dnnl_forward_training, dnnl_pooling_max, p->src, p->dst,
+      stride, kernel, dense, pad, pad, attr);
+}
+
+#endif

@@ -1,0 +1,121 @@
+/* kern/kern_impl.h -- what the files of kern share.
+ *
+ * A kern_op is one primitive with its memory objects: made once, then run with
+ * addresses only.  Nothing here depends on the generation of the library.
+ */
+#ifndef KERN_KERN_IMPL_H
+#define KERN_KERN_IMPL_H
+
+#include "base/memory.h"
+#include "kern/kern.h"
+#include "kern/kern_dnnl_impl.h"
+
+struct kern {
+  dnnl_engine_t engine;
+  dnnl_stream_t stream;
+  dnnl_primitive_attr_t attr;
+  int threads;
+  int block;            /* channels of KERN_BLOCKED: 16 or 8 */
+  size_t scratch_bytes; /* the largest scratchpad asked for so far */
+  size_t side_bytes;    /* the largest side buffer asked for so far */
+  size_t side_offset;   /* where the side buffer begins in slab; set by seal */
+  struct arena slab;    /* scratchpad, then side buffer; open after kern_seal */
+  char isa[16];         /* "AVX-512" */
+  char describe[64];
+};
+
+/* -- operations -------------------------------------------------------------
+ */
+
+#define KERN_OP_ARGS 12
+
+struct kern_op {
+  dnnl_primitive_t primitive; /* NULL: not made */
+  dnnl_primitive_desc_t desc;
+  dnnl_primitive_desc_t hint;         /* kept as long as desc; NULL when none */
+  dnnl_exec_arg_t args[KERN_OP_ARGS]; /* args[0]: the scratchpad */
+  int n_args;
+  size_t scratch_bytes;
+  char what[128]; /* primitive and shape, for messages */
+  char impl[48];  /* the library's name of the implementation */
+};
+
+/* Make the primitive of desc, with a memory object for each of the n argument
+ * numbers in args.  Takes desc and hint (NULL: none), also on failure, when op
+ * is left cleared. */
+enum status
+kern_op_init (struct kern *k, dnnl_primitive_desc_t desc,
+              dnnl_primitive_desc_t hint, const char *what, int n,
+              const int *args, struct kern_op *op);
+/* Make the op that reorders from one descriptor to another. */
+enum status
+kern_op_reorder (struct kern *k, kern_const_md from, kern_const_md to,
+                 const char *what, struct kern_op *op);
+void
+kern_op_clear (struct kern_op *op);
+/* Run on the n addresses, in the order of the arguments of init. */
+enum status
+kern_op_run (struct kern *k, struct kern_op *op, const void *const *data);
+/* The descriptor of an argument; borrowed from op. */
+kern_const_md
+kern_op_md (const struct kern_op *op, int arg);
+
+/* Turn a status of the library into words. */
+enum status
+kern_lib_failed (dnnl_status_t s, const char *doing, const char *what);
+/* The descriptor of an image tensor. */
+dnnl_status_t
+kern_md_images (const struct kern *k, struct kern_dims d, enum kern_layout l,
+                kern_md *out);
+
+/* Ask for bytes of side buffer; the buffer itself, after kern_seal.  Whoever
+ * uses it does so within one call. */
+void
+kern_side_want (struct kern *k, size_t bytes);
+float *
+kern_side (struct kern *k);
+/* Forget wishes and slab: for objects that live only for a measurement. */
+struct kern_wishes {
+  size_t scratch_bytes, side_bytes;
+  bool sealed;
+};
+struct kern_wishes
+kern_wishes_save (const struct kern *k);
+enum status
+kern_wishes_restore (struct kern *k, struct kern_wishes w);
+
+/* "conv n=128 c=64 h=32 w=32 out=64 kernel=3 stride=1 pad=1 src=blocked
+ * dst=blocked" */
+#define KERN_SHAPE_TEXT 160
+void
+kern_conv_text (const struct kern_conv_shape *s, char out[KERN_SHAPE_TEXT]);
+
+/* A convolution with given algorithms, of the directions in `wanted` (bit d);
+ * forward is always made.  Fails with E_UNSUPPORTED when the library does not
+ * offer an algorithm. */
+enum status
+kern_conv_create_as (struct kern *k, const struct kern_conv_shape *s,
+                     const enum kern_algo algo[3], unsigned wanted,
+                     struct kern_conv **out);
+
+/* -- own loops --------------------------------------------------------------
+ */
+
+/* Elements in the unit of work that threads share out: results do not depend
+ * on the number of threads because the units do not. */
+#define KERN_CHUNK 4096
+/* Below this many elements one thread is faster than a team. */
+#define KERN_ALONE 32768
+
+/* Compile a loop for several instruction sets and pick at load time.  Not under
+ * sanitizers, whose start-up comes later than the choice. */
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
+    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && \
+    !defined(KERN_NO_CLONES)
+#define KERN_CLONES \
+  __attribute__ ((noinline, target_clones ("avx512f", "avx2", "default")))
+#else
+#define KERN_CLONES __attribute__ ((noinline))
+#endif
+
+#endif
