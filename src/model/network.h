@@ -26,37 +26,47 @@ struct model_spec {
 };
 /* preset ("resnet20" ...) or groups text ("16x5,32x5"); E_CONFIG with the
  * nearest known preset.  Only block, stem, groups are written. */
-enum status model_spec_preset (const char *preset, struct model_spec *spec);
-enum status model_spec_groups (const char *groups, struct model_spec *spec);
+enum status
+model_spec_preset (const char *preset, struct model_spec *spec);
+enum status
+model_spec_groups (const char *groups, struct model_spec *spec);
 
 struct network;
 /* Checks the spec (image too small for the stem, ...: E_CONFIG). */
-enum status network_create (const struct model_spec *spec,
-                            struct network **out);
-void network_destroy (struct network **net);
-const struct model_spec *network_spec (const struct network *net);
+enum status
+network_create (const struct model_spec *spec, struct network **out);
+void
+network_destroy (struct network **net);
+const struct model_spec *
+network_spec (const struct network *net);
 
 struct network_unit {
-  const char *name;             /* "stem", "layer1.0", "output" */
-  struct kern_dims in, out;     /* of one sample: n = 1; output: c classes */
-  int64_t params;               /* learnable numbers */
-  double flops;                 /* forward, per sample */
-  double act_bytes;             /* kept for backward, per sample */
-  uint64_t alike;               /* equal for units of equal shape */
+  const char *name;         /* "stem", "layer1.0", "output" */
+  struct kern_dims in, out; /* of one sample: n = 1; output: c classes */
+  int64_t params;           /* learnable numbers */
+  double flops;             /* forward, per sample */
+  double act_bytes;         /* kept for backward, per sample */
+  uint64_t alike;           /* equal for units of equal shape */
 };
-int network_units (const struct network *net);
-void network_unit (const struct network *net, int i, struct network_unit *out);
-int64_t network_params (const struct network *net);
+int
+network_units (const struct network *net);
+void
+network_unit (const struct network *net, int i, struct network_unit *out);
+int64_t
+network_params (const struct network *net);
 
-/* Check a head grammar behind unit `after` and tell its cost; E_CONFIG names the
- * word.  "gap-fc", "conv128-bn-conv64-bn-gap-fc", "conv64s2-gap-fc128-fc". */
-enum status network_head (const struct network *net, int after,
-                          const char *grammar, struct network_unit *out);
+/* Check a head grammar behind unit `after` and tell its cost; E_CONFIG names
+ * the word.  "gap-fc", "conv128-bn-conv64-bn-gap-fc", "conv64s2-gap-fc128-fc".
+ */
+enum status
+network_head (const struct network *net, int after, const char *grammar,
+              struct network_unit *out);
 
 /* Cut text "2,1,1,rest" or "auto" -> first[0..K], first[K] = units; an empty
  * stage or a wrong sum is E_CONFIG.  For auto `cost[units]` is used
  * (NULL: flops) elsewhere; this function only parses explicit text. */
-enum status network_cut_parse (const struct network *net, const char *text,
-                               int n_stages, int *first);
+enum status
+network_cut_parse (const struct network *net, const char *text, int n_stages,
+                   int *first);
 
 #endif

@@ -26,13 +26,14 @@ enum schedule_kind {
 #define SCHEDULE_MILESTONES 16
 struct schedule {
   enum schedule_kind kind;
-  double lr;          /* the peak */
-  int64_t steps;      /* of the whole run */
-  int64_t warmup;     /* linear from 0: lr x (s + 1) / warmup for s < warmup */
+  double lr;      /* the peak */
+  int64_t steps;  /* of the whole run */
+  int64_t warmup; /* linear from 0: lr x (s + 1) / warmup for s < warmup */
   int n_milestones;
   int64_t milestones[SCHEDULE_MILESTONES]; /* in steps */
 };
 /* Learning rate of step s = 0 .. steps-1. */
-double schedule_lr (const struct schedule *s, int64_t step);
+double
+schedule_lr (const struct schedule *s, int64_t step);
 
 #endif

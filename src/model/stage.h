@@ -20,17 +20,17 @@
 #include "model/optimizer.h"
 
 struct stage_spec {
-  const struct network *net; /* borrowed for the life of the stage */
+  const struct network *net;        /* borrowed for the life of the stage */
   const struct kern_tuning *tuning; /* borrowed during create */
   int k, n_stages;
-  int unit_first, unit_end;  /* units of this stage; the last stage's range
-                                includes the output unit */
-  const char *head;          /* grammar; ignored in the last stage; NULL: none */
-  int64_t n_samples;         /* per micro-batch */
-  int n_slots, n_pairs;      /* >= 1 */
+  int unit_first, unit_end; /* units of this stage; the last stage's range
+                               includes the output unit */
+  const char *head;         /* grammar; ignored in the last stage; NULL: none */
+  int64_t n_samples;        /* per micro-batch */
+  int n_slots, n_pairs;     /* >= 1 */
   uint64_t seed;
   struct optimizer optimizer;
-  bool training;             /* false: no gradients, moments or slots but one */
+  bool training; /* false: no gradients, moments or slots but one */
 };
 
 struct stage;
@@ -39,12 +39,15 @@ struct stage;
  * defaults uniform(+-1/sqrt(fan_in)) for linear layers, their biases and the
  * convolutions with bias in heads; BatchNorm 1 and 0, running 0 and 1.
  * Fails with E_MEMORY, E_CONFIG. */
-enum status stage_create (struct kern *k, const struct stage_spec *spec,
-                          struct stage **out);
-void stage_destroy (struct stage **s);
+enum status
+stage_create (struct kern *k, const struct stage_spec *spec,
+              struct stage **out);
+void
+stage_destroy (struct stage **s);
 /* Bytes by kind: 0 weights, gradients and moments; 1 slots; 2 pairs; 3 the
  * rest.  Sum = what the stage holds. */
-void stage_memory (const struct stage *s, size_t bytes[4]);
+void
+stage_memory (const struct stage *s, size_t bytes[4]);
 
 /* -- borders --------------------------------------------------------------- */
 
@@ -52,24 +55,30 @@ void stage_memory (const struct stage *s, size_t bytes[4]);
  * room), and the tensor a slot's output will be in.  Slot STAGE_EVAL: the place
  * for evaluation, apart from all slots. */
 #define STAGE_EVAL (-1)
-enum status stage_input (struct stage *s, int slot, struct tensor *out);
-void stage_output (const struct stage *s, int slot, struct tensor *out);
+enum status
+stage_input (struct stage *s, int slot, struct tensor *out);
+void
+stage_output (const struct stage *s, int slot, struct tensor *out);
 /* Shape and bytes of input and output without memory (data NULL): for sizing
  * messages and cotangents. */
-void stage_border (const struct stage *s, struct tensor *in,
-                   struct tensor *out);
+void
+stage_border (const struct stage *s, struct tensor *in, struct tensor *out);
 /* True for the first stage: its input is PLAIN images, no gradient wanted. */
-bool stage_is_first (const struct stage *s);
-bool stage_has_head (const struct stage *s);
+bool
+stage_is_first (const struct stage *s);
+bool
+stage_has_head (const struct stage *s);
 
 /* -- work ------------------------------------------------------------------ */
 
 /* Output of the slot from input x (own input buffer or a neighbour's output;
  * borrowed until the slot's last backward).  Training statistics; running ones
  * move. */
-enum status stage_forward (struct stage *s, int slot, const float *x);
+enum status
+stage_forward (struct stage *s, int slot, const float *x);
 /* Same on running statistics, in the STAGE_EVAL place; nothing is kept. */
-enum status stage_eval (struct stage *s, const float *x);
+enum status
+stage_eval (struct stage *s, const float *x);
 
 struct stage_loss {
   double loss;     /* sum over samples */
@@ -79,30 +88,38 @@ struct stage_loss {
  * stage's output (scale x d(sum of losses)/dy), readable by stage_head_grad
  * until the next stage_head on this slot.  labels [n_samples]. witness: the
  * gradient with respect to the output is not computed. */
-enum status stage_head (struct stage *s, int slot, const int32_t *labels,
-                        float scale, bool witness, struct stage_loss *out);
-const float *stage_head_grad (const struct stage *s, int slot);
+enum status
+stage_head (struct stage *s, int slot, const int32_t *labels, float scale,
+            bool witness, struct stage_loss *out);
+const float *
+stage_head_grad (const struct stage *s, int slot);
 /* Head on running statistics behind stage_eval; no gradient. */
-enum status stage_head_eval (struct stage *s, const int32_t *labels,
-                             struct stage_loss *out);
+enum status
+stage_head_eval (struct stage *s, const int32_t *labels,
+                 struct stage_loss *out);
 /* Logits [n_samples, classes] of the last head or head_eval on the slot. */
-const float *stage_logits (const struct stage *s, int slot);
+const float *
+stage_logits (const struct stage *s, int slot);
 
 /* d_x = (d output / d input)^T cotangent, overwritten; d_x NULL: not wanted
  * (first stage, or nobody further back).  learn: also keep what
  * stage_back_weights needs in `pair`, and add scale-1 BatchNorm gradients.
  * Not learn: nothing but d_x changes.  cotangent is borrowed during the call
  * when not learn, else until stage_back_weights. */
-enum status stage_back_data (struct stage *s, int slot, const float *cotangent,
-                             bool learn, int pair, float *d_x);
+enum status
+stage_back_data (struct stage *s, int slot, const float *cotangent, bool learn,
+                 int pair, float *d_x);
 /* Add the weight gradients of the pair kept by stage_back_data. */
-enum status stage_back_weights (struct stage *s, int slot, int pair);
+enum status
+stage_back_weights (struct stage *s, int slot, int pair);
 /* Add the head's weight gradients of the slot. */
-enum status stage_head_weights (struct stage *s, int slot);
+enum status
+stage_head_weights (struct stage *s, int slot);
 
 /* y = sum of a[i] x[i] over border-sized tensors (the stage's output). */
-void stage_combine (struct stage *s, int m, const float *const *x,
-                    const float *a, float *y);
+void
+stage_combine (struct stage *s, int m, const float *const *x, const float *a,
+               float *y);
 
 /* -- update ---------------------------------------------------------------- */
 
@@ -110,23 +127,26 @@ void stage_combine (struct stage *s, int m, const float *const *x,
  * the output unit) as one block each (n may be 0), for reduction over replicas.
  * Gradients are zero at the first backward of a batch: the stage sees to it. */
 enum stage_part { STAGE_BODY, STAGE_HEAD };
-void stage_gradients (struct stage *s, enum stage_part part, float **block,
-                      size_t *n);
+void
+stage_gradients (struct stage *s, enum stage_part part, float **block,
+                 size_t *n);
 /* Running statistics of body and head, as one block each (averaged over
  * replicas by the engine). */
-void stage_statistics (struct stage *s, enum stage_part part, float **block,
-                       size_t *n);
-double stage_gradient_squares (struct stage *s, enum stage_part part);
+void
+stage_statistics (struct stage *s, enum stage_part part, float **block,
+                  size_t *n);
+double
+stage_gradient_squares (struct stage *s, enum stage_part part);
 /* One step of the optimizer with learning rate lr on both parts; gradients are
  * multiplied by clip[part] first.  step counts from 1 (AdamW's bias
  * correction).  Begins a new batch. */
-enum status stage_update (struct stage *s, double lr, const float clip[2],
-                          int64_t step);
+enum status
+stage_update (struct stage *s, double lr, const float clip[2], int64_t step);
 
 /* -- tensors as files see them --------------------------------------------- */
 
 enum stage_what {
-  STAGE_VALUE,    /* parameters and running statistics */
+  STAGE_VALUE, /* parameters and running statistics */
   STAGE_GRAD,
   STAGE_MOMENT_1, /* SGD: momentum; AdamW: exp_avg */
   STAGE_MOMENT_2  /* AdamW: exp_avg_sq */
@@ -134,16 +154,20 @@ enum stage_what {
 /* Tensor i of the stage: name without "/model/" or "/heads/H/" in front;
  * *head true: it belongs to the head (of the last stage: false, the output
  * unit is the model's own).  *statistic: no gradient, no moments. */
-int stage_tensors (const struct stage *s);
-void stage_tensor (const struct stage *s, int i, struct tensor_info *info,
-                   bool *head, bool *statistic);
+int
+stage_tensors (const struct stage *s);
+void
+stage_tensor (const struct stage *s, int i, struct tensor_info *info,
+              bool *head, bool *statistic);
 /* Copy to and from plain layout (info's dims). */
-enum status stage_tensor_out (struct stage *s, int i, enum stage_what what,
-                              float *plain);
-enum status stage_tensor_in (struct stage *s, int i, enum stage_what what,
-                             const float *plain);
+enum status
+stage_tensor_out (struct stage *s, int i, enum stage_what what, float *plain);
+enum status
+stage_tensor_in (struct stage *s, int i, enum stage_what what,
+                 const float *plain);
 /* Call once after the last stage_tensor_in (STAGE_VALUE). */
-enum status stage_refresh (struct stage *s);
+enum status
+stage_refresh (struct stage *s);
 
 /* -- measuring ------------------------------------------------------------- */
 
@@ -152,19 +176,20 @@ struct stage_cost { /* seconds per micro-batch */
 };
 /* Cost of unit i alone (the head grammar behind it when head != NULL),
  * measured: best of a few repetitions after a warm-up. */
-enum status stage_measure (struct kern *k, const struct network *net,
-                           const struct kern_tuning *tuning,
-                           int64_t n_samples, int unit, const char *head,
-                           struct stage_cost *out);
+enum status
+stage_measure (struct kern *k, const struct network *net,
+               const struct kern_tuning *tuning, int64_t n_samples, int unit,
+               const char *head, struct stage_cost *out);
 /* Measure every convolution of the network (and of `head` behind each of the
  * units after[0..n-1]) in both inner layouts, choose the layout and the
  * algorithms. */
-enum status stage_tune (struct kern *k, const struct network *net,
-                        int64_t n_samples, const char *head, const int *after,
-                        int n, struct kern_tuning *t);
+enum status
+stage_tune (struct kern *k, const struct network *net, int64_t n_samples,
+            const char *head, const int *after, int n, struct kern_tuning *t);
 /* What is used without measuring: the layout that fits, direct algorithms
  * everywhere. */
-void stage_tune_rule (struct kern *k, const struct network *net,
-                      struct kern_tuning *t);
+void
+stage_tune_rule (struct kern *k, const struct network *net,
+                 struct kern_tuning *t);
 
 #endif

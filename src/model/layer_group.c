@@ -1,0 +1,281 @@
+/* model/layer_group.c -- containers: layers in a row, and the residual sum.
+ *
+ * Containers decide where tensors between layers live: outputs in the slot,
+ * cotangents in the pair where a layer keeps them, everything else in scratch.
+ */
+#include "model/layer_impl.h"
+#include "base/clock.h"
+
+void *
+work_take (struct work *w, size_t bytes)
+{
+  void *p = w->scratch;
+  w->scratch += arena_round (bytes);
+  return p;
+}
+
+static size_t
+larger (size_t a, size_t b)
+{
+  return a > b ? a : b;
+}
+
+/* -- sequence -------------------------------------------------------------- */
+
+struct sequence_layer {
+  struct layer layer;
+  int n;
+  struct layer **child; /* n, owned */
+  size_t *y_at;         /* n: output of child i in the slot; not of the last */
+  size_t *d_at;         /* n: its cotangent in the pair, where child i keeps */
+  size_t largest;       /* bytes of the largest tensor between children */
+};
+
+static enum status
+sequence_forward (struct layer *l, struct work *w, const float *x, float *y)
+{
+  struct sequence_layer *q = (struct sequence_layer *)l;
+  for (int i = 0; i < q->n; i++) {
+    float *to = i == q->n - 1 ? y : (float *)(w->slot + q->y_at[i]);
+    TRY (q->child[i]->kind->forward (q->child[i], w, x, to));
+    pulse ();
+    x = to;
+  }
+  return OK;
+}
+
+static enum status
+sequence_eval (struct layer *l, struct work *w, const float *x, float *y)
+{
+  struct sequence_layer *q = (struct sequence_layer *)l;
+  char *mark = w->scratch;
+  float *turn[2];
+  turn[0] = work_take (w, q->largest);
+  turn[1] = work_take (w, q->largest);
+  for (int i = 0; i < q->n; i++) {
+    float *to = i == q->n - 1 ? y : turn[i % 2];
+    TRY (q->child[i]->kind->eval (q->child[i], w, x, to));
+    pulse ();
+    x = to;
+  }
+  w->scratch = mark;
+  return OK;
+}
+
+static enum status
+sequence_back (struct layer *l, struct work *w, const float *d_y, float *d_x)
+{
+  struct sequence_layer *q = (struct sequence_layer *)l;
+  char *mark = w->scratch;
+  float *turn[2];
+  turn[0] = work_take (w, q->largest);
+  turn[1] = work_take (w, q->largest);
+  for (int i = q->n - 1; i >= 0; i--) {
+    float *to = d_x;
+    if (i > 0)
+      to = w->pair && q->child[i - 1]->keeps
+               ? (float *)(w->pair + q->d_at[i - 1])
+               : turn[i % 2];
+    TRY (q->child[i]->kind->back (q->child[i], w, d_y, to));
+    pulse ();
+    d_y = to;
+  }
+  w->scratch = mark;
+  return OK;
+}
+
+static enum status
+sequence_weights (struct layer *l, struct work *w)
+{
+  struct sequence_layer *q = (struct sequence_layer *)l;
+  for (int i = q->n - 1; i >= 0; i--)
+    if (q->child[i]->kind->weights) {
+      TRY (q->child[i]->kind->weights (q->child[i], w));
+      pulse ();
+    }
+  return OK;
+}
+
+static void
+sequence_destroy (struct layer *l)
+{
+  struct sequence_layer *q = (struct sequence_layer *)l;
+  for (int i = 0; q->child && i < q->n; i++)
+    layer_destroy (&q->child[i]);
+  mem_free (&q->child);
+  mem_free (&q->y_at);
+  mem_free (&q->d_at);
+}
+
+static const struct layer_kind sequence_kind = {
+    "sequence",    sequence_forward, sequence_eval,
+    sequence_back, sequence_weights, sequence_destroy};
+
+static void
+place_tensors (struct layer_maker *m, struct sequence_layer *q)
+{
+  size_t inside = 0;
+  for (int i = 0; i < q->n; i++) {
+    const struct layer *c = q->child[i];
+    inside = larger (inside, c->scratch_bytes);
+    if (i == q->n - 1)
+      break;
+    q->largest = larger (q->largest, c->y_bytes);
+    q->y_at[i] = maker_slot (m, c->y_bytes);
+    if (c->keeps)
+      q->d_at[i] = maker_pair (m, c->y_bytes);
+  }
+  q->layer.x_bytes = q->child[0]->x_bytes;
+  q->layer.y_bytes = q->child[q->n - 1]->y_bytes;
+  q->layer.keeps = q->child[q->n - 1]->keeps;
+  q->layer.scratch_bytes = 2 * arena_round (q->largest) + inside;
+}
+
+enum status
+layer_sequence (struct layer_maker *m, struct layer **child, int n,
+                struct layer **out)
+{
+  struct sequence_layer *q = NULL;
+  enum status s;
+  CHECK (n >= 1, "an empty sequence");
+  TRY_GOTO (MEM_NEW (1, &q, "sequence"), bad);
+  q->layer.kind = &sequence_kind;
+  TRY_GOTO (MEM_NEW ((size_t)n, &q->y_at, "offsets"), bad);
+  TRY_GOTO (MEM_NEW ((size_t)n, &q->d_at, "offsets"), bad);
+  TRY_GOTO (MEM_NEW ((size_t)n, &q->child, "layers"), bad);
+  q->n = n;
+  for (int i = 0; i < n; i++) {
+    q->child[i] = child[i];
+    child[i] = NULL;
+  }
+  place_tensors (m, q);
+  *out = &q->layer;
+  return OK;
+bad:
+  for (int i = 0; i < n; i++)
+    layer_destroy (&child[i]);
+  *out = q ? &q->layer : NULL;
+  layer_destroy (out);
+  return s;
+}
+
+/* -- residual -------------------------------------------------------------- */
+
+struct residual_layer {
+  struct layer layer;
+  struct layer *path, *skip; /* owned; skip NULL: the identity */
+};
+struct residual_saved {
+  const float *y;
+};
+
+/* y holds the path's output; add the other side and rectify, in place. */
+static void
+join (struct residual_layer *r, struct work *w, const float *side, float *y)
+{
+  kern_add_relu (w->k, r->layer.y_bytes / sizeof (float), y, side, y);
+}
+
+static enum status
+residual_forward (struct layer *l, struct work *w, const float *x, float *y)
+{
+  struct residual_layer *r = (struct residual_layer *)l;
+  char *mark = w->scratch;
+  const float *side = x;
+  ((struct residual_saved *)(w->slot + l->saved_at))->y = y;
+  TRY (r->path->kind->forward (r->path, w, x, y));
+  if (r->skip) {
+    float *to = work_take (w, l->y_bytes);
+    TRY (r->skip->kind->forward (r->skip, w, x, to));
+    side = to;
+  }
+  join (r, w, side, y);
+  w->scratch = mark;
+  return OK;
+}
+
+static enum status
+residual_eval (struct layer *l, struct work *w, const float *x, float *y)
+{
+  struct residual_layer *r = (struct residual_layer *)l;
+  char *mark = w->scratch;
+  const float *side = x;
+  TRY (r->path->kind->eval (r->path, w, x, y));
+  if (r->skip) {
+    float *to = work_take (w, l->y_bytes);
+    TRY (r->skip->kind->eval (r->skip, w, x, to));
+    side = to;
+  }
+  join (r, w, side, y);
+  w->scratch = mark;
+  return OK;
+}
+
+static enum status
+residual_back (struct layer *l, struct work *w, const float *d_y, float *d_x)
+{
+  struct residual_layer *r = (struct residual_layer *)l;
+  const float *y = ((struct residual_saved *)(w->slot + l->saved_at))->y;
+  char *mark = w->scratch;
+  float *g = work_take (w, l->y_bytes);
+  kern_relu_back (w->k, l->y_bytes / sizeof (float), d_y, y, g);
+  TRY (r->path->kind->back (r->path, w, g, d_x));
+  const float *side = g;
+  if (r->skip) {
+    float *to = d_x ? work_take (w, l->x_bytes) : NULL;
+    TRY (r->skip->kind->back (r->skip, w, g, to));
+    side = to;
+  }
+  if (d_x)
+    kern_axpy (w->k, l->x_bytes / sizeof (float), 1.0f, side, d_x);
+  w->scratch = mark;
+  return OK;
+}
+
+static enum status
+residual_weights (struct layer *l, struct work *w)
+{
+  struct residual_layer *r = (struct residual_layer *)l;
+  TRY (r->path->kind->weights (r->path, w));
+  return r->skip ? r->skip->kind->weights (r->skip, w) : OK;
+}
+
+static void
+residual_destroy (struct layer *l)
+{
+  struct residual_layer *r = (struct residual_layer *)l;
+  layer_destroy (&r->path);
+  layer_destroy (&r->skip);
+}
+
+static const struct layer_kind residual_kind = {
+    "residual",    residual_forward, residual_eval,
+    residual_back, residual_weights, residual_destroy};
+
+enum status
+layer_residual (struct layer_maker *m, struct layer *path, struct layer *skip,
+                struct layer **out)
+{
+  struct residual_layer *r = NULL;
+  enum status s;
+  TRY_GOTO (MEM_NEW (1, &r, "residual block"), bad);
+  CHECK (!path->keeps && (!skip || !skip->keeps),
+         "the cotangent behind a residual sum is not kept");
+  CHECK (!skip || skip->y_bytes == path->y_bytes, "the paths differ in shape");
+  CHECK (skip || path->x_bytes == path->y_bytes, "an identity that reshapes");
+  r->layer.kind = &residual_kind;
+  r->path = path;
+  r->skip = skip;
+  r->layer.x_bytes = path->x_bytes;
+  r->layer.y_bytes = path->y_bytes;
+  r->layer.saved_at = maker_slot (m, sizeof (struct residual_saved));
+  r->layer.scratch_bytes =
+      arena_round (path->x_bytes) + arena_round (path->y_bytes) +
+      larger (path->scratch_bytes, skip ? skip->scratch_bytes : 0);
+  *out = &r->layer;
+  return OK;
+bad:
+  layer_destroy (&path);
+  layer_destroy (&skip);
+  return s;
+}

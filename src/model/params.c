@@ -1,0 +1,289 @@
+/* model/params.c -- one block of parameters, and the loops over it.
+ *
+ * See params_impl.h.  Names, layouts and first values are here; what a layer
+ * computes with them is not.
+ */
+#include "model/params_impl.h"
+#include "base/hash.h"
+#include "base/random.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+void
+params_init (struct params *p, struct kern *k, const char *prefix)
+{
+  *p = (struct params){.k = k};
+  snprintf (p->prefix, sizeof p->prefix, "%s", prefix);
+}
+
+void
+params_clear (struct params *p)
+{
+  mem_free (&p->list);
+  mem_free (&p->range);
+  arena_close (&p->memory);
+}
+
+enum status
+params_add (struct params *p, const struct param *want, size_t floats, int *id)
+{
+  if (p->n == p->room) {
+    int room = p->room ? 2 * p->room : 64;
+    TRY (mem_grow (&p->list, (size_t)p->room, (size_t)room, sizeof *p->list,
+                   "parameter names"));
+    p->room = room;
+  }
+  struct param *q = &p->list[p->n];
+  size_t *end = want->statistic ? &p->n_stats : &p->n_values;
+  *q = *want;
+  q->n = floats ? floats : (size_t)tensor_info_count (&q->info);
+  q->at = *end;
+  q->written = false;
+  *end += arena_round (q->n * sizeof (float)) / sizeof (float);
+  *id = p->n++;
+  return OK;
+}
+
+/* -- memory and first values ----------------------------------------------- */
+
+/* Fill t, plain, from the seed and its full name alone. */
+static void
+first_values (const struct params *p, const struct param *q, uint64_t seed,
+              float *t)
+{
+  char name[TENSOR_NAME + sizeof p->prefix];
+  int64_t n = tensor_info_count (&q->info);
+  snprintf (name, sizeof name, "%s%s", p->prefix, q->info.name);
+  struct random_key key = {seed, RANDOM_INIT, hash_text (name, 0), 0};
+#pragma omp parallel for schedule(static)
+  for (int64_t i = 0; i < n; i++)
+    switch (q->init) {
+    case PARAMS_ZERO:
+      t[i] = 0.0f;
+      break;
+    case PARAMS_ONE:
+      t[i] = 1.0f;
+      break;
+    case PARAMS_NORMAL:
+      t[i] = (float)(q->spread * random_normal (&key, (uint64_t)i));
+      break;
+    case PARAMS_UNIFORM:
+      t[i] =
+          (float)(q->spread * (2.0 * random_uniform (&key, (uint64_t)i) - 1.0));
+      break;
+    }
+}
+
+static enum status
+fill (struct params *p, uint64_t seed)
+{
+  size_t most = 0;
+  float *plain = NULL;
+  enum status s = OK;
+  for (int i = 0; i < p->n; i++) {
+    size_t n = (size_t)tensor_info_count (&p->list[i].info);
+    most = n > most ? n : most;
+  }
+  TRY (MEM_NEW (most, &plain, "first values"));
+  for (int i = 0; i < p->n && s == OK; i++) {
+    first_values (p, &p->list[i], seed, plain);
+    s = params_in (p, i, STAGE_VALUE, plain);
+  }
+  mem_free (&plain);
+  return s;
+}
+
+/* Matrices and vectors alternate; without `decay all` only tensors of two and
+ * more dims decay. */
+static enum status
+make_ranges (struct params *p, bool decay_all)
+{
+  TRY (MEM_NEW ((size_t)p->n, &p->range, "decay ranges"));
+  for (int i = 0; i < p->n; i++) {
+    const struct param *q = &p->list[i];
+    if (q->statistic)
+      continue;
+    size_t end = q->at + arena_round (q->n * sizeof (float)) / sizeof (float);
+    bool decay = decay_all || q->info.n_dims >= 2;
+    struct params_range *r = &p->range[p->n_ranges];
+    if (p->n_ranges == 0 || r[-1].decay != decay) {
+      *r = (struct params_range){q->at, 0, decay};
+      p->n_ranges++;
+    } else
+      r--;
+    r->n = end - r->at;
+  }
+  return OK;
+}
+
+enum status
+params_make (struct params *p, uint64_t seed, const struct optimizer *o,
+             bool training)
+{
+  if (p->n == 0)
+    return OK;
+  const bool two = o->kind == OPTIMIZER_ADAMW;
+  size_t block = p->n_values * sizeof (float);
+  size_t stats = p->n_stats * sizeof (float);
+  TRY (arena_open (block * (training ? 3 + two : 1) + stats, "parameters",
+                   &p->memory));
+  p->value = arena_take (&p->memory, block);
+  if (training) {
+    p->grad = arena_take (&p->memory, block);
+    p->moment1 = arena_take (&p->memory, block);
+    p->moment2 = two ? arena_take (&p->memory, block) : NULL;
+  }
+  p->stat = arena_take (&p->memory, stats);
+  TRY (make_ranges (p, o->decay_all));
+  TRY (fill (p, seed));
+  return params_refresh (p);
+}
+
+/* -- for layers ------------------------------------------------------------ */
+
+float *
+params_value (const struct params *p, int id)
+{
+  return p->value + p->list[id].at;
+}
+
+float *
+params_stat (const struct params *p, int id)
+{
+  return p->stat + p->list[id].at;
+}
+
+float *
+params_grad (struct params *p, int id, bool *add)
+{
+  struct param *q = &p->list[id];
+  CHECK (p->grad, "gradient of %s: the stage is not made for training",
+         q->info.name);
+  *add = q->written;
+  q->written = true;
+  p->touched = true;
+  return p->grad + q->at;
+}
+
+/* -- for the stage --------------------------------------------------------- */
+
+void
+params_settle (struct params *p)
+{
+  if (!p->grad)
+    return;
+  for (int i = 0; i < p->n; i++) {
+    struct param *q = &p->list[i];
+    if (q->statistic || q->written)
+      continue;
+    kern_zero (p->k, q->n, p->grad + q->at);
+    q->written = true;
+  }
+}
+
+double
+params_squares (struct params *p)
+{
+  if (!p->grad)
+    return 0.0;
+  params_settle (p);
+  return kern_sum_squares (p->k, p->n_values, p->grad);
+}
+
+static void
+update_range (struct params *p, const struct params_range *r,
+              const struct optimizer *o, const double rate[2], int64_t step)
+{
+  float *w = p->value + r->at, *g = p->grad + r->at, *m = p->moment1 + r->at;
+  const float decay = r->decay ? (float)o->weight_decay : 0.0f;
+  if (o->kind == OPTIMIZER_SGD) {
+    struct kern_sgd sgd = {.lr = (float)rate[0],
+                           .momentum = (float)o->momentum,
+                           .weight_decay = decay,
+                           .nesterov = o->nesterov,
+                           .first = step == 1,
+                           .grad_scale = (float)rate[1]};
+    kern_sgd (p->k, r->n, &sgd, w, g, m);
+  } else {
+    struct kern_adamw adamw = {.lr = (float)rate[0],
+                               .beta1 = (float)o->beta1,
+                               .beta2 = (float)o->beta2,
+                               .eps = (float)o->eps,
+                               .weight_decay = decay,
+                               .step = step,
+                               .grad_scale = (float)rate[1]};
+    kern_adamw (p->k, r->n, &adamw, w, g, m, p->moment2 + r->at);
+  }
+}
+
+enum status
+params_update (struct params *p, const struct optimizer *o, double lr,
+               double clip, int64_t step)
+{
+  if (!p->touched) {
+    for (int i = 0; i < p->n; i++)
+      p->list[i].written = false;
+    return OK;
+  }
+  const double rate[2] = {lr, clip};
+  params_settle (p);
+  for (int i = 0; i < p->n_ranges; i++)
+    update_range (p, &p->range[i], o, rate, step);
+  for (int i = 0; i < p->n; i++)
+    p->list[i].written = false;
+  p->touched = false;
+  return params_refresh (p);
+}
+
+enum status
+params_refresh (struct params *p)
+{
+  for (int i = 0; i < p->n; i++)
+    if (p->list[i].conv)
+      TRY (kern_conv_refresh (p->list[i].conv, params_value (p, i)));
+  return OK;
+}
+
+/* -- tensors as files see them --------------------------------------------- */
+
+static float *
+place_of (struct params *p, int id, enum stage_what what)
+{
+  const struct param *q = &p->list[id];
+  float *block[] = {q->statistic ? p->stat : p->value, p->grad, p->moment1,
+                    p->moment2};
+  CHECK (what == STAGE_VALUE || !q->statistic, "%s has no gradient or moments",
+         q->info.name);
+  CHECK (block[what], "%s: the stage does not keep what is asked for",
+         q->info.name);
+  return block[what] + q->at;
+}
+
+enum status
+params_out (struct params *p, int id, enum stage_what what, float *plain)
+{
+  const struct param *q = &p->list[id];
+  if (what == STAGE_GRAD)
+    params_settle (p);
+  float *t = place_of (p, id, what);
+  if (q->conv)
+    return kern_conv_weights_out (q->conv, t, plain);
+  memcpy (plain, t, (size_t)tensor_info_count (&q->info) * sizeof *plain);
+  return OK;
+}
+
+enum status
+params_in (struct params *p, int id, enum stage_what what, const float *plain)
+{
+  const struct param *q = &p->list[id];
+  float *t = place_of (p, id, what);
+  if (what == STAGE_GRAD) { /* the others of the batch stay as they are */
+    params_settle (p);
+    p->touched = true;
+  }
+  if (q->conv)
+    return kern_conv_weights_in (q->conv, plain, t);
+  memcpy (t, plain, (size_t)tensor_info_count (&q->info) * sizeof *plain);
+  return OK;
+}

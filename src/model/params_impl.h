@@ -1,0 +1,102 @@
+/* model/params_impl.h -- the parameters of one part of a stage: body or head.
+ *
+ * Learnable tensors are one block, 64-byte aligned each, with zeros in the
+ * gaps; gradients and moments mirror it.  Running statistics are a block of
+ * their own.  Convolution weights are kept in the layout of their primitive.
+ *
+ * Life: params_init, params_add..., params_make (memory, first values), work,
+ * params_clear.  Gradients are not cleared between batches: the first writer of
+ * a tensor in a batch overwrites, later ones add (params_grad tells which).
+ */
+#ifndef MODEL_PARAMS_IMPL_H
+#define MODEL_PARAMS_IMPL_H
+
+#include "base/memory.h"
+#include "base/status.h"
+#include "base/tensor.h"
+#include "kern/kern.h"
+#include "model/optimizer.h"
+#include "model/stage.h"
+
+enum params_init_kind {
+  PARAMS_ZERO,
+  PARAMS_ONE,
+  PARAMS_NORMAL, /* spread x standard normal */
+  PARAMS_UNIFORM /* -spread .. spread */
+};
+
+struct param {
+  struct tensor_info info; /* name without the prefix */
+  bool statistic;          /* lives in the block of statistics */
+  size_t at, n;            /* floats: offset in its block, length there */
+  struct kern_conv *conv;  /* borrowed: layout of its weights; NULL: plain */
+  enum params_init_kind init;
+  double spread;
+  bool written; /* gradient of this batch begun */
+};
+
+struct params_range { /* neighbours that decay alike */
+  size_t at, n;       /* floats */
+  bool decay;
+};
+
+struct params {
+  struct kern *k;
+  char prefix[32]; /* "" or "heads/1/": completes names for random keys */
+  int n, room;
+  struct param *list; /* n, owned */
+  size_t n_values, n_stats;
+  struct arena memory;
+  float *value, *grad, *moment1, *moment2; /* n_values each; grad and moments
+                                              NULL when not training, moment2
+                                              NULL for SGD */
+  float *stat;                             /* n_stats */
+  struct params_range *range;              /* n_ranges, owned */
+  int n_ranges;
+  bool touched; /* a gradient was written since the last update */
+};
+
+void
+params_init (struct params *p, struct kern *k, const char *prefix);
+void
+params_clear (struct params *p);
+
+/* Register a tensor; *id is its index from now on.  floats: its length in the
+ * block (0: the product of the dims). */
+enum status
+params_add (struct params *p, const struct param *want, size_t floats, int *id);
+/* Memory and first values, from (seed, prefix and name) alone. */
+enum status
+params_make (struct params *p, uint64_t seed, const struct optimizer *o,
+             bool training);
+
+float *
+params_value (const struct params *p, int id);
+float *
+params_stat (const struct params *p, int id);
+/* Where the gradient goes; *add: add to it, else overwrite.  Counts as
+ * written. */
+float *
+params_grad (struct params *p, int id, bool *add);
+/* Zero what no pass has written in this batch. */
+void
+params_settle (struct params *p);
+double
+params_squares (struct params *p);
+
+/* One optimizer step on everything, unless no pass has touched the part; a new
+ * batch begins. */
+enum status
+params_update (struct params *p, const struct optimizer *o, double lr,
+               double clip, int64_t step);
+/* Tell the convolutions that their weights changed. */
+enum status
+params_refresh (struct params *p);
+
+/* Copy tensor id to and from plain layout. */
+enum status
+params_out (struct params *p, int id, enum stage_what what, float *plain);
+enum status
+params_in (struct params *p, int id, enum stage_what what, const float *plain);
+
+#endif

@@ -1,0 +1,99 @@
+/* model/recipe_impl.h -- a unit or a head as a list of steps, before any
+ * memory.
+ *
+ * One description serves everybody: counting (network.c), measuring (tune.c)
+ * and building (layer_build.c).  All dims are of one sample (n = 1).
+ */
+#ifndef MODEL_RECIPE_IMPL_H
+#define MODEL_RECIPE_IMPL_H
+
+#include "base/status.h"
+#include "kern/kern.h"
+#include "model/network.h"
+#include <stdbool.h>
+
+enum recipe_kind {
+  RECIPE_CONV,
+  RECIPE_BN,
+  RECIPE_RELU,
+  RECIPE_MAXPOOL,
+  RECIPE_GAP,
+  RECIPE_LINEAR
+};
+
+#define RECIPE_NAME 48
+struct recipe_step {
+  enum recipe_kind kind;
+  char name[RECIPE_NAME]; /* "layer1.0.conv1"; "" where there are no tensors */
+  struct kern_dims in, out; /* n = 1 */
+  int kernel, stride, pad;  /* of CONV and MAXPOOL, else 0 */
+  bool bias;                /* CONV: with bias, initialised as in heads */
+  bool relu;                /* BN: ReLU fused */
+  bool plain;               /* CONV: reads plain images */
+  bool flat;                /* output is plain [n, c], no inner layout */
+};
+
+#define RECIPE_STEPS 48
+#define RECIPE_SKIP 2
+struct recipe {
+  char name[RECIPE_NAME];   /* "stem", "layer1.0", "output"; head: grammar's */
+  struct kern_dims in, out; /* n = 1 */
+  bool residual;            /* y = relu (path (x) + skip (x)) */
+  int n_path, n_skip;       /* n_skip 0 in a residual: the identity */
+  struct recipe_step path[RECIPE_STEPS], skip[RECIPE_SKIP];
+};
+
+/* Start a recipe whose input is `in`. */
+void
+recipe_init (struct recipe *r, const char *name, struct kern_dims in);
+/* Add a step to the path; input dims follow from the step before. */
+void
+recipe_conv (struct recipe *r, const char *name, int64_t out_c, int kernel,
+             int stride, bool bias);
+void
+recipe_bn (struct recipe *r, const char *name, bool relu);
+void
+recipe_relu (struct recipe *r);
+void
+recipe_maxpool (struct recipe *r, int kernel, int stride, int pad);
+void
+recipe_gap (struct recipe *r);
+void
+recipe_linear (struct recipe *r, const char *name, int64_t out_c);
+
+/* The three kinds of units. */
+void
+recipe_stem (struct recipe *r, const struct model_spec *spec);
+void
+recipe_block (struct recipe *r, const struct model_spec *spec, int group,
+              int index, struct kern_dims in);
+void
+recipe_output (struct recipe *r, const struct model_spec *spec,
+               struct kern_dims in);
+
+/* The head that a grammar describes, behind a tensor of dims `in`.  Fails with
+ * E_CONFIG naming the word. */
+enum status
+recipe_head (const char *grammar, struct kern_dims in, int classes,
+             struct recipe *out);
+
+/* Everything in network_unit but the name. */
+void
+recipe_cost (const struct recipe *r, struct network_unit *out);
+/* Step i over path and skip together, i = 0 .. recipe_steps - 1. */
+int
+recipe_steps (const struct recipe *r);
+const struct recipe_step *
+recipe_step_at (const struct recipe *r, int i);
+/* The convolution of a step at n samples with inner layout l. */
+struct kern_conv_shape
+recipe_shape (const struct recipe_step *s, int64_t n, enum kern_layout l);
+/* True when every inner channel count is a multiple of block. */
+bool
+recipe_divides (const struct recipe *r, int block);
+
+/* Unit i of a network; borrowed for its life. */
+const struct recipe *
+network_recipe (const struct network *net, int i);
+
+#endif

@@ -1,0 +1,298 @@
+/* model/stage.c -- making a stage, its memory and its borders.
+ *
+ * Order of making: layers (they give out offsets and register parameters), then
+ * scratchpad and parameter blocks, then slabs for slots, pairs and the rest.
+ * What a stage does with all this is in stage_work.c.
+ */
+#include "model/stage_impl.h"
+#include <stdio.h>
+
+static size_t
+larger (size_t a, size_t b)
+{
+  return a > b ? a : b;
+}
+
+/* -- layers ---------------------------------------------------------------- */
+
+static struct layer_maker
+maker_of (struct stage *s, const struct stage_spec *spec, enum stage_part part)
+{
+  return (struct layer_maker){.k = s->k,
+                              .tuning = spec->tuning,
+                              .inner = s->inner,
+                              .n = spec->n_samples,
+                              .training = spec->training,
+                              .params = &s->params[part]};
+}
+
+static enum status
+build_body (struct stage *s, const struct stage_spec *spec, int end)
+{
+  int n = end - spec->unit_first;
+  struct layer **unit = NULL;
+  enum status status = OK;
+  struct layer_maker m = maker_of (s, spec, STAGE_BODY);
+  TRY (MEM_NEW ((size_t)n, &unit, "units"));
+  for (int i = 0; i < n && status == OK; i++)
+    status = layer_build (&m, network_recipe (spec->net, spec->unit_first + i),
+                          &unit[i]);
+  if (status == OK)
+    status = layer_sequence (&m, unit, n, &s->body);
+  else
+    for (int i = 0; i < n; i++)
+      layer_destroy (&unit[i]);
+  mem_free (&unit);
+  s->body_slot_bytes = m.slot_bytes;
+  s->body_pair_bytes = m.pair_bytes;
+  return status;
+}
+
+static enum status
+build_head (struct stage *s, const struct stage_spec *spec,
+            const struct recipe *r)
+{
+  struct layer_maker m = maker_of (s, spec, STAGE_HEAD);
+  TRY (layer_build (&m, r, &s->head));
+  s->head_slot_bytes = m.slot_bytes;
+  s->head_pair_bytes = m.pair_bytes;
+  return OK;
+}
+
+static enum status
+build (struct stage *s, const struct stage_spec *spec)
+{
+  const int units = network_units (spec->net);
+  const bool last = spec->unit_end == units;
+  const int end = last ? units - 1 : spec->unit_end;
+  s->in = network_recipe (spec->net, spec->unit_first)->in;
+  s->out =
+      end > spec->unit_first ? network_recipe (spec->net, end - 1)->out : s->in;
+  if (end > spec->unit_first)
+    TRY (build_body (s, spec, end));
+  if (last)
+    return build_head (s, spec, network_recipe (spec->net, units - 1));
+  if (!spec->head)
+    return OK;
+  struct recipe head;
+  TRY (recipe_head (spec->head, s->out, network_spec (spec->net)->classes,
+                    &head));
+  return build_head (s, spec, &head);
+}
+
+/* -- memory ---------------------------------------------------------------- */
+
+static size_t
+logits_bytes (const struct stage *s)
+{
+  return (size_t)s->in.n * (size_t)network_spec (s->spec.net)->classes *
+         sizeof (float);
+}
+
+/* A border tensor: header, then data. */
+static float *
+take_border (struct arena *a, size_t bytes)
+{
+  return (float *)((char *)arena_take (a, TENSOR_HEADER + bytes) +
+                   TENSOR_HEADER);
+}
+
+static size_t
+slot_bytes (const struct stage *s)
+{
+  size_t border = arena_round (TENSOR_HEADER + s->out_bytes);
+  size_t sum = s->body ? arena_round (s->body_slot_bytes) + border : 0;
+  if (s->head)
+    sum += arena_round (s->head_slot_bytes) + arena_round (s->head_pair_bytes) +
+           border + 2 * arena_round (logits_bytes (s));
+  return sum;
+}
+
+static void
+fill_slot (struct stage *s, struct place *p)
+{
+  if (s->body) {
+    p->body = arena_take (&s->slots, s->body_slot_bytes);
+    p->y = take_border (&s->slots, s->out_bytes);
+  }
+  if (s->head) {
+    p->head = arena_take (&s->slots, s->head_slot_bytes);
+    p->head_pair = arena_take (&s->slots, s->head_pair_bytes);
+    p->head_grad = take_border (&s->slots, s->out_bytes);
+    p->logits = arena_take (&s->slots, logits_bytes (s));
+    p->d_logits = arena_take (&s->slots, logits_bytes (s));
+  }
+}
+
+static enum status
+make_slots (struct stage *s)
+{
+  TRY (MEM_NEW ((size_t)s->n_slots, &s->place, "slots"));
+  TRY (MEM_NEW ((size_t)s->n_pairs, &s->pair, "pairs"));
+  TRY (arena_open ((size_t)s->n_slots * slot_bytes (s), "slots", &s->slots));
+  TRY (arena_open ((size_t)s->n_pairs * arena_round (s->body_pair_bytes),
+                   "pairs", &s->pairs));
+  for (int i = 0; i < s->n_slots; i++)
+    fill_slot (s, &s->place[i]);
+  for (int i = 0; i < s->n_pairs; i++)
+    s->pair[i] = arena_take (&s->pairs, s->body_pair_bytes);
+  return OK;
+}
+
+static enum status
+make_rest (struct stage *s)
+{
+  size_t logits = s->head ? arena_round (logits_bytes (s)) : 0;
+  size_t y = s->body ? arena_round (TENSOR_HEADER + s->out_bytes) : 0;
+  s->scratch_bytes = larger (s->body ? s->body->scratch_bytes : 0,
+                             s->head ? s->head->scratch_bytes : 0);
+  TRY (arena_open (s->scratch_bytes + y + logits, "stage scratch", &s->rest));
+  s->scratch = arena_take (&s->rest, s->scratch_bytes);
+  if (s->body)
+    s->eval.y = take_border (&s->rest, s->out_bytes);
+  if (s->head)
+    s->eval.logits = arena_take (&s->rest, logits_bytes (s));
+  return OK;
+}
+
+static enum status
+make (struct stage *s, const struct stage_spec *spec)
+{
+  TRY (build (s, spec));
+  s->in.n = s->out.n = spec->n_samples;
+  s->in_bytes =
+      kern_bytes (s->k, s->in, stage_is_first (s) ? KERN_PLAIN : s->inner);
+  s->out_bytes = kern_bytes (s->k, s->out, s->inner);
+  /* Weights are reordered into their layouts by primitives already. */
+  TRY (kern_seal (s->k));
+  for (int part = 0; part < 2; part++)
+    TRY (params_make (&s->params[part], spec->seed, &spec->optimizer,
+                      spec->training));
+  TRY (make_slots (s));
+  return make_rest (s);
+}
+
+enum status
+stage_create (struct kern *k, const struct stage_spec *spec, struct stage **out)
+{
+  struct stage *st = NULL;
+  enum status s;
+  char prefix[32];
+  CHECK (spec->tuning && spec->n_samples >= 1, "a stage needs tuning, samples");
+  CHECK (spec->unit_first >= 0 && spec->unit_first < spec->unit_end &&
+             spec->unit_end <= network_units (spec->net),
+         "stage %d: units %d..%d of %d", spec->k, spec->unit_first,
+         spec->unit_end, network_units (spec->net));
+  CHECK (!spec->training || (spec->n_slots >= 1 && spec->n_pairs >= 1),
+         "stage %d: %d slots, %d pairs", spec->k, spec->n_slots, spec->n_pairs);
+  TRY (MEM_NEW (1, &st, "stage"));
+  st->k = k;
+  st->spec = *spec;
+  st->spec.tuning = NULL;
+  st->spec.head = NULL;
+  st->inner = kern_tuning_layout (spec->tuning);
+  st->n_slots = spec->training ? spec->n_slots : 0;
+  st->n_pairs = spec->training ? spec->n_pairs : 0;
+  bool last = spec->unit_end == network_units (spec->net);
+  snprintf (prefix, sizeof prefix, last ? "" : "heads/%d/", spec->k);
+  params_init (&st->params[STAGE_BODY], k, "");
+  params_init (&st->params[STAGE_HEAD], k, prefix);
+  TRY_GOTO (make (st, spec), bad);
+  *out = st;
+  return OK;
+bad:
+  stage_destroy (&st);
+  return s;
+}
+
+void
+stage_destroy (struct stage **s)
+{
+  struct stage *st = *s;
+  if (!st)
+    return;
+  layer_destroy (&st->body);
+  layer_destroy (&st->head);
+  params_clear (&st->params[STAGE_BODY]);
+  params_clear (&st->params[STAGE_HEAD]);
+  arena_close (&st->slots);
+  arena_close (&st->pairs);
+  arena_close (&st->rest);
+  for (int i = 0; st->place && i < st->n_slots; i++)
+    mem_free (&st->place[i].input);
+  mem_free (&st->eval.input);
+  mem_free (&st->place);
+  mem_free (&st->pair);
+  mem_free (s);
+}
+
+void
+stage_memory (const struct stage *s, size_t bytes[4])
+{
+  bytes[0] = s->params[0].memory.size + s->params[1].memory.size;
+  bytes[1] = s->slots.size;
+  bytes[2] = s->pairs.size;
+  bytes[3] = s->rest.size + s->input_bytes;
+}
+
+/* -- borders --------------------------------------------------------------- */
+
+struct place *
+stage_place (const struct stage *s, int slot)
+{
+  CHECK (slot == STAGE_EVAL || (slot >= 0 && slot < s->n_slots),
+         "slot %d of %d%s", slot, s->n_slots,
+         s->spec.training ? "" : " (the stage is made for evaluation only)");
+  return slot == STAGE_EVAL ? (struct place *)&s->eval : &s->place[slot];
+}
+
+static struct tensor
+border (struct kern_dims d, size_t bytes, float *data)
+{
+  return (struct tensor){
+      .data = data, .bytes = bytes, .n_dims = 4, .dims = {d.n, d.c, d.h, d.w}};
+}
+
+enum status
+stage_input (struct stage *s, int slot, struct tensor *out)
+{
+  struct place *p = stage_place (s, slot);
+  if (!p->input) {
+    TRY (MEM_NEW (TENSOR_HEADER + s->in_bytes, &p->input, "stage input"));
+    s->input_bytes += TENSOR_HEADER + s->in_bytes;
+  }
+  *out = border (s->in, s->in_bytes, (float *)(p->input + TENSOR_HEADER));
+  return OK;
+}
+
+void
+stage_output (const struct stage *s, int slot, struct tensor *out)
+{
+  const struct place *p = stage_place (s, slot);
+  float *y = p->y;
+  /* An empty body hands its input on; nobody writes to an output. */
+  if (!s->body)
+    y = p->x       ? (float *)(uintptr_t)p->x
+        : p->input ? (float *)(p->input + TENSOR_HEADER)
+                   : NULL;
+  *out = border (s->out, s->out_bytes, y);
+}
+
+void
+stage_border (const struct stage *s, struct tensor *in, struct tensor *out)
+{
+  *in = border (s->in, s->in_bytes, NULL);
+  *out = border (s->out, s->out_bytes, NULL);
+}
+
+bool
+stage_is_first (const struct stage *s)
+{
+  return s->spec.unit_first == 0;
+}
+
+bool
+stage_has_head (const struct stage *s)
+{
+  return s->head != NULL;
+}

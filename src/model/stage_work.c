@@ -1,0 +1,243 @@
+/* model/stage_work.c -- forward, head, backward, update, tensors of a stage.
+ *
+ * Each call sets up a struct work (which slabs, whose parameters) and lets the
+ * layers run.  Scratch is empty again when a call returns.
+ */
+#include "model/stage_impl.h"
+#include <string.h>
+
+static struct work
+work_on (struct stage *s, enum stage_part part, char *slot, char *pair)
+{
+  return (struct work){.k = s->k,
+                       .params = &s->params[part],
+                       .slot = slot,
+                       .pair = pair,
+                       .scratch = s->scratch};
+}
+
+static char *
+pair_of (const struct stage *s, int pair)
+{
+  CHECK (pair >= 0 && pair < s->n_pairs, "pair %d of %d", pair, s->n_pairs);
+  return s->pair[pair];
+}
+
+/* What the head of a place reads. */
+static const float *
+output_of (const struct stage *s, const struct place *p)
+{
+  return s->body ? p->y : p->x;
+}
+
+/* -- forward --------------------------------------------------------------- */
+
+enum status
+stage_forward (struct stage *s, int slot, const float *x)
+{
+  struct place *p = stage_place (s, slot);
+  CHECK (slot != STAGE_EVAL, "stage_forward on the place of stage_eval");
+  p->x = x;
+  if (!s->body)
+    return OK;
+  struct work w = work_on (s, STAGE_BODY, p->body, NULL);
+  return s->body->kind->forward (s->body, &w, x, p->y);
+}
+
+enum status
+stage_eval (struct stage *s, const float *x)
+{
+  s->eval.x = x;
+  if (!s->body)
+    return OK;
+  struct work w = work_on (s, STAGE_BODY, NULL, NULL);
+  return s->body->kind->eval (s->body, &w, x, s->eval.y);
+}
+
+/* -- head ------------------------------------------------------------------ */
+
+static enum status
+loss_of (struct stage *s, const struct place *p, const int32_t *labels,
+         float scale, float *d_logits, struct stage_loss *out)
+{
+  return kern_loss (s->k, s->in.n, network_spec (s->spec.net)->classes,
+                    p->logits, labels, scale, &out->loss, &out->correct,
+                    d_logits);
+}
+
+enum status
+stage_head (struct stage *s, int slot, const int32_t *labels, float scale,
+            bool witness, struct stage_loss *out)
+{
+  struct place *p = stage_place (s, slot);
+  CHECK (s->head, "stage %d has no head", s->spec.k);
+  CHECK (slot != STAGE_EVAL && p->x, "stage_head before stage_forward");
+  struct work w = work_on (s, STAGE_HEAD, p->head, NULL);
+  TRY (s->head->kind->forward (s->head, &w, output_of (s, p), p->logits));
+  TRY (loss_of (s, p, labels, scale, p->d_logits, out));
+  w.pair = p->head_pair;
+  return s->head->kind->back (s->head, &w, p->d_logits,
+                              witness ? NULL : p->head_grad);
+}
+
+const float *
+stage_head_grad (const struct stage *s, int slot)
+{
+  return stage_place (s, slot)->head_grad;
+}
+
+enum status
+stage_head_eval (struct stage *s, const int32_t *labels, struct stage_loss *out)
+{
+  struct place *p = &s->eval;
+  CHECK (s->head, "stage %d has no head", s->spec.k);
+  CHECK (p->x, "stage_head_eval before stage_eval");
+  struct work w = work_on (s, STAGE_HEAD, NULL, NULL);
+  TRY (s->head->kind->eval (s->head, &w, output_of (s, p), p->logits));
+  return loss_of (s, p, labels, 1.0f, NULL, out);
+}
+
+const float *
+stage_logits (const struct stage *s, int slot)
+{
+  return stage_place (s, slot)->logits;
+}
+
+/* -- backward -------------------------------------------------------------- */
+
+enum status
+stage_back_data (struct stage *s, int slot, const float *cotangent, bool learn,
+                 int pair, float *d_x)
+{
+  struct place *p = stage_place (s, slot);
+  CHECK (slot != STAGE_EVAL && p->x, "stage_back_data before stage_forward");
+  CHECK (!d_x || !stage_is_first (s), "no gradient flows to the images");
+  if (!s->body) {
+    if (d_x)
+      memcpy (d_x, cotangent, s->out_bytes);
+    return OK;
+  }
+  if (!learn && !d_x)
+    return OK;
+  struct work w =
+      work_on (s, STAGE_BODY, p->body, learn ? pair_of (s, pair) : NULL);
+  return s->body->kind->back (s->body, &w, cotangent, d_x);
+}
+
+enum status
+stage_back_weights (struct stage *s, int slot, int pair)
+{
+  struct place *p = stage_place (s, slot);
+  CHECK (slot != STAGE_EVAL, "stage_back_weights in evaluation");
+  if (!s->body)
+    return OK;
+  struct work w = work_on (s, STAGE_BODY, p->body, pair_of (s, pair));
+  return s->body->kind->weights (s->body, &w);
+}
+
+enum status
+stage_head_weights (struct stage *s, int slot)
+{
+  struct place *p = stage_place (s, slot);
+  CHECK (s->head && slot != STAGE_EVAL, "stage %d: no head to learn",
+         s->spec.k);
+  struct work w = work_on (s, STAGE_HEAD, p->head, p->head_pair);
+  return s->head->kind->weights (s->head, &w);
+}
+
+void
+stage_combine (struct stage *s, int m, const float *const *x, const float *a,
+               float *y)
+{
+  kern_combine (s->k, s->out_bytes / sizeof (float), m, x, a, y);
+}
+
+/* -- update ---------------------------------------------------------------- */
+
+void
+stage_gradients (struct stage *s, enum stage_part part, float **block,
+                 size_t *n)
+{
+  struct params *p = &s->params[part];
+  params_settle (p);
+  *block = p->grad;
+  *n = p->grad ? p->n_values : 0;
+}
+
+void
+stage_statistics (struct stage *s, enum stage_part part, float **block,
+                  size_t *n)
+{
+  *block = s->params[part].stat;
+  *n = s->params[part].n_stats;
+}
+
+double
+stage_gradient_squares (struct stage *s, enum stage_part part)
+{
+  return params_squares (&s->params[part]);
+}
+
+enum status
+stage_update (struct stage *s, double lr, const float clip[2], int64_t step)
+{
+  CHECK (s->spec.training, "update of a stage made for evaluation");
+  CHECK (step >= 1, "steps count from 1");
+  for (int part = 0; part < 2; part++)
+    TRY (params_update (&s->params[part], &s->spec.optimizer, lr, clip[part],
+                        step));
+  return OK;
+}
+
+/* -- tensors as files see them --------------------------------------------- */
+
+int
+stage_tensors (const struct stage *s)
+{
+  return s->params[STAGE_BODY].n + s->params[STAGE_HEAD].n;
+}
+
+/* The part and index there of tensor i. */
+static struct params *
+part_of (const struct stage *s, int *i)
+{
+  const struct params *body = &s->params[STAGE_BODY];
+  CHECK (*i >= 0 && *i < stage_tensors (s), "tensor %d of %d", *i,
+         stage_tensors (s));
+  bool head = *i >= body->n;
+  *i -= head ? body->n : 0;
+  return (struct params *)&s->params[head ? STAGE_HEAD : STAGE_BODY];
+}
+
+void
+stage_tensor (const struct stage *s, int i, struct tensor_info *info,
+              bool *head, bool *statistic)
+{
+  const struct params *p = part_of (s, &i);
+  *info = p->list[i].info;
+  *head = p == &s->params[STAGE_HEAD] &&
+          s->spec.unit_end < network_units (s->spec.net);
+  *statistic = p->list[i].statistic;
+}
+
+enum status
+stage_tensor_out (struct stage *s, int i, enum stage_what what, float *plain)
+{
+  struct params *p = part_of (s, &i);
+  return params_out (p, i, what, plain);
+}
+
+enum status
+stage_tensor_in (struct stage *s, int i, enum stage_what what,
+                 const float *plain)
+{
+  struct params *p = part_of (s, &i);
+  return params_in (p, i, what, plain);
+}
+
+enum status
+stage_refresh (struct stage *s)
+{
+  TRY (params_refresh (&s->params[STAGE_BODY]));
+  return params_refresh (&s->params[STAGE_HEAD]);
+}
