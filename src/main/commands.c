@@ -1,0 +1,336 @@
+/* main/commands.c -- what each command does with its words before it hands over
+ * to run or store.
+ *
+ * A file is read by the root rank alone; its text, or the reason why there is
+ * none, goes to all, and every rank resolves the same configuration from it.
+ */
+#include "main/main.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "store/store.h"
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* -- texts ------------------------------------------------------------------
+ */
+
+static enum status
+read_bytes (FILE *file, const char *path, char **out)
+{
+  char *text = NULL;
+  size_t size = 0, room = 0;
+  enum status s = OK;
+  do {
+    if (size + 1 >= room) {
+      size_t more = room ? 2 * room : 16384;
+      TRY_GOTO (mem_grow (&text, room, more, 1, "a configuration"), fail);
+      room = more;
+    }
+    size += fread (text + size, 1, room - size - 1, file);
+  } while (!feof (file) && !ferror (file) && size < (1u << 24));
+  if (ferror (file) || !feof (file))
+    TRY_GOTO (fail (E_MISSING, "%s: cannot be read as a configuration", path),
+              fail);
+  if (memchr (text, '\0', size))
+    TRY_GOTO (fail (E_CONFIG, "%s: not a text file", path), fail);
+  text[size] = '\0';
+  *out = text;
+  return OK;
+fail:
+  mem_free (&text);
+  return s;
+}
+
+static bool
+is_directory (const char *path)
+{
+  struct stat st;
+  return stat (path, &st) == 0 && S_ISDIR (st.st_mode);
+}
+
+static enum status
+read_text (const char *path, char **out)
+{
+  if (is_directory (path))
+    return fail (E_USAGE,
+                 "%s is a directory; a configuration is a file, as "
+                 "%s/config.ini",
+                 path, path);
+  FILE *file = fopen (path, "r");
+  if (!file)
+    return fail (E_MISSING, "%s: %s", path, strerror (errno));
+  enum status s = read_bytes (file, path, out);
+  fclose (file);
+  return s;
+}
+
+/* Root's verdict and message on all ranks; then a fence, so that the message is
+ * printed once and without a rank.  Collective on world. */
+static enum status
+share_verdict (struct wire *w, enum status s)
+{
+  int verdict = (int)s;
+  TRY (wire_broadcast (w, &verdict, sizeof verdict, 0));
+  if (verdict != (int)OK) {
+    char *message = NULL;
+    enum status t = OK;
+    if (wire_rank (w) == 0)
+      t = mem_text (fail_message (), &message);
+    TRY (wire_agree (w, t));
+    TRY (wire_broadcast_text (w, &message, 0));
+    fail_clear ();
+    fail ((enum status)verdict, "%s", message);
+    mem_free (&message);
+  }
+  return wire_agree (w, (enum status)verdict);
+}
+
+/* -- configuration ----------------------------------------------------------
+ */
+
+/* Resolve; text NULL: words only.  Collective on world. */
+static enum status
+resolve (const struct options *o, struct wire *w, const char *name,
+         const char *text, enum config_use use, struct run_config *c)
+{
+  struct config_source source = {
+      .name = name, .text = text, .n_words = o->n_words, .words = o->words};
+  enum status s = config_resolve (&source, use, c);
+  if (s == OK) {
+    c->threads = o->threads;
+    c->force_threads = o->threads > 0;
+    if (o->dump && strlen (o->dump) >= sizeof c->dump)
+      s = fail (E_USAGE, "--dump: more than %zu characters",
+                sizeof c->dump - 1);
+    else if (o->dump)
+      snprintf (c->dump, sizeof c->dump, "%s", o->dump);
+  }
+  return wire_agree (w, s);
+}
+
+/* The configuration of train and plan.  Collective on world. */
+static enum status
+configure (const struct options *o, struct wire *w, enum config_use use,
+           struct run_config *c)
+{
+  char *text = NULL;
+  if (o->path) {
+    enum status s = OK;
+    if (wire_rank (w) == 0)
+      s = read_text (o->path, &text);
+    TRY (share_verdict (w, s));
+    TRY (wire_broadcast_text (w, &text, 0));
+  }
+  enum status s = resolve (o, w, o->path, text, use, c);
+  mem_free (&text);
+  return s;
+}
+
+enum status
+command_train (const struct options *o, struct wire *w)
+{
+  struct run_config c;
+  TRY (configure (o, w, CONFIG_TRAIN, &c));
+  return run_train (w, &c, config_write);
+}
+
+enum status
+command_plan (const struct options *o, struct wire *w)
+{
+  struct run_config c;
+  struct text out;
+  TRY (configure (o, w, CONFIG_PLAN, &c));
+  struct run_plan_options p = {.ranks = o->ranks,
+                               .columns = o->columns,
+                               .unit_costs = o->unit,
+                               .measure = o->measure,
+                               .list = o->list};
+  if (p.ranks == 0)
+    p.ranks = (int)(c.count * c.replicas);
+  text_init (&out);
+  enum status s = run_plan (&c, &p, &out);
+  if (s == OK)
+    put ("%s", out.data);
+  text_clear (&out);
+  return wire_agree (w, s);
+}
+
+/* -- eval -------------------------------------------------------------------
+ */
+
+/* The newest checkpoint where path is a run directory, else path. */
+static enum status
+find_checkpoint (const char *path, struct text *out)
+{
+  if (!is_directory (path)) {
+    text_add (out, "%s", path);
+    return OK;
+  }
+  TRY (store_checkpoint_newest (path, out));
+  if (out->size == 0)
+    return fail (E_MISSING, "%s: no checkpoint in this directory", path);
+  return OK;
+}
+
+static enum status
+read_checkpoint_config (const char *path, char **out)
+{
+  struct store_checkpoint *file = NULL;
+  struct store_attributes a;
+  TRY (store_checkpoint_open (path, &file));
+  store_checkpoint_attributes (file, &a);
+  enum status s = OK;
+  if (!a.config || a.config[0] == '\0')
+    s = fail (E_CHECKPOINT,
+              "%s: it has no configuration (a bare parameter "
+              "file?)",
+              path);
+  else
+    s = mem_text (a.config, out);
+  store_checkpoint_close (&file);
+  return s;
+}
+
+/* Root: path and configuration of the checkpoint that o names. */
+static enum status
+open_checkpoint (const char *path, char **found, char **config)
+{
+  struct text name;
+  text_init (&name);
+  enum status s = find_checkpoint (path, &name);
+  if (s == OK)
+    s = read_checkpoint_config (name.data, config);
+  if (s == OK)
+    s = mem_text (name.data, found);
+  text_clear (&name);
+  return s;
+}
+
+enum status
+command_eval (const struct options *o, struct wire *w)
+{
+  char *path = NULL, *config = NULL;
+  struct run_config c;
+  enum status s = OK;
+  if (wire_rank (w) == 0)
+    s = open_checkpoint (o->path, &path, &config);
+  s = share_verdict (w, s);
+  if (s == OK)
+    s = wire_broadcast_text (w, &path, 0);
+  if (s == OK)
+    s = wire_broadcast_text (w, &config, 0);
+  if (s == OK) {
+    /* Replicas share the work of training; a word may ask for them here. */
+    const char **words = NULL;
+    struct options with = *o;
+    s = MEM_NEW ((size_t)o->n_words + 1, &words, "words");
+    if (s == OK) {
+      words[0] = "run.replicas=1";
+      memcpy (words + 1, o->words, (size_t)o->n_words * sizeof *words);
+      with.words = words;
+      with.n_words++;
+      s = resolve (&with, w, path, config, CONFIG_EVAL, &c);
+    } else
+      s = wire_agree (w, s);
+    mem_free (&words);
+  }
+  if (s == OK)
+    s = run_eval (w, &c, path, o->split);
+  mem_free (&path);
+  mem_free (&config);
+  return s;
+}
+
+/* -- the others -------------------------------------------------------------
+ */
+
+enum status
+command_verify (const struct options *o, struct wire *w)
+{
+  return run_verify (w, o->kind ? o->kind : "");
+}
+
+enum status
+command_import (const struct options *o, struct wire *w)
+{
+  return wire_agree (w, store_import (o->kind, o->n_inputs, o->inputs,
+                                      o->n_words, o->words, o->output));
+}
+
+/* The last lines of a run's events. */
+static enum status
+print_events (const char *dir, struct text *out)
+{
+  enum { LINES = 10 };
+  char *text = NULL;
+  TRY (store_run_get (dir, "events.jsonl", &text));
+  size_t n = strlen (text);
+  while (n > 0 && text[n - 1] == '\n')
+    text[--n] = '\0';
+  const char *from = text + n;
+  for (int lines = 0; from > text; from--)
+    if (from[-1] == '\n' && ++lines == LINES)
+      break;
+  text_add (out, "\nlast events:\n%s\n", from);
+  mem_free (&text);
+  return OK;
+}
+
+static enum status
+print_run (const char *dir, bool check, struct text *out)
+{
+  struct text path;
+  text_init (&path);
+  enum status s = store_checkpoint_newest (dir, &path);
+  if (s == OK && path.size > 0) {
+    text_add (out, "run %s, newest checkpoint %s\n\n", dir, path.data);
+    s = store_checkpoint_print (path.data, check, out);
+  } else if (s == OK)
+    text_add (out, "run %s, no checkpoint\n", dir);
+  bool whole = path.size > 0;
+  text_clear (&path);
+  if (s != OK)
+    return s;
+  s = print_events (dir, out);
+  if (s == E_MISSING && whole) {
+    fail_clear (); /* checkpoints alone are worth showing */
+    return OK;
+  }
+  if (s == E_MISSING) {
+    fail_clear ();
+    return fail (E_MISSING,
+                 "%s: neither checkpoints nor events: not a run "
+                 "directory",
+                 dir);
+  }
+  return s;
+}
+
+static enum status
+print_path (const char *path, bool check, struct text *out)
+{
+  char kind[16];
+  if (is_directory (path))
+    return print_run (path, check, out);
+  TRY (store_file_kind (path, kind));
+  if (strcmp (kind, "dataset") == 0)
+    return store_dataset_print (path, check, out);
+  if (strcmp (kind, "checkpoint") == 0)
+    return store_checkpoint_print (path, check, out);
+  return fail (E_DATA, "%s: neither a data set nor a checkpoint", path);
+}
+
+enum status
+command_info (const struct options *o, struct wire *w)
+{
+  struct text out;
+  text_init (&out);
+  enum status s = print_path (o->path, o->check, &out);
+  if (out.size > 0)
+    put ("%s", out.data);
+  text_clear (&out);
+  return wire_agree (w, s);
+}

@@ -1,0 +1,380 @@
+/* main/config.c -- from defaults, a file and words to one resolved
+ * configuration.
+ *
+ * Later wins: a word over the file, the file over the default.  Everything that
+ * is wrong is collected with its place, so that one try shows all of it.  A
+ * value that is refused leaves the default, so that nothing is reported twice.
+ */
+#include "main/main.h"
+
+#include "base/log.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define KEYS 128 /* room for key_count */
+
+enum layer { LAYER_DEFAULT, LAYER_FILE, LAYER_WORD };
+
+struct parse {
+  const struct config_source *source;
+  struct run_config *c;
+  struct complaints *said;
+  enum layer layer[KEYS]; /* where the value of each key comes from */
+  int line[KEYS];         /* of the file */
+};
+
+static void
+complain (struct complaints *said, const char *fmt, ...)
+    __attribute__ ((format (printf, 2, 3)));
+
+static void
+complain (struct complaints *said, const char *fmt, ...)
+{
+  char line[2048];
+  va_list args;
+  va_start (args, fmt);
+  vsnprintf (line, sizeof line, fmt, args);
+  va_end (args);
+  text_add (&said->lines, "%s\n", line);
+  said->n++;
+}
+
+/* -- one key ----------------------------------------------------------------
+ */
+
+/* Words of a message that says where: "FILE:12: ", or "" for a word, which is
+ * quoted whole. */
+static const char *
+place (const struct parse *p, int line, char out[RUN_PATH + 32])
+{
+  out[0] = '\0';
+  if (line > 0)
+    snprintf (out, RUN_PATH + 32, "%s:%d: ", p->source->name, line);
+  return out;
+}
+
+/* A value that would not come back from the resolved file as it is. */
+static bool
+unwritable (const char *value)
+{
+  size_t n = strlen (value);
+  return strpbrk (value, "\n\r\f\v") || strstr (value, " ;") ||
+         strstr (value, "\t;") || value[0] == ';' ||
+         (n > 0 && (value[0] == ' ' || value[n - 1] == ' ')) ||
+         (n > 0 && (value[0] == '\t' || value[n - 1] == '\t'));
+}
+
+static void
+refuse (struct parse *p, const struct key *k, const char *at, const char *value)
+{
+  struct text wanted;
+  char near[RUN_WORD] = "";
+  text_init (&wanted);
+  key_wanted (k, &wanted);
+  if (k->kind == KEY_CHOICE || k->kind == KEY_BOOL)
+    words_find (k->words ? k->words : "yes no", value, near);
+  complain (p->said, "%s%s.%s = %.80s: wanted %s%s%s%s", at, k->section,
+            k->name, value, wanted.data, near[0] ? "; did you mean " : "", near,
+            near[0] ? "?" : "");
+  text_clear (&wanted);
+}
+
+/* line 0: a word. */
+static void
+set (struct parse *p, const struct key *k, const char *value, int line)
+{
+  char at[RUN_PATH + 32];
+  size_t i = (size_t)(k - key_table);
+  place (p, line, at);
+  if (line > 0 && p->layer[i] == LAYER_FILE)
+    complain (p->said, "%s%s.%s is given twice, first in line %d", at,
+              k->section, k->name, p->line[i]);
+  p->layer[i] = line > 0 ? LAYER_FILE : LAYER_WORD;
+  p->line[i] = line;
+  if (unwritable (value))
+    complain (p->said,
+              "%s%s.%s: a value has no line break, no blank at its ends and no "
+              "blank before a semicolon",
+              at, k->section, k->name);
+  else if (words_find (k->later, value, NULL) >= 0)
+    complain (p->said, "%s%s.%s = %s is not in this version", at, k->section,
+              k->name, value);
+  else if (!key_set (k, value, p->c))
+    refuse (p, k, at, value);
+  else if (k->field == FIELD_NONE)
+    say (LOG_WARN, "%s%s.%s has no effect on a ResNet", at, k->section,
+         k->name);
+}
+
+/* -- the file ---------------------------------------------------------------
+ */
+
+static void
+file_key (void *context, int line, const char *section, const char *name,
+          const char *value)
+{
+  struct parse *p = context;
+  const struct key *k = key_find (section, name);
+  if (k) {
+    set (p, k, value, line);
+    return;
+  }
+  char at[RUN_PATH + 32];
+  struct text near;
+  text_init (&near);
+  key_suggest (section, name, &near);
+  complain (p->said, "%s[%s] has no key %s%s", place (p, line, at), section,
+            name, near.data);
+  text_clear (&near);
+}
+
+static void
+file_bad (void *context, int line, const char *what)
+{
+  struct parse *p = context;
+  char at[RUN_PATH + 32];
+  complain (p->said, "%s%s", place (p, line, at), what);
+}
+
+/* -- the words --------------------------------------------------------------
+ */
+
+bool
+config_is_word (const char *argument)
+{
+  static const char letters[] = "abcdefghijklmnopqrstuvwxyz"
+                                "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+  size_t n = strspn (argument, letters);
+  return n > 0 && argument[n] == '=';
+}
+
+static void
+read_word (struct parse *p, const char *word)
+{
+  char left[RUN_WORD * 2];
+  size_t n = strcspn (word, "=");
+  struct text near;
+  if (n >= sizeof left) {
+    complain (p->said, "%.80s...: no key is that long", word);
+    return;
+  }
+  memcpy (left, word, n);
+  left[n] = '\0';
+  char *name = strchr (left, '.');
+  if (name)
+    *name++ = '\0';
+  const struct key *k = name ? key_find (left, name) : NULL;
+  if (k) {
+    set (p, k, word + n + 1, 0);
+    return;
+  }
+  text_init (&near);
+  if (!name) {
+    key_suggest ("", left, &near);
+    complain (p->said, "%.200s: a word is section.key=value%s", word,
+              near.data);
+  } else if (!key_section_known (left)) {
+    key_suggest_section (left, &near);
+    complain (p->said, "%.200s: %s is not a section%s", word, left, near.data);
+  } else {
+    key_suggest (left, name, &near);
+    complain (p->said, "%.200s: [%s] has no key %s%s", word, left, name,
+              near.data);
+  }
+  text_clear (&near);
+}
+
+/* -- keys that depend on each other -----------------------------------------
+ */
+
+static enum layer
+layer_of (const struct parse *p, const char *section, const char *name)
+{
+  const struct key *k = key_find (section, name);
+  CHECK (k, "no key %s.%s", section, name);
+  return p->layer[k - key_table];
+}
+
+/* steps and epochs: the later one wins, both in one place is a contradiction.
+ */
+static void
+resolve_length (struct parse *p)
+{
+  struct run_config *c = p->c;
+  enum layer steps = layer_of (p, "train", "steps");
+  enum layer epochs = layer_of (p, "train", "epochs");
+  if (epochs == LAYER_DEFAULT && c->steps == 0)
+    c->epochs = 1;
+  if (c->steps == 0 || c->epochs == 0)
+    return;
+  if (steps == epochs)
+    complain (p->said,
+              "train.steps = %lld and train.epochs = %g are both "
+              "given: give one of them",
+              (long long)c->steps, c->epochs);
+  else if (steps > epochs)
+    c->epochs = 0;
+  else
+    c->steps = 0;
+}
+
+/* A preset, or block and groups. */
+static void
+resolve_network (struct parse *p)
+{
+  struct run_config *c = p->c;
+  enum layer preset = layer_of (p, "model", "preset");
+  enum layer groups = layer_of (p, "model", "groups");
+  if (c->preset[0] && c->groups[0]) {
+    if (preset == groups)
+      complain (p->said,
+                "model.preset = %s and model.groups = %s are both "
+                "given: give one of them",
+                c->preset, c->groups);
+    else if (groups > preset)
+      c->preset[0] = '\0';
+    else
+      c->groups[0] = c->block[0] = '\0';
+  }
+  if (c->preset[0] && c->block[0] && layer_of (p, "model", "block") < preset)
+    c->block[0] = '\0';
+  if (c->preset[0] && c->block[0])
+    complain (p->said,
+              "model.block = %s is for model.groups; model.preset = "
+              "%s has its own",
+              c->block, c->preset);
+  else if (!c->preset[0] && !c->groups[0] && c->block[0])
+    complain (p->said,
+              "model.block = %s needs model.groups, as in "
+              "16x5,32x5,64x5",
+              c->block);
+  if (c->groups[0] && !c->block[0])
+    snprintf (c->block, sizeof c->block, "basic");
+  if (!c->groups[0] && !c->preset[0])
+    snprintf (c->preset, sizeof c->preset, "resnet20");
+}
+
+/* As many stages as the cut has, unless the number was said later. */
+static void
+resolve_stages (struct parse *p)
+{
+  struct run_config *c = p->c;
+  enum layer count = layer_of (p, "stages", "count");
+  enum layer cut = layer_of (p, "stages", "cut");
+  if (strcmp (c->cut, "auto") == 0 || cut == LAYER_DEFAULT)
+    return;
+  int64_t n = 1;
+  for (const char *s = c->cut; *s; s++)
+    n += *s == ',';
+  if (cut > count)
+    c->count = n;
+  else if (n != c->count)
+    complain (p->said, "stages.cut = %s has %lld parts, stages.count is %lld",
+              c->cut, (long long)n, (long long)c->count);
+}
+
+static void
+resolve_optimizer (struct parse *p)
+{
+  struct run_config *c = p->c;
+  bool adamw = strcmp (c->optimizer, "adamw") == 0;
+  if (layer_of (p, "train", "lr") == LAYER_DEFAULT)
+    c->lr = adamw ? 1e-3 : 0.1;
+  if (layer_of (p, "train", "weight_decay") == LAYER_DEFAULT)
+    c->weight_decay = adamw ? 0.01 : 1e-4;
+  if (!c->decay[0])
+    snprintf (c->decay, sizeof c->decay, "%s", adamw ? "matrices" : "all");
+}
+
+/* -- the whole --------------------------------------------------------------
+ */
+
+void
+config_parse (const struct config_source *source, struct run_config *out,
+              struct complaints *said)
+{
+  struct run_config c = {.epochs = 0};
+  struct parse p = {.source = source, .c = &c, .said = said};
+  CHECK (key_count <= KEYS, "room for %d keys only", KEYS);
+  for (size_t i = 0; i < key_count; i++)
+    if (key_table[i].value) {
+      bool good = key_set (&key_table[i], key_table[i].value, &c);
+      CHECK (good, "default of %s.%s", key_table[i].section, key_table[i].name);
+    }
+  struct ini_sink sink = {.key = file_key, .bad = file_bad, .context = &p};
+  if (source->text)
+    ini_read (source->text, &sink);
+  for (int i = 0; i < source->n_words; i++)
+    read_word (&p, source->words[i]);
+  resolve_length (&p);
+  resolve_network (&p);
+  resolve_stages (&p);
+  resolve_optimizer (&p);
+  *out = c;
+}
+
+/* All complaints as the kept message.  A fence prints one message of limited
+ * length, so a long list is said line by line and the message counts it. */
+static enum status
+refuse_all (const struct config_source *source, struct complaints *said)
+{
+  enum status s = OK;
+  const char *name = source->text ? source->name : "the command line";
+  size_t size = said->lines.size;
+  if (size > 0)
+    said->lines.data[size - 1] = '\0'; /* the last newline */
+  if (said->n == 1)
+    s = fail (E_CONFIG, "%s", said->lines.data);
+  else if (said->n > 1 && size < 1500)
+    s = fail (E_CONFIG, "%d things are wrong in %s:\n%s", said->n, name,
+              said->lines.data);
+  else if (said->n > 1) {
+    char *save = NULL;
+    for (char *line = strtok_r (said->lines.data, "\n", &save); line;
+         line = strtok_r (NULL, "\n", &save))
+      say (LOG_ERROR, "%s", line);
+    s = fail (E_CONFIG, "%d things are wrong in %s", said->n, name);
+  }
+  return s;
+}
+
+enum status
+config_resolve (const struct config_source *source, enum config_use use,
+                struct run_config *out)
+{
+  struct complaints said = {.n = 0};
+  struct run_config c;
+  text_init (&said.lines);
+  config_parse (source, &c, &said);
+  if (use != CONFIG_PLAN && c.file[0] == '\0')
+    complain (&said, "data.file is needed: a data set file, made by "
+                     "`interlock import`");
+  run_config_check (&c, &said.lines, &said.n);
+  enum status s = refuse_all (source, &said);
+  text_clear (&said.lines);
+  if (s == OK)
+    *out = c;
+  return s;
+}
+
+void
+config_write (const struct run_config *c, struct text *out)
+{
+  const char *section = "";
+  text_add (out,
+            "; The resolved configuration of a run, written by interlock "
+            "%s;\n; `interlock train` with this file repeats the run.\n",
+            PACKAGE_VERSION);
+  for (size_t i = 0; i < key_count; i++) {
+    const struct key *k = &key_table[i];
+    if (k->field == FIELD_NONE)
+      continue;
+    if (strcmp (k->section, section) != 0)
+      text_add (out, "\n[%s]\n", k->section);
+    section = k->section;
+    text_add (out, "%s = ", k->name);
+    key_get (k, c, out);
+    text_add (out, "\n");
+  }
+}

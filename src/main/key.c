@@ -1,0 +1,342 @@
+/* main/key.c -- one key: what it wants, how it is set and shown, which name was
+ * meant. */
+#include "main/main.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WORDS 16
+
+/* -- lists of words ---------------------------------------------------------
+ */
+
+/* Cuts blank-separated words; returns how many. */
+static int
+words_split (const char *words, char out[WORDS][RUN_WORD])
+{
+  int n = 0;
+  for (const char *p = words ? words : ""; *p;) {
+    p += strspn (p, " ");
+    size_t length = strcspn (p, " ");
+    if (length == 0)
+      break;
+    CHECK (n < WORDS && length < RUN_WORD, "a list of choices is too long");
+    memcpy (out[n], p, length);
+    out[n++][length] = '\0';
+    p += length;
+  }
+  return n;
+}
+
+int
+words_find (const char *words, const char *word, char near[RUN_WORD])
+{
+  char list[WORDS][RUN_WORD];
+  const char *names[WORDS];
+  int n = words_split (words, list);
+  for (int i = 0; i < n; i++) {
+    if (strcmp (list[i], word) == 0)
+      return i;
+    names[i] = list[i];
+  }
+  if (near) {
+    const char *best = text_nearest (word, names, (size_t)n);
+    snprintf (near, RUN_WORD, "%s", best ? best : "");
+  }
+  return -1;
+}
+
+static void
+words_join (const char *words, struct text *out)
+{
+  char list[WORDS][RUN_WORD];
+  int n = words_split (words, list);
+  for (int i = 0; i < n; i++)
+    text_add (out, "%s%s", list[i],
+              i + 2 == n   ? " or "
+              : i + 1 == n ? ""
+                           : ", ");
+}
+
+/* -- finding ----------------------------------------------------------------
+ */
+
+const struct key *
+key_find (const char *section, const char *name)
+{
+  for (size_t i = 0; i < key_count; i++)
+    if (strcmp (key_table[i].section, section) == 0 &&
+        strcmp (key_table[i].name, name) == 0)
+      return &key_table[i];
+  return NULL;
+}
+
+bool
+key_section_known (const char *section)
+{
+  for (size_t i = 0; i < key_count; i++)
+    if (strcmp (key_table[i].section, section) == 0)
+      return true;
+  return false;
+}
+
+void
+key_suggest_section (const char *section, struct text *out)
+{
+  const char *names[16];
+  size_t n = 0;
+  for (size_t i = 0; i < key_count; i++)
+    if (i == 0 || strcmp (key_table[i].section, key_table[i - 1].section) != 0)
+      names[n++] = key_table[i].section;
+  const char *near = text_nearest (section, names, n);
+  if (near)
+    text_add (out, "; did you mean [%s]?", near);
+}
+
+void
+key_suggest (const char *section, const char *name, struct text *out)
+{
+  const char *names[64];
+  size_t n = 0;
+  /* The right name in the wrong section is likelier than a slip. */
+  for (size_t i = 0; i < key_count; i++)
+    if (strcmp (key_table[i].name, name) == 0) {
+      text_add (out, "; did you mean %s.%s?", key_table[i].section, name);
+      return;
+    }
+  for (size_t i = 0; i < key_count; i++)
+    if (strcmp (key_table[i].section, section) == 0 && n < 64)
+      names[n++] = key_table[i].name;
+  const char *near = text_nearest (name, names, n);
+  if (near)
+    text_add (out, "; did you mean %s.%s?", section, near);
+}
+
+/* -- saying what is wanted --------------------------------------------------
+ */
+
+const char *
+key_kind_name (enum key_kind kind)
+{
+  static const char *const names[] = {"integer", "real", "choice",
+                                      "text",    "list", "bool"};
+  return names[kind];
+}
+
+/* A limit that only keeps products from overflowing is not worth naming. */
+#define WORTH_NAMING 1e9
+
+static void
+range_words (const struct key *k, struct text *out)
+{
+  if (k->high < WORTH_NAMING)
+    text_add (out, ", %s %.10g %s %.10g", k->open ? "above" : "from", k->low,
+              k->open ? "and at most" : "to", k->high);
+  else if (k->open)
+    text_add (out, " above %.10g", k->low);
+  else
+    text_add (out, ", %.10g or more", k->low);
+}
+
+void
+key_wanted (const struct key *k, struct text *out)
+{
+  switch (k->kind) {
+  case KEY_INTEGER:
+    text_add (out, "an integer");
+    range_words (k, out);
+    break;
+  case KEY_REAL:
+    text_add (out, "a number");
+    range_words (k, out);
+    break;
+  case KEY_CHOICE:
+    words_join (k->words, out);
+    if (k->or_number)
+      text_add (out, ", or an integer, 1 or more");
+    break;
+  case KEY_BOOL:
+    text_add (out, "yes or no");
+    break;
+  case KEY_LIST:
+    if (k->field == FIELD_PAIR) {
+      text_add (out, "two numbers");
+      range_words (k, out);
+      text_add (out, ", with a comma between");
+      break;
+    }
+    text_add (out, "words with commas between");
+    break;
+  case KEY_TEXT:
+    text_add (out, "a text");
+    break;
+  }
+  if (k->field == FIELD_TEXT && k->kind != KEY_CHOICE)
+    text_add (out, " of at most %zu characters", k->size - 1);
+}
+
+/* -- setting ----------------------------------------------------------------
+ */
+
+static bool
+in_range (const struct key *k, double v)
+{
+  return (k->open ? v > k->low : v >= k->low) && v <= k->high;
+}
+
+static bool
+set_integer (const struct key *k, const char *value, void *field)
+{
+  int64_t n;
+  if (!text_to_long (value, &n) || !in_range (k, (double)n))
+    return false;
+  if (k->field != FIELD_NONE)
+    *(int64_t *)field = n;
+  return true;
+}
+
+static bool
+set_real (const struct key *k, const char *value, void *field)
+{
+  double v;
+  if (!text_to_double (value, &v) || !in_range (k, v))
+    return false;
+  if (k->field != FIELD_NONE)
+    *(double *)field = v;
+  return true;
+}
+
+static bool
+set_bool (const struct key *k, const char *value, void *field)
+{
+  int i = words_find ("no yes", value, NULL);
+  if (i < 0)
+    i = words_find ("false true", value, NULL);
+  if (i < 0)
+    i = words_find ("off on", value, NULL);
+  if (i >= 0 && k->field != FIELD_NONE)
+    *(bool *)field = i == 1;
+  return i >= 0;
+}
+
+static bool
+set_text (const struct key *k, const char *value, void *field)
+{
+  if (strlen (value) >= k->size)
+    return false;
+  memset (field, 0, k->size);
+  memcpy (field, value, strlen (value));
+  return true;
+}
+
+static bool
+set_choice (const struct key *k, const char *value, void *field)
+{
+  int64_t n;
+  int i = words_find (k->words, value, NULL);
+  bool number = k->or_number && text_to_long (value, &n) && n >= 1;
+  /* An empty value is "not given" where that is the default. */
+  bool unset = value[0] == '\0' && k->value == NULL;
+  if (i < 0 && !number && !unset)
+    return false;
+  if (k->field == FIELD_TEXT)
+    return set_text (k, value, field);
+  if (k->field == FIELD_BOOL)
+    *(bool *)field = i == 1;
+  if (k->field == FIELD_ENUM)
+    *(int *)field = i;
+  return true;
+}
+
+static bool
+set_pair (const struct key *k, const char *value, void *field)
+{
+  double pair[2];
+  char copy[RUN_WORD];
+  size_t comma = strcspn (value, ",");
+  if (value[comma] == '\0' || strlen (value) >= sizeof copy)
+    return false;
+  memcpy (copy, value, strlen (value) + 1);
+  copy[comma] = '\0';
+  const char *second = copy + comma + 1;
+  second += strspn (second, " ");
+  copy[strcspn (copy, " ")] = '\0';
+  if (!text_to_double (copy, &pair[0]) || !text_to_double (second, &pair[1]) ||
+      !in_range (k, pair[0]) || !in_range (k, pair[1]))
+    return false;
+  memcpy (field, pair, sizeof pair);
+  return true;
+}
+
+bool
+key_set (const struct key *k, const char *value, struct run_config *c)
+{
+  void *field = (char *)c + k->offset;
+  switch (k->kind) {
+  case KEY_INTEGER:
+    return set_integer (k, value, field);
+  case KEY_REAL:
+    return set_real (k, value, field);
+  case KEY_CHOICE:
+    return set_choice (k, value, field);
+  case KEY_BOOL:
+    return set_bool (k, value, field);
+  case KEY_LIST:
+    if (k->field == FIELD_PAIR)
+      return set_pair (k, value, field);
+    return set_text (k, value, field);
+  case KEY_TEXT:
+    return set_text (k, value, field);
+  }
+  return false;
+}
+
+/* -- showing ----------------------------------------------------------------
+ */
+
+/* The shortest digits that give the same double back. */
+static void
+add_real (struct text *out, double v)
+{
+  char digits[40];
+  for (int n = 1; n <= 17; n++) {
+    snprintf (digits, sizeof digits, "%.*g", n, v);
+    if (strtod (digits, NULL) == v)
+      break;
+  }
+  text_add (out, "%s", digits);
+}
+
+void
+key_get (const struct key *k, const struct run_config *c, struct text *out)
+{
+  const void *field = (const char *)c + k->offset;
+  char list[WORDS][RUN_WORD];
+  switch (k->field) {
+  case FIELD_NONE:
+    break;
+  case FIELD_TEXT:
+    text_add (out, "%s", (const char *)field);
+    break;
+  case FIELD_INT64:
+    text_add (out, "%lld", (long long)*(const int64_t *)field);
+    break;
+  case FIELD_REAL:
+    add_real (out, *(const double *)field);
+    break;
+  case FIELD_BOOL:
+    words_split (k->words ? k->words : "no yes", list);
+    text_add (out, "%s", list[*(const bool *)field ? 1 : 0]);
+    break;
+  case FIELD_ENUM:
+    words_split (k->words, list);
+    text_add (out, "%s", list[*(const int *)field]);
+    break;
+  case FIELD_PAIR:
+    add_real (out, ((const double *)field)[0]);
+    text_add (out, ",");
+    add_real (out, ((const double *)field)[1]);
+    break;
+  }
+}

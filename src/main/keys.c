@@ -1,0 +1,226 @@
+/* main/keys.c -- the one table of configuration keys.
+ *
+ * Parsing, ranges, choices, nearest names, the resolved configuration and the
+ * help all read this table; a key that is not here does not exist.  What
+ * depends on several keys at once is in config.c and in run.
+ */
+#include "main/main.h"
+
+#include <math.h>
+
+#define AT(f) .offset = offsetof (struct run_config, f)
+#define TEXT_AT(f) \
+  .field = FIELD_TEXT, AT (f), .size = sizeof ((struct run_config *)0)->f
+#define INT_AT(f) .field = FIELD_INT64, AT (f)
+#define REAL_AT(f) .field = FIELD_REAL, AT (f)
+#define BOOL_AT(f) .field = FIELD_BOOL, AT (f)
+
+#define FROM(n) .low = (n), .high = INFINITY
+#define RANGE(a, b) .low = (a), .high = (b)
+#define ABOVE(n) .low = (n), .high = INFINITY, .open = true
+
+/* FIELD_PAIR writes two neighbours; FIELD_ENUM writes an int. */
+_Static_assert(offsetof (struct run_config, beta2) ==
+                   offsetof (struct run_config, beta1) + sizeof (double),
+               "beta1 and beta2 are neighbours");
+_Static_assert(sizeof (enum run_order) == sizeof (int), "enums are int");
+
+#define MODEL .section = "model"
+#define STAGES .section = "stages"
+#define STRATEGY .section = "strategy"
+#define DATA .section = "data"
+#define TRAIN .section = "train"
+#define CHECKPOINT .section = "checkpoint"
+#define RUN .section = "run"
+
+/* Known, and without effect on a ResNet. */
+#define OF_TRANSFORMERS .field = FIELD_NONE
+
+/* clang-format off */
+const struct key key_table[] = {
+  { MODEL, .name = "family", .kind = KEY_CHOICE, TEXT_AT (family),
+    .words = "resnet transformer", .later = "transformer", .value = "resnet",
+    .meaning = "what kind of network" },
+  { MODEL, .name = "preset", .kind = KEY_CHOICE, TEXT_AT (preset),
+    .words = "resnet20 resnet32 resnet44 resnet56 resnet110 "
+             "resnet18 resnet34 resnet50 resnet101 resnet152",
+    .shown = "resnet20 where groups is not given",
+    .meaning = "a ResNet by its name: 20 to 110 are those for CIFAR (16, 32, "
+               "64 channels), the others those for ImageNet; instead of block "
+               "and groups" },
+  { MODEL, .name = "block", .kind = KEY_CHOICE, TEXT_AT (block),
+    .words = "basic bottleneck", .shown = "basic where groups is given",
+    .meaning = "residual block, where groups is given" },
+  { MODEL, .name = "groups", .kind = KEY_LIST, TEXT_AT (groups),
+    .meaning = "channels x blocks of each group, as in 16x5,32x5,64x5; groups "
+               "after the first start with stride 2" },
+  { MODEL, .name = "stem", .kind = KEY_CHOICE, TEXT_AT (stem),
+    .words = "cifar imagenet", .shown = "the preset's; cifar with groups",
+    .meaning = "first layers: a 3x3 convolution, or a 7x7 convolution with "
+               "stride 2 and pooling" },
+  { MODEL, .name = "stem_width", .kind = KEY_INTEGER, INT_AT (stem_width),
+    RANGE (0, 65536), .value = "0",
+    .meaning = "channels of the stem; 0: those of the first group" },
+  { MODEL, .name = "layers", .kind = KEY_INTEGER, OF_TRANSFORMERS,
+    RANGE (1, 4096), .shown = "none", .meaning = "Transformer: layers" },
+  { MODEL, .name = "d_model", .kind = KEY_INTEGER, OF_TRANSFORMERS,
+    RANGE (1, 1 << 20), .shown = "none", .meaning = "Transformer: width" },
+  { MODEL, .name = "heads", .kind = KEY_INTEGER, OF_TRANSFORMERS,
+    RANGE (1, 4096), .shown = "none",
+    .meaning = "Transformer: attention heads" },
+  { MODEL, .name = "context", .kind = KEY_INTEGER, OF_TRANSFORMERS,
+    RANGE (1, 1 << 20), .shown = "none",
+    .meaning = "Transformer: tokens of a sample" },
+  { MODEL, .name = "mlp_ratio", .kind = KEY_REAL, OF_TRANSFORMERS, ABOVE (0),
+    .shown = "none", .meaning = "Transformer: hidden width over d_model" },
+  { MODEL, .name = "dropout", .kind = KEY_REAL, OF_TRANSFORMERS, RANGE (0, 1),
+    .shown = "none", .meaning = "Transformer: share of values dropped" },
+  { MODEL, .name = "tied", .kind = KEY_BOOL, OF_TRANSFORMERS, .shown = "yes",
+    .meaning = "Transformer: output weights are the embedding's" },
+
+  { STAGES, .name = "count", .kind = KEY_INTEGER, INT_AT (count),
+    RANGE (1, 64), .value = "4", .shown = "4, or as many as cut has",
+    .meaning = "number of stages K" },
+  { STAGES, .name = "cut", .kind = KEY_LIST, TEXT_AT (cut), .value = "auto",
+    .meaning = "blocks of each stage, as in 2,1,1,rest (a ResNet's blocks: "
+               "stem, each residual block, output); auto: balanced by measured "
+               "cost" },
+  { STAGES, .name = "head", .kind = KEY_TEXT, TEXT_AT (head),
+    .value = "conv128-bn-conv64-bn-gap-fc",
+    .meaning = "classifier behind each stage but the last: words joined by -, "
+               "out of convN, convNsM, bn, gap, fcN, ln and, last, fc" },
+  { STAGES, .name = "head_tokens", .kind = KEY_REAL, REAL_AT (head_tokens),
+    .low = 0, .high = 1, .open = true, .value = "1",
+    .meaning = "Transformer: share of positions on which inner heads compute "
+               "their loss; 1 in this version" },
+
+  { STRATEGY, .name = "span", .kind = KEY_CHOICE, TEXT_AT (span),
+    .words = "local pairwise e2e all", .or_number = true, .value = "all",
+    .meaning = "a stage learns from the head span - 1 stages ahead: 1 or "
+               "local, 2 or pairwise, up to K, all or e2e (end to end)" },
+  { STRATEGY, .name = "mix", .kind = KEY_CHOICE, TEXT_AT (mix),
+    .words = "furthest sum mean", .value = "furthest",
+    .meaning = "learn from the furthest head in reach, from the sum of all in "
+               "reach, or from their mean" },
+  { STRATEGY, .name = "heads", .kind = KEY_CHOICE, .field = FIELD_BOOL,
+    AT (heads_all), .words = "needed all", .value = "needed",
+    .meaning = "heads that no stage learns from: left out, or trained on a "
+               "detached copy for observation" },
+
+  { DATA, .name = "file", .kind = KEY_TEXT, TEXT_AT (file), .shown = "none",
+    .meaning = "data set file, made by interlock import; needed to train" },
+  { DATA, .name = "train", .kind = KEY_CHOICE, TEXT_AT (train),
+    .words = "train valid test", .value = "train",
+    .meaning = "split to train on" },
+  { DATA, .name = "valid", .kind = KEY_CHOICE, TEXT_AT (valid),
+    .words = "train valid test", .value = "valid",
+    .meaning = "split to evaluate on while training" },
+  { DATA, .name = "test", .kind = KEY_CHOICE, TEXT_AT (test),
+    .words = "train valid test", .value = "test",
+    .meaning = "split to evaluate on at the end" },
+  { DATA, .name = "augment", .kind = KEY_CHOICE, TEXT_AT (augment),
+    .words = "none flip crop4 flip+crop4 imagenet", .later = "imagenet",
+    .value = "none",
+    .meaning = "mirror images at random; pad them by 4 and crop at random" },
+  { DATA, .name = "order", .kind = KEY_CHOICE, .field = FIELD_ENUM, AT (order),
+    .words = "shuffle sequential", .value = "shuffle",
+    .meaning = "order of samples: a new permutation each epoch, or that of "
+               "the file" },
+  { DATA, .name = "stride", .kind = KEY_INTEGER, OF_TRANSFORMERS,
+    RANGE (1, 1 << 20), .shown = "model.context",
+    .meaning = "Transformer: tokens between windows in sequential order" },
+  { DATA, .name = "limit", .kind = KEY_INTEGER, INT_AT (limit), FROM (0),
+    .value = "0", .meaning = "use the first samples only; 0: all" },
+
+  { TRAIN, .name = "batch", .kind = KEY_INTEGER, INT_AT (batch),
+    RANGE (1, 1 << 30), .value = "128",
+    .meaning = "samples of a step, all replicas together" },
+  { TRAIN, .name = "micro", .kind = KEY_INTEGER, INT_AT (micro),
+    RANGE (1, 65536), .value = "1",
+    .meaning = "micro-batches of a batch; batch divides by micro x replicas" },
+  { TRAIN, .name = "steps", .kind = KEY_INTEGER, INT_AT (steps),
+    RANGE (0, 1e15), .value = "0",
+    .meaning = "length of training in steps; 0: by epochs" },
+  { TRAIN, .name = "epochs", .kind = KEY_REAL, REAL_AT (epochs),
+    RANGE (0, 1e9), .shown = "1 where steps is not given",
+    .meaning = "length of training in passes over the data; steps or epochs, "
+               "not both" },
+  { TRAIN, .name = "seed", .kind = KEY_INTEGER, INT_AT (seed), FROM (0),
+    .value = "1",
+    .meaning = "initial weights, order and augmentation follow from it" },
+  { TRAIN, .name = "optimizer", .kind = KEY_CHOICE, TEXT_AT (optimizer),
+    .words = "sgd adamw", .value = "sgd", .meaning = "update rule" },
+  { TRAIN, .name = "lr", .kind = KEY_REAL, REAL_AT (lr), FROM (0),
+    .shown = "0.1 (sgd), 0.001 (adamw)", .meaning = "learning rate" },
+  { TRAIN, .name = "momentum", .kind = KEY_REAL, REAL_AT (momentum),
+    .low = 0, .high = 0.9999999, .value = "0.9", .meaning = "of sgd" },
+  { TRAIN, .name = "nesterov", .kind = KEY_BOOL, BOOL_AT (nesterov),
+    .value = "no", .meaning = "Nesterov's form of momentum" },
+  { TRAIN, .name = "weight_decay", .kind = KEY_REAL, REAL_AT (weight_decay),
+    FROM (0), .shown = "0.0001 (sgd), 0.01 (adamw)",
+    .meaning = "weight decay: added to the gradient (sgd), decoupled (adamw)" },
+  { TRAIN, .name = "betas", .kind = KEY_LIST, .field = FIELD_PAIR, AT (beta1),
+    .low = 0, .high = 0.9999999, .value = "0.9,0.999",
+    .meaning = "of adamw: decay of the two moments" },
+  { TRAIN, .name = "eps", .kind = KEY_REAL, REAL_AT (eps), ABOVE (0),
+    .value = "1e-08", .meaning = "of adamw: added to the denominator" },
+  { TRAIN, .name = "decay", .kind = KEY_CHOICE, TEXT_AT (decay),
+    .words = "all matrices", .shown = "all (sgd), matrices (adamw)",
+    .meaning = "parameters that decay: all, or weights of convolutions and "
+               "linear layers only" },
+  { TRAIN, .name = "schedule", .kind = KEY_CHOICE, TEXT_AT (schedule),
+    .words = "constant step cosine onecycle", .value = "constant",
+    .meaning = "course of the learning rate" },
+  { TRAIN, .name = "warmup", .kind = KEY_INTEGER, INT_AT (warmup),
+    RANGE (0, 1e15), .value = "0",
+    .meaning = "steps of linear growth before the schedule" },
+  { TRAIN, .name = "milestones", .kind = KEY_LIST, TEXT_AT (milestones),
+    .shown = "none",
+    .meaning = "schedule = step: steps at which the rate is divided by 10, as "
+               "in 32000,48000" },
+  { TRAIN, .name = "clip", .kind = KEY_REAL, REAL_AT (clip), FROM (0),
+    .value = "0",
+    .meaning = "largest norm of the gradients of one window; 0: no clipping" },
+  { TRAIN, .name = "precision", .kind = KEY_CHOICE, TEXT_AT (precision),
+    .words = "f32 bf16", .later = "bf16", .value = "f32",
+    .meaning = "numbers of the arithmetic" },
+  { TRAIN, .name = "init", .kind = KEY_TEXT, TEXT_AT (init), .shown = "none",
+    .meaning = "parameter file or checkpoint to start from" },
+  { TRAIN, .name = "tune", .kind = KEY_TEXT, TEXT_AT (tune), .value = "yes",
+    .meaning = "algorithm of each convolution: yes: measured once; no: by "
+               "rule; or a file with the choices of an earlier run" },
+  { TRAIN, .name = "eval_every", .kind = KEY_INTEGER, INT_AT (eval_every),
+    RANGE (0, 1e15), .value = "0",
+    .meaning = "steps between evaluations; 0: at the end only" },
+
+  { CHECKPOINT, .name = "every", .kind = KEY_INTEGER, INT_AT (every),
+    RANGE (0, 1e15), .value = "0",
+    .meaning = "steps between checkpoints; 0: none by steps" },
+  { CHECKPOINT, .name = "every_seconds", .kind = KEY_REAL,
+    REAL_AT (every_seconds), FROM (0), .value = "0",
+    .meaning = "seconds between checkpoints; 0: none by time" },
+  { CHECKPOINT, .name = "keep", .kind = KEY_INTEGER, INT_AT (keep),
+    RANGE (1, 1e9), .value = "2", .meaning = "checkpoints that are kept" },
+  { CHECKPOINT, .name = "at_end", .kind = KEY_BOOL, BOOL_AT (at_end),
+    .value = "yes", .meaning = "write a checkpoint at the end" },
+
+  { RUN, .name = "dir", .kind = KEY_TEXT, TEXT_AT (dir), .value = "run",
+    .meaning = "run directory" },
+  { RUN, .name = "replicas", .kind = KEY_INTEGER, INT_AT (replicas),
+    RANGE (1, 65536), .value = "1",
+    .meaning = "copies of the pipe, each with a part of the batch; ranks = "
+               "replicas x pipe ranks" },
+  { RUN, .name = "schedule", .kind = KEY_CHOICE, TEXT_AT (run_schedule),
+    .words = "eager 1f1b filldrain", .value = "eager",
+    .meaning = "order of micro-batches on a rank: what others wait for first; "
+               "one forward one backward; all forwards first" },
+  { RUN, .name = "trace", .kind = KEY_BOOL, BOOL_AT (trace), .value = "no",
+    .meaning = "write trace.json: start and stop of every operation of a few "
+               "steps" },
+  { RUN, .name = "time_margin", .kind = KEY_REAL, REAL_AT (time_margin),
+    FROM (0), .value = "60",
+    .meaning = "seconds left before the end of the job's time at which the run "
+               "saves and stops" },
+};
+/* clang-format on */
+const size_t key_count = sizeof key_table / sizeof *key_table;

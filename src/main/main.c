@@ -1,0 +1,94 @@
+/* main/main.c -- from argv to an exit code. */
+#include "main/main.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "store/store.h"
+#include <stdlib.h>
+
+static void
+print_help (const struct command *c)
+{
+  struct text out;
+  text_init (&out);
+  if (c)
+    help_command (c, &out);
+  else
+    help_program (&out);
+  put ("%s", out.data);
+  text_clear (&out);
+}
+
+static enum status
+print_version (void)
+{
+  struct wire *w = NULL;
+  TRY (wire_open_alone (&w));
+  put ("interlock %s\n%s\n%s\n%s\n", PACKAGE_VERSION, run_describe (),
+       store_describe (), wire_describe (w));
+#ifdef IL_CONFIGURE
+  put ("configured with: %s\n", IL_CONFIGURE);
+#endif
+  wire_close (&w);
+  return OK;
+}
+
+/* Before MPI is there, a launcher's environment tells which copy may speak. */
+static void
+guess_rank (void)
+{
+  static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK",
+                                      "PMI_RANK", "SLURM_PROCID"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    const char *word = getenv (names[i]);
+    int64_t rank;
+    if (word && text_to_long (word, &rank)) {
+      place_rank_set ((int)rank, (int)rank + 1);
+      return;
+    }
+  }
+}
+
+/* Said once; what has no wire yet has no fence. */
+static enum status
+speak (enum status s)
+{
+  if (s != OK)
+    say (LOG_ERROR, "%s", fail_message ());
+  fail_clear ();
+  return s;
+}
+
+static enum status
+work (int argc, char **argv, const struct options *o)
+{
+  struct wire *w = NULL;
+  enum status s =
+      o->command->mpi ? wire_open (&argc, &argv, &w) : wire_open_alone (&w);
+  if (s != OK)
+    return speak (s);
+  s = o->command->work (o, w);
+  wire_close (&w);
+  return s;
+}
+
+int
+main (int argc, char **argv)
+{
+  struct options o;
+  guess_rank ();
+  enum status s = options_parse (argc, argv, &o);
+  if (s != OK)
+    speak (s);
+  else if (o.version)
+    s = speak (print_version ());
+  else if (o.help)
+    print_help (o.command);
+  else
+    s = work (argc, argv, &o);
+  options_clear (&o);
+#ifdef IL_DEBUG
+  mem_leaks ();
+#endif
+  return status_exit (s);
+}

@@ -1,0 +1,213 @@
+/* main/main.h -- the program: words of the command line, configuration,
+ * commands.
+ *
+ * One table of keys (keys.c) drives parsing, checking, nearest names, writing
+ * of the resolved configuration and the help; one table of commands and one of
+ * options (options.c) drive the command line.  Nothing here computes.
+ */
+#ifndef MAIN_MAIN_H
+#define MAIN_MAIN_H
+
+#include "base/status.h"
+#include "base/text.h"
+#include "run/run.h"
+#include "wire/wire.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* -- keys (keys.c) --------------------------------------------------------- */
+
+enum key_kind {
+  KEY_INTEGER,
+  KEY_REAL,
+  KEY_CHOICE,
+  KEY_TEXT,
+  KEY_LIST,
+  KEY_BOOL
+};
+
+/* What the field of struct run_config at `offset` is. */
+enum key_field {
+  FIELD_NONE,  /* known, but of a family that this version does not train */
+  FIELD_TEXT,  /* char[size] */
+  FIELD_INT64, /* int64_t */
+  FIELD_REAL,  /* double */
+  FIELD_BOOL,  /* bool; a choice: its second word is true */
+  FIELD_ENUM,  /* int-sized enum in the order of the choices */
+  FIELD_PAIR   /* two doubles, "0.9,0.999" */
+};
+
+struct key {
+  const char *section, *name;
+  enum key_kind kind;
+  enum key_field field;
+  size_t offset, size;
+  double low, high;  /* numbers: allowed range, ends included ... */
+  bool open;         /* ... but `low` itself is not */
+  const char *words; /* choices, separated by blanks */
+  bool or_number;    /* a choice that also takes an integer, 1 or more */
+  const char *later; /* those of the choices that this version does not have */
+  const char *value; /* default, as text; NULL: none, or made later */
+  const char *shown; /* default as the manual says it; NULL: value */
+  const char *meaning;
+};
+
+extern const struct key key_table[];
+extern const size_t key_count;
+
+/* NULL when there is none. */
+const struct key *
+key_find (const char *section, const char *name);
+bool
+key_section_known (const char *section);
+/* "integer", "choice", ... */
+const char *
+key_kind_name (enum key_kind kind);
+/* "an integer, 1 or more"; "sgd or adamw". */
+void
+key_wanted (const struct key *k, struct text *out);
+/* Puts value into c; false when it is not one of the key's values, and then c
+ * is as before. */
+bool
+key_set (const struct key *k, const char *value, struct run_config *c);
+/* The value in c, as it is written in a file. */
+void
+key_get (const struct key *k, const struct run_config *c, struct text *out);
+/* The likely key or section behind a slip; "" or "; did you mean X?". */
+void
+key_suggest (const char *section, const char *name, struct text *out);
+void
+key_suggest_section (const char *section, struct text *out);
+/* The entry of blank-separated `words` that equals or (near) resembles word:
+ * its number, or -1; near (may be NULL) gets the resembling entry or "". */
+int
+words_find (const char *words, const char *word, char near[RUN_WORD]);
+
+/* -- configuration (config.c) ---------------------------------------------- */
+
+struct complaints {
+  struct text lines; /* one per line */
+  int n;
+};
+
+/* What a configuration is for: training needs a data file, a plan does not. */
+enum config_use { CONFIG_TRAIN, CONFIG_EVAL, CONFIG_PLAN };
+
+struct config_source {
+  const char *name; /* of the file, for messages */
+  const char *text; /* its contents; NULL: no file */
+  int n_words;
+  const char *const *words; /* section.key=value */
+};
+
+/* Defaults, then the file, then the words; then everything that can be found
+ * wrong without data, run_config_check's list included.  Returns OK, or
+ * E_CONFIG with all complaints kept as one message, a line each.  Local. */
+enum status
+config_resolve (const struct config_source *source, enum config_use use,
+                struct run_config *out);
+/* The same without run_config_check: complaints only. */
+void
+config_parse (const struct config_source *source, struct run_config *out,
+              struct complaints *said);
+/* The resolved configuration as INI text; a run_config_writer. */
+void
+config_write (const struct run_config *c, struct text *out);
+/* Is this a word of the kind section.key=value (or key=value)? */
+bool
+config_is_word (const char *argument);
+
+/* -- INI text (ini.c), the door of libinih --------------------------------- */
+
+/* Called for each key of a known section. */
+struct ini_sink {
+  void (*key) (void *context, int line, const char *section, const char *name,
+               const char *value);
+  void (*bad) (void *context, int line, const char *what);
+  void *context;
+};
+/* Gives every key, with its line, and every line that is none. */
+void
+ini_read (const char *text, const struct ini_sink *sink);
+
+/* -- command line (options.c) ---------------------------------------------- */
+
+enum { /* bits */
+       CMD_TRAIN = 1,
+       CMD_EVAL = 2,
+       CMD_PLAN = 4,
+       CMD_VERIFY = 8,
+       CMD_IMPORT = 16,
+       CMD_INFO = 32,
+       CMD_LATER = 64, /* named, not in this version */
+       CMD_ALL = 127
+};
+
+struct options;
+struct command {
+  const char *name;
+  unsigned bit;
+  bool mpi;
+  const char *usage;   /* behind "interlock " */
+  const char *summary; /* one line */
+  const char *detail;  /* a paragraph */
+  enum status (*work) (const struct options *o, struct wire *w);
+};
+extern const struct command command_table[];
+extern const size_t command_count;
+
+struct flag {
+  const char *name;
+  int letter;           /* short form, or a number above 255 */
+  const char *argument; /* NULL: takes none */
+  unsigned commands;    /* bits */
+  const char *meaning;
+};
+extern const struct flag flag_table[];
+extern const size_t flag_count;
+
+struct options {
+  const struct command *command; /* NULL: none named */
+  bool help, version;
+  const char *path; /* configuration, checkpoint, file; NULL: none */
+  const char *kind; /* import: what; verify: which check; else NULL */
+  int n_inputs, n_words;
+  const char **inputs; /* owned array of borrowed texts */
+  const char **words;  /* likewise: key=value */
+  const char *output, *split, *dump;
+  int threads, ranks, columns;
+  bool unit, measure, list, check;
+};
+
+/* Everything from argv, which is reordered and borrowed.  E_USAGE with a line
+ * for each thing that is wrong; *o can be cleared in any case. */
+enum status
+options_parse (int argc, char **argv, struct options *o);
+void
+options_clear (struct options *o);
+
+/* -- help (help.c) --------------------------------------------------------- */
+
+void
+help_program (struct text *out);
+void
+help_command (const struct command *c, struct text *out);
+
+/* -- commands (commands.c) ------------------------------------------------- */
+
+/* Each speaks through a fence before it returns.  Collective on world. */
+enum status
+command_train (const struct options *o, struct wire *w);
+enum status
+command_eval (const struct options *o, struct wire *w);
+enum status
+command_plan (const struct options *o, struct wire *w);
+enum status
+command_verify (const struct options *o, struct wire *w);
+enum status
+command_import (const struct options *o, struct wire *w);
+enum status
+command_info (const struct options *o, struct wire *w);
+
+#endif

@@ -1,0 +1,368 @@
+/* main/options.c -- the command line: a table of commands, a table of options,
+ * and what stands between them. */
+#include "main/main.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include <getopt.h>
+#include <string.h>
+
+/* clang-format off */
+const struct command command_table[] = {
+  { "train", CMD_TRAIN, true, "train [CONFIG.ini] [section.key=value ...] [options]",
+    "train a network",
+    "Trains what the configuration says, and leaves a run directory with the "
+    "resolved configuration, the record and checkpoints. One rank or many: "
+    "ranks = replicas x pipe ranks, and the result does not depend on how the "
+    "stages are folded onto the pipe ranks.", command_train },
+  { "eval", CMD_EVAL, true, "eval CHECKPOINT [section.key=value ...] [options]",
+    "metrics of every head of a checkpoint on a split",
+    "The configuration comes from the checkpoint (or the newest checkpoint of "
+    "a run directory); later words win.", command_eval },
+  { "generate", CMD_LATER, false, "generate CHECKPOINT [options]",
+    "sample text from a language model", NULL, NULL },
+  { "plan", CMD_PLAN, false, "plan [CONFIG.ini] [section.key=value ...] [options]",
+    "stages, windows, timetable, predicted time and memory; needs no MPI",
+    "Shows what training would do on a number of ranks, without doing it.",
+    command_plan },
+  { "verify", CMD_VERIFY, true, "verify [CHECK] [options]",
+    "self-check on this machine",
+    "Runs small checks (gradients, equal bits for every folding, ...) and "
+    "leaves with 0 or at the first difference.", command_verify },
+  { "import", CMD_IMPORT, false, "import KIND [INPUT...] [key=value ...] -o FILE",
+    "make a data set file",
+    "Reads a data set in its official form and writes one file. A word "
+    "key=value sets an option of the kind.", command_import },
+  { "info", CMD_INFO, false, "info PATH [options]",
+    "what is in a data set, a checkpoint or a run directory",
+    "Prints the header of a data set or checkpoint; for a run directory its "
+    "newest checkpoint and its last events.", command_info },
+  { "probe", CMD_LATER, false, "probe CHECKPOINT [options]",
+    "linear probes, spectra and similarity of stage outputs", NULL, NULL },
+  { "sweep", CMD_LATER, false, "sweep FILE [options]",
+    "expand a sweep file and run its parts", NULL, NULL },
+  { "report", CMD_LATER, false, "report RUN... [options]",
+    "tables and pictures from runs", NULL, NULL },
+};
+const size_t command_count = sizeof command_table / sizeof *command_table;
+
+enum { /* options without a short form */
+  OPT_VERSION = 256, OPT_DUMP, OPT_THREADS, OPT_SPLIT, OPT_RANKS, OPT_COLUMNS,
+  OPT_UNIT, OPT_MEASURE, OPT_LIST, OPT_CHECK
+};
+
+const struct flag flag_table[] = {
+  { "split", OPT_SPLIT, "NAME", CMD_EVAL,
+    "which split: train, valid (default) or test" },
+  { "dump", OPT_DUMP, "STEP,STAGE,WHAT", CMD_TRAIN,
+    "write a tensor of one step and stage to the run directory" },
+  { "ranks", OPT_RANKS, "N", CMD_PLAN,
+    "plan for N ranks; default: one for each stage and replica" },
+  { "columns", OPT_COLUMNS, "N", CMD_PLAN,
+    "characters of a line of the timetable; default 100" },
+  { "unit", OPT_UNIT, NULL, CMD_PLAN,
+    "forward, data gradient and weight gradient cost 1 each" },
+  { "measure", OPT_MEASURE, NULL, CMD_PLAN,
+    "measure the blocks on this machine" },
+  { "list", OPT_LIST, NULL, CMD_PLAN,
+    "print every operation of every rank" },
+  { "output", 'o', "FILE", CMD_IMPORT, "the file to write" },
+  { "check", OPT_CHECK, NULL, CMD_INFO, "read every byte and compare digests" },
+  { "threads", OPT_THREADS, "N", CMD_TRAIN | CMD_EVAL,
+    "threads of each rank; default: OMP_NUM_THREADS, else the cores there are" },
+  { "quiet", 'q', NULL, CMD_ALL & ~CMD_LATER, "errors and warnings only" },
+  { "verbose", 'v', NULL, CMD_ALL & ~CMD_LATER, "more messages" },
+  { "help", 'h', NULL, CMD_ALL, "this text" },
+  { "version", OPT_VERSION, NULL, CMD_ALL, "versions of program and libraries" },
+};
+/* clang-format on */
+const size_t flag_count = sizeof flag_table / sizeof *flag_table;
+
+#define FLAGS 32 /* room for flag_count */
+
+struct parse {
+  struct options *o;
+  struct text lines; /* complaints */
+};
+
+/* -- values of options ------------------------------------------------------
+ */
+
+static void
+number (struct parse *p, const char *name, const char *value, int64_t low,
+        int64_t high, int *out)
+{
+  int64_t n;
+  if (text_to_long (value, &n) && n >= low && n <= high)
+    *out = (int)n;
+  else
+    text_add (&p->lines, "--%s %s: wanted an integer from %lld to %lld\n", name,
+              value, (long long)low, (long long)high);
+}
+
+static void
+split (struct parse *p, const char *value)
+{
+  char near[RUN_WORD] = "";
+  if (words_find ("train valid test", value, near) >= 0)
+    p->o->split = value;
+  else
+    text_add (&p->lines, "--split %s: wanted train, valid or test%s%s%s\n",
+              value, near[0] ? "; did you mean " : "", near,
+              near[0] ? "?" : "");
+}
+
+static void
+take_option (struct parse *p, int letter, const char *value)
+{
+  struct options *o = p->o;
+  switch (letter) {
+  case 'h':
+    o->help = true;
+    break;
+  case 'q':
+    log_level_set (LOG_WARN);
+    break;
+  case 'v':
+    log_level_set (LOG_DEBUG);
+    break;
+  case 'o':
+    o->output = value;
+    break;
+  case OPT_VERSION:
+    o->version = true;
+    break;
+  case OPT_DUMP:
+    o->dump = value;
+    break;
+  case OPT_SPLIT:
+    split (p, value);
+    break;
+  case OPT_THREADS:
+    number (p, "threads", value, 1, 4096, &o->threads);
+    break;
+  case OPT_RANKS:
+    number (p, "ranks", value, 1, 1 << 20, &o->ranks);
+    break;
+  case OPT_COLUMNS:
+    number (p, "columns", value, 20, 10000, &o->columns);
+    break;
+  case OPT_UNIT:
+    o->unit = true;
+    break;
+  case OPT_MEASURE:
+    o->measure = true;
+    break;
+  case OPT_LIST:
+    o->list = true;
+    break;
+  case OPT_CHECK:
+    o->check = true;
+    break;
+  default:
+    CHECK (false, "option %d has no meaning", letter);
+  }
+}
+
+/* -- options that are none --------------------------------------------------
+ */
+
+static void
+unknown (struct parse *p, unsigned bit, const char *word)
+{
+  const char *names[FLAGS];
+  size_t n = 0;
+  for (size_t i = 0; i < flag_count; i++)
+    if (flag_table[i].commands & bit)
+      names[n++] = flag_table[i].name;
+  char name[RUN_WORD] = "";
+  size_t length = strcspn (word, "=");
+  while (length > 0 && *word == '-') {
+    word++;
+    length--;
+  }
+  if (length < sizeof name)
+    memcpy (name, word, length);
+  const char *near = text_nearest (name, names, n);
+  text_add (&p->lines, "--%.*s is not an option of %s%s%s%s\n", (int)length,
+            word, p->o->command->name, near ? "; did you mean --" : "",
+            near ? near : "", near ? "?" : "");
+}
+
+static void
+read_options (struct parse *p, int argc, char **argv, unsigned bit)
+{
+  struct option list[FLAGS] = {0};
+  char letters[2 * FLAGS + 2] = ":";
+  size_t n = 0, end = 1;
+  CHECK (flag_count < FLAGS, "room for %d options only", FLAGS);
+  for (size_t i = 0; i < flag_count; i++) {
+    const struct flag *f = &flag_table[i];
+    if (!(f->commands & bit))
+      continue;
+    list[n++] =
+        (struct option){f->name, f->argument ? required_argument : no_argument,
+                        NULL, f->letter};
+    if (f->letter < 256) {
+      letters[end++] = (char)f->letter;
+      if (f->argument)
+        letters[end++] = ':';
+    }
+  }
+  letters[end] = '\0';
+  opterr = 0;
+  optind = 0; /* start anew: tests parse more than once */
+  for (int c; (c = getopt_long (argc, argv, letters, list, NULL)) != -1;) {
+    const char *word = argv[optind - 1];
+    if (c == ':')
+      text_add (&p->lines, "%s wants an argument\n", word);
+    else if (c == '?' && optopt > 0 && optopt < 256)
+      text_add (&p->lines, "-%c is not an option of %s\n", optopt,
+                p->o->command->name);
+    else if (c == '?')
+      unknown (p, bit, word);
+    else
+      take_option (p, c, optarg);
+  }
+}
+
+/* -- what is not an option --------------------------------------------------
+ */
+
+static void
+take_path (struct parse *p, const char *word)
+{
+  if (p->o->path)
+    text_add (&p->lines, "%s: there is already %s\n", word, p->o->path);
+  else
+    p->o->path = word;
+}
+
+static void
+take_word (struct parse *p, unsigned bit, const char *word)
+{
+  struct options *o = p->o;
+  bool assigns = config_is_word (word);
+  if (bit & CMD_IMPORT) {
+    if (!o->kind)
+      o->kind = word;
+    else if (assigns)
+      o->words[o->n_words++] = word;
+    else
+      o->inputs[o->n_inputs++] = word;
+  } else if (bit & CMD_VERIFY) {
+    if (o->kind)
+      text_add (&p->lines, "%s: verify takes one word\n", word);
+    o->kind = word;
+  } else if (bit & CMD_INFO)
+    take_path (p, word);
+  else if (assigns)
+    o->words[o->n_words++] = word;
+  else
+    take_path (p, word);
+}
+
+static void
+check_present (struct parse *p, unsigned bit)
+{
+  const struct options *o = p->o;
+  if (bit & CMD_IMPORT && !o->kind)
+    text_add (&p->lines, "import wants a kind: `interlock import --help` lists "
+                         "them\n");
+  if (bit & CMD_IMPORT && !o->output)
+    text_add (&p->lines, "import wants -o FILE\n");
+  if (bit & CMD_EVAL && !o->path)
+    text_add (&p->lines, "eval wants a checkpoint or a run directory\n");
+  if (bit & CMD_INFO && !o->path)
+    text_add (&p->lines, "info wants a file or a run directory\n");
+  if (o->unit && o->measure)
+    text_add (&p->lines, "--unit and --measure exclude each other\n");
+}
+
+/* -- the whole --------------------------------------------------------------
+ */
+
+static const struct command *
+find_command (struct parse *p, const char *word)
+{
+  const char *names[16];
+  size_t n = 0;
+  for (size_t i = 0; i < command_count; i++) {
+    if (strcmp (command_table[i].name, word) == 0)
+      return &command_table[i];
+    names[n++] = command_table[i].name;
+  }
+  const char *near = text_nearest (word, names, n);
+  text_add (&p->lines,
+            "%s is not a command%s%s%s; `interlock --help` lists "
+            "them\n",
+            word, near ? "; did you mean " : "", near ? near : "",
+            near ? "?" : "");
+  return NULL;
+}
+
+/* Without a command there are two options only. */
+static void
+read_alone (struct parse *p, int argc, char **argv)
+{
+  if (argc < 2)
+    text_add (&p->lines, "a command is missing; `interlock --help` lists "
+                         "them\n");
+  else if (strcmp (argv[1], "--help") == 0 || strcmp (argv[1], "-h") == 0)
+    p->o->help = true;
+  else if (strcmp (argv[1], "--version") == 0)
+    p->o->version = true;
+  else
+    text_add (&p->lines,
+              "%s before the command; `interlock --help` shows how "
+              "to call\n",
+              argv[1]);
+}
+
+static void
+read_command (struct parse *p, int argc, char **argv)
+{
+  struct options *o = p->o;
+  unsigned bit = o->command->bit;
+  read_options (p, argc - 1, argv + 1, bit);
+  for (int i = 1 + optind; i < argc; i++)
+    take_word (p, bit, argv[i]);
+  if (o->help || o->version)
+    text_clear (&p->lines); /* who asks for help gets it */
+  else if (!o->command->work) {
+    text_clear (&p->lines);
+    text_add (&p->lines, "%s is not in this version\n", o->command->name);
+  } else
+    check_present (p, bit);
+}
+
+enum status
+options_parse (int argc, char **argv, struct options *o)
+{
+  struct parse p = {.o = o};
+  enum status s = OK;
+  *o = (struct options){.columns = 100, .split = "valid"};
+  text_init (&p.lines);
+  TRY (MEM_NEW ((size_t)argc + 1, &o->words, "words"));
+  TRY (MEM_NEW ((size_t)argc + 1, &o->inputs, "inputs"));
+  if (argc < 2 || argv[1][0] == '-')
+    read_alone (&p, argc, argv);
+  else {
+    o->command = find_command (&p, argv[1]);
+    if (o->command)
+      read_command (&p, argc, argv);
+  }
+  if (p.lines.size > 0) {
+    p.lines.data[p.lines.size - 1] = '\0';
+    s = fail (E_USAGE, "%s", p.lines.data);
+  }
+  text_clear (&p.lines);
+  return s;
+}
+
+void
+options_clear (struct options *o)
+{
+  mem_free (&o->words);
+  mem_free (&o->inputs);
+}
