@@ -14,16 +14,18 @@
 #include <stdint.h>
 #include <stdio.h>
 
-const char *store_describe (void); /* "HDF5 1.10.8 (parallel)" */
+const char *
+store_describe (void); /* "HDF5 1.10.8 (parallel)" */
 
 /* -- data sets ------------------------------------------------------------- */
 
 enum store_split { STORE_TRAIN, STORE_VALID, STORE_TEST, STORE_SPLITS };
-const char *store_split_name (enum store_split s);
+const char *
+store_split_name (enum store_split s);
 
 struct store_dataset; /* an open data set file */
 struct store_dataset_info {
-  char kind[16];                /* "images" */
+  char kind[16]; /* "images" */
   char name[64];
   int classes;
   int channels, height, width;
@@ -33,26 +35,36 @@ struct store_dataset_info {
 /* Open and check everything that does not need the pixels: format, ranks,
  * shapes, every label.  Refusals (E_DATA, E_MISSING) name file, dataset path
  * and index.  fault_here ("read"). */
-enum status store_dataset_open (const char *path, struct store_dataset **out);
-void store_dataset_close (struct store_dataset **d);
-void store_dataset_info (const struct store_dataset *d,
-                         struct store_dataset_info *out);
+enum status
+store_dataset_open (const char *path, struct store_dataset **out);
+void
+store_dataset_close (struct store_dataset **d);
+void
+store_dataset_info (const struct store_dataset *d,
+                    struct store_dataset_info *out);
 /* All labels of a split, int32 [samples]; borrowed until close. */
-const int32_t *store_labels (const struct store_dataset *d,
-                             enum store_split split);
+const int32_t *
+store_labels (const struct store_dataset *d, enum store_split split);
+/* Splits up to this many bytes are read to memory by a loader, once (1 GiB);
+ * larger ones by sample.  Before the first loader. */
+void
+store_dataset_memory (struct store_dataset *d, int64_t bytes);
 /* What `interlock info` prints; check: read every byte. */
-enum status store_dataset_print (const char *path, bool check,
-                                 struct text *out);
+enum status
+store_dataset_print (const char *path, bool check, struct text *out);
 
 /* Which sample is number i of step s: the same on every rank, from (seed,
  * epoch) alone.  Position p = s x batch + i; epoch = p / n; shuffle: a
  * permutation per epoch; sequential: p mod n. */
 struct store_order;
-enum status store_order_create (int64_t n, int64_t batch, bool shuffle,
-                                uint64_t seed, struct store_order **out);
-void store_order_destroy (struct store_order **o);
-void store_order_sample (struct store_order *o, int64_t step, int64_t i,
-                         int64_t *epoch, int64_t *sample);
+enum status
+store_order_create (int64_t n, int64_t batch, bool shuffle, uint64_t seed,
+                    struct store_order **out);
+void
+store_order_destroy (struct store_order **o);
+void
+store_order_sample (struct store_order *o, int64_t step, int64_t i,
+                    int64_t *epoch, int64_t *sample);
 
 /* Images of micro-batches, made ahead by a thread: normalised, augmented from
  * (seed, epoch, sample) alone, plain [n, c, h, w] f32. */
@@ -65,43 +77,51 @@ enum store_augment {
 struct store_loader_spec {
   struct store_dataset *data; /* borrowed */
   enum store_split split;
-  int64_t limit;              /* use the first n samples only; 0: all */
-  int64_t batch;              /* whole batch, all replicas */
-  int64_t first, n;           /* this loader gives samples first .. first+n-1 of
-                                 each batch, as n_micro equal parts */
+  int64_t limit;    /* use the first n samples only; 0: all.  An order
+                       that is to agree is made with the smaller of
+                       limit and samples */
+  int64_t batch;    /* whole batch, all replicas */
+  int64_t first, n; /* this loader gives samples first .. first+n-1 of
+                       each batch, as n_micro equal parts */
   int n_micro;
   bool shuffle;
-  int augment;                /* or of store_augment */
+  int augment; /* or of store_augment */
   uint64_t seed;
   int64_t start_step, end_step;
-  int64_t ahead;              /* micro-batches made ahead, >= 1 */
+  int64_t ahead; /* micro-batches made ahead, >= 1 */
 };
-enum status store_loader_open (const struct store_loader_spec *spec,
-                               struct store_loader **out);
-void store_loader_close (struct store_loader **l);
-/* The next micro-batch, in order, copied into x (n / n_micro samples); labels
- * [n / n_micro] may be NULL.  Waits for the thread when it is behind. */
-enum status store_take (struct store_loader *l, int64_t step, int micro,
-                        float *x);
+enum status
+store_loader_open (const struct store_loader_spec *spec,
+                   struct store_loader **out);
+void
+store_loader_close (struct store_loader **l);
+/* The next micro-batch, in order, copied into x (n / n_micro samples).  Waits
+ * for the thread when it is behind; what failed in the thread fails here. */
+enum status
+store_take (struct store_loader *l, int64_t step, int micro, float *x);
 /* Labels of the same samples, without a loader, for ranks that hold heads. */
-void store_take_labels (const struct store_dataset *d, enum store_split split,
-                        struct store_order *o, int64_t step, int64_t first,
-                        int64_t n, int32_t *labels);
+void
+store_take_labels (const struct store_dataset *d, enum store_split split,
+                   struct store_order *o, int64_t step, int64_t first,
+                   int64_t n, int32_t *labels);
 /* For evaluation: samples first .. first+n-1 of the split, in file order, no
- * augmentation; numbers past the end repeat the last sample. */
-enum status store_read (struct store_dataset *d, enum store_split split,
-                        int64_t first, int64_t n, float *x);
+ * augmentation; numbers past the end repeat the last sample.  Allocates
+ * nothing; from the thread that opened the set. */
+enum status
+store_read (struct store_dataset *d, enum store_split split, int64_t first,
+            int64_t n, float *x);
 
 /* `interlock import`.  kind: cifar10 cifar100 idx synthetic; others E_CONFIG
  * with the list.  inputs: a folder or files (.bin, plain, .gz or .xz; idx
  * pairs).  options: "key=value" words (synthetic: seed, train, valid, test,
  * classes, size; others: valid=N held out from train, limit=N).  Written under
  * another name and renamed. */
-enum status store_import (const char *kind, int n_inputs,
-                          const char *const *inputs, int n_options,
-                          const char *const *options, const char *output);
+enum status
+store_import (const char *kind, int n_inputs, const char *const *inputs,
+              int n_options, const char *const *options, const char *output);
 /* Lines for --help: kind and what its inputs are. */
-void store_import_help (struct text *out);
+void
+store_import_help (struct text *out);
 
 /* -- checkpoints ----------------------------------------------------------- */
 
@@ -123,54 +143,66 @@ struct store_tensor {
  * world (n may be 0).  Parallel HDF5 under another name, closed, synced, read
  * back and verified against the digests, renamed.  E_IO leaves the old files
  * untouched.  Collective on world; all ranks return the same. */
-enum status store_checkpoint_write (struct wire *w, const char *path,
-                                    const struct store_attributes *a,
-                                    const struct store_tensor *tensors, int n);
+enum status
+store_checkpoint_write (struct wire *w, const char *path,
+                        const struct store_attributes *a,
+                        const struct store_tensor *tensors, int n);
 
 struct store_checkpoint; /* open for reading */
 /* Checks format and version; E_CHECKPOINT, E_MISSING. */
-enum status store_checkpoint_open (const char *path,
-                                   struct store_checkpoint **out);
-void store_checkpoint_close (struct store_checkpoint **c);
+enum status
+store_checkpoint_open (const char *path, struct store_checkpoint **out);
+void
+store_checkpoint_close (struct store_checkpoint **c);
 /* Strings live until close. */
-void store_checkpoint_attributes (const struct store_checkpoint *c,
-                                  struct store_attributes *out);
-bool store_checkpoint_has (const struct store_checkpoint *c, const char *path);
+void
+store_checkpoint_attributes (const struct store_checkpoint *c,
+                             struct store_attributes *out);
+bool
+store_checkpoint_has (const struct store_checkpoint *c, const char *path);
 /* Read t->path into t->data; another shape, a missing tensor or (when a digest
  * is there) a damaged one: E_CHECKPOINT naming file, path and both shapes. */
-enum status store_checkpoint_read (const struct store_checkpoint *c,
-                                   const struct store_tensor *t);
+enum status
+store_checkpoint_read (const struct store_checkpoint *c,
+                       const struct store_tensor *t);
 /* What `interlock info` prints; check: verify every digest. */
-enum status store_checkpoint_print (const char *path, bool check,
-                                    struct text *out);
+enum status
+store_checkpoint_print (const char *path, bool check, struct text *out);
 /* "dataset", "checkpoint" or "" for a file. */
-enum status store_file_kind (const char *path, char kind[16]);
+enum status
+store_file_kind (const char *path, char kind[16]);
 /* Newest whole checkpoint of a run directory ("" when none). */
-enum status store_checkpoint_newest (const char *run_dir, struct text *path);
+enum status
+store_checkpoint_newest (const char *run_dir, struct text *path);
 
 /* -- the record of a run --------------------------------------------------- */
 
 struct store_run; /* an open run directory; only the root rank has one */
 /* Make the directory (and parents), take its lock (E_USAGE naming host, pid and
  * job of the holder; a stale lock of this host is replaced). */
-enum status store_run_open (const char *dir, struct store_run **out);
-void store_run_close (struct store_run **r);
+enum status
+store_run_open (const char *dir, struct store_run **out);
+void
+store_run_close (struct store_run **r);
 /* Put a whole text file in its place (written under another name, renamed). */
-enum status store_run_put (struct store_run *r, const char *name,
-                           const char *text);
+enum status
+store_run_put (struct store_run *r, const char *name, const char *text);
 /* A whole text file of the directory; *text owned by the caller; E_MISSING. */
-enum status store_run_get (const char *dir, const char *name, char **text);
+enum status
+store_run_get (const char *dir, const char *name, char **text);
 /* The log file, for log_file_set. */
-FILE *store_run_log (struct store_run *r);
+FILE *
+store_run_log (struct store_run *r);
 /* One row of metrics.csv; the first call of a new file writes the header.
  * columns and values: n each; a value NAN is written empty. */
-enum status store_run_metrics (struct store_run *r, int n,
-                               const char *const *columns, const char *split,
-                               const double *values);
+enum status
+store_run_metrics (struct store_run *r, int n, const char *const *columns,
+                   const char *split, const double *values);
 /* One line of events.jsonl: {"event": ..., "time": ..., "job": ..., k: v ...}.
  * fields: n pairs key, value; value is quoted unless it reads as a number,
  * true, false or null. */
-enum status store_run_event (struct store_run *r, const char *event, int n,
-                             const char *const (*fields)[2]);
+enum status
+store_run_event (struct store_run *r, const char *event, int n,
+                 const char *const (*fields)[2]);
 
 #endif

@@ -1,0 +1,105 @@
+/* store/checkpoint_list.c -- the list of tensors, as text between ranks and as
+ * digests.
+ */
+#include "store/checkpoint_impl.h"
+
+#include "base/hash.h"
+#include "base/memory.h"
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+void
+store_list_write (const struct store_tensor *tensors, int n, struct text *out)
+{
+  for (int i = 0; i < n; i++) {
+    const struct store_tensor *t = &tensors[i];
+    int64_t count = 1;
+    char digest[33];
+    CHECK (t->path[0] == '/' && !strpbrk (t->path, " \n") && t->n_dims >= 0 &&
+               t->n_dims <= TENSOR_DIMS,
+           "tensor \"%s\" of %d dims", t->path, t->n_dims);
+    text_add (out, "%s %d", t->path, t->n_dims);
+    for (int k = 0; k < TENSOR_DIMS; k++) {
+      int64_t size = k < t->n_dims ? t->dims[k] : 1;
+      count *= size;
+      text_add (out, " %" PRId64, size);
+    }
+    hash_digest (t->data, (size_t)count * sizeof (float), digest);
+    text_add (out, " %s\n", digest);
+  }
+}
+
+static int
+by_path (const void *a, const void *b)
+{
+  const struct store_entry *x = a, *y = b;
+  return strcmp (x->path, y->path);
+}
+
+static int
+count_lines (const char *lines)
+{
+  int n = 0;
+  for (const char *p = lines; *p; p++)
+    n += *p == '\n';
+  return n;
+}
+
+enum status
+store_list_parse (const char *lines, struct store_list *out)
+{
+  struct store_list l = {0};
+  int owner = 0;
+  TRY (MEM_NEW ((size_t)count_lines (lines) + 1, &l.entry, "tensor list"));
+  for (const char *p = lines; *p; p = strchr (p, '\n') + 1) {
+    if (*p == '.') {
+      owner++;
+      continue;
+    }
+    struct store_entry *e = &l.entry[l.n++];
+    e->owner = owner;
+    int found = sscanf (
+        p, "%191s %d %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64 " %32s",
+        e->path, &e->n_dims, &e->dims[0], &e->dims[1], &e->dims[2], &e->dims[3],
+        e->digest);
+    CHECK (found == 7, "line \"%.80s\" of the tensor list", p);
+    l.bytes += e->dims[0] * e->dims[1] * e->dims[2] * e->dims[3] * 4;
+  }
+  qsort (l.entry, (size_t)l.n, sizeof *l.entry, by_path);
+  for (int i = 1; i < l.n; i++)
+    if (strcmp (l.entry[i - 1].path, l.entry[i].path) == 0) {
+      enum status s =
+          fail (E_PROTOCOL, "%s is given by ranks %d and %d", l.entry[i].path,
+                l.entry[i - 1].owner, l.entry[i].owner);
+      store_list_clear (&l);
+      return s;
+    }
+  *out = l;
+  return OK;
+}
+
+void
+store_list_clear (struct store_list *l)
+{
+  mem_free (&l->entry);
+  l->n = 0;
+}
+
+void
+store_list_digest (const struct store_list *l, const struct store_attributes *a,
+                   char out[33])
+{
+  struct text t;
+  text_init (&t);
+  text_add (&t, "%" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 "\n%s\n%s\n%s\n",
+            a->step, a->epoch, a->sample, a->seed, a->config, a->tuning,
+            a->library);
+  for (int i = 0; i < l->n; i++) {
+    const struct store_entry *e = &l->entry[i];
+    text_add (&t, "%s %s %s\n", e->path,
+              store_h5_shape_text (e->n_dims, e->dims), e->digest);
+  }
+  hash_digest (t.data, t.size, out);
+  text_clear (&t);
+}

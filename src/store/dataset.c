@@ -1,0 +1,386 @@
+/* store/dataset.c -- opening a data set and refusing what does not hold.
+ *
+ * Everything but the pixels is read and checked here; they are read in
+ * dataset_read.c.
+ */
+#include "store/dataset_impl.h"
+#include "store/file_impl.h"
+
+#include "base/hash.h"
+#include "base/memory.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MEMORY_BYTES ((int64_t)1 << 30)
+#define BLOCK_BYTES ((size_t)1 << 20)
+#define SIDE_MOST 16384 /* no image is wider; keeps products in range */
+
+const char *
+store_split_name (enum store_split s)
+{
+  static const char *const names[STORE_SPLITS] = {"train", "valid", "test"};
+  CHECK (s >= 0 && s < STORE_SPLITS, "split %d", (int)s);
+  return names[s];
+}
+
+/* -- the header ------------------------------------------------------------ */
+
+static enum status
+check_text (const struct store_h5_at *at, const char *name, const char *wanted,
+            const char *advice)
+{
+  char *found = NULL;
+  TRY (store_h5_get_text (at, name, &found));
+  enum status s = OK;
+  if (strcmp (found, wanted) != 0)
+    s = fail (at->bad, "%s: attribute \"%s\" is \"%s\", expected \"%s\"%s",
+              at->file, name, found, wanted, advice);
+  mem_free (&found);
+  return s;
+}
+
+static enum status
+read_name (const struct store_h5_at *root, struct store_dataset *d)
+{
+  char *name = NULL;
+  TRY (store_h5_get_text (root, "name", &name));
+  snprintf (d->info.name, sizeof d->info.name, "%.63s", name);
+  mem_free (&name);
+  if (store_h5_has_attribute (root->id, "origin"))
+    return store_h5_get_text (root, "origin", &d->origin);
+  return mem_text ("", &d->origin);
+}
+
+static enum status
+read_header (struct store_dataset *d)
+{
+  struct store_h5_at root = {d->file, d->path, "/", E_DATA};
+  TRY (check_text (&root, "interlock_format", "dataset",
+                   ": not a data set (make one with `interlock import`)"));
+  int64_t version = 0;
+  TRY (store_h5_get_int (&root, "version", &version));
+  if (version != 1)
+    return fail (E_DATA,
+                 "%s: data set of version %lld, this program reads "
+                 "version 1",
+                 d->path, (long long)version);
+  TRY (check_text (&root, "kind", "images",
+                   ": this program trains on images only"));
+  snprintf (d->info.kind, sizeof d->info.kind, "images");
+  TRY (read_name (&root, d));
+  TRY (store_h5_get_texts (&root, "classes", &d->classes, &d->n_names));
+  d->info.classes = d->n_names;
+  if (d->n_names < 2)
+    return fail (E_DATA,
+                 "%s: attribute \"classes\" has %d names, expected at "
+                 "least 2",
+                 d->path, d->n_names);
+  return OK;
+}
+
+/* -- splits ---------------------------------------------------------------- */
+
+/* Shape and type must be those of the splits before. */
+static enum status
+check_images (struct store_dataset *d, const struct store_h5_at *at,
+              const int64_t *dims)
+{
+  hid_t type = H5Dget_type (at->id);
+  bool floats = H5Tget_class (type) == H5T_FLOAT;
+  bool bytes = H5Tequal (type, H5T_NATIVE_UINT8) > 0;
+  H5Tclose (type);
+  if (!floats && !bytes)
+    return fail (E_DATA, "%s: %s: neither unsigned bytes nor floats", d->path,
+                 at->path);
+  for (int i = 1; i < 4; i++)
+    if (dims[i] < 1 || dims[i] > SIDE_MOST)
+      return fail (E_DATA, "%s: %s: shape %s", d->path, at->path,
+                   store_h5_shape_text (4, dims));
+  if (!d->floats_known) {
+    d->floats_known = true;
+    d->floats = floats;
+    d->info.channels = (int)dims[1];
+    d->info.height = (int)dims[2];
+    d->info.width = (int)dims[3];
+    d->sample_values = dims[1] * dims[2] * dims[3];
+    d->sample_bytes = (size_t)d->sample_values * (floats ? 4 : 1);
+    return OK;
+  }
+  int64_t wanted[4] = {dims[0], d->info.channels, d->info.height,
+                       d->info.width};
+  if (memcmp (wanted, dims, sizeof wanted) != 0)
+    return fail (E_DATA, "%s: %s: shape %s, but other splits have %s", d->path,
+                 at->path, store_h5_shape_text (4, dims),
+                 store_h5_shape_text (3, wanted + 1));
+  if (floats != d->floats)
+    return fail (E_DATA, "%s: %s: %s, but other splits have %s", d->path,
+                 at->path, floats ? "floats" : "bytes",
+                 floats ? "bytes" : "floats");
+  return OK;
+}
+
+/* Where the pixels lie in the file, if they lie as memory wants them; and that
+ * they lie inside it. */
+static enum status
+locate_images (struct store_dataset *d, const struct store_h5_at *at,
+               struct store_dataset_split *split)
+{
+  split->offset = -1;
+  haddr_t offset = H5Dget_offset (at->id);
+  hsize_t bytes = H5Dget_storage_size (at->id);
+  if (offset == HADDR_UNDEF)
+    return OK;
+  hsize_t wanted = (hsize_t)split->n * d->sample_bytes;
+  int64_t size = store_file_bytes (d->path);
+  if (size >= 0 && offset + bytes > (hsize_t)size)
+    return fail (E_DATA,
+                 "%s: %s: cut off: the pixels end at byte %llu, the file at "
+                 "%lld",
+                 d->path, at->path, (unsigned long long)(offset + bytes),
+                 (long long)size);
+  hid_t type = H5Dget_type (at->id);
+  bool same =
+      H5Tequal (type, d->floats ? H5T_NATIVE_FLOAT : H5T_NATIVE_UINT8) > 0;
+  H5Tclose (type);
+  if (same && bytes == wanted)
+    split->offset = (int64_t)offset;
+  return OK;
+}
+
+static enum status
+open_images (struct store_dataset *d, const char *path,
+             struct store_dataset_split *split)
+{
+  if (!store_h5_has (d->file, path))
+    return fail (E_DATA, "%s: %s is missing", d->path, path);
+  split->images = H5Dopen2 (d->file, path, H5P_DEFAULT);
+  if (split->images < 0)
+    return fail (E_DATA, "%s: %s is not a dataset", d->path, path);
+  struct store_h5_at at = {split->images, d->path, path, E_DATA};
+  int n_dims = 0;
+  int64_t dims[STORE_H5_DIMS];
+  TRY (store_h5_shape (&at, &n_dims, dims));
+  if (n_dims != 4 || dims[0] < 1)
+    return fail (E_DATA, "%s: %s: shape %s, expected [N, C, H, W]", d->path,
+                 path, store_h5_shape_text (n_dims, dims));
+  split->n = dims[0];
+  TRY (check_images (d, &at, dims));
+  return locate_images (d, &at, split);
+}
+
+/* Every label in 0 .. classes - 1. */
+static enum status
+check_labels (const struct store_dataset *d, const char *path,
+              const int64_t *wide, struct store_dataset_split *split)
+{
+  for (int64_t i = 0; i < split->n; i++) {
+    if (wide[i] < 0 || wide[i] >= d->info.classes)
+      return fail (E_DATA, "%s: %s[%lld]: label %lld, expected 0 to %d",
+                   d->path, path, (long long)i, (long long)wide[i],
+                   d->info.classes - 1);
+    split->labels[i] = (int32_t)wide[i];
+  }
+  return OK;
+}
+
+static enum status
+read_labels (struct store_dataset *d, hid_t id, const char *path,
+             struct store_dataset_split *split)
+{
+  struct store_h5_at at = {id, d->path, path, E_DATA};
+  int n_dims = 0;
+  int64_t dims[STORE_H5_DIMS];
+  TRY (store_h5_shape (&at, &n_dims, dims));
+  hid_t type = H5Dget_type (id);
+  bool whole = H5Tget_class (type) == H5T_INTEGER;
+  H5Tclose (type);
+  if (n_dims != 1 || !whole)
+    return fail (E_DATA, "%s: %s: %s of shape %s, expected integers [N]",
+                 d->path, path, whole ? "integers" : "no integers",
+                 store_h5_shape_text (n_dims, dims));
+  if (dims[0] != split->n)
+    return fail (E_DATA, "%s: %s: %lld labels for %lld images", d->path, path,
+                 (long long)dims[0], (long long)split->n);
+  int64_t *wide = NULL;
+  TRY (MEM_NEW ((size_t)split->n, &split->labels, "labels"));
+  TRY (MEM_NEW ((size_t)split->n, &wide, "labels"));
+  enum status s = OK;
+  char why[256];
+  if (H5Dread (id, H5T_NATIVE_INT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, wide) < 0)
+    s = fail (E_DATA, "%s: %s: not read: %s", d->path, path,
+              store_h5_why (why));
+  if (s == OK)
+    s = check_labels (d, path, wide, split);
+  mem_free (&wide);
+  return s;
+}
+
+static enum status
+open_split (struct store_dataset *d, enum store_split which)
+{
+  struct store_dataset_split *split = &d->split[which];
+  char group[32], images[48], labels[48], jpeg[48];
+  snprintf (group, sizeof group, "/%s", store_split_name (which));
+  snprintf (images, sizeof images, "%s/images", group);
+  snprintf (labels, sizeof labels, "%s/labels", group);
+  snprintf (jpeg, sizeof jpeg, "%s/jpeg", group);
+  if (!store_h5_has (d->file, group))
+    return OK;
+  if (!store_h5_has (d->file, images) && store_h5_has (d->file, jpeg))
+    return fail (E_DATA, "%s: %s: JPEG images are not read by this program",
+                 d->path, jpeg);
+  TRY (open_images (d, images, split));
+  if (!store_h5_has (d->file, labels))
+    return fail (E_DATA, "%s: %s is missing", d->path, labels);
+  hid_t id = H5Dopen2 (d->file, labels, H5P_DEFAULT);
+  if (id < 0)
+    return fail (E_DATA, "%s: %s is not a dataset", d->path, labels);
+  enum status s = read_labels (d, id, labels, split);
+  H5Dclose (id);
+  if (s == OK)
+    d->info.samples[which] = split->n;
+  return s;
+}
+
+/* -- normalisation --------------------------------------------------------- */
+
+static enum status
+read_scale (struct store_dataset *d)
+{
+  if (d->floats)
+    return OK;
+  struct store_h5_at root = {d->file, d->path, "/", E_DATA};
+  int n = d->info.channels;
+  TRY (MEM_NEW ((size_t)n, &d->mean, "mean"));
+  TRY (MEM_NEW ((size_t)n, &d->std, "std"));
+  TRY (MEM_NEW ((size_t)n * 256, &d->table, "table of bytes"));
+  TRY (store_h5_get_doubles (&root, "mean", n, d->mean));
+  TRY (store_h5_get_doubles (&root, "std", n, d->std));
+  for (int c = 0; c < n; c++) {
+    if (!isfinite (d->mean[c]) || !(d->std[c] > 0) || !isfinite (d->std[c]))
+      return fail (E_DATA,
+                   "%s: channel %d: mean %g, std %g: expected numbers, std "
+                   "above 0",
+                   d->path, c, d->mean[c], d->std[c]);
+    /* In float, in the order of PyTorch's ToTensor and Normalize. */
+    float mean = (float)d->mean[c], std = (float)d->std[c];
+    for (int v = 0; v < 256; v++)
+      d->table[c * 256 + v] = ((float)v / 255.0f - mean) / std;
+  }
+  return OK;
+}
+
+static void
+digest (struct store_dataset *d)
+{
+  struct text t;
+  text_init (&t);
+  text_add (&t, "%s|%s|%d %d %d %d|%d|%s", d->info.kind, d->info.name,
+            d->info.classes, d->info.channels, d->info.height, d->info.width,
+            d->floats, d->classes.data);
+  uint64_t h = hash_text (t.data, 1);
+  text_clear (&t);
+  if (d->table) {
+    h = hash_bytes (d->mean, (size_t)d->info.channels * sizeof (double), h);
+    h = hash_bytes (d->std, (size_t)d->info.channels * sizeof (double), h);
+  }
+  h = hash_bytes (d->info.samples, sizeof d->info.samples, h);
+  for (int i = 0; i < STORE_SPLITS; i++)
+    if (d->split[i].n > 0)
+      h = hash_bytes (d->split[i].labels,
+                      (size_t)d->split[i].n * sizeof (int32_t), h);
+  d->info.digest = h;
+}
+
+/* -- open and close -------------------------------------------------------- */
+
+static enum status
+open_parts (struct store_dataset *d)
+{
+  TRY (read_header (d));
+  int64_t total = 0;
+  for (int i = 0; i < STORE_SPLITS; i++) {
+    TRY (open_split (d, (enum store_split)i));
+    total += d->info.samples[i];
+  }
+  if (total == 0)
+    return fail (E_DATA, "%s: none of /train, /valid, /test is there", d->path);
+  TRY (read_scale (d));
+  d->block_samples = (int64_t)(BLOCK_BYTES / d->sample_bytes);
+  if (d->block_samples < 1)
+    d->block_samples = 1;
+  TRY (mem_new ((size_t)d->block_samples, d->sample_bytes, "image block",
+                (void **)&d->block));
+  d->fd = open (d->path, O_RDONLY | O_CLOEXEC);
+  if (d->fd < 0)
+    return fail (E_MISSING, "%s: %s", d->path, strerror (errno));
+  digest (d);
+  return OK;
+}
+
+enum status
+store_dataset_open (const char *path, struct store_dataset **out)
+{
+  if (fault_here ("read"))
+    return fail (E_DATA, "%s: reading failed (planted)", path);
+  struct store_dataset *d = NULL;
+  TRY (MEM_NEW (1, &d, "data set"));
+  d->file = -1;
+  d->fd = -1;
+  d->memory_bytes = MEMORY_BYTES;
+  text_init (&d->classes);
+  for (int i = 0; i < STORE_SPLITS; i++)
+    d->split[i].images = d->split[i].offset = -1;
+  enum status s = mem_text (path, &d->path);
+  if (s == OK)
+    s = store_h5_open (path, E_DATA, &d->file);
+  if (s == OK)
+    s = open_parts (d);
+  if (s != OK)
+    store_dataset_close (&d);
+  else
+    *out = d;
+  return s;
+}
+
+void
+store_dataset_close (struct store_dataset **out)
+{
+  struct store_dataset *d = *out;
+  if (!d)
+    return;
+  for (int i = 0; i < STORE_SPLITS; i++) {
+    if (d->split[i].images >= 0)
+      H5Dclose (d->split[i].images);
+    mem_free (&d->split[i].labels);
+    mem_free (&d->split[i].pixels);
+  }
+  if (d->file >= 0)
+    H5Fclose (d->file);
+  if (d->fd >= 0)
+    close (d->fd);
+  text_clear (&d->classes);
+  mem_free (&d->block);
+  mem_free (&d->table);
+  mem_free (&d->mean);
+  mem_free (&d->std);
+  mem_free (&d->origin);
+  mem_free (&d->path);
+  mem_free (out);
+}
+
+void
+store_dataset_info (const struct store_dataset *d,
+                    struct store_dataset_info *out)
+{
+  *out = d->info;
+}
+
+const int32_t *
+store_labels (const struct store_dataset *d, enum store_split split)
+{
+  return d->split[split].labels;
+}

@@ -1,0 +1,64 @@
+/* store/dataset_impl.h -- an open data set, as its files see it.
+ *
+ * HDF5 is called by the thread that opened the set; the loader's thread reads
+ * only memory, or the plain file through fd.
+ */
+#ifndef STORE_DATASET_IMPL_H
+#define STORE_DATASET_IMPL_H
+
+#include "store/h5_impl.h"
+#include "store/store.h"
+
+struct store_dataset_split {
+  int64_t n;             /* samples; 0: no such split */
+  int32_t *labels;       /* n; owned */
+  hid_t images;          /* open; -1 when there is no such split */
+  int64_t offset;        /* of the pixels in the file, when they lie there as
+                            we want them in memory; else -1 */
+  unsigned char *pixels; /* n x sample_bytes; owned; NULL when not in memory */
+};
+
+struct store_dataset {
+  char *path;
+  hid_t file;
+  int fd; /* the same file, for pread */
+  struct store_dataset_info info;
+  char *origin;
+  struct text classes; /* names, joined by newlines; may be empty */
+  int n_names;
+  bool floats;           /* images are float32, used as they are */
+  bool floats_known;     /* a first split has decided floats and shapes */
+  int64_t sample_values; /* C x H x W */
+  size_t sample_bytes;
+  double *mean, *std;   /* C each; NULL for float32 without them */
+  float *table;         /* C x 256: byte to normalised value; NULL: floats */
+  unsigned char *block; /* block_samples x sample_bytes, for store_read */
+  int64_t block_samples;
+  int64_t memory_bytes; /* splits up to this are read to memory */
+  struct store_dataset_split split[STORE_SPLITS];
+};
+
+/* Bring the split to memory where it fits (memory_bytes) or must be (chunked or
+ * compressed, which a loader's thread cannot read). */
+enum status
+store_dataset_load (struct store_dataset *d, enum store_split split);
+/* Raw bytes of samples first .. first+n-1.  Calls HDF5 only when the split is
+ * neither in memory nor plain in the file. */
+enum status
+store_dataset_raw (const struct store_dataset *d, enum store_split split,
+                   int64_t first, int64_t n, unsigned char *out);
+/* One sample's raw bytes as normalised floats [C, H, W]. */
+void
+store_dataset_normalise (const struct store_dataset *d,
+                         const unsigned char *raw, float *x);
+/* As normalise, with flip and crop: output pixel (y, x) is pixel
+ * (y + dy - 4, x' + dx - 4), x' mirrored when flip; zero outside. */
+void
+store_augment_sample (const struct store_dataset *d, const unsigned char *raw,
+                      bool flip, int dy, int dx, float *x);
+/* What (seed, epoch, sample) decides; dy = dx = 4: not moved. */
+void
+store_augment_draw (int augment, uint64_t seed, int64_t epoch, int64_t sample,
+                    bool *flip, int *dy, int *dx);
+
+#endif

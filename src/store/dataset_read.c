@@ -1,0 +1,220 @@
+/* store/dataset_read.c -- pixels: from file to memory to normalised floats.
+ *
+ * Three ways to a sample: memory; plain bytes of the file by pread, which any
+ * thread may do; HDF5, for chunked or converted images, by the main thread.
+ */
+#include "store/dataset_impl.h"
+
+#include "base/memory.h"
+#include "base/random.h"
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+void
+store_dataset_memory (struct store_dataset *d, int64_t bytes)
+{
+  d->memory_bytes = bytes;
+}
+
+static void
+images_path (enum store_split which, char out[48])
+{
+  snprintf (out, 48, "/%s/images", store_split_name (which));
+}
+
+static enum status
+read_plain (const struct store_dataset *d, enum store_split which,
+            int64_t offset, size_t bytes, unsigned char *out)
+{
+  char path[48];
+  images_path (which, path);
+  while (bytes > 0) {
+    ssize_t n = pread (d->fd, out, bytes, (off_t)offset);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n < 0)
+      return fail (E_IO, "%s: %s: byte %lld: %s", d->path, path,
+                   (long long)offset, strerror (errno));
+    if (n == 0)
+      return fail (E_DATA, "%s: %s: cut off at byte %lld", d->path, path,
+                   (long long)offset);
+    offset += n;
+    out += n;
+    bytes -= (size_t)n;
+  }
+  return OK;
+}
+
+static enum status
+read_h5 (const struct store_dataset *d, enum store_split which, int64_t first,
+         int64_t n, unsigned char *out)
+{
+  hsize_t start[4] = {(hsize_t)first, 0, 0, 0};
+  hsize_t count[4] = {(hsize_t)n, (hsize_t)d->info.channels,
+                      (hsize_t)d->info.height, (hsize_t)d->info.width};
+  hid_t file = H5Dget_space (d->split[which].images);
+  hid_t memory = H5Screate_simple (4, count, NULL);
+  H5Sselect_hyperslab (file, H5S_SELECT_SET, start, NULL, count, NULL);
+  herr_t done = H5Dread (d->split[which].images,
+                         d->floats ? H5T_NATIVE_FLOAT : H5T_NATIVE_UINT8,
+                         memory, file, H5P_DEFAULT, out);
+  char why[256], path[48];
+  if (done < 0)
+    store_h5_why (why);
+  H5Sclose (memory);
+  H5Sclose (file);
+  images_path (which, path);
+  if (done < 0)
+    return fail (E_DATA, "%s: %s[%lld..%lld]: not read: %s", d->path, path,
+                 (long long)first, (long long)(first + n - 1), why);
+  return OK;
+}
+
+enum status
+store_dataset_raw (const struct store_dataset *d, enum store_split which,
+                   int64_t first, int64_t n, unsigned char *out)
+{
+  const struct store_dataset_split *split = &d->split[which];
+  CHECK (first >= 0 && n >= 0 && first + n <= split->n,
+         "samples %lld..%lld of %lld", (long long)first,
+         (long long)(first + n - 1), (long long)split->n);
+  size_t bytes = (size_t)n * d->sample_bytes;
+  size_t skip = (size_t)first * d->sample_bytes;
+  if (split->pixels) {
+    memcpy (out, split->pixels + skip, bytes);
+    return OK;
+  }
+  if (split->offset >= 0)
+    return read_plain (d, which, split->offset + (int64_t)skip, bytes, out);
+  return read_h5 (d, which, first, n, out);
+}
+
+enum status
+store_dataset_load (struct store_dataset *d, enum store_split which)
+{
+  struct store_dataset_split *split = &d->split[which];
+  if (split->n == 0)
+    return fail (E_DATA, "%s: there is no /%s", d->path,
+                 store_split_name (which));
+  int64_t bytes = split->n * (int64_t)d->sample_bytes;
+  bool plain = split->offset >= 0;
+  if (split->pixels || (plain && bytes > d->memory_bytes))
+    return OK;
+  unsigned char *all = NULL;
+  TRY (mem_new ((size_t)split->n, d->sample_bytes, "images", (void **)&all));
+  enum status s = store_dataset_raw (d, which, 0, split->n, all);
+  if (s == OK)
+    split->pixels = all;
+  else
+    mem_free (&all);
+  return s;
+}
+
+/* -- from bytes to floats -------------------------------------------------- */
+
+void
+store_dataset_normalise (const struct store_dataset *d,
+                         const unsigned char *raw, float *x)
+{
+  if (d->floats) {
+    memcpy (x, raw, d->sample_bytes);
+    return;
+  }
+  int64_t plane = (int64_t)d->info.height * d->info.width;
+  for (int c = 0; c < d->info.channels; c++) {
+    const float *table = d->table + c * 256;
+    for (int64_t i = 0; i < plane; i++)
+      x[i] = table[raw[i]];
+    x += plane;
+    raw += plane;
+  }
+}
+
+void
+store_augment_draw (int augment, uint64_t seed, int64_t epoch, int64_t sample,
+                    bool *flip, int *dy, int *dx)
+{
+  struct random_key key = {.seed = seed,
+                           .purpose = RANDOM_AUGMENT,
+                           .a = (uint64_t)epoch,
+                           .b = (uint64_t)sample};
+  uint32_t word[4];
+  random_block (&key, 0, word);
+  *flip = (augment & STORE_AUGMENT_FLIP) && (word[0] >> 31);
+  *dy = *dx = 4;
+  if (augment & STORE_AUGMENT_CROP4) {
+    *dy = (int)(((uint64_t)word[1] * 9) >> 32);
+    *dx = (int)(((uint64_t)word[2] * 9) >> 32);
+  }
+}
+
+/* One row of output from one row of input; columns outside are left alone. */
+static void
+augment_row (const struct store_dataset *d, const unsigned char *raw,
+             const float *table, bool flip, int dx, float *x)
+{
+  int width = d->info.width;
+  int from = dx < 4 ? 4 - dx : 0;
+  int to = dx > 4 ? width + 4 - dx : width;
+  for (int i = from; i < to; i++) {
+    int at = i + dx - 4;
+    if (flip)
+      at = width - 1 - at;
+    if (table)
+      x[i] = table[raw[at]];
+    else
+      memcpy (&x[i], raw + 4 * (size_t)at, 4);
+  }
+}
+
+void
+store_augment_sample (const struct store_dataset *d, const unsigned char *raw,
+                      bool flip, int dy, int dx, float *x)
+{
+  if (!flip && dy == 4 && dx == 4) {
+    store_dataset_normalise (d, raw, x);
+    return;
+  }
+  int height = d->info.height, width = d->info.width;
+  size_t row_bytes = (size_t)width * (d->floats ? 4 : 1);
+  memset (x, 0, (size_t)d->sample_values * sizeof *x);
+  for (int c = 0; c < d->info.channels; c++) {
+    const float *table = d->table ? d->table + c * 256 : NULL;
+    for (int y = 0; y < height; y++) {
+      int at = y + dy - 4;
+      if (at < 0 || at >= height)
+        continue;
+      size_t row = (size_t)c * (size_t)height + (size_t)at;
+      augment_row (d, raw + row * row_bytes, table, flip, dx,
+                   x + ((int64_t)c * height + y) * width);
+    }
+  }
+}
+
+/* -- evaluation ------------------------------------------------------------ */
+
+enum status
+store_read (struct store_dataset *d, enum store_split which, int64_t first,
+            int64_t n, float *x)
+{
+  const struct store_dataset_split *split = &d->split[which];
+  if (split->n == 0)
+    return fail (E_DATA, "%s: there is no /%s", d->path,
+                 store_split_name (which));
+  CHECK (first >= 0 && n >= 0, "samples %lld, %lld", (long long)first,
+         (long long)n);
+  int64_t last = split->n - 1;
+  for (int64_t i = 0; i < n;) {
+    int64_t from = first + i < last ? first + i : last;
+    int64_t count = split->n - from < n - i ? split->n - from : n - i;
+    if (count > d->block_samples)
+      count = d->block_samples;
+    TRY (store_dataset_raw (d, which, from, count, d->block));
+    for (int64_t j = 0; j < count; j++)
+      store_dataset_normalise (d, d->block + (size_t)j * d->sample_bytes,
+                               x + (i + j) * d->sample_values);
+    i += count;
+  }
+  return OK;
+}

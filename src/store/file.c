@@ -1,0 +1,204 @@
+/* store/file.c -- folders, whole files, syncing and renaming. */
+#define _GNU_SOURCE
+#include "store/file_impl.h"
+
+#include "base/memory.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+const char *
+store_file_name (const char *path)
+{
+  const char *slash = strrchr (path, '/');
+  return slash ? slash + 1 : path;
+}
+
+void
+store_file_directory (const char *path, struct text *out)
+{
+  const char *name = store_file_name (path);
+  if (name == path)
+    text_add (out, ".");
+  else if (name == path + 1)
+    text_add (out, "/");
+  else
+    text_add (out, "%.*s", (int)(name - path - 1), path);
+}
+
+bool
+store_file_is_folder (const char *path)
+{
+  struct stat st;
+  return stat (path, &st) == 0 && S_ISDIR (st.st_mode);
+}
+
+int64_t
+store_file_bytes (const char *path)
+{
+  struct stat st;
+  return stat (path, &st) == 0 ? (int64_t)st.st_size : -1;
+}
+
+enum status
+store_file_folder (const char *path)
+{
+  char *copy = NULL;
+  TRY (mem_text (path, &copy));
+  enum status s = OK;
+  for (char *p = copy + 1; s == OK; p++) {
+    if (*p != '/' && *p != '\0')
+      continue;
+    char kept = *p;
+    *p = '\0';
+    if (mkdir (copy, 0777) != 0 && errno != EEXIST)
+      s = fail (E_IO, "%s: directory not made: %s", copy, strerror (errno));
+    *p = kept;
+    if (kept == '\0')
+      break;
+  }
+  mem_free (&copy);
+  if (s == OK && !store_file_is_folder (path))
+    s = fail (E_IO, "%s: is there, but is not a directory", path);
+  return s;
+}
+
+enum status
+store_file_parents (const char *path)
+{
+  struct text t;
+  text_init (&t);
+  store_file_directory (path, &t);
+  enum status s = store_file_folder (t.data);
+  text_clear (&t);
+  return s;
+}
+
+enum status
+store_file_reserve (const char *path, int64_t bytes)
+{
+  int fd = open (path, O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC, 0666);
+  if (fd < 0)
+    return fail (E_IO, "%s: not created: %s", path, strerror (errno));
+  /* fallocate, not posix_fallocate: where the file system cannot reserve it
+   * says so instead of writing zeros. */
+  int error = bytes > 0 && fallocate (fd, 0, 0, bytes) != 0 ? errno : 0;
+  close (fd);
+  if (error == ENOSPC || error == EDQUOT || error == EFBIG) {
+    unlink (path);
+    return fail (E_IO, "%s: no room for %s: %s", path,
+                 text_bytes ((double)bytes), strerror (error));
+  }
+  return OK;
+}
+
+enum status
+store_file_sync (const char *path)
+{
+  int fd = open (path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0)
+    return fail (E_IO, "%s: not opened: %s", path, strerror (errno));
+  int error = fsync (fd) != 0 ? errno : 0;
+  close (fd);
+  /* Some file systems have nothing to sync in a directory and say EINVAL. */
+  if (error != 0 && error != EINVAL)
+    return fail (E_IO, "%s: not synced: %s", path, strerror (error));
+  return OK;
+}
+
+enum status
+store_file_rename (const char *from, const char *to)
+{
+  if (rename (from, to) != 0)
+    return fail (E_IO, "%s: not renamed to %s: %s", from, to, strerror (errno));
+  struct text t;
+  text_init (&t);
+  store_file_directory (to, &t);
+  enum status s = store_file_sync (t.data);
+  text_clear (&t);
+  return s;
+}
+
+static enum status
+read_all (int fd, const char *path, char *data, size_t size)
+{
+  size_t done = 0;
+  while (done < size) {
+    ssize_t n = read (fd, data + done, size - done);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n < 0)
+      return fail (E_IO, "%s: not read: %s", path, strerror (errno));
+    if (n == 0)
+      return fail (E_IO, "%s: shrank while it was read", path);
+    done += (size_t)n;
+  }
+  return OK;
+}
+
+enum status
+store_file_read (const char *path, char **data, size_t *size)
+{
+  int fd = open (path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0)
+    return fail (E_MISSING, "%s: %s", path, strerror (errno));
+  struct stat st;
+  char *all = NULL;
+  enum status s = OK;
+  if (fstat (fd, &st) != 0 || !S_ISREG (st.st_mode)) {
+    s = fail (E_MISSING, "%s: not a regular file", path);
+    goto done;
+  }
+  TRY_GOTO (mem_new ((size_t)st.st_size + 1, 1, path, (void **)&all), done);
+  TRY_GOTO (read_all (fd, path, all, (size_t)st.st_size), done);
+  *data = all;
+  *size = (size_t)st.st_size;
+  all = NULL;
+done:
+  mem_free (&all);
+  close (fd);
+  return s;
+}
+
+static enum status
+write_all (int fd, const char *path, const char *text)
+{
+  size_t left = strlen (text);
+  while (left > 0) {
+    ssize_t n = write (fd, text, left);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n < 0)
+      return fail (E_IO, "%s: not written: %s", path, strerror (errno));
+    text += n;
+    left -= (size_t)n;
+  }
+  if (fsync (fd) != 0 && errno != EINVAL)
+    return fail (E_IO, "%s: not synced: %s", path, strerror (errno));
+  return OK;
+}
+
+enum status
+store_file_put (const char *path, const char *text)
+{
+  struct text part;
+  text_init (&part);
+  text_add (&part, "%s.part", path);
+  enum status s = OK;
+  int fd = open (part.data, O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC, 0666);
+  if (fd < 0)
+    s = fail (E_IO, "%s: not created: %s", part.data, strerror (errno));
+  if (fd >= 0) {
+    s = write_all (fd, part.data, text);
+    close (fd);
+  }
+  if (s == OK)
+    s = store_file_rename (part.data, path);
+  if (s != OK && fd >= 0)
+    unlink (part.data);
+  text_clear (&part);
+  return s;
+}

@@ -1,0 +1,45 @@
+/* store/file_impl.h -- files put in place whole or not at all. */
+#ifndef STORE_FILE_IMPL_H
+#define STORE_FILE_IMPL_H
+
+#include "base/status.h"
+#include "base/text.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Make a directory and its parents; one that is there is fine.  E_IO. */
+enum status
+store_file_folder (const char *path);
+/* Make the parents of a file. */
+enum status
+store_file_parents (const char *path);
+/* Bytes of a file, or -1 when it cannot be asked. */
+int64_t
+store_file_bytes (const char *path);
+bool
+store_file_is_folder (const char *path);
+/* Ask the file system for bytes under path, so that a full disk or a quota is
+ * known before anything is written.  E_IO. */
+enum status
+store_file_reserve (const char *path, int64_t bytes);
+/* Bring a file's bytes to the disk.  E_IO. */
+enum status
+store_file_sync (const char *path);
+/* Rename a synced file over another name and sync the directory.  E_IO. */
+enum status
+store_file_rename (const char *from, const char *to);
+/* The whole file; *data is owned by the caller and followed by a NUL that size
+ * does not count. */
+enum status
+store_file_read (const char *path, char **data, size_t *size);
+/* Write a whole file under another name, sync it, rename it.  E_IO. */
+enum status
+store_file_put (const char *path, const char *text);
+/* The last part of a path; what stands before it, in out ("." when nothing). */
+const char *
+store_file_name (const char *path);
+void
+store_file_directory (const char *path, struct text *out);
+
+#endif

@@ -1,0 +1,152 @@
+/* store/h5.c -- opening, errors, shapes, properties; attributes are in
+ * h5_attribute.c.
+ */
+#include "store/h5_impl.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+void
+store_h5_start (void)
+{
+  CHECK (H5open () >= 0, "HDF5 does not start");
+  H5Eset_auto2 (H5E_DEFAULT, NULL, NULL);
+}
+
+/* The first record of an upward walk is the innermost. */
+static herr_t
+keep_first (unsigned n, const H5E_error2_t *error, void *out)
+{
+  if (n == 0 && error->desc)
+    snprintf (out, 256, "%s", error->desc);
+  return 0;
+}
+
+const char *
+store_h5_why (char buf[256])
+{
+  snprintf (buf, 256, "HDF5 gives no reason");
+  H5Ewalk2 (H5E_DEFAULT, H5E_WALK_UPWARD, keep_first, buf);
+  return buf;
+}
+
+/* Network file systems without flock must not keep anybody from reading. */
+static hid_t
+read_access (void)
+{
+  hid_t fapl = H5Pcreate (H5P_FILE_ACCESS);
+#if H5_VERSION_GE(1, 14, 0) || \
+    (H5_VERSION_GE(1, 10, 7) && !H5_VERSION_GE(1, 12, 0))
+  H5Pset_file_locking (fapl, true, true);
+#endif
+  return fapl;
+}
+
+enum status
+store_h5_open (const char *path, enum status bad, hid_t *file)
+{
+  store_h5_start ();
+  if (access (path, R_OK) != 0)
+    return fail (E_MISSING, "%s: %s", path, strerror (errno));
+  hid_t fapl = read_access ();
+  hid_t id = H5Fopen (path, H5F_ACC_RDONLY, fapl);
+  char why[256];
+  if (id < 0)
+    store_h5_why (why);
+  H5Pclose (fapl);
+  if (id < 0)
+    return fail (bad, "%s: not a whole HDF5 file (%s)", path, why);
+  *file = id;
+  return OK;
+}
+
+bool
+store_h5_has (hid_t file, const char *path)
+{
+  char part[1024];
+  size_t n = strlen (path);
+  if (n >= sizeof part)
+    return false;
+  for (size_t i = 1; i <= n; i++) {
+    if (path[i] != '/' && path[i] != '\0')
+      continue;
+    memcpy (part, path, i);
+    part[i] = '\0';
+    if (i > 1 && H5Lexists (file, part, H5P_DEFAULT) <= 0)
+      return false;
+  }
+  return true;
+}
+
+bool
+store_h5_is_group (hid_t file, const char *path)
+{
+  if (!store_h5_has (file, path))
+    return false;
+  hid_t group = H5Gopen2 (file, path, H5P_DEFAULT);
+  if (group < 0)
+    return false;
+  H5Gclose (group);
+  return true;
+}
+
+enum status
+store_h5_shape (const struct store_h5_at *at, int *n_dims, int64_t *dims)
+{
+  hid_t space = H5Dget_space (at->id);
+  int n = space < 0 ? -1 : H5Sget_simple_extent_ndims (space);
+  hsize_t sizes[H5S_MAX_RANK] = {0};
+  bool good = n >= 0 && n <= STORE_H5_DIMS &&
+              H5Sget_simple_extent_dims (space, sizes, NULL) >= 0;
+  if (space >= 0)
+    H5Sclose (space);
+  if (!good)
+    return fail (at->bad, "%s: %s: no readable shape", at->file, at->path);
+  for (int i = 0; i < n; i++)
+    dims[i] = (int64_t)sizes[i];
+  *n_dims = n;
+  return OK;
+}
+
+const char *
+store_h5_shape_text (int n_dims, const int64_t *dims)
+{
+  static __thread char buffers[4][STORE_H5_DIMS * 24];
+  static __thread unsigned turn;
+  char *out = buffers[turn++ % 4];
+  size_t used = (size_t)sprintf (out, "[");
+  for (int i = 0; i < n_dims; i++)
+    used += (size_t)snprintf (out + used, sizeof buffers[0] - used, "%s%lld",
+                              i ? ", " : "", (long long)dims[i]);
+  snprintf (out + used, sizeof buffers[0] - used, "]");
+  return out;
+}
+
+hid_t
+store_h5_file_access (void)
+{
+  hid_t fapl = H5Pcreate (H5P_FILE_ACCESS);
+  H5Pset_libver_bounds (fapl, H5F_LIBVER_V18, H5F_LIBVER_LATEST);
+  return fapl;
+}
+
+hid_t
+store_h5_object_create (void)
+{
+  hid_t plist = H5Pcreate (H5P_GROUP_CREATE);
+  H5Pset_obj_track_times (plist, false);
+  return plist;
+}
+
+hid_t
+store_h5_data_create (void)
+{
+  hid_t plist = H5Pcreate (H5P_DATASET_CREATE);
+  H5Pset_obj_track_times (plist, false);
+  H5Pset_layout (plist, H5D_CONTIGUOUS);
+  H5Pset_alloc_time (plist, H5D_ALLOC_TIME_EARLY);
+  H5Pset_fill_time (plist, H5D_FILL_TIME_NEVER);
+  return plist;
+}

@@ -1,0 +1,90 @@
+/* store/h5_impl.h -- HDF5 with every call checked.
+ *
+ * Failures become fail () with file, path inside it, and HDF5's own innermost
+ * message; the library itself prints nothing.  HDF5 is called from one thread
+ * of a process only, the one that called the room.
+ */
+#ifndef STORE_H5_IMPL_H
+#define STORE_H5_IMPL_H
+
+#include "base/status.h"
+#include "base/text.h"
+#include <hdf5.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define STORE_H5_DIMS 8
+
+/* An open object and the words by which messages speak of it. */
+struct store_h5_at {
+  hid_t id;
+  const char *file; /* name of the file */
+  const char *path; /* path inside it, "/" for the root */
+  enum status bad;  /* E_DATA, E_CHECKPOINT, or E_IO when writing */
+};
+
+/* Start the library and silence it.  May be called any number of times. */
+void
+store_h5_start (void);
+/* HDF5's innermost words about the call that has just failed; buf is returned.
+ */
+const char *
+store_h5_why (char buf[256]);
+
+/* Open for reading by the serial driver.  E_MISSING when there is no such file
+ * or it may not be read, bad when it is no HDF5 file or cut off. */
+enum status
+store_h5_open (const char *path, enum status bad, hid_t *file);
+/* True when every link of an absolute path exists. */
+bool
+store_h5_has (hid_t file, const char *path);
+/* True for a group of that path. */
+bool
+store_h5_is_group (hid_t file, const char *path);
+
+bool
+store_h5_has_attribute (hid_t id, const char *name);
+/* A string of fixed or variable length; *out is owned by the caller. */
+enum status
+store_h5_get_text (const struct store_h5_at *at, const char *name, char **out);
+/* A list of strings, joined by newlines. */
+enum status
+store_h5_get_texts (const struct store_h5_at *at, const char *name,
+                    struct text *joined, int *n);
+enum status
+store_h5_get_int (const struct store_h5_at *at, const char *name, int64_t *out);
+/* Exactly n numbers. */
+enum status
+store_h5_get_doubles (const struct store_h5_at *at, const char *name, int n,
+                      double *out);
+
+enum status
+store_h5_put_text (const struct store_h5_at *at, const char *name,
+                   const char *value);
+enum status
+store_h5_put_texts (const struct store_h5_at *at, const char *name, int n,
+                    const char *const *values);
+enum status
+store_h5_put_int (const struct store_h5_at *at, const char *name,
+                  int64_t value);
+enum status
+store_h5_put_doubles (const struct store_h5_at *at, const char *name, int n,
+                      const double *value);
+
+/* Dims of an open dataset (at most STORE_H5_DIMS). */
+enum status
+store_h5_shape (const struct store_h5_at *at, int *n_dims, int64_t *dims);
+/* "[128, 3, 32, 32]"; one of four rotating buffers. */
+const char *
+store_h5_shape_text (int n_dims, const int64_t *dims);
+
+/* Properties of everything we write: readable by HDF5 1.8 and later, no times,
+ * contiguous, not filled before it is written. */
+hid_t
+store_h5_file_access (void);
+hid_t
+store_h5_object_create (void);
+hid_t
+store_h5_data_create (void);
+
+#endif

@@ -1,0 +1,164 @@
+/* store/print.c -- what `interlock info` says of a data set; the library's
+ * name.
+ */
+#include "store/dataset_impl.h"
+#include "store/file_impl.h"
+
+#include "base/hash.h"
+#include "base/memory.h"
+#include <string.h>
+
+const char *
+store_describe (void)
+{
+  static char words[64];
+  unsigned major = 0, minor = 0, release = 0;
+  store_h5_start ();
+  H5get_libversion (&major, &minor, &release);
+#ifdef H5_HAVE_PARALLEL
+  const char *kind = "parallel";
+#else
+  const char *kind = "serial";
+#endif
+  snprintf (words, sizeof words, "HDF5 %u.%u.%u (%s)", major, minor, release,
+            kind);
+  return words;
+}
+
+/* How many samples the rarest and the most frequent class have. */
+static enum status
+print_balance (const struct store_dataset *d, enum store_split which,
+               struct text *out)
+{
+  int64_t *count = NULL;
+  TRY (MEM_NEW ((size_t)d->info.classes, &count, "class counts"));
+  int64_t n = d->info.samples[which], least = n, most = 0;
+  for (int64_t i = 0; i < n; i++)
+    count[d->split[which].labels[i]]++;
+  for (int c = 0; c < d->info.classes; c++) {
+    least = count[c] < least ? count[c] : least;
+    most = count[c] > most ? count[c] : most;
+  }
+  mem_free (&count);
+  text_add (out, "  /%-6s %10s samples, %lld to %lld of a class\n",
+            store_split_name (which), text_count (n), (long long)least,
+            (long long)most);
+  return OK;
+}
+
+/* Compare a digest kept with the dataset, when there is one. */
+static enum status
+check_bytes (const struct store_dataset *d, hid_t id, const char *path,
+             const void *data, size_t bytes, struct text *out)
+{
+  struct store_h5_at at = {id, d->path, path, E_DATA};
+  char digest[33], *kept = NULL;
+  hash_digest (data, bytes, digest);
+  if (!store_h5_has_attribute (id, "digest")) {
+    text_add (out, "  %-14s %s (none kept to compare with)\n", path, digest);
+    return OK;
+  }
+  TRY (store_h5_get_text (&at, "digest", &kept));
+  enum status s = OK;
+  if (strcmp (kept, digest) != 0)
+    s = fail (E_DATA, "%s: %s: damaged: digest %s, the file's own says %s",
+              d->path, path, digest, kept);
+  else
+    text_add (out, "  %-14s %s agrees\n", path, digest);
+  mem_free (&kept);
+  return s;
+}
+
+/* Labels as the bytes they were written from, where they are bytes. */
+static enum status
+check_labels (const struct store_dataset *d, enum store_split which,
+              struct text *out)
+{
+  char path[48];
+  snprintf (path, sizeof path, "/%s/labels", store_split_name (which));
+  hid_t id = H5Dopen2 (d->file, path, H5P_DEFAULT);
+  hid_t type = H5Dget_type (id);
+  bool bytes = H5Tequal (type, H5T_NATIVE_UINT8) > 0;
+  int64_t n = d->info.samples[which];
+  unsigned char *data = NULL;
+  enum status s = OK;
+  if (bytes)
+    s = mem_new ((size_t)n, 1, "labels", (void **)&data);
+  if (bytes && s == OK) {
+    char why[256];
+    if (H5Dread (id, H5T_NATIVE_UINT8, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0)
+      s = fail (E_DATA, "%s: %s: not read: %s", d->path, path,
+                store_h5_why (why));
+    else
+      s = check_bytes (d, id, path, data, (size_t)n, out);
+  }
+  mem_free (&data);
+  H5Tclose (type);
+  H5Dclose (id);
+  return s;
+}
+
+static enum status
+check_split (struct store_dataset *d, enum store_split which, struct text *out)
+{
+  const struct store_dataset_split *split = &d->split[which];
+  char path[48];
+  unsigned char *all = NULL;
+  snprintf (path, sizeof path, "/%s/images", store_split_name (which));
+  TRY (mem_new ((size_t)split->n, d->sample_bytes, "images", (void **)&all));
+  enum status s = store_dataset_raw (d, which, 0, split->n, all);
+  if (s == OK)
+    s = check_bytes (d, split->images, path, all,
+                     (size_t)split->n * d->sample_bytes, out);
+  mem_free (&all);
+  return s == OK ? check_labels (d, which, out) : s;
+}
+
+static void
+print_classes (const struct store_dataset *d, struct text *out)
+{
+  text_add (out, "  %d classes:", d->info.classes);
+  const char *p = d->classes.data;
+  for (int i = 0; i < d->info.classes && i < 10; i++) {
+    int n = (int)strcspn (p, "\n");
+    text_add (out, "%s %.*s", i ? "," : "", n, p);
+    p += n + (p[n] == '\n');
+  }
+  text_add (out, "%s\n", d->info.classes > 10 ? ", ..." : "");
+}
+
+static enum status
+print_parts (struct store_dataset *d, bool check, struct text *out)
+{
+  text_add (out, "%s: data set \"%s\", version 1, kind %s\n", d->path,
+            d->info.name, d->info.kind);
+  if (d->origin[0])
+    text_add (out, "  origin: %s\n", d->origin);
+  text_add (out, "  images %d x %d x %d, %s\n", d->info.channels,
+            d->info.height, d->info.width,
+            d->floats ? "32-bit floats, used as they are" : "bytes");
+  print_classes (d, out);
+  for (int c = 0; d->table && c < d->info.channels; c++)
+    text_add (out, "  channel %d: mean %.5f, std %.5f\n", c, d->mean[c],
+              d->std[c]);
+  for (int i = 0; i < STORE_SPLITS; i++)
+    if (d->info.samples[i] > 0)
+      TRY (print_balance (d, (enum store_split)i, out));
+  text_add (out, "  digest of header and labels %016llx, %s on disk\n",
+            (unsigned long long)d->info.digest,
+            text_bytes ((double)store_file_bytes (d->path)));
+  for (int i = 0; check && i < STORE_SPLITS; i++)
+    if (d->info.samples[i] > 0)
+      TRY (check_split (d, (enum store_split)i, out));
+  return OK;
+}
+
+enum status
+store_dataset_print (const char *path, bool check, struct text *out)
+{
+  struct store_dataset *d = NULL;
+  TRY (store_dataset_open (path, &d));
+  enum status s = print_parts (d, check, out);
+  store_dataset_close (&d);
+  return s;
+}

@@ -1,0 +1,298 @@
+/* store/record.c -- a run directory: lock, log, metrics.csv, whole files.
+ *
+ * Rows and lines are flushed one by one: what a killed run had said is there,
+ * and a line that was cut off goes when the directory is opened again.
+ */
+#include "store/file_impl.h"
+#include "store/record_impl.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+
+/* -- lines ----------------------------------------------------------------- */
+
+/* Cut a file behind its last newline. */
+static enum status
+trim (const char *path)
+{
+  char *data = NULL;
+  size_t size = 0;
+  if (store_file_bytes (path) <= 0)
+    return OK;
+  TRY (store_file_read (path, &data, &size));
+  size_t keep = size;
+  while (keep > 0 && data[keep - 1] != '\n')
+    keep--;
+  mem_free (&data);
+  if (keep < size && truncate (path, (off_t)keep) != 0)
+    return fail (E_IO, "%s: last line not cut: %s", path, strerror (errno));
+  return OK;
+}
+
+enum status
+store_lines_open (const char *dir, const char *name, FILE **out)
+{
+  struct text path;
+  text_init (&path);
+  text_add (&path, "%s/%s", dir, name);
+  enum status s = trim (path.data);
+  if (s == OK) {
+    FILE *f = fopen (path.data, "ae");
+    if (f)
+      *out = f;
+    else
+      s = fail (E_IO, "%s: not opened: %s", path.data, strerror (errno));
+  }
+  text_clear (&path);
+  return s;
+}
+
+static enum status
+flushed (FILE *f, const char *dir, const char *name)
+{
+  if (fflush (f) != 0 || ferror (f))
+    return fail (E_IO, "%s/%s: not written: %s", dir, name, strerror (errno));
+  return OK;
+}
+
+/* -- open and close -------------------------------------------------------- */
+
+enum status
+store_run_open (const char *dir, struct store_run **out)
+{
+  TRY (store_file_folder (dir));
+  TRY (store_lock_take (dir));
+  struct store_run *r = NULL;
+  enum status s = MEM_NEW (1, &r, "run directory");
+  if (s == OK)
+    s = mem_text (dir, &r->dir);
+  if (s == OK)
+    s = store_lines_open (dir, "log", &r->log);
+  if (s == OK) {
+    setvbuf (r->log, NULL, _IOLBF, 0);
+    *out = r;
+  } else {
+    store_lock_release (dir);
+    if (r)
+      mem_free (&r->dir);
+    mem_free (&r);
+  }
+  return s;
+}
+
+static void
+forget_columns (struct store_run *r)
+{
+  for (int i = 0; i < r->n_columns; i++)
+    mem_free (&r->column[i]);
+  mem_free (&r->column);
+  r->n_columns = 0;
+}
+
+void
+store_run_close (struct store_run **out)
+{
+  struct store_run *r = *out;
+  if (!r)
+    return;
+  if (r->metrics)
+    fclose (r->metrics);
+  if (r->events)
+    fclose (r->events);
+  if (r->log)
+    fclose (r->log);
+  forget_columns (r);
+  store_lock_release (r->dir);
+  mem_free (&r->dir);
+  mem_free (out);
+}
+
+FILE *
+store_run_log (struct store_run *r)
+{
+  return r->log;
+}
+
+enum status
+store_run_put (struct store_run *r, const char *name, const char *text)
+{
+  struct text path;
+  text_init (&path);
+  text_add (&path, "%s/%s", r->dir, name);
+  enum status s = store_file_parents (path.data);
+  if (s == OK)
+    s = store_file_put (path.data, text);
+  text_clear (&path);
+  return s;
+}
+
+enum status
+store_run_get (const char *dir, const char *name, char **text)
+{
+  struct text path;
+  size_t size;
+  text_init (&path);
+  text_add (&path, "%s/%s", dir, name);
+  enum status s = store_file_read (path.data, text, &size);
+  text_clear (&path);
+  return s;
+}
+
+/* -- metrics.csv ----------------------------------------------------------- */
+
+static enum status
+add_column (struct store_run *r, const char *name, size_t length)
+{
+  char *copy = NULL;
+  TRY (mem_new (length + 1, 1, "column", (void **)&copy));
+  memcpy (copy, name, length);
+  enum status s =
+      mem_grow (&r->column, (size_t)r->n_columns, (size_t)r->n_columns + 1,
+                sizeof *r->column, "columns");
+  if (s == OK)
+    r->column[r->n_columns++] = copy;
+  else
+    mem_free (&copy);
+  return s;
+}
+
+static int
+find_column (const struct store_run *r, const char *name)
+{
+  for (int i = 0; i < r->n_columns; i++)
+    if (strcmp (r->column[i], name) == 0)
+      return i;
+  return -1;
+}
+
+/* The header of a file that is there already. */
+static enum status
+read_header (struct store_run *r, const char *path)
+{
+  char *data = NULL;
+  size_t size = 0;
+  if (store_file_bytes (path) <= 0)
+    return OK;
+  TRY (store_file_read (path, &data, &size));
+  enum status s = OK;
+  const char *p = data;
+  size_t line = strcspn (data, "\r\n");
+  while (s == OK && p < data + line) {
+    size_t n = strcspn (p, ",\r\n");
+    s = add_column (r, p, n);
+    p += n + 1;
+  }
+  mem_free (&data);
+  return s;
+}
+
+static bool
+header_fits (const struct store_run *r, int n, const char *const *columns)
+{
+  bool fits = find_column (r, "split") >= 0;
+  for (int i = 0; fits && i < n; i++)
+    fits = find_column (r, columns[i]) >= 0;
+  return fits;
+}
+
+/* A run that goes on with other heads has other columns: the earlier file is
+ * kept beside the new one. */
+static enum status
+move_aside (struct store_run *r, const char *path)
+{
+  struct text to;
+  text_init (&to);
+  for (int i = 1; to.size == 0 || store_file_bytes (to.data) >= 0; i++) {
+    text_clear (&to);
+    text_init (&to);
+    text_add (&to, "%s/metrics-%d.csv", r->dir, i);
+  }
+  tell (LOG_INFO, "%s has other columns; kept as %s", path, to.data);
+  forget_columns (r);
+  enum status s = store_file_rename (path, to.data);
+  text_clear (&to);
+  return s;
+}
+
+/* step and epoch, where they lead, stand before the split. */
+static enum status
+new_header (struct store_run *r, int n, const char *const *columns)
+{
+  int i = 0;
+  for (;
+       i < n && (!strcmp (columns[i], "step") || !strcmp (columns[i], "epoch"));
+       i++)
+    TRY (add_column (r, columns[i], strlen (columns[i])));
+  TRY (add_column (r, "split", strlen ("split")));
+  for (; i < n; i++)
+    TRY (add_column (r, columns[i], strlen (columns[i])));
+  for (int k = 0; k < r->n_columns; k++)
+    fprintf (r->metrics, "%s%s", k ? "," : "", r->column[k]);
+  fputc ('\n', r->metrics);
+  return flushed (r->metrics, r->dir, "metrics.csv");
+}
+
+static enum status
+open_metrics (struct store_run *r, int n, const char *const *columns)
+{
+  struct text path;
+  text_init (&path);
+  text_add (&path, "%s/metrics.csv", r->dir);
+  enum status s = trim (path.data);
+  if (s == OK)
+    s = read_header (r, path.data);
+  if (s == OK && r->n_columns > 0 && !header_fits (r, n, columns))
+    s = move_aside (r, path.data);
+  if (s == OK)
+    s = store_lines_open (r->dir, "metrics.csv", &r->metrics);
+  if (s == OK && r->n_columns == 0)
+    s = new_header (r, n, columns);
+  text_clear (&path);
+  return s;
+}
+
+static void
+print_value (FILE *f, double v)
+{
+  if (isnan (v))
+    return;
+  if (v == floor (v) && fabs (v) < 1e15)
+    fprintf (f, "%.0f", v);
+  else
+    fprintf (f, "%.9g", v);
+}
+
+static enum status
+print_row (struct store_run *r, int n, const char *const *columns,
+           const char *split, const double *values)
+{
+  for (int k = 0; k < r->n_columns; k++) {
+    if (k > 0)
+      fputc (',', r->metrics);
+    if (strcmp (r->column[k], "split") == 0)
+      fputs (split, r->metrics);
+    for (int i = 0; i < n; i++)
+      if (strcmp (r->column[k], columns[i]) == 0)
+        print_value (r->metrics, values[i]);
+  }
+  fputc ('\n', r->metrics);
+  return flushed (r->metrics, r->dir, "metrics.csv");
+}
+
+enum status
+store_run_metrics (struct store_run *r, int n, const char *const *columns,
+                   const char *split, const double *values)
+{
+  if (!r->metrics)
+    TRY (open_metrics (r, n, columns));
+  for (int i = 0; i < n; i++)
+    CHECK (find_column (r, columns[i]) >= 0,
+           "metrics.csv has no column \"%s\": the first row names all",
+           columns[i]);
+  return print_row (r, n, columns, split, values);
+}
