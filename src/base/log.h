@@ -32,7 +32,7 @@ tell (enum log_level level, const char *fmt, ...)
 
 /* Raw text to stdout on the root rank (tables, help); no newline added. */
 void
-put (const char *fmt, ...) __attribute__ ((format (printf, 1, 2)));
+put (const char *fmt, ...) __attribute__ ((nonnull (1), format (printf, 1, 2)));
 
 /* The live line: on a terminal it is redrawn in place; otherwise the call
  * prints nothing (callers print a plain line at their own rate).  done: end

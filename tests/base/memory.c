@@ -6,6 +6,16 @@
 #include <pthread.h>
 #include <setjmp.h>
 
+/* The address sanitizer would end the program where malloc gives NULL. */
+const char *
+__asan_default_options (void);
+
+const char *
+__asan_default_options (void)
+{
+  return "allocator_may_return_null=1";
+}
+
 static jmp_buf caught;
 
 static void catch (enum status s)

@@ -217,6 +217,8 @@ test_log (void)
     tap_skip ("no temporary file");
     return;
   }
+  log_file_set (file);
+  log_level_set (LOG_INFO);
   say (LOG_INFO, "hello %d", 1);
   say (LOG_DEBUG, "hidden");
   read_back (file, text, sizeof text);
