@@ -1,0 +1,278 @@
+/* ranks: 0 */
+/* tests/model/gradient.c -- forward and gradients of whole stages against the
+ * twin: logits, losses, every parameter tensor, and the gradient at a border.
+ */
+#include "tests/model/fixture.h"
+
+static struct fixture f;
+static struct twin twin;
+
+static struct act
+images (void)
+{
+  struct act x = act_new (f.n, f.spec.channels, f.spec.height, f.spec.width_px);
+  for (int64_t i = 0; i < x.n * x.c * x.h * x.w; i++)
+    x.v[i] = f.images[i];
+  return x;
+}
+
+/* Loss of the network up to unit `end` and a head behind it (NULL: the output
+ * unit is among the units). */
+static double
+loss_of (int end, int k, const char *head)
+{
+  struct act x = images ();
+  for (int i = 0; i < end; i++)
+    x = twin_unit (&twin, x, i);
+  if (head)
+    x = twin_head (&twin, x, k, head);
+  return twin_loss (x, f.labels);
+}
+
+/* The loss moved by eps along the direction of one tensor. */
+static double
+moved (struct twin_tensor *q, double eps, int end, int k, const char *head)
+{
+  for (int64_t j = 0; j < q->n; j++)
+    q->v[j] += eps * q->dir[j];
+  double l = loss_of (end, k, head);
+  for (int64_t j = 0; j < q->n; j++)
+    q->v[j] -= eps * q->dir[j];
+  return l;
+}
+
+/* Largest relative deviation over the tensors of s.  Each is tried along its
+ * gradient, where nothing cancels, plus a random direction, so that a part that
+ * is missing shows as well. */
+static double
+worst_slope (struct stage *s, int from, int end, int k, const char *head,
+             char *name)
+{
+  double worst = 0.0;
+  for (int i = 0; i < stage_tensors (s); i++) {
+    struct twin_tensor *q = &twin.t[from + i];
+    double length = 0.0;
+    if (q->statistic)
+      continue;
+    float *g = twin_new ((size_t)q->n, sizeof (float));
+    must (stage_tensor_out (s, i, STAGE_GRAD, g));
+    for (int64_t j = 0; j < q->n; j++)
+      length += (double)g[j] * g[j];
+    length = sqrt (length);
+    /* A bias ahead of a normalisation has no gradient but noise. */
+    double scale = length > 1e-3 ? length : 1.0;
+    const struct random_key key = {78, RANDOM_TEST, (uint64_t)i, 0};
+    for (int64_t j = 0; j < q->n; j++)
+      q->dir[j] = g[j] / scale +
+                  random_normal (&key, (uint64_t)j) / sqrt ((double)q->n);
+    double want = (moved (q, 1e-6, end, k, head) -
+                   moved (q, -1e-6, end, k, head)) /
+                  2e-6,
+           got = 0.0;
+    for (int64_t j = 0; j < q->n; j++)
+      got += q->dir[j] * g[j];
+    double off = fabs (got - want) / (length > 1e-2 ? length : 1e-2);
+    if (!(off <= worst)) {
+      worst = off;
+      snprintf (name, TENSOR_NAME, "%s", q->name);
+    }
+    mem_free (&g);
+  }
+  return worst;
+}
+
+static double
+logits_off (const struct stage *s, int slot, struct act want)
+{
+  const float *z = stage_logits (s, slot);
+  double worst = 0.0;
+  for (int64_t i = 0; i < want.n * want.c; i++)
+    worst = fmax (worst, fabs (z[i] - want.v[i]));
+  mem_free (&want.v);
+  return worst;
+}
+
+static struct act
+twin_logits (int end, int k, const char *head)
+{
+  struct act x = images ();
+  for (int i = 0; i < end; i++)
+    x = twin_unit (&twin, x, i);
+  return head ? twin_head (&twin, x, k, head) : x;
+}
+
+/* The whole network as one stage, or its first units with a head. */
+static void
+whole (const struct model_spec *spec, enum kern_layout l, int end,
+       const char *head, const char *title)
+{
+  struct stage_loss loss;
+  char name[TENSOR_NAME] = "";
+  fixture_open (&f, *spec, 3, l);
+  if (end == 0)
+    end = network_units (f.net);
+  struct stage *s = fixture_stage (&f, 0, head ? 2 : 1, 0, end, head);
+  fixture_shake (s);
+  twin = (struct twin){.spec = &f.spec, .train = true, .eps = 1e-5};
+  twin_load (&twin, s, 0);
+
+  must (stage_eval (s, f.images));
+  must (stage_head_eval (s, f.labels, &loss));
+  twin.train = false;
+  tap_near (logits_off (s, STAGE_EVAL, twin_logits (end, 0, head)), 0.0, 1e-4,
+            "%s: evaluation logits", title);
+  twin.train = true;
+
+  must (stage_forward (s, 1, f.images));
+  must (stage_head (s, 1, f.labels, 1.0f, false, &loss));
+  tap_near (logits_off (s, 1, twin_logits (end, 0, head)), 0.0, 1e-4,
+            "%s: training logits", title);
+  tap_near (loss.loss, loss_of (end, 0, head), 1e-4, "%s: loss", title);
+  must (stage_back_data (s, 1, stage_head_grad (s, 1), true, 1, NULL));
+  must (stage_back_weights (s, 1, 1));
+  must (stage_head_weights (s, 1));
+  tap_near (worst_slope (s, 0, end, 0, head, name), 0.0, 5e-4,
+            "%s: gradient of every tensor (worst: %s)", title, name);
+  twin_clear (&twin);
+  stage_destroy (&s);
+  fixture_close (&f);
+}
+
+/* The running statistics after one forward, from the twin's batch ones. */
+static void
+running (void)
+{
+  fixture_open (&f, spec_basic, 3, KERN_LAST);
+  struct stage *s = fixture_stage (&f, 0, 2, 0, 1, NULL);
+  twin = (struct twin){.spec = &f.spec, .train = true, .eps = 1e-5};
+  twin_load (&twin, s, 0);
+  must (stage_forward (s, 0, f.images));
+  struct act x = twin_conv (&twin, images (), "conv1", 3, 1, false);
+  double count = (double)(x.n * x.h * x.w), worst = 0.0;
+  for (int i = 0; i < stage_tensors (s); i++) {
+    struct tensor_info info;
+    bool head, statistic;
+    float got[16];
+    stage_tensor (s, i, &info, &head, &statistic);
+    if (!statistic)
+      continue;
+    must (stage_tensor_out (s, i, STAGE_VALUE, got));
+    for (int64_t c = 0; c < 16; c++) {
+      double mean, var;
+      twin_moments (&x, c, &mean, &var);
+      double want = strcmp (info.name, "bn1.running_mean") == 0
+                        ? 0.1 * mean
+                        : 0.9 + 0.1 * var * count / (count - 1.0);
+      worst = fmax (worst, fabs (got[c] - want));
+    }
+  }
+  tap_near (worst, 0.0, 1e-6, "running statistics after one forward");
+  mem_free (&x.v);
+  twin_clear (&twin);
+  stage_destroy (&s);
+  fixture_close (&f);
+}
+
+/* The gradient at the input of a stage in the middle, by reordering a direction
+ * into the twin's input. */
+static void
+border (const struct model_spec *spec, enum kern_layout l, const char *title)
+{
+  fixture_open (&f, *spec, 3, l);
+  const int units = network_units (f.net), cut = 2;
+  struct stage *a = fixture_stage (&f, 0, 2, 0, cut, NULL);
+  struct stage *b = fixture_stage (&f, 1, 2, cut, units, NULL);
+  struct tensor y, in, out;
+  struct stage_loss loss;
+  fixture_shake (b);
+  twin = (struct twin){.spec = &f.spec, .train = true, .eps = 1e-5};
+  twin_load (&twin, b, 1);
+  must (stage_forward (a, 0, f.images));
+  stage_output (a, 0, &y);
+  stage_border (b, &in, &out);
+  float *d_x = border_new (&in);
+  must (stage_forward (b, 0, y.data));
+  must (stage_head (b, 0, f.labels, 1.0f, false, &loss));
+  must (stage_back_data (b, 0, stage_head_grad (b, 0), false, 0, d_x));
+
+  struct kern_dims d = {in.dims[0], in.dims[1], in.dims[2], in.dims[3]};
+  int64_t n = d.n * d.c * d.h * d.w;
+  float *x0 = twin_new ((size_t)n, sizeof (float));
+  float *g = twin_new ((size_t)n, sizeof (float));
+  must (kern_reorder (f.k, d, l, KERN_PLAIN, y.data, x0));
+  must (kern_reorder (f.k, d, l, KERN_PLAIN, d_x, g));
+  double side[2], length = 0.0;
+  for (int64_t i = 0; i < n; i++)
+    length += (double)g[i] * g[i];
+  length = sqrt (length);
+  for (int j = 0; j < 2; j++) {
+    struct act x = act_new (d.n, d.c, d.h, d.w);
+    for (int64_t i = 0; i < n; i++)
+      x.v[i] = x0[i] + (j ? 1e-6 : -1e-6) * g[i] / length;
+    for (int i = cut; i < units; i++)
+      x = twin_unit (&twin, x, i);
+    side[j] = twin_loss (x, f.labels);
+  }
+  tap_near ((side[1] - side[0]) / 2e-6 / length, 1.0, 5e-4,
+            "%s: gradient at the border", title);
+  mem_free (&x0);
+  mem_free (&g);
+  mem_free (&d_x);
+  twin_clear (&twin);
+  stage_destroy (&a);
+  stage_destroy (&b);
+  fixture_close (&f);
+}
+
+/* A twin with a wrong epsilon, and a gradient off by one per cent, must be
+ * noticed by the limits above. */
+static void
+planted (void)
+{
+  struct stage_loss loss;
+  char name[TENSOR_NAME];
+  fixture_open (&f, spec_basic, 3, KERN_LAST);
+  int units = network_units (f.net);
+  struct stage *s = fixture_stage (&f, 0, 1, 0, units, NULL);
+  twin = (struct twin){.spec = &f.spec, .train = true, .eps = 1e-3};
+  twin_load (&twin, s, 0);
+  must (stage_forward (s, 0, f.images));
+  must (stage_head (s, 0, f.labels, 1.0f, false, &loss));
+  tap_ok (logits_off (s, 0, twin_logits (units, 0, NULL)) > 1e-4,
+          "a twin with another epsilon is noticed");
+  twin.eps = 1e-5;
+  must (stage_back_data (s, 0, stage_head_grad (s, 0), true, 0, NULL));
+  must (stage_back_weights (s, 0, 0));
+  must (stage_head_weights (s, 0));
+  float *block;
+  size_t n;
+  stage_gradients (s, STAGE_BODY, &block, &n);
+  for (size_t i = 0; i < n; i++)
+    block[i] *= 1.01f;
+  tap_ok (worst_slope (s, 0, units, 0, NULL, name) > 5e-4,
+          "gradients off by one per cent are noticed");
+  twin_clear (&twin);
+  stage_destroy (&s);
+  fixture_close (&f);
+}
+
+int
+main (void)
+{
+  whole (&spec_basic, KERN_BLOCKED, 0, NULL, "basic, blocked");
+  whole (&spec_basic, KERN_LAST, 0, NULL, "basic, channels last");
+  whole (&spec_bottle, KERN_BLOCKED, 0, NULL, "bottleneck, blocked, padded");
+  whole (&spec_bottle, KERN_LAST, 0, NULL, "bottleneck, channels last");
+  whole (&spec_basic, KERN_BLOCKED, 2, "conv16-bn-conv32-bn-gap-fc",
+         "head with normalisation, blocked");
+  whole (&spec_basic, KERN_LAST, 2, "conv12s2-conv7-bn-gap-fc11-fc",
+         "head of every word, channels last");
+  whole (&spec_basic, KERN_BLOCKED, 2, "conv12s2-conv7-bn-gap-fc11-fc",
+         "head of every word, blocked, padded");
+  whole (&spec_bottle, KERN_LAST, 2, "gap-fc", "smallest head");
+  border (&spec_basic, KERN_BLOCKED, "basic, blocked");
+  border (&spec_bottle, KERN_LAST, "bottleneck, channels last");
+  running ();
+  planted ();
+  return tap_done ();
+}

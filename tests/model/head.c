@@ -1,0 +1,99 @@
+/* ranks: 0 */
+/* tests/model/head.c -- the grammar of heads: rows of good and bad words. */
+#include "model/network.h"
+#include "tests/tap.h"
+#include <string.h>
+
+static const struct good {
+  const char *grammar;
+  int64_t params; /* behind 16 channels of 8x8, 10 classes */
+  double flops;
+} good_rows[] = {
+    {"gap-fc", 170, 2.0 * 160},
+    {"conv8-gap-fc", 16 * 8 * 9 + 8 + 90, 2.0 * (16 * 8 * 9 * 64 + 80)},
+    {"conv8-bn-gap-fc", 16 * 8 * 9 + 8 + 16 + 90, 2.0 * (16 * 8 * 9 * 64 + 80)},
+    {"conv8s2-gap-fc", 16 * 8 * 9 + 8 + 90, 2.0 * (16 * 8 * 9 * 16 + 80)},
+    {"conv8s3-gap-fc", 16 * 8 * 9 + 8 + 90, 2.0 * (16 * 8 * 9 * 9 + 80)},
+    {"gap-fc20-fc", 17 * 20 + 210, 2.0 * (320 + 200)},
+    {"conv128-bn-conv64-bn-gap-fc",
+     16 * 128 * 9 + 128 + 256 + 128 * 64 * 9 + 64 + 128 + 650,
+     2.0 * (16 * 128 * 9 * 64 + 128 * 64 * 9 * 64 + 640)},
+};
+
+static const struct bad {
+  const char *grammar, *word;
+} bad_rows[] = {
+    {"", "empty word at character 1"},
+    {"gap-", "empty word at character 5"},
+    {"-gap-fc", "empty word"},
+    {"gap--fc", "empty word"},
+    {"gap", "the last word must be fc"},
+    {"conv8", "the last word must be fc"},
+    {"conv8-bn", "the last word must be fc"},
+    {"fc", "needs gap"},
+    {"conv8-fc", "needs gap"},
+    {"conv8-fc12-gap-fc", "needs gap"},
+    {"gap-fc12", "without a number"},
+    {"gap-fc-fc", "must be the last word"},
+    {"gap-gap-fc", "gap stands twice"},
+    {"gap-conv8-fc", "cannot follow gap"},
+    {"bn-gap-fc", "bn must follow"},
+    {"conv8-bn-bn-gap-fc", "bn must follow"},
+    {"gap-fc12-bn-fc", "bn must follow"},
+    {"ln-fc", "Transformers"},
+    {"conv-gap-fc", "unknown word \"conv\""},
+    {"conv0-gap-fc", "unknown word \"conv0\""},
+    {"conv8s-gap-fc", "unknown word \"conv8s\""},
+    {"conv8s0-gap-fc", "unknown word \"conv8s0\""},
+    {"conv8s2x-gap-fc", "unknown word"},
+    {"conv-8-gap-fc", "unknown word"},
+    {"convs2-gap-fc", "unknown word"},
+    {"conv1e3-gap-fc", "unknown word"},
+    {"gapp-fc", "did you mean \"gap\""},
+    {"gap-fcx", "unknown word \"fcx\""},
+    {"Gap-fc", "unknown word \"Gap\""},
+    {"gap -fc", "unknown word"},
+    {"conv99999999999999999999-gap-fc", "unknown word"},
+    {"a-word-of-more-letters-than-any-known-word-could-ever-have-fc",
+     "unknown word \"a\""},
+    {"abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz-fc", "too long"},
+    {"conv8-conv8-conv8-conv8-conv8-conv8-conv8-conv8-conv8-conv8-conv8-conv8-"
+     "conv8-conv8-conv8-conv8-conv8-conv8-conv8-conv8-conv8-gap-fc",
+     "more than"},
+};
+
+int
+main (void)
+{
+  struct model_spec spec = {.stem = MODEL_STEM_CIFAR,
+                            .n_groups = 1,
+                            .width = {16},
+                            .blocks = {2},
+                            .classes = 10,
+                            .channels = 3,
+                            .height = 8,
+                            .width_px = 8};
+  struct network *net = NULL;
+  struct network_unit u;
+  if (network_create (&spec, &net) != OK) {
+    tap_bail ("no network");
+    return tap_done ();
+  }
+  for (size_t i = 0; i < sizeof good_rows / sizeof good_rows[0]; i++) {
+    const struct good *r = &good_rows[i];
+    bool made = network_head (net, 1, r->grammar, &u) == OK;
+    tap_ok (made && u.params == r->params && u.flops == r->flops &&
+                u.out.c == 10 && u.out.h == 1,
+            "\"%s\": %lld parameters, %.0f operations", r->grammar,
+            (long long)u.params, u.flops);
+  }
+  for (size_t i = 0; i < sizeof bad_rows / sizeof bad_rows[0]; i++) {
+    const struct bad *r = &bad_rows[i];
+    enum status s = network_head (net, 1, r->grammar, &u);
+    tap_ok (s == E_CONFIG && strstr (fail_message (), r->word), "refused: %s",
+            fail_message ());
+    fail_clear ();
+  }
+  network_destroy (&net);
+  return tap_done ();
+}

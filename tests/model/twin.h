@@ -1,0 +1,344 @@
+/* tests/model/twin.h -- the same networks again, slowly, in double.
+ *
+ * Nothing here knows layouts, slots or layers: plain loops over plain arrays,
+ * written from the definitions.  Parameters are looked up by their file names.
+ * Every parameter has a direction, so that a loss can be differentiated by a
+ * central difference that double precision makes sharp.
+ */
+#ifndef TESTS_MODEL_TWIN_H
+#define TESTS_MODEL_TWIN_H
+
+#include "base/memory.h"
+#include "base/random.h"
+#include "model/stage.h"
+#include "tests/tap.h"
+#include <stdlib.h>
+
+#define TWIN_TENSORS 256
+struct twin_tensor {
+  char name[TENSOR_NAME + 16]; /* with heads/H/ in front */
+  struct tensor_info info;
+  bool statistic;
+  int64_t n;
+  double *v, *dir;
+};
+struct twin {
+  const struct model_spec *spec;
+  int n;
+  struct twin_tensor t[TWIN_TENSORS];
+  bool train; /* batch statistics */
+  double eps; /* of BatchNorm; planted faults change it */
+};
+struct act {
+  int64_t n, c, h, w;
+  double *v;
+};
+
+static inline void *
+twin_new (size_t n, size_t size)
+{
+  void *p;
+  enum status s = mem_new (n, size, "twin", &p);
+  CHECK (s == OK, "no memory for the twin");
+  return p;
+}
+
+static inline struct act
+act_new (int64_t n, int64_t c, int64_t h, int64_t w)
+{
+  struct act a = {n, c, h, w, NULL};
+  a.v = twin_new ((size_t)(n * c * h * w), sizeof (double));
+  return a;
+}
+
+static inline double *
+act_at (const struct act *a, int64_t n, int64_t c, int64_t h, int64_t w)
+{
+  return &a->v[((n * a->c + c) * a->h + h) * a->w + w];
+}
+
+/* -- parameters ------------------------------------------------------------ */
+
+/* Take over the values of a stage whose heads are named heads/k/. */
+static inline void
+twin_load (struct twin *t, struct stage *s, int k)
+{
+  for (int i = 0; i < stage_tensors (s); i++) {
+    struct twin_tensor *q = &t->t[t->n++];
+    struct tensor_info info;
+    bool head;
+    CHECK (t->n <= TWIN_TENSORS, "too many tensors for the twin");
+    stage_tensor (s, i, &info, &head, &q->statistic);
+    q->info = info;
+    if (head)
+      snprintf (q->name, sizeof q->name, "heads/%d/%s", k, info.name);
+    else
+      snprintf (q->name, sizeof q->name, "%s", info.name);
+    q->n = tensor_info_count (&q->info);
+    q->v = twin_new ((size_t)q->n, sizeof (double));
+    q->dir = twin_new ((size_t)q->n, sizeof (double));
+    float *plain = twin_new ((size_t)q->n, sizeof (float));
+    CHECK (stage_tensor_out (s, i, STAGE_VALUE, plain) == OK, "tensor out");
+    for (int64_t j = 0; j < q->n; j++)
+      q->v[j] = plain[j];
+    mem_free (&plain);
+  }
+}
+
+static inline void
+twin_clear (struct twin *t)
+{
+  for (int i = 0; i < t->n; i++) {
+    mem_free (&t->t[i].v);
+    mem_free (&t->t[i].dir);
+  }
+  t->n = 0;
+}
+
+static inline struct twin_tensor *
+twin_find (struct twin *t, const char *name, const char *part)
+{
+  char full[TENSOR_NAME + 16];
+  snprintf (full, sizeof full, "%s%s", name, part);
+  for (int i = 0; i < t->n; i++)
+    if (strcmp (t->t[i].name, full) == 0)
+      return &t->t[i];
+  return NULL;
+}
+
+static inline const double *
+twin_value (struct twin *t, const char *name, const char *part)
+{
+  struct twin_tensor *q = twin_find (t, name, part);
+  CHECK (q, "the stage has no tensor %s%s", name, part);
+  return q->v;
+}
+
+/* -- layers; each frees its input ------------------------------------------ */
+
+static inline struct act
+twin_conv (struct twin *t, struct act x, const char *name, int kernel,
+           int stride, bool keep)
+{
+  struct twin_tensor *wt = twin_find (t, name, ".weight");
+  CHECK (wt && wt->info.dims[1] == x.c && wt->info.dims[2] == kernel,
+         "weight of %s", name);
+  struct twin_tensor *bias = twin_find (t, name, ".bias");
+  int64_t o = wt->info.dims[0], pad = kernel / 2;
+  struct act y = act_new (x.n, o, (x.h + 2 * pad - kernel) / stride + 1,
+                          (x.w + 2 * pad - kernel) / stride + 1);
+  for (int64_t n = 0; n < y.n; n++)
+    for (int64_t c = 0; c < o; c++)
+      for (int64_t h = 0; h < y.h; h++)
+        for (int64_t w = 0; w < y.w; w++) {
+          double sum = bias ? bias->v[c] : 0.0;
+          for (int64_t d = 0; d < x.c; d++)
+            for (int64_t i = 0; i < kernel; i++)
+              for (int64_t j = 0; j < kernel; j++) {
+                int64_t a = h * stride - pad + i, b = w * stride - pad + j;
+                if (a >= 0 && a < x.h && b >= 0 && b < x.w)
+                  sum += *act_at (&x, n, d, a, b) *
+                         wt->v[((c * x.c + d) * kernel + i) * kernel + j];
+              }
+          *act_at (&y, n, c, h, w) = sum;
+        }
+  if (!keep)
+    mem_free (&x.v);
+  return y;
+}
+
+static inline void
+twin_relu (struct act *x)
+{
+  for (int64_t i = 0; i < x->n * x->c * x->h * x->w; i++)
+    x->v[i] = x->v[i] > 0.0 ? x->v[i] : 0.0;
+}
+
+static inline void
+twin_moments (const struct act *x, int64_t c, double *mean, double *var)
+{
+  double count = (double)(x->n * x->h * x->w), sum = 0.0, squares = 0.0;
+  for (int64_t n = 0; n < x->n; n++)
+    for (int64_t i = 0; i < x->h * x->w; i++)
+      sum += act_at (x, n, c, 0, 0)[i];
+  *mean = sum / count;
+  for (int64_t n = 0; n < x->n; n++)
+    for (int64_t i = 0; i < x->h * x->w; i++) {
+      double d = act_at (x, n, c, 0, 0)[i] - *mean;
+      squares += d * d;
+    }
+  *var = squares / count;
+}
+
+static inline void
+twin_bn (struct twin *t, struct act *x, const char *name)
+{
+  const double *scale = twin_value (t, name, ".weight");
+  const double *shift = twin_value (t, name, ".bias");
+  for (int64_t c = 0; c < x->c; c++) {
+    double mean = twin_value (t, name, ".running_mean")[c];
+    double var = twin_value (t, name, ".running_var")[c];
+    if (t->train)
+      twin_moments (x, c, &mean, &var);
+    double f = scale[c] / sqrt (var + t->eps);
+    for (int64_t n = 0; n < x->n; n++)
+      for (int64_t i = 0; i < x->h * x->w; i++) {
+        double *v = act_at (x, n, c, 0, 0) + i;
+        *v = (*v - mean) * f + shift[c];
+      }
+  }
+}
+
+static inline struct act
+twin_maxpool (struct act x)
+{
+  struct act y = act_new (x.n, x.c, (x.h - 1) / 2 + 1, (x.w - 1) / 2 + 1);
+  for (int64_t p = 0; p < x.n * x.c; p++)
+    for (int64_t h = 0; h < y.h; h++)
+      for (int64_t w = 0; w < y.w; w++) {
+        double most = -1e300;
+        for (int64_t i = 2 * h - 1; i <= 2 * h + 1; i++)
+          for (int64_t j = 2 * w - 1; j <= 2 * w + 1; j++)
+            if (i >= 0 && i < x.h && j >= 0 && j < x.w &&
+                x.v[(p * x.h + i) * x.w + j] > most)
+              most = x.v[(p * x.h + i) * x.w + j];
+        y.v[(p * y.h + h) * y.w + w] = most;
+      }
+  mem_free (&x.v);
+  return y;
+}
+
+static inline struct act
+twin_gap (struct act x)
+{
+  struct act y = act_new (x.n, x.c, 1, 1);
+  for (int64_t p = 0; p < x.n * x.c; p++) {
+    for (int64_t i = 0; i < x.h * x.w; i++)
+      y.v[p] += x.v[p * x.h * x.w + i];
+    y.v[p] /= (double)(x.h * x.w);
+  }
+  mem_free (&x.v);
+  return y;
+}
+
+static inline struct act
+twin_linear (struct twin *t, struct act x, const char *name)
+{
+  struct twin_tensor *w = twin_find (t, name, ".weight");
+  CHECK (w && w->info.n_dims == 2 && w->info.dims[1] == x.c, "weight of %s",
+         name);
+  const double *b = twin_value (t, name, ".bias");
+  struct act y = act_new (x.n, w->info.dims[0], 1, 1);
+  for (int64_t n = 0; n < x.n; n++)
+    for (int64_t o = 0; o < y.c; o++) {
+      double sum = b[o];
+      for (int64_t i = 0; i < x.c; i++)
+        sum += w->v[o * x.c + i] * x.v[n * x.c + i];
+      y.v[n * y.c + o] = sum;
+    }
+  mem_free (&x.v);
+  return y;
+}
+
+/* -- units and heads ------------------------------------------------------- */
+
+static inline struct act
+twin_block (struct twin *t, struct act x, int group, int index)
+{
+  const bool basic = t->spec->block == MODEL_BASIC;
+  const int stride = group > 0 && index == 0 ? 2 : 1;
+  char name[64], part[96];
+  snprintf (name, sizeof name, "layer%d.%d", group + 1, index);
+  struct act y = x, side = x;
+  const int n = basic ? 2 : 3;
+  for (int i = 1; i <= n; i++) {
+    int kernel = basic || i == 2 ? 3 : 1;
+    int s = i == (basic ? 1 : 2) ? stride : 1;
+    snprintf (part, sizeof part, "%s.conv%d", name, i);
+    y = twin_conv (t, y, part, kernel, s, i == 1);
+    snprintf (part, sizeof part, "%s.bn%d", name, i);
+    twin_bn (t, &y, part);
+    if (i < n)
+      twin_relu (&y);
+  }
+  snprintf (part, sizeof part, "%s.downsample.0", name);
+  if (twin_find (t, part, ".weight")) {
+    side = twin_conv (t, x, part, 1, stride, false);
+    snprintf (part, sizeof part, "%s.downsample.1", name);
+    twin_bn (t, &side, part);
+  }
+  CHECK (side.c == y.c && side.h == y.h && side.w == y.w, "shortcut of %s",
+         name);
+  for (int64_t i = 0; i < y.n * y.c * y.h * y.w; i++)
+    y.v[i] += side.v[i];
+  mem_free (&side.v);
+  twin_relu (&y);
+  return y;
+}
+
+static inline struct act
+twin_unit (struct twin *t, struct act x, int unit)
+{
+  const struct model_spec *s = t->spec;
+  if (unit == 0) {
+    bool big = s->stem == MODEL_STEM_IMAGENET;
+    x = twin_conv (t, x, "conv1", big ? 7 : 3, big ? 2 : 1, false);
+    twin_bn (t, &x, "bn1");
+    twin_relu (&x);
+    return big ? twin_maxpool (x) : x;
+  }
+  unit--;
+  for (int g = 0; g < s->n_groups; unit -= s->blocks[g++])
+    if (unit < s->blocks[g])
+      return twin_block (t, x, g, unit);
+  return twin_linear (t, twin_gap (x), "fc");
+}
+
+/* Words of the grammar one after the other; knows nothing but good heads. */
+static inline struct act
+twin_head (struct twin *t, struct act x, int k, const char *grammar)
+{
+  char copy[128], *word, *rest = copy;
+  snprintf (copy, sizeof copy, "%s", grammar);
+  for (int i = 0; (word = strsep (&rest, "-")); i++) {
+    char name[64];
+    snprintf (name, sizeof name, "heads/%d/%d", k, i);
+    if (strncmp (word, "conv", 4) == 0) {
+      char *s = strchr (word, 's');
+      x = twin_conv (t, x, name, 3, s ? atoi (s + 1) : 1, false);
+      if (!rest || strncmp (rest, "bn", 2) != 0)
+        twin_relu (&x);
+    } else if (strcmp (word, "bn") == 0) {
+      twin_bn (t, &x, name);
+      twin_relu (&x);
+    } else if (strcmp (word, "gap") == 0)
+      x = twin_gap (x);
+    else {
+      x = twin_linear (t, x, name);
+      if (word[2])
+        twin_relu (&x);
+    }
+  }
+  return x;
+}
+
+/* Sum of the cross-entropies; frees the logits. */
+static inline double
+twin_loss (struct act logits, const int32_t *labels)
+{
+  double sum = 0.0;
+  for (int64_t n = 0; n < logits.n; n++) {
+    const double *z = &logits.v[n * logits.c];
+    double most = z[0], total = 0.0;
+    for (int64_t i = 1; i < logits.c; i++)
+      most = z[i] > most ? z[i] : most;
+    for (int64_t i = 0; i < logits.c; i++)
+      total += exp (z[i] - most);
+    if (labels[n] >= 0)
+      sum += log (total) + most - z[labels[n]];
+  }
+  mem_free (&logits.v);
+  return sum;
+}
+
+#endif
