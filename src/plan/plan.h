@@ -18,43 +18,48 @@
 enum plan_mix { PLAN_FURTHEST, PLAN_SUM, PLAN_MEAN };
 /* route[k * K + h]: weight of loss h in the gradient of stage k (contract,
  * section "Strategies").  E_CONFIG when span is not in 1..K. */
-enum status plan_route (int K, int span, enum plan_mix mix, double *route);
+enum status
+plan_route (int K, int span, enum plan_mix mix, double *route);
 /* A hand-written table: non-negative finite, zero for h < k, each row with a
  * non-zero entry; E_CONFIG names row and column. */
-enum status plan_route_check (int K, const double *route);
+enum status
+plan_route_check (int K, const double *route);
 
 /* -- cut and fold ---------------------------------------------------------- */
 
 /* Exact min-max cut of n_units into K non-empty ranges; first[0..K].  Costs may
  * depend on the stage: cost[k * n_units + i] of unit i in stage k, plus
- * extra[k * n_units + i] when stage k ends behind unit i (its head; NULL: none).
- * Among equal bests the one whose earlier stages are smallest.  E_CONFIG when
- * K > n_units. */
-enum status plan_cut (int n_units, const double *cost, const double *extra,
-                      int K, int *first);
+ * extra[k * n_units + i] when stage k ends behind unit i (its head; NULL:
+ * none). Among equal bests the one whose earlier stages are smallest.  E_CONFIG
+ * when K > n_units. */
+enum status
+plan_cut (int n_units, const double *cost, const double *extra, int K,
+          int *first);
 /* Contiguous min-max folding of K stages onto n_pipe ranks; rank_of[0..K-1].
  * E_CONFIG when n_pipe > K. */
-enum status plan_fold (int K, const double *cost, int n_pipe, int *rank_of);
+enum status
+plan_fold (int K, const double *cost, int n_pipe, int *rank_of);
 
 /* -- what is asked --------------------------------------------------------- */
 
 enum plan_order { PLAN_EAGER, PLAN_1F1B, PLAN_FILLDRAIN };
-const char *plan_order_name (enum plan_order o);
+const char *
+plan_order_name (enum plan_order o);
 
-struct plan_cost { /* seconds (or units) per micro-batch */
+struct plan_cost {               /* seconds (or units) per micro-batch */
   double forward, data, weights; /* of the stage's body */
   double head;                   /* head forward, loss, data gradient */
   double head_weights;
-  double update;                 /* once per batch */
-  double output_bytes;           /* of a border tensor */
+  double update;       /* once per batch */
+  double output_bytes; /* of a border tensor */
 };
 
 struct plan_ask {
   int K;
-  const double *route;           /* K x K, borrowed during plan_create */
-  bool heads_all;                /* heads nobody learns from: witnesses */
+  const double *route; /* K x K, borrowed during plan_create */
+  bool heads_all;      /* heads nobody learns from: witnesses */
   int n_micro, n_pipe, n_replicas;
-  const int *rank_of;            /* K, non-decreasing; borrowed */
+  const int *rank_of; /* K, non-decreasing; borrowed */
   enum plan_order order;
   const struct plan_cost *cost;  /* K; NULL: units (1, 1, 1, head 0) */
   double latency_s, bytes_per_s; /* of a message; bytes_per_s 0: free */
@@ -70,41 +75,42 @@ struct plan_ask {
 struct plan_stream {
   int border, index; /* index among the streams of the border */
   int window;
-  double *weight;    /* K */
+  double *weight; /* K */
 };
 
 /* One trip of a cotangent through a stage, downwards. */
 struct plan_pass {
-  int stage, index;  /* index among the passes of the stage: by nearest head,
-                        one that only learns last */
+  int stage, index; /* index among the passes of the stage: by nearest head,
+                       one that only learns last */
   int n_in;
-  int *in;           /* stream index at border stage + 1, or PLAN_OWN */
-  double *coef;      /* n_in; the cotangent is sum of coef x input */
-  int out;           /* stream index at border stage, or -1: ends here */
-  bool learn;        /* the stage's parameters follow this pass */
+  int *in;      /* stream index at border stage + 1, or PLAN_OWN */
+  double *coef; /* n_in; the cotangent is sum of coef x input */
+  int out;      /* stream index at border stage, or -1: ends here */
+  bool learn;   /* the stage's parameters follow this pass */
 };
 
 enum plan_head { PLAN_SILENT, PLAN_WITNESS, PLAN_ACTIVE };
 
 enum plan_verb {
-  PLAN_TAKE,         /* images of a micro-batch into the first stage */
-  PLAN_POST_ACT,     /* a receive is posted ahead */
-  PLAN_RECV_ACT,     /* ... and waited for */
+  PLAN_TAKE,     /* images of a micro-batch into the first stage */
+  PLAN_POST_ACT, /* a receive is posted ahead */
+  PLAN_RECV_ACT, /* ... and waited for */
   PLAN_FORWARD,
   PLAN_SEND_ACT,
-  PLAN_HEAD,         /* head forward, loss, gradient at the stage's output */
+  PLAN_HEAD, /* head forward, loss, gradient at the stage's output */
   PLAN_POST_GRAD,
   PLAN_RECV_GRAD,
-  PLAN_PASS,         /* stage_back_data */
+  PLAN_PASS, /* stage_back_data */
   PLAN_SEND_GRAD,
-  PLAN_WEIGHTS,      /* stage_back_weights */
+  PLAN_WEIGHTS, /* stage_back_weights */
   PLAN_HEAD_WEIGHTS,
-  PLAN_REDUCE,       /* start the sum over replicas and the window norms */
-  PLAN_UPDATE,       /* may wait for the REDUCE of this step of every stage that
-                        lies in a common window: the lists allow for it */
+  PLAN_REDUCE, /* start the sum over replicas and the window norms */
+  PLAN_UPDATE, /* may wait for the REDUCE of this step of every stage that
+                  lies in a common window: the lists allow for it */
   PLAN_VERBS
 };
-const char *plan_verb_name (enum plan_verb v);
+const char *
+plan_verb_name (enum plan_verb v);
 
 struct plan_op {
   enum plan_verb verb;
@@ -115,7 +121,8 @@ struct plan_op {
                   input; -1: own input buffer (received or taken) */
   int pair;    /* PASS with learn, WEIGHTS; else -1 */
   int pass;    /* PASS: index; else -1 */
-  int stream;  /* *_GRAD: index at the border that is crossed; PASS: as its out */
+  int stream;  /* *_GRAD: index at the border that is crossed; PASS: as its out
+                */
   int slot_to; /* PASS whose out ends in stage - 1 on this rank: slot there, and
                   the gradient is written into that stage's cotangent buffer;
                   else -1 */
@@ -140,48 +147,57 @@ struct plan_rank {
 struct plan {
   int K, n_micro, n_pipe, n_replicas;
   enum plan_order order;
-  int *rank_of;             /* K */
-  double *route;            /* K x K */
-  enum plan_head *head;     /* K */
-  int *window_first;        /* K: first stage that head h drives; -1: none */
-  int *n_streams;           /* K + 1: per border 0..K (0 and K have none) */
+  int *rank_of;                /* K */
+  double *route;               /* K x K */
+  enum plan_head *head;        /* K */
+  int *window_first;           /* K: first stage that head h drives; -1: none */
+  int *n_streams;              /* K + 1: per border 0..K (0 and K have none) */
   struct plan_stream **stream; /* [border][index] */
-  int *n_passes;            /* K */
-  struct plan_pass **pass;  /* [stage][index] */
-  int *n_slots, *n_pairs;   /* K */
-  struct plan_rank *rank;   /* n_pipe */
-  double cycle_s;           /* predicted seconds per batch, steady state */
-  double *busy_s;           /* n_pipe: of a cycle */
-  double *stage_idle_s;     /* K: waiting of the stage's rank just before ops of
-                               that stage, of a cycle */
-  struct plan_cost *cost;   /* K: as asked; not part of the hash */
+  int *n_passes;               /* K */
+  struct plan_pass **pass;     /* [stage][index] */
+  int *n_slots, *n_pairs;      /* K */
+  struct plan_rank *rank;      /* n_pipe */
+  double cycle_s;              /* predicted seconds per batch, steady state */
+  double *busy_s;              /* n_pipe: of a cycle */
+  double *stage_idle_s;   /* K: waiting of the stage's rank just before ops of
+                             that stage, of a cycle */
+  struct plan_cost *cost; /* K: as asked; not part of the hash */
   double latency_s, bytes_per_s;
 };
 
-enum status plan_create (const struct plan_ask *ask, struct plan **out);
-void plan_destroy (struct plan **p);
+enum status
+plan_create (const struct plan_ask *ask, struct plan **out);
+void
+plan_destroy (struct plan **p);
 /* Equal on all ranks or the run does not start. */
-uint64_t plan_hash (const struct plan *p);
+uint64_t
+plan_hash (const struct plan *p);
 /* Messages per micro-batch over all borders: activations and gradients, counted
  * for one stage per rank (folding merges some into hand-overs). */
-void plan_messages (const struct plan *p, int *activations, int *gradients);
+void
+plan_messages (const struct plan *p, int *activations, int *gradients);
 /* Batches one after the other: predicted time of n steps from an empty pipe. */
-double plan_time (const struct plan *p, int64_t n_steps);
+double
+plan_time (const struct plan *p, int64_t n_steps);
 
 /* Walk the lists as n_pipe ranks with rendezvous messages and the posted
  * receives would, for n_steps steps, without costs: E_FAULT naming rank, op and
  * buffer on deadlock, on a buffer overwritten while somebody still needs it, on
  * a wrong micro-batch, or a stage updated before its last gradient.  A slow
  * obvious checker, independent of how the lists were made. */
-enum status plan_walk (const struct plan *p, int n_steps);
+enum status
+plan_walk (const struct plan *p, int n_steps);
 
 /* -- showing --------------------------------------------------------------- */
 
 /* Windows and streams in words; the timetable of n_steps steps as a text Gantt
  * of at most `columns` characters a line, one row per rank. */
-void plan_print_windows (const struct plan *p, struct text *out);
-void plan_print_gantt (const struct plan *p, int n_steps, int columns,
-                       struct text *out);
-void plan_print_list (const struct plan *p, int rank, struct text *out);
+void
+plan_print_windows (const struct plan *p, struct text *out);
+void
+plan_print_gantt (const struct plan *p, int n_steps, int columns,
+                  struct text *out);
+void
+plan_print_list (const struct plan *p, int rank, struct text *out);
 
 #endif

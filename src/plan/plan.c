@@ -1,0 +1,387 @@
+/* plan/plan.c -- making, comparing and asking a plan. */
+#include "base/hash.h"
+#include "base/memory.h"
+#include "plan/plan_impl.h"
+#include <math.h>
+#include <string.h>
+
+/* Steps simulated to find the cycle: enough for the pipe to fill and settle;
+ * the mean is over the last TAIL, a multiple of the short periods. */
+#define SETTLE(p) (4 * (p)->n_pipe + 24)
+#define TAIL 12
+/* Timetables tried: each starts from the skew of ranks that the one before
+ * settles into. */
+#define ROUNDS 4
+
+const char *
+plan_order_name (enum plan_order o)
+{
+  static const char *const name[] = {"eager", "1f1b", "filldrain"};
+  CHECK (o <= PLAN_FILLDRAIN, "order %d", (int)o);
+  return name[o];
+}
+
+const char *
+plan_verb_name (enum plan_verb v)
+{
+  static const char *const name[PLAN_VERBS] = {
+      "TAKE",    "POST_ACT",     "RECV_ACT",  "FORWARD", "SEND_ACT",
+      "HEAD",    "POST_GRAD",    "RECV_GRAD", "PASS",    "SEND_GRAD",
+      "WEIGHTS", "HEAD_WEIGHTS", "REDUCE",    "UPDATE",
+  };
+  CHECK (v < PLAN_VERBS, "verb %d", (int)v);
+  return name[v];
+}
+
+/* -- making ------------------------------------------------------------------
+ */
+
+static enum status
+check_cost (const struct plan_cost *c, int k)
+{
+  const double part[] = {c->forward,      c->data,   c->weights,     c->head,
+                         c->head_weights, c->update, c->output_bytes};
+
+  for (size_t i = 0; i < sizeof part / sizeof *part; i++)
+    if (!(part[i] >= 0) || (i < 6 && part[i] > 1e6) || !isfinite (part[i]))
+      return fail (E_CONFIG, "cost of stage %d: %g", k, part[i]);
+  return OK;
+}
+
+static enum status
+check_ask (const struct plan_ask *a)
+{
+  if (a->K < 1 || a->n_micro < 1 || a->n_replicas < 1)
+    return fail (E_CONFIG,
+                 "%d stages, %d micro-batches, %d replicas: each "
+                 "must be at least 1",
+                 a->K, a->n_micro, a->n_replicas);
+  if (a->n_pipe < 1 || a->n_pipe > a->K)
+    return fail (E_CONFIG, "%d stages on %d ranks: a rank would have none",
+                 a->K, a->n_pipe);
+  if ((unsigned)a->order > PLAN_FILLDRAIN)
+    return fail (E_CONFIG, "no order %d", (int)a->order);
+  if (!(a->latency_s >= 0 && a->latency_s <= 1e6) || !(a->bytes_per_s >= 0))
+    return fail (E_CONFIG, "latency %g s, bandwidth %g bytes/s", a->latency_s,
+                 a->bytes_per_s);
+  for (int k = 0; k < a->K; k++) {
+    int before = k == 0 ? -1 : a->rank_of[k - 1], step = a->rank_of[k] - before;
+    if (step < 0 || step > 1 || (k == 0 && step != 1))
+      return fail (E_CONFIG, "stage %d on rank %d, the one before on %d", k,
+                   a->rank_of[k], before);
+    if (a->cost)
+      TRY (check_cost (&a->cost[k], k));
+  }
+  if (a->rank_of[a->K - 1] != a->n_pipe - 1)
+    return fail (E_CONFIG, "last stage on rank %d of %d", a->rank_of[a->K - 1],
+                 a->n_pipe);
+  return plan_route_check (a->K, a->route);
+}
+
+static enum status
+allocate (struct plan *p)
+{
+  size_t K = (size_t)p->K, R = (size_t)p->n_pipe;
+
+  TRY (MEM_NEW (K, &p->rank_of, "plan"));
+  TRY (MEM_NEW (K * K, &p->route, "plan"));
+  TRY (MEM_NEW (K, &p->head, "plan"));
+  TRY (MEM_NEW (K, &p->window_first, "plan"));
+  TRY (MEM_NEW (K + 1, &p->n_streams, "plan"));
+  TRY (MEM_NEW (K + 1, &p->stream, "plan"));
+  TRY (MEM_NEW (K, &p->n_passes, "plan"));
+  TRY (MEM_NEW (K, &p->pass, "plan"));
+  TRY (MEM_NEW (K, &p->n_slots, "plan"));
+  TRY (MEM_NEW (K, &p->n_pairs, "plan"));
+  TRY (MEM_NEW (R, &p->rank, "plan"));
+  TRY (MEM_NEW (R, &p->busy_s, "plan"));
+  TRY (MEM_NEW (K, &p->stage_idle_s, "plan"));
+  return MEM_NEW (K, &p->cost, "plan");
+}
+
+static void
+copy_ask (struct plan *p, const struct plan_ask *a)
+{
+  size_t K = (size_t)p->K;
+
+  memcpy (p->rank_of, a->rank_of, K * sizeof (int));
+  memcpy (p->route, a->route, K * K * sizeof (double));
+  for (int k = 0; k < p->K; k++)
+    p->cost[k] =
+        a->cost ? a->cost[k]
+                : (struct plan_cost){.forward = 1, .data = 1, .weights = 1};
+}
+
+static void
+set_heads (struct plan *p, bool all)
+{
+  for (int h = 0; h < p->K; h++) {
+    enum plan_head rest = all ? PLAN_WITNESS : PLAN_SILENT;
+    p->head[h] = p->window_first[h] >= 0 ? PLAN_ACTIVE : rest;
+  }
+}
+
+/* One timetable, and its cycle; start becomes the skew it settles into. */
+static enum status
+one_round (struct plan *p, struct plan_jobs *jobs, int64_t *start, int64_t *end,
+           int64_t *idle, int64_t *cycle)
+{
+  int n = SETTLE (p);
+  int64_t first = PLAN_NEVER;
+
+  TRY (plan_schedule (p, start, jobs));
+  TRY (plan_lists (p, jobs));
+  TRY (plan_simulate (p, n, TAIL, NULL, end, idle));
+  *cycle = 0;
+  for (int r = 0; r < p->n_pipe; r++) {
+    int64_t span = end[r * n + n - 1] - end[r * n + n - 1 - TAIL];
+    *cycle = span > *cycle ? span : *cycle;
+    first = end[r * n + n - 1] < first ? end[r * n + n - 1] : first;
+  }
+  for (int r = 0; r < p->n_pipe; r++)
+    start[r] = end[r * n + n - 1] - first;
+  return OK;
+}
+
+static void
+set_times (struct plan *p, int64_t cycle, const int64_t *idle)
+{
+  p->cycle_s = plan_seconds (cycle) / TAIL;
+  for (int k = 0; k < p->K; k++)
+    p->stage_idle_s[k] = plan_seconds (idle[k]) / TAIL;
+  for (int r = 0; r < p->n_pipe; r++) {
+    int64_t busy = 0;
+    for (int i = 0; i < p->rank[r].n_ops; i++)
+      busy +=
+          plan_verb_ticks (p, p->rank[r].op[i].verb, p->rank[r].op[i].stage);
+    p->busy_s[r] = plan_seconds (busy);
+  }
+}
+
+struct rounds {
+  struct plan_jobs jobs;
+  int64_t *start, *tried, *best; /* n_pipe: skews */
+  int64_t *end, *idle;           /* see plan_simulate */
+};
+
+static void
+rounds_clear (struct rounds *x)
+{
+  mem_free (&x->start);
+  mem_free (&x->tried);
+  mem_free (&x->best);
+  mem_free (&x->end);
+  mem_free (&x->idle);
+  plan_jobs_clear (&x->jobs);
+}
+
+static enum status
+rounds_init (const struct plan *p, struct rounds *x)
+{
+  size_t R = (size_t)p->n_pipe;
+
+  TRY (plan_jobs_init (p, &x->jobs));
+  TRY (MEM_NEW (R, &x->start, "timetable"));
+  TRY (MEM_NEW (R, &x->tried, "timetable"));
+  TRY (MEM_NEW (R, &x->best, "timetable"));
+  TRY (MEM_NEW (R * (size_t)SETTLE (p), &x->end, "timetable"));
+  return MEM_NEW ((size_t)p->K, &x->idle, "timetable");
+}
+
+/* The first timetable is made for an empty pipe; in the long run ranks start a
+ * step at different times, so later ones are made for that skew.  The best is
+ * kept, the first among equals. */
+static enum status
+run_rounds (struct plan *p, struct rounds *x)
+{
+  size_t bytes = (size_t)p->n_pipe * sizeof (int64_t);
+  int64_t best = PLAN_NEVER, cycle = 0;
+
+  for (int i = 0; i < ROUNDS; i++) {
+    memcpy (x->tried, x->start, bytes);
+    TRY (one_round (p, &x->jobs, x->start, x->end, x->idle, &cycle));
+    if (cycle < best) {
+      best = cycle;
+      memcpy (x->best, x->tried, bytes);
+    }
+    if (memcmp (x->start, x->tried, bytes) == 0)
+      break;
+  }
+  if (memcmp (x->best, x->tried, bytes) != 0) {
+    memcpy (x->start, x->best, bytes);
+    TRY (one_round (p, &x->jobs, x->start, x->end, x->idle, &cycle));
+  }
+  set_times (p, cycle, x->idle);
+  return OK;
+}
+
+static enum status
+make_timetable (struct plan *p)
+{
+  struct rounds x = {0};
+  enum status s = rounds_init (p, &x);
+
+  if (s == OK)
+    s = run_rounds (p, &x);
+  rounds_clear (&x);
+  return s;
+}
+
+enum status
+plan_create (const struct plan_ask *ask, struct plan **out)
+{
+  struct plan *p;
+  enum status s;
+
+  TRY (check_ask (ask));
+  TRY (MEM_NEW (1, &p, "plan"));
+  p->K = ask->K;
+  p->n_micro = ask->n_micro;
+  p->n_pipe = ask->n_pipe;
+  p->n_replicas = ask->n_replicas;
+  p->order = ask->order;
+  p->latency_s = ask->latency_s;
+  p->bytes_per_s = ask->bytes_per_s;
+  TRY_GOTO (allocate (p), failed);
+  copy_ask (p, ask);
+  TRY_GOTO (plan_streams (p), failed);
+  set_heads (p, ask->heads_all);
+  TRY_GOTO (make_timetable (p), failed);
+  *out = p;
+  return OK;
+failed:
+  plan_destroy (&p);
+  return s;
+}
+
+static void
+destroy_stage (struct plan *p, int k)
+{
+  for (int i = 0; p->stream[k] && i < p->n_streams[k]; i++)
+    mem_free (&p->stream[k][i].weight);
+  for (int i = 0; p->pass[k] && i < p->n_passes[k]; i++) {
+    mem_free (&p->pass[k][i].in);
+    mem_free (&p->pass[k][i].coef);
+  }
+  mem_free (&p->stream[k]);
+  mem_free (&p->pass[k]);
+}
+
+void
+plan_destroy (struct plan **address)
+{
+  struct plan *p = *address;
+
+  if (!p)
+    return;
+  plan_lists_clear (p);
+  for (int k = 0; p->stream && p->pass && k < p->K; k++)
+    destroy_stage (p, k);
+  mem_free (&p->rank_of);
+  mem_free (&p->route);
+  mem_free (&p->head);
+  mem_free (&p->window_first);
+  mem_free (&p->n_streams);
+  mem_free (&p->stream);
+  mem_free (&p->n_passes);
+  mem_free (&p->pass);
+  mem_free (&p->n_slots);
+  mem_free (&p->n_pairs);
+  mem_free (&p->rank);
+  mem_free (&p->busy_s);
+  mem_free (&p->stage_idle_s);
+  mem_free (&p->cost);
+  mem_free (address);
+}
+
+/* -- comparing and asking ----------------------------------------------------
+ */
+
+/* Field by field: what lies between the fields of a struct is not defined. */
+static uint64_t
+hash_numbers (uint64_t h, const int *n, size_t count)
+{
+  return hash_bytes (n, count * sizeof *n, h);
+}
+
+static uint64_t
+hash_stage (const struct plan *p, int k, uint64_t h)
+{
+  const int head[] = {p->rank_of[k],   (int)p->head[k], p->window_first[k],
+                      p->n_streams[k], p->n_passes[k],  p->n_slots[k],
+                      p->n_pairs[k]};
+
+  h = hash_numbers (h, head, sizeof head / sizeof *head);
+  for (int i = 0; i < p->n_streams[k]; i++) {
+    const struct plan_stream *s = &p->stream[k][i];
+    h = hash_numbers (h, &s->window, 1);
+    h = hash_bytes (s->weight, (size_t)p->K * sizeof (double), h);
+  }
+  for (int i = 0; i < p->n_passes[k]; i++) {
+    const struct plan_pass *pass = &p->pass[k][i];
+    const int facts[] = {pass->n_in, pass->out, pass->learn};
+    h = hash_numbers (h, facts, 3);
+    h = hash_numbers (h, pass->in, (size_t)pass->n_in);
+    h = hash_bytes (pass->coef, (size_t)pass->n_in * sizeof (double), h);
+  }
+  return h;
+}
+
+static uint64_t
+hash_list (const struct plan_rank *rank, uint64_t h)
+{
+  const int head[] = {rank->first_stage, rank->end_stage, rank->n_ops};
+
+  h = hash_numbers (h, head, 3);
+  for (int i = 0; i < rank->n_ops; i++) {
+    const struct plan_op *o = &rank->op[i];
+    const int field[] = {(int)o->verb, o->stage, o->micro,  o->slot,
+                         o->source,    o->pair,  o->pass,   o->stream,
+                         o->slot_to,   o->peer,  o->window, o->tag,
+                         o->ahead};
+    h = hash_numbers (h, field, sizeof field / sizeof *field);
+  }
+  return h;
+}
+
+uint64_t
+plan_hash (const struct plan *p)
+{
+  const int head[] = {p->K, p->n_micro, p->n_pipe, p->n_replicas,
+                      (int)p->order};
+  uint64_t h = hash_numbers (0, head, sizeof head / sizeof *head);
+
+  h = hash_bytes (p->route, (size_t)(p->K * p->K) * sizeof (double), h);
+  for (int k = 0; k < p->K; k++)
+    h = hash_stage (p, k, h);
+  for (int r = 0; r < p->n_pipe; r++)
+    h = hash_list (&p->rank[r], h);
+  return h;
+}
+
+void
+plan_messages (const struct plan *p, int *activations, int *gradients)
+{
+  *activations = p->K - 1;
+  *gradients = 0;
+  for (int b = 1; b < p->K; b++)
+    *gradients += p->n_streams[b];
+}
+
+double
+plan_time (const struct plan *p, int64_t n_steps)
+{
+  int most = SETTLE (p), n = n_steps < most ? (int)n_steps : most;
+  int64_t *end = NULL, *idle = NULL, last = 0;
+
+  if (n_steps <= 0)
+    return 0;
+  if (MEM_NEW ((size_t)p->n_pipe * (size_t)n, &end, "time") == OK &&
+      MEM_NEW ((size_t)p->K, &idle, "time") == OK &&
+      plan_simulate (p, n, 0, NULL, end, idle) == OK)
+    for (int r = 0; r < p->n_pipe; r++)
+      last = end[r * n + n - 1] > last ? end[r * n + n - 1] : last;
+  mem_free (&end);
+  mem_free (&idle);
+  return plan_seconds (last) + (double)(n_steps - n) * p->cycle_s;
+}

@@ -1,0 +1,88 @@
+/* plan/plan_impl.h -- what the files of this room share.
+ *
+ * The making of a plan goes: streams (which gradients travel), schedule (in
+ * which order each rank works: jobs), lists (jobs become operations with slots,
+ * messages and posts), simulate (what that costs).  walk relies on none of it.
+ */
+#ifndef PLAN_PLAN_IMPL_H
+#define PLAN_PLAN_IMPL_H
+
+#include "plan/plan.h"
+
+#define PLAN_NEVER INT64_MAX
+
+/* Heads, windows, streams and passes from K and route; p owns them. */
+enum status
+plan_streams (struct plan *p);
+/* Index of the pass of stage `border` that makes its outgoing stream. */
+int
+plan_producer (const struct plan *p, int border, int stream);
+/* Index of the one pass of the stage that learns. */
+int
+plan_learner (const struct plan *p, int stage);
+/* Both stages lie in the window of some head. */
+bool
+plan_share_window (const struct plan *p, int a, int b);
+
+/* Time is counted in whole nanoseconds, so that all ranks agree exactly. */
+int64_t
+plan_ticks (double seconds);
+double
+plan_seconds (int64_t ticks);
+/* Duration of an operation of the stage; of a message over the border. */
+int64_t
+plan_verb_ticks (const struct plan *p, enum plan_verb v, int stage);
+int64_t
+plan_message_ticks (const struct plan *p, int border);
+/* True when stages k and k + 1 exist and are on different ranks. */
+bool
+plan_crosses (const struct plan *p, int k);
+
+struct plan_job {
+  enum plan_verb verb;
+  int stage, micro, pass; /* micro, pass: -1 where none */
+};
+/* Order of work of one step: the jobs of rank r are job[first[r]] up to
+ * job[first[r + 1] - 1]. */
+struct plan_jobs {
+  int *first; /* n_pipe + 1 */
+  int *n;     /* n_pipe: jobs there so far */
+  struct plan_job *job;
+  int *slot; /* K x n_micro: slot of stage k for micro-batch m */
+};
+/* start: n_pipe ticks at which the ranks are free.  jobs is cleared first. */
+enum status
+plan_schedule (const struct plan *p, const int64_t *start,
+               struct plan_jobs *jobs);
+enum status
+plan_jobs_init (const struct plan *p, struct plan_jobs *jobs);
+void
+plan_jobs_clear (struct plan_jobs *jobs);
+
+/* Lists, slots and pairs of p from jobs; earlier ones are freed. */
+enum status
+plan_lists (struct plan *p, const struct plan_jobs *jobs);
+void
+plan_lists_clear (struct plan *p);
+
+/* Number of tags: they are 0 .. n - 1. */
+int
+plan_tags (const struct plan *p);
+int
+plan_tag (const struct plan *p, bool gradient, int border, int stream,
+          int micro);
+
+/* Called for each operation that takes a rank's time. */
+struct plan_note {
+  void (*call) (void *context, int rank, int64_t step, const struct plan_op *op,
+                int64_t start, int64_t end);
+  void *context;
+};
+/* Runs the lists in order for n_steps from an empty pipe; note may be NULL.
+ * end: n_pipe x n_steps ticks at which rank r has finished step i (index
+ * r * n_steps + i); idle: K ticks waited in the last `tail` steps. */
+enum status
+plan_simulate (const struct plan *p, int n_steps, int tail,
+               const struct plan_note *note, int64_t *end, int64_t *idle);
+
+#endif

@@ -1,0 +1,508 @@
+/* plan/schedule.c -- in which order a rank does the work of one step.
+ *
+ * List scheduling: a clock is run over one step; whenever a rank is free it
+ * takes the best of the jobs that could start now.  The order is what is kept.
+ *
+ * Two rules make the lists safe to repeat.  Micro-batches of one kind of job of
+ * a stage keep their order, so sums are formed in one order whatever the
+ * folding.  And a slot is given to a new micro-batch only when everybody who
+ * needs the old one, the receiver on the next rank included, has begun with it
+ * in this very order of decisions: no rank waits for a later decision, so no
+ * ring of waiting ranks can form.
+ */
+#include "base/memory.h"
+#include "plan/plan_impl.h"
+#include <string.h>
+
+enum { FORWARD, HEAD, WEIGHTS, HEAD_WEIGHTS, PASS }; /* PASS + index */
+
+struct schedule {
+  const struct plan *p;
+  struct plan_jobs *jobs;
+  int *base;        /* K + 1: a stage's kinds are base[k] .. base[k + 1] - 1 */
+  int *next;        /* base[K]: next micro-batch of the kind */
+  int64_t *finish;  /* base[K] x n_micro; NEVER: not decided */
+  int64_t *reduce;  /* K; NEVER: not decided */
+  bool *updated;    /* K */
+  int *limit;       /* K: forwards in flight */
+  int *reach;       /* base[K]: for passes, nearest head - stage */
+  int *first_stage; /* n_pipe + 1 */
+  int64_t *free_at; /* n_pipe */
+  int64_t now;
+};
+
+/* What could be done, and how good that would be: smaller is better, the first
+ * difference decides. */
+struct choice {
+  int kind, stage, micro; /* kind -1: REDUCE, -2: UPDATE, -3: none */
+  int rank[6];
+};
+enum { REDUCE = -1, UPDATE = -2, NONE = -3 };
+
+bool
+plan_crosses (const struct plan *p, int k)
+{
+  return k >= 0 && k + 1 < p->K && p->rank_of[k] != p->rank_of[k + 1];
+}
+
+static int64_t
+later (int64_t a, int64_t b)
+{
+  return a > b ? a : b;
+}
+
+static int64_t *
+finish_of (const struct schedule *s, int k, int kind, int m)
+{
+  return &s->finish[(s->base[k] + kind) * s->p->n_micro + m];
+}
+
+static bool
+exists (const struct schedule *s, int k, int kind)
+{
+  return (kind != HEAD && kind != HEAD_WEIGHTS) || s->p->head[k] != PLAN_SILENT;
+}
+
+static enum plan_verb
+verb_of (int kind)
+{
+  static const enum plan_verb verb[] = {PLAN_FORWARD, PLAN_HEAD, PLAN_WEIGHTS,
+                                        PLAN_HEAD_WEIGHTS, PLAN_PASS};
+  return kind == REDUCE   ? PLAN_REDUCE
+         : kind == UPDATE ? PLAN_UPDATE
+                          : verb[kind < PASS ? kind : PASS];
+}
+
+/* a, or a + the time of the message when border b lies between two ranks. */
+static int64_t
+across (const struct schedule *s, int64_t a, int b)
+{
+  if (a == PLAN_NEVER || !plan_crosses (s->p, b - 1))
+    return a;
+  return a + plan_message_ticks (s->p, b);
+}
+
+/* When nobody needs slot and output of (k, m) any more. */
+static int64_t
+retired (const struct schedule *s, int k, int m)
+{
+  int64_t t = 0;
+
+  for (int kind = 0; kind < s->base[k + 1] - s->base[k]; kind++)
+    if (exists (s, k, kind)) {
+      t = later (t, *finish_of (s, k, kind, m));
+      if (t == PLAN_NEVER)
+        return t;
+    }
+  if (k + 1 == s->p->K)
+    return t;
+  if (!plan_crosses (s->p, k))
+    return later (t, retired (s, k + 1, m));
+  /* A message is taken at the latest when the next stage begins with it. */
+  int64_t begun = *finish_of (s, k + 1, FORWARD, m);
+  if (begun == PLAN_NEVER)
+    return PLAN_NEVER;
+  return later (t, begun - plan_verb_ticks (s->p, PLAN_FORWARD, k + 1));
+}
+
+static int64_t
+pass_ready (const struct schedule *s, int k, int i, int m)
+{
+  const struct plan_pass *pass = &s->p->pass[k][i];
+  int64_t t = *finish_of (s, k, FORWARD, m);
+
+  for (int j = 0; j < pass->n_in; j++) {
+    int64_t in;
+    if (pass->in[j] == PLAN_OWN) {
+      in = *finish_of (s, k, HEAD, m);
+    } else {
+      int by = plan_producer (s->p, k + 1, pass->in[j]);
+      in = across (s, *finish_of (s, k + 1, PASS + by, m), k + 1);
+    }
+    t = later (t, in);
+  }
+  if (s->p->order == PLAN_FILLDRAIN)
+    t = later (t, *finish_of (s, k, FORWARD, s->p->n_micro - 1));
+  return t;
+}
+
+/* Earliest start; NEVER while something it needs is undecided. */
+static int64_t
+ready (const struct schedule *s, int k, int kind, int m)
+{
+  int64_t t = 0;
+
+  switch (kind) {
+  case FORWARD:
+    if (m >= s->limit[k])
+      t = retired (s, k, m - s->limit[k]);
+    if (k > 0 && t != PLAN_NEVER)
+      t = later (t, across (s, *finish_of (s, k - 1, FORWARD, m), k));
+    return t;
+  case HEAD:
+    return *finish_of (s, k, FORWARD, m);
+  case WEIGHTS:
+    return *finish_of (s, k, PASS + plan_learner (s->p, k), m);
+  case HEAD_WEIGHTS:
+    return *finish_of (s, k, HEAD, m);
+  default:
+    return pass_ready (s, k, kind - PASS, m);
+  }
+}
+
+static int64_t
+reduce_ready (const struct schedule *s, int k)
+{
+  int64_t t = 0;
+
+  for (int kind = 0; kind < s->base[k + 1] - s->base[k]; kind++)
+    if (exists (s, k, kind))
+      t = later (t, *finish_of (s, k, kind, s->p->n_micro - 1));
+  return t;
+}
+
+/* An update may wait for the norms of its windows: never before they have been
+ * started everywhere. */
+static int64_t
+update_ready (const struct schedule *s, int k)
+{
+  for (int j = 0; j < s->p->K; j++)
+    if (s->reduce[j] == PLAN_NEVER && plan_share_window (s->p, j, k))
+      return PLAN_NEVER;
+  return s->reduce[k];
+}
+
+static int
+class_eager (const struct schedule *s, int k, int kind)
+{
+  bool witness = s->p->head[k] == PLAN_WITNESS;
+
+  switch (kind) {
+  case REDUCE:
+    return 0;
+  case UPDATE:
+    return s->p->n_replicas > 1 ? 9 : 7;
+  case FORWARD:
+    return 3;
+  case HEAD:
+    return witness ? 8 : 2;
+  case HEAD_WEIGHTS:
+    return witness ? 8 : 5;
+  case WEIGHTS:
+    return 6;
+  default:
+    return s->p->pass[k][kind - PASS].out >= 0 ? 1 : 4;
+  }
+}
+
+/* Forwards first as long as they are admitted: the limit (1f1b), or the rule
+ * that passes wait for the last forward (filldrain), makes the difference. */
+static int
+class_phased (const struct schedule *s, int k, int kind)
+{
+  bool witness = s->p->head[k] == PLAN_WITNESS;
+
+  switch (kind) {
+  case REDUCE:
+    return 0;
+  case UPDATE:
+    return s->p->n_replicas > 1 ? 9 : 6;
+  case FORWARD:
+    return 2;
+  case HEAD:
+    return witness ? 8 : 1;
+  case HEAD_WEIGHTS:
+    return witness ? 8 : 5;
+  case WEIGHTS:
+    return 4;
+  default:
+    return 3;
+  }
+}
+
+static void
+judge (const struct schedule *s, struct choice *c)
+{
+  bool eager = s->p->order == PLAN_EAGER, pass = c->kind >= PASS;
+  int k = c->stage;
+
+  c->rank[0] = (eager ? class_eager : class_phased) (s, k, c->kind);
+  c->rank[1] = pass ? s->reach[s->base[k] + c->kind] : 0;
+  c->rank[2] = c->micro;
+  c->rank[3] = pass && plan_crosses (s->p, k - 1) ? 0 : 1;
+  c->rank[4] = -k;
+  c->rank[5] = c->kind;
+  if (pass && !eager) { /* older micro-batches first: they free slots */
+    c->rank[1] = c->micro;
+    c->rank[2] = s->reach[s->base[k] + c->kind];
+  }
+}
+
+static bool
+better (const struct choice *a, const struct choice *b)
+{
+  if (b->kind == NONE)
+    return true;
+  for (int i = 0; i < 6; i++)
+    if (a->rank[i] != b->rank[i])
+      return a->rank[i] < b->rank[i];
+  return false;
+}
+
+/* Offer one candidate that can start at t: the best so far is kept in *best,
+ * the earliest time at which another could start in *wake. */
+static void
+offer (const struct schedule *s, int64_t t, struct choice c,
+       struct choice *best, int64_t *wake)
+{
+  if (t > s->now) {
+    if (t < *wake)
+      *wake = t;
+    return;
+  }
+  judge (s, &c);
+  if (better (&c, best))
+    *best = c;
+}
+
+static struct choice
+choose (const struct schedule *s, int r, int64_t *wake)
+{
+  struct choice best = {.kind = NONE};
+
+  for (int k = s->first_stage[r]; k < s->first_stage[r + 1]; k++) {
+    for (int kind = 0; kind < s->base[k + 1] - s->base[k]; kind++) {
+      int m = s->next[s->base[k] + kind];
+      if (m == s->p->n_micro || !exists (s, k, kind))
+        continue;
+      offer (s, ready (s, k, kind, m),
+             (struct choice){.kind = kind, .stage = k, .micro = m}, &best,
+             wake);
+    }
+    struct choice c = {.kind = REDUCE, .stage = k, .micro = -1};
+    if (s->reduce[k] == PLAN_NEVER) {
+      offer (s, reduce_ready (s, k), c, &best, wake);
+    } else if (!s->updated[k]) {
+      c.kind = UPDATE;
+      offer (s, update_ready (s, k), c, &best, wake);
+    }
+  }
+  return best;
+}
+
+/* The lowest slot whose last owner has retired. */
+static int
+free_slot (const struct schedule *s, int k, int m)
+{
+  const int *slot = s->jobs->slot + k * s->p->n_micro;
+
+  for (int i = 0;; i++) {
+    bool taken = false;
+    for (int j = 0; j < m && !taken; j++)
+      taken = slot[j] == i && retired (s, k, j) > s->now;
+    if (!taken)
+      return i;
+  }
+}
+
+static void
+start (struct schedule *s, int r, const struct choice *c)
+{
+  struct plan_jobs *jobs = s->jobs;
+  enum plan_verb verb = verb_of (c->kind);
+  int64_t end = s->now + plan_verb_ticks (s->p, verb, c->stage);
+
+  jobs->job[jobs->first[r] + jobs->n[r]++] = (struct plan_job){
+      .verb = verb,
+      .stage = c->stage,
+      .micro = c->micro,
+      .pass = c->kind >= PASS ? c->kind - PASS : -1,
+  };
+  s->free_at[r] = end;
+  if (c->kind == REDUCE) {
+    s->reduce[c->stage] = end;
+  } else if (c->kind == UPDATE) {
+    s->updated[c->stage] = true;
+  } else {
+    if (c->kind == FORWARD)
+      jobs->slot[c->stage * s->p->n_micro + c->micro] =
+          free_slot (s, c->stage, c->micro);
+    *finish_of (s, c->stage, c->kind, c->micro) = end;
+    s->next[s->base[c->stage] + c->kind]++;
+  }
+}
+
+static void
+run (struct schedule *s)
+{
+  int left = s->jobs->first[s->p->n_pipe];
+
+  while (left > 0) {
+    int64_t wake = PLAN_NEVER;
+    bool moved = false;
+    for (int r = 0; r < s->p->n_pipe; r++) {
+      if (s->free_at[r] > s->now) {
+        wake = s->free_at[r] < wake ? s->free_at[r] : wake;
+        continue;
+      }
+      struct choice c = choose (s, r, &wake);
+      if (c.kind == NONE)
+        continue;
+      start (s, r, &c);
+      moved = true;
+      left--;
+    }
+    CHECK (moved || wake != PLAN_NEVER, "%d jobs can never start", left);
+    if (!moved)
+      s->now = wake;
+  }
+}
+
+/* -- making ------------------------------------------------------------------
+ */
+
+static int
+kinds (const struct plan *p, int k)
+{
+  return PASS + p->n_passes[k];
+}
+
+/* Nearest head of a cotangent, counted from the stage. */
+static int
+nearest (const struct plan *p, const struct plan_pass *pass)
+{
+  int near = p->K;
+
+  for (int i = 0; i < pass->n_in; i++) {
+    int h = pass->in[i] == PLAN_OWN
+                ? pass->stage
+                : p->stream[pass->stage + 1][pass->in[i]].window;
+    near = h < near ? h : near;
+  }
+  return near - pass->stage;
+}
+
+/* The furthest head whose gradient comes through stage k, counted from it. */
+static int
+furthest (const struct plan *p, int k)
+{
+  int far = k;
+
+  for (int h = k; h < p->K; h++)
+    if (p->window_first[h] >= 0 && p->window_first[h] <= k)
+      far = h;
+  return far - k;
+}
+
+static int
+limit_of (const struct plan *p, int k)
+{
+  int reach = furthest (p, k), n = p->n_micro;
+
+  if (p->order == PLAN_EAGER)
+    n = reach + 2;
+  else if (p->order == PLAN_1F1B)
+    n = reach + 1;
+  return n < p->n_micro ? n : p->n_micro;
+}
+
+static void
+schedule_clear (struct schedule *s)
+{
+  mem_free (&s->base);
+  mem_free (&s->next);
+  mem_free (&s->finish);
+  mem_free (&s->reduce);
+  mem_free (&s->updated);
+  mem_free (&s->limit);
+  mem_free (&s->reach);
+  mem_free (&s->first_stage);
+  mem_free (&s->free_at);
+}
+
+static void
+schedule_set (struct schedule *s, const int64_t *start_at)
+{
+  const struct plan *p = s->p;
+
+  s->now = PLAN_NEVER;
+  for (int r = 0; r < p->n_pipe; r++) {
+    s->free_at[r] = start_at[r];
+    s->now = start_at[r] < s->now ? start_at[r] : s->now;
+  }
+  for (int i = 0; i < s->base[p->K] * p->n_micro; i++)
+    s->finish[i] = PLAN_NEVER;
+  for (int k = 0; k < p->K; k++) {
+    s->first_stage[p->rank_of[k] + 1] = k + 1;
+    s->reduce[k] = PLAN_NEVER;
+    s->limit[k] = limit_of (p, k);
+    for (int i = 0; i < p->n_passes[k]; i++)
+      s->reach[s->base[k] + PASS + i] = nearest (p, &p->pass[k][i]);
+  }
+}
+
+static enum status
+schedule_init (struct schedule *s, const int64_t *start_at)
+{
+  const struct plan *p = s->p;
+  size_t K = (size_t)p->K, R = (size_t)p->n_pipe;
+
+  TRY (MEM_NEW (K + 1, &s->base, "schedule"));
+  for (int k = 0; k < p->K; k++)
+    s->base[k + 1] = s->base[k] + kinds (p, k);
+  size_t n = (size_t)s->base[K];
+  TRY (MEM_NEW (n, &s->next, "schedule"));
+  TRY (MEM_NEW (n, &s->reach, "schedule"));
+  TRY (MEM_NEW (n * (size_t)p->n_micro, &s->finish, "schedule"));
+  TRY (MEM_NEW (K, &s->reduce, "schedule"));
+  TRY (MEM_NEW (K, &s->updated, "schedule"));
+  TRY (MEM_NEW (K, &s->limit, "schedule"));
+  TRY (MEM_NEW (R + 1, &s->first_stage, "schedule"));
+  TRY (MEM_NEW (R, &s->free_at, "schedule"));
+  schedule_set (s, start_at);
+  return OK;
+}
+
+enum status
+plan_schedule (const struct plan *p, const int64_t *start_at,
+               struct plan_jobs *jobs)
+{
+  struct schedule s = {.p = p, .jobs = jobs};
+
+  memset (jobs->n, 0, (size_t)p->n_pipe * sizeof (int));
+  for (int i = 0; i < p->K * p->n_micro; i++)
+    jobs->slot[i] = -1;
+  enum status status = schedule_init (&s, start_at);
+  if (status == OK)
+    run (&s);
+  schedule_clear (&s);
+  return status;
+}
+
+enum status
+plan_jobs_init (const struct plan *p, struct plan_jobs *jobs)
+{
+  size_t R = (size_t)p->n_pipe;
+
+  memset (jobs, 0, sizeof *jobs);
+  TRY (MEM_NEW (R + 1, &jobs->first, "jobs"));
+  TRY (MEM_NEW (R, &jobs->n, "jobs"));
+  for (int k = 0; k < p->K; k++) {
+    int heads = p->head[k] == PLAN_SILENT ? 0 : 2;
+    jobs->first[p->rank_of[k] + 1] +=
+        (2 + p->n_passes[k] + heads) * p->n_micro + 2;
+  }
+  for (int r = 0; r < p->n_pipe; r++)
+    jobs->first[r + 1] += jobs->first[r];
+  TRY (MEM_NEW ((size_t)jobs->first[R], &jobs->job, "jobs"));
+  return MEM_NEW ((size_t)p->K * (size_t)p->n_micro, &jobs->slot, "slots");
+}
+
+void
+plan_jobs_clear (struct plan_jobs *jobs)
+{
+  mem_free (&jobs->first);
+  mem_free (&jobs->n);
+  mem_free (&jobs->job);
+  mem_free (&jobs->slot);
+}

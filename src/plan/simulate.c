@@ -1,0 +1,306 @@
+/* plan/simulate.c -- what a timetable costs.
+ *
+ * The lists are run in order with a clock per rank.  A message is complete
+ * transfer ticks after it has been both sent and posted; a receive waits for
+ * that, and so does an operation that writes where an earlier send reads.  No
+ * event queue: each rank is taken as far as its messages are known, round and
+ * round.
+ */
+#include "base/memory.h"
+#include "plan/plan_impl.h"
+#include <math.h>
+#include <string.h>
+
+int64_t
+plan_ticks (double seconds)
+{
+  return llround (seconds * 1e9);
+}
+
+double
+plan_seconds (int64_t ticks)
+{
+  return (double)ticks * 1e-9;
+}
+
+int64_t
+plan_verb_ticks (const struct plan *p, enum plan_verb v, int stage)
+{
+  const struct plan_cost *c = &p->cost[stage];
+
+  switch (v) {
+  case PLAN_FORWARD:
+    return plan_ticks (c->forward);
+  case PLAN_HEAD:
+    return plan_ticks (c->head);
+  case PLAN_PASS:
+    return plan_ticks (c->data);
+  case PLAN_WEIGHTS:
+    return plan_ticks (c->weights);
+  case PLAN_HEAD_WEIGHTS:
+    return plan_ticks (c->head_weights);
+  case PLAN_UPDATE:
+    return plan_ticks (c->update);
+  default:
+    return 0;
+  }
+}
+
+int64_t
+plan_message_ticks (const struct plan *p, int border)
+{
+  double s = p->latency_s;
+
+  if (p->bytes_per_s > 0)
+    s += p->cost[border - 1].output_bytes / p->bytes_per_s;
+  return plan_ticks (s);
+}
+
+/* What simulation needs of an operation. */
+struct step_op {
+  const struct plan_op *op;
+  int64_t ticks;
+  int wait_tag;  /* the send that must be complete before; -1: none */
+  int wait_back; /* ... of this step (0) or the one before (1) */
+};
+
+/* Two steps of a message can be under way: index tag * 2 + step % 2. */
+struct mail {
+  int64_t sent_step, post_step; /* -1: never */
+  int64_t sent, post;           /* ticks */
+};
+
+struct machine {
+  const struct plan *p;
+  int n_steps, tail;
+  const struct plan_note *note;
+  int64_t *end, *idle;
+  struct step_op **list; /* n_pipe */
+  struct mail *mail;
+  int64_t *transfer; /* by tag */
+  int64_t *clock;    /* n_pipe */
+  int *step, *at;    /* n_pipe: where the rank is */
+  int *last;         /* by buffer: index of its last send; see set_waits */
+  int *offset;       /* K + 1: first buffer of a stage */
+};
+
+static void
+machine_clear (struct machine *x)
+{
+  for (int r = 0; x->list && r < x->p->n_pipe; r++)
+    mem_free (&x->list[r]);
+  mem_free (&x->list);
+  mem_free (&x->mail);
+  mem_free (&x->transfer);
+  mem_free (&x->clock);
+  mem_free (&x->step);
+  mem_free (&x->at);
+  mem_free (&x->last);
+  mem_free (&x->offset);
+}
+
+/* Number of the buffer that op sends from or writes for sending; -1: none. */
+static int
+outgoing (const struct machine *x, const struct plan_op *op)
+{
+  const struct plan *p = x->p;
+  int k = op->stage, index;
+
+  if (op->verb == PLAN_SEND_ACT ||
+      (op->verb == PLAN_FORWARD && plan_crosses (p, k)))
+    index = 0;
+  else if (op->verb == PLAN_SEND_GRAD ||
+           (op->verb == PLAN_PASS && op->stream >= 0 &&
+            plan_crosses (p, k - 1)))
+    index = 1 + op->stream;
+  else
+    return -1;
+  return x->offset[k] + index * p->n_slots[k] + op->slot;
+}
+
+/* For each operation that writes an outgoing buffer, the last send from it,
+ * round the end of the list. */
+static void
+set_waits (struct machine *x, int r)
+{
+  const struct plan_rank *rank = &x->p->rank[r];
+  struct step_op *list = x->list[r];
+
+  for (int i = 0; i < 2 * rank->n_ops; i++) {
+    struct step_op *o = &list[i % rank->n_ops];
+    int b = outgoing (x, o->op);
+    bool sends = o->op->verb == PLAN_SEND_ACT || o->op->verb == PLAN_SEND_GRAD;
+    if (b < 0)
+      continue;
+    if (sends) {
+      x->last[b] = i;
+    } else if (i >= rank->n_ops && x->last[b] >= 0) {
+      o->wait_tag = list[x->last[b] % rank->n_ops].op->tag;
+      o->wait_back = x->last[b] < rank->n_ops;
+    }
+  }
+}
+
+static enum status
+machine_init (struct machine *x)
+{
+  const struct plan *p = x->p;
+  size_t R = (size_t)p->n_pipe, n_tags = (size_t)plan_tags (p);
+
+  TRY (MEM_NEW (R, &x->list, "simulation"));
+  TRY (MEM_NEW (2 * n_tags, &x->mail, "simulation"));
+  TRY (MEM_NEW (n_tags, &x->transfer, "simulation"));
+  TRY (MEM_NEW (R, &x->clock, "simulation"));
+  TRY (MEM_NEW (R, &x->step, "simulation"));
+  TRY (MEM_NEW (R, &x->at, "simulation"));
+  TRY (MEM_NEW ((size_t)p->K + 1, &x->offset, "simulation"));
+  for (int k = 0; k < p->K; k++)
+    x->offset[k + 1] = x->offset[k] + (1 + p->n_streams[k]) * p->n_slots[k];
+  TRY (MEM_NEW ((size_t)x->offset[p->K], &x->last, "simulation"));
+  for (int i = 0; i < x->offset[p->K]; i++)
+    x->last[i] = -1;
+  for (size_t i = 0; i < 2 * n_tags; i++)
+    x->mail[i] = (struct mail){.sent_step = -1, .post_step = -1};
+  for (int r = 0; r < p->n_pipe; r++) {
+    const struct plan_rank *rank = &p->rank[r];
+    TRY (MEM_NEW ((size_t)rank->n_ops, &x->list[r], "simulation"));
+    for (int i = 0; i < rank->n_ops; i++) {
+      const struct plan_op *op = &rank->op[i];
+      x->list[r][i] = (struct step_op){
+          .op = op,
+          .ticks = plan_verb_ticks (p, op->verb, op->stage),
+          .wait_tag = -1,
+      };
+      if (op->verb == PLAN_SEND_ACT)
+        x->transfer[op->tag] = plan_message_ticks (p, op->stage + 1);
+      else if (op->verb == PLAN_SEND_GRAD)
+        x->transfer[op->tag] = plan_message_ticks (p, op->stage);
+      if (op->ahead) /* done once before the first step */
+        x->mail[2 * op->tag].post_step = 0;
+    }
+    set_waits (x, r);
+  }
+  return OK;
+}
+
+/* When the message is complete; NEVER: not known yet. */
+static int64_t
+arrival (const struct machine *x, int tag, int step)
+{
+  const struct mail *m = &x->mail[2 * tag + (step & 1)];
+
+  if (m->sent_step != step || m->post_step != step)
+    return PLAN_NEVER;
+  return (m->sent > m->post ? m->sent : m->post) + x->transfer[tag];
+}
+
+/* The rank cannot go on before t: false when that is not known yet. */
+static bool
+wait_until (struct machine *x, int r, int stage, int64_t t)
+{
+  if (t == PLAN_NEVER)
+    return false;
+  if (t > x->clock[r]) {
+    if (x->step[r] >= x->n_steps - x->tail)
+      x->idle[stage] += t - x->clock[r];
+    x->clock[r] = t;
+  }
+  return true;
+}
+
+static bool
+do_op (struct machine *x, int r, const struct step_op *o)
+{
+  int step = x->step[r], tag = o->op->tag;
+  struct mail *m;
+
+  switch (o->op->verb) {
+  case PLAN_POST_ACT:
+  case PLAN_POST_GRAD:
+    step += o->op->ahead;
+    m = &x->mail[2 * tag + (step & 1)];
+    m->post_step = step;
+    m->post = x->clock[r];
+    return true;
+  case PLAN_SEND_ACT:
+  case PLAN_SEND_GRAD:
+    m = &x->mail[2 * tag + (step & 1)];
+    m->sent_step = step;
+    m->sent = x->clock[r];
+    return true;
+  case PLAN_RECV_ACT:
+  case PLAN_RECV_GRAD:
+    return wait_until (x, r, o->op->stage, arrival (x, tag, step));
+  default:
+    break;
+  }
+  step -= o->wait_back;
+  if (o->wait_tag >= 0 && step >= 0 &&
+      !wait_until (x, r, o->op->stage, arrival (x, o->wait_tag, step)))
+    return false;
+  if (x->note)
+    x->note->call (x->note->context, r, x->step[r], o->op, x->clock[r],
+                   x->clock[r] + o->ticks);
+  x->clock[r] += o->ticks;
+  return true;
+}
+
+/* As far as it goes; true when that was anywhere. */
+static bool
+advance (struct machine *x, int r)
+{
+  bool moved = false;
+
+  while (x->step[r] < x->n_steps) {
+    if (!do_op (x, r, &x->list[r][x->at[r]]))
+      return moved;
+    moved = true;
+    if (++x->at[r] < x->p->rank[r].n_ops)
+      continue;
+    x->at[r] = 0;
+    x->end[r * x->n_steps + x->step[r]++] = x->clock[r];
+  }
+  return moved;
+}
+
+static enum status
+run (struct machine *x)
+{
+  const struct plan *p = x->p;
+
+  for (bool moved = true; moved;) {
+    moved = false;
+    for (int r = 0; r < p->n_pipe; r++)
+      moved = advance (x, r) || moved;
+  }
+  for (int r = 0; r < p->n_pipe; r++)
+    if (x->step[r] < x->n_steps) {
+      const struct plan_op *op = x->list[r][x->at[r]].op;
+      return fail (E_FAULT,
+                   "timetable stands still: rank %d, step %d, op %d "
+                   "(%s of stage %d, micro-batch %d)",
+                   r, x->step[r], x->at[r], plan_verb_name (op->verb),
+                   op->stage, op->micro);
+    }
+  return OK;
+}
+
+enum status
+plan_simulate (const struct plan *p, int n_steps, int tail,
+               const struct plan_note *note, int64_t *end, int64_t *idle)
+{
+  struct machine x = {.p = p,
+                      .n_steps = n_steps,
+                      .tail = tail,
+                      .note = note,
+                      .end = end,
+                      .idle = idle};
+  enum status s;
+
+  memset (idle, 0, (size_t)p->K * sizeof *idle);
+  TRY_GOTO (machine_init (&x), out);
+  s = run (&x);
+out:
+  machine_clear (&x);
+  return s;
+}
