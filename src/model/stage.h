@@ -30,7 +30,8 @@ struct stage_spec {
   int n_slots, n_pairs;     /* >= 1 */
   uint64_t seed;
   struct optimizer optimizer;
-  bool training; /* false: no gradients, moments or slots but one */
+  bool training; /* false: for evaluation only: no gradients, moments, slots
+                    or pairs; only STAGE_EVAL may be used */
 };
 
 struct stage;
@@ -125,7 +126,8 @@ stage_combine (struct stage *s, int m, const float *const *x, const float *a,
 
 /* Gradients of the body (part 0) and of the head (part 1; of the last stage:
  * the output unit) as one block each (n may be 0), for reduction over replicas.
- * Gradients are zero at the first backward of a batch: the stage sees to it. */
+ * Gradients are zero at the first backward of a batch: the stage sees to it;
+ * therefore ask again in each batch, after its last backward. */
 enum stage_part { STAGE_BODY, STAGE_HEAD };
 void
 stage_gradients (struct stage *s, enum stage_part part, float **block,
@@ -139,7 +141,8 @@ double
 stage_gradient_squares (struct stage *s, enum stage_part part);
 /* One step of the optimizer with learning rate lr on both parts; gradients are
  * multiplied by clip[part] first.  step counts from 1 (AdamW's bias
- * correction).  Begins a new batch. */
+ * correction).  A part whose gradients no pass has touched since the last
+ * update stays as it is, without decay.  Begins a new batch. */
 enum status
 stage_update (struct stage *s, double lr, const float clip[2], int64_t step);
 
