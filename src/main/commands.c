@@ -88,6 +88,14 @@ share_verdict (struct wire *w, enum status s)
   return wire_agree (w, (enum status)verdict);
 }
 
+/* With a newline at the end, whoever made the text. */
+static void
+put_whole (const struct text *out)
+{
+  bool ended = out->size > 0 && out->data[out->size - 1] == '\n';
+  put ("%s%s", out->data, ended ? "" : "\n");
+}
+
 /* -- configuration ----------------------------------------------------------
  */
 
@@ -153,7 +161,7 @@ command_plan (const struct options *o, struct wire *w)
   text_init (&out);
   enum status s = run_plan (&c, &p, &out);
   if (s == OK)
-    put ("%s", out.data);
+    put_whole (&out);
   text_clear (&out);
   return wire_agree (w, s);
 }
@@ -329,8 +337,8 @@ command_info (const struct options *o, struct wire *w)
   struct text out;
   text_init (&out);
   enum status s = print_path (o->path, o->check, &out);
-  if (out.size > 0)
-    put ("%s", out.data);
+  if (s == OK)
+    put_whole (&out);
   text_clear (&out);
   return wire_agree (w, s);
 }

@@ -49,11 +49,11 @@ guess_rank (void)
   }
 }
 
-/* Said once; what has no wire yet has no fence. */
+/* What has no wire yet has no fence; after one no message is left. */
 static enum status
 speak (enum status s)
 {
-  if (s != OK)
+  if (s != OK && fail_message ()[0] != '\0')
     say (LOG_ERROR, "%s", fail_message ());
   fail_clear ();
   return s;

@@ -269,6 +269,9 @@ check_present (struct parse *p, unsigned bit)
   if (bit & CMD_IMPORT && !o->kind)
     text_add (&p->lines, "import wants a kind: `interlock import --help` lists "
                          "them\n");
+  if (bit & CMD_IMPORT && o->kind &&
+      words_find ("folder text tokens", o->kind, NULL) >= 0)
+    text_add (&p->lines, "import %s is not in this version\n", o->kind);
   if (bit & CMD_IMPORT && !o->output)
     text_add (&p->lines, "import wants -o FILE\n");
   if (bit & CMD_EVAL && !o->path)
@@ -354,7 +357,9 @@ options_parse (int argc, char **argv, struct options *o)
   }
   if (p.lines.size > 0) {
     p.lines.data[p.lines.size - 1] = '\0';
-    s = fail (E_USAGE, "%s", p.lines.data);
+    bool several = strchr (p.lines.data, '\n') != NULL;
+    s = fail (E_USAGE, "%s%s", several ? "several things are wrong:\n" : "",
+              p.lines.data);
   }
   text_clear (&p.lines);
   return s;

@@ -1,0 +1,370 @@
+/* ranks: 0 */
+/* tests/main/badinput.c -- every wrong input ends with its code and one clear
+ * message on stderr, and leaves nothing on stdout.
+ *
+ * A table of command lines, run through the shell with the program of
+ * $INTERLOCK; $M in a row is the launcher for 7 ranks, $I the program, and the
+ * working directory holds the files made below.
+ */
+#include "tests/tap.h"
+#include <hdf5.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SAY 4
+
+struct row {
+  const char *line; /* of the shell */
+  int code;
+  const char *say[SAY]; /* parts of stderr */
+};
+
+/* A network that is quick to make, and its short training. */
+#define SMALL "model.groups=8x1,16x1 stages.count=2 stages.head=gap-fc "
+#define QUICK \
+  SMALL "data.file=good.h5 train.batch=8 train.steps=1 train.tune=no "
+
+/* -- files ------------------------------------------------------------------
+ */
+
+static void
+put_file (const char *name, const char *text)
+{
+  FILE *f = fopen (name, "w");
+  if (!f || fputs (text, f) < 0 || fclose (f) != 0)
+    tap_bail ("cannot write a file");
+}
+
+static void
+make_configurations (void)
+{
+  put_file ("two.ini", "[train]\nbacth = 3\n\n[strategy]\nmix = men\n");
+  put_file ("section.ini", "[modle]\npreset = resnet20\n");
+  put_file ("value.ini", "[train]\noptimizer = sdg\n");
+  put_file ("garbage.ini", "[train]\nbatch 64\n");
+  put_file ("good.ini", "[model]\ngroups = 8x1,16x1\n[stages]\ncount = 2\n");
+  put_file ("garbage.h5", "this is not HDF5, and long enough to look at twice, "
+                          "three times or more\n");
+  FILE *f = fopen ("binary.ini", "w");
+  if (!f || fwrite ("[train]\n\0batch = 3\n", 1, 19, f) != 19 || fclose (f))
+    tap_bail ("cannot write a file");
+}
+
+/* The good data set with one thing changed: value number i of a dataset. */
+static void
+make_changed (const char *name, const char *path, hsize_t i, int value)
+{
+  char command[256];
+  snprintf (command, sizeof command, "cp good.h5 %s && chmod u+w %s", name,
+            name);
+  bool good = system (command) == 0;
+  hid_t file = H5Fopen (name, H5F_ACC_RDWR, H5P_DEFAULT);
+  hid_t set = H5Dopen2 (file, path, H5P_DEFAULT);
+  hid_t space = H5Dget_space (set);
+  hsize_t one = 1;
+  hid_t memory = H5Screate_simple (1, &one, NULL);
+  good =
+      good && file >= 0 && set >= 0 &&
+      H5Sselect_hyperslab (space, H5S_SELECT_SET, &i, NULL, &one, NULL) >= 0 &&
+      H5Dwrite (set, H5T_NATIVE_INT, memory, space, H5P_DEFAULT, &value) >= 0;
+  H5Sclose (memory);
+  H5Sclose (space);
+  H5Dclose (set);
+  if (H5Fclose (file) < 0 || !good)
+    tap_bail ("cannot change a data set");
+}
+
+/* A data set of 4x4 images by hand, independent of the importers. */
+static void
+attribute (hid_t file, const char *name, hid_t type, hsize_t n,
+           const void *value)
+{
+  hid_t space = n ? H5Screate_simple (1, &n, NULL) : H5Screate (H5S_SCALAR);
+  hid_t a = H5Acreate2 (file, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
+  if (a < 0 || H5Awrite (a, type, value) < 0)
+    tap_bail ("cannot write an attribute");
+  H5Aclose (a);
+  H5Sclose (space);
+}
+
+static void
+dataset (hid_t group, const char *name, int rank, const hsize_t *dims)
+{
+  unsigned char zeros[8 * 3 * 4 * 4] = {0};
+  hid_t space = H5Screate_simple (rank, dims, NULL);
+  hid_t d = H5Dcreate2 (group, name, H5T_STD_U8LE, space, H5P_DEFAULT,
+                        H5P_DEFAULT, H5P_DEFAULT);
+  if (H5Dwrite (d, H5T_NATIVE_UCHAR, H5S_ALL, H5S_ALL, H5P_DEFAULT, zeros) < 0)
+    tap_bail ("cannot write a dataset");
+  H5Dclose (d);
+  H5Sclose (space);
+}
+
+static void
+make_tiny (const char *name)
+{
+  static const char *const groups[] = {"train", "valid", "test"};
+  const char *classes[] = {"a", "b"};
+  const float mean[3] = {0}, std[3] = {1, 1, 1};
+  const hsize_t dims[4] = {8, 3, 4, 4};
+  int version = 1;
+  hid_t file = H5Fcreate (name, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+  hid_t text = H5Tcopy (H5T_C_S1);
+  H5Tset_size (text, H5T_VARIABLE);
+  attribute (file, "interlock_format", text, 0, &(const char *){"dataset"});
+  attribute (file, "version", H5T_NATIVE_INT, 0, &version);
+  attribute (file, "kind", text, 0, &(const char *){"images"});
+  attribute (file, "name", text, 0, &(const char *){"tiny"});
+  attribute (file, "origin", text, 0, &(const char *){"a test"});
+  attribute (file, "classes", text, 2, classes);
+  attribute (file, "mean", H5T_NATIVE_FLOAT, 3, mean);
+  attribute (file, "std", H5T_NATIVE_FLOAT, 3, std);
+  for (int i = 0; i < 3; i++) {
+    hid_t g =
+        H5Gcreate2 (file, groups[i], H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    dataset (g, "images", 4, dims);
+    dataset (g, "labels", 1, dims);
+    H5Gclose (g);
+  }
+  H5Tclose (text);
+  H5Fclose (file);
+}
+
+/* -- running ----------------------------------------------------------------
+ */
+
+static void
+slurp (const char *name, char *out, size_t size)
+{
+  FILE *f = fopen (name, "r");
+  size_t n = f ? fread (out, 1, size - 1, f) : 0;
+  out[n] = '\0';
+  if (f)
+    fclose (f);
+}
+
+/* Runs a line; its exit code, and what it wrote. */
+static int
+run (const char *line, char *out, char *err, size_t size)
+{
+  char command[2048];
+  snprintf (command, sizeof command, "{ %s\n} >out 2>err </dev/null", line);
+  int status = system (command);
+  slurp ("out", out, size);
+  slurp ("err", err, size);
+  return WIFEXITED (status) ? WEXITSTATUS (status) : -1;
+}
+
+/* How often word is in text. */
+static int
+count (const char *text, const char *word)
+{
+  int n = 0;
+  for (const char *p = text; (p = strstr (p, word)); p++)
+    n++;
+  return n;
+}
+
+/* Code, words and silence as the row wants; the first of its words comes once:
+ * one message, from one rank. */
+static bool
+holds (const struct row *r, bool complain)
+{
+  static char out[16384], err[16384];
+  int code = run (r->line, out, err, sizeof out);
+  bool good = code == r->code && out[0] == '\0' && count (err, r->say[0]) == 1;
+  for (int i = 1; i < SAY && r->say[i]; i++)
+    good = good && strstr (err, r->say[i]);
+  if (!good && complain) {
+    tap_note ("code %d, wanted %d", code, r->code);
+    fprintf (stderr, "stdout: %s\nstderr: %s\n", out, err);
+  }
+  return good;
+}
+
+/* -- rows -------------------------------------------------------------------
+ */
+
+/* clang-format off */
+static const struct row rows[] = {
+  /* the command line */
+  { "$I", 64, { "a command is missing" } },
+  { "$I trian", 64, { "trian is not a command", "did you mean train?" } },
+  { "$I --hepl", 64, { "--hepl before the command" } },
+  { "$I train --treads 2", 64,
+    { "--treads is not an option of train", "did you mean --threads?" } },
+  { "$I train --threads", 64, { "--threads wants an argument" } },
+  { "$I train --threads 0", 64, { "--threads 0: wanted an integer" } },
+  { "$I info --threads 2 x", 64, { "--threads is not an option of info" } },
+  { "$I plan --ranks many", 64, { "--ranks many: wanted an integer" } },
+  { "$I plan --unit --measure", 64, { "exclude each other" } },
+  { "$I eval x.h5 --split vaild", 64, { "did you mean valid?" } },
+  { "$I eval", 64, { "eval wants a checkpoint" } },
+  { "$I info", 64, { "info wants a file" } },
+  { "$I info good.h5 tiny.h5", 64, { "tiny.h5: there is already good.h5" } },
+  { "$I train good.ini two.ini", 64, { "two.ini: there is already good.ini" } },
+  { "$I import synthetic", 64, { "import wants -o FILE" } },
+  { "$I import -o x.h5", 64, { "import wants a kind" } },
+  { "$I import sythetic -o x.h5", 64, { "sythetic", "synthetic" } },
+  { "$I import cifar10 no-such-folder -o x.h5", 69, { "no-such-folder" } },
+  { "$I import synthetic tarin=3 -o x.h5", 64, { "tarin", "train" } },
+  { "$I plan --columns 5 --rnaks 3", 64,
+    { "--columns 5: wanted", "--rnaks is not an option",
+      "did you mean --ranks?" } },
+  /* what later versions bring */
+  { "$I generate x.h5", 64, { "generate is not in this version" } },
+  { "$I probe x.h5", 64, { "probe is not in this version" } },
+  { "$I sweep x.ini", 64, { "sweep is not in this version" } },
+  { "$I report run", 64, { "report is not in this version" } },
+  { "$I import folder x -o y.h5", 64, { "import folder is not in this version" } },
+  { "$I import text x -o y.h5", 64, { "import text is not in this version" } },
+  { "$I import tokens x -o y.h5", 64, { "import tokens is not in this version" } },
+  { "$I plan model.family=transformer", 64, { "model.family = transformer is not in" } },
+  { "$I plan train.precision=bf16", 64, { "train.precision = bf16 is not in" } },
+  { "$I plan data.augment=imagenet", 64, { "data.augment = imagenet is not in" } },
+  { "$I plan stages.head_tokens=0.5", 64, { "stages.head_tokens" } },
+  /* configurations */
+  { "$I plan two.ini", 64,
+    { "two.ini:2: [train] has no key bacth; did you mean train.batch?",
+      "two.ini:5: strategy.mix = men", "did you mean mean?" } },
+  { "$I plan two.ini train.batch=10 train.micro=3", 64,
+    { "two.ini:2:", "two.ini:5:", "does not divide" } },
+  { "$I plan section.ini", 64,
+    { "section.ini:1: [modle] is not a section", "did you mean [model]?" } },
+  { "$I plan value.ini", 64, { "value.ini:2: train.optimizer = sdg", "did you mean sgd?" } },
+  { "$I plan garbage.ini", 64, { "garbage.ini:2: neither" } },
+  { "$I plan binary.ini", 64, { "binary.ini: not a text file" } },
+  { "$I plan missing.ini", 69, { "missing.ini" } },
+  { "$I plan .", 64, { ". is a directory" } },
+  { "$I plan model.preset=resnet33", 64, { "did you mean resnet3" } },
+  { "$I plan model.groups=16x3,oops", 64, { "oops" } },
+  { "$I plan strategy.span=5", 64, { "strategy.span = 5", "4" } },
+  { "$I plan strategy.span=locl", 64, { "did you mean local?" } },
+  { "$I plan stages.head=conv64-gap", 64, { "conv64-gap" } },
+  { "$I plan stages.head=conv64-gup-fc", 64, { "unknown word \"gup\"", "gap" } },
+  { "$I plan train.schedule=step", 64, { "train.milestones" } },
+  { "$I plan train.schedule=step train.milestones=9,3", 64, { "train.milestones" } },
+  { "$I plan train.nesterov=yes train.momentum=0", 64, { "train.nesterov" } },
+  { "$I plan train.steps=0 train.epochs=0", 64, { "train.steps or train.epochs" } },
+  { "$I plan train.batch=10 train.micro=3", 64, { "train.batch = 10 does not divide" } },
+  { "$I plan train.batch=10 train.micro=2 run.replicas=2", 64,
+    { "train.batch = 10 does not divide" } },
+  /* stages that do not fit */
+  { "$I plan model.preset=resnet20 stages.count=12", 64,
+    { "stages.count = 12", "11 blocks" } },
+  { "$I plan stages.cut=2,1,1,99", 64, { "99" } },
+  { "$I plan stages.cut=2,0,1,rest", 64, { "2,0,1,rest" } },
+  { "$I plan stages.cut=2,x,1,rest", 64, { "2,x,1,rest" } },
+  { "$I plan stages.cut=2,1,rest stages.count=4", 64, { "has 3 parts, stages.count is 4" } },
+  { "$I plan stages.count=4 --ranks 7", 64, { "7", "4" } },
+  { "$I plan run.replicas=2 --ranks 3", 64, { "3", "2" } },
+  /* the same under a launcher: one message, one code */
+  { "$M $I train " QUICK "stages.count=4", 64, { "4 stages", "7" } },
+  { "$M $I train " QUICK "run.replicas=2 train.batch=16", 64, { "replicas", "7" } },
+  { "$M $I train two.ini " QUICK, 64, { "two.ini:2:", "two.ini:5:" } },
+  { "$M $I train missing.ini", 69, { "missing.ini" } },
+  { "$M $I eval missing.h5", 69, { "missing.h5" } },
+  /* data */
+  { "$I train " SMALL, 64, { "data.file is needed" } },
+  { "$I train " SMALL "data.file=missing.h5", 69, { "missing.h5" } },
+  { "$I train " SMALL "data.file=garbage.h5", 65, { "garbage.h5" } },
+  { "$I train " QUICK "data.file=short.h5", 65, { "short.h5" } },
+  { "$I train " QUICK "data.file=label.h5", 65,
+    { "label.h5", "/train/labels", "5", "200" } },
+  { "$I train " QUICK "data.file=tiny.h5 model.stem=imagenet", 64, { "4x4" } },
+  { "$I info missing.h5", 69, { "missing.h5" } },
+  { "$I info garbage.h5", 65, { "garbage.h5" } },
+  { "$I info .", 69, { "not a run directory" } },
+  { "$I eval .", 69, { "no checkpoint" } },
+  { "$I eval good.h5", 65, { "good.h5" } },
+  /* parameters */
+  { "$I train " QUICK "train.init=missing.h5", 69, { "missing.h5" } },
+  { "$I train " QUICK "train.init=garbage.h5", 65, { "garbage.h5" } },
+  { "$I train " QUICK "train.init=good.h5", 65, { "good.h5" } },
+  { "$I train " QUICK "train.init=other.h5", 65,
+    { "conv1.weight", "12", "8", "other.h5" } },
+  { "$I train " QUICK "train.tune=missing.txt", 69, { "missing.txt" } },
+};
+/* clang-format on */
+
+static void
+make_files (void)
+{
+  static char out[16384], err[16384];
+  make_configurations ();
+  if (run ("$I import synthetic seed=1 train=64 valid=16 test=16 -o good.h5",
+           out, err, sizeof out) != 0) {
+    fprintf (stderr, "%s%s", out, err);
+    tap_bail ("cannot make a data set");
+    return;
+  }
+  make_changed ("label.h5", "/train/labels", 5, 200);
+  make_tiny ("tiny.h5");
+  if (system ("head -c 30000 good.h5 >short.h5") != 0)
+    tap_bail ("cannot cut a data set");
+  const char *line =
+      "$I train " QUICK "model.groups=12x1,16x1 run.dir=other --quiet && "
+      "cp other/checkpoints/*.h5 other.h5";
+  if (run (line, out, err, sizeof out) != 0) {
+    fprintf (stderr, "%s%s", out, err);
+    tap_bail ("cannot train a network of another shape");
+  }
+}
+
+/* mpirun -n NP -> mpirun -n 7. */
+static void
+set_launcher (void)
+{
+  const char *launcher = getenv ("TESTMPIRUN");
+  char line[1024];
+  if (!launcher)
+    launcher = "mpirun --oversubscribe --bind-to none -n NP";
+  const char *np = strstr (launcher, "NP");
+  if (!np || strlen (launcher) + 8 > sizeof line)
+    tap_bail ("TESTMPIRUN has no NP");
+  else {
+    snprintf (line, sizeof line, "%.*s7%s", (int)(np - launcher), launcher,
+              np + 2);
+    setenv ("M", line, 1);
+  }
+  setenv ("OMPI_ALLOW_RUN_AS_ROOT", "1", 1);
+  setenv ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 1);
+  setenv ("OMP_NUM_THREADS", "1", 1);
+}
+
+int
+main (void)
+{
+  char folder[] = "badinput-XXXXXX", *program = NULL;
+  const char *name = getenv ("INTERLOCK");
+  if (!name || !(program = realpath (name, NULL))) {
+    tap_skip ("$INTERLOCK does not name the program");
+    return tap_done ();
+  }
+  setenv ("I", program, 1);
+  free (program);
+  set_launcher ();
+  if (!mkdtemp (folder) || chdir (folder) != 0) {
+    tap_bail ("cannot make a folder");
+    return tap_done ();
+  }
+  make_files ();
+  for (size_t i = 0; !tap_state.dead && i < sizeof rows / sizeof *rows; i++)
+    tap_ok (holds (&rows[i], true), "%s", rows[i].line);
+  /* The checker sees what is wrong: a code, a word, words on stdout. */
+  struct row wrong[] = {{"$I trian", 65, {"trian"}},
+                        {"$I trian", 64, {"tarin"}},
+                        {"echo x; $I trian", 64, {"trian is"}},
+                        {"$I trian; $I trian", 64, {"trian is"}}};
+  for (size_t i = 0; i < 4; i++)
+    tap_ok (!holds (&wrong[i], false), "planted: %s", wrong[i].line);
+  if (chdir ("..") == 0) {
+    char command[64];
+    snprintf (command, sizeof command, "rm -rf %s", folder);
+    if (system (command) != 0)
+      tap_note ("%s is left", folder);
+  }
+  return tap_done ();
+}

@@ -1,0 +1,446 @@
+/* ranks: 0 */
+/* tests/main/config.c -- texts and words to configurations and back.
+ *
+ * What a configuration should become is written here by hand, key by key, not
+ * taken from the program's table.
+ */
+#include "base/memory.h"
+#include "main/main.h"
+#include "tests/tap.h"
+
+#define WORDS 6
+
+struct row {
+  const char *name, *text;
+  const char *words[WORDS]; /* ends at NULL */
+  int n;                    /* complaints expected */
+  const char *say[4];       /* parts of them */
+};
+
+static void
+parse (const char *text, const char *const *words, struct run_config *c,
+       struct complaints *said)
+{
+  struct config_source source = {.name = "made.ini", .text = text};
+  source.words = words;
+  while (words && source.n_words < WORDS && words[source.n_words])
+    source.n_words++;
+  *said = (struct complaints){0};
+  text_init (&said->lines);
+  config_parse (&source, c, said);
+}
+
+/* -- what is wrong ----------------------------------------------------------
+ */
+
+static const struct row rows[] = {
+    {"nothing at all", "", {0}, 0, {0}},
+    {"comments, blanks and an indented key",
+     "# a\n; b\n\n  [train] ; c\n\t batch = 64 ; d\n   micro=2\n",
+     {0},
+     0,
+     {0}},
+    {"carriage returns and a byte order mark",
+     "\xef\xbb\xbf[train]\r\nbatch = 64\r\n",
+     {0},
+     0,
+     {0}},
+    {"unknown key",
+     "[train]\nbacth = 3\n",
+     {0},
+     1,
+     {"made.ini:2: [train] has no key bacth", "did you mean train.batch?"}},
+    {"key of another section",
+     "[train]\n\npreset = resnet20\n",
+     {0},
+     1,
+     {"made.ini:3:", "did you mean model.preset?"}},
+    {"unknown section, its keys not repeated",
+     "[modle]\npreset = resnet20\nx = 1\n",
+     {0},
+     1,
+     {"made.ini:1: [modle] is not a section; did you mean [model]?"}},
+    {"unknown choice",
+     "[train]\noptimizer = sdg\n",
+     {0},
+     1,
+     {"made.ini:2: train.optimizer = sdg: wanted sgd or adamw",
+      "did you mean sgd?"}},
+    {"unknown preset",
+     "[model]\npreset = resnet33\n",
+     {0},
+     1,
+     {"wanted resnet20, ", "did you mean resnet3"}},
+    {"not an integer",
+     "[train]\nbatch = 12x\n",
+     {0},
+     1,
+     {"made.ini:2: train.batch = 12x: wanted an integer"}},
+    {"not an integer: exponent",
+     "[train]\nbatch = 1e2\n",
+     {0},
+     1,
+     {"an integer"}},
+    {"out of range",
+     "[train]\nbatch = 0\nmomentum = 1\nlr = -1\nlr = 1\n",
+     {0},
+     4,
+     {"train.batch = 0", "train.momentum = 1: wanted a number", "train.lr = -1",
+      "made.ini:5: train.lr is given twice, first in line 4"}},
+    {"open end of a range",
+     "[train]\neps = 0\n[stages]\nhead_tokens = 0\n",
+     {0},
+     2,
+     {"train.eps = 0: wanted a number above 0", "head_tokens"}},
+    {"not a bool", "[run]\ntrace = maybe\n", {0}, 1, {"wanted yes or no"}},
+    {"not a pair", "[train]\nbetas = 0.9\n", {0}, 1, {"two numbers"}},
+    {"pair out of range",
+     "[train]\nbetas = 0.9,1.5\n",
+     {0},
+     1,
+     {"two numbers"}},
+    {"empty number", "[train]\nbatch =\n", {0}, 1, {"an integer"}},
+    {"a line that is none",
+     "[train]\nbatch\nmicro = 2\n",
+     {0},
+     1,
+     {"made.ini:2: neither a [section] nor key = value"}},
+    {"a section that does not end",
+     "[train\nbatch = 3\n",
+     {0},
+     1,
+     {"made.ini:1: a section is a name in brackets"}},
+    {"a key before any section",
+     "batch = 3\n",
+     {0},
+     1,
+     {"made.ini:1: a key before the first [section]"}},
+    {"a value without a key",
+     "[train]\n = 3\n",
+     {0},
+     1,
+     {"a value without a key"}},
+    {"two errors, both reported",
+     "[train]\nbatch = x\n[strategy]\nmix = sun\n",
+     {0},
+     2,
+     {"made.ini:2: train.batch", "made.ini:4: strategy.mix = sun",
+      "did you mean sum?"}},
+    {"file and words together",
+     "[train]\nbatch = x\n",
+     {"strategy.mix=men", "data.limit=-1"},
+     3,
+     {"made.ini:2:", "strategy.mix = men", "did you mean mean?",
+      "data.limit = -1"}},
+    {"word without a section",
+     NULL,
+     {"batch=3"},
+     1,
+     {"did you mean train.batch?"}},
+    {"word of an unknown section",
+     NULL,
+     {"trian.batch=3"},
+     1,
+     {"did you mean [train]?"}},
+    {"word of an unknown key",
+     NULL,
+     {"train.bach=3"},
+     1,
+     {"did you mean train.batch?"}},
+    {"steps and epochs in one place",
+     "[train]\nsteps=3\nepochs=2\n",
+     {0},
+     1,
+     {"train.steps = 3 and train.epochs = 2"}},
+    {"steps and epochs, words",
+     NULL,
+     {"train.steps=3", "train.epochs=2"},
+     1,
+     {"train.steps"}},
+    {"preset and groups in one place",
+     NULL,
+     {"model.preset=resnet20", "model.groups=16x3"},
+     1,
+     {"model.preset = resnet20 and model.groups = 16x3"}},
+    {"block of a preset",
+     NULL,
+     {"model.preset=resnet20", "model.block=bottleneck"},
+     1,
+     {"model.block = bottleneck"}},
+    {"block without groups",
+     NULL,
+     {"model.block=basic"},
+     1,
+     {"needs model.groups"}},
+    {"cut and count differ",
+     "[stages]\ncut = 2,1,rest\ncount = 4\n",
+     {0},
+     1,
+     {"has 3 parts, stages.count is 4"}},
+    {"family of a later version",
+     NULL,
+     {"model.family=transformer"},
+     1,
+     {"model.family = transformer is not in this version"}},
+    {"precision of a later version",
+     "[train]\nprecision = bf16\n",
+     {0},
+     1,
+     {"made.ini:2: train.precision = bf16 is not in this version"}},
+    {"augmentation of a later version",
+     NULL,
+     {"data.augment=imagenet"},
+     1,
+     {"data.augment = imagenet is not in this version"}},
+    {"values that a file cannot hold",
+     NULL,
+     {"data.file=a ;b", "run.dir= x", "data.file=a\nb"},
+     3,
+     {"data.file", "run.dir"}},
+    {"span as a number or a name",
+     NULL,
+     {"strategy.span=3", "strategy.span=local"},
+     0,
+     {0}},
+    {"span 0", NULL, {"strategy.span=0"}, 1, {"or an integer, 1 or more"}},
+};
+
+static void
+test_rows (void)
+{
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    const struct row *r = &rows[i];
+    struct run_config c;
+    struct complaints said;
+    parse (r->text, r->words, &c, &said);
+    bool good = said.n == r->n;
+    for (int j = 0; j < 4 && r->say[j]; j++)
+      good = good && strstr (said.lines.data, r->say[j]);
+    if (!tap_ok (good, "%s", r->name))
+      tap_note ("%d complaints:\n%s", said.n, said.lines.data);
+    text_clear (&said.lines);
+  }
+}
+
+/* -- what it becomes --------------------------------------------------------
+ */
+
+/* Parse without complaints. */
+static struct run_config
+good (const char *text, const char *w0, const char *w1)
+{
+  const char *words[WORDS] = {w0, w1};
+  struct run_config c;
+  struct complaints said;
+  parse (text, words, &c, &said);
+  tap_ok (said.n == 0, "no complaint about %s %s", w0 ? w0 : "-",
+          w1 ? w1 : "-");
+  text_clear (&said.lines);
+  return c;
+}
+
+static bool
+same (const char *a, const char *b)
+{
+  return strcmp (a, b) == 0;
+}
+
+static void
+test_defaults (void)
+{
+  struct run_config c = good (NULL, NULL, NULL);
+  tap_ok (same (c.family, "resnet") && same (c.preset, "resnet20") &&
+              same (c.block, "") && same (c.groups, "") && same (c.stem, "") &&
+              c.stem_width == 0,
+          "default network");
+  tap_ok (c.count == 4 && same (c.cut, "auto") &&
+              same (c.head, "conv128-bn-conv64-bn-gap-fc") &&
+              c.head_tokens == 1,
+          "default stages");
+  tap_ok (same (c.span, "all") && same (c.mix, "furthest") && !c.heads_all,
+          "default strategy");
+  tap_ok (same (c.file, "") && same (c.train, "train") &&
+              same (c.valid, "valid") && same (c.test, "test") &&
+              same (c.augment, "none") && c.order == RUN_SHUFFLE &&
+              c.limit == 0,
+          "default data");
+  tap_ok (c.batch == 128 && c.micro == 1 && c.steps == 0 && c.epochs == 1 &&
+              c.seed == 1 && c.eval_every == 0 && same (c.init, "") &&
+              same (c.tune, "yes") && same (c.precision, "f32"),
+          "default training");
+  tap_ok (same (c.optimizer, "sgd") && c.lr == 0.1 && c.momentum == 0.9 &&
+              !c.nesterov && c.weight_decay == 1e-4 && c.beta1 == 0.9 &&
+              c.beta2 == 0.999 && c.eps == 1e-8 && same (c.decay, "all") &&
+              c.clip == 0 && same (c.schedule, "constant") && c.warmup == 0 &&
+              same (c.milestones, ""),
+          "default optimizer");
+  tap_ok (c.every == 0 && c.every_seconds == 0 && c.keep == 2 && c.at_end,
+          "default checkpoints");
+  tap_ok (same (c.dir, "run") && c.replicas == 1 &&
+              same (c.run_schedule, "eager") && !c.trace && c.time_margin == 60,
+          "default run");
+  c = good (NULL, "train.optimizer=adamw", NULL);
+  tap_ok (c.lr == 1e-3 && c.weight_decay == 0.01 && same (c.decay, "matrices"),
+          "adamw has defaults of its own");
+  c = good ("[train]\nlr=0.5\nweight_decay=0\n", "train.optimizer=adamw", NULL);
+  tap_ok (c.lr == 0.5 && c.weight_decay == 0, "and given values stay");
+}
+
+static void
+test_layers (void)
+{
+  struct run_config c;
+  c = good ("[train]\nbatch=7\n", "train.batch=8", "train.batch=9");
+  tap_ok (c.batch == 9, "the last word wins");
+  c = good ("[train]\nsteps=7\n", "train.epochs=2.5", NULL);
+  tap_ok (c.steps == 0 && c.epochs == 2.5, "epochs as a word beat steps");
+  c = good ("[train]\nepochs=7\n", "train.steps=3", NULL);
+  tap_ok (c.steps == 3 && c.epochs == 0, "steps as a word beat epochs");
+  c = good ("[model]\npreset=resnet56\n", "model.groups=8x1,16x1", NULL);
+  tap_ok (same (c.preset, "") && same (c.groups, "8x1,16x1") &&
+              same (c.block, "basic"),
+          "groups as a word beat the preset");
+  c = good ("[model]\ngroups=8x1\nblock=bottleneck\n", "model.preset=resnet44",
+            NULL);
+  tap_ok (same (c.preset, "resnet44") && same (c.groups, "") &&
+              same (c.block, ""),
+          "and the other way round");
+  c = good (NULL, "stages.cut=2,1,rest", NULL);
+  tap_ok (c.count == 3, "a cut tells the number of stages");
+  c = good ("[strategy]\nheads=all\n[data]\norder=sequential\n",
+            "train.betas=0.8, 0.95", "run.trace=on");
+  tap_ok (c.heads_all && c.order == RUN_SEQUENTIAL && c.beta1 == 0.8 &&
+              c.beta2 == 0.95 && c.trace,
+          "choices, pairs and bools arrive");
+}
+
+/* -- there and back ---------------------------------------------------------
+ */
+
+static bool
+equal (const struct run_config *a, const struct run_config *b)
+{
+#define S(f) same (a->f, b->f)
+#define N(f) (a->f == b->f)
+  return S (family) && S (preset) && S (block) && S (groups) && S (stem) &&
+         N (stem_width) && N (count) && S (cut) && S (head) &&
+         N (head_tokens) && S (span) && S (mix) && N (heads_all) && S (file) &&
+         S (train) && S (valid) && S (test) && S (augment) && N (order) &&
+         N (limit) && N (batch) && N (micro) && N (steps) && N (seed) &&
+         N (eval_every) && N (epochs) && S (optimizer) && N (lr) &&
+         N (momentum) && N (weight_decay) && N (beta1) && N (beta2) &&
+         N (eps) && N (clip) && N (nesterov) && S (decay) && S (schedule) &&
+         N (warmup) && S (milestones) && S (precision) && S (init) &&
+         S (tune) && N (every) && N (keep) && N (every_seconds) && N (at_end) &&
+         S (dir) && N (replicas) && S (run_schedule) && N (trace) &&
+         N (time_margin);
+#undef S
+#undef N
+}
+
+static void
+round_trip (struct run_config c, const char *name)
+{
+  struct text out;
+  struct run_config back;
+  struct complaints said;
+  text_init (&out);
+  config_write (&c, &out);
+  parse (out.data, NULL, &back, &said);
+  if (!tap_ok (said.n == 0 && equal (&c, &back), "there and back: %s", name))
+    tap_note ("%s\n%s", said.lines.data, out.data);
+  text_clear (&said.lines);
+  text_clear (&out);
+}
+
+static void
+test_round_trips (void)
+{
+  static const char all[] =
+      "[model]\ngroups=16x1,32x2,8x4\nblock=bottleneck\nstem=imagenet\n"
+      "stem_width=24\n[stages]\ncount=3\ncut=3,2,rest\nhead=gap-fc\n"
+      "[strategy]\nspan=2\nmix=mean\nheads=all\n[data]\nfile=some file.h5\n"
+      "train=test\nvalid=train\ntest=valid\naugment=flip+crop4\n"
+      "order=sequential\nlimit=77\n[train]\nbatch=36\nmicro=3\nepochs=0.125\n"
+      "seed=9007199254740993\noptimizer=adamw\nlr=0.30000000000000004\n"
+      "momentum=0.1\nnesterov=yes\nweight_decay=1e-3\nbetas=0.7,0.77\n"
+      "eps=1e-12\ndecay=all\nschedule=step\nwarmup=5\nmilestones=3, 9\n"
+      "clip=2.5\ninit=a=b#c\ntune=no\neval_every=11\n[checkpoint]\nevery=4\n"
+      "every_seconds=9.5\nkeep=7\nat_end=no\n[run]\ndir=a/b: c\nreplicas=2\n"
+      "schedule=1f1b\ntrace=yes\ntime_margin=1\n";
+  round_trip (good (NULL, NULL, NULL), "defaults");
+  round_trip (good (all, NULL, NULL), "every key changed");
+  round_trip (good (all, "train.steps=12", "model.preset=resnet110"),
+              "words on top");
+  struct run_config a = good (NULL, NULL, NULL), b = good (all, NULL, NULL);
+  tap_ok (!equal (&a, &b), "the comparison can tell two apart");
+  tap_ok (same (b.init, "a=b#c") && same (b.dir, "a/b: c") &&
+              b.seed == 9007199254740993,
+          "values arrive as written");
+}
+
+/* Longer than the line buffer of the INI library, cut at no special place. */
+static void
+test_long_lines (void)
+{
+  for (size_t n = 150; n < 1020; n += 29) {
+    char word[1200] = "data.file=";
+    size_t at = strlen (word);
+    for (size_t i = 0; i < n; i++)
+      word[at + i] = "abc d/;#=:[]x"[(i * 7 + i / 13) % 13];
+    word[at + n] = '\0';
+    for (char *p = word; (p = strstr (p, " ;")); p++)
+      p[1] = 'y'; /* would be a comment, and is refused elsewhere */
+    word[at] = word[at + n - 1] = '/';
+    struct run_config c = good (NULL, word, NULL);
+    tap_ok (same (c.file, word + at), "a value of %zu bytes", n);
+    round_trip (c, "a long value");
+  }
+  char word[1200] = "data.file=";
+  memset (word + 10, 'x', 1024);
+  const char *words[] = {word, NULL};
+  struct run_config c;
+  struct complaints said;
+  parse (NULL, words, &c, &said);
+  tap_ok (said.n == 1 && strstr (said.lines.data, "1023"),
+          "one that does not fit is refused with the limit");
+  text_clear (&said.lines);
+}
+
+/* -- words of the command line ----------------------------------------------
+ */
+
+static void
+test_words (void)
+{
+  static const struct {
+    const char *word;
+    bool is;
+  } words[] = {{"train.batch=3", true},
+               {"batch=3", true},
+               {"train.init=a=b", true},
+               {"conf.ini", false},
+               {"runs/a=b/c.ini", false},
+               {"./a=b", false},
+               {"=3", false},
+               {"--x=3", true},
+               {"train.weight-decay=", true}};
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+    tap_ok (config_is_word (words[i].word) == words[i].is, "%s is %s",
+            words[i].word, words[i].is ? "a word" : "a path");
+}
+
+int
+main (void)
+{
+  test_rows ();
+  test_defaults ();
+  test_layers ();
+  test_round_trips ();
+  test_long_lines ();
+  test_words ();
+  size_t bytes, blocks, peak;
+  mem_count (&bytes, &blocks, &peak);
+  tap_ok (blocks == 0, "nothing is left on the heap");
+  return tap_done ();
+}

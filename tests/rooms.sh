@@ -1,0 +1,224 @@
+#!/bin/sh
+# tests/rooms.sh -- the include law of the house: which room may include which,
+# and which outside headers.
+#
+#     sh tests/rooms.sh [ROOT]
+#
+# Prints TAP.  With ROOT it checks ROOT/src; without, the tree it lies in, and
+# before that it checks itself on a small made tree with planted violations.
+# Offenders are printed as FILE:LINE: what.  The table below is the law.
+
+LC_ALL=C
+export LC_ALL
+AWK=${AWK-awk}
+
+# room | rooms it may include | outside libraries | wire/raw.h
+LAW='
+base   :                                   : xxhash               :
+kern   : base                              : dnnl omp             :
+model  : base kern                         :                      :
+plan   : base                              :                      :
+wire   : base                              : mpi                  : raw
+store  : base wire                         : hdf5 jpeg jansson z lzma : raw
+run    : base model plan wire store        :                      :
+probe  : base wire store                   : scalapack            : raw
+report : base store                        :                      :
+main   : base plan wire store run probe report : ini              :
+'
+
+# header | library; what is neither here nor in C_LIBRARY is unknown.
+OUTSIDE='
+xxhash.h xxhash
+dnnl.h dnnl
+oneapi/dnnl/dnnl.h dnnl
+dnnl_version.h dnnl
+oneapi/dnnl/dnnl_version.h dnnl
+oneapi/dnnl/dnnl_config.h dnnl
+oneapi/dnnl/dnnl_types.h dnnl
+oneapi/dnnl/dnnl_debug.h dnnl
+omp.h omp
+mpi.h mpi
+hdf5.h hdf5
+jpeglib.h jpeg
+turbojpeg.h jpeg
+jansson.h jansson
+zlib.h z
+lzma.h lzma
+ini.h ini
+'
+
+C_LIBRARY='assert.h ctype.h dirent.h errno.h fcntl.h float.h getopt.h
+glob.h immintrin.h inttypes.h libgen.h limits.h locale.h malloc.h math.h
+pthread.h sched.h semaphore.h setjmp.h signal.h stdarg.h stdatomic.h stdbool.h
+stddef.h stdint.h stdio.h stdlib.h string.h strings.h sys/file.h sys/ioctl.h
+sys/mman.h sys/prctl.h sys/resource.h sys/stat.h sys/statvfs.h sys/syscall.h sys/time.h
+sys/types.h sys/utsname.h sys/wait.h time.h unistd.h'
+
+# Names offenders of $1/src on stdout; nothing when there are none.
+offenders ()
+{
+  (cd "$1" && find src -name '*.[ch]' | sort | xargs $AWK \
+    -v law="$LAW" -v outside="$OUTSIDE" -v clib="$C_LIBRARY" '
+    function words (text, set, key,   w, n, i) {
+      n = split (text, w, /[ \t\n]+/)
+      for (i = 1; i <= n; i++)
+        if (w[i] != "") set[key, w[i]] = 1
+    }
+    BEGIN {
+      n = split (law, rows, "\n")
+      for (i = 1; i <= n; i++) {
+        if (split (rows[i], part, ":") < 4) continue
+        room = part[1]; gsub (/ /, "", room)
+        known[room] = 1
+        words(part[2], may, room)
+        words(part[3], lib, room)
+        raw[room] = part[4] ~ /raw/
+      }
+      n = split (outside, rows, "\n")
+      for (i = 1; i <= n; i++)
+        if (split (rows[i], part, " ") == 2) of[part[1]] = part[2]
+      words(clib, c, "c")
+    }
+    function bad (what) { printf "%s:%d: %s\n", FILENAME, FNR, what }
+    FNR == 1 {
+      split (FILENAME, part, "/")
+      room = part[2]
+      if (!(room in known)) bad("src/" room " is not a room")
+    }
+    /^[ \t]*#[ \t]*include[ \t]*"/ {
+      split ($0, part, "\"")
+      name = part[2]
+      if (split (name, part, "/") != 2) {
+        bad("\"" name "\" does not name a room")
+        next
+      }
+      other = part[1]
+      if (!(other in known)) bad("\"" name "\": no such room")
+      else if (other != room && !((room, other) in may))
+        bad(room " may not include " other " (" name ")")
+      if (name ~ /_impl\.h$/ && other != room)
+        bad(name " belongs to " other " alone")
+      if (name == "wire/raw.h" && !raw[room])
+        bad("wire/raw.h is for store and probe")
+      next
+    }
+    /^[ \t]*#[ \t]*include[ \t]*</ {
+      name = $0
+      sub (/^[^<]*</, "", name); sub (/>.*/, "", name)
+      if (("c", name) in c) next
+      if (name in of) {
+        if (!((room, of[name]) in lib))
+          bad(room " may not include <" name ">")
+      } else if (name ~ /^H5[A-Za-z]*\.h$/) {
+        if (!((room, "hdf5") in lib)) bad(room " may not include <" name ">")
+      } else bad("<" name "> is not a header that the house knows")
+      next
+    }
+    /^[ \t]*#[ \t]*include/ { bad("include of neither kind") }
+  ')
+  # Flags of an outside library go to its room only; MPI_Comm passes to store.
+  (cd "$1" && for f in src/*/room.am; do
+    [ -f "$f" ] || continue
+    room=${f#src/}; room=${room%/room.am}
+    case $room in
+      base) own='XXHASH' ;;
+      kern) own='DNNL' ;;
+      wire) own='MPI' ;;
+      store | probe) own='MPI|HDF5|JANSSON|ZLIB|LZMA|JPEG|SCALAPACK' ;;
+      main) own='INIH' ;;
+      *) own='-' ;;
+    esac
+    $AWK -v own="^(IL|$own)\$" -v f="$f" '
+      /^src_[a-z_]*(CPPFLAGS|CFLAGS)[ \t]*\+?=/ {
+        rest = $0
+        while (match (rest, /\$\([A-Z0-9]+_C(PP)?FLAGS\)/)) {
+          name = substr (rest, RSTART + 2, RLENGTH - 3)
+          rest = substr (rest, RSTART + RLENGTH)
+          sub (/_C(PP)?FLAGS$/, "", name)
+          if (name !~ own)
+            printf "%s:%d: flags of %s do not belong to this room\n",
+                   f, FNR, name
+        }
+      }' "$f"
+  done)
+}
+
+n=0
+failed=0
+ok () # CONDITION NAME
+{
+  set -- "$1" "$(printf '%s' "$2" | tr '\n#' '| ')"
+  n=$((n + 1))
+  if [ "$1" = 0 ]; then
+    printf 'ok %d - %s\n' $n "$2"
+  else
+    printf 'not ok %d - %s\n' $n "$2"
+    failed=1
+  fi
+}
+
+tmp=$(mktemp -d) || exit 1
+trap 'rm -rf "$tmp"' EXIT
+trap 'exit 1' HUP INT TERM
+
+# plant FILE LINE WORDS: a tree with this one line has this one complaint.
+plant ()
+{
+  rm -rf "$tmp/src"
+  mkdir -p "$tmp/src/${1%/*}"
+  printf '%s\n' "$2" >"$tmp/src/$1"
+  offenders "$tmp" >"$tmp/said"
+  [ "$(wc -l <"$tmp/said")" -eq 1 ] && grep -q -F -- "$3" "$tmp/said"
+  ok $? "seen: $2 in $1"
+}
+
+# clean FILE LINE: and this has none.
+clean ()
+{
+  rm -rf "$tmp/src"
+  mkdir -p "$tmp/src/${1%/*}"
+  printf '%s\n' "$2" >"$tmp/src/$1"
+  offenders "$tmp" >"$tmp/said"
+  [ ! -s "$tmp/said" ]
+  ok $? "allowed: $2 in $1"
+}
+
+self_check ()
+{
+  plant base/x.c '#include "wire/wire.h"' 'base may not include wire'
+  plant plan/x.c '#include "base/tensor.h" /* */
+#include "model/stage.h"' 'plan/x.c:2: plan may not include model'
+  plant run/x.c '#include "kern/kern.h"' 'run may not include kern'
+  plant probe/x.h '#include "run/run.h"' 'probe may not include run'
+  plant main/x.c '#include "store/h5_impl.h"' 'belongs to store alone'
+  plant main/x.c '#include "wire/raw.h"' 'is for store and probe'
+  plant model/x.c '#include <dnnl.h>' 'model may not include <dnnl.h>'
+  plant run/x.c '  # include <mpi.h>' 'run may not include <mpi.h>'
+  plant wire/x.c '#include <H5Fpublic.h>' 'wire may not include'
+  plant run/x.c '#include <jansson.h>' 'run may not include <jansson.h>'
+  plant base/x.c '#include "status.h"' 'does not name a room'
+  plant base/x.c '#include "extra/status.h"' 'no such room'
+  plant base/x.c '#include <zmq.h>' 'not a header that the house knows'
+  plant extra/x.c '#include <stdio.h>' 'src/extra is not a room'
+  plant model/room.am 'src_model_libmodel_a_CPPFLAGS = $(DNNL_CPPFLAGS)' \
+    'flags of DNNL'
+  clean store/x.c '#include "wire/raw.h"
+#include "store/x_impl.h"
+#include <hdf5.h>
+#include <zlib.h>'
+  clean base/x.c '#include <xxhash.h>'
+  clean store/room.am 'src_store_libstore_a_CPPFLAGS = $(IL_CPPFLAGS) $(MPI_CPPFLAGS)'
+}
+
+if [ $# -ge 1 ]; then
+  root=$1
+else
+  root=${abs_top_srcdir-$(dirname "$0")/..}
+  self_check
+fi
+offenders "$root" >"$tmp/all"
+sed 's/^/# /' "$tmp/all"
+[ -d "$root/src" ] && [ ! -s "$tmp/all" ]
+ok $? "every include of the tree is in the table"
+echo "1..$n"
+exit $failed
