@@ -288,14 +288,20 @@ enum status
 wire_windows (struct wire *w, int n, const int *first, const int *last)
 {
   struct wire_window *window = NULL;
-  TRY (wire_worst (w, MEM_NEW ((size_t)n, &window, "windows")));
+  for (int i = 0; i < n; i++)
+    CHECK (0 <= first[i] && first[i] <= last[i] && last[i] < w->pipe_size,
+           "window %d joins pipe ranks %d to %d of %d", i, first[i], last[i],
+           w->pipe_size);
+  enum status s = MEM_NEW ((size_t)n, &window, "windows");
+  s = wire_worst (w, s);
+  if (s != OK) {
+    mem_free (&window);
+    return s;
+  }
   windows_free (w);
   w->window = window;
   w->n_windows = n;
   for (int i = 0; i < n; i++) {
-    CHECK (0 <= first[i] && first[i] <= last[i] && last[i] < w->pipe_size,
-           "window %d joins pipe ranks %d to %d of %d", i, first[i], last[i],
-           w->pipe_size);
     window[i] = (struct wire_window){MPI_COMM_NULL, first[i], last[i]};
     if (first[i] == last[i])
       continue;
