@@ -11,8 +11,9 @@
 #include <string.h>
 
 #define NONE (-1)         /* a direction that is never asked for */
-#define CANDIDATE_S 0.020 /* time given to a candidate */
-#define REPEATS 5         /* at least */
+#define CANDIDATE_S 0.008 /* time given to a candidate */
+#define REPEATS 4         /* at least, the first to warm up */
+#define SLOW_S 0.06       /* ... unless that takes longer than this */
 #define GAIN 0.97         /* a rival must be this much faster */
 
 struct entry {
@@ -369,29 +370,39 @@ restore (enum kern_direction d, struct bench *b)
     fill (b->n_src, b->src);
 }
 
-/* Best time of c's direction d: one run to warm up, then at least REPEATS. */
+/* Best time of c's direction d.  A slow one is believed at once: what the first
+ * run costs beyond the others is small against it. */
 static enum status
 best_time (struct kern_conv *c, bool bias, enum kern_direction d,
            const struct bench *b, float *master, double *out)
 {
   double best = 1e30, spent = 0;
-  TRY (run_once (c, bias, d, b, master));
   for (int i = 0; i < REPEATS || spent < CANDIDATE_S; i++) {
     double start = clock_now_s ();
     TRY (run_once (c, bias, d, b, master));
     double took = clock_now_s () - start;
     best = took < best ? took : best;
     spent += took > 1e-7 ? took : 1e-7;
+    if (spent > SLOW_S)
+      break;
   }
   *out = best;
   return OK;
 }
 
-/* Make, seal, time and throw away one candidate. */
+/* AUTO is a name for one of the others, unless it is not. */
+static bool
+is_alias (char impl[KERN_ALGOS][64], enum kern_algo a)
+{
+  return a == KERN_AUTO && (strcmp (impl[KERN_AUTO], impl[KERN_DIRECT]) == 0 ||
+                            strcmp (impl[KERN_AUTO], impl[KERN_WINOGRAD]) == 0);
+}
+
+/* Make, seal, time and throw away one candidate; an alias is not timed. */
 static enum status
 try_candidate (struct kern *k, const struct kern_conv_shape *shape,
                enum kern_direction d, enum kern_algo a, struct bench *b,
-               double *seconds, char impl[64])
+               double *seconds, char impl[KERN_ALGOS][64])
 {
   struct kern_conv *c = NULL;
   float *master = NULL;
@@ -399,7 +410,10 @@ try_candidate (struct kern *k, const struct kern_conv_shape *shape,
   algo[d] = a;
   TRY (kern_conv_create_as (k, shape, algo, 1u << d, &c));
   enum status s = OK;
-  snprintf (impl, 64, "%s", kern_conv_impl (c, d));
+  snprintf (impl[a], 64, "%s", kern_conv_impl (c, d));
+  *seconds = 1e30;
+  if (is_alias (impl, a))
+    goto done;
   size_t n = kern_conv_weight_bytes (c) / sizeof (float);
   TRY_GOTO (MEM_NEW (n, &master, "tuning"), done);
   fill (n, master);
@@ -426,7 +440,7 @@ choose (struct kern *k, const struct kern_conv_shape *s, enum kern_direction d,
     double t = 0;
     if (only != NONE && a != only)
       continue;
-    enum status st = try_candidate (k, s, d, (enum kern_algo)a, b, &t, impl[a]);
+    enum status st = try_candidate (k, s, d, (enum kern_algo)a, b, &t, impl);
     if (st == E_UNSUPPORTED && a != KERN_DIRECT && only == NONE) {
       fail_clear ();
       continue;
@@ -434,11 +448,7 @@ choose (struct kern *k, const struct kern_conv_shape *s, enum kern_direction d,
     TRY (st);
     if (a == KERN_DIRECT)
       direct = t;
-    /* AUTO is a name for one of the others, unless it is not. */
-    bool new_impl = a != KERN_AUTO || only != NONE ||
-                    (strcmp (impl[a], impl[KERN_DIRECT]) != 0 &&
-                     strcmp (impl[a], impl[KERN_WINOGRAD]) != 0);
-    if (chosen == NONE || (new_impl && t < best && t < GAIN * direct)) {
+    if (chosen == NONE || (t < best && t < GAIN * direct)) {
       chosen = a;
       best = t;
     }

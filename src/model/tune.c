@@ -1,8 +1,9 @@
 /* model/tune.c -- which inner layout and which algorithms a network uses.
  *
- * Every distinct convolution is measured by kern in both inner layouts, every
- * distinct normalisation is timed here; the layout with the smaller sum over
- * the network wins.  Blocked is out where channels would have to be padded.
+ * Every distinct convolution of the network is measured by kern in both inner
+ * layouts, every distinct normalisation is timed here; the layout with the
+ * smaller sum wins, and heads are measured in that one only.  Blocked is out
+ * where channels would have to be padded.
  */
 #include "model/layer_impl.h"
 #include "base/clock.h"
@@ -157,25 +158,31 @@ stage_tune (struct kern *k, const struct network *net, int64_t n_samples,
             const char *head, const int *after, int n, struct kern_tuning *t)
 {
   const int block = kern_block (k);
-  struct shapes *all = NULL;
+  struct shapes *all = NULL, *heads = NULL;
   double blocked_s = 0.0, last_s = 0.0;
   enum status s;
   TRY (MEM_NEW (1, &all, "shapes"));
+  TRY_GOTO (MEM_NEW (1, &heads, "shapes"), done);
   collect_network (all, net, block);
+  heads->divides = true;
   for (int i = 0; i < n && head; i++) {
     struct recipe r;
     TRY_GOTO (recipe_head (head, network_recipe (net, after[i])->out,
                            network_spec (net)->classes, &r),
               done);
-    collect (all, &r, block);
+    collect (heads, &r, block);
   }
-  if (all->divides)
+  bool divides = all->divides && heads->divides;
+  if (divides)
     TRY_GOTO (measure_layout (k, all, n_samples, KERN_BLOCKED, t, &blocked_s),
               done);
   TRY_GOTO (measure_layout (k, all, n_samples, KERN_LAST, t, &last_s), done);
-  kern_tuning_layout_set (t, all->divides && blocked_s <= last_s ? KERN_BLOCKED
-                                                                 : KERN_LAST);
+  enum kern_layout l =
+      divides && blocked_s <= last_s ? KERN_BLOCKED : KERN_LAST;
+  kern_tuning_layout_set (t, l);
+  TRY_GOTO (measure_layout (k, heads, n_samples, l, t, &last_s), done);
 done:
+  mem_free (&heads);
   mem_free (&all);
   return s;
 }

@@ -36,22 +36,22 @@ guess (double flops)
 }
 
 enum status
-unit_costs_guess (const struct network *net, const char *head,
-                  struct unit_costs *out)
+unit_costs_guess (const struct network *net, int64_t n_samples,
+                  const char *head, struct unit_costs *out)
 {
   struct unit_costs u;
   TRY (unit_costs_make (network_units (net), &u));
   for (int i = 0; i < u.n; i++) {
     struct network_unit info, h;
     network_unit (net, i, &info);
-    u.unit[i] = guess (info.flops);
+    u.unit[i] = guess (info.flops * (double)n_samples);
     if (head && i < u.n - 1) {
       enum status s = network_head (net, i, head, &h);
       if (s != OK) {
         unit_costs_clear (&u);
         return s;
       }
-      u.head[i] = guess (h.flops);
+      u.head[i] = guess (h.flops * (double)n_samples);
     }
   }
   *out = u;

@@ -67,8 +67,8 @@ void
 unit_costs_clear (struct unit_costs *u);
 /* From FLOPs alone: forward = data = weights.  Local. */
 enum status
-unit_costs_guess (const struct network *net, const char *head,
-                  struct unit_costs *out);
+unit_costs_guess (const struct network *net, int64_t n_samples,
+                  const char *head, struct unit_costs *out);
 /* Measured on all ranks at once and averaged, so that what ranks take from each
  * other (memory bandwidth) is in it.  Collective on world. */
 enum status

@@ -65,36 +65,51 @@ read_text (struct session *s, const char *dir, const char *name, char **out)
   return OK;
 }
 
+/* Whether any stage but the last has a head. */
+static bool
+wants_heads (const struct session *s)
+{
+  int span;
+  return s->config.heads_all ||
+         (derive_span (s->config.span, s->K, &span) == OK && span < s->K);
+}
+
+static const char *
+head_or_none (const struct session *s)
+{
+  return wants_heads (s) ? s->config.head : NULL;
+}
+
+/* On the root: measure, and print what was chosen. */
+static enum status
+tune_here (struct session *s, char **text)
+{
+  int n = network_units (s->net) - 1, *after = NULL;
+  struct text printed;
+  TRY (MEM_NEW ((size_t)n, &after, "head places"));
+  for (int i = 0; i < n; i++)
+    after[i] = i;
+  enum status e = stage_tune (s->kern, s->net, s->n_samples, head_or_none (s),
+                              after, n, s->tuning);
+  mem_free (&after);
+  TRY (e);
+  text_init (&printed);
+  kern_tuning_print (s->tuning, &printed);
+  e = mem_text (printed.data, text);
+  text_clear (&printed);
+  return e;
+}
+
 static enum status
 measure_tuning (struct session *s)
 {
   char *text = NULL;
-  struct text printed;
-  enum status e = OK;
-  text_init (&printed);
-  if (wire_rank (s->wire) == 0) {
-    int units = network_units (s->net);
-    int *after = NULL;
-    bool heads = s->plan == NULL || s->K > 1;
-    e = MEM_NEW ((size_t)units, &after, "head places");
-    for (int i = 0; e == OK && i < units - 1; i++)
-      after[i] = i;
-    if (e == OK)
-      e = stage_tune (s->kern, s->net, s->n_samples,
-                      heads ? s->config.head : NULL, after,
-                      heads ? units - 1 : 0, s->tuning);
-    mem_free (&after);
-    if (e == OK) {
-      kern_tuning_print (s->tuning, &printed);
-      e = mem_text (printed.data, &text);
-    }
-  }
-  text_clear (&printed);
-  TRY (wire_agree (s->wire, e));
-  TRY (wire_broadcast_text (s->wire, &text, 0));
-  if (wire_rank (s->wire) != 0)
+  bool root = wire_rank (s->wire) == 0;
+  TRY (wire_agree (s->wire, root ? tune_here (s, &text) : OK));
+  enum status e = wire_broadcast_text (s->wire, &text, 0);
+  if (e == OK && !root)
     e = kern_tuning_parse (text, "choices of rank 0", s->tuning);
-  if (s->run && e == OK)
+  if (e == OK && s->run)
     e = store_run_put (s->run, "tune.txt", text);
   mem_free (&text);
   return wire_agree (s->wire, e);
@@ -135,13 +150,14 @@ open_tuning (struct session *s)
 static enum status
 open_costs (struct session *s)
 {
-  char key[512], *text = NULL;
+  char key[1280], *text = NULL;
   snprintf (key, sizeof key,
             "%s; %d threads; %d ranks on a node; %lld samples; "
             "%d units %lld parameters; head %s",
             kern_describe (s->kern), s->threads, wire_node_size (s->wire),
             (long long)s->n_samples, network_units (s->net),
-            (long long)network_params (s->net), s->config.head);
+            (long long)network_params (s->net),
+            head_or_none (s) ? s->config.head : "none");
   TRY (read_text (s, s->run ? s->config.dir : NULL, "costs.txt", &text));
   bool known = unit_costs_parse (text, key, network_units (s->net), &s->costs);
   mem_free (&text);
@@ -149,7 +165,7 @@ open_costs (struct session *s)
   if (known)
     return OK;
   TRY (unit_costs_measure (s->wire, s->kern, s->net, s->tuning, s->n_samples,
-                           s->K > 1 ? s->config.head : NULL, &s->costs));
+                           head_or_none (s), &s->costs));
   enum status e = OK;
   if (s->run) {
     struct text out;
@@ -497,9 +513,8 @@ open_parts (struct session *s)
   TRY (open_tuning (s));
   place_set (-1, -1, "measuring blocks");
   if (s->forward_only)
-    TRY (wire_agree (w,
-                     unit_costs_guess (s->net, s->K > 1 ? s->config.head : NULL,
-                                       &s->costs)));
+    TRY (wire_agree (w, unit_costs_guess (s->net, s->n_samples,
+                                          head_or_none (s), &s->costs)));
   else
     TRY (open_costs (s));
   place_set (-1, -1, "planning");
@@ -555,9 +570,9 @@ session_open (struct wire *w, const struct run_config *c,
 static enum status
 sketch_costs (struct session *s, bool measure)
 {
-  const char *head = s->K > 1 ? s->config.head : NULL;
+  const char *head = head_or_none (s);
   if (!measure)
-    return unit_costs_guess (s->net, head, &s->costs);
+    return unit_costs_guess (s->net, s->n_samples, head, &s->costs);
   TRY (derive_threads (s->wire, &s->config, &s->threads));
   TRY (kern_open (s->threads, &s->kern));
   TRY (open_tuning (s));

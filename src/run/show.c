@@ -66,12 +66,6 @@ static void
 show_prediction (const struct session *s, struct text *out)
 {
   const struct plan *p = s->plan;
-  int activations, gradients;
-  plan_messages (p, &activations, &gradients);
-  text_add (out,
-            "messages per micro-batch (one stage per rank): %d activations, "
-            "%d gradients\n",
-            activations, gradients);
   for (int k = 0; k < s->K - 1; k++)
     text_add (out, "border %d: %s of activations, %d x as much of gradients\n",
               k + 1, text_bytes (s->cost[k].output_bytes), p->n_streams[k + 1]);

@@ -117,7 +117,7 @@ heads_text (const double *v, int K, struct text *out)
 }
 
 static enum status
-row_of_training (struct training *t, int64_t steps_done)
+row_of_training (struct training *t, int64_t steps_done, bool timed)
 {
   struct session *s = t->s;
   struct progress *p = &t->p;
@@ -131,8 +131,9 @@ row_of_training (struct training *t, int64_t steps_done)
     accuracy[k] = silent ? NAN : (double)p->sum[k].correct / n;
     p->sum[k] = (struct stage_loss){0};
   }
-  enum status e = write_row (t, "train", steps_done, loss, accuracy,
-                             now > p->row_s ? n / (now - p->row_s) : NAN);
+  enum status e =
+      write_row (t, "train", steps_done, loss, accuracy,
+                 timed && now > p->row_s ? n / (now - p->row_s) : NAN);
   p->rows_from = steps_done;
   p->row_s = now;
   return e;
@@ -206,9 +207,10 @@ evaluate (struct training *t, enum store_split split, int64_t steps_done)
                     t->eval.accuracy, NAN);
 }
 
-/* Read one ballot and keep the root's record of it. */
+/* Read one ballot and keep the root's record of it.  timed: not one of the
+ * last, which come all at once. */
 static enum status
-read_ballot (struct training *t, int64_t step, bool *stop)
+read_ballot (struct training *t, int64_t step, bool timed, bool *stop)
 {
   struct session *s = t->s;
   TRY (ballot_read (s, step, stop));
@@ -220,7 +222,7 @@ read_ballot (struct training *t, int64_t step, bool *stop)
   if (wire_rank (s->wire) == 0) {
     show_progress (t, step);
     if ((step + 1) % t->p.interval == 0)
-      e = row_of_training (t, step + 1);
+      e = row_of_training (t, step + 1, timed);
   }
   return e;
 }
@@ -288,7 +290,7 @@ walk (struct training *t, int64_t *done)
   t->loop_s = clock_now_s ();
   for (; e == OK && step < t->end; step++) {
     if (step - s->lag >= read) {
-      e = read_ballot (t, read++, &stop);
+      e = read_ballot (t, read++, true, &stop);
       if (e != OK || stop)
         break;
     }
@@ -303,7 +305,7 @@ walk (struct training *t, int64_t *done)
   }
   /* The ballots still under way: all ranks read the same ones. */
   for (; read < step; read++) {
-    enum status late = read_ballot (t, read, &ignored);
+    enum status late = read_ballot (t, read, false, &ignored);
     if (e == OK)
       e = late;
   }
@@ -323,7 +325,7 @@ finish (struct training *t, int64_t done)
   struct wire *w = s->wire;
   enum status e = OK;
   if (wire_rank (w) == 0 && done > t->p.rows_from)
-    e = row_of_training (t, done);
+    e = row_of_training (t, done, false);
   TRY (wire_agree (w, e));
   if (!t->stopped) {
     TRY (wire_agree (w, evaluate (t, s->valid, done)));

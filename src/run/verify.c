@@ -279,7 +279,7 @@ check_gradients (struct session *s, double *worst, int *stage)
 struct verify {
   struct wire *w;
   struct run_config config; /* of the small run */
-  char folder[RUN_PATH];
+  char folder[64];
   int checks;
 };
 
@@ -374,7 +374,7 @@ verify_gradients (struct verify *v)
     struct session_how how = {0};
     double worst;
     int stage;
-    char name[96];
+    char name[160];
     snprintf (c.span, RUN_WORD, "%s", cases[i][0]);
     snprintf (c.mix, RUN_WORD, "%s", cases[i][1]);
     snprintf (c.augment, RUN_WORD, "none");
@@ -406,7 +406,7 @@ verify_foldings (struct verify *v)
   for (int i = 0; i < 3; i++)
     for (int micro = 1; micro <= 2; micro++) {
       struct run_config c = v->config;
-      char *here = NULL, *alone = NULL, name[96];
+      char *here = NULL, *alone = NULL, name[160];
       snprintf (c.span, RUN_WORD, "%s", spans[i]);
       snprintf (c.cut, RUN_TEXT, "%s", v->config.cut);
       c.micro = micro;
@@ -436,7 +436,7 @@ verify_foldings (struct verify *v)
 static enum status
 verify_resume (struct verify *v)
 {
-  char path[RUN_PATH + 16], *whole = NULL, *parts = NULL;
+  char path[96], *whole = NULL, *parts = NULL;
   struct run_config c = v->config;
   snprintf (path, sizeof path, "%s/half.h5", v->folder);
   TRY (walk (v->w, &c, NULL, NULL, 4, &whole));
@@ -468,7 +468,7 @@ static enum status
 make_data (struct verify *v)
 {
   const char *options[] = {"train=64", "valid=32", "test=32", "seed=3"};
-  char path[RUN_PATH + 16];
+  char path[96];
   snprintf (path, sizeof path, "%s/data.h5", v->folder);
   return store_import ("synthetic", 0, NULL, 4, options, path);
 }
@@ -502,7 +502,7 @@ enum status
 run_verify (struct wire *w, const char *what)
 {
   struct verify v = {.w = w};
-  char path[RUN_PATH + 16];
+  char path[96];
   enum status e = OK;
   if (wire_rank (w) == 0) {
     /* In the working directory: all nodes see it. */
