@@ -16,7 +16,7 @@ set -eu
 : "${CUT:=$([ "$MODEL" = resnet20 ] && echo 3,2,2,rest || echo auto)}"
 : "${HEAD:=conv32-bn-gap-fc}" # behind the stages that are not the last
 : "${STEPS:=160}"
-: "${BATCH:=128}"
+: "${BATCH:=64}"
 : "${LR:=0.1}"
 : "${SEED:=1}"
 : "${SPANS:=1 2 3 all}"
@@ -112,12 +112,14 @@ label () { # of a span
   esac
 }
 
+# train.tune=no: convolution algorithms by rule, the same in all four runs.
 train () { # span, run directory
   set -- "$1" "$2" model.preset="$MODEL" stages.count=4 stages.cut="$CUT" \
     stages.head="$HEAD" strategy.span="$1" data.file="$data" \
     data.augment="$augment" train.batch="$BATCH" train.steps="$STEPS" \
     train.seed="$SEED" train.lr="$LR" train.schedule=onecycle \
-    train.warmup="$((STEPS / 5))" train.nesterov=yes run.dir="$2"
+    train.warmup="$((STEPS / 5))" train.nesterov=yes train.tune=no \
+    run.dir="$2"
   run=$2
   shift 2
   settings="$LAUNCH, $OMP_NUM_THREADS threads: $* data $(cksum <"$data") \
@@ -172,8 +174,8 @@ numbers () { # run directory
     }
     file == 1 { accuracy[$at["split"]] = $output }
     file == 2 && $at["rank"] ~ /^[0-9]+$/ {
-      wait += $at["wait"] + $at["exposed"]
-      busy += $at["wall"] - $at["eval"] - $at["other"]
+      wait += $column("wait", "waiting") + $column("exposed", "communication")
+      busy += $at["wall"] - $column("eval", "evaluation") - $at["other"]
     }
     END {
       printf "%s %s %s %s %s\n", percent(accuracy["valid"]),
@@ -181,6 +183,7 @@ numbers () { # run directory
         (seconds > 0 ? steps * batch / seconds : "-"),
         (busy > 0 ? 100 * wait / busy : "-")
     }
+    function column (name, other) { return name in at ? at[name] : at[other] }
     function percent (x) { return x == "" ? "-" : 100 * x }
   ' "$1/metrics.csv" "$1/summary.csv"
 }
