@@ -5,6 +5,7 @@
  */
 #include "base/log.h"
 #include "base/status.h"
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -60,10 +61,29 @@ stream_is_terminal (FILE *stream)
   return isatty (fileno (stream)) != 0;
 }
 
+/* mpirun gives its ranks a pseudo-terminal as stdout wherever its own output
+ * goes; stderr stays a pipe.  Then what counts is where the launcher writes. */
+static bool
+launcher_has_terminal (void)
+{
+  char link[64];
+  snprintf (link, sizeof link, "/proc/%ld/fd/1", (long)getppid ());
+  int fd = open (link, O_WRONLY | O_NOCTTY | O_CLOEXEC);
+  if (fd < 0)
+    return false;
+  bool terminal = isatty (fd) != 0;
+  close (fd);
+  return terminal;
+}
+
 bool
 log_is_terminal (void)
 {
-  return stream_is_terminal (stdout);
+  static int known = -1;
+  if (known < 0)
+    known = stream_is_terminal (stdout) &&
+            (isatty (STDERR_FILENO) || launcher_has_terminal ());
+  return known;
 }
 
 /* NO_COLOR counts when it is set to anything but an empty text. */

@@ -16,7 +16,6 @@
 #include "base/status.h"
 #include "base/tensor.h"
 #include "base/text.h"
-#include "kern/kern.h"
 #include "model/network.h"
 #include "model/optimizer.h"
 #include "model/stage.h"
