@@ -7,10 +7,10 @@ const char *
 clock_class_name (enum clock_class c)
 {
   static const char *const names[CLOCK_CLASSES] = {
-      [CLOCK_PLAIN] = "arithmetic",      [CLOCK_EXTRA] = "extra gradients",
-      [CLOCK_HEADS] = "heads",           [CLOCK_WAIT] = "waiting",
-      [CLOCK_EXPOSED] = "communication", [CLOCK_DATA] = "data",
-      [CLOCK_EVAL] = "evaluation",       [CLOCK_OTHER] = "other",
+      [CLOCK_PLAIN] = "plain",     [CLOCK_EXTRA] = "extra",
+      [CLOCK_HEADS] = "heads",     [CLOCK_WAIT] = "wait",
+      [CLOCK_EXPOSED] = "exposed", [CLOCK_DATA] = "data",
+      [CLOCK_EVAL] = "eval",       [CLOCK_OTHER] = "other",
   };
   CHECK ((int)c >= 0 && c < CLOCK_CLASSES, "no clock class %d", (int)c);
   return names[c];

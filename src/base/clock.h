@@ -17,6 +17,8 @@ enum clock_class {
   CLOCK_OTHER,   /* the rest: logging, checkpoints, start */
   CLOCK_CLASSES
 };
+/* One word, as in summary.csv: plain, extra, heads, wait, exposed, data, eval,
+ * other. */
 const char *
 clock_class_name (enum clock_class c);
 

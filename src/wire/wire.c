@@ -162,8 +162,12 @@ wire_open_alone (struct wire **out)
   w->alone = true;
   place_rank_set (0, 1);
   status_abort_hook (wire_abort);
-  *out = w;
-  return OK;
+  enum status s = wire_ballot_open (w);
+  if (s == OK)
+    *out = w;
+  else
+    wire_close (&w);
+  return s;
 }
 
 /* -- the grid -------------------------------------------------------------- */
