@@ -229,7 +229,9 @@ judge (const struct schedule *s, struct choice *c)
   c->rank[0] = (eager ? class_eager : class_phased) (s, k, c->kind);
   c->rank[1] = pass ? s->reach[s->base[k] + c->kind] : 0;
   c->rank[2] = c->micro;
-  c->rank[3] = pass && plan_crosses (s->p, k - 1) ? 0 : 1;
+  /* What another rank waits for: a gradient, or a place for its activation. */
+  bool serves = (pass || c->kind == WEIGHTS) && plan_crosses (s->p, k - 1);
+  c->rank[3] = serves ? 0 : 1;
   c->rank[4] = -k;
   c->rank[5] = c->kind;
   if (pass && !eager) { /* older micro-batches first: they free slots */

@@ -1,0 +1,123 @@
+/* ranks: 0 */
+/* plan_cut and plan_fold against all cuts there are. */
+#include "base/random.h"
+#include "plan/plan.h"
+#include "tests/tap.h"
+#include <string.h>
+
+#define MOST 9
+
+struct brute {
+  int n, K;
+  const double *cost, *extra;
+  int first[MOST + 1], best[MOST + 1];
+  double least;
+};
+
+static double
+range (const struct brute *b, int k)
+{
+  double sum = 0;
+  for (int i = b->first[k]; i < b->first[k + 1]; i++)
+    sum += b->cost[k * b->n + i];
+  return b->extra ? sum + b->extra[k * b->n + b->first[k + 1] - 1] : sum;
+}
+
+/* All cuts, in lexical order: the first of the best is the one whose earlier
+ * stages are smallest. */
+static void
+every (struct brute *b, int k, double worst)
+{
+  if (k == b->K) {
+    if (b->first[k] == b->n && worst < b->least) {
+      b->least = worst;
+      memcpy (b->best, b->first, sizeof b->best);
+    }
+    return;
+  }
+  for (int end = b->first[k] + 1; end <= b->n; end++) {
+    b->first[k + 1] = end;
+    every (b, k + 1, fmax (worst, range (b, k)));
+  }
+}
+
+static void
+fill (uint64_t seed, int n, double *x)
+{
+  struct random_key key = {.seed = seed, .purpose = RANDOM_TEST};
+  for (int i = 0; i < n; i++)
+    x[i] = (double)random_below (&key, (uint64_t)i, 7);
+}
+
+static bool
+one_cut (int n, int K, uint64_t seed, bool with_extra)
+{
+  double cost[MOST * MOST], extra[MOST * MOST];
+  int first[MOST + 1];
+  struct brute b = {.n = n, .K = K, .cost = cost, .least = INFINITY};
+
+  fill (seed, K * n, cost);
+  fill (seed + 1000, K * n, extra);
+  b.extra = with_extra ? extra : NULL;
+  every (&b, 0, 0);
+  return plan_cut (n, cost, b.extra, K, first) == OK &&
+         memcmp (first, b.best, ((size_t)K + 1) * sizeof *first) == 0;
+}
+
+static bool
+one_fold (int K, int n_pipe, uint64_t seed)
+{
+  double cost[MOST], table[MOST * MOST];
+  int rank_of[MOST];
+  struct brute b = {.n = K, .K = n_pipe, .cost = table, .least = INFINITY};
+  bool good;
+
+  fill (seed, K, cost);
+  for (int i = 0; i < K * n_pipe; i++)
+    table[i] = cost[i % K];
+  every (&b, 0, 0);
+  good = plan_fold (K, cost, n_pipe, rank_of) == OK;
+  for (int r = 0; good && r < n_pipe; r++)
+    for (int k = b.best[r]; k < b.best[r + 1]; k++)
+      good = good && rank_of[k] == r;
+  return good;
+}
+
+static void
+refusals (void)
+{
+  double cost[4] = {1, 1, 1, 1}, wrong[4] = {1, -1, NAN, 1};
+  int first[5];
+
+  tap_ok (plan_cut (1, cost, NULL, 2, first) == E_CONFIG, "more stages");
+  fail_clear ();
+  tap_ok (plan_cut (2, cost, NULL, 0, first) == E_CONFIG, "no stages");
+  fail_clear ();
+  tap_ok (plan_cut (2, wrong, NULL, 2, first) == E_CONFIG, "a negative cost");
+  fail_clear ();
+  tap_ok (plan_cut (2, cost, wrong, 2, first) == E_CONFIG, "a bad extra");
+  fail_clear ();
+  tap_ok (plan_fold (2, cost, 3, first) == E_CONFIG, "more ranks than stages");
+  fail_clear ();
+  tap_ok (plan_fold (2, cost, 0, first) == E_CONFIG, "no ranks");
+  fail_clear ();
+}
+
+int
+main (void)
+{
+  for (int n = 1; n <= MOST; n++) {
+    int bad = 0, tried = 0;
+    for (int K = 1; K <= n; K++)
+      for (uint64_t seed = 0; seed < 10; seed++) {
+        bad += !one_cut (n, K, seed, false);
+        bad += !one_cut (n, K, seed, true);
+        bad += !one_fold (n, K, seed);
+        tried += 3;
+      }
+    tap_ok (bad == 0, "%d units: %d of %d differ from brute force", n, bad,
+            tried);
+  }
+  refusals ();
+  return tap_done ();
+}

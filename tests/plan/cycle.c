@@ -1,0 +1,230 @@
+/* ranks: 0 */
+/* Predicted times against closed formulas, and pictures of known timetables. */
+#include "base/text.h"
+#include "tests/plan/ask.h"
+
+/* A pipe of unit costs (forward, data, weights 1; heads and messages free), one
+ * stage per rank, one batch in flight. */
+static double
+unit_cycle (int K, int span)
+{
+  struct plan *p = ask_span ((struct ask){.K = K}, span, PLAN_FURTHEST);
+  double cycle = p ? p->cycle_s : NAN;
+
+  plan_destroy (&p);
+  return cycle;
+}
+
+static void
+short_spans (void)
+{
+  for (int span = 1; span <= 3; span++) {
+    double worst = 0, want = 2 * span + 1;
+    for (int K = span; K <= 64; K++)
+      worst = fmax (worst, unit_cycle (K, span));
+    tap_near (worst, want, 1e-9, "span %d, K up to 64: %g at most", span,
+              worst);
+  }
+}
+
+static void
+end_to_end (void)
+{
+  double off = 0;
+
+  for (int K = 1; K <= 64; K += K < 10 ? 1 : 9)
+    off = fmax (off, fabs (unit_cycle (K, K) - (2 * K + 1)));
+  tap_near (off, 0, 1e-9, "end to end: 2 K + 1");
+}
+
+/* Work and waiting of a rank fill its cycle. */
+static void
+books (const struct plan *p, const char *name)
+{
+  double off = 0, most = 0;
+
+  for (int r = 0; r < p->n_pipe; r++) {
+    double sum = p->busy_s[r];
+    for (int k = 0; k < p->K; k++)
+      if (p->rank_of[k] == r)
+        sum += p->stage_idle_s[k];
+    off = fmax (off, fabs (sum - p->cycle_s));
+    most = fmax (most, p->busy_s[r]);
+  }
+  tap_near (off, 0, 1e-6 * p->cycle_s, "%s: work and waiting are the cycle",
+            name);
+  tap_ok (p->cycle_s >= most * (1 - 1e-9), "%s: not below the busiest rank",
+          name);
+}
+
+/* A micro-batch comes down again after 2 (M + K - 1) units, one per unit; all
+ * weight gradients of the first stage are left to do then. */
+static void
+filldrain (void)
+{
+  for (int K = 1; K <= 5; K += 2)
+    for (int M = 1; M <= 4; M++) {
+      struct plan *p =
+          ask_span ((struct ask){.K = K, .n_micro = M, .order = PLAN_FILLDRAIN},
+                    K, PLAN_FURTHEST);
+      tap_near (plan_time (p, 1), 2 * (M + K - 1) + M, 1e-9,
+                "filldrain, K = %d, M = %d: one step", K, M);
+      plan_destroy (&p);
+    }
+}
+
+static void
+times (void)
+{
+  struct plan *p = ask_span ((struct ask){.K = 5}, 1, PLAN_FURTHEST);
+  tap_near (plan_time (p, 1), 4 + 3, 1e-9, "local: one step from empty");
+  tap_near (plan_time (p, 1000), 4 + 3000, 1e-6, "local: 1000 steps");
+  tap_near (plan_time (p, 0), 0, 0, "no steps");
+  books (p, "local");
+  plan_destroy (&p);
+
+  p = ask_span ((struct ask){.K = 6, .n_pipe = 1}, 3, PLAN_SUM);
+  double work = 0;
+  for (int k = 0; k < 6; k++)
+    work += 2 + p->n_passes[k];
+  tap_near (p->cycle_s, work, 1e-9, "one rank: the sum of all work");
+  books (p, "one rank");
+  plan_destroy (&p);
+}
+
+static void
+messages (void)
+{
+  struct plan_cost cost[4];
+  double bytes = 1e6, latency = 0.25, rate = 4e6; /* 0.5 s a message */
+  struct plan *p;
+
+  for (int k = 0; k < 4; k++)
+    cost[k] = (struct plan_cost){
+        .forward = 1, .data = 1, .weights = 1, .output_bytes = bytes};
+  struct ask a = {
+      .K = 4, .cost = cost, .latency_s = latency, .bytes_per_s = rate};
+  p = ask_span (a, 4, PLAN_FURTHEST);
+  tap_near (p->cycle_s, 9 + 6 * 0.5, 1e-9, "end to end: each message counts");
+  books (p, "with messages");
+  plan_destroy (&p);
+  /* With one micro-batch there is one buffer to receive into: it is free when
+   * the step is over.  With two, one fills while the other is worked on. */
+  p = ask_span (a, 1, PLAN_FURTHEST);
+  tap_near (p->cycle_s, 3 + 0.5, 1e-9, "local: a message shows");
+  plan_destroy (&p);
+  a.n_micro = 2;
+  p = ask_span (a, 1, PLAN_FURTHEST);
+  tap_near (p->cycle_s, 6, 1e-9, "local, two micro-batches: messages hidden");
+  plan_destroy (&p);
+  a.n_micro = 1;
+
+  /* The slowest rank sets the pace of local learning; updates count once, and
+   * hide the message. */
+  cost[2] = (struct plan_cost){.forward = 2,
+                               .data = 3,
+                               .weights = 4,
+                               .head = 5,
+                               .head_weights = 6,
+                               .update = 7};
+  p = ask_span (a, 1, PLAN_FURTHEST);
+  tap_near (p->cycle_s, 27, 1e-9, "local: as the slowest rank");
+  tap_near (p->busy_s[2], 27, 1e-9, "every part of a cost is in it");
+  books (p, "uneven");
+  plan_destroy (&p);
+}
+
+static void
+mixed_books (void)
+{
+  struct plan_cost cost[6];
+  for (int k = 0; k < 6; k++)
+    cost[k] = (struct plan_cost){.forward = 1 + 0.1 * k,
+                                 .data = 2 - 0.2 * k,
+                                 .weights = 0.7,
+                                 .head = 0.3 * (k % 3),
+                                 .head_weights = 0.2,
+                                 .update = 0.1};
+  struct plan *p = ask_span (
+      (struct ask){
+          .K = 6, .n_pipe = 4, .n_micro = 3, .cost = cost, .latency_s = 0.01},
+      3, PLAN_MEAN);
+  books (p, "mixed");
+  plan_destroy (&p);
+}
+
+static bool
+picture_has (const struct plan *p, int steps, int columns, const char *rows)
+{
+  struct text t;
+  text_init (&t);
+  plan_print_gantt (p, steps, columns, &t);
+  bool has = strncmp (t.data, rows, strlen (rows)) == 0;
+  if (!has)
+    tap_note ("%s", t.data);
+  size_t longest = 0, n = 0;
+  for (const char *c = t.data; *c; c++) {
+    n = *c == '\n' ? 0 : n + 1;
+    longest = n > longest ? n : longest;
+  }
+  has = has && longest <= (size_t)columns;
+  text_clear (&t);
+  return has;
+}
+
+static void
+pictures (void)
+{
+  struct text t;
+  struct plan *p = ask_span ((struct ask){.K = 3}, 1, PLAN_FURTHEST);
+  tap_ok (picture_has (p, 2, 80,
+                       "rank   0 FDWFDW..\n"
+                       "rank   1 .FDWFDW.\n"
+                       "rank   2 ..FDWFDW\n"),
+          "picture of local learning");
+  plan_destroy (&p);
+  p = ask_span ((struct ask){.K = 3}, 3, PLAN_FURTHEST);
+  tap_ok (picture_has (p, 1, 80,
+                       "rank   0 F....DW\n"
+                       "rank   1 .F..DW.\n"
+                       "rank   2 ..FDW..\n"),
+          "picture of end to end");
+  tap_ok (picture_has (p, 100, 80, "rank   0 "), "a long one fits its line");
+  plan_destroy (&p);
+  p = ask_span ((struct ask){.K = 3}, 2, PLAN_FURTHEST);
+  tap_ok (picture_has (p, 1, 80,
+                       "rank   0 F..DW.\n"
+                       "rank   1 .Fr.DW\n"
+                       "rank   2 ..FDW.\n"),
+          "picture of span 2");
+  text_init (&t);
+  plan_print_windows (p, &t);
+  tap_ok (
+      strstr (t.data, "stage 0 (rank 0) learns from head 1;") &&
+          strstr (t.data, "head 0 is silent") &&
+          strstr (t.data, "head 1 drives stages 0..0; gradients pass 1 -> 0") &&
+          strstr (t.data, "head 2 drives stages 1..2; gradients pass 2 -> 1") &&
+          strstr (t.data, "2 activations, 2 gradients"),
+      "windows in words");
+  text_clear (&t);
+  plan_print_list (p, 1, &t);
+  tap_ok (strstr (t.data, "RECV_GRAD    stage 1 micro 0 slot 0 stream 0 peer 2"
+                          " window 2") &&
+              strstr (t.data, "(for the next step)"),
+          "a list in words");
+  text_clear (&t);
+  plan_destroy (&p);
+}
+
+int
+main (void)
+{
+  short_spans ();
+  end_to_end ();
+  filldrain ();
+  times ();
+  messages ();
+  mixed_books ();
+  pictures ();
+  return tap_done ();
+}
