@@ -373,8 +373,10 @@ config_write (const struct run_config *c, struct text *out)
     if (strcmp (k->section, section) != 0)
       text_add (out, "\n[%s]\n", k->section);
     section = k->section;
-    text_add (out, "%s = ", k->name);
-    key_get (k, c, out);
-    text_add (out, "\n");
+    struct text value;
+    text_init (&value);
+    key_get (k, c, &value);
+    text_add (out, "%s =%s%s\n", k->name, value.size ? " " : "", value.data);
+    text_clear (&value);
   }
 }

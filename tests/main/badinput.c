@@ -213,6 +213,7 @@ static const struct row rows[] = {
   { "$I plan --columns 5 --rnaks 3", 64,
     { "--columns 5: wanted", "--rnaks is not an option",
       "did you mean --ranks?" } },
+  { "$I verify everything", 64, { "everything", "gradients, foldings" } },
   /* what later versions bring */
   { "$I generate x.h5", 64, { "generate is not in this version" } },
   { "$I probe x.h5", 64, { "probe is not in this version" } },
@@ -251,6 +252,8 @@ static const struct row rows[] = {
   { "$I plan train.batch=10 train.micro=3", 64, { "train.batch = 10 does not divide" } },
   { "$I plan train.batch=10 train.micro=2 run.replicas=2", 64,
     { "train.batch = 10 does not divide" } },
+  { "$I plan $(seq -f train.kez%g=1 60)", 64,
+    { "60 things are wrong in the command line", "no key kez1\n", "no key kez60\n" } },
   /* stages that do not fit */
   { "$I plan model.preset=resnet20 stages.count=12", 64,
     { "stages.count = 12", "11 blocks" } },
