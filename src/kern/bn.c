@@ -2,7 +2,9 @@
  *
  * Three primitives per object: training, evaluation with given statistics, and
  * backward.  The fused ReLU leaves a mask (the library's workspace) that the
- * backward pass reads.
+ * backward pass reads.  The library's ReLU turns NaN into 0, which would hide a
+ * failed run behind harmless numbers: channels whose statistics are not finite
+ * are therefore filled with NaN.
  */
 #include "kern/kern_impl.h"
 
@@ -16,6 +18,7 @@
 struct kern_bn {
   struct kern *k;
   struct kern_dims d;
+  enum kern_layout l;
   bool relu, back_shift;
   size_t mask_bytes;
   struct kern_op train, infer, back;
@@ -66,15 +69,15 @@ make_pass (struct kern_bn *b, enum kern_lib_pass pass, kern_const_md data,
 }
 
 static enum status
-make_all (struct kern_bn *b, enum kern_layout l)
+make_all (struct kern_bn *b)
 {
   char what[112];
   snprintf (what, sizeof what,
             "batch normalisation%s n=%lld c=%lld h=%lld w=%lld %s",
             b->relu ? " with ReLU" : "", (long long)b->d.n, (long long)b->d.c,
-            (long long)b->d.h, (long long)b->d.w, kern_layout_name (l));
+            (long long)b->d.h, (long long)b->d.w, kern_layout_name (b->l));
   kern_md data = NULL;
-  dnnl_status_t lib = kern_md_images (b->k, b->d, l, &data);
+  dnnl_status_t lib = kern_md_images (b->k, b->d, b->l, &data);
   if (lib != dnnl_success)
     return kern_lib_failed (lib, "describing", what);
   enum status s = make_pass (b, KERN_PASS_TRAIN, data, what, &b->train);
@@ -97,9 +100,10 @@ kern_bn_create (struct kern *k, struct kern_dims d, enum kern_layout l,
   TRY (MEM_NEW (1, &b, "batch normalisation"));
   b->k = k;
   b->d = d;
+  b->l = l;
   b->relu = relu;
   b->back_shift = kern_lib_bn_back_shift ();
-  enum status s = make_all (b, l);
+  enum status s = make_all (b);
   if (s != OK) {
     kern_bn_destroy (&b);
     return s;
@@ -126,14 +130,41 @@ kern_bn_mask_bytes (const struct kern_bn *b)
   return b->mask_bytes;
 }
 
+/* All elements of channel c become NaN. */
+static void
+poison (const struct kern_bn *b, int64_t c, float *dst)
+{
+  int64_t pixels = b->d.h * b->d.w, block = 1, channels = b->d.c;
+  if (b->l == KERN_BLOCKED) {
+    block = b->k->block;
+    channels = (channels + block - 1) / block * block;
+  } else if (b->l == KERN_LAST)
+    block = channels;
+  for (int64_t n = 0; n < b->d.n; n++) {
+    float *group = dst + (n * channels + c / block * block) * pixels;
+    for (int64_t j = 0; j < pixels; j++)
+      group[j * block + c % block] = NAN;
+  }
+}
+
+static void
+keep_bad_numbers (const struct kern_bn *b, const float *mean, const float *var,
+                  float *dst)
+{
+  for (int64_t c = 0; c < b->d.c && b->relu; c++)
+    if (!isfinite (mean[c]) || !isfinite (var[c]))
+      poison (b, c, dst);
+}
+
 enum status
 kern_bn_forward (struct kern_bn *b, const float *src, const float *scale,
                  const float *shift, float *dst, float *mean, float *var,
                  void *mask)
 {
-  return kern_op_run (
-      b->k, &b->train,
-      (const void *[]){src, scale, shift, mean, var, dst, mask});
+  TRY (kern_op_run (b->k, &b->train,
+                    (const void *[]){src, scale, shift, mean, var, dst, mask}));
+  keep_bad_numbers (b, mean, var, dst);
+  return OK;
 }
 
 enum status
@@ -141,8 +172,10 @@ kern_bn_infer (struct kern_bn *b, const float *src, const float *scale,
                const float *shift, const float *mean, const float *var,
                float *dst)
 {
-  return kern_op_run (b->k, &b->infer,
-                      (const void *[]){src, scale, shift, mean, var, dst});
+  TRY (kern_op_run (b->k, &b->infer,
+                    (const void *[]){src, scale, shift, mean, var, dst}));
+  keep_bad_numbers (b, mean, var, dst);
+  return OK;
 }
 
 void

@@ -1,0 +1,315 @@
+/* ranks: 0 */
+/* Batch normalisation against its twin in every layout, with and without ReLU;
+ * gradients against finite differences. */
+#include "tests/kern/twin.h"
+
+static struct kern *k;
+
+/* -- the twin -------------------------------------------------------------- */
+
+struct twin { /* all plain; per channel, or per element */
+  double *y, *mean, *var, *d_x, *d_scale, *d_shift;
+};
+
+static double
+channel_count (struct kern_dims d)
+{
+  return (double)(d.n * d.h * d.w);
+}
+
+#define EACH(d, c_, i_)                                                      \
+  for (int64_t n_ = 0; n_ < (d).n; n_++)                                     \
+    for (int64_t j_ = 0; j_ < (d).h * (d).w; j_++)                           \
+      for (int64_t i_ = (n_ * (d).c + (c_)) * (d).h * (d).w + j_, once_ = 1; \
+           once_; once_ = 0)
+
+/* fault: the planted one leaves out the term of the variance's gradient. */
+static void
+twin_channel (struct kern_dims d, int64_t c, bool relu, const float *x,
+              const float *scale, const float *shift, const float *d_y,
+              bool fault, struct twin *t)
+{
+  double m = channel_count (d), mean = 0, var = 0, sum = 0, along = 0;
+  EACH (d, c, i)
+  mean += x[i] / m;
+  EACH (d, c, i)
+  var += (x[i] - mean) * (x[i] - mean) / m;
+  double inv = 1 / sqrt (var + 1e-5);
+  t->mean[c] = mean;
+  t->var[c] = var;
+  EACH (d, c, i)
+  {
+    double unit = (x[i] - mean) * inv;
+    double y = scale[c] * unit + shift[c];
+    double g = relu && y <= 0 ? 0 : d_y[i];
+    t->y[i] = relu && y <= 0 ? 0 : y;
+    sum += g;
+    along += g * unit;
+  }
+  t->d_shift[c] = sum;
+  t->d_scale[c] = along;
+  EACH (d, c, i)
+  {
+    double unit = (x[i] - mean) * inv;
+    double g = relu && t->y[i] <= 0 ? 0 : d_y[i];
+    t->d_x[i] = scale[c] * inv * (g - sum / m - (fault ? 0 : unit * along / m));
+  }
+}
+
+static void
+twin_clear (struct twin *t)
+{
+  mem_free (&t->y);
+  mem_free (&t->mean);
+  mem_free (&t->var);
+  mem_free (&t->d_x);
+  mem_free (&t->d_scale);
+  mem_free (&t->d_shift);
+}
+
+/* -- a case ---------------------------------------------------------------- */
+
+struct rig {
+  struct kern_dims d;
+  enum kern_layout l;
+  bool relu;
+  struct kern_bn *bn;
+  float *x, *d_y, *scale, *shift; /* plain */
+  float *src, *d_dst, *dst, *d_src;
+  float *mean, *var, *d_scale, *d_shift;
+  char *mask;
+};
+
+static void
+rig_init (struct rig *r, struct kern_dims d, enum kern_layout l, bool relu)
+{
+  size_t c = (size_t)d.c;
+  *r = (struct rig){.d = d, .l = l, .relu = relu};
+  MUST (kern_bn_create (k, d, l, relu, &r->bn));
+  MUST (kern_seal (k));
+  r->x = noise (count (d), 1);
+  r->d_y = noise (count (d), 2);
+  r->scale = noise (c, 3);
+  r->shift = noise (c, 4);
+  /* A mean far from zero shows sums that cancel. */
+  for (size_t i = 0; i < count (d); i++)
+    r->x[i] = 2 * r->x[i] + 3;
+  r->src = laid_out (k, d, l, r->x);
+  r->d_dst = laid_out (k, d, l, r->d_y);
+  r->dst = noise (kern_bytes (k, d, l) / 4, 5);
+  r->d_src = noise (kern_bytes (k, d, l) / 4, 6);
+  r->mean = noise (c, 7);
+  r->var = noise (c, 8);
+  r->d_scale = noise (c, 9);
+  r->d_shift = noise (c, 10);
+  MUST (mem_new (kern_bn_mask_bytes (r->bn), 1, "mask", (void **)&r->mask));
+}
+
+static void
+rig_clear (struct rig *r)
+{
+  kern_bn_destroy (&r->bn);
+  float **all[] = {&r->x,    &r->d_y,     &r->scale,   &r->shift,
+                   &r->src,  &r->d_dst,   &r->dst,     &r->d_src,
+                   &r->mean, &r->d_scale, &r->d_shift, &r->var};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+    mem_free (all[i]);
+  mem_free (&r->mask);
+}
+
+static void
+forward (struct rig *r, const float *src, const float *scale,
+         const float *shift)
+{
+  MUST (kern_bn_forward (r->bn, src, scale, shift, r->dst, r->mean, r->var,
+                         r->mask));
+}
+
+static void
+back (struct rig *r, const float *d_dst, float *d_src)
+{
+  MUST (kern_bn_back (r->bn, r->src, d_dst, r->scale, r->shift, r->mean, r->var,
+                      r->mask, d_src, r->d_scale, r->d_shift));
+}
+
+static void
+twin_run (struct rig *r, bool fault, struct twin *t)
+{
+  size_t n = count (r->d), c = (size_t)r->d.c;
+  *t = (struct twin){doubles (n), doubles (c), doubles (c),
+                     doubles (n), doubles (c), doubles (c)};
+  for (int64_t i = 0; i < r->d.c; i++)
+    twin_channel (r->d, i, r->relu, r->x, r->scale, r->shift, r->d_y, fault, t);
+}
+
+/* One value per channel normalises to 0 and its gradient to 0 x 300: what is
+ * left there is rounding, larger than elsewhere. */
+static bool
+good (struct rig *r, bool fault)
+{
+  size_t n = count (r->d), c = (size_t)r->d.c;
+  double m = channel_count (r->d);
+  struct twin t;
+  twin_run (r, fault, &t);
+  float *y = plain_of (k, r->d, r->l, r->dst);
+  float *d_x = plain_of (k, r->d, r->l, r->d_src);
+  bool fine = close_to (n, y, t.y, NULL, 5e-5) &&
+              close_to (c, r->mean, t.mean, NULL, 2e-6 * 5) &&
+              close_to (c, r->var, t.var, NULL, 1e-5) &&
+              close_to (n, d_x, t.d_x, NULL, m == 1 ? 1e-3 : 5e-5) &&
+              close_to (c, r->d_scale, t.d_scale, NULL, 5e-6 * m + 1e-3) &&
+              close_to (c, r->d_shift, t.d_shift, NULL, 1e-6 * m) &&
+              padding_is_zero (k, r->d, r->l, r->dst) &&
+              padding_is_zero (k, r->d, r->l, r->d_src);
+  twin_clear (&t);
+  mem_free (&y);
+  mem_free (&d_x);
+  return fine;
+}
+
+/* PyTorch's running statistics and evaluation by them. */
+static bool
+good_evaluation (struct rig *r)
+{
+  size_t c = (size_t)r->d.c;
+  double m = channel_count (r->d);
+  float *mean = noise (c, 11), *var = noise (c, 12), *plain;
+  float *old_mean = noise (c, 11), *old_var = noise (c, 12);
+  bool fine = true;
+  kern_bn_running (r->bn, r->mean, r->var, mean, var);
+  for (size_t i = 0; i < c; i++) {
+    double unbiased = r->var[i] * (m > 1 ? m / (m - 1) : 1);
+    fine = fine &&
+           fabs (mean[i] - (0.9 * old_mean[i] + 0.1 * r->mean[i])) < 1e-6 &&
+           fabs (var[i] - (0.9 * old_var[i] + 0.1 * unbiased)) < 1e-6;
+    var[i] = fabsf (var[i]) + 0.1f;
+  }
+  MUST (kern_bn_infer (r->bn, r->src, r->scale, r->shift, mean, var, r->dst));
+  plain = plain_of (k, r->d, r->l, r->dst);
+  for (int64_t i = 0; i < r->d.c; i++)
+    EACH (r->d, i, j)
+    {
+      double y = r->scale[i] * (r->x[j] - mean[i]) / sqrt (var[i] + 1e-5) +
+                 r->shift[i];
+      y = r->relu && y < 0 ? 0 : y;
+      fine = fine && fabs (plain[j] - y) < 3e-5;
+    }
+  fine = fine && padding_is_zero (k, r->d, r->l, r->dst);
+  mem_free (&plain);
+  mem_free (&old_mean);
+  mem_free (&old_var);
+  mem_free (&mean);
+  mem_free (&var);
+  return fine;
+}
+
+/* f = <dst, d_dst>, moved in src (0), scale (1) or shift (2).  A ReLU has
+ * kinks: only the smooth kind is asked. */
+static bool
+good_slope (struct rig *r, int where)
+{
+  size_t n = where == 0 ? count (r->d) : (size_t)r->d.c;
+  size_t all = kern_bytes (k, r->d, r->l) / sizeof (float);
+  const float *base[] = {r->x, r->scale, r->shift};
+  float *u = noise (n, 13), *plain = NULL;
+  struct slope f = {.step = 0.01};
+  for (int i = 0; i < 4; i++) {
+    float *p = moved (n, base[where], slope_steps[i] * f.step, u);
+    float *src = where == 0 ? laid_out (k, r->d, r->l, p) : NULL;
+    forward (r, where == 0 ? src : r->src, where == 1 ? p : r->scale,
+             where == 2 ? p : r->shift);
+    f.at[i] = dot (all, r->dst, r->d_dst);
+    mem_free (&p);
+    mem_free (&src);
+  }
+  f.noise = 3e-6 * sqrt (dot (all, r->dst, r->dst));
+  forward (r, r->src, r->scale, r->shift);
+  back (r, r->d_dst, r->d_src);
+  if (where == 0)
+    plain = plain_of (k, r->d, r->l, r->d_src);
+  double g = dot (n,
+                  where == 0   ? plain
+                  : where == 1 ? r->d_scale
+                               : r->d_shift,
+                  u);
+  bool fine = slope_agrees (&f, g) && !slope_agrees (&f, 1.5 * g + 0.5);
+  mem_free (&u);
+  mem_free (&plain);
+  return fine;
+}
+
+static void
+test_case (struct kern_dims d, enum kern_layout l, bool relu)
+{
+  struct rig r;
+  char name[128];
+  rig_init (&r, d, l, relu);
+  snprintf (name, sizeof name, "%dx%dx%dx%d %s%s", (int)d.n, (int)d.c, (int)d.h,
+            (int)d.w, kern_layout_name (l), relu ? " relu" : "");
+  size_t bytes, blocks, after, peak;
+  mem_count (&bytes, &blocks, &peak);
+  mem_close ();
+  forward (&r, r.src, r.scale, r.shift);
+  back (&r, r.d_dst, r.d_src);
+  mem_open ();
+  mem_count (&bytes, &after, &peak);
+  bool fine = good (&r, false);
+  tap_ok (fine && blocks == after, "%s: forward and backward", name);
+  float *first = floats (kern_bytes (k, d, l) / 4);
+  memcpy (first, r.d_src, kern_bytes (k, d, l));
+  memcpy (r.d_src, r.d_dst, kern_bytes (k, d, l));
+  back (&r, r.d_src, r.d_src);
+  tap_ok (memcmp (first, r.d_src, kern_bytes (k, d, l)) == 0,
+          "%s: in place gives the same bits", name);
+  mem_free (&first);
+  if (channel_count (d) > 8)
+    tap_ok (!good (&r, true), "%s: a planted fault is noticed", name);
+  tap_ok (good_evaluation (&r), "%s: running statistics, evaluation", name);
+  if (!relu)
+    tap_ok (channel_count (d) < 8 || (good_slope (&r, 0) &&
+                                      good_slope (&r, 1) && good_slope (&r, 2)),
+            "%s: gradients are slopes", name);
+  rig_clear (&r);
+}
+
+/* A number that is not finite may not vanish behind a ReLU. */
+static void
+test_not_finite (enum kern_layout l, bool relu)
+{
+  struct rig r;
+  rig_init (&r, (struct kern_dims){2, 16, 4, 4}, l, relu);
+  r.src[37] = NAN;
+  forward (&r, r.src, r.scale, r.shift);
+  double sum = dot (count (r.d), r.dst, r.dst);
+  tap_ok (isnan (sum), "a NaN goes through, %s%s", kern_layout_name (l),
+          relu ? ", relu" : "");
+  rig_clear (&r);
+}
+
+int
+main (void)
+{
+  static const struct kern_dims dims[] = {
+      {4, 16, 8, 8}, {3, 3, 5, 3},  {2, 5, 7, 7},  {6, 20, 1, 1},
+      {1, 16, 1, 1}, {2, 64, 4, 5}, {5, 12, 3, 3}, {128, 16, 1, 1}};
+  for (int threads = 1; threads <= 2; threads++) {
+    MUST (kern_open (threads, &k));
+    for (size_t i = 0; i < sizeof dims / sizeof *dims; i++)
+      for (int l = KERN_PLAIN; l <= KERN_LAST; l++)
+        if (threads == 1 || i < 2) {
+          test_case (dims[i], (enum kern_layout)l, false);
+          test_case (dims[i], (enum kern_layout)l, true);
+        }
+    kern_close (&k);
+  }
+  MUST (kern_open (1, &k));
+  for (int l = KERN_PLAIN; l <= KERN_LAST; l++) {
+    test_not_finite ((enum kern_layout)l, false);
+    test_not_finite ((enum kern_layout)l, true);
+  }
+  kern_close (&k);
+  size_t bytes, blocks, peak;
+  mem_count (&bytes, &blocks, &peak);
+  tap_ok (blocks == 0, "nothing is left behind");
+  return tap_done ();
+}

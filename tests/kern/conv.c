@@ -1,0 +1,382 @@
+/* ranks: 0 */
+/* Convolution against its twin in every layout, direction and algorithm; its
+ * gradients against finite differences; accumulation, bits, allocation. */
+#include "tests/kern/twin.h"
+
+struct row {
+  int64_t n, c, h, w, out_c;
+  int kernel, stride, pad;
+  bool bias;
+};
+static const struct row rows[] = {
+    {2, 3, 9, 7, 16, 3, 1, 1, false},    {1, 3, 17, 17, 64, 7, 2, 3, false},
+    {3, 16, 8, 8, 16, 3, 1, 1, true},    {2, 64, 8, 8, 64, 3, 1, 1, true},
+    {2, 32, 12, 12, 48, 3, 1, 1, false}, {2, 20, 9, 9, 12, 3, 2, 1, true},
+    {2, 5, 7, 7, 20, 1, 1, 0, false},    {2, 12, 8, 8, 5, 1, 2, 0, true},
+    {2, 64, 8, 8, 32, 3, 2, 1, false},   {2, 64, 6, 6, 128, 1, 2, 0, false},
+    {3, 32, 1, 1, 16, 3, 1, 1, true},
+};
+static const enum kern_layout pairs[][2] = {{KERN_PLAIN, KERN_PLAIN},
+                                            {KERN_PLAIN, KERN_BLOCKED},
+                                            {KERN_PLAIN, KERN_LAST},
+                                            {KERN_BLOCKED, KERN_BLOCKED},
+                                            {KERN_LAST, KERN_LAST}};
+
+static struct kern *k;
+
+/* One convolution with everything it needs, plain and as it wants it. */
+struct rig {
+  struct kern_conv_shape s;
+  struct kern_conv *conv;
+  float *x, *w, *bias, *d_y;              /* plain */
+  float *src, *master, *d_dst;            /* laid out */
+  float *dst, *d_src, *d_master, *d_bias; /* results */
+  size_t n_master;
+  double tol;
+};
+
+static void
+rig_init (struct rig *r, const struct kern_conv_shape *s,
+          const struct kern_tuning *t, double tol)
+{
+  struct kern_dims in = twin_src (s), out = twin_dst (s);
+  *r = (struct rig){.s = *s, .tol = tol};
+  MUST (kern_conv_create (k, s, t, &r->conv));
+  MUST (kern_seal (k));
+  r->n_master = kern_conv_weight_bytes (r->conv) / sizeof (float);
+  r->x = noise (count (in), 1);
+  r->w = noise (twin_weights (s), 2);
+  r->bias = noise ((size_t)s->out_c, 3);
+  r->d_y = noise (count (out), 4);
+  r->src = laid_out (k, in, s->src, r->x);
+  r->d_dst = laid_out (k, out, s->dst, r->d_y);
+  r->master = floats (r->n_master);
+  r->dst = noise (kern_bytes (k, out, s->dst) / 4, 5);
+  r->d_src = noise (kern_bytes (k, in, s->src) / 4, 6);
+  r->d_master = floats (r->n_master);
+  r->d_bias = noise ((size_t)s->out_c, 8);
+  MUST (kern_conv_weights_in (r->conv, r->w, r->master));
+  MUST (kern_conv_refresh (r->conv, r->master));
+}
+
+static void
+rig_clear (struct rig *r)
+{
+  kern_conv_destroy (&r->conv);
+  float **all[] = {&r->x,     &r->w,        &r->bias,  &r->d_y,
+                   &r->src,   &r->master,   &r->d_dst, &r->dst,
+                   &r->d_src, &r->d_master, &r->d_bias};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+    mem_free (all[i]);
+}
+
+static void
+run_forward (struct rig *r)
+{
+  MUST (kern_conv_forward (r->conv, r->src, r->master,
+                           r->s.bias ? r->bias : NULL, r->dst));
+}
+
+static void
+run_weights (struct rig *r, float scale, bool accumulate)
+{
+  MUST (kern_conv_back_weights (r->conv, r->src, r->d_dst, scale, accumulate,
+                                r->d_master, r->s.bias ? r->d_bias : NULL));
+}
+
+/* -- against the twin ------------------------------------------------------ */
+
+static bool
+good_forward (struct rig *r, enum twin_fault fault)
+{
+  struct kern_dims d = twin_dst (&r->s);
+  double *y = doubles (count (d)), *size = doubles (count (d));
+  float *got = plain_of (k, d, r->s.dst, r->dst);
+  twin_forward (&r->s, r->x, r->w, r->s.bias ? r->bias : NULL, fault, y, size);
+  bool good = close_to (count (d), got, y, size, r->tol) &&
+              padding_is_zero (k, d, r->s.dst, r->dst);
+  mem_free (&y);
+  mem_free (&size);
+  mem_free (&got);
+  return good;
+}
+
+static bool
+good_data (struct rig *r, enum twin_fault fault)
+{
+  struct kern_dims d = twin_src (&r->s);
+  double *y = doubles (count (d)), *size = doubles (count (d));
+  float *got = plain_of (k, d, r->s.src, r->d_src);
+  twin_back_data (&r->s, r->d_y, r->w, fault, y, size);
+  bool good = close_to (count (d), got, y, size, r->tol) &&
+              padding_is_zero (k, d, r->s.src, r->d_src);
+  mem_free (&y);
+  mem_free (&size);
+  mem_free (&got);
+  return good;
+}
+
+/* want = a x twin + b x old; the master's padding must be zero, which shows
+ * when the plain form is taken in again. */
+static bool
+good_weights (struct rig *r, enum twin_fault fault, double a, double b,
+              const float *old, const float *old_bias)
+{
+  size_t n = twin_weights (&r->s), o = (size_t)r->s.out_c;
+  double *y = doubles (n + o), *size = doubles (n + o);
+  float *got = floats (n), *again = floats (r->n_master);
+  twin_back_weights (&r->s, r->x, r->d_y, fault, y, size);
+  for (size_t i = 0; i < n; i++) {
+    y[i] = a * y[i] + b * old[i];
+    size[i] = fabs (a) * size[i] + fabs (b * old[i]);
+  }
+  MUST (kern_conv_weights_out (r->conv, r->d_master, got));
+  MUST (kern_conv_weights_in (r->conv, got, again));
+  bool good = close_to (n, got, y, size, r->tol);
+  for (size_t i = 0; i < r->n_master; i++)
+    good = good && again[i] == r->d_master[i];
+  if (r->s.bias) {
+    twin_back_bias (&r->s, r->d_y, y + n, size + n);
+    for (size_t i = 0; i < o; i++) {
+      y[n + i] = a * y[n + i] + b * old_bias[i];
+      size[n + i] = fabs (a) * size[n + i] + fabs (b * old_bias[i]);
+    }
+    good = good && close_to (o, r->d_bias, y + n, size + n, r->tol);
+  }
+  mem_free (&y);
+  mem_free (&size);
+  mem_free (&got);
+  mem_free (&again);
+  return good;
+}
+
+static void
+against_twin (struct rig *r, const char *name)
+{
+  size_t n = twin_weights (&r->s);
+  float *old = noise (n, 9), *old_bias = noise ((size_t)r->s.out_c, 10);
+  float *zero = floats (n + (size_t)r->s.out_c);
+  run_forward (r);
+  tap_ok (good_forward (r, SOUND), "%s: forward is its twin", name);
+  MUST (kern_conv_back_data (r->conv, r->d_dst, r->master, r->d_src));
+  tap_ok (good_data (r, SOUND), "%s: backward data is its twin", name);
+  run_weights (r, 1, false);
+  bool plain = good_weights (r, SOUND, 1, 0, zero, zero);
+  run_weights (r, -0.25f, false);
+  bool scaled = good_weights (r, SOUND, -0.25, 0, zero, zero);
+  MUST (kern_conv_weights_in (r->conv, old, r->d_master));
+  memcpy (r->d_bias, old_bias, (size_t)r->s.out_c * sizeof (float));
+  run_weights (r, 0.5f, true);
+  bool added = good_weights (r, SOUND, 0.5, 1, old, old_bias);
+  tap_ok (plain && scaled && added,
+          "%s: backward weights is its twin: set, scaled, added", name);
+  mem_free (&old);
+  mem_free (&old_bias);
+  mem_free (&zero);
+}
+
+/* -- against finite differences -------------------------------------------- */
+
+/* <d_y, conv> moved along a direction in the source or in the weights. */
+static bool
+good_slope (struct rig *r, bool in_weights)
+{
+  struct kern_dims in = twin_src (&r->s), out = twin_dst (&r->s);
+  size_t n = in_weights ? twin_weights (&r->s) : count (in);
+  size_t n_dst = kern_bytes (k, out, r->s.dst) / sizeof (float);
+  float *u = noise (n, 11), *gradient;
+  struct slope f = {.step = 0.25};
+  for (int i = 0; i < 4; i++) {
+    float *p = moved (n, in_weights ? r->w : r->x, slope_steps[i] * f.step, u);
+    float *q =
+        in_weights ? floats (r->n_master) : laid_out (k, in, r->s.src, p);
+    if (in_weights)
+      MUST (kern_conv_weights_in (r->conv, p, q));
+    MUST (kern_conv_forward (r->conv, in_weights ? r->src : q,
+                             in_weights ? q : r->master,
+                             r->s.bias ? r->bias : NULL, r->dst));
+    f.at[i] = dot (n_dst, r->dst, r->d_dst);
+    mem_free (&p);
+    mem_free (&q);
+  }
+  /* Linear: what is left is rounding, of as many terms as there are. */
+  f.noise = 10 * r->tol * sqrt (dot (n_dst, r->dst, r->dst));
+  if (in_weights) {
+    run_weights (r, 1, false);
+    gradient = floats (n);
+    MUST (kern_conv_weights_out (r->conv, r->d_master, gradient));
+  } else {
+    MUST (kern_conv_back_data (r->conv, r->d_dst, r->master, r->d_src));
+    gradient = plain_of (k, in, r->s.src, r->d_src);
+  }
+  bool good = slope_agrees (&f, dot (n, gradient, u)) &&
+              !slope_agrees (&f, 1.1 * dot (n, gradient, u) + 1);
+  mem_free (&u);
+  mem_free (&gradient);
+  return good;
+}
+
+/* -- bits and memory ------------------------------------------------------- */
+
+static bool
+same_bits (struct rig *a, struct rig *b)
+{
+  size_t n_dst = kern_bytes (k, twin_dst (&a->s), a->s.dst);
+  size_t n_src = kern_bytes (k, twin_src (&a->s), a->s.src);
+  struct rig *both[] = {a, b};
+  for (int i = 0; i < 2; i++) {
+    run_forward (both[i]);
+    MUST (kern_conv_back_data (both[i]->conv, both[i]->d_dst, both[i]->master,
+                               both[i]->d_src));
+    run_weights (both[i], 1, false);
+    run_weights (both[i], 0.5f, true);
+  }
+  return memcmp (a->dst, b->dst, n_dst) == 0 &&
+         memcmp (a->d_src, b->d_src, n_src) == 0 &&
+         memcmp (a->d_master, b->d_master, a->n_master * 4) == 0;
+}
+
+static void
+test_case (const struct kern_conv_shape *s, const struct kern_tuning *t,
+           double tol, const char *name)
+{
+  struct rig r, other;
+  rig_init (&r, s, t, tol);
+  rig_init (&other, s, t, tol);
+  size_t bytes, blocks, after_bytes, after, peak;
+  against_twin (&r, name);
+  tap_ok (good_slope (&r, false) && good_slope (&r, true),
+          "%s: both gradients are slopes", name);
+  mem_count (&bytes, &blocks, &peak);
+  mem_close ();
+  bool same = same_bits (&r, &other);
+  mem_open ();
+  mem_count (&after_bytes, &after, &peak);
+  tap_ok (same && blocks == after && bytes == after_bytes,
+          "%s: twice the same bits, and nothing allocated", name);
+  rig_clear (&r);
+  rig_clear (&other);
+}
+
+/* A comparison that cannot fail proves nothing. */
+static void
+test_faults (void)
+{
+  struct kern_conv_shape s = {2,    20,           7,           9, 12, 3, 1, 1,
+                              true, KERN_BLOCKED, KERN_BLOCKED};
+  struct rig r;
+  float zero[20 * 12 * 9 + 12] = {0};
+  rig_init (&r, &s, NULL, 3e-5);
+  run_forward (&r);
+  MUST (kern_conv_back_data (r.conv, r.d_dst, r.master, r.d_src));
+  run_weights (&r, 1, false);
+  for (enum twin_fault f = SHIFTED; f <= FORGETFUL; f++)
+    tap_ok (!good_forward (&r, f) && !good_data (&r, f) &&
+                !good_weights (&r, f, 1, 0, zero, zero),
+            "planted fault %d is noticed in all directions", (int)f);
+  r.dst[kern_bytes (k, twin_dst (&s), s.dst) / 4 - 1] = 1;
+  tap_ok (!good_forward (&r, SOUND), "a number in the padding is noticed");
+  rig_clear (&r);
+}
+
+static void
+test_messages (void)
+{
+  struct kern_conv_shape s = {2, 3, 4,     4,         8,        7,
+                              1, 0, false, KERN_LAST, KERN_LAST};
+  struct kern_conv *c = NULL;
+  enum status got = kern_conv_create (k, &s, NULL, &c);
+  tap_ok (got == E_SHAPE && c == NULL &&
+              strstr (fail_message (), "kernel=7") != NULL,
+          "a kernel larger than the image is refused: %s", fail_message ());
+  fail_clear ();
+  struct kern_tuning *t = NULL;
+  MUST (kern_tuning_create (&t));
+  MUST (kern_tuning_parse ("conv n=2 c=16 h=8 w=8 out=16 kernel=1 stride=1 "
+                           "pad=0 src=last dst=last forward=winograd "
+                           "back_data=direct back_weights=direct\n",
+                           "text", t));
+  s = (struct kern_conv_shape){2, 16, 8,     8,         16,       1,
+                               1, 0,  false, KERN_LAST, KERN_LAST};
+  got = kern_conv_create (k, &s, t, &c);
+  tap_ok (got == E_CONFIG && c == NULL &&
+              strstr (fail_message (), "winograd") != NULL,
+          "an algorithm that is not offered is refused: %s", fail_message ());
+  fail_clear ();
+  kern_tuning_destroy (&t);
+}
+
+/* Winograd where the library has it: 3x3, stride 1, whole blocks. */
+static void
+test_winograd (const struct kern_conv_shape *s, const char *shape)
+{
+  char text[512], name[256];
+  struct kern_tuning *t = NULL;
+  struct kern_conv *c = NULL;
+  MUST (kern_tuning_create (&t));
+  snprintf (text, sizeof text,
+            "conv n=%d c=%d h=%d w=%d out=%d kernel=3 stride=1 pad=1 "
+            "src=blocked dst=blocked forward=winograd back_data=winograd "
+            "back_weights=winograd\n",
+            (int)s->n, (int)s->c, (int)s->h, (int)s->w, (int)s->out_c);
+  MUST (kern_tuning_parse (text, "text", t));
+  snprintf (name, sizeof name, "%s winograd", shape);
+  enum status got = kern_conv_create (k, s, t, &c);
+  if (got == OK) {
+    tap_ok (strstr (kern_conv_impl (c, KERN_FORWARD), "wino") != NULL &&
+                strstr (kern_conv_impl (c, KERN_BACK_DATA), "wino") != NULL &&
+                strstr (kern_conv_impl (c, KERN_BACK_WEIGHTS), "wino") != NULL,
+            "%s: %s is what runs", name, kern_conv_impl (c, KERN_FORWARD));
+    kern_conv_destroy (&c);
+    test_case (s, t, 3e-5, name);
+  } else {
+    fail_clear ();
+    tap_ok (got == E_CONFIG, "%s: refused by name", name);
+    tap_skip ("this library has no Winograd convolution");
+  }
+  kern_tuning_destroy (&t);
+}
+
+static void
+test_rows (void)
+{
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    for (size_t l = 0; l < sizeof pairs / sizeof *pairs; l++) {
+      const struct row *r = &rows[i];
+      char name[128];
+      /* Many plain channels before blocked ones: the library is very slow. */
+      if (pairs[l][0] == KERN_PLAIN && pairs[l][1] == KERN_BLOCKED && r->c > 5)
+        continue;
+      struct kern_conv_shape s = {r->n,     r->c,        r->h,       r->w,
+                                  r->out_c, r->kernel,   r->stride,  r->pad,
+                                  r->bias,  pairs[l][0], pairs[l][1]};
+      snprintf (name, sizeof name, "%dx%dx%dx%d out %d, %dx%d/%d, %s-%s",
+                (int)s.n, (int)s.c, (int)s.h, (int)s.w, (int)s.out_c, s.kernel,
+                s.kernel, s.stride, kern_layout_name (s.src),
+                kern_layout_name (s.dst));
+      test_case (&s, NULL, 2e-6, name);
+      if (s.src == KERN_BLOCKED && s.c % 16 == 0 && s.out_c % 16 == 0 &&
+          s.kernel == 3 && s.stride == 1 && s.h > 1)
+        test_winograd (&s, name);
+    }
+}
+
+int
+main (void)
+{
+  MUST (kern_open (1, &k));
+  test_rows ();
+  kern_close (&k);
+  MUST (kern_open (2, &k));
+  struct kern_conv_shape s = {5,    32,           8,           8, 16, 3, 1, 1,
+                              true, KERN_BLOCKED, KERN_BLOCKED};
+  test_case (&s, NULL, 2e-6, "two threads");
+  test_winograd (&s, "two threads");
+  test_faults ();
+  test_messages ();
+  kern_close (&k);
+  size_t bytes, blocks, peak;
+  mem_count (&bytes, &blocks, &peak);
+  tap_ok (blocks == 0, "nothing is left behind");
+  return tap_done ();
+}
