@@ -78,5 +78,11 @@ ok $? "info of the run shows its checkpoint and its events"
 "$I" info --check "$one" >said 2>&1
 ok $? "the checkpoint's digests agree"
 
+# A shared file may hold keys of the other family; they are not silent.
+"$I" plan model.layers=3 2>said >out
+s=$?
+[ $s -eq 0 ] && [ -s out ] && grep -q 'model.layers has no effect' said
+ok $? "a key without effect is warned about"
+
 echo "1..$n"
 exit $failed
