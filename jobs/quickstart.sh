@@ -160,6 +160,8 @@ done
 # images per second, share of waiting.  Columns are found by their names.
 numbers () { # run directory
   awk -F, -v batch="$BATCH" '
+    function column(name, other) { return at[(name in at) ? name : other] }
+    function share(x) { return (x == "") ? "-" : 100 * x }
     FNR == 1 { # a new file and its header
       file++
       for (i in at) delete at[i]
@@ -169,27 +171,33 @@ numbers () { # run directory
       }
       next
     }
-    file == 1 && $at["split"] == "train" {
-      seconds = $at["seconds"]; steps = $at["step"]
+    file == 1 {
+      split_name = $(at["split"])
+      accuracy[split_name] = $output
+      if (split_name == "train") {
+        seconds = $(at["seconds"])
+        steps = $(at["step"])
+      }
     }
-    file == 1 { accuracy[$at["split"]] = $output }
-    file == 2 && $at["rank"] ~ /^[0-9]+$/ {
-      wait += $column("wait", "waiting") + $column("exposed", "communication")
-      busy += $at["wall"] - $column("eval", "evaluation") - $at["other"]
+    file == 2 && $(at["rank"]) ~ /^[0-9]+$/ {
+      wait += $(column("wait", "waiting"))
+      wait += $(column("exposed", "communication"))
+      busy += $(at["wall"]) - $(at["other"]) - $(column("eval", "evaluation"))
     }
     END {
-      printf "%s %s %s %s %s\n", percent(accuracy["valid"]),
-        percent(accuracy["test"]), (seconds > 0 ? seconds : "-"),
-        (seconds > 0 ? steps * batch / seconds : "-"),
-        (busy > 0 ? 100 * wait / busy : "-")
+      valid = share(accuracy["valid"])
+      test = share(accuracy["test"])
+      rate = (seconds > 0) ? steps * batch / seconds : "-"
+      waiting = (busy > 0) ? 100 * wait / busy : "-"
+      print valid, test, (seconds > 0) ? seconds : "-", rate, waiting
     }
-    function column (name, other) { return name in at ? at[name] : at[other] }
-    function percent (x) { return x == "" ? "-" : 100 * x }
   ' "$1/metrics.csv" "$1/summary.csv"
 }
 
 for span in $SPANS; do
-  echo "$(label "$span")|$(numbers "$OUT/quickstart-$name-span-$span")"
+  line=$(numbers "$OUT/quickstart-$name-span-$span") ||
+    stop "no numbers in $OUT/quickstart-$name-span-$span"
+  echo "$(label "$span")|$line"
 done | awk -F'|' -v model="$MODEL" -v steps="$STEPS" -v batch="$BATCH" \
            -v ranks="$RANKS" -v threads="$OMP_NUM_THREADS" -v name="$name" '
   {
@@ -205,15 +213,17 @@ done | awk -F'|' -v model="$MODEL" -v steps="$STEPS" -v batch="$BATCH" \
       " waiting % | time / end to end |"
     print "|------------|--------:|-------:|-----------:|---------:|" \
       "----------:|------------------:|"
-    for (r = 1; r <= n; r++)
+    for (r = 1; r <= n; r++) {
+      ratio = "-"
+      if (reference > 0 && value[r, 3] > 0)
+        ratio = sprintf("%.2f", value[r, 3] / reference)
       printf "| %-10s | %7s | %6s | %10s | %8s | %9s | %17s |\n", row[r],
         f(value[r, 1], "%.1f"), f(value[r, 2], "%.1f"),
         f(value[r, 3], "%.1f"), f(value[r, 4], "%.0f"),
-        f(value[r, 5], "%.1f"),
-        (reference > 0 && value[r, 3] != "-" ?
-         sprintf("%.2f", value[r, 3] / reference) : "-")
+        f(value[r, 5], "%.1f"), ratio
+    }
     print ""
   }
-  function f (x, how) { return x == "-" || x == "" ? "-" : sprintf(how, x) }'
+  function f(x, how) { return (x == "-" || x == "") ? "-" : sprintf(how, x) }'
 say "runs are in $OUT/quickstart-$name-span-*; all of this took\
  $(($(date +%s) - started)) s"
