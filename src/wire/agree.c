@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* -- the end of all ranks -------------------------------------------------- */
 
@@ -33,8 +34,12 @@ wire_abort (enum status s)
   int on = 0, off = 0;
   MPI_Initialized (&on);
   MPI_Finalized (&off);
-  if (on && !off)
+  if (on && !off) {
+    /* The launcher reads our words through a pipe, and MPI_Abort may overtake
+     * them: Open MPI 5 loses the last line now and then. */
+    nanosleep (&(struct timespec){.tv_nsec = 100000000}, NULL);
     MPI_Abort (MPI_COMM_WORLD, status_exit (s));
+  }
   _Exit (status_exit (s));
 }
 
