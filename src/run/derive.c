@@ -287,7 +287,7 @@ derive_threads (struct wire *w, const struct run_config *c, int *out)
          "%d thread%s on every rank but only %.2g core%s for the least of "
          "them: ranks share cores and wait for each other",
          threads, threads == 1 ? "" : "s", least, least > 1 ? "s" : "");
-  else if ((double)threads <= most / 2)
+  else if (asked <= 0 && (double)threads <= most / 2)
     say (LOG_WARN,
          "%d thread%s on every rank where %.2g cores are there: cores stay "
          "idle (bind ranks to more cores, or use --threads)",

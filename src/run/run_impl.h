@@ -113,7 +113,7 @@ struct session {
   struct run_config config;
   run_config_writer write;
   const char *given_tuning;
-  bool forward_only, unit_costs;
+  bool forward_only, unit_costs, guess_costs;
   int K, M, R;
   int64_t batch, n_samples; /* whole; of one micro-batch */
   int threads;
@@ -166,6 +166,7 @@ struct session_how {
   struct store_run *run;   /* root only, borrowed; NULL: no record */
   const char *tuning;      /* kernel choices as text; NULL: as configured */
   bool forward_only;       /* evaluation: no gradients, nothing measured */
+  bool guess_costs;        /* of blocks, from FLOPs: for short runs */
 };
 /* Everything up to the first step: data, network, tuning, costs, cut, plan,
  * stages.  On failure everything is closed.  Collective on world. */
@@ -257,7 +258,7 @@ dump_close (struct session *s);
 void
 session_plan_show (const struct session *s, struct text *out);
 
-/* -- self-checks (verify.c), for the command and for tests --------------------
+/* -- self-checks (check.c), for the command and for tests --------------------
  */
 
 /* "path digest" of every tensor that this rank holds, one a line. Local. */
@@ -267,10 +268,14 @@ check_digests (struct session *s, struct text *out);
  * caller.  Collective on world. */
 enum status
 check_all_digests (struct session *s, char **out);
+#define CHECK_WIDTHS 4
+#define CHECK_STEPS (1 + 2 * CHECK_WIDTHS) /* training steps per stage */
 /* Largest relative error, over stages, of the gradient along a random direction
  * against the central difference of sum_h route[k][h] L_h.  The configuration
- * must have lr 0, weight_decay 0, heads all, one batch that repeats.
- * Collective on world. */
+ * must have lr 0, weight_decay 0, heads all, one batch that repeats, and as
+ * many steps: CHECK_GRADIENT_STEPS per stage.  Collective on world. */
+#define CHECK_WIDTHS 4
+#define CHECK_GRADIENT_STEPS (1 + 2 * CHECK_WIDTHS)
 enum status
 check_gradients (struct session *s, double *worst, int *stage);
 

@@ -353,7 +353,7 @@ make_stage (struct session *s, int k, struct local_stage *l)
       .training = !s->forward_only,
   };
   l->k = k;
-  l->n_slots = spec.n_slots;
+  l->n_slots = s->forward_only ? 0 : spec.n_slots;
   l->own_input = k == 0 || p->rank_of[k - 1] != p->rank_of[k];
   l->n_cot = p->n_streams[k + 1];
   l->n_out = k > 0 && l->own_input ? p->n_streams[k] : 0;
@@ -512,7 +512,7 @@ open_parts (struct session *s)
   TRY (wire_agree (w, kern_open (s->threads, &s->kern)));
   TRY (open_tuning (s));
   place_set (-1, -1, "measuring blocks");
-  if (s->forward_only)
+  if (s->forward_only || s->guess_costs)
     TRY (wire_agree (w, unit_costs_guess (s->net, s->n_samples,
                                           head_or_none (s), &s->costs)));
   else
@@ -561,6 +561,7 @@ session_open (struct wire *w, const struct run_config *c,
   s->run = how->run;
   s->given_tuning = how->tuning;
   s->forward_only = how->forward_only;
+  s->guess_costs = how->guess_costs;
   enum status e = open_parts (s);
   if (e != OK)
     session_close (s);

@@ -12,98 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* -- digests ------------------------------------------------------------------
- */
-
-enum status
-check_digests (struct session *s, struct text *out)
-{
-  for (int i = 0; i < s->n_local; i++) {
-    struct local_stage *l = &s->local[i];
-    for (int j = 0; j < stage_tensors (l->stage); j++) {
-      struct tensor_info info;
-      bool head, statistic;
-      float *plain = NULL;
-      char digest[33];
-      stage_tensor (l->stage, j, &info, &head, &statistic);
-      size_t n = (size_t)tensor_info_count (&info);
-      TRY (MEM_NEW (n, &plain, "tensor to compare"));
-      enum status e = stage_tensor_out (l->stage, j, STAGE_VALUE, plain);
-      if (e == OK) {
-        hash_digest (plain, n * sizeof *plain, digest);
-        if (head)
-          text_add (out, "/heads/%d/%s %s\n", l->k, info.name, digest);
-        else
-          text_add (out, "/model/%s %s\n", info.name, digest);
-      }
-      mem_free (&plain);
-      TRY (e);
-    }
-  }
-  return OK;
-}
-
-static int
-by_text (const void *a, const void *b)
-{
-  return strcmp (*(char *const *)a, *(char *const *)b);
-}
-
-/* The lines of all texts, sorted, as one text. */
-static enum status
-sort_lines (char **texts, int n, char **out)
-{
-  struct text all;
-  size_t lines = 0;
-  char **line = NULL;
-  text_init (&all);
-  for (int i = 0; i < n; i++)
-    text_add (&all, "%s", texts[i]);
-  for (size_t i = 0; i < all.size; i++)
-    lines += all.data[i] == '\n';
-  enum status e = MEM_NEW (lines, &line, "lines");
-  if (e == OK) {
-    size_t i = 0;
-    char *save = NULL;
-    for (char *p = lines ? strtok_r (all.data, "\n", &save) : NULL; p;
-         p = strtok_r (NULL, "\n", &save))
-      line[i++] = p;
-    qsort (line, i, sizeof *line, by_text);
-    struct text sorted;
-    text_init (&sorted);
-    for (size_t j = 0; j < i; j++)
-      text_add (&sorted, "%s\n", line[j]);
-    e = mem_text (sorted.data, out);
-    text_clear (&sorted);
-  }
-  mem_free (&line);
-  text_clear (&all);
-  return e;
-}
-
-enum status
-check_all_digests (struct session *s, char **out)
-{
-  struct text mine;
-  char **texts = NULL;
-  *out = NULL;
-  text_init (&mine);
-  enum status e = OK;
-  if (wire_replica (s->wire) == 0)
-    e = check_digests (s, &mine);
-  e = wire_agree (s->wire, e);
-  if (e == OK)
-    e = wire_gather_text (s->wire, mine.data, &texts);
-  text_clear (&mine);
-  if (e == OK && texts) {
-    e = sort_lines (texts, wire_size (s->wire), out);
-    for (int r = 0; r < wire_size (s->wire); r++)
-      mem_free (&texts[r]);
-    mem_free (&texts);
-  }
-  return wire_agree (s->wire, e);
-}
-
 /* E_FAULT naming the first tensor that differs. */
 static enum status
 compare (const char *a, const char *b, const char *what)
@@ -118,158 +26,6 @@ compare (const char *a, const char *b, const char *what)
   }
   if (*a || *b)
     return fail (E_FAULT, "%s: not the same tensors", what);
-  return OK;
-}
-
-/* -- gradients
- * ----------------------------------------------------------------- */
-
-struct probe {
-  int stage;    /* whose gradient is taken */
-  double slope; /* gradient . direction, this rank */
-  bool ready;
-};
-
-/* Direction of tensor j of stage k: numbers that depend on its name alone. */
-static void
-direction (const struct tensor_info *info, float *d, size_t n)
-{
-  struct random_key key = {
-      .seed = 99, .purpose = RANDOM_TEST, .a = hash_text (info->name, 0)};
-  for (size_t i = 0; i < n; i++)
-    d[i] = (float)random_normal (&key, i);
-}
-
-/* Sum over the body's tensors of gradient . direction (what STAGE_GRAD), or
- * move the values by `step` along the direction. */
-static enum status
-along (struct local_stage *l, double step, double *dot)
-{
-  for (int j = 0; j < stage_tensors (l->stage); j++) {
-    struct tensor_info info;
-    bool head, statistic;
-    float *v = NULL, *d = NULL;
-    stage_tensor (l->stage, j, &info, &head, &statistic);
-    /* Heads and the output unit follow their own loss, not the route. */
-    if (head || statistic || strncmp (info.name, "fc.", 3) == 0)
-      continue;
-    size_t n = (size_t)tensor_info_count (&info);
-    TRY (MEM_NEW (n, &v, "values"));
-    enum status e = MEM_NEW (n, &d, "direction");
-    if (e == OK)
-      e = stage_tensor_out (l->stage, j, dot ? STAGE_GRAD : STAGE_VALUE, v);
-    if (e == OK) {
-      direction (&info, d, n);
-      for (size_t i = 0; i < n; i++)
-        if (dot)
-          *dot += (double)v[i] * d[i];
-        else
-          v[i] += (float)(step * d[i]);
-      if (!dot)
-        e = stage_tensor_in (l->stage, j, STAGE_VALUE, v);
-    }
-    mem_free (&v);
-    mem_free (&d);
-    TRY (e);
-  }
-  return dot ? OK : stage_refresh (l->stage);
-}
-
-static void
-on_gradients (struct session *s, struct local_stage *l, int64_t step,
-              void *context)
-{
-  struct probe *p = context;
-  (void)step;
-  if (l->k != p->stage || p->ready || wire_replica (s->wire) != 0)
-    return;
-  mem_open ();
-  if (along (l, 0, &p->slope) != OK)
-    wire_abort (E_FAULT);
-  p->ready = true;
-  mem_close ();
-}
-
-/* One step without learning: mean loss that the route gives stage k. */
-static enum status
-routed_loss (struct session *s, int k, int64_t *step, double *out)
-{
-  bool stop;
-  TRY (session_step (s, *step));
-  TRY (ballot_cast (s, *step, false));
-  TRY (ballot_read (s, *step, &stop));
-  double sum = 0;
-  for (int h = k; h < s->K; h++)
-    sum += s->route[k * s->K + h] * s->last_loss[h].loss;
-  *out = sum / (double)s->batch;
-  ++*step;
-  return OK;
-}
-
-static enum status
-move (struct session *s, int k, double by)
-{
-  for (int i = 0; i < s->n_local; i++)
-    if (s->local[i].k == k)
-      return along (&s->local[i], by, NULL);
-  return OK;
-}
-
-/* Relative error of one stage; the smaller of two step widths' errors, since
- * rounding rules one and curvature the other. */
-static enum status
-check_stage (struct session *s, int k, int64_t *step, double *error)
-{
-  static const double widths[] = {1e-3, 3e-4};
-  struct probe p = {.stage = k};
-  double ignored, loss[2], best = INFINITY;
-  s->on_gradients = on_gradients;
-  s->on_gradients_context = &p;
-  TRY (routed_loss (s, k, step, &ignored));
-  s->on_gradients = NULL;
-  double *all = NULL, slope = 0;
-  TRY (MEM_NEW ((size_t)wire_size (s->wire), &all, "slopes"));
-  enum status e = wire_all_gather (s->wire, &p.slope, 1, all);
-  for (int r = 0; r < wire_size (s->wire); r++)
-    slope += all[r];
-  mem_free (&all);
-  TRY (e);
-  for (int i = 0; i < 2; i++) {
-    double h = widths[i];
-    TRY (move (s, k, h));
-    TRY (routed_loss (s, k, step, &loss[0]));
-    TRY (move (s, k, -2 * h));
-    TRY (routed_loss (s, k, step, &loss[1]));
-    TRY (move (s, k, h));
-    double difference = (loss[0] - loss[1]) / (2 * h);
-    double scale = fabs (slope) > 1e-3 ? fabs (slope) : 1e-3;
-    double relative = fabs (difference - slope) / scale;
-    best = relative < best ? relative : best;
-  }
-  *error = best;
-  return OK;
-}
-
-enum status
-check_gradients (struct session *s, double *worst, int *stage)
-{
-  int64_t step = 0;
-  double most = 0;
-  int where = 0;
-  TRY (session_begin (s, 0, (int64_t)s->K * 5));
-  for (int k = 0; k < s->K; k++) {
-    double error;
-    enum status e = check_stage (s, k, &step, &error);
-    if (e != OK)
-      wire_abort (e);
-    if (!(error <= most)) {
-      most = error;
-      where = k;
-    }
-  }
-  TRY (session_end (s));
-  *worst = most;
-  *stage = where;
   return OK;
 }
 
@@ -327,7 +83,7 @@ walk (struct wire *w, const struct run_config *c, const char *init,
       const char *save, int64_t end, char **digests)
 {
   struct session s;
-  struct session_how how = {0};
+  struct session_how how = {.guess_costs = true};
   int64_t start = 0;
   bool stop;
   TRY (session_open (w, c, &how, &s));
@@ -371,7 +127,7 @@ verify_gradients (struct verify *v)
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     struct run_config c = v->config;
     struct session s;
-    struct session_how how = {0};
+    struct session_how how = {.guess_costs = true};
     double worst;
     int stage;
     char name[160];
@@ -382,7 +138,7 @@ verify_gradients (struct verify *v)
     c.limit = c.batch;
     c.lr = 0;
     c.weight_decay = 0;
-    c.steps = 5 * c.count;
+    c.steps = CHECK_GRADIENT_STEPS * c.count;
     TRY (session_open (v->w, &c, &how, &s));
     enum status e = check_gradients (&s, &worst, &stage);
     session_close (&s);

@@ -1,0 +1,369 @@
+/* tests/run/golden.h -- the file of golden values, as inputs of our own.
+ *
+ * Reads what another framework computed and writes the same network as a data
+ * set file and a parameter file of ours.  Names are translated here and nowhere
+ * else: main.C.B... is unit B of component C, aux.C.I... the head behind it.
+ */
+#ifndef TESTS_RUN_GOLDEN_H
+#define TESTS_RUN_GOLDEN_H
+
+#include "tests/run/rig.h"
+#include <hdf5.h>
+
+#define GOLDEN_NAME 64
+#define GOLDEN_STAGES 16
+
+struct golden_tensor {
+  char name[GOLDEN_NAME], path[GOLDEN_NAME + 16]; /* there, and ours */
+  int component;
+  bool aux, buffer;
+  int n_dims;
+  hsize_t dims[4];
+  size_t n;
+  float *init; /* owned */
+};
+
+struct golden {
+  hid_t file;
+  int K, steps, batch, classes;
+  int n_snap, snap[8]; /* steps after which values are stored */
+  double lr, momentum, weight_decay;
+  char block[16], architecture[128], split[64], aux[64], strategies[256];
+  int n_groups, blocks[MODEL_GROUPS], width[MODEL_GROUPS];
+  int first[GOLDEN_STAGES + 1]; /* unit of each component */
+  int n;
+  struct golden_tensor *tensor; /* n, owned */
+  size_t largest;               /* floats */
+};
+
+/* -- reading ---------------------------------------------------------------
+ */
+
+RIG_FN bool
+golden_text (hid_t at, const char *name, char *out, size_t size)
+{
+  memset (out, 0, size);
+  hid_t a = H5Aopen (at, name, H5P_DEFAULT);
+  if (a < 0)
+    return false;
+  hid_t type = H5Tcopy (H5T_C_S1);
+  H5Tset_size (type, size);
+  bool good = H5Aread (a, type, out) >= 0;
+  H5Tclose (type);
+  H5Aclose (a);
+  return good;
+}
+
+/* Up to `room` numbers; the count, or 0. */
+RIG_FN int
+golden_numbers (hid_t at, const char *name, int room, double *out)
+{
+  hid_t a = H5Aopen (at, name, H5P_DEFAULT);
+  if (a < 0)
+    return 0;
+  hid_t space = H5Aget_space (a);
+  int n = (int)H5Sget_simple_extent_npoints (space);
+  bool good = n <= room && H5Aread (a, H5T_NATIVE_DOUBLE, out) >= 0;
+  H5Sclose (space);
+  H5Aclose (a);
+  return good ? n : 0;
+}
+
+RIG_FN double
+golden_number (hid_t at, const char *name)
+{
+  double v = 0;
+  rig_must (golden_numbers (at, name, 1, &v) == 1
+                ? OK
+                : fail (E_DATA, "golden file: attribute %s", name));
+  return v;
+}
+
+/* Values at path, at most room of them; how many there are (0: no such
+ * dataset, or too many). */
+RIG_FN size_t
+golden_values (const struct golden *g, const char *path, hid_t type,
+               size_t room, void *out)
+{
+  if (H5Lexists (g->file, path, H5P_DEFAULT) <= 0)
+    return 0;
+  hid_t id = H5Dopen2 (g->file, path, H5P_DEFAULT);
+  hid_t space = H5Dget_space (id);
+  hssize_t n = H5Sget_simple_extent_npoints (space);
+  bool good = n > 0 && (size_t)n <= room &&
+              H5Dread (id, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, out) >= 0;
+  H5Sclose (space);
+  H5Dclose (id);
+  return good ? (size_t)n : 0;
+}
+
+/* -- names ------------------------------------------------------------------
+ */
+
+/* Our name of unit u's part "conv1.weight". */
+RIG_FN void
+golden_unit_path (const struct golden *g, int u, const char *part,
+                  struct golden_tensor *t)
+{
+  int block = u - 1, group = 0;
+  while (group < g->n_groups && block >= g->blocks[group])
+    block -= g->blocks[group++];
+  if (u == 0 && strncmp (part, "1.", 2) == 0)
+    snprintf (t->path, sizeof t->path, "/model/conv1.%s", part + 2);
+  else if (u == 0 && strncmp (part, "2.", 2) == 0)
+    snprintf (t->path, sizeof t->path, "/model/bn1.%s", part + 2);
+  else if (group == g->n_groups && strncmp (part, "2.", 2) == 0)
+    snprintf (t->path, sizeof t->path, "/model/fc.%s", part + 2);
+  else
+    snprintf (t->path, sizeof t->path, "/model/layer%d.%d.%s", group + 1, block,
+              part);
+}
+
+/* The words of conv8-bn-gap-fc are 0, 1, 2, 3; there the linear map is 5. */
+RIG_FN bool
+golden_path (const struct golden *g, struct golden_tensor *t)
+{
+  int c, i, used = 0;
+  if (sscanf (t->name, "aux.%d.%d.%n", &c, &i, &used) == 2 && used > 0) {
+    snprintf (t->path, sizeof t->path, "/heads/%d/%d.%s", c, i == 5 ? 3 : i,
+              t->name + used);
+    return true;
+  }
+  if (sscanf (t->name, "main.%d.%d.%n", &c, &i, &used) != 2 || used == 0 ||
+      c < 0 || c >= g->K)
+    return false;
+  golden_unit_path (g, g->first[c] + i, t->name + used, t);
+  return true;
+}
+
+/* -- opening ----------------------------------------------------------------
+ */
+
+RIG_FN void
+golden_shape (struct golden *g)
+{
+  const char *p = g->architecture;
+  int width, blocks, used, units = 2;
+  while (sscanf (p, "%d,%d%n", &width, &blocks, &used) == 2) {
+    g->width[g->n_groups] = width;
+    g->blocks[g->n_groups++] = blocks;
+    units += blocks;
+    p += used + (p[used] == '/');
+  }
+  p = g->split;
+  for (int k = 0; k < g->K; k++) {
+    int n = units - g->first[k]; /* "rest", the last word */
+    sscanf (p, "%d", &n);
+    g->first[k + 1] = g->first[k] + n;
+    p += strcspn (p, ",");
+    p += *p == ',';
+  }
+}
+
+/* The entries of /index/params or /index/buffers, but for counters. */
+RIG_FN void
+golden_index (struct golden *g, const char *which)
+{
+  enum { MOST = 4096 };
+  static char names[MOST][GOLDEN_NAME];
+  static int component[MOST], aux[MOST];
+  char path[128];
+  hid_t type = H5Tcopy (H5T_C_S1);
+  H5Tset_size (type, GOLDEN_NAME);
+  snprintf (path, sizeof path, "/index/%s/name", which);
+  int n = (int)golden_values (g, path, type, MOST, names);
+  H5Tclose (type);
+  snprintf (path, sizeof path, "/index/%s/component", which);
+  bool good =
+      (int)golden_values (g, path, H5T_NATIVE_INT, MOST, component) == n;
+  snprintf (path, sizeof path, "/index/%s/is_aux", which);
+  good = good && (int)golden_values (g, path, H5T_NATIVE_INT, MOST, aux) == n;
+  rig_must (good && n > 0 ? OK : fail (E_DATA, "golden file: %s", path));
+  rig_must (mem_grow (&g->tensor, (size_t)g->n, (size_t)(g->n + n),
+                      sizeof *g->tensor, "golden tensors"));
+  for (int i = 0; i < n; i++) {
+    struct golden_tensor *t = &g->tensor[g->n];
+    if (strstr (names[i], "num_batches_tracked"))
+      continue;
+    snprintf (t->name, sizeof t->name, "%.63s", names[i]);
+    t->component = component[i];
+    t->aux = aux[i] != 0;
+    t->buffer = strcmp (which, "buffers") == 0;
+    rig_must (golden_path (g, t) ? OK : fail (E_DATA, "name %s", t->name));
+    snprintf (path, sizeof path, "/init/%s/%s", which, t->name);
+    hid_t id = H5Dopen2 (g->file, path, H5P_DEFAULT), space = H5Dget_space (id);
+    t->n_dims = H5Sget_simple_extent_dims (space, t->dims, NULL);
+    t->n = (size_t)H5Sget_simple_extent_npoints (space);
+    H5Sclose (space);
+    H5Dclose (id);
+    rig_must (MEM_NEW (t->n, &t->init, "initial values"));
+    good = golden_values (g, path, H5T_NATIVE_FLOAT, t->n, t->init) == t->n;
+    rig_must (good ? OK : fail (E_DATA, "golden file: %s", path));
+    g->largest = t->n > g->largest ? t->n : g->largest;
+    g->n++;
+  }
+}
+
+/* False when there is no such file. */
+RIG_FN bool
+golden_open (const char *path, struct golden *g)
+{
+  double snap[8];
+  memset (g, 0, sizeof *g);
+  if (access (path, R_OK) != 0)
+    return false;
+  g->file = H5Fopen (path, H5F_ACC_RDONLY, H5P_DEFAULT);
+  rig_must (g->file >= 0 ? OK : fail (E_DATA, "%s: not opened", path));
+  g->K = (int)golden_number (g->file, "components");
+  g->steps = (int)golden_number (g->file, "steps");
+  g->batch = (int)golden_number (g->file, "batch");
+  g->classes = (int)golden_number (g->file, "classes");
+  g->lr = golden_number (g->file, "lr");
+  g->momentum = golden_number (g->file, "momentum");
+  g->weight_decay = golden_number (g->file, "weight_decay");
+  g->n_snap = golden_numbers (g->file, "snap", 8, snap);
+  for (int i = 0; i < g->n_snap; i++)
+    g->snap[i] = (int)snap[i];
+  golden_text (g->file, "block", g->block, sizeof g->block);
+  golden_text (g->file, "architecture", g->architecture,
+               sizeof g->architecture);
+  golden_text (g->file, "split", g->split, sizeof g->split);
+  golden_text (g->file, "aux", g->aux, sizeof g->aux);
+  golden_text (g->file, "strategies", g->strategies, sizeof g->strategies);
+  golden_shape (g);
+  golden_index (g, "params");
+  golden_index (g, "buffers");
+  return true;
+}
+
+RIG_FN void
+golden_close (struct golden *g)
+{
+  for (int i = 0; i < g->n; i++)
+    mem_free (&g->tensor[i].init);
+  mem_free (&g->tensor);
+  if (g->file > 0)
+    H5Fclose (g->file);
+}
+
+/* -- writing our files -------------------------------------------------------
+ */
+
+RIG_FN void
+golden_put (hid_t at, const char *path, hid_t type, int n_dims,
+            const hsize_t *dims, const void *data)
+{
+  hid_t links = H5Pcreate (H5P_LINK_CREATE);
+  H5Pset_create_intermediate_group (links, 1);
+  hid_t space = H5Screate_simple (n_dims, dims, NULL);
+  hid_t id =
+      H5Dcreate2 (at, path, type, space, links, H5P_DEFAULT, H5P_DEFAULT);
+  bool good = H5Dwrite (id, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0;
+  H5Dclose (id);
+  H5Sclose (space);
+  H5Pclose (links);
+  rig_must (good ? OK : fail (E_IO, "%s: not written", path));
+}
+
+/* n strings of 16 bytes as an attribute; n 0: a single one. */
+RIG_FN void
+golden_put_words (hid_t at, const char *name, hsize_t n, const char *words)
+{
+  hid_t type = H5Tcopy (H5T_C_S1);
+  H5Tset_size (type, 16);
+  hid_t space = n ? H5Screate_simple (1, &n, NULL) : H5Screate (H5S_SCALAR);
+  hid_t a = H5Acreate2 (at, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
+  bool good = H5Awrite (a, type, words) >= 0;
+  H5Aclose (a);
+  H5Sclose (space);
+  H5Tclose (type);
+  rig_must (good ? OK : fail (E_IO, "attribute %s: not written", name));
+}
+
+/* The batches in their order, as a training split of floats. */
+RIG_FN void
+golden_write_data (const struct golden *g, const char *path)
+{
+  size_t n = (size_t)(g->steps * g->batch), pixels = 3 * 32 * 32;
+  float *images = NULL;
+  int *labels = NULL, version = 1;
+  char words[10][16] = {"dataset"};
+  rig_must (MEM_NEW (n * pixels, &images, "images"));
+  rig_must (MEM_NEW (n, &labels, "labels"));
+  bool good =
+      golden_values (g, "/batches/inputs", H5T_NATIVE_FLOAT, n * pixels,
+                     images) == n * pixels &&
+      golden_values (g, "/batches/labels", H5T_NATIVE_INT, n, labels) == n &&
+      g->classes <= 10;
+  rig_must (good ? OK : fail (E_DATA, "golden file: the batches"));
+  hid_t f = H5Fcreate (path, H5F_ACC_EXCL, H5P_DEFAULT, H5P_DEFAULT);
+  golden_put_words (f, "interlock_format", 0, words[0]);
+  golden_put_words (f, "kind", 0, "images\0\0\0\0\0\0\0\0\0");
+  golden_put_words (f, "name", 0, "golden\0\0\0\0\0\0\0\0\0");
+  golden_put_words (f, "origin", 0, "a test\0\0\0\0\0\0\0\0\0");
+  for (int i = 0; i < g->classes; i++)
+    snprintf (words[i], sizeof words[i], "class %c", (char)('0' + i));
+  golden_put_words (f, "classes", (hsize_t)g->classes, words[0]);
+  hid_t space = H5Screate (H5S_SCALAR);
+  hid_t a = H5Acreate2 (f, "version", H5T_NATIVE_INT, space, H5P_DEFAULT,
+                        H5P_DEFAULT);
+  H5Awrite (a, H5T_NATIVE_INT, &version);
+  H5Aclose (a);
+  H5Sclose (space);
+  hsize_t dims[] = {n, 3, 32, 32};
+  golden_put (f, "/train/images", H5T_NATIVE_FLOAT, 4, dims, images);
+  golden_put (f, "/train/labels", H5T_NATIVE_INT, 1, dims, labels);
+  H5Fclose (f);
+  mem_free (&images);
+  mem_free (&labels);
+}
+
+/* The initial values as a bare parameter file: tensors and nothing else. */
+RIG_FN void
+golden_write_params (const struct golden *g, const char *path)
+{
+  hid_t f = H5Fcreate (path, H5F_ACC_EXCL, H5P_DEFAULT, H5P_DEFAULT);
+  for (int i = 0; i < g->n; i++) {
+    const struct golden_tensor *t = &g->tensor[i];
+    golden_put (f, t->path, H5T_NATIVE_FLOAT, t->n_dims, t->dims, t->init);
+  }
+  H5Fclose (f);
+}
+
+/* The golden network as a configuration; span and mix from a strategy. */
+RIG_FN void
+golden_config (const struct golden *g, const struct rig *r,
+               const char *strategy, struct run_config *c)
+{
+  char path[128], *p;
+  rig_config (r, g->K, c);
+  snprintf (path, sizeof path, "/strategies/%s", strategy);
+  hid_t at = H5Gopen2 (g->file, path, H5P_DEFAULT);
+  snprintf (c->span, RUN_WORD, "%d", (int)golden_number (at, "span"));
+  golden_text (at, "mix", c->mix, RUN_WORD);
+  c->heads_all = golden_number (at, "has_aux") != 0;
+  H5Gclose (at);
+  snprintf (c->block, RUN_WORD, "%s", g->block);
+  c->groups[0] = '\0';
+  for (int i = 0; i < g->n_groups; i++)
+    snprintf (c->groups + strlen (c->groups), RUN_TEXT / 2, "%s%dx%d",
+              i ? "," : "", g->width[i], g->blocks[i]);
+  c->stem_width = 64;
+  snprintf (c->cut, RUN_TEXT, "%s", g->split);
+  snprintf (c->head, RUN_TEXT, "%s", g->aux); /* conv8_bn_gbpl_fc */
+  for (p = c->head; *p; p++)
+    if (*p == '_')
+      *p = '-';
+  if ((p = strstr (c->head, "gbpl")) != NULL)
+    memmove (memcpy (p, "gap", 3) + 3, p + 4, strlen (p + 4) + 1);
+  snprintf (c->file, RUN_PATH, "%.*s/golden.h5", RUN_PATH - 32, r->folder);
+  snprintf (c->init, RUN_PATH, "%.*s/params.h5", RUN_PATH - 32, r->folder);
+  c->order = RUN_SEQUENTIAL;
+  c->batch = g->batch;
+  c->steps = g->steps;
+  c->lr = g->lr;
+  c->momentum = g->momentum;
+  c->weight_decay = g->weight_decay;
+}
+
+#endif

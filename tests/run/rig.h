@@ -1,0 +1,189 @@
+/* tests/run/rig.h -- what the tests of the engine share, header only: a folder
+ * of their own, a small configuration, and a walk over some steps.
+ *
+ * A call that fails here ends the whole test (rig_must): the tests below are
+ * about numbers, not about failing.
+ */
+#ifndef TESTS_RUN_RIG_H
+#define TESTS_RUN_RIG_H
+
+#include "run/run_impl.h"
+#include "tests/tap.h"
+#include <dirent.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define RIG_FN static inline __attribute__ ((unused))
+
+struct rig {
+  struct wire *w;
+  char folder[RUN_PATH]; /* of this test, on all ranks */
+};
+
+RIG_FN void
+rig_must (enum status s)
+{
+  if (s != OK)
+    wire_abort (s);
+}
+
+/* Open the world and make the folder.  Collective on world. */
+RIG_FN void
+rig_open (int *argc, char ***argv, struct rig *r)
+{
+  const char *base = getenv ("TMPDIR");
+  log_level_set (LOG_ERROR); /* tests oversubscribe cores on purpose */
+  rig_must (wire_open (argc, argv, &r->w));
+  snprintf (r->folder, sizeof r->folder, "%s/interlock-test-XXXXXX",
+            base ? base : "/tmp");
+  if (wire_rank (r->w) == 0 && !mkdtemp (r->folder))
+    rig_must (fail (E_IO, "%s: cannot be made", r->folder));
+  rig_must (wire_broadcast (r->w, r->folder, sizeof r->folder, 0));
+}
+
+/* The files of the folder, and the folder.  It holds no other folders. */
+RIG_FN void
+rig_remove (const char *folder)
+{
+  char path[2 * RUN_PATH];
+  DIR *d = opendir (folder);
+  for (struct dirent *e = d ? readdir (d) : NULL; e; e = readdir (d)) {
+    snprintf (path, sizeof path, "%s/%s", folder, e->d_name);
+    if (e->d_name[0] != '.')
+      unlink (path);
+  }
+  if (d)
+    closedir (d);
+  rmdir (folder);
+}
+
+RIG_FN void
+rig_close (struct rig *r)
+{
+  wire_barrier (r->w);
+  if (wire_rank (r->w) == 0)
+    rig_remove (r->folder);
+  wire_close (&r->w);
+}
+
+/* A small drawn data set, folder/data.h5, of square images. */
+RIG_FN void
+rig_data (struct rig *r, int samples, int size)
+{
+  char path[RUN_PATH + 16], words[5][32];
+  const char *options[5];
+  snprintf (path, sizeof path, "%s/data.h5", r->folder);
+  snprintf (words[0], 32, "train=%d", samples);
+  snprintf (words[1], 32, "valid=%d", 16);
+  snprintf (words[2], 32, "test=%d", 16);
+  snprintf (words[3], 32, "size=%d", size);
+  snprintf (words[4], 32, "seed=3");
+  for (int i = 0; i < 5; i++)
+    options[i] = words[i];
+  if (wire_rank (r->w) == 0)
+    rig_must (store_import ("synthetic", 0, NULL, 5, options, path));
+  wire_barrier (r->w);
+}
+
+/* A ResNet of six units in K = 4 stages, or in one. */
+RIG_FN void
+rig_config (const struct rig *r, int K, struct run_config *c)
+{
+  memset (c, 0, sizeof *c);
+  snprintf (c->family, RUN_WORD, "resnet");
+  snprintf (c->block, RUN_WORD, "basic");
+  snprintf (c->stem, RUN_WORD, "cifar");
+  snprintf (c->groups, RUN_TEXT, "8x2,16x2");
+  snprintf (c->cut, RUN_TEXT, "%s", K == 4 ? "2,1,1,rest" : "rest");
+  snprintf (c->head, RUN_TEXT, "conv8-bn-gap-fc");
+  snprintf (c->span, RUN_WORD, "all");
+  snprintf (c->mix, RUN_WORD, "furthest");
+  snprintf (c->train, RUN_WORD, "train");
+  snprintf (c->valid, RUN_WORD, "valid");
+  snprintf (c->test, RUN_WORD, "test");
+  snprintf (c->augment, RUN_WORD, "none");
+  snprintf (c->optimizer, RUN_WORD, "sgd");
+  snprintf (c->schedule, RUN_WORD, "constant");
+  snprintf (c->precision, RUN_WORD, "f32");
+  snprintf (c->tune, RUN_PATH, "no");
+  snprintf (c->run_schedule, RUN_WORD, "eager");
+  snprintf (c->file, RUN_PATH, "%.*s/data.h5", RUN_PATH - 16, r->folder);
+  c->count = K;
+  c->head_tokens = 1;
+  c->batch = 8;
+  c->micro = 1;
+  c->steps = 3;
+  c->seed = 11;
+  c->lr = 0.05;
+  c->momentum = 0.9;
+  c->weight_decay = 1e-3;
+  c->beta1 = 0.9;
+  c->beta2 = 0.999;
+  c->eps = 1e-8;
+  c->replicas = 1;
+  c->heads_all = true;
+  c->threads = 1;
+}
+
+RIG_FN void
+rig_session (struct wire *w, const struct run_config *c, struct session *s)
+{
+  struct session_how how = {.guess_costs = true};
+  rig_must (session_open (w, c, &how, s));
+}
+
+/* One step and its ballot: s->last_loss is of this step on all ranks. */
+RIG_FN void
+rig_step (struct session *s, int64_t step)
+{
+  bool stop;
+  rig_must (session_step (s, step));
+  rig_must (ballot_cast (s, step, false));
+  rig_must (ballot_read (s, step, &stop));
+}
+
+/* Steps 0 .. n-1 of a run; digests of all its tensors, on the root (owned by
+ * the caller). */
+RIG_FN void
+rig_walk (struct wire *w, const struct run_config *c, int64_t n, char **digests)
+{
+  struct session s;
+  rig_session (w, c, &s);
+  rig_must (session_begin (&s, 0, n));
+  for (int64_t step = 0; step < n; step++)
+    rig_step (&s, step);
+  rig_must (session_end (&s));
+  rig_must (check_all_digests (&s, digests));
+  session_close (&s);
+}
+
+/* The same without MPI; on one rank. */
+RIG_FN void
+rig_walk_alone (const struct run_config *c, int64_t n, char **digests)
+{
+  struct wire *alone = NULL;
+  int rank = place_rank (), size = place_size ();
+  rig_must (wire_open_alone (&alone));
+  rig_walk (alone, c, n, digests);
+  wire_close (&alone);
+  place_rank_set (rank, size);
+}
+
+/* The first line of a that b does not have in the same place; "" when equal. */
+RIG_FN const char *
+rig_difference (const char *a, const char *b)
+{
+  static char line[256];
+  while (*a || *b) {
+    size_t na = strcspn (a, "\n"), nb = strcspn (b, "\n");
+    if (na != nb || memcmp (a, b, na) != 0) {
+      snprintf (line, sizeof line, "%.*s", (int)(na ? na : nb), na ? a : b);
+      return line;
+    }
+    a += na + (a[na] != '\0');
+    b += nb + (b[nb] != '\0');
+  }
+  return "";
+}
+
+#endif
