@@ -38,7 +38,6 @@ make -j"$JOBS" check-programs >check.out 2>&1 </dev/null || {
 echo "run: make check"
 make -j"$JOBS" check >>check.out 2>&1 </dev/null
 made=$?
-grep -E '^(FAIL|ERROR|XPASS):' check.out
 [ -f test-suite.log ] || {
   tail -n 60 check.out
   echo "run: make check did not get to its summary; see $BUILD/check.out"
@@ -53,8 +52,13 @@ set -- $(awk '
   END { print passed + 0, failed + 0, skipped + 0 }' test-suite.log)
 # make may fail without a test that did: count that.
 [ "$made" -eq 0 ] || [ "$2" -gt 0 ] || set -- "$1" 1 "$3"
+# What the tests that failed said, without their successes.
 if [ "$2" -gt 0 ]; then
-  sed -n '/^\.\. contents/,$p' test-suite.log | tail -n 200
+  find tests -name '*.trs' | sort | while read -r result; do
+    grep -q '^:global-test-result: [FEX]' "$result" || continue
+    echo "== ${result%.trs}"
+    grep -Ev '^(ok|PASS|FAIL|1\.\.)' "${result%.trs}.log" | tail -n 60
+  done
   echo "run: all of it is in $BUILD/test-suite.log"
 fi
 finish "$1" "$2" "$3"
