@@ -93,7 +93,7 @@ struct border_buffer {
 
 struct local_stage { /* one per stage of this rank */
   struct stage *stage;
-  int k, n_slots;
+  int k, n_slots, n_pairs;
   bool own_input;            /* previous stage elsewhere, or none */
   struct border_buffer *in;  /* n_slots; data NULL unless own_input */
   int *sent;                 /* n_slots: send of the output */
@@ -101,7 +101,8 @@ struct local_stage { /* one per stage of this rank */
   struct border_buffer *cot; /* [stream * n_slots + slot] */
   int n_out;                 /* streams at border k, when stage - 1 is remote */
   struct border_buffer *out; /* [stream * n_slots + slot] */
-  float *mix;                /* border sized, for sums; NULL when never */
+  float **mix;               /* n_pairs + 1 border-sized places for sums of
+                                cotangents; NULL where a pass never sums */
   int reduce[4];             /* requests: gradients and statistics, by part */
   double squares[2];         /* of the gradients, by part, of this batch */
 };

@@ -354,6 +354,7 @@ make_stage (struct session *s, int k, struct local_stage *l)
   };
   l->k = k;
   l->n_slots = s->forward_only ? 0 : spec.n_slots;
+  l->n_pairs = spec.n_pairs;
   l->own_input = k == 0 || p->rank_of[k - 1] != p->rank_of[k];
   l->n_cot = p->n_streams[k + 1];
   l->n_out = k > 0 && l->own_input ? p->n_streams[k] : 0;
@@ -364,6 +365,8 @@ make_stage (struct session *s, int k, struct local_stage *l)
   TRY (MEM_NEW (slots, &l->sent, "send requests"));
   TRY (MEM_NEW (slots * (size_t)l->n_cot, &l->cot, "cotangents"));
   TRY (MEM_NEW (slots * (size_t)l->n_out, &l->out, "gradients"));
+  if (needs_mix (p, k))
+    TRY (MEM_NEW ((size_t)l->n_pairs + 1, &l->mix, "sums of cotangents"));
   place_set (-1, k, "making the stage");
   TRY (stage_create (s->kern, &spec, &l->stage));
   for (int i = 0; i < l->n_slots; i++) {
@@ -388,20 +391,20 @@ make_borders (struct session *s)
       size_t one_in = arena_round (TENSOR_HEADER + in.bytes);
       size_t one_out = arena_round (TENSOR_HEADER + out.bytes);
       int n_cot = l->n_cot * l->n_slots, n_out = l->n_out * l->n_slots;
-      bool mix = needs_mix (s->plan, l->k);
+      int n_mix = l->mix ? l->n_pairs + 1 : 0;
       if (pass == 0) {
         bytes += one_out * (size_t)n_cot + one_in * (size_t)n_out +
-                 (mix ? one_out : 0);
+                 one_out * (size_t)n_mix;
         continue;
       }
       for (int j = 0; j < n_cot; j++)
         buffer_make (s, &out, &l->cot[j]);
       for (int j = 0; j < n_out; j++)
         buffer_make (s, &in, &l->out[j]);
-      if (mix) {
+      for (int j = 0; j < n_mix; j++) {
         struct border_buffer b;
         buffer_make (s, &out, &b);
-        l->mix = b.t.data;
+        l->mix[j] = b.t.data;
       }
     }
     if (pass == 0)
@@ -613,6 +616,7 @@ session_close (struct session *s)
     mem_free (&l->sent);
     mem_free (&l->cot);
     mem_free (&l->out);
+    mem_free (&l->mix);
   }
   mem_free (&s->local);
   s->n_local = 0;

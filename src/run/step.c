@@ -146,9 +146,12 @@ pass_input (struct local_stage *l, const struct plan_pass *p, int i, int slot)
   return cot_of (l, p->in[i], slot)->t.data;
 }
 
-/* The cotangent of a pass: one input as it is, or the sum it asks for. */
+/* The cotangent of a pass: one input as it is, or the sum it asks for.  A pass
+ * that learns may keep it until its weights are done, so its sum has a place by
+ * pair; all others share one. */
 static const float *
-cotangent_of (struct local_stage *l, const struct plan_pass *p, int slot)
+cotangent_of (struct local_stage *l, const struct plan_pass *p, int slot,
+              int pair)
 {
   if (p->n_in == 1 && p->coef[0] == 1)
     return pass_input (l, p, 0, slot);
@@ -159,8 +162,9 @@ cotangent_of (struct local_stage *l, const struct plan_pass *p, int slot)
     x[i] = pass_input (l, p, i, slot);
     a[i] = (float)p->coef[i];
   }
-  stage_combine (l->stage, p->n_in, x, a, l->mix);
-  return l->mix;
+  float *mix = l->mix[p->learn ? pair : l->n_pairs];
+  stage_combine (l->stage, p->n_in, x, a, mix);
+  return mix;
 }
 
 static enum status
@@ -177,7 +181,7 @@ do_pass (struct session *s, struct local_stage *l, const struct plan_op *op)
     d_x = b->t.data;
   }
   clock_switch (&s->account, p->learn ? CLOCK_PLAIN : CLOCK_EXTRA);
-  const float *cotangent = cotangent_of (l, p, op->slot);
+  const float *cotangent = cotangent_of (l, p, op->slot, op->pair);
   return stage_back_data (l->stage, op->slot, cotangent, p->learn, op->pair,
                           d_x);
 }
