@@ -1,0 +1,202 @@
+/* ranks: 0 */
+/* Linear layers and the loss against their twins and finite differences. */
+#include "tests/kern/twin.h"
+
+static struct kern *k;
+
+/* -- linear ---------------------------------------------------------------- */
+
+/* out[i][j] = sum over q of a(i, q) b(q, j), with given strides. */
+static void
+twin_product (int64_t m, int64_t n, int64_t inner, const float *a, int64_t ai,
+              int64_t aq, const float *b, int64_t bq, int64_t bj, double *out,
+              double *size)
+{
+  for (int64_t i = 0; i < m; i++)
+    for (int64_t j = 0; j < n; j++) {
+      double sum = 0, abs = 0;
+      for (int64_t q = 0; q < inner; q++) {
+        double t = (double)a[i * ai + q * aq] * b[q * bq + j * bj];
+        sum += t;
+        abs += fabs (t);
+      }
+      out[i * n + j] = sum;
+      size[i * n + j] = abs;
+    }
+}
+
+static void
+test_linear (int64_t n, int64_t in, int64_t out)
+{
+  size_t nx = (size_t)(n * in), nw = (size_t)(in * out), ny = (size_t)(n * out);
+  size_t most = nx + nw + ny;
+  float *x = noise (nx, 1), *w = noise (nw, 2), *b = noise ((size_t)out, 3);
+  float *d_y = noise (ny, 4), *y = noise (ny, 5), *d_x = noise (nx, 6);
+  float *d_w = noise (nw, 7), *d_b = noise ((size_t)out, 8);
+  double *want = doubles (most), *size = doubles (most);
+  MUST (kern_linear_forward (k, n, in, out, x, w, NULL, y));
+  twin_product (n, out, in, x, in, 1, w, 1, in, want, size);
+  bool good = close_to (ny, y, want, size, 2e-6);
+  MUST (kern_linear_forward (k, n, in, out, x, w, b, y));
+  for (size_t i = 0; i < ny; i++) {
+    want[i] += b[i % (size_t)out];
+    size[i] += fabs (b[i % (size_t)out]);
+  }
+  good = good && close_to (ny, y, want, size, 2e-6);
+  want[ny - 1] += size[ny - 1] * 1e-4 + 1e-4;
+  good = good && !close_to (ny, y, want, size, 2e-6); /* planted */
+  tap_ok (good, "linear %d x %d -> %d: forward", (int)n, (int)in, (int)out);
+  MUST (kern_linear_back_data (k, n, in, out, d_y, w, d_x));
+  twin_product (n, in, out, d_y, out, 1, w, in, 1, want, size);
+  tap_ok (close_to (nx, d_x, want, size, 2e-6),
+          "linear %d x %d -> %d: backward data", (int)n, (int)in, (int)out);
+  twin_product (out, in, n, d_y, 1, out, x, in, 1, want, size);
+  MUST (kern_linear_back_weights (k, n, in, out, x, d_y, 1, false, d_w, d_b));
+  good = close_to (nw, d_w, want, size, 2e-6);
+  MUST (kern_linear_back_weights (k, n, in, out, x, d_y, 0.5f, true, d_w, d_b));
+  for (size_t i = 0; i < nw; i++)
+    want[i] *= 1.5;
+  good = good && close_to (nw, d_w, want, size, 4e-6);
+  for (int64_t j = 0; j < out; j++) {
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++)
+      sum += d_y[i * out + j];
+    good = good && fabs (d_b[j] - 1.5 * sum) < 2e-6 * (double)n;
+  }
+  MUST (kern_linear_back_weights (k, n, in, out, x, d_y, 1, false, d_w, NULL));
+  tap_ok (good, "linear %d x %d -> %d: backward weights and bias", (int)n,
+          (int)in, (int)out);
+  float *all[] = {x, w, b, d_y, y, d_x, d_w, d_b};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+    mem_free (&all[i]);
+  mem_free (&want);
+  mem_free (&size);
+}
+
+/* -- loss ------------------------------------------------------------------ */
+
+/* fault: the planted one forgets the row's maximum where labels are equal. */
+static double
+twin_loss (int64_t n, int64_t classes, const float *z, const int32_t *labels,
+           double scale, double *d, int64_t *correct)
+{
+  double loss = 0;
+  *correct = 0;
+  for (int64_t i = 0; i < n; i++) {
+    const float *row = z + i * classes;
+    double sum = 0, top = -INFINITY;
+    int64_t best = 0;
+    for (int64_t j = 0; j < classes; j++)
+      if (row[j] > top) {
+        top = row[j];
+        best = j;
+      }
+    for (int64_t j = 0; j < classes; j++)
+      sum += exp (row[j] - top);
+    for (int64_t j = 0; j < classes; j++)
+      d[i * classes + j] =
+          labels[i] < 0 ? 0
+                        : scale * (exp (row[j] - top) / sum - (j == labels[i]));
+    if (labels[i] < 0)
+      continue;
+    loss += log (sum) + top - row[labels[i]];
+    *correct += best == labels[i];
+  }
+  return loss;
+}
+
+static void
+test_loss (int64_t n, int64_t classes, float spread)
+{
+  size_t all = (size_t)(n * classes);
+  float *z = noise (all, 1), *d = noise (all, 2), *u = noise (all, 3);
+  int32_t *labels = NULL;
+  double *want = doubles (all), loss, again;
+  int64_t correct, right, ignored;
+  MUST (MEM_NEW ((size_t)n, &labels, "labels"));
+  for (size_t i = 0; i < all; i++)
+    z[i] = roundf (64 * spread * z[i]) / 64; /* equals happen */
+  for (int64_t i = 0; i < n; i++)
+    labels[i] = i % 7 == 3 ? -1 : (int32_t)((i * 5 + i / 3) % classes);
+  double twin = twin_loss (n, classes, z, labels, 0.25, want, &right);
+  mem_close ();
+  MUST (kern_loss (k, n, classes, z, labels, 0.25f, &loss, &correct, d));
+  MUST (kern_loss (k, n, classes, z, labels, 0.25f, &again, &ignored, NULL));
+  mem_open ();
+  tap_ok (fabs (loss - twin) <= 2e-6 * ((double)n + twin) && again == loss &&
+              correct == right && ignored == right &&
+              close_to (all, d, want, NULL, 3e-7),
+          "loss of %d rows of %d classes, spread %g", (int)n, (int)classes,
+          spread);
+  want[all / 2] += 1e-5;
+  tap_ok (!close_to (all, d, want, NULL, 3e-7), "a planted fault is noticed");
+  struct slope f = {.step = 0.02, .noise = 1e-6 * ((double)n + twin)};
+  for (int i = 0; i < 4; i++) {
+    float *p = moved (all, z, slope_steps[i] * f.step, u);
+    MUST (kern_loss (k, n, classes, p, labels, 0, &f.at[i], &ignored, NULL));
+    mem_free (&p);
+  }
+  double g = 4 * dot (all, d, u);
+  tap_ok (slope_agrees (&f, g) && !slope_agrees (&f, 1.2 * g + 0.1),
+          "its gradient is a slope");
+  mem_free (&z);
+  mem_free (&d);
+  mem_free (&u);
+  mem_free (&labels);
+  mem_free (&want);
+}
+
+/* Closed forms, and numbers that are none. */
+static void
+test_loss_edges (void)
+{
+  float even[4] = {2, 2, 2, 2}, d[4], far[4] = {0, 3e4f, -3e4f, 0};
+  int32_t label = 0, second = 1;
+  double loss;
+  int64_t correct;
+  MUST (kern_loss (k, 1, 4, even, &label, 1, &loss, &correct, d));
+  tap_ok (fabs (loss - log (4)) < 1e-6 && correct == 1 && d[1] == 0.25f &&
+              d[0] == -0.75f,
+          "equal logits: log 4, and the first of equals wins");
+  MUST (kern_loss (k, 1, 4, even, &second, 1, &loss, &correct, d));
+  tap_ok (correct == 0, "the second of equals does not");
+  MUST (kern_loss (k, 1, 4, far, &label, 1, &loss, &correct, d));
+  tap_ok (loss == 3e4 && d[1] == 1 && d[0] == -1 && d[2] == 0,
+          "logits far apart neither overflow nor underflow");
+  const float bad[] = {NAN, INFINITY, -INFINITY};
+  for (int i = 0; i < 3; i++) {
+    float z[4] = {0, 1, 2, 3};
+    z[2] = bad[i];
+    MUST (kern_loss (k, 1, 4, z, &label, 1, &loss, &correct, d));
+    tap_ok (isnan (loss) && isnan (d[0]) && correct == 0,
+            "a logit of %g makes loss and gradient NaN", bad[i]);
+  }
+  label = -5;
+  MUST (kern_loss (k, 1, 4, bad, &label, 1, &loss, &correct, d));
+  tap_ok (loss == 0 && correct == 0 && d[0] == 0 && d[3] == 0,
+          "a negative label takes the row out");
+}
+
+int
+main (void)
+{
+  for (int threads = 1; threads <= 2; threads++) {
+    MUST (kern_open (threads, &k));
+    test_linear (1, 1, 1);
+    test_linear (5, 7, 3);
+    test_linear (32, 64, 10);
+    test_linear (33, 129, 100);
+    test_loss (1, 1, 1);
+    test_loss (37, 10, 4);
+    test_loss (6, 1000, 20);
+    test_loss (3, 8193, 9);
+    if (threads == 1)
+      test_loss (1500, 10, 3);
+    test_loss_edges ();
+    kern_close (&k);
+  }
+  size_t bytes, blocks, peak;
+  mem_count (&bytes, &blocks, &peak);
+  tap_ok (blocks == 0, "nothing is left behind");
+  return tap_done ();
+}

@@ -1,0 +1,272 @@
+/* ranks: 0 */
+/* Own loops against the formula they stand for, at lengths around the units of
+ * work; optimizers against twins in double; layouts. */
+#include "tests/kern/twin.h"
+
+static struct kern *one, *two;
+
+/* -- elementwise ----------------------------------------------------------- */
+
+enum what { ADD_RELU, RELU, RELU_BACK, AXPY, COMBINE, ZERO, WHATS };
+static const char *const what_names[WHATS] = {
+    "add_relu", "relu", "relu_back", "axpy", "combine", "zero"};
+
+static void
+run (struct kern *k, enum what what, size_t n, const float *const x[3],
+     float *y)
+{
+  const float a[3] = {0.5f, -2, 0.25f};
+  switch (what) {
+  case ADD_RELU:
+    kern_add_relu (k, n, x[0], x[1], y);
+    break;
+  case RELU:
+    kern_relu (k, n, x[0], y);
+    break;
+  case RELU_BACK:
+    kern_relu_back (k, n, x[0], x[1], y);
+    break;
+  case AXPY:
+    kern_axpy (k, n, 3, x[0], y);
+    break;
+  case COMBINE:
+    kern_combine (k, n, 3, x, a, y);
+    break;
+  default:
+    kern_zero (k, n, y);
+  }
+}
+
+static double
+formula (enum what what, const float *const x[3], double y, size_t i)
+{
+  switch (what) {
+  case ADD_RELU:
+    return fmax ((double)x[0][i] + x[1][i], 0);
+  case RELU:
+    return fmax (x[0][i], 0);
+  case RELU_BACK:
+    return x[1][i] > 0 ? x[0][i] : 0;
+  case AXPY:
+    return y + 3 * (double)x[0][i];
+  case COMBINE:
+    return 0.5 * x[0][i] - 2.0 * x[1][i] + 0.25 * x[2][i];
+  default:
+    return 0;
+  }
+}
+
+/* The number behind the end must survive. */
+static void
+test_elementwise (enum what what, size_t n)
+{
+  float *x[3] = {noise (n, 1), noise (n, 2), noise (n, 3)};
+  const float *const xs[3] = {x[0], x[1], x[2]};
+  float *y = noise (n + 1, 4), *y2 = noise (n + 1, 4), *old = noise (n + 1, 4);
+  run (one, what, n, xs, y);
+  run (two, what, n, xs, y2);
+  bool good = y[n] == old[n] && memcmp (y, y2, (n + 1) * sizeof *y) == 0;
+  for (size_t i = 0; i < n; i++)
+    good = good && fabs (y[i] - formula (what, xs, old[i], i)) < 1e-6;
+  tap_ok (good, "%s of %zu, on one thread and on two", what_names[what], n);
+  for (int i = 0; i < 3; i++)
+    mem_free (&x[i]);
+  mem_free (&y);
+  mem_free (&y2);
+  mem_free (&old);
+}
+
+static void
+test_in_place (void)
+{
+  size_t n = 1000;
+  float *x = noise (n, 1), *y = noise (n, 2), *z = noise (n, 2);
+  kern_add_relu (one, n, x, z, z);
+  bool good = true;
+  for (size_t i = 0; i < n; i++)
+    good = good && z[i] == (x[i] + y[i] > 0 ? x[i] + y[i] : 0);
+  tap_ok (good, "add_relu over its own input");
+  float odd[4] = {NAN, INFINITY, -INFINITY, -0.0f}, out[4];
+  kern_relu (one, 4, odd, out);
+  tap_ok (isnan (out[0]) && out[1] == INFINITY && out[2] == 0 && out[3] == 0,
+          "relu keeps NaN and infinity");
+  kern_add_relu (one, 4, odd, odd, out);
+  tap_ok (isnan (out[0]) && out[1] == INFINITY && out[2] == 0,
+          "add_relu keeps NaN and infinity");
+  mem_free (&x);
+  mem_free (&y);
+  mem_free (&z);
+}
+
+static void
+test_squares (size_t n)
+{
+  float *x = noise (n, 1);
+  double want = dot (n, x, x), got = kern_sum_squares (one, n, x);
+  double other = kern_sum_squares (two, n, x);
+  tap_ok (fabs (got - want) <= 1e-12 * want && got == other,
+          "sum of %zu squares, on one thread and on two", n);
+  if (n > 0) {
+    x[n / 2] = NAN;
+    tap_ok (isnan (kern_sum_squares (two, n, x)), "NaN is not lost");
+  }
+  mem_free (&x);
+}
+
+/* -- optimizers ------------------------------------------------------------ */
+
+/* PyTorch's documentation, line by line.  fault: the step is taken along the
+ * gradient of before the decay. */
+static void
+twin_sgd (const struct kern_sgd *o, bool fault, double *w, double g, double *v)
+{
+  double d = o->grad_scale * g + (fault ? 0 : o->weight_decay * *w);
+  *v = o->first ? d : o->momentum * *v + d;
+  *w -= o->lr * (o->nesterov ? d + o->momentum * *v : *v);
+}
+
+static void
+twin_adamw (const struct kern_adamw *o, double *w, double g, double *m,
+            double *v)
+{
+  double d = o->grad_scale * g;
+  *w -= (double)o->lr * o->weight_decay * *w;
+  *m = o->beta1 * *m + (1 - (double)o->beta1) * d;
+  *v = o->beta2 * *v + (1 - (double)o->beta2) * d * d;
+  double m_hat = *m / (1 - pow (o->beta1, (double)o->step));
+  double v_hat = *v / (1 - pow (o->beta2, (double)o->step));
+  *w -= o->lr * m_hat / (sqrt (v_hat) + o->eps);
+}
+
+static void
+test_sgd (struct kern *k, bool nesterov, float momentum, size_t n)
+{
+  struct kern_sgd o = {0.1f, momentum, 0.01f, nesterov, true, 0.5f};
+  float *w = noise (n, 1), *v = floats (n);
+  double *w2 = doubles (n), *w3 = doubles (n), *v2 = doubles (n);
+  for (size_t i = 0; i < n; i++) {
+    w2[i] = w3[i] = w[i];
+    v[i] = NAN; /* whatever it holds at first */
+  }
+  for (int step = 0; step < 4; step++, o.first = false) {
+    float *g = noise (n, 10 + (uint64_t)step);
+    kern_sgd (k, n, &o, w, g, v);
+    for (size_t i = 0; i < n; i++) {
+      double spare = v2[i];
+      twin_sgd (&o, true, &w3[i], g[i], &spare);
+      twin_sgd (&o, false, &w2[i], g[i], &v2[i]);
+    }
+    mem_free (&g);
+  }
+  tap_ok (close_to (n, w, w2, NULL, 1e-6) && close_to (n, v, v2, NULL, 1e-6) &&
+              !close_to (n, w, w3, NULL, 1e-6),
+          "sgd of %zu, momentum %g%s; a planted fault is noticed", n, momentum,
+          nesterov ? ", nesterov" : "");
+  mem_free (&w);
+  mem_free (&v);
+  mem_free (&w2);
+  mem_free (&w3);
+  mem_free (&v2);
+}
+
+static void
+test_adamw (struct kern *k, size_t n)
+{
+  struct kern_adamw o = {1e-2f, 0.9f, 0.999f, 1e-8f, 0.1f, 1, 2};
+  float *w = noise (n, 1), *m = floats (n), *v = floats (n);
+  double *w2 = doubles (n), *m2 = doubles (n), *v2 = doubles (n);
+  for (size_t i = 0; i < n; i++)
+    w2[i] = w[i];
+  for (; o.step <= 5; o.step++) {
+    float *g = noise (n, 20 + (uint64_t)o.step);
+    g[0] = 0; /* nothing ever happened to it but decay */
+    kern_adamw (k, n, &o, w, g, m, v);
+    for (size_t i = 0; i < n; i++)
+      twin_adamw (&o, &w2[i], g[i], &m2[i], &v2[i]);
+    mem_free (&g);
+  }
+  bool good = close_to (n, w, w2, NULL, 2e-6) &&
+              close_to (n, m, m2, NULL, 1e-6) &&
+              close_to (n, v, v2, NULL, 1e-6);
+  w2[n - 1] *= 1 - 1e-4;
+  tap_ok (good && !close_to (n, w, w2, NULL, 2e-6),
+          "adamw of %zu; a planted fault is noticed", n);
+  mem_free (&w);
+  mem_free (&m);
+  mem_free (&v);
+  mem_free (&w2);
+  mem_free (&m2);
+  mem_free (&v2);
+}
+
+/* -- layouts --------------------------------------------------------------- */
+
+static void
+test_layouts (struct kern_dims d)
+{
+  float *x = noise (count (d), 1);
+  bool good = true;
+  for (int from = KERN_PLAIN; from <= KERN_LAST; from++)
+    for (int to = KERN_PLAIN; to <= KERN_LAST; to++) {
+      size_t bytes = kern_bytes (one, d, (enum kern_layout)to);
+      float *src = laid_out (one, d, (enum kern_layout)from, x);
+      float *want = laid_out (one, d, (enum kern_layout)to, x);
+      float *dst = noise (bytes / 4, 2);
+      MUST (kern_reorder (one, d, (enum kern_layout)from, (enum kern_layout)to,
+                          src, dst));
+      good = good && memcmp (want, dst, bytes) == 0;
+      mem_free (&src);
+      mem_free (&want);
+      mem_free (&dst);
+    }
+  tap_ok (good, "all reorders of %dx%dx%dx%d, padding zero", (int)d.n, (int)d.c,
+          (int)d.h, (int)d.w);
+  mem_free (&x);
+}
+
+static void
+test_names (void)
+{
+  enum kern_layout l = KERN_PLAIN;
+  bool good = true;
+  for (int i = KERN_PLAIN; i <= KERN_LAST; i++)
+    good = good && kern_layout_parse (kern_layout_name (i), &l) && (int)l == i;
+  tap_ok (good && !kern_layout_parse ("nchw", &l) && l == KERN_LAST,
+          "layout names are read back, others refused");
+  tap_ok (kern_block (one) == 16 || kern_block (one) == 8, "blocks of %d, %s",
+          kern_block (one), kern_describe (one));
+  tap_ok (kern_threads (one) == 1 && kern_threads (two) == 2, "threads");
+  tap_ok (kern_conv_out (32, 3, 2, 1) == 16 && kern_conv_out (7, 7, 1, 0) == 1,
+          "output sizes");
+}
+
+int
+main (void)
+{
+  static const size_t lengths[] = {0, 1, 15, 4096, 4097, 100003};
+  MUST (kern_open (1, &one));
+  MUST (kern_open (2, &two));
+  for (int w = 0; w < WHATS; w++)
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
+      test_elementwise ((enum what)w, lengths[i]);
+  test_in_place ();
+  for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
+    test_squares (lengths[i]);
+  test_squares (1024 * 4096 + 5);
+  for (int i = 0; i < 4; i++)
+    test_sgd (i % 2 ? two : one, i / 2 == 1, i == 0 ? 0 : 0.9f,
+              i == 3 ? 70001 : 333);
+  test_adamw (one, 333);
+  test_adamw (two, 70001);
+  test_layouts ((struct kern_dims){2, 3, 5, 7});
+  test_layouts ((struct kern_dims){1, 16, 4, 4});
+  test_layouts ((struct kern_dims){3, 20, 1, 1});
+  test_layouts ((struct kern_dims){2, 64, 3, 2});
+  test_names ();
+  kern_close (&one);
+  kern_close (&two);
+  size_t bytes, blocks, peak;
+  mem_count (&bytes, &blocks, &peak);
+  tap_ok (blocks == 0, "nothing is left behind");
+  return tap_done ();
+}

@@ -1,0 +1,144 @@
+/* ranks: 0 */
+/* Maximum pooling and global average against their twins in every layout. */
+#include "tests/kern/twin.h"
+
+static struct kern *k;
+
+struct window {
+  int kernel, stride, pad;
+};
+
+/* One pass over the windows: the largest value, its place (the first of
+ * equals), and where its gradient goes.  fault: the last of equals. */
+static void
+twin_max (struct kern_dims d, struct kern_dims o, struct window v,
+          const float *x, const float *d_y, bool fault, double *y, double *d_x)
+{
+  for (size_t i = 0; i < count (d); i++)
+    d_x[i] = 0;
+  for (size_t j = 0; j < count (o); j++) {
+    int64_t ox = (int64_t)j % o.w, oy = (int64_t)j / o.w % o.h;
+    int64_t image = (int64_t)j / (o.w * o.h), best = -1;
+    for (int r = 0; r < v.kernel; r++)
+      for (int q = 0; q < v.kernel; q++) {
+        int64_t iy = oy * v.stride - v.pad + r, ix = ox * v.stride - v.pad + q;
+        if (iy < 0 || ix < 0 || iy >= d.h || ix >= d.w)
+          continue;
+        int64_t at = (image * d.h + iy) * d.w + ix;
+        if (best < 0 || x[at] > x[best] || (fault && x[at] == x[best]))
+          best = at;
+      }
+    y[j] = x[best];
+    d_x[best] += d_y[j];
+  }
+}
+
+static void
+test_max (struct kern_dims d, struct window v, enum kern_layout l)
+{
+  struct kern_dims o = {d.n, d.c, (d.h + 2 * v.pad - v.kernel) / v.stride + 1,
+                        (d.w + 2 * v.pad - v.kernel) / v.stride + 1};
+  struct kern_pool *p = NULL;
+  MUST (
+      kern_pool_create (k, KERN_POOL_MAX, d, l, v.kernel, v.stride, v.pad, &p));
+  MUST (kern_seal (k));
+  float *x = noise (count (d), 1), *d_y = noise (count (o), 2);
+  for (size_t i = 0; i < count (d); i++)
+    x[i] = roundf (x[i] * 8); /* so that there are equals */
+  float *src = laid_out (k, d, l, x), *d_dst = laid_out (k, o, l, d_y);
+  float *dst = noise (kern_bytes (k, o, l) / 4, 3);
+  float *d_src = noise (kern_bytes (k, d, l) / 4, 4);
+  float *mask = floats (kern_pool_mask_bytes (p) / 4 + 1);
+  mem_close ();
+  MUST (kern_pool_forward (p, src, dst, mask));
+  MUST (kern_pool_back (p, d_dst, mask, d_src));
+  mem_open ();
+  double *y = doubles (count (o)), *d_x = doubles (count (d));
+  float *got = plain_of (k, o, l, dst), *got_back = plain_of (k, d, l, d_src);
+  twin_max (d, o, v, x, d_y, false, y, d_x);
+  tap_ok (close_to (count (o), got, y, NULL, 0) &&
+              close_to (count (d), got_back, d_x, NULL, 2e-6) &&
+              padding_is_zero (k, o, l, dst) &&
+              padding_is_zero (k, d, l, d_src),
+          "max %dx%dx%dx%d window %d/%d pad %d %s", (int)d.n, (int)d.c,
+          (int)d.h, (int)d.w, v.kernel, v.stride, v.pad, kern_layout_name (l));
+  twin_max (d, o, v, x, d_y, true, y, d_x);
+  tap_ok (!close_to (count (d), got_back, d_x, NULL, 2e-6),
+          "the last of equals would be noticed");
+  float *all[] = {x, d_y, src, d_dst, dst, d_src, mask, got, got_back};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+    mem_free (&all[i]);
+  mem_free (&y);
+  mem_free (&d_x);
+  kern_pool_destroy (&p);
+}
+
+static void
+test_global (struct kern_dims d, enum kern_layout l)
+{
+  struct kern_pool *p = NULL;
+  size_t n = (size_t)(d.n * d.c), pixels = (size_t)(d.h * d.w);
+  MUST (kern_pool_create (k, KERN_POOL_GLOBAL, d, l, 0, 0, 0, &p));
+  MUST (kern_seal (k));
+  float *x = noise (count (d), 1), *d_y = noise (n, 2);
+  float *src = laid_out (k, d, l, x), *dst = noise (n, 3);
+  float *d_src = noise (kern_bytes (k, d, l) / 4, 4);
+  double *y = doubles (n), *d_x = doubles (count (d));
+  mem_close ();
+  MUST (kern_pool_forward (p, src, dst, NULL));
+  MUST (kern_pool_back (p, d_y, NULL, d_src));
+  mem_open ();
+  for (size_t i = 0; i < count (d); i++) {
+    y[i / pixels] += (double)x[i] / (double)pixels;
+    d_x[i] = (double)d_y[i / pixels] / (double)pixels;
+  }
+  float *got = plain_of (k, d, l, d_src);
+  tap_ok (close_to (n, dst, y, NULL, 1e-6) &&
+              close_to (count (d), got, d_x, NULL, 1e-7) &&
+              padding_is_zero (k, d, l, d_src) && kern_pool_mask_bytes (p) == 0,
+          "global %dx%dx%dx%d %s", (int)d.n, (int)d.c, (int)d.h, (int)d.w,
+          kern_layout_name (l));
+  y[n / 2] += 1e-3;
+  tap_ok (!close_to (n, dst, y, NULL, 1e-6), "a planted fault is noticed");
+  float *all[] = {x, d_y, src, dst, d_src, got};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+    mem_free (&all[i]);
+  mem_free (&y);
+  mem_free (&d_x);
+  kern_pool_destroy (&p);
+}
+
+int
+main (void)
+{
+  static const struct kern_dims dims[] = {
+      {2, 16, 12, 12}, {3, 5, 9, 7}, {1, 20, 7, 7}, {2, 64, 6, 5}};
+  static const struct kern_dims global[] = {{2, 16, 8, 8},
+                                            {3, 5, 7, 3},
+                                            {4, 100, 1, 1},
+                                            {2, 130, 4, 4},
+                                            {5, 64, 8, 8}};
+  static const struct window windows[] = {{3, 2, 1}, {2, 2, 0}, {3, 1, 1}};
+  for (int threads = 1; threads <= 2; threads++) {
+    MUST (kern_open (threads, &k));
+    for (int l = KERN_PLAIN; l <= KERN_LAST; l++) {
+      for (size_t i = 0; i < sizeof dims / sizeof *dims; i++)
+        for (size_t j = 0; j < 3 && (threads == 1 || i == 0); j++)
+          test_max (dims[i], windows[j], (enum kern_layout)l);
+      for (size_t i = 0; i < sizeof global / sizeof *global; i++)
+        test_global (global[i], (enum kern_layout)l);
+    }
+    kern_close (&k);
+  }
+  MUST (kern_open (1, &k));
+  struct kern_pool *p = NULL;
+  tap_ok (kern_pool_create (k, KERN_POOL_MAX, dims[0], KERN_LAST, 2, 2, 2,
+                            &p) == E_SHAPE,
+          "a pad as wide as the window is refused: %s", fail_message ());
+  fail_clear ();
+  kern_close (&k);
+  size_t bytes, blocks, peak;
+  mem_count (&bytes, &blocks, &peak);
+  tap_ok (blocks == 0, "nothing is left behind");
+  return tap_done ();
+}
