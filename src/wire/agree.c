@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 /* -- the end of all ranks -------------------------------------------------- */
 
@@ -22,8 +23,12 @@ void
 wire_abort (enum status s)
 {
   static atomic_flag entered = ATOMIC_FLAG_INIT;
-  if (atomic_flag_test_and_set (&entered))
+  static _Thread_local bool inside;
+  if (inside)
     abort (); /* the way out has failed itself */
+  inside = true;
+  while (atomic_flag_test_and_set (&entered))
+    pause (); /* another thread is ending the process */
   const char *text = fail_message ();
   const char *where = fail_where ();
   bool placed = where[0] != '\0';
@@ -36,7 +41,7 @@ wire_abort (enum status s)
   MPI_Finalized (&off);
   if (on && !off) {
     /* The launcher reads our words through a pipe, and MPI_Abort may overtake
-     * them: Open MPI 5 loses the last line now and then. */
+     * them: Open MPI 5 was seen to lose the last line. */
     nanosleep (&(struct timespec){.tv_nsec = 100000000}, NULL);
     MPI_Abort (MPI_COMM_WORLD, status_exit (s));
   }
