@@ -1,12 +1,16 @@
 /* store/checkpoint_write.c -- a whole checkpoint under its name, or none.
  *
- * 1. All ranks learn the list of tensors; 2. root reserves room; 3. all ranks
- * create the file and its objects together, 4. each writes what it owns; 5. the
- * file is closed, 6. synced, read back and compared by root, renamed.  Between
- * these the ranks agree, so that nobody enters a collective call alone.
+ * 1. All ranks learn the list of tensors; 2. root reserves room and creates the
+ * file with all that is not data, alone; 3. all ranks open it together, 4. each
+ * writes what it owns, and it is closed; 5. root syncs it, reads it back,
+ * compares and renames it.  Between these the ranks agree, so that nobody
+ * enters a collective call alone.
  *
- * HDF5's creating calls are collective and want equal arguments on all ranks:
- * that is what the list is for.
+ * Root creates alone because HDF5 spreads dirty metadata over the ranks when a
+ * file is closed in parallel: a rank that could not write its part would leave
+ * that close early, and the others would wait for it for ever.  In step 4 there
+ * is no metadata left to write.  The file is also the same, byte for byte, from
+ * any number of ranks.
  */
 #include "store/checkpoint_impl.h"
 #include "store/file_impl.h"
@@ -24,8 +28,7 @@ struct writing {
   const struct store_tensor *tensors;
   int n;
   struct store_list list;
-  hid_t file, access, object, data;
-  hid_t *sets; /* list.n open datasets; -1 when not; owned */
+  hid_t file; /* -1 when not open */
 };
 
 /* -- 1: the list ----------------------------------------------------------- */
@@ -60,25 +63,7 @@ share_list (struct writing *w)
   return wire_agree (w->wire, s);
 }
 
-/* -- 2: room --------------------------------------------------------------- */
-
-static enum status
-reserve (struct writing *w)
-{
-  enum status s = OK;
-  if (wire_rank (w->wire) == 0) {
-    s = store_file_parents (w->path);
-    if (s == OK)
-      s = store_file_reserve (w->part, w->list.bytes + 65536);
-  }
-  if (s == OK)
-    s = MEM_NEW ((size_t)w->list.n + 1, &w->sets, "datasets");
-  for (int i = 0; w->sets && i < w->list.n; i++)
-    w->sets[i] = -1;
-  return wire_agree (w->wire, s);
-}
-
-/* -- 3: the file and its objects ------------------------------------------- */
+/* -- 2: the file and its objects, by root ---------------------------------- */
 
 static enum status
 not_written (const struct writing *w, const char *what)
@@ -86,26 +71,6 @@ not_written (const struct writing *w, const char *what)
   char why[256];
   store_h5_why (why);
   return fail (E_IO, "%s: %s: not written: %s", w->part, what, why);
-}
-
-static enum status
-create_file (struct writing *w)
-{
-  enum status s = OK;
-  MPI_Comm world = wire_raw_world (w->wire);
-  if (wire_size (w->wire) > 1 &&
-      H5Pset_fapl_mpio (w->access, world, MPI_INFO_NULL) < 0)
-    s = not_written (w, "parallel access");
-  s = wire_agree (w->wire, s);
-  if (s != OK)
-    return s;
-  hid_t create = H5Pcreate (H5P_FILE_CREATE);
-  H5Pset_obj_track_times (create, false);
-  w->file = H5Fcreate (w->part, H5F_ACC_TRUNC, create, w->access);
-  if (w->file < 0)
-    s = not_written (w, "the file");
-  H5Pclose (create);
-  return wire_agree (w->wire, s);
 }
 
 static enum status
@@ -129,14 +94,14 @@ put_attributes (struct writing *w)
 
 /* Groups on the way to path, those that are not there. */
 static enum status
-create_groups (struct writing *w, const char *path)
+create_groups (struct writing *w, const char *path, hid_t plist)
 {
   char part[sizeof w->list.entry->path];
   for (const char *p = strchr (path + 1, '/'); p; p = strchr (p + 1, '/')) {
     snprintf (part, sizeof part, "%.*s", (int)(p - path), path);
     if (H5Lexists (w->file, part, H5P_DEFAULT) > 0)
       continue;
-    hid_t id = H5Gcreate2 (w->file, part, H5P_DEFAULT, w->object, H5P_DEFAULT);
+    hid_t id = H5Gcreate2 (w->file, part, H5P_DEFAULT, plist, H5P_DEFAULT);
     if (id < 0 || H5Gclose (id) < 0)
       return not_written (w, part);
   }
@@ -144,30 +109,86 @@ create_groups (struct writing *w, const char *path)
 }
 
 static enum status
-create_set (struct writing *w, int i)
+create_set (struct writing *w, const struct store_entry *e, hid_t plist)
 {
-  const struct store_entry *e = &w->list.entry[i];
   hsize_t dims[TENSOR_DIMS];
   for (int k = 0; k < e->n_dims; k++)
     dims[k] = (hsize_t)e->dims[k];
-  TRY (create_groups (w, e->path));
   hid_t space = e->n_dims == 0 ? H5Screate (H5S_SCALAR)
                                : H5Screate_simple (e->n_dims, dims, NULL);
-  w->sets[i] = H5Dcreate2 (w->file, e->path, H5T_IEEE_F32LE, space, H5P_DEFAULT,
-                           w->data, H5P_DEFAULT);
-  enum status s = w->sets[i] < 0 ? not_written (w, e->path) : OK;
+  hid_t id = H5Dcreate2 (w->file, e->path, H5T_IEEE_F32LE, space, H5P_DEFAULT,
+                         plist, H5P_DEFAULT);
+  enum status s = id < 0 ? not_written (w, e->path) : OK;
   H5Sclose (space);
-  struct store_h5_at at = {w->sets[i], w->part, e->path, E_IO};
-  return s != OK ? s : store_h5_put_text (&at, "digest", e->digest);
+  struct store_h5_at at = {id, w->part, e->path, E_IO};
+  if (s == OK)
+    s = store_h5_put_text (&at, "digest", e->digest);
+  if (id >= 0 && H5Dclose (id) < 0 && s == OK)
+    s = not_written (w, e->path);
+  return s;
 }
 
 static enum status
 create_objects (struct writing *w)
 {
+  hid_t object = store_h5_object_create ();
+  hid_t data = store_h5_data_create ();
   enum status s = put_attributes (w);
-  for (int i = 0; s == OK && i < w->list.n; i++)
-    s = create_set (w, i);
-  return wire_agree (w->wire, s);
+  for (int i = 0; s == OK && i < w->list.n; i++) {
+    s = create_groups (w, w->list.entry[i].path, object);
+    if (s == OK)
+      s = create_set (w, &w->list.entry[i], data);
+  }
+  H5Pclose (object);
+  H5Pclose (data);
+  return s;
+}
+
+static enum status
+close_file (struct writing *w)
+{
+  hid_t file = w->file;
+  w->file = -1;
+  return file >= 0 && H5Fclose (file) < 0 ? not_written (w, "the file") : OK;
+}
+
+static enum status
+create_file (struct writing *w)
+{
+  TRY (store_file_parents (w->path));
+  TRY (store_file_reserve (w->part, w->list.bytes + 65536));
+  hid_t access = store_h5_file_access ();
+  hid_t create = H5Pcreate (H5P_FILE_CREATE);
+  H5Pset_obj_track_times (create, false);
+  w->file = H5Fcreate (w->part, H5F_ACC_TRUNC, create, access);
+  enum status s = w->file < 0 ? not_written (w, "the file") : OK;
+  H5Pclose (create);
+  H5Pclose (access);
+  if (s == OK)
+    s = create_objects (w);
+  enum status closed = close_file (w);
+  return s == OK ? closed : s;
+}
+
+/* -- 3: opened by all ------------------------------------------------------ */
+
+static enum status
+open_file (struct writing *w)
+{
+  enum status s = OK;
+  hid_t access = store_h5_file_access ();
+  if (wire_size (w->wire) > 1 &&
+      H5Pset_fapl_mpio (access, wire_raw_world (w->wire), MPI_INFO_NULL) < 0)
+    s = not_written (w, "parallel access");
+  s = wire_agree (w->wire, s);
+  if (s == OK) {
+    w->file = H5Fopen (w->part, H5F_ACC_RDWR, access);
+    if (w->file < 0)
+      s = not_written (w, "the file");
+    s = wire_agree (w->wire, s);
+  }
+  H5Pclose (access);
+  return s;
 }
 
 /* -- 4: the data ----------------------------------------------------------- */
@@ -182,36 +203,31 @@ mine (const struct writing *w, const char *path)
 }
 
 static enum status
+write_set (struct writing *w, const struct store_entry *e)
+{
+  hid_t id = H5Dopen2 (w->file, e->path, H5P_DEFAULT);
+  enum status s = OK;
+  if (id < 0 || H5Dwrite (id, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT,
+                          mine (w, e->path)->data) < 0)
+    s = not_written (w, e->path);
+  if (id >= 0 && H5Dclose (id) < 0 && s == OK)
+    s = not_written (w, e->path);
+  return s;
+}
+
+static enum status
 write_data (struct writing *w)
 {
   enum status s = OK;
   if (fault_here ("write"))
     s = fail (E_IO, "%s: writing failed (planted)", w->part);
-  for (int i = 0; s == OK && i < w->list.n; i++) {
-    const struct store_entry *e = &w->list.entry[i];
-    if (e->owner != wire_rank (w->wire))
-      continue;
-    if (H5Dwrite (w->sets[i], H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT,
-                  mine (w, e->path)->data) < 0)
-      s = not_written (w, e->path);
-  }
+  for (int i = 0; s == OK && i < w->list.n; i++)
+    if (w->list.entry[i].owner == wire_rank (w->wire))
+      s = write_set (w, &w->list.entry[i]);
   return wire_agree (w->wire, s);
 }
 
-/* -- 5, 6: close, verify, rename ------------------------------------------- */
-
-static enum status
-close_file (struct writing *w)
-{
-  enum status s = OK;
-  for (int i = 0; w->sets && i < w->list.n; i++)
-    if (w->sets[i] >= 0 && H5Dclose (w->sets[i]) < 0 && s == OK)
-      s = not_written (w, w->list.entry[i].path);
-  if (w->file >= 0 && H5Fclose (w->file) < 0 && s == OK)
-    s = not_written (w, "the file");
-  w->file = -1;
-  return s;
-}
+/* -- 5: verify, rename ----------------------------------------------------- */
 
 static enum status
 finish (struct writing *w)
@@ -240,9 +256,11 @@ static enum status
 write_parts (struct writing *w)
 {
   TRY (share_list (w));
-  TRY (reserve (w));
-  TRY (create_file (w));
-  TRY (create_objects (w));
+  enum status s = OK;
+  if (wire_rank (w->wire) == 0)
+    s = create_file (w);
+  TRY (wire_agree (w->wire, s));
+  TRY (open_file (w));
   return write_data (w);
 }
 
@@ -262,9 +280,6 @@ store_checkpoint_write (struct wire *wire, const char *path,
                       .tensors = tensors,
                       .n = n,
                       .file = -1};
-  w.access = store_h5_file_access ();
-  w.object = store_h5_object_create ();
-  w.data = store_h5_data_create ();
   enum status s = write_parts (&w);
   /* All ranks are here with the same s, so closing is collective again. */
   enum status closed = close_file (&w);
@@ -274,10 +289,7 @@ store_checkpoint_write (struct wire *wire, const char *path,
     s = finish (&w);
   if (s != OK && wire_rank (wire) == 0)
     unlink (w.part);
-  H5Pclose (w.access);
-  H5Pclose (w.object);
-  H5Pclose (w.data);
-  mem_free (&w.sets);
+  fail_clear ();
   store_list_clear (&w.list);
   text_clear (&part);
   return s;

@@ -116,7 +116,7 @@ store_h5_shape_text (int n_dims, const int64_t *dims)
   static __thread char buffers[4][STORE_H5_DIMS * 24];
   static __thread unsigned turn;
   char *out = buffers[turn++ % 4];
-  size_t used = (size_t)sprintf (out, "[");
+  size_t used = (size_t)snprintf (out, sizeof buffers[0], "[");
   for (int i = 0; i < n_dims; i++)
     used += (size_t)snprintf (out + used, sizeof buffers[0] - used, "%s%lld",
                               i ? ", " : "", (long long)dims[i]);
