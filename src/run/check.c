@@ -268,7 +268,7 @@ share_slope (struct session *s, const struct probe *p, double *out)
 static enum status
 check_stage (struct session *s, struct probe *p, int64_t *step, double *error)
 {
-  static const double widths[CHECK_WIDTHS] = {1e-1, 3e-2, 1e-2, 3e-3};
+  static const double widths[CHECK_WIDTHS] = {3e-2, 6e-3, 1.5e-3, 4e-4};
   double slope, loss[2], best = INFINITY;
   s->on_gradients = on_gradients;
   s->on_gradients_context = p;

@@ -282,7 +282,10 @@ derive_threads (struct wire *w, const struct run_config *c, int *out)
     asked = (int)n;
   if (asked > 0)
     threads = asked;
-  if ((double)threads > least + 1e-6)
+  static bool warned; /* one session after the other: once is enough */
+  if (warned)
+    ;
+  else if ((double)threads > least + 1e-6)
     say (LOG_WARN,
          "%d thread%s on every rank but only %.2g core%s for the least of "
          "them: ranks share cores and wait for each other",
@@ -292,6 +295,7 @@ derive_threads (struct wire *w, const struct run_config *c, int *out)
          "%d thread%s on every rank where %.2g cores are there: cores stay "
          "idle (bind ranks to more cores, or use --threads)",
          threads, threads == 1 ? "" : "s", most);
+  warned = true;
   *out = threads;
   return OK;
 }

@@ -269,14 +269,13 @@ check_digests (struct session *s, struct text *out);
  * caller.  Collective on world. */
 enum status
 check_all_digests (struct session *s, char **out);
+/* Largest relative error, over stages, of the gradient along a direction
+ * (itself and something random) against the central difference of sum_h
+ * route[k][h] L_h.  The configuration must have lr 0, weight_decay 0, heads
+ * all, one batch that repeats, and as many steps: CHECK_STEPS per stage.
+ * Collective on world. */
 #define CHECK_WIDTHS 4
-#define CHECK_STEPS (1 + 2 * CHECK_WIDTHS) /* training steps per stage */
-/* Largest relative error, over stages, of the gradient along a random direction
- * against the central difference of sum_h route[k][h] L_h.  The configuration
- * must have lr 0, weight_decay 0, heads all, one batch that repeats, and as
- * many steps: CHECK_GRADIENT_STEPS per stage.  Collective on world. */
-#define CHECK_WIDTHS 4
-#define CHECK_GRADIENT_STEPS (1 + 2 * CHECK_WIDTHS)
+#define CHECK_STEPS (1 + 2 * CHECK_WIDTHS)
 enum status
 check_gradients (struct session *s, double *worst, int *stage);
 

@@ -3,25 +3,39 @@
 
 #include <string.h>
 
+static double
+dims_bytes (struct kern_dims d)
+{
+  return (double)(d.c * d.h * d.w) * 4;
+}
+
+/* Border-sized places besides slots and pairs: evaluation, scratch, the head's
+ * gradient.  Counted on stages that were made; within a tenth. */
+#define OTHER_PLACES 8
+
 /* Bytes of stage k, from the network's own numbers: parameters with gradients
- * and moments, activations of its slots, deferred pairs, borders. */
+ * and moments, activations of its slots, deferred pairs, borders, scratch. */
 static double
 stage_bytes (const struct session *s, int k)
 {
-  double params = 0, act = 0;
+  double params = 0, act = 0, largest = 0;
   struct network_unit u = {0};
   for (int i = s->first[k]; i < s->first[k + 1]; i++) {
     network_unit (s->net, i, &u);
     params += (double)u.params;
     act += u.act_bytes;
+    /* Images are not a border. */
+    double in = i == 0 ? 0 : dims_bytes (u.in), out = dims_bytes (u.out);
+    largest = in > largest ? in : largest;
+    largest = out > largest ? out : largest;
   }
   bool adamw = strcmp (s->config.optimizer, "adamw") == 0;
   double n = (double)s->n_samples;
-  double border = (double)(u.out.c * u.out.h * u.out.w) * 4 * n;
   int slots = s->plan->n_slots[k];
   return params * 4 * (adamw ? 4 : 3) + act * n * slots +
          act * n * 0.5 * s->plan->n_pairs[k] +
-         border * (s->plan->n_streams[k + 1] + 1) * slots;
+         dims_bytes (u.out) * n * s->plan->n_streams[k + 1] * slots +
+         OTHER_PLACES * largest * n;
 }
 
 static void

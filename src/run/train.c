@@ -357,6 +357,15 @@ portrait (const struct session *s)
        s->R == 1 ? "" : "s", wire_pipe_size (s->wire),
        wire_pipe_size (s->wire) == 1 ? "" : "s", s->threads,
        s->threads == 1 ? "" : "s", (unsigned long long)plan_hash (s->plan));
+  for (int i = 0; i < s->n_local; i++) {
+    size_t b[4];
+    stage_memory (s->local[i].stage, b);
+    say (LOG_DEBUG,
+         "stage %d holds %s: weights %s, slots %s, pairs %s, other %s",
+         s->local[i].k, text_bytes ((double)(b[0] + b[1] + b[2] + b[3])),
+         text_bytes ((double)b[0]), text_bytes ((double)b[1]),
+         text_bytes ((double)b[2]), text_bytes ((double)b[3]));
+  }
   text_init (&t);
   session_plan_show (s, &t);
   say (LOG_INFO, "%s", t.data);

@@ -138,7 +138,7 @@ verify_gradients (struct verify *v)
     c.limit = c.batch;
     c.lr = 0;
     c.weight_decay = 0;
-    c.steps = CHECK_GRADIENT_STEPS * c.count;
+    c.steps = CHECK_STEPS * c.count;
     TRY (session_open (v->w, &c, &how, &s));
     enum status e = check_gradients (&s, &worst, &stage);
     session_close (&s);
