@@ -1,4 +1,4 @@
-/* ranks: 1 2 3 5 */
+/* ranks: 1 2 5 */
 /* tests/wire/ballot.c -- votes of the world: exact, many under way, and moved
  * while something else is waited for. */
 #include "tests/wire/tool.h"

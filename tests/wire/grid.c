@@ -1,4 +1,4 @@
-/* ranks: 1 2 3 4 6 */
+/* ranks: 1 3 4 6 */
 /* tests/wire/grid.c -- who sits where, windows, and ballots in them. */
 #include "base/hash.h"
 #include "tests/wire/tool.h"
