@@ -18,12 +18,13 @@ open_case (struct rig *r, const char *span, const char *mix, int micro,
   rig_config (r, 4, &c);
   snprintf (c.span, RUN_WORD, "%s", span);
   snprintf (c.mix, RUN_WORD, "%s", mix);
+  c.batch = 16;
   c.order = RUN_SEQUENTIAL;
   c.limit = c.batch;
   c.micro = micro;
   c.lr = 0;
   c.weight_decay = 0;
-  c.steps = CHECK_GRADIENT_STEPS * c.count;
+  c.steps = CHECK_STEPS * c.count;
   rig_session (r->w, &c, s);
 }
 
@@ -72,6 +73,8 @@ main (int argc, char **argv)
       test_case (&r, word, mixes[m], 1);
     }
   test_case (&r, "3", "sum", 2);
+  test_case (&r, "3", "mean", 4);
+  test_case (&r, "4", "sum", 4);
   test_case (&r, "4", "furthest", 2);
   test_fault (&r, "2", "furthest", 3, PLAN_FURTHEST);
   test_fault (&r, "3", "sum", 3, PLAN_MEAN);
