@@ -50,6 +50,10 @@ struct conv_layer {
   struct layer layer;
   struct kern_conv *conv;
   int id[2]; /* weight; bias or -1 */
+  /* A BN follows, which takes away what a bias adds: the bias's gradient is
+   * zero, and what rounding leaves of it goes to scratch, not to the optimiser.
+   * 0: no such bias. */
+  size_t idle_bias_bytes;
 };
 
 static enum status
@@ -84,13 +88,19 @@ static enum status
 conv_weights (struct layer *l, struct work *w)
 {
   struct conv_layer *c = (struct conv_layer *)l;
+  char *mark = w->scratch;
   bool add;
-  float *d_bias =
-      c->id[1] >= 0 ? params_grad (w->params, c->id[1], &add) : NULL;
+  float *d_bias = NULL;
+  if (c->idle_bias_bytes > 0)
+    d_bias = work_take (w, c->idle_bias_bytes);
+  else if (c->id[1] >= 0)
+    d_bias = params_grad (w->params, c->id[1], &add);
   float *d_weight = params_grad (w->params, c->id[0], &add);
-  return kern_conv_back_weights (c->conv, saved_of (l, w)->x,
-                                 kept_of (l, w)->d_y, 1.0f, add, d_weight,
-                                 d_bias);
+  enum status s =
+      kern_conv_back_weights (c->conv, saved_of (l, w)->x, kept_of (l, w)->d_y,
+                              1.0f, add, d_weight, d_bias);
+  w->scratch = mark;
+  return s;
 }
 
 static void
@@ -127,6 +137,10 @@ layer_conv (struct layer_maker *m, const struct recipe_step *step,
                          kern_conv_weight_bytes (c->conv) / sizeof (float),
                          c->id),
             bad);
+  if (step->bias && step->normalised) {
+    c->idle_bias_bytes = (size_t)step->out.c * sizeof (float);
+    c->layer.scratch_bytes = arena_round (c->idle_bias_bytes);
+  }
   c->layer.keeps = true;
   c->layer.saved_at = maker_slot (m, sizeof (struct saved_input));
   c->layer.kept_at = maker_pair (m, sizeof (struct kept_cotangent));

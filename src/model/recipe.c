@@ -45,7 +45,10 @@ recipe_conv (struct recipe *r, const char *name, int64_t out_c, int kernel,
 void
 recipe_bn (struct recipe *r, const char *name, bool relu)
 {
-  add (r, RECIPE_BN, name)->relu = relu;
+  struct recipe_step *s = add (r, RECIPE_BN, name);
+  s->relu = relu;
+  if (r->n_path > 1 && s[-1].kind == RECIPE_CONV)
+    s[-1].normalised = true;
 }
 
 void

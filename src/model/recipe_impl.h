@@ -28,6 +28,7 @@ struct recipe_step {
   struct kern_dims in, out; /* n = 1 */
   int kernel, stride, pad;  /* of CONV and MAXPOOL, else 0 */
   bool bias;                /* CONV: with bias, initialised as in heads */
+  bool normalised;          /* CONV: a BN follows */
   bool relu;                /* BN: ReLU fused */
   bool plain;               /* CONV: reads plain images */
   bool flat;                /* output is plain [n, c], no inner layout */
