@@ -281,7 +281,8 @@ walk_all (const struct store_checkpoint *c, bool verify,
 {
   struct walk w = {.file = c->path, .verify = verify};
 #if H5_VERSION_GE(1, 12, 0)
-  herr_t r = H5Ovisit1 (c->file, H5_INDEX_NAME, H5_ITER_INC, visit, &w);
+  herr_t r = H5Ovisit3 (c->file, H5_INDEX_NAME, H5_ITER_INC, visit, &w,
+                        H5O_INFO_BASIC);
 #else
   herr_t r = H5Ovisit (c->file, H5_INDEX_NAME, H5_ITER_INC, visit, &w);
 #endif

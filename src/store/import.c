@@ -98,6 +98,10 @@ store_import (const char *kind, int n_inputs, const char *const *inputs,
   if (s == OK)
     s = store_images_write (&m, output);
   log_live_done ();
+  if (s == OK)
+    say (LOG_INFO, "wrote %s: %s, %lld train, %lld valid, %lld test samples",
+         output, m.name, (long long)m.split[STORE_TRAIN].n,
+         (long long)m.split[STORE_VALID].n, (long long)m.split[STORE_TEST].n);
   store_images_clear (&m);
   text_clear (&list);
   return s;
