@@ -277,6 +277,7 @@ wire_grid (struct wire *w, int n_replicas)
   w->pipe_rank = w->rank % w->pipe_size;
   w->sent_bytes = 0;
   w->sent_messages = 0;
+  w->reduce_turn = 0; /* new twins have counted differently */
   if (w->alone)
     return OK;
   MPI_Comm_split (w->world, w->replica, w->pipe_rank, &w->pipe);
