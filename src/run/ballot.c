@@ -23,6 +23,10 @@ ballot_open (struct session *s)
   int room = n > s->K + 1 ? n : s->K + 1;
   s->lag = wire_pipe_size (s->wire);
   s->n_ballot = n;
+  if (n > WIRE_BALLOT_MOST)
+    return fail (E_CONFIG,
+                 "%d replicas x %d stages: at most %d of them fit in one run",
+                 s->R, s->K, (WIRE_BALLOT_MOST - 1) / 2);
   TRY (MEM_NEW ((size_t)s->lag, &s->ballot, "ballots"));
   TRY (MEM_NEW ((size_t)room, &s->ballot_in, "ballots"));
   TRY (MEM_NEW ((size_t)room, &s->ballot_out, "ballots"));

@@ -58,7 +58,6 @@ struct wire_reduction {
   struct wire_leg leg[WIRE_LEGS];
 };
 
-#define WIRE_BALLOT_MOST 512 /* doubles in one ballot */
 struct wire_ballot {
   bool active;
   int n;
