@@ -7,8 +7,7 @@
 #ifndef TESTS_RUN_GOLDEN_H
 #define TESTS_RUN_GOLDEN_H
 
-#include "tests/run/rig.h"
-#include <hdf5.h>
+#include "tests/run/h5.h"
 
 #define GOLDEN_NAME 64
 #define GOLDEN_STAGES 16
@@ -249,45 +248,13 @@ golden_close (struct golden *g)
 /* -- writing our files -------------------------------------------------------
  */
 
-RIG_FN void
-golden_put (hid_t at, const char *path, hid_t type, int n_dims,
-            const hsize_t *dims, const void *data)
-{
-  hid_t links = H5Pcreate (H5P_LINK_CREATE);
-  H5Pset_create_intermediate_group (links, 1);
-  hid_t space = H5Screate_simple (n_dims, dims, NULL);
-  hid_t id =
-      H5Dcreate2 (at, path, type, space, links, H5P_DEFAULT, H5P_DEFAULT);
-  bool good = H5Dwrite (id, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0;
-  H5Dclose (id);
-  H5Sclose (space);
-  H5Pclose (links);
-  rig_must (good ? OK : fail (E_IO, "%s: not written", path));
-}
-
-/* n strings of 16 bytes as an attribute; n 0: a single one. */
-RIG_FN void
-golden_put_words (hid_t at, const char *name, hsize_t n, const char *words)
-{
-  hid_t type = H5Tcopy (H5T_C_S1);
-  H5Tset_size (type, 16);
-  hid_t space = n ? H5Screate_simple (1, &n, NULL) : H5Screate (H5S_SCALAR);
-  hid_t a = H5Acreate2 (at, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
-  bool good = H5Awrite (a, type, words) >= 0;
-  H5Aclose (a);
-  H5Sclose (space);
-  H5Tclose (type);
-  rig_must (good ? OK : fail (E_IO, "attribute %s: not written", name));
-}
-
 /* The batches in their order, as a training split of floats. */
 RIG_FN void
 golden_write_data (const struct golden *g, const char *path)
 {
   size_t n = (size_t)(g->steps * g->batch), pixels = 3 * 32 * 32;
   float *images = NULL;
-  int *labels = NULL, version = 1;
-  char words[10][16] = {"dataset"};
+  int *labels = NULL;
   rig_must (MEM_NEW (n * pixels, &images, "images"));
   rig_must (MEM_NEW (n, &labels, "labels"));
   bool good =
@@ -296,24 +263,7 @@ golden_write_data (const struct golden *g, const char *path)
       golden_values (g, "/batches/labels", H5T_NATIVE_INT, n, labels) == n &&
       g->classes <= 10;
   rig_must (good ? OK : fail (E_DATA, "golden file: the batches"));
-  hid_t f = H5Fcreate (path, H5F_ACC_EXCL, H5P_DEFAULT, H5P_DEFAULT);
-  golden_put_words (f, "interlock_format", 0, words[0]);
-  golden_put_words (f, "kind", 0, "images\0\0\0\0\0\0\0\0\0");
-  golden_put_words (f, "name", 0, "golden\0\0\0\0\0\0\0\0\0");
-  golden_put_words (f, "origin", 0, "a test\0\0\0\0\0\0\0\0\0");
-  for (int i = 0; i < g->classes; i++)
-    snprintf (words[i], sizeof words[i], "class %c", (char)('0' + i));
-  golden_put_words (f, "classes", (hsize_t)g->classes, words[0]);
-  hid_t space = H5Screate (H5S_SCALAR);
-  hid_t a = H5Acreate2 (f, "version", H5T_NATIVE_INT, space, H5P_DEFAULT,
-                        H5P_DEFAULT);
-  H5Awrite (a, H5T_NATIVE_INT, &version);
-  H5Aclose (a);
-  H5Sclose (space);
-  hsize_t dims[] = {n, 3, 32, 32};
-  golden_put (f, "/train/images", H5T_NATIVE_FLOAT, 4, dims, images);
-  golden_put (f, "/train/labels", H5T_NATIVE_INT, 1, dims, labels);
-  H5Fclose (f);
+  h5_write_data (path, n, 32, g->classes, images, labels);
   mem_free (&images);
   mem_free (&labels);
 }
@@ -325,7 +275,7 @@ golden_write_params (const struct golden *g, const char *path)
   hid_t f = H5Fcreate (path, H5F_ACC_EXCL, H5P_DEFAULT, H5P_DEFAULT);
   for (int i = 0; i < g->n; i++) {
     const struct golden_tensor *t = &g->tensor[i];
-    golden_put (f, t->path, H5T_NATIVE_FLOAT, t->n_dims, t->dims, t->init);
+    h5_put (f, t->path, H5T_NATIVE_FLOAT, t->n_dims, t->dims, t->init);
   }
   H5Fclose (f);
 }
