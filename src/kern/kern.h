@@ -85,7 +85,8 @@ struct kern_conv_shape {
   int64_t out_c;      /* output channels; height and width follow */
   int kernel, stride, pad;
   bool bias;
-  enum kern_layout src; /* PLAIN allowed for few channels (the stem) */
+  enum kern_layout src; /* PLAIN before BLOCKED: few channels only (the stem),
+                           else very slow */
   enum kern_layout dst;
 };
 int64_t
@@ -175,7 +176,8 @@ kern_bn_destroy (struct kern_bn **b);
 /* Bytes of the mask that forward leaves for backward (0 without ReLU). */
 size_t
 kern_bn_mask_bytes (const struct kern_bn *b);
-/* scale, shift, mean, var: [c].  mean and var are written.  dst != src. */
+/* scale, shift, mean, var: [c].  mean and var are written.  dst != src.  A
+ * channel with statistics that are not finite comes out as NaN throughout. */
 enum status
 kern_bn_forward (struct kern_bn *b, const float *src, const float *scale,
                  const float *shift, float *dst, float *mean, float *var,
@@ -245,6 +247,10 @@ kern_loss (struct kern *k, int64_t n, int64_t classes, const float *logits,
            float *d_logits);
 
 /* -- loops over blocks ----------------------------------------------------- */
+
+/* Results may lie over an input exactly, never shifted (kern_combine: over x[0]
+ * only).  NaN and infinity go through; the same bits for any number of
+ * threads. */
 
 void
 kern_add_relu (struct kern *k, size_t n, const float *a, const float *b,

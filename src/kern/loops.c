@@ -160,8 +160,6 @@ kern_sum_squares (struct kern *k, size_t n, const float *x)
 
 /* -- optimizers ------------------------------------------------------------ */
 
-/* first: there is no velocity yet, so what v holds must not matter, not even
- * if it is not a number. */
 KERN_CLONES static void
 sgd (size_t n, const struct kern_sgd *o, float *restrict w,
      const float *restrict g, float *restrict v)
@@ -171,21 +169,31 @@ sgd (size_t n, const struct kern_sgd *o, float *restrict w,
   /* Nesterov steps along g + momentum v, else along v itself. */
   float along_g = o->nesterov ? 1.0f : 0.0f;
   float along_v = o->nesterov ? keep : 1.0f;
-  bool first = o->first;
 #pragma omp simd
   for (size_t i = 0; i < n; i++) {
     float d = grad_scale * g[i] + decay * w[i];
-    float u = first ? d : keep * v[i] + d;
+    float u = keep * v[i] + d;
     v[i] = u;
     w[i] -= lr * (along_g * d + along_v * u);
   }
+}
+
+/* At first there is no velocity, so what v holds must not matter, not even if
+ * it is not a number. */
+static void
+sgd_unit (size_t n, const struct kern_sgd *o, float *w, const float *g,
+          float *v)
+{
+  if (o->first)
+    zero (n, v);
+  sgd (n, o, w, g, v);
 }
 
 void
 kern_sgd (struct kern *k, size_t n, const struct kern_sgd *o, float *w,
           const float *g, float *v)
 {
-  UNITS (k, n, sgd (m, o, w + at, g + at, v + at));
+  UNITS (k, n, sgd_unit (m, o, w + at, g + at, v + at));
 }
 
 struct adamw { /* what is the same for all elements of a step */

@@ -7,6 +7,7 @@
 #include "kern/kern_impl.h"
 
 #include <math.h>
+#include <string.h>
 
 /* Rows whose results wait to be added, and numbers of a row at a time. */
 #define ROWS 1024
@@ -19,17 +20,22 @@ struct row {
 
 /* e^(x - top) for x <= top into y, and their sum.  e^t = 2^n e^r with n the
  * integer nearest to t / log 2 and |r| <= log 2 / 2, where seven terms of the
- * series are exact to 1e-8.  Below 2^-126 the result is 0. */
+ * series are exact to 1e-8.  Below 2^-126.5, n is -127 and the bits of the
+ * power are those of 0.  Two loops, because a choice in the middle of one
+ * keeps the compiler from making vectors. */
 KERN_CLONES static float
 exp_block (int64_t n, const float *restrict x, float top, float *restrict y)
 {
   float sum = 0;
-#pragma omp simd reduction(+ : sum)
+#pragma omp simd
   for (int64_t i = 0; i < n; i++) {
     float t = x[i] - top;
-    float clamped = t < -87.0f ? -87.0f : t;
-    int32_t k = (int32_t)(clamped * 1.44269504f - 0.5f);
-    float r = clamped - (float)k * 0.693359375f;
+    y[i] = t < -87.9f ? -87.9f : t;
+  }
+#pragma omp simd reduction(+ : sum)
+  for (int64_t i = 0; i < n; i++) {
+    int32_t k = (int32_t)(y[i] * 1.44269504f - 0.5f);
+    float r = y[i] - (float)k * 0.693359375f;
     r += (float)k * 2.12194440e-4f;
     float p = 1.0f / 5040;
     p = p * r + 1.0f / 720;
@@ -39,11 +45,10 @@ exp_block (int64_t n, const float *restrict x, float top, float *restrict y)
     p = p * r + 0.5f;
     p = p * r + 1.0f;
     p = p * r + 1.0f;
-    union {
-      int32_t bits;
-      float value;
-    } power = {.bits = (k + 127) * (1 << 23)};
-    float e = t < -87.0f ? 0.0f : p * power.value;
+    int32_t bits = (k + 127) * (1 << 23);
+    float power;
+    memcpy (&power, &bits, sizeof power);
+    float e = p * power;
     y[i] = e;
     sum += e;
   }

@@ -274,6 +274,14 @@ test_faults (void)
     tap_ok (!good_forward (&r, f) && !good_data (&r, f) &&
                 !good_weights (&r, f, 1, 0, zero, zero),
             "planted fault %d is noticed in all directions", (int)f);
+  fault_plant ("kernel:2");
+  run_forward (&r);
+  enum status got = kern_conv_forward (r.conv, r.src, r.master, r.bias, r.dst);
+  tap_ok (got == E_FAULT && strstr (fail_message (), "out=12") != NULL,
+          "a kernel that fails is named: %s", fail_message ());
+  fail_clear ();
+  fault_plant (NULL);
+  run_forward (&r);
   r.dst[kern_bytes (k, twin_dst (&s), s.dst) / 4 - 1] = 1;
   tap_ok (!good_forward (&r, SOUND), "a number in the padding is noticed");
   rig_clear (&r);

@@ -86,6 +86,17 @@ test_in_place (void)
   for (size_t i = 0; i < n; i++)
     good = good && z[i] == (x[i] + y[i] > 0 ? x[i] + y[i] : 0);
   tap_ok (good, "add_relu over its own input");
+  const float *const terms[2] = {z, x};
+  const float a[2] = {2, -3};
+  memcpy (z, y, n * sizeof *z);
+  kern_combine (one, n, 2, terms, a, z);
+  for (size_t i = 0; i < n; i++)
+    good = good && fabs (z[i] - (2.0 * y[i] - 3.0 * x[i])) < 1e-6;
+  memcpy (z, y, n * sizeof *z);
+  kern_relu_back (one, n, z, x, z);
+  for (size_t i = 0; i < n; i++)
+    good = good && z[i] == (x[i] > 0 ? y[i] : 0);
+  tap_ok (good, "combine over its first term, relu_back over its gradient");
   float odd[4] = {NAN, INFINITY, -INFINITY, -0.0f}, out[4];
   kern_relu (one, 4, odd, out);
   tap_ok (isnan (out[0]) && out[1] == INFINITY && out[2] == 0 && out[3] == 0,

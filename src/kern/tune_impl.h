@@ -1,0 +1,30 @@
+/* kern/tune_impl.h -- the table of algorithms, as tune.c and measure.c see it.
+ */
+#ifndef KERN_TUNE_IMPL_H
+#define KERN_TUNE_IMPL_H
+
+#include "kern/kern_impl.h"
+
+#define KERN_NO_ALGO (-1) /* a direction that is never asked for */
+
+struct kern_tuning_entry {
+  struct kern_conv_shape s;
+  int algo[3];       /* enum kern_algo by direction, or KERN_NO_ALGO */
+  double seconds[3]; /* of the chosen algorithm; 0: not measured here */
+};
+
+struct kern_tuning {
+  enum kern_layout layout;
+  char machine[KERN_MACHINE];        /* "" when nothing was measured or read */
+  struct kern_tuning_entry *entries; /* owned */
+  size_t n, room;
+};
+
+/* The entry of a shape, a bias aside; NULL: none.  Borrowed until the next
+ * kern_tuning_add. */
+struct kern_tuning_entry *
+kern_tuning_find (const struct kern_tuning *t, const struct kern_conv_shape *s);
+enum status
+kern_tuning_add (struct kern_tuning *t, const struct kern_tuning_entry *e);
+
+#endif
