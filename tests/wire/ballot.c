@@ -15,7 +15,7 @@ element (int round, int i)
 static enum status
 start (struct wire *w, int round, int n, int *request)
 {
-  double in[600] = {0};
+  double in[WIRE_BALLOT_MOST + 1] = {0};
   for (int i = wire_rank (w); i < n - 1; i += wire_size (w))
     in[i] = element (round, i);
   if (n > 0)
@@ -26,8 +26,8 @@ start (struct wire *w, int round, int n, int *request)
 static bool
 end (struct wire *w, int round, int n, int *request)
 {
-  double out[600];
-  for (int i = 0; i < 600; i++)
+  double out[WIRE_BALLOT_MOST + 1];
+  for (int i = 0; i <= WIRE_BALLOT_MOST; i++)
     out[i] = 77;
   bool good = wire_ballot_wait (w, request, out) == OK;
   for (int i = 0; i < n - 1; i++)
@@ -46,14 +46,15 @@ main (int argc, char **argv)
   if (wire_open (&argc, &argv, &w) != OK)
     return 1;
   tap_ok (wire_grid (w, 1) == OK, "a grid");
-  static const int sizes[] = {0, 1, 2, 9, 512};
+  static const int sizes[] = {0, 1, 2, 9, 512, WIRE_BALLOT_MOST};
   for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
     good = start (w, (int)i, sizes[i], &more) == OK;
     tap_ok (end (w, (int)i, sizes[i], &more) && good, "a ballot of %d",
             sizes[i]);
   }
-  double large[600] = {0};
-  tap_ok (wire_ballot_start (w, -1, large, 600, &more) == E_LIMIT,
+  static double large[WIRE_BALLOT_MOST + 1];
+  tap_ok (wire_ballot_start (w, -1, large, WIRE_BALLOT_MOST + 1, &more) ==
+              E_LIMIT,
           "a ballot that is too long");
   fail_clear ();
   good = true;
