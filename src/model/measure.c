@@ -90,7 +90,7 @@ time_head (struct bench *b, double s[3])
   return OK;
 }
 
-/* Best of some: at least three, more while they are short. */
+/* Best of some behind a warm-up: at least two, more while they are short. */
 static enum status
 time_all (struct bench *b, struct stage_cost *out)
 {
@@ -104,7 +104,7 @@ time_all (struct bench *b, struct stage_cost *out)
     for (int j = 0; j < 3; j++)
       if (i <= 0 || s[j] < best[j])
         best[j] = s[j];
-    if (i >= 2 && clock_now_s () - start > enough_s)
+    if (i >= 1 && clock_now_s () - start > enough_s)
       break;
   }
   *out = (struct stage_cost){best[0], best[1], best[2]};

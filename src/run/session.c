@@ -147,14 +147,14 @@ open_tuning (struct session *s)
   return known ? OK : measure_tuning (s);
 }
 
+/* Measured once in the life of a run directory, whatever machine and ranks it
+ * goes on with: the balanced cut follows from the costs, and a checkpoint only
+ * fits the cut it was made with. */
 static enum status
 open_costs (struct session *s)
 {
-  char key[1280], *text = NULL;
-  snprintf (key, sizeof key,
-            "%s; %d threads; %d ranks on a node; %lld samples; "
-            "%d units %lld parameters; head %s",
-            kern_describe (s->kern), s->threads, wire_node_size (s->wire),
+  char key[1024], *text = NULL;
+  snprintf (key, sizeof key, "%lld samples; %d units %lld parameters; head %s",
             (long long)s->n_samples, network_units (s->net),
             (long long)network_params (s->net),
             head_or_none (s) ? s->config.head : "none");
@@ -514,12 +514,16 @@ open_parts (struct session *s)
   TRY (derive_threads (w, &s->config, &s->threads));
   TRY (wire_agree (w, kern_open (s->threads, &s->kern)));
   TRY (open_tuning (s));
+  say (LOG_DEBUG, "kernels chosen %s after start",
+       text_seconds (clock_now_s () - s->started_s));
   place_set (-1, -1, "measuring blocks");
   if (s->forward_only || s->guess_costs)
     TRY (wire_agree (w, unit_costs_guess (s->net, s->n_samples,
                                           head_or_none (s), &s->costs)));
   else
     TRY (open_costs (s));
+  say (LOG_DEBUG, "blocks measured %s after start",
+       text_seconds (clock_now_s () - s->started_s));
   place_set (-1, -1, "planning");
   TRY (wire_agree (w, make_plan (s, wire_pipe_size (w))));
   TRY (wire_same (w, plan_hash (s->plan), "the plan"));
