@@ -49,12 +49,18 @@ guess_rank (void)
   }
 }
 
-/* What has no wire yet has no fence; after one no message is left. */
+/* After a fence no message is left.  Without one, wrong words are the same on
+ * all ranks and said once; other trouble may be one rank's own. */
 static enum status
 speak (enum status s)
 {
-  if (s != OK && fail_message ()[0] != '\0')
-    say (LOG_ERROR, "%s", fail_message ());
+  bool shared = s == E_USAGE || s == E_CONFIG || place_rank () == 0;
+  if (s != OK && fail_message ()[0] != '\0') {
+    if (shared)
+      say (LOG_ERROR, "%s", fail_message ());
+    else
+      tell (LOG_ERROR, "%s", fail_message ());
+  }
   fail_clear ();
   return s;
 }
@@ -67,7 +73,7 @@ work (int argc, char **argv, const struct options *o)
       o->command->mpi ? wire_open (&argc, &argv, &w) : wire_open_alone (&w);
   if (s != OK)
     return speak (s);
-  s = o->command->work (o, w);
+  s = speak (o->command->work (o, w));
   wire_close (&w);
   return s;
 }

@@ -526,8 +526,8 @@ open_parts (struct session *s)
        text_seconds (clock_now_s () - s->started_s));
   place_set (-1, -1, "planning");
   TRY (wire_agree (w, make_plan (s, wire_pipe_size (w))));
-  TRY (wire_same (w, plan_hash (s->plan), "the plan"));
-  TRY (wire_same (w, s->info.digest, "the data set"));
+  TRY (wire_agree (w, wire_same (w, plan_hash (s->plan), "the plan")));
+  TRY (wire_agree (w, wire_same (w, s->info.digest, "the data set")));
   TRY (open_windows (s));
   TRY (wire_agree (w, make_stages (s)));
   TRY (wire_agree (w, store_order_create (

@@ -218,13 +218,15 @@ read_ballot (struct training *t, int64_t step, bool timed, bool *stop)
     t->p.sum[k].loss += s->last_loss[k].loss;
     t->p.sum[k].correct += s->last_loss[k].correct;
   }
-  enum status e = OK;
-  if (wire_rank (s->wire) == 0) {
-    show_progress (t, step);
-    if ((step + 1) % t->p.interval == 0)
-      e = row_of_training (t, step + 1, timed);
+  if (wire_rank (s->wire) != 0)
+    return OK;
+  show_progress (t, step);
+  if ((step + 1) % t->p.interval == 0) {
+    enum status e = row_of_training (t, step + 1, timed);
+    if (e != OK)
+      wire_abort (e); /* the others do not know and are on their way */
   }
-  return e;
+  return OK;
 }
 
 static bool
@@ -240,6 +242,16 @@ stop_asked (struct training *t)
   return access (path, F_OK) == 0;
 }
 
+/* The file has done its work: the next start is to go on. */
+static void
+stop_obeyed (const struct session *s)
+{
+  char path[RUN_PATH + 16];
+  snprintf (path, sizeof path, "%s/stop", s->config.dir);
+  if (s->run)
+    unlink (path);
+}
+
 static void
 checkpoint_path (const struct session *s, int64_t step, char *path, size_t size)
 {
@@ -247,6 +259,7 @@ checkpoint_path (const struct session *s, int64_t step, char *path, size_t size)
             (long long)step);
 }
 
+/* Collective; all ranks return the same. */
 static enum status
 save (struct training *t, int64_t steps_done)
 {
@@ -258,24 +271,46 @@ save (struct training *t, int64_t steps_done)
   enum status e = session_save (s, path, steps_done);
   t->loop_s = clock_now_s ();
   TRY (e);
-  if (!s->run)
-    return OK;
-  say (LOG_INFO, "saved %s (%s)", path, text_seconds (t->loop_s - begin));
-  snprintf (number, sizeof number, "%lld", (long long)steps_done);
-  const char *fields[][2] = {{"file", path}, {"step", number}};
-  return store_run_event (s->run, "checkpoint", 2,
-                          (const char *const(*)[2])fields);
+  if (s->run) {
+    say (LOG_INFO, "saved %s (%s)", path, text_seconds (t->loop_s - begin));
+    snprintf (number, sizeof number, "%lld", (long long)steps_done);
+    const char *fields[][2] = {{"file", path}, {"step", number}};
+    e = store_run_event (s->run, "checkpoint", 2,
+                         (const char *const(*)[2])fields);
+    if (e == OK)
+      e = store_checkpoint_prune (s->config.dir, s->config.keep);
+  }
+  return wire_agree (s->wire, e);
 }
 
-/* Fences between steps: a failure here is agreed on. */
+static bool
+is_due (int64_t every, int64_t done)
+{
+  return every > 0 && done % every == 0;
+}
+
+/* What all ranks do together between steps: a failure here is agreed on.  The
+ * ballots under way are read first, so that what is saved is known to be sound;
+ * all ranks learn from the same ones whether to stop. */
 static enum status
-between_steps (struct training *t, int64_t done)
+between_steps (struct training *t, int64_t done, int64_t *read, bool *stop)
 {
   const struct run_config *c = &t->s->config;
-  if (c->eval_every > 0 && done % c->eval_every == 0 && done < t->end)
+  bool eval = is_due (c->eval_every, done), keep = is_due (c->every, done);
+  if ((!eval && !keep) || done == t->end)
+    return OK;
+  while (*read < done) {
+    int64_t ballot = (*read)++;
+    bool asked;
+    TRY (read_ballot (t, ballot, ballot == done - 1, &asked));
+    *stop = *stop || asked;
+  }
+  if (*stop)
+    return OK;
+  if (eval)
     TRY (wire_agree (t->s->wire, evaluate (t, t->s->valid, done)));
-  if (c->every > 0 && done % c->every == 0 && done < t->end)
-    TRY (wire_agree (t->s->wire, save (t, done)));
+  if (keep)
+    TRY (save (t, done));
   return OK;
 }
 
@@ -288,7 +323,7 @@ walk (struct training *t, int64_t *done)
   bool stop = false, ignored;
   enum status e = OK;
   t->loop_s = clock_now_s ();
-  for (; e == OK && step < t->end; step++) {
+  while (e == OK && !stop && step < t->end) {
     if (step - s->lag >= read) {
       e = read_ballot (t, read++, true, &stop);
       if (e != OK || stop)
@@ -301,7 +336,8 @@ walk (struct training *t, int64_t *done)
     local = ballot_cast (s, step, stop_asked (t));
     if (local != OK)
       wire_abort (local);
-    e = between_steps (t, step + 1);
+    step++;
+    e = between_steps (t, step, &read, &stop);
   }
   /* The ballots still under way: all ranks read the same ones. */
   for (; read < step; read++) {
@@ -332,7 +368,14 @@ finish (struct training *t, int64_t done)
     TRY (wire_agree (w, evaluate (t, s->test, done)));
   }
   if (s->config.at_end || t->stopped)
-    TRY (wire_agree (w, save (t, done)));
+    TRY (save (t, done));
+  if (t->stopped) {
+    stop_obeyed (s);
+    say (LOG_INFO,
+         "stopped after %lld of %lld steps; run the same again to go "
+         "on",
+         (long long)done, (long long)t->end);
+  }
   TRY (trace_write (s));
   return account_report (s, done - t->start);
 }
@@ -458,6 +501,8 @@ train_steps (struct training *t)
   TRY (wire_agree (s->wire, training_open (t)));
   TRY (wire_agree (s->wire, session_begin (s, t->start, t->end)));
   enum status e = walk (t, &done);
+  if (e == E_NUMBERS) /* read by all ranks in one ballot, said by none yet */
+    e = wire_agree (s->wire, e);
   enum status ended = session_end (s);
   TRY (e);
   TRY (ended);
