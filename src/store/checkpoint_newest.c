@@ -8,6 +8,8 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include <dirent.h>
+#include <unistd.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,12 +63,12 @@ look_at (const char *folder, const char *name, struct candidate **list, int *n)
   return OK;
 }
 
-enum status
-store_checkpoint_newest (const char *run_dir, struct text *path)
+/* The readable checkpoints of a run directory, newest first; *list is owned by
+ * the caller. */
+static enum status
+candidates (const char *run_dir, struct candidate **list, int *n)
 {
   struct text folder;
-  struct candidate *list = NULL;
-  int n = 0;
   enum status s = OK;
   text_init (&folder);
   text_add (&folder, "%s/checkpoints", run_dir);
@@ -74,11 +76,21 @@ store_checkpoint_newest (const char *run_dir, struct text *path)
   if (dir) {
     for (struct dirent *e; s == OK && (e = readdir (dir));)
       if (is_checkpoint_name (e->d_name))
-        s = look_at (folder.data, e->d_name, &list, &n);
+        s = look_at (folder.data, e->d_name, list, n);
     closedir (dir);
   }
-  if (n > 1)
-    qsort (list, (size_t)n, sizeof *list, newest_first);
+  text_clear (&folder);
+  if (*n > 1)
+    qsort (*list, (size_t)*n, sizeof **list, newest_first);
+  return s;
+}
+
+enum status
+store_checkpoint_newest (const char *run_dir, struct text *path)
+{
+  struct candidate *list = NULL;
+  int n = 0;
+  enum status s = candidates (run_dir, &list, &n);
   for (int i = 0; s == OK && i < n; i++) {
     if (store_checkpoint_verify (list[i].path, NULL) == OK) {
       text_add (path, "%s", list[i].path);
@@ -87,6 +99,19 @@ store_checkpoint_newest (const char *run_dir, struct text *path)
     passed_over (fail_message ());
   }
   mem_free (&list);
-  text_clear (&folder);
+  return s;
+}
+
+enum status
+store_checkpoint_prune (const char *run_dir, int64_t keep, const char *good)
+{
+  struct candidate *list = NULL;
+  int n = 0;
+  enum status s = keep > 0 ? candidates (run_dir, &list, &n) : OK;
+  for (int64_t i = keep; s == OK && i < n; i++)
+    if (strcmp (list[i].path, good) != 0 && unlink (list[i].path) != 0)
+      s = fail (E_IO, "%s: cannot be removed: %s", list[i].path,
+                strerror (errno));
+  mem_free (&list);
   return s;
 }

@@ -175,6 +175,12 @@ store_file_kind (const char *path, char kind[16]);
 enum status
 store_checkpoint_newest (const char *run_dir, struct text *path);
 
+/* Remove all but the `keep` newest readable checkpoints of a run directory
+ * (keep < 1: none is removed), and never `good`, RUN/checkpoints/NAME, which
+ * has just been verified: newer ones may be damaged.  E_IO. */
+enum status
+store_checkpoint_prune (const char *run_dir, int64_t keep, const char *good);
+
 /* -- the record of a run --------------------------------------------------- */
 
 struct store_run; /* an open run directory; only the root rank has one */

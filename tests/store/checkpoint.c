@@ -430,6 +430,13 @@ test_newest (struct wire *w)
   tap_ok (store_checkpoint_newest (run, &found) == OK &&
               !strcmp (found.data, path[0]),
           "damaged: the one before it");
+  wire_barrier (w);
+  if (wire_rank (w) == 0)
+    good = store_checkpoint_prune (run, 1, path[0]) == OK;
+  wire_barrier (w);
+  tap_ok (good && access (path[1], F_OK) == 0 && access (path[0], F_OK) == 0 &&
+              access (path[2], F_OK) != 0,
+          "pruned: the newest and the good one stay");
   log_level_set (LOG_WARN);
   text_clear (&found);
 }
