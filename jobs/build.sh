@@ -42,8 +42,8 @@ cd "$build"
 if [ ! -f Makefile ] ||
    [ -n "$(find "$top/configure" -newer config.status)" ] ||
    [ "$*" != "$(cat configure.arguments 2>/dev/null)" ]; then
-  step "configure $*" configure.out "$top/configure" "$@"
+  step "configure${*:+ $*}" "$build/configure.out" "$top/configure" "$@"
   echo "$*" >configure.arguments
   sed -n '/is configured/,/^Next/p' configure.out
 fi
-step "make -j$JOBS" make.out make -j"$JOBS"
+step "make -j$JOBS" "$build/make.out" make -j"$JOBS"
