@@ -278,7 +278,7 @@ save (struct training *t, int64_t steps_done)
     e = store_run_event (s->run, "checkpoint", 2,
                          (const char *const(*)[2])fields);
     if (e == OK)
-      e = store_checkpoint_prune (s->config.dir, s->config.keep);
+      e = store_checkpoint_prune (s->config.dir, s->config.keep, path);
   }
   return wire_agree (s->wire, e);
 }
