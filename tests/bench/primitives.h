@@ -1,0 +1,484 @@
+/* tests/bench/primitives.h -- the primitives of a network, timed alone.
+ *
+ * Walks the recipes of all units and keeps each distinct convolution,
+ * normalisation, residual sum, pooling and linear layer once, with the number
+ * of times that a step runs it.  Each is timed by itself: median of several
+ * calls, on tensors of the real size, out of SETS sets in turn so that a call
+ * does not find what the call before it has touched.  The sum over a step is
+ * what a library of primitives would need that costs nothing itself: no
+ * optimizer, no data, no labels, no weights brought into other layouts.
+ *
+ * oneDNN has no primitive that adds and rectifies two tensors in one pass; the
+ * loops of kern stand in for its binary and eltwise primitives, once each.
+ * That is less than two library calls would take, and so the stricter measure.
+ *
+ * Header only, for tests/bench/step.c.  Relies on the choices of a session.
+ */
+#ifndef TESTS_BENCH_PRIMITIVES_H
+#define TESTS_BENCH_PRIMITIVES_H
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/random.h"
+#include "kern/kern.h"
+#include "model/recipe_impl.h"
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BENCH_FN static inline __attribute__ ((unused))
+#define SETS 3
+#define THINGS 128
+#define PARTS 3
+#define CALLS 5       /* of a part in a round, at least */
+#define CALLS_MOST 41 /* ... and at most */
+#define CALLS_S 0.02  /* ... or until this much is spent */
+#define STAGGER                                                 \
+  4160 /* bytes between tensors: no two at the same offset in a \
+          page, as 2^n apart they would share cache sets */
+
+/* The calls of a stage in which a step runs its primitives. */
+enum phase { PHASE_FORWARD, PHASE_HEAD, PHASE_DATA, PHASE_WEIGHTS, PHASES };
+
+enum prim_class {
+  PRIM_CONV_FORWARD,
+  PRIM_CONV_DATA,
+  PRIM_CONV_WEIGHTS,
+  PRIM_BN_FORWARD,
+  PRIM_BN_BACK,
+  PRIM_SUM_FORWARD,
+  PRIM_SUM_RELU_BACK,
+  PRIM_SUM_BACK,
+  PRIM_POOL_FORWARD,
+  PRIM_POOL_BACK,
+  PRIM_LINEAR_FORWARD,
+  PRIM_LINEAR_DATA,
+  PRIM_LINEAR_WEIGHTS,
+  PRIM_LOSS,
+  PRIM_CLASSES
+};
+struct prim_about {
+  const char *name;
+  enum phase phase;
+};
+static const struct prim_about prim_about[PRIM_CLASSES] = {
+    [PRIM_CONV_FORWARD] = {"convolution, forward", PHASE_FORWARD},
+    [PRIM_CONV_DATA] = {"convolution, backward data", PHASE_DATA},
+    [PRIM_CONV_WEIGHTS] = {"convolution, backward weights", PHASE_WEIGHTS},
+    [PRIM_BN_FORWARD] = {"batch normalisation, forward", PHASE_FORWARD},
+    [PRIM_BN_BACK] = {"batch normalisation, backward", PHASE_DATA},
+    [PRIM_SUM_FORWARD] = {"residual sum and ReLU, forward", PHASE_FORWARD},
+    [PRIM_SUM_RELU_BACK] = {"its ReLU, backward", PHASE_DATA},
+    [PRIM_SUM_BACK] = {"residual sum, backward", PHASE_DATA},
+    [PRIM_POOL_FORWARD] = {"pooling, forward", PHASE_HEAD},
+    [PRIM_POOL_BACK] = {"pooling, backward", PHASE_HEAD},
+    [PRIM_LINEAR_FORWARD] = {"linear, forward", PHASE_HEAD},
+    [PRIM_LINEAR_DATA] = {"linear, backward data", PHASE_HEAD},
+    [PRIM_LINEAR_WEIGHTS] = {"linear, backward weights", PHASE_WEIGHTS},
+    [PRIM_LOSS] = {"softmax and loss", PHASE_HEAD},
+};
+
+enum thing_kind {
+  THING_CONV,
+  THING_BN,
+  THING_SUM,
+  THING_POOL,
+  THING_LINEAR,
+  THING_LOSS,
+  THING_KINDS
+};
+/* Classes of the parts of a thing; PRIM_CLASSES: no such part. */
+static const enum prim_class thing_part[THING_KINDS][PARTS] = {
+    [THING_CONV] = {PRIM_CONV_FORWARD, PRIM_CONV_DATA, PRIM_CONV_WEIGHTS},
+    [THING_BN] = {PRIM_BN_FORWARD, PRIM_BN_BACK, PRIM_CLASSES},
+    [THING_SUM] = {PRIM_SUM_FORWARD, PRIM_SUM_RELU_BACK, PRIM_SUM_BACK},
+    [THING_POOL] = {PRIM_POOL_FORWARD, PRIM_POOL_BACK, PRIM_CLASSES},
+    [THING_LINEAR] = {PRIM_LINEAR_FORWARD, PRIM_LINEAR_DATA,
+                      PRIM_LINEAR_WEIGHTS},
+    [THING_LOSS] = {PRIM_LOSS, PRIM_CLASSES, PRIM_CLASSES},
+};
+
+struct thing { /* one distinct step of the recipes */
+  enum thing_kind kind;
+  struct recipe_step step; /* SUM: in and out of the block */
+  int count;
+  struct kern_conv *conv;
+  struct kern_bn *bn;
+  struct kern_pool *pool;
+  float *weights, *gradients; /* owned; LINEAR, CONV; BN: 3 + 3 vectors of c */
+  size_t vector;              /* BN: floats from one vector to the next */
+  void *mask[SETS];           /* owned; BN, POOL */
+  size_t in_floats, out_floats;
+  double seconds[PARTS]; /* of one call, in the latest round */
+};
+
+struct primitives {
+  struct kern *k;                   /* owned */
+  const struct kern_tuning *tuning; /* borrowed */
+  enum kern_layout inner;
+  int64_t n;
+  int n_things;
+  struct thing thing[THINGS];
+  struct arena pool;
+  float *in[SETS], *cotangent[SETS], *out[SETS]; /* in the pool */
+  int32_t *labels;                               /* owned */
+};
+
+/* -- collecting -------------------------------------------------------------
+ */
+
+BENCH_FN bool
+prim_same_dims (struct kern_dims a, struct kern_dims b)
+{
+  return a.c == b.c && a.h == b.h && a.w == b.w;
+}
+
+BENCH_FN bool
+prim_same (const struct thing *t, enum thing_kind kind,
+           const struct recipe_step *s)
+{
+  const struct recipe_step *a = &t->step;
+  return t->kind == kind && a->kind == s->kind &&
+         prim_same_dims (a->in, s->in) && prim_same_dims (a->out, s->out) &&
+         a->kernel == s->kernel && a->stride == s->stride && a->pad == s->pad &&
+         a->relu == s->relu && a->plain == s->plain;
+}
+
+BENCH_FN void
+prim_add (struct primitives *p, enum thing_kind kind,
+          const struct recipe_step *s)
+{
+  for (int i = 0; i < p->n_things; i++)
+    if (prim_same (&p->thing[i], kind, s)) {
+      p->thing[i].count++;
+      return;
+    }
+  CHECK (p->n_things < THINGS, "more distinct primitives than places");
+  p->thing[p->n_things++] =
+      (struct thing){.kind = kind, .step = *s, .count = 1};
+}
+
+BENCH_FN void
+prim_collect (struct primitives *p, const struct network *net)
+{
+  static const enum thing_kind kind_of[] = {
+      [RECIPE_CONV] = THING_CONV,  [RECIPE_BN] = THING_BN,
+      [RECIPE_RELU] = THING_KINDS, [RECIPE_MAXPOOL] = THING_POOL,
+      [RECIPE_GAP] = THING_POOL,   [RECIPE_LINEAR] = THING_LINEAR,
+  };
+  struct recipe_step loss = {.kind = RECIPE_LINEAR};
+  for (int i = 0; i < network_units (net); i++) {
+    const struct recipe *r = network_recipe (net, i);
+    for (int j = 0; j < recipe_steps (r); j++) {
+      const struct recipe_step *s = recipe_step_at (r, j);
+      CHECK (kind_of[s->kind] != THING_KINDS, "a ReLU alone in a unit");
+      prim_add (p, kind_of[s->kind], s);
+      loss.in = loss.out = s->out;
+    }
+    struct recipe_step sum = {.in = r->in, .out = r->out};
+    if (r->residual)
+      prim_add (p, THING_SUM, &sum);
+  }
+  prim_add (p, THING_LOSS, &loss);
+}
+
+/* -- making -----------------------------------------------------------------
+ */
+
+BENCH_FN enum status
+prim_make_conv (struct primitives *p, struct thing *t)
+{
+  struct kern_conv_shape shape = recipe_shape (&t->step, p->n, p->inner);
+  struct random_key key = {.seed = 1, .purpose = RANDOM_TEST};
+  TRY (kern_conv_create (p->k, &shape, p->tuning, &t->conv));
+  size_t n = kern_conv_weight_bytes (t->conv) / sizeof (float);
+  TRY (MEM_NEW (n, &t->weights, "weights"));
+  TRY (MEM_NEW (n, &t->gradients, "gradients"));
+  for (size_t i = 0; i < n; i++)
+    t->weights[i] = 0.05f * (float)random_normal (&key, i);
+  return OK;
+}
+
+BENCH_FN enum status
+prim_make_bn (struct primitives *p, struct thing *t)
+{
+  struct kern_dims d = t->step.out;
+  d.n = p->n;
+  TRY (kern_bn_create (p->k, d, p->inner, t->step.relu, &t->bn));
+  t->vector = arena_round ((size_t)d.c * sizeof (float)) / sizeof (float);
+  TRY (MEM_NEW (6 * t->vector, &t->weights, "vectors"));
+  for (size_t i = 0; i < t->vector; i++)
+    t->weights[i] = 1;
+  for (int i = 0; i < SETS; i++)
+    TRY (mem_new (1, kern_bn_mask_bytes (t->bn), "mask", &t->mask[i]));
+  return OK;
+}
+
+BENCH_FN enum status
+prim_make_pool (struct primitives *p, struct thing *t)
+{
+  const struct recipe_step *s = &t->step;
+  struct kern_dims d = s->in;
+  d.n = p->n;
+  TRY (kern_pool_create (
+      p->k, s->kind == RECIPE_GAP ? KERN_POOL_GLOBAL : KERN_POOL_MAX, d,
+      p->inner, s->kernel, s->stride, s->pad, &t->pool));
+  for (int i = 0; i < SETS; i++)
+    TRY (mem_new (1, kern_pool_mask_bytes (t->pool), "mask", &t->mask[i]));
+  return OK;
+}
+
+BENCH_FN enum status
+prim_make_linear (struct thing *t)
+{
+  size_t n = (size_t)((t->step.in.c + 1) * t->step.out.c);
+  struct random_key key = {.seed = 2, .purpose = RANDOM_TEST};
+  TRY (MEM_NEW (n, &t->weights, "weights"));
+  TRY (MEM_NEW (n, &t->gradients, "gradients"));
+  for (size_t i = 0; i < n; i++)
+    t->weights[i] = 0.05f * (float)random_normal (&key, i);
+  return OK;
+}
+
+BENCH_FN enum status
+prim_make (struct primitives *p, struct thing *t)
+{
+  struct kern_dims in = t->step.in, out = t->step.out;
+  in.n = out.n = p->n;
+  t->in_floats = kern_bytes (p->k, in, p->inner) / sizeof (float);
+  t->out_floats = kern_bytes (p->k, out, p->inner) / sizeof (float);
+  switch (t->kind) {
+  case THING_CONV:
+    return prim_make_conv (p, t);
+  case THING_BN:
+    return prim_make_bn (p, t);
+  case THING_POOL:
+    return prim_make_pool (p, t);
+  case THING_LINEAR:
+    return prim_make_linear (t);
+  case THING_SUM:
+  case THING_LOSS:
+  case THING_KINDS:
+    break;
+  }
+  return OK;
+}
+
+/* Inputs that vary, both signs, about 1 in size. */
+BENCH_FN void
+prim_fill (size_t n, uint64_t seed, float *x)
+{
+  struct random_key key = {.seed = seed, .purpose = RANDOM_TEST};
+  size_t own = n < 65536 ? n : 65536;
+  for (size_t i = 0; i < own; i++)
+    x[i] = (float)random_normal (&key, i);
+  for (size_t i = own; i < n; i++)
+    x[i] = x[i - own];
+}
+
+BENCH_FN enum status
+prim_make_tensors (struct primitives *p)
+{
+  size_t most = 0;
+  for (int i = 0; i < p->n_things; i++) {
+    const struct thing *t = &p->thing[i];
+    most = t->in_floats > most ? t->in_floats : most;
+    most = t->out_floats > most ? t->out_floats : most;
+  }
+  size_t bytes = arena_round (most * sizeof (float)) + STAGGER;
+  TRY (arena_open (3 * SETS * bytes, "tensors", &p->pool));
+  for (int i = 0; i < SETS; i++) {
+    p->in[i] = arena_take (&p->pool, bytes);
+    p->cotangent[i] = arena_take (&p->pool, bytes);
+    p->out[i] = arena_take (&p->pool, bytes);
+    prim_fill (most, 3 + 2 * (uint64_t)i, p->in[i]);
+    prim_fill (most, 4 + 2 * (uint64_t)i, p->cotangent[i]);
+  }
+  TRY (MEM_NEW ((size_t)p->n, &p->labels, "labels"));
+  for (int64_t i = 0; i < p->n; i++)
+    p->labels[i] = (int32_t)(i % 10);
+  return OK;
+}
+
+BENCH_FN void
+prim_close (struct primitives *p)
+{
+  for (int i = 0; i < p->n_things; i++) {
+    struct thing *t = &p->thing[i];
+    kern_conv_destroy (&t->conv);
+    kern_bn_destroy (&t->bn);
+    kern_pool_destroy (&t->pool);
+    mem_free (&t->weights);
+    mem_free (&t->gradients);
+    for (int j = 0; j < SETS; j++)
+      mem_free (&t->mask[j]);
+  }
+  p->n_things = 0;
+  arena_close (&p->pool);
+  mem_free (&p->labels);
+  kern_close (&p->k);
+}
+
+/* All primitives of net at n samples with inner layout `inner`. */
+BENCH_FN enum status
+prim_open (const struct network *net, const struct kern_tuning *tuning,
+           enum kern_layout inner, int64_t n, int threads, struct primitives *p)
+{
+  memset (p, 0, sizeof *p);
+  p->tuning = tuning;
+  p->inner = inner;
+  p->n = n;
+  prim_collect (p, net);
+  enum status s = kern_open (threads, &p->k);
+  for (int i = 0; i < p->n_things && s == OK; i++)
+    s = prim_make (p, &p->thing[i]);
+  if (s == OK)
+    s = prim_make_tensors (p);
+  if (s == OK)
+    s = kern_seal (p->k);
+  for (int i = 0; i < p->n_things && s == OK; i++)
+    if (p->thing[i].conv)
+      s = kern_conv_refresh (p->thing[i].conv, p->thing[i].weights);
+  if (s != OK)
+    prim_close (p);
+  return s;
+}
+
+/* -- timing -----------------------------------------------------------------
+ */
+
+/* Whether a step asks for this part: nobody wants the gradient of images. */
+BENCH_FN bool
+prim_wanted (const struct thing *t, int part)
+{
+  enum prim_class c = thing_part[t->kind][part];
+  return c != PRIM_CLASSES && !(c == PRIM_CONV_DATA && t->step.plain);
+}
+
+BENCH_FN enum status
+prim_run (struct primitives *p, struct thing *t, int part, int set)
+{
+  const float *x = p->in[set], *d_y = p->cotangent[set];
+  float *to = p->out[set], *v[6];
+  int64_t n = p->n, in = t->step.in.c, out = t->step.out.c, correct;
+  double loss;
+  for (int i = 0; i < 6; i++)
+    v[i] = t->weights + (size_t)i * t->vector;
+  switch (thing_part[t->kind][part]) {
+  case PRIM_CONV_FORWARD:
+    return kern_conv_forward (t->conv, x, t->weights, NULL, to);
+  case PRIM_CONV_DATA:
+    return kern_conv_back_data (t->conv, d_y, t->weights, to);
+  case PRIM_CONV_WEIGHTS:
+    return kern_conv_back_weights (t->conv, x, d_y, 1, false, t->gradients,
+                                   NULL);
+  case PRIM_BN_FORWARD:
+    return kern_bn_forward (t->bn, x, v[0], v[1], to, v[2], v[3], t->mask[set]);
+  case PRIM_BN_BACK:
+    return kern_bn_back (t->bn, x, d_y, v[0], v[1], v[2], v[3], t->mask[set],
+                         to, v[4], v[5]);
+  case PRIM_SUM_FORWARD:
+    kern_add_relu (p->k, t->out_floats, x, d_y, to);
+    return OK;
+  case PRIM_SUM_RELU_BACK:
+    kern_relu_back (p->k, t->out_floats, d_y, x, to);
+    return OK;
+  case PRIM_SUM_BACK:
+    kern_axpy (p->k, t->in_floats, 1, d_y, to);
+    return OK;
+  case PRIM_POOL_FORWARD:
+    return kern_pool_forward (t->pool, x, to, t->mask[set]);
+  case PRIM_POOL_BACK:
+    return kern_pool_back (t->pool, d_y, t->mask[set], to);
+  case PRIM_LINEAR_FORWARD:
+    return kern_linear_forward (p->k, n, in, out, x, t->weights,
+                                t->weights + in * out, to);
+  case PRIM_LINEAR_DATA:
+    return kern_linear_back_data (p->k, n, in, out, d_y, t->weights, to);
+  case PRIM_LINEAR_WEIGHTS:
+    return kern_linear_back_weights (p->k, n, in, out, x, d_y, 1, false,
+                                     t->gradients, t->gradients + in * out);
+  case PRIM_LOSS:
+    return kern_loss (p->k, n, out, x, p->labels, 1.0f / (float)n, &loss,
+                      &correct, to);
+  case PRIM_CLASSES:
+    break;
+  }
+  CHECK (false, "no such part");
+}
+
+BENCH_FN int
+bench_by_size (const void *a, const void *b)
+{
+  double x = *(const double *)a, y = *(const double *)b;
+  return x < y ? -1 : x > y;
+}
+
+/* Median; sorts v. */
+BENCH_FN double
+bench_median (size_t n, double *v)
+{
+  qsort (v, n, sizeof *v, bench_by_size);
+  return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
+}
+
+BENCH_FN enum status
+prim_time_part (struct primitives *p, struct thing *t, int part)
+{
+  double took[CALLS_MOST], spent = 0;
+  size_t n = 0;
+  for (int i = 0; i < SETS; i++) /* all sets seen, masks made */
+    TRY (prim_run (p, t, part, i));
+  while (n < CALLS || (n < CALLS_MOST && spent < CALLS_S)) {
+    double start = clock_now_s ();
+    TRY (prim_run (p, t, part, (int)(n % SETS)));
+    took[n] = clock_now_s () - start;
+    spent += took[n++];
+  }
+  t->seconds[part] = bench_median (n, took);
+  return OK;
+}
+
+/* Operations of one call; 0 where they are not counted. */
+BENCH_FN double
+prim_flops (const struct primitives *p, const struct thing *t)
+{
+  if (t->kind != THING_CONV)
+    return 0;
+  struct kern_conv_shape shape = recipe_shape (&t->step, p->n, p->inner);
+  return kern_conv_flops (&shape);
+}
+
+/* One round: every part of everything. */
+BENCH_FN enum status
+prim_time (struct primitives *p)
+{
+  for (int i = 0; i < p->n_things; i++)
+    for (int part = 0; part < PARTS; part++)
+      if (prim_wanted (&p->thing[i], part))
+        TRY (prim_time_part (p, &p->thing[i], part));
+  return OK;
+}
+
+/* Seconds of a step by class, of the latest round.  other (may be NULL): the
+ * same network in another layout; the faster of the two counts, part by
+ * part. */
+BENCH_FN void
+prim_sum (const struct primitives *p, const struct primitives *other,
+          double by_class[PRIM_CLASSES])
+{
+  for (int c = 0; c < PRIM_CLASSES; c++)
+    by_class[c] = 0;
+  for (int i = 0; i < p->n_things; i++)
+    for (int part = 0; part < PARTS; part++) {
+      const struct thing *t = &p->thing[i];
+      if (!prim_wanted (t, part))
+        continue;
+      double s = t->seconds[part];
+      if (other && other->thing[i].seconds[part] < s)
+        s = other->thing[i].seconds[part];
+      by_class[thing_part[t->kind][part]] += t->count * s;
+    }
+}
+
+#endif

@@ -1,0 +1,513 @@
+/* ranks: 0 */
+/* tests/bench/step.c -- what a training step costs beyond its primitives.
+ *
+ *     tests/bench/step [batch=128] [rounds=5] [threads=0] [seconds=2]
+ *                      [model=both|resnet32|resnet34] [detail=no|yes]
+ *
+ * One rank, f32, K = 1, end to end, on images drawn in a temporary folder:
+ * resnet32, and resnet34 with the CIFAR stem of 64 channels.  Whole steps and
+ * their primitives (tests/bench/primitives.h) are timed in turn, round by
+ * round, in one run: steps for `seconds`, the primitives, steps again.  Printed
+ * are medians over the rounds.  threads=0: all cores.
+ *
+ * Before that, the time from the start of the engine (MPI included, loading the
+ * program excluded) to the end of the first step, in a process of its own: in a
+ * fresh run directory, and again in the same one.
+ *
+ * Figures, no pass marks.
+ */
+#include "tests/bench/primitives.h"
+#include "run/run_impl.h"
+#include "tests/store/scratch.h"
+
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define ROUNDS 31
+#define STEPS_MOST 400 /* of one round */
+
+struct options {
+  int64_t batch, rounds, threads;
+  double seconds;
+  const char *model;
+  bool detail;
+};
+
+struct bench {
+  struct options o;
+  char folder[256];
+};
+
+/* -- options ----------------------------------------------------------------
+ */
+
+static bool
+yes_or_no (const char *word, bool *out)
+{
+  *out = strcmp (word, "yes") == 0;
+  return *out || strcmp (word, "no") == 0;
+}
+
+static bool
+model_word (const char *word, const char **out)
+{
+  *out = word;
+  return strcmp (word, "both") == 0 || strcmp (word, "resnet32") == 0 ||
+         strcmp (word, "resnet34") == 0;
+}
+
+static bool
+read_option (char *word, struct options *o)
+{
+  char *value = strchr (word, '=');
+  if (!value)
+    return false;
+  *value++ = '\0';
+  if (strcmp (word, "batch") == 0)
+    return text_to_long (value, &o->batch) && o->batch >= 1;
+  if (strcmp (word, "rounds") == 0)
+    return text_to_long (value, &o->rounds) && o->rounds >= 1 &&
+           o->rounds <= ROUNDS;
+  if (strcmp (word, "threads") == 0)
+    return text_to_long (value, &o->threads) && o->threads >= 0;
+  if (strcmp (word, "seconds") == 0)
+    return text_to_double (value, &o->seconds) && o->seconds >= 0;
+  if (strcmp (word, "model") == 0)
+    return model_word (value, &o->model);
+  return strcmp (word, "detail") == 0 && yes_or_no (value, &o->detail);
+}
+
+/* -- a session --------------------------------------------------------------
+ */
+
+static enum status
+make_data (struct bench *b)
+{
+  const char *options[] = {"train=1024", "valid=16", "test=16", "seed=3"};
+  char path[300];
+  snprintf (path, sizeof path, "%s/data.h5", b->folder);
+  return store_import ("synthetic", 0, NULL, 4, options, path);
+}
+
+static void
+configure (const struct bench *b, const char *model, int K, const char *span,
+           struct run_config *c)
+{
+  memset (c, 0, sizeof *c);
+  snprintf (c->family, RUN_WORD, "resnet");
+  snprintf (c->preset, RUN_WORD, "%s", model);
+  snprintf (c->stem, RUN_WORD, "cifar");
+  c->stem_width = strcmp (model, "resnet34") == 0 ? 64 : 0;
+  snprintf (c->cut, RUN_TEXT, "%s", K == 1 ? "rest" : "auto");
+  snprintf (c->head, RUN_TEXT, "conv128-bn-conv64-bn-gap-fc");
+  snprintf (c->span, RUN_WORD, "%s", span);
+  snprintf (c->mix, RUN_WORD, "furthest");
+  snprintf (c->file, RUN_PATH, "%s/data.h5", b->folder);
+  snprintf (c->train, RUN_WORD, "train");
+  snprintf (c->valid, RUN_WORD, "valid");
+  snprintf (c->test, RUN_WORD, "test");
+  snprintf (c->augment, RUN_WORD, "flip+crop4");
+  snprintf (c->optimizer, RUN_WORD, "sgd");
+  snprintf (c->decay, RUN_WORD, "all");
+  snprintf (c->schedule, RUN_WORD, "constant");
+  snprintf (c->precision, RUN_WORD, "f32");
+  snprintf (c->tune, RUN_PATH, "yes");
+  snprintf (c->run_schedule, RUN_WORD, "eager");
+  snprintf (c->dir, RUN_PATH, "%s/run-%d", b->folder, K);
+  c->count = K;
+  c->head_tokens = 1;
+  c->batch = b->o.batch;
+  c->micro = 1;
+  c->steps = 1000000;
+  c->seed = 1;
+  c->lr = 0.01;
+  c->momentum = 0.9;
+  c->weight_decay = 1e-4;
+  c->beta1 = 0.9;
+  c->beta2 = 0.999;
+  c->eps = 1e-8;
+  c->replicas = 1;
+  c->threads = (int)b->o.threads;
+}
+
+/* What `train` does for a step when nobody evaluates or saves. */
+static enum status
+step_once (struct session *s, int64_t step)
+{
+  bool stop;
+  TRY (session_step (s, step));
+  TRY (ballot_cast (s, step, false));
+  return ballot_read (s, step, &stop);
+}
+
+/* -- start-up ---------------------------------------------------------------
+ */
+
+static enum status
+start_up (struct bench *b, int K, const char *span, const char *when)
+{
+  double start = clock_now_s (), mpi, ready, done;
+  int argc = 0;
+  char **argv = NULL;
+  struct wire *w = NULL;
+  struct run_config c;
+  struct session s;
+  struct session_how how = {0};
+  configure (b, "resnet32", K, span, &c);
+  TRY (wire_open (&argc, &argv, &w));
+  mpi = clock_now_s ();
+  TRY (store_run_open (c.dir, &how.run));
+  TRY (session_open (w, &c, &how, &s));
+  TRY (session_begin (&s, 0, s.steps));
+  ready = clock_now_s ();
+  TRY (step_once (&s, 0));
+  done = clock_now_s ();
+  put ("start-up of resnet32, K = %d, span %-3s %-18s %6.2f s: MPI %.2f, "
+       "choices, plan and stages %.2f, first step %.2f\n",
+       K, span, when, done - start, mpi - start, ready - mpi, done - ready);
+  TRY (session_end (&s));
+  session_close (&s);
+  store_run_close (&how.run);
+  wire_close (&w);
+  return OK;
+}
+
+/* In a process of its own: neither MPI nor what libraries remember is shared
+ * with what comes after. */
+static bool
+in_child (struct bench *b, int K, const char *span, const char *when)
+{
+  int code = -1;
+  fflush (stdout);
+  pid_t pid = fork ();
+  if (pid == 0) {
+    enum status s = K == 0 ? make_data (b) : start_up (b, K, span, when);
+    if (s != OK)
+      say (LOG_ERROR, "%s", fail_message ());
+    fflush (stdout);
+    _exit (s == OK ? 0 : 1);
+  }
+  return pid > 0 && waitpid (pid, &code, 0) == pid && code == 0;
+}
+
+static bool
+start_ups (struct bench *b)
+{
+  static const char *const when[] = {"in a fresh folder", "again"};
+  bool good = true;
+  for (int i = 0; i < 4; i++)
+    good =
+        in_child (b, i < 2 ? 1 : 4, i < 2 ? "all" : "1", when[i % 2]) && good;
+  return good;
+}
+
+/* -- rounds -----------------------------------------------------------------
+ */
+
+struct trial { /* of one network */
+  struct session s;
+  struct primitives own, other; /* the session's layout; the one left over */
+  bool has_other;
+  int64_t step;
+  int chunk; /* steps before and after the primitives of a round */
+  double peak, flops;
+  double step_s[ROUNDS], own_s[ROUNDS], best_s[ROUNDS];
+  double class_s[PRIM_CLASSES][ROUNDS];
+  double phase_s[PHASES + 1][ROUNDS]; /* of the stage's calls; and updating */
+  double data_s, all_s;               /* over all timed steps */
+};
+
+static enum status
+run_steps (struct trial *t, int n, double *took)
+{
+  struct session *s = &t->s;
+  for (int i = 0; i < n; i++) {
+    double data = s->account.spent_s[CLOCK_DATA], start = clock_now_s ();
+    TRY (step_once (s, t->step++));
+    took[i] = clock_now_s () - start;
+    t->all_s += took[i];
+    t->data_s += s->account.spent_s[CLOCK_DATA] - data;
+  }
+  return OK;
+}
+
+/* The calls of a step, one by one, on what the last step left. */
+static enum status
+run_phases (struct trial *t, int round)
+{
+  static const float none[2] = {1, 1};
+  struct session *s = &t->s;
+  struct stage *stage = s->local[0].stage;
+  struct stage_loss loss;
+  double at[PHASES + 2];
+  at[0] = clock_now_s ();
+  TRY (stage_forward (stage, 0, s->local[0].in[0].t.data));
+  at[1] = clock_now_s ();
+  TRY (stage_head (stage, 0, s->labels, 1.0f / (float)s->batch, false, &loss));
+  at[2] = clock_now_s ();
+  TRY (stage_back_data (stage, 0, stage_head_grad (stage, 0), true, 0, NULL));
+  at[3] = clock_now_s ();
+  TRY (stage_back_weights (stage, 0, 0));
+  TRY (stage_head_weights (stage, 0));
+  at[4] = clock_now_s ();
+  TRY (stage_update (stage, schedule_lr (&s->schedule, t->step), none,
+                     t->step + 1));
+  at[5] = clock_now_s ();
+  for (int i = 0; i <= PHASES; i++)
+    t->phase_s[i][round] = at[i + 1] - at[i];
+  return OK;
+}
+
+static enum status
+run_round (struct trial *t, int round)
+{
+  double took[STEPS_MOST], by_class[PRIM_CLASSES];
+  TRY (run_steps (t, t->chunk, took));
+  TRY (run_phases (t, round));
+  TRY (prim_time (&t->own));
+  if (t->has_other)
+    TRY (prim_time (&t->other));
+  TRY (run_steps (t, t->chunk, took + t->chunk));
+  t->step_s[round] = bench_median (2 * (size_t)t->chunk, took);
+  t->own_s[round] = t->best_s[round] = 0;
+  prim_sum (&t->own, t->has_other ? &t->other : NULL, by_class);
+  for (int c = 0; c < PRIM_CLASSES; c++)
+    t->best_s[round] += by_class[c];
+  prim_sum (&t->own, NULL, by_class);
+  for (int c = 0; c < PRIM_CLASSES; c++) {
+    t->own_s[round] += by_class[c];
+    t->class_s[c][round] = by_class[c];
+  }
+  return OK;
+}
+
+/* Forward, and twice that backward, but for the images' gradient. */
+static double
+useful_flops (const struct session *s)
+{
+  double flops = 0;
+  struct network_unit u;
+  for (int i = 0; i < network_units (s->net); i++) {
+    network_unit (s->net, i, &u);
+    flops += 3 * u.flops;
+  }
+  struct kern_conv_shape first = recipe_shape (
+      recipe_step_at (network_recipe (s->net, 0), 0), 1, KERN_LAST);
+  return (flops - kern_conv_flops (&first)) * (double)s->batch;
+}
+
+static enum status
+trial_prepare (struct bench *b, struct trial *t)
+{
+  struct session *s = &t->s;
+  double took[2], peak = 0;
+  enum kern_layout inner = kern_tuning_layout (s->tuning);
+  enum kern_layout left = inner == KERN_BLOCKED ? KERN_LAST : KERN_BLOCKED;
+  bool divides = true;
+  for (int i = 0; i < network_units (s->net); i++)
+    divides = divides &&
+              recipe_divides (network_recipe (s->net, i), kern_block (s->kern));
+  t->flops = useful_flops (s);
+  TRY (prim_open (s->net, s->tuning, inner, s->n_samples, s->threads, &t->own));
+  t->has_other = divides;
+  if (divides)
+    TRY (prim_open (s->net, s->tuning, left, s->n_samples, s->threads,
+                    &t->other));
+  TRY (kern_peak_flops (t->own.k, &t->peak));
+  TRY (session_begin (s, 0, s->steps));
+  TRY (run_steps (t, 2, took)); /* warms up */
+  t->data_s = t->all_s = 0;
+  int chunk = (int)(b->o.seconds / 2 / took[1]);
+  t->chunk = chunk < 2 ? 2 : chunk > STEPS_MOST / 2 ? STEPS_MOST / 2 : chunk;
+  for (int i = 0; i < b->o.rounds; i++)
+    TRY (run_round (t, i));
+  TRY (kern_peak_flops (t->own.k, &peak));
+  t->peak = peak > t->peak ? peak : t->peak;
+  return session_end (s);
+}
+
+/* -- printing ---------------------------------------------------------------
+ */
+
+static double
+middle (const double *v, size_t n)
+{
+  double copy[ROUNDS];
+  memcpy (copy, v, n * sizeof *v);
+  return bench_median (n, copy);
+}
+
+static void
+show_ratio (const char *name, const struct trial *t, const double *prim,
+            size_t n)
+{
+  double ratio[ROUNDS] = {0};
+  for (size_t i = 0; i < n; i++)
+    ratio[i] = t->step_s[i] / prim[i];
+  put ("  %-34s %9.2f ms   step : this = %.3f   (rounds", name,
+       middle (prim, n) * 1e3, middle (ratio, n));
+  for (size_t i = 0; i < n; i++)
+    put (" %.3f", ratio[i]);
+  put (")\n");
+}
+
+static void
+show_phases (const struct trial *t, size_t n)
+{
+  static const char *const names[PHASES + 1] = {"forward", "head and loss",
+                                                "backward data",
+                                                "backward weights", "update"};
+  double sum = 0;
+  put ("\n  %-34s %9s %12s\n", "call of the stage", "ms", "primitives");
+  for (int i = 0; i <= PHASES; i++) {
+    double own = middle (t->phase_s[i], n), prim = 0;
+    for (int c = 0; c < PRIM_CLASSES; c++)
+      if ((int)prim_about[c].phase == i)
+        prim += middle (t->class_s[c], n);
+    sum += own;
+    put ("  %-34s %9.2f %12.2f\n", names[i], own * 1e3, prim * 1e3);
+  }
+  put ("  %-34s %9.2f\n", "rest of the step (data, lists)",
+       (middle (t->step_s, n) - sum) * 1e3);
+}
+
+static void
+show_classes (const struct trial *t, size_t n)
+{
+  double total = middle (t->own_s, n), flops[PRIM_CLASSES] = {0};
+  for (int i = 0; i < t->own.n_things; i++)
+    for (int part = 0; part < PARTS; part++)
+      if (prim_wanted (&t->own.thing[i], part))
+        flops[thing_part[t->own.thing[i].kind][part]] +=
+            t->own.thing[i].count * prim_flops (&t->own, &t->own.thing[i]);
+  put ("\n  %-34s %9s %7s %9s\n", "primitives", "ms", "share", "GFLOP/s");
+  for (int c = 0; c < PRIM_CLASSES; c++) {
+    double s = middle (t->class_s[c], n);
+    put ("  %-34s %9.2f %5.1f %%", prim_about[c].name, s * 1e3,
+         100 * s / total);
+    if (flops[c] > 0)
+      put (" %9.1f", flops[c] / s * 1e-9);
+    put ("\n");
+  }
+}
+
+/* Every distinct primitive, as of the last round. */
+static void
+show_details (const struct primitives *p)
+{
+  put ("\n  layout %s: each primitive, one call, last round\n",
+       kern_layout_name (p->inner));
+  for (int i = 0; i < p->n_things; i++)
+    for (int part = 0; part < PARTS; part++) {
+      const struct thing *t = &p->thing[i];
+      const struct recipe_step *s = &t->step;
+      if (!prim_wanted (t, part))
+        continue;
+      enum prim_class c = thing_part[t->kind][part];
+      put ("  %2d x %-34s %4lld x %3lld x %3lld -> %4lld, %dx%d/%d %9.3f ms",
+           t->count, prim_about[c].name, (long long)s->in.c, (long long)s->in.h,
+           (long long)s->in.w, (long long)s->out.c, s->kernel, s->kernel,
+           s->stride, t->seconds[part] * 1e3);
+      if (t->conv)
+        put (" %7.1f GFLOP/s  %s", prim_flops (p, t) / t->seconds[part] * 1e-9,
+             kern_conv_impl (t->conv, (enum kern_direction)part));
+      put ("\n");
+    }
+}
+
+static void
+show (const struct bench *b, const char *model, const struct trial *t)
+{
+  size_t n = (size_t)b->o.rounds;
+  double step = middle (t->step_s, n), rate = t->flops / step;
+  put ("\n%s, %s parameters, batch %lld, layout %s, %d rounds of %d steps\n",
+       model, text_count (network_params (t->s.net)), (long long)t->s.batch,
+       kern_layout_name (t->own.inner), (int)n, 2 * t->chunk);
+  put ("  %-34s %9.2f ms   %.0f images/s\n", "whole training step", step * 1e3,
+       (double)t->s.batch / step);
+  show_ratio ("its primitives alone", t, t->own_s, n);
+  if (t->has_other)
+    show_ratio ("... each in the better layout", t, t->best_s, n);
+  put ("  %-34s %9.1f GFLOP/s   %.1f GFLOP a step\n", "useful arithmetic",
+       rate * 1e-9, t->flops * 1e-9);
+  put ("  %-34s %9.1f GFLOP/s   share reached %.1f %%\n",
+       "peak of a matrix product, measured", t->peak * 1e-9,
+       100 * rate / t->peak);
+  put ("  %-34s %9.3f %% of the steps\n", "waiting for data",
+       100 * t->data_s / t->all_s);
+  show_phases (t, n);
+  show_classes (t, n);
+  if (b->o.detail)
+    show_details (&t->own);
+  if (b->o.detail && t->has_other)
+    show_details (&t->other);
+  fflush (stdout);
+}
+
+/* -- main -------------------------------------------------------------------
+ */
+
+static enum status
+bench_model (struct bench *b, struct wire *alone, const char *model)
+{
+  struct trial *t = NULL;
+  struct run_config c;
+  struct session_how how = {.guess_costs = true};
+  if (strcmp (b->o.model, "both") != 0 && strcmp (b->o.model, model) != 0)
+    return OK;
+  TRY (MEM_NEW (1, &t, "figures"));
+  configure (b, model, 1, "all", &c);
+  enum status s = session_open (alone, &c, &how, &t->s);
+  if (s == OK) {
+    s = trial_prepare (b, t);
+    if (s == OK)
+      show (b, model, t);
+    prim_close (&t->own);
+    prim_close (&t->other);
+    session_close (&t->s);
+  }
+  mem_free (&t);
+  return s;
+}
+
+static enum status
+bench_all (struct bench *b)
+{
+  struct wire *alone = NULL;
+  if (!in_child (b, 0, NULL, NULL) || !start_ups (b))
+    return fail (E_FAULT, "a process of the benchmark failed");
+  TRY (wire_open_alone (&alone));
+  put ("\ninterlock %s, one rank, %s\n", PACKAGE_VERSION, run_describe ());
+  enum status s = bench_model (b, alone, "resnet32");
+  if (s == OK)
+    s = bench_model (b, alone, "resnet34");
+  wire_close (&alone);
+  return s;
+}
+
+int
+main (int argc, char **argv)
+{
+  struct bench b = {
+      .o = {.batch = 128, .rounds = 5, .seconds = 2, .model = "both"}};
+  const char *base = getenv ("TMPDIR");
+  log_level_set (LOG_ERROR);
+  for (int i = 1; i < argc; i++)
+    if (!read_option (argv[i], &b.o)) {
+      say (LOG_ERROR, "%s: not understood; see the head of tests/bench/step.c",
+           argv[i]);
+      return 64;
+    }
+  snprintf (b.folder, sizeof b.folder, "%s/interlock-bench-XXXXXX",
+            base && base[0] ? base : "/tmp");
+  if (!mkdtemp (b.folder)) {
+    say (LOG_ERROR, "%s: cannot be made", b.folder);
+    return 74;
+  }
+  enum status s = bench_all (&b);
+  if (s != OK)
+    say (LOG_ERROR, "%s", fail_message ());
+  scratch_remove (b.folder);
+  return s == OK ? 0 : 70;
+}
