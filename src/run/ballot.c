@@ -9,11 +9,12 @@
 
 #include <math.h>
 
-/* Per replica and head: loss, correct; then one flag: stop votes. */
+/* Per replica and head: loss, correct; then two counts: votes to stop, and to
+ * save. */
 static int
 ballot_size (const struct session *s)
 {
-  return 2 * s->R * s->K + 1;
+  return 2 * s->R * s->K + 2;
 }
 
 enum status
@@ -26,7 +27,7 @@ ballot_open (struct session *s)
   if (n > WIRE_BALLOT_MOST)
     return fail (E_CONFIG,
                  "%d replicas x %d stages: at most %d of them fit in one run",
-                 s->R, s->K, (WIRE_BALLOT_MOST - 1) / 2);
+                 s->R, s->K, (WIRE_BALLOT_MOST - 2) / 2);
   TRY (MEM_NEW ((size_t)s->lag, &s->ballot, "ballots"));
   TRY (MEM_NEW ((size_t)room, &s->ballot_in, "ballots"));
   TRY (MEM_NEW ((size_t)room, &s->ballot_out, "ballots"));
@@ -54,7 +55,8 @@ ballot_cast (struct session *s, int64_t step, bool stop)
     v[base + 2 * k] = s->loss[k].loss;
     v[base + 2 * k + 1] = (double)s->loss[k].correct;
   }
-  v[s->n_ballot - 1] = stop ? 1 : 0;
+  v[s->n_ballot - 2] = stop ? 1 : 0;
+  v[s->n_ballot - 1] = s->vote_save ? 1 : 0;
   int *request = &s->ballot[step % s->lag];
   CHECK (*request == WIRE_NONE, "ballot of step %lld was not read",
          (long long)(step - s->lag));
@@ -81,7 +83,8 @@ ballot_read (struct session *s, int64_t step, bool *stop)
       bad = k;
   }
   s->last_step = step;
-  *stop = v[s->n_ballot - 1] > 0;
+  *stop = v[s->n_ballot - 2] > 0;
+  s->save_wanted = s->save_wanted || v[s->n_ballot - 1] > 0;
   if (bad >= 0)
     return fail (E_NUMBERS,
                  "the loss of head %d was not finite in step %lld; nothing of "

@@ -147,7 +147,8 @@ struct session {
   int lag, n_ballot;
   int *ballot; /* lag requests */
   double *ballot_in, *ballot_out;
-  bool stop_wanted;
+  bool vote_save;               /* this rank's vote in the next ballot */
+  bool save_wanted;             /* a ballot that was read asks for it */
   struct stage_loss *last_loss; /* K: of the newest step read, all replicas */
   int64_t last_step;            /* -1: none */
 

@@ -4,11 +4,12 @@
  * step t + lag; stopping and failing are decided there, at the same step on all
  * ranks.  A failure of a step itself ends the job at once (wire_abort).
  */
-#include "run/run_impl.h"
+#include "run/train_impl.h"
 
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -32,151 +33,6 @@ catch_signals (void)
   sigaction (SIGTERM, &a, NULL);
 }
 
-/* What the root keeps between rows of metrics.csv. */
-struct progress {
-  int64_t interval;       /* steps per row of the training split */
-  int64_t rows_from;      /* first step of the row under way */
-  struct stage_loss *sum; /* K, since rows_from */
-  double row_s;           /* training seconds at rows_from */
-  double live_s, line_s;  /* clock of the last live and plain line */
-  int64_t live_step;
-};
-
-struct training {
-  struct session *s;
-  struct progress p;
-  struct evaluation eval; /* arrays of K */
-  int64_t start, end;     /* steps: of this start, of the run */
-  double loop_s;          /* clock when the present stretch began */
-  bool stopped;
-};
-
-/* -- the record --------------------------------------------------------------
- */
-
-static double
-training_seconds (const struct training *t)
-{
-  return t->s->trained_s + (clock_now_s () - t->loop_s);
-}
-
-/* One row: step, epoch, the heads, lr, seconds, samples/s. */
-static enum status
-write_row (struct training *t, const char *split, int64_t steps_done,
-           const double *loss, const double *accuracy, double rate)
-{
-  struct session *s = t->s;
-  if (!s->run)
-    return OK;
-  int K = s->K, n = 2 * K + 5;
-  double *v = NULL;
-  char (*names)[32] = NULL;
-  const char **columns = NULL;
-  enum status e = MEM_NEW ((size_t)n, &v, "metrics");
-  if (e == OK)
-    e = MEM_NEW ((size_t)n, &names, "metrics");
-  if (e == OK)
-    e = MEM_NEW ((size_t)n, &columns, "metrics");
-  if (e == OK) {
-    static const char *const tail[] = {"lr", "seconds", "samples_per_s"};
-    snprintf (names[0], 32, "step");
-    snprintf (names[1], 32, "epoch");
-    v[0] = (double)steps_done;
-    v[1] = (double)(steps_done * s->batch) / (double)s->n_train;
-    for (int k = 0; k < K; k++) {
-      snprintf (names[2 + 2 * k], 32, "head%d_loss", k);
-      snprintf (names[3 + 2 * k], 32, "head%d_accuracy", k);
-      v[2 + 2 * k] = loss[k];
-      v[3 + 2 * k] = accuracy[k];
-    }
-    for (int i = 0; i < 3; i++)
-      snprintf (names[2 + 2 * K + i], 32, "%s", tail[i]);
-    v[2 + 2 * K] =
-        schedule_lr (&s->schedule, steps_done > 0 ? steps_done - 1 : 0);
-    v[3 + 2 * K] = training_seconds (t);
-    v[4 + 2 * K] = rate;
-    for (int i = 0; i < n; i++)
-      columns[i] = names[i];
-    e = store_run_metrics (s->run, n, columns, split, v);
-  }
-  mem_free (&v);
-  mem_free (&names);
-  mem_free (&columns);
-  return e;
-}
-
-/* "0.812 0.455 0.301": losses of the heads, '-' where a head is silent. */
-static void
-heads_text (const double *v, int K, struct text *out)
-{
-  for (int k = 0; k < K; k++)
-    if (isfinite (v[k]))
-      text_add (out, "%s%.4f", k ? " " : "", v[k]);
-    else
-      text_add (out, "%s-", k ? " " : "");
-}
-
-static enum status
-row_of_training (struct training *t, int64_t steps_done, bool timed)
-{
-  struct session *s = t->s;
-  struct progress *p = &t->p;
-  int64_t steps = steps_done - p->rows_from;
-  double n = (double)(steps * s->batch), now = training_seconds (t);
-  double loss[2 * 64], *accuracy = loss + 64;
-  CHECK (s->K <= 64, "more than 64 stages in a record");
-  for (int k = 0; k < s->K; k++) {
-    bool silent = s->plan->head[k] == PLAN_SILENT;
-    loss[k] = silent ? NAN : p->sum[k].loss / n;
-    accuracy[k] = silent ? NAN : (double)p->sum[k].correct / n;
-    p->sum[k] = (struct stage_loss){0};
-  }
-  enum status e =
-      write_row (t, "train", steps_done, loss, accuracy,
-                 timed && now > p->row_s ? n / (now - p->row_s) : NAN);
-  p->rows_from = steps_done;
-  p->row_s = now;
-  return e;
-}
-
-/* A live line on a terminal; a plain line now and then elsewhere. */
-static void
-show_progress (struct training *t, int64_t step)
-{
-  struct session *s = t->s;
-  struct progress *p = &t->p;
-  double now = clock_now_s ();
-  bool live = log_is_terminal ();
-  if (now - (live ? p->live_s : p->line_s) < (live ? 0.2 : 20))
-    return;
-  double rate = (double)((step + 1 - p->live_step) * s->batch) /
-                (now - (live ? p->live_s : p->line_s));
-  struct text losses;
-  text_init (&losses);
-  double loss[64];
-  for (int k = 0; k < s->K; k++)
-    loss[k] = s->plan->head[k] == PLAN_SILENT
-                  ? NAN
-                  : s->last_loss[k].loss / (double)s->batch;
-  heads_text (loss, s->K, &losses);
-  double accuracy = (double)s->last_loss[s->K - 1].correct / (double)s->batch;
-  const char *eta =
-      text_seconds ((double)(t->end - step - 1) * (double)s->batch / rate);
-  struct text line;
-  text_init (&line);
-  text_add (
-      &line, "step=%lld/%lld loss=[%s] accuracy=%.3f samples/s=%.0f eta=\"%s\"",
-      (long long)step + 1, (long long)t->end, losses.data, accuracy, rate, eta);
-  if (live)
-    log_live ("%s", line.data);
-  else
-    say (LOG_INFO, "%s", line.data);
-  text_clear (&line);
-  text_clear (&losses);
-  p->live_s = p->line_s = now;
-  p->live_step = step + 1;
-}
-
 /* -- the loop ----------------------------------------------------------------
  */
 
@@ -195,16 +51,16 @@ evaluate (struct training *t, enum store_split split, int64_t steps_done)
   struct text losses, accuracies;
   text_init (&losses);
   text_init (&accuracies);
-  heads_text (t->eval.loss, s->K, &losses);
-  heads_text (t->eval.accuracy, s->K, &accuracies);
+  record_heads (t->eval.loss, s->K, &losses);
+  record_heads (t->eval.accuracy, s->K, &accuracies);
   log_live_done ();
   say (LOG_INFO, "step=%lld split=%s loss=[%s] accuracy=[%s]",
        (long long)steps_done, store_split_name (split), losses.data,
        accuracies.data);
   text_clear (&losses);
   text_clear (&accuracies);
-  return write_row (t, store_split_name (split), steps_done, t->eval.loss,
-                    t->eval.accuracy, NAN);
+  return record_row (t, store_split_name (split), steps_done, t->eval.loss,
+                     t->eval.accuracy, NAN);
 }
 
 /* Read one ballot and keep the root's record of it.  timed: not one of the
@@ -220,13 +76,32 @@ read_ballot (struct training *t, int64_t step, bool timed, bool *stop)
   }
   if (wire_rank (s->wire) != 0)
     return OK;
-  show_progress (t, step);
+  record_progress (t, step);
   if ((step + 1) % t->p.interval == 0) {
-    enum status e = row_of_training (t, step + 1, timed);
+    enum status e = record_training (t, step + 1, timed);
     if (e != OK)
       wire_abort (e); /* the others do not know and are on their way */
   }
   return OK;
+}
+
+/* Whether the job's end is so near that the steps under way and a checkpoint
+ * only just fit before it. */
+static bool
+time_is_up (const struct training *t)
+{
+  double need = t->s->config.time_margin + t->worst_save_s +
+                (t->s->lag + 2) * t->worst_step_s;
+  return t->job_end_s > 0 && clock_wall_s () + need > t->job_end_s;
+}
+
+/* When Slurm ends the job, in seconds since 1970; 0: not known. */
+static double
+job_end (void)
+{
+  const char *word = getenv ("SLURM_JOB_END_TIME");
+  int64_t end;
+  return word && text_to_long (word, &end) ? (double)end : 0;
 }
 
 static bool
@@ -237,6 +112,8 @@ stop_asked (struct training *t)
     return true;
   if (!s->run)
     return false;
+  if (time_is_up (t))
+    return true;
   char path[RUN_PATH + 16];
   snprintf (path, sizeof path, "%s/stop", s->config.dir);
   return access (path, F_OK) == 0;
@@ -269,7 +146,10 @@ save (struct training *t, int64_t steps_done)
   s->trained_s += clock_now_s () - t->loop_s;
   double begin = clock_now_s ();
   enum status e = session_save (s, path, steps_done);
-  t->loop_s = clock_now_s ();
+  t->loop_s = t->saved_s = clock_now_s ();
+  s->save_wanted = false;
+  if (t->loop_s - begin > t->worst_save_s)
+    t->worst_save_s = t->loop_s - begin;
   TRY (e);
   if (s->run) {
     say (LOG_INFO, "saved %s (%s)", path, text_seconds (t->loop_s - begin));
@@ -281,6 +161,15 @@ save (struct training *t, int64_t steps_done)
       e = store_checkpoint_prune (s->config.dir, s->config.keep, path);
   }
   return wire_agree (s->wire, e);
+}
+
+/* The root asks for a checkpoint by time. */
+static bool
+save_asked (const struct training *t)
+{
+  const struct session *s = t->s;
+  double every = s->config.every_seconds;
+  return s->run && every > 0 && clock_now_s () - t->saved_s >= every;
 }
 
 static bool
@@ -296,7 +185,8 @@ static enum status
 between_steps (struct training *t, int64_t done, int64_t *read, bool *stop)
 {
   const struct run_config *c = &t->s->config;
-  bool eval = is_due (c->eval_every, done), keep = is_due (c->every, done);
+  bool eval = is_due (c->eval_every, done);
+  bool keep = is_due (c->every, done) || t->s->save_wanted;
   if ((!eval && !keep) || done == t->end)
     return OK;
   while (*read < done) {
@@ -322,16 +212,21 @@ walk (struct training *t, int64_t *done)
   int64_t step = t->start, read = t->start;
   bool stop = false, ignored;
   enum status e = OK;
-  t->loop_s = clock_now_s ();
+  t->loop_s = t->saved_s = clock_now_s ();
+  t->job_end_s = job_end ();
   while (e == OK && !stop && step < t->end) {
     if (step - s->lag >= read) {
       e = read_ballot (t, read++, true, &stop);
       if (e != OK || stop)
         break;
     }
+    double begin = clock_now_s ();
     enum status local = session_step (s, step);
     if (local != OK)
       wire_abort (local);
+    if (step > t->start && clock_now_s () - begin > t->worst_step_s)
+      t->worst_step_s = clock_now_s () - begin;
+    s->vote_save = save_asked (t);
     place_set ((long)step, -1, "between steps");
     local = ballot_cast (s, step, stop_asked (t));
     if (local != OK)
@@ -361,7 +256,7 @@ finish (struct training *t, int64_t done)
   struct wire *w = s->wire;
   enum status e = OK;
   if (wire_rank (w) == 0 && done > t->p.rows_from)
-    e = row_of_training (t, done, false);
+    e = record_training (t, done, false);
   TRY (wire_agree (w, e));
   if (!t->stopped) {
     TRY (wire_agree (w, evaluate (t, s->valid, done)));
@@ -442,6 +337,32 @@ write_config (struct session *s)
   return wire_agree (s->wire, e);
 }
 
+/* One line of events.jsonl: from where, on what. */
+static enum status
+write_start (struct session *s, int64_t start, const char *from)
+{
+  char step[32], ranks[32], replicas[32], threads[32], plan[32];
+  if (!s->run)
+    return OK;
+  snprintf (step, sizeof step, "%lld", (long long)start);
+  snprintf (ranks, sizeof ranks, "%d", wire_size (s->wire));
+  snprintf (replicas, sizeof replicas, "%d", s->R);
+  snprintf (threads, sizeof threads, "%d", s->threads);
+  snprintf (plan, sizeof plan, "plan %016llx",
+            (unsigned long long)plan_hash (s->plan));
+  const char *fields[][2] = {{"step", step},
+                             {"file", from},
+                             {"ranks", ranks},
+                             {"replicas", replicas},
+                             {"threads", threads},
+                             {"plan", plan},
+                             {"kernels", kern_describe (s->kern)},
+                             {"host", wire_host (s->wire)}};
+  return store_run_event (s->run, from[0] ? "resume" : "start",
+                          sizeof fields / sizeof *fields,
+                          (const char *const(*)[2])fields);
+}
+
 /* Continue from the newest checkpoint of the run directory, if there is one. */
 static enum status
 resume (struct session *s, int64_t *start)
@@ -465,6 +386,8 @@ resume (struct session *s, int64_t *start)
       say (LOG_INFO, "continuing from %s at step %lld", path,
            (long long)*start);
   }
+  if (e == OK && *start < s->steps)
+    e = wire_agree (s->wire, write_start (s, *start, path));
   mem_free (&path);
   return e;
 }
