@@ -25,7 +25,7 @@ evaluated () {
 
 # -- a run and its directory ---------------------------------------------------
 
-mkdir a b c d e f g
+mkdir a b c d e f g h
 cd a || exit 1
 # shellcheck disable=SC2086
 many 2 train $small train.steps=12 train.eval_every=5 checkpoint.every=8 \
@@ -96,6 +96,10 @@ ok $? "a file named stop: saved, and left with 75"
 many 2 train ../a/run/config.ini
 [ $? = 0 ] && grep -q 'continuing from' said
 ok $? "the same command goes on"
+events=$(sed 's/^{"event":"\([a-z]*\)".*/\1/' run/events.jsonl | tr '\n' ' ')
+echo "$events" >said
+[ "$events" = "start checkpoint stopped resume checkpoint checkpoint finished " ]
+ok $? "events.jsonl tells all of it in order"
 cd .. || exit 1
 cmp "$(newest a)" "$(newest d)" >said 2>&1
 ok $? "to the same bits as without the stop"
@@ -103,7 +107,7 @@ ok $? "to the same bits as without the stop"
 # One rank without a launcher, so that its process is known.  It is held with
 # SIGSTOP while a second run asks for the directory.
 cd e || exit 1
-"$I" train ../a/run/config.ini train.steps=400 checkpoint.every=0 \
+"$I" train ../a/run/config.ini train.steps=2000 checkpoint.every=0 \
   train.eval_every=0 >said.1 2>&1 </dev/null &
 pid=$!
 tries=0
@@ -123,7 +127,7 @@ cp said.1 said
 [ $stopped = 75 ] && [ -n "$(newest .)" ]
 ok $? "USR1: saved, and left with 75"
 stop=$(newest . | sed 's/.*step-0*//; s/\.h5//')
-[ "$stop" -gt 0 ] && [ "$stop" -lt 400 ]
+[ "$stop" -gt 0 ] && [ "$stop" -lt 2000 ]
 ok $? "in the middle"
 one train ../a/run/config.ini train.steps="$((stop + 3))" checkpoint.every=0 \
   train.eval_every=0
@@ -134,6 +138,25 @@ one train ../a/run/config.ini train.steps="$((stop + 3))" checkpoint.every=0 \
 cd .. || exit 1
 cmp "$(newest e)" "$(newest f)" >said 2>&1
 ok $? "to the same bits as without the signal"
+
+cd h || exit 1
+# shellcheck disable=SC2086
+SLURM_JOB_END_TIME=$(($(date +%s) + 30)) one train $small train.steps=400 \
+  run.time_margin=60
+[ $? = 75 ] && [ -n "$(newest .)" ]
+ok $? "the end of the job's time comes near: saved, and left with 75"
+rm -rf run
+# shellcheck disable=SC2086
+one train $small train.steps=12 checkpoint.every=2 checkpoint.keep=3
+[ "$(cd run/checkpoints && echo *)" = \
+  "step-000000008.h5 step-000000010.h5 step-000000012.h5" ]
+ok $? "the newest three of six checkpoints are kept"
+rm -rf run
+# shellcheck disable=SC2086
+many 2 train $small train.steps=200 checkpoint.every_seconds=0.02
+[ "$(grep -c '"event":"checkpoint"' run/events.jsonl)" -gt 1 ]
+ok $? "checkpoints by time"
+cd .. || exit 1
 
 # -- beginning from a checkpoint -------------------------------------------------
 
