@@ -3,9 +3,9 @@
  * Walks the recipes of all units and keeps each distinct convolution,
  * normalisation, residual sum, pooling and linear layer once, with the number
  * of times that a step runs it.  Each is timed by itself: median of several
- * calls, on tensors of the real size, out of SETS sets in turn so that a call
- * does not find what the call before it has touched.  The sum over a step is
- * what a library of primitives would need that costs nothing itself: no
+ * calls, on tensors of the real size, out of several sets in turn so that
+ * a call does not find what the call before it has touched.  The sum over a
+ * step is what a library of primitives would need that costs nothing itself: no
  * optimizer, no data, no labels, no weights brought into other layouts.
  *
  * oneDNN has no primitive that adds and rectifies two tensors in one pass; the
@@ -27,7 +27,7 @@
 #include <string.h>
 
 #define BENCH_FN static inline __attribute__ ((unused))
-#define SETS 3
+#define SETS_MOST 32
 #define THINGS 128
 #define PARTS 3
 #define CALLS 5       /* of a part in a round, at least */
@@ -107,7 +107,7 @@ struct thing { /* one distinct step of the recipes */
   struct kern_pool *pool;
   float *weights, *gradients; /* owned; LINEAR, CONV; BN: 3 + 3 vectors of c */
   size_t vector;              /* BN: floats from one vector to the next */
-  void *mask[SETS];           /* owned; BN, POOL */
+  void *mask[SETS_MOST];      /* owned; BN, POOL */
   size_t in_floats, out_floats;
   double seconds[PARTS]; /* of one call, in the latest round */
 };
@@ -117,11 +117,13 @@ struct primitives {
   const struct kern_tuning *tuning; /* borrowed */
   enum kern_layout inner;
   int64_t n;
+  int sets; /* of tensors */
   int n_things;
   struct thing thing[THINGS];
   struct arena pool;
-  float *in[SETS], *cotangent[SETS], *out[SETS]; /* in the pool */
-  int32_t *labels;                               /* owned */
+  float *in[SETS_MOST], *cotangent[SETS_MOST],
+      *out[SETS_MOST]; /* in the pool */
+  int32_t *labels;     /* owned */
 };
 
 /* -- collecting -------------------------------------------------------------
@@ -209,7 +211,7 @@ prim_make_bn (struct primitives *p, struct thing *t)
   TRY (MEM_NEW (6 * t->vector, &t->weights, "vectors"));
   for (size_t i = 0; i < t->vector; i++)
     t->weights[i] = 1;
-  for (int i = 0; i < SETS; i++)
+  for (int i = 0; i < p->sets; i++)
     TRY (mem_new (1, kern_bn_mask_bytes (t->bn), "mask", &t->mask[i]));
   return OK;
 }
@@ -223,7 +225,7 @@ prim_make_pool (struct primitives *p, struct thing *t)
   TRY (kern_pool_create (
       p->k, s->kind == RECIPE_GAP ? KERN_POOL_GLOBAL : KERN_POOL_MAX, d,
       p->inner, s->kernel, s->stride, s->pad, &t->pool));
-  for (int i = 0; i < SETS; i++)
+  for (int i = 0; i < p->sets; i++)
     TRY (mem_new (1, kern_pool_mask_bytes (t->pool), "mask", &t->mask[i]));
   return OK;
 }
@@ -286,8 +288,8 @@ prim_make_tensors (struct primitives *p)
     most = t->out_floats > most ? t->out_floats : most;
   }
   size_t bytes = arena_round (most * sizeof (float)) + STAGGER;
-  TRY (arena_open (3 * SETS * bytes, "tensors", &p->pool));
-  for (int i = 0; i < SETS; i++) {
+  TRY (arena_open (3 * (size_t)p->sets * bytes, "tensors", &p->pool));
+  for (int i = 0; i < p->sets; i++) {
     p->in[i] = arena_take (&p->pool, bytes);
     p->cotangent[i] = arena_take (&p->pool, bytes);
     p->out[i] = arena_take (&p->pool, bytes);
@@ -310,7 +312,7 @@ prim_close (struct primitives *p)
     kern_pool_destroy (&t->pool);
     mem_free (&t->weights);
     mem_free (&t->gradients);
-    for (int j = 0; j < SETS; j++)
+    for (int j = 0; j < SETS_MOST; j++)
       mem_free (&t->mask[j]);
   }
   p->n_things = 0;
@@ -319,15 +321,11 @@ prim_close (struct primitives *p)
   kern_close (&p->k);
 }
 
-/* All primitives of net at n samples with inner layout `inner`. */
+/* All primitives of net; tuning, inner, n and sets of p are given, the rest is
+ * zero. */
 BENCH_FN enum status
-prim_open (const struct network *net, const struct kern_tuning *tuning,
-           enum kern_layout inner, int64_t n, int threads, struct primitives *p)
+prim_open (const struct network *net, int threads, struct primitives *p)
 {
-  memset (p, 0, sizeof *p);
-  p->tuning = tuning;
-  p->inner = inner;
-  p->n = n;
   prim_collect (p, net);
   enum status s = kern_open (threads, &p->k);
   for (int i = 0; i < p->n_things && s == OK; i++)
@@ -423,15 +421,15 @@ bench_median (size_t n, double *v)
 }
 
 BENCH_FN enum status
-prim_time_part (struct primitives *p, struct thing *t, int part)
+prim_time_part (struct primitives *p, struct thing *t, int part, int sets)
 {
   double took[CALLS_MOST], spent = 0;
   size_t n = 0;
-  for (int i = 0; i < SETS; i++) /* all sets seen, masks made */
+  for (int i = 0; i < sets; i++) /* all sets seen, masks made */
     TRY (prim_run (p, t, part, i));
   while (n < CALLS || (n < CALLS_MOST && spent < CALLS_S)) {
     double start = clock_now_s ();
-    TRY (prim_run (p, t, part, (int)(n % SETS)));
+    TRY (prim_run (p, t, part, (int)(n % (size_t)sets)));
     took[n] = clock_now_s () - start;
     spent += took[n++];
   }
@@ -449,24 +447,25 @@ prim_flops (const struct primitives *p, const struct thing *t)
   return kern_conv_flops (&shape);
 }
 
-/* One round: every part of everything. */
+/* One round: every part of everything, on so many sets of tensors in turn. */
 BENCH_FN enum status
-prim_time (struct primitives *p)
+prim_time (struct primitives *p, int sets)
 {
   for (int i = 0; i < p->n_things; i++)
     for (int part = 0; part < PARTS; part++)
       if (prim_wanted (&p->thing[i], part))
-        TRY (prim_time_part (p, &p->thing[i], part));
+        TRY (prim_time_part (p, &p->thing[i], part, sets));
   return OK;
 }
 
-/* Seconds of a step by class, of the latest round.  other (may be NULL): the
- * same network in another layout; the faster of the two counts, part by
+/* Seconds of a step, and by class, of the latest round.  other (may be NULL):
+ * the same network in another layout; the faster of the two counts, part by
  * part. */
-BENCH_FN void
+BENCH_FN double
 prim_sum (const struct primitives *p, const struct primitives *other,
           double by_class[PRIM_CLASSES])
 {
+  double sum = 0;
   for (int c = 0; c < PRIM_CLASSES; c++)
     by_class[c] = 0;
   for (int i = 0; i < p->n_things; i++)
@@ -478,7 +477,9 @@ prim_sum (const struct primitives *p, const struct primitives *other,
       if (other && other->thing[i].seconds[part] < s)
         s = other->thing[i].seconds[part];
       by_class[thing_part[t->kind][part]] += t->count * s;
+      sum += t->count * s;
     }
+  return sum;
 }
 
 #endif

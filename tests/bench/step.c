@@ -2,13 +2,18 @@
 /* tests/bench/step.c -- what a training step costs beyond its primitives.
  *
  *     tests/bench/step [batch=128] [rounds=5] [threads=0] [seconds=2]
- *                      [model=both|resnet32|resnet34] [detail=no|yes]
+ *                      [sets=3] [cold=12] [model=both|resnet32|resnet34]
+ *                      [detail=no|yes]
  *
  * One rank, f32, K = 1, end to end, on images drawn in a temporary folder:
  * resnet32, and resnet34 with the CIFAR stem of 64 channels.  Whole steps and
  * their primitives (tests/bench/primitives.h) are timed in turn, round by
  * round, in one run: steps for `seconds`, the primitives, steps again.  Printed
  * are medians over the rounds.  threads=0: all cores.
+ *
+ * sets: of tensors that the calls of a primitive use in turn.  Few sets stay in
+ * a large cache; the tensors of a whole step do not.  So the sum is also shown
+ * with `cold` sets, most of which come from memory.
  *
  * Before that, the time from the start of the engine (MPI included, loading the
  * program excluded) to the end of the first step, in a process of its own: in a
@@ -28,7 +33,7 @@
 #define STEPS_MOST 400 /* of one round */
 
 struct options {
-  int64_t batch, rounds, threads;
+  int64_t batch, rounds, threads, sets, cold;
   double seconds;
   const char *model;
   bool detail;
@@ -58,6 +63,12 @@ model_word (const char *word, const char **out)
 }
 
 static bool
+sets_word (const char *word, int64_t *out)
+{
+  return text_to_long (word, out) && *out >= 1 && *out <= SETS_MOST;
+}
+
+static bool
 read_option (char *word, struct options *o)
 {
   char *value = strchr (word, '=');
@@ -71,6 +82,10 @@ read_option (char *word, struct options *o)
            o->rounds <= ROUNDS;
   if (strcmp (word, "threads") == 0)
     return text_to_long (value, &o->threads) && o->threads >= 0;
+  if (strcmp (word, "sets") == 0)
+    return sets_word (value, &o->sets);
+  if (strcmp (word, "cold") == 0)
+    return sets_word (value, &o->cold);
   if (strcmp (word, "seconds") == 0)
     return text_to_double (value, &o->seconds) && o->seconds >= 0;
   if (strcmp (word, "model") == 0)
@@ -209,10 +224,11 @@ struct trial { /* of one network */
   struct session s;
   struct primitives own, other; /* the session's layout; the one left over */
   bool has_other;
+  int sets, cold; /* of tensors: usually, and for cold_s */
   int64_t step;
   int chunk; /* steps before and after the primitives of a round */
   double peak, flops;
-  double step_s[ROUNDS], own_s[ROUNDS], best_s[ROUNDS];
+  double step_s[ROUNDS], own_s[ROUNDS], best_s[ROUNDS], cold_s[ROUNDS];
   double class_s[PRIM_CLASSES][ROUNDS];
   double phase_s[PHASES + 1][ROUNDS]; /* of the stage's calls; and updating */
   double data_s, all_s;               /* over all timed steps */
@@ -265,20 +281,18 @@ run_round (struct trial *t, int round)
   double took[STEPS_MOST], by_class[PRIM_CLASSES];
   TRY (run_steps (t, t->chunk, took));
   TRY (run_phases (t, round));
-  TRY (prim_time (&t->own));
+  TRY (prim_time (&t->own, t->cold));
+  t->cold_s[round] = prim_sum (&t->own, NULL, by_class);
+  TRY (prim_time (&t->own, t->sets));
   if (t->has_other)
-    TRY (prim_time (&t->other));
+    TRY (prim_time (&t->other, t->sets));
   TRY (run_steps (t, t->chunk, took + t->chunk));
   t->step_s[round] = bench_median (2 * (size_t)t->chunk, took);
-  t->own_s[round] = t->best_s[round] = 0;
-  prim_sum (&t->own, t->has_other ? &t->other : NULL, by_class);
+  t->best_s[round] =
+      prim_sum (&t->own, t->has_other ? &t->other : NULL, by_class);
+  t->own_s[round] = prim_sum (&t->own, NULL, by_class);
   for (int c = 0; c < PRIM_CLASSES; c++)
-    t->best_s[round] += by_class[c];
-  prim_sum (&t->own, NULL, by_class);
-  for (int c = 0; c < PRIM_CLASSES; c++) {
-    t->own_s[round] += by_class[c];
     t->class_s[c][round] = by_class[c];
-  }
   return OK;
 }
 
@@ -309,11 +323,19 @@ trial_prepare (struct bench *b, struct trial *t)
     divides = divides &&
               recipe_divides (network_recipe (s->net, i), kern_block (s->kern));
   t->flops = useful_flops (s);
-  TRY (prim_open (s->net, s->tuning, inner, s->n_samples, s->threads, &t->own));
+  t->sets = (int)b->o.sets;
+  t->cold = (int)b->o.cold;
+  t->own = (struct primitives){.tuning = s->tuning,
+                               .inner = inner,
+                               .n = s->n_samples,
+                               .sets = t->sets > t->cold ? t->sets : t->cold};
+  t->other = t->own;
+  t->other.inner = left;
+  t->other.sets = t->sets;
+  TRY (prim_open (s->net, s->threads, &t->own));
   t->has_other = divides;
   if (divides)
-    TRY (prim_open (s->net, s->tuning, left, s->n_samples, s->threads,
-                    &t->other));
+    TRY (prim_open (s->net, s->threads, &t->other));
   TRY (kern_peak_flops (t->own.k, &t->peak));
   TRY (session_begin (s, 0, s->steps));
   TRY (run_steps (t, 2, took)); /* warms up */
@@ -429,6 +451,7 @@ show (const struct bench *b, const char *model, const struct trial *t)
   show_ratio ("its primitives alone", t, t->own_s, n);
   if (t->has_other)
     show_ratio ("... each in the better layout", t, t->best_s, n);
+  show_ratio ("... on tensors from memory", t, t->cold_s, n);
   put ("  %-34s %9.1f GFLOP/s   %.1f GFLOP a step\n", "useful arithmetic",
        rate * 1e-9, t->flops * 1e-9);
   put ("  %-34s %9.1f GFLOP/s   share reached %.1f %%\n",
@@ -489,8 +512,12 @@ bench_all (struct bench *b)
 int
 main (int argc, char **argv)
 {
-  struct bench b = {
-      .o = {.batch = 128, .rounds = 5, .seconds = 2, .model = "both"}};
+  struct bench b = {.o = {.batch = 128,
+                          .rounds = 5,
+                          .sets = 3,
+                          .cold = 12,
+                          .seconds = 2,
+                          .model = "both"}};
   const char *base = getenv ("TMPDIR");
   log_level_set (LOG_ERROR);
   for (int i = 1; i < argc; i++)
