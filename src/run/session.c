@@ -301,8 +301,8 @@ make_plan (struct session *s, int n_pipe)
   }
   ask.n_pipe = n_pipe;
   ask.cost = s->unit_costs ? NULL : s->cost;
-  ask.latency_s = 2e-5;
-  ask.bytes_per_s = 5e9;
+  ask.latency_s = s->unit_costs ? 0 : 2e-5;
+  ask.bytes_per_s = s->unit_costs ? 0 : 5e9;
   if (e == OK)
     e = plan_create (&ask, &s->plan);
   plan_destroy (&probe);
