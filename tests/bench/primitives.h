@@ -3,9 +3,11 @@
  * Walks the recipes of all units and keeps each distinct convolution,
  * normalisation, residual sum, pooling and linear layer once, with the number
  * of times that a step runs it.  Each is timed by itself: median of several
- * calls, on tensors of the real size, out of several sets in turn so that
- * a call does not find what the call before it has touched.  The sum over a
- * step is what a library of primitives would need that costs nothing itself: no
+ * calls, on tensors of the real size, either out of a few sets in turn, which a
+ * large cache holds, or out of as much memory as a step keeps for its backward
+ * pass, so that everything comes from memory.  A step is in between: what was
+ * written last is near, what forward has kept is far.  The sum over a step is
+ * what a library of primitives would need that costs nothing itself: no
  * optimizer, no data, no labels, no weights brought into other layouts.
  *
  * oneDNN has no primitive that adds and rectifies two tensors in one pass; the
@@ -117,13 +119,14 @@ struct primitives {
   const struct kern_tuning *tuning; /* borrowed */
   enum kern_layout inner;
   int64_t n;
-  int sets; /* of tensors */
+  int sets;  /* of tensors that calls use in turn ... */
+  bool cold; /* ... unless all memory there is, from one end to the other */
   int n_things;
   struct thing thing[THINGS];
   struct arena pool;
-  float *in[SETS_MOST], *cotangent[SETS_MOST],
-      *out[SETS_MOST]; /* in the pool */
-  int32_t *labels;     /* owned */
+  float *in, *cotangent, *out; /* room floats each, in the pool */
+  size_t room, at;             /* at: of the next cold call */
+  int32_t *labels;             /* owned */
 };
 
 /* -- collecting -------------------------------------------------------------
@@ -278,28 +281,47 @@ prim_fill (size_t n, uint64_t seed, float *x)
     x[i] = x[i - own];
 }
 
-BENCH_FN enum status
-prim_make_tensors (struct primitives *p)
+/* From one tensor to the next, in floats. */
+BENCH_FN size_t
+prim_stride (const struct thing *t)
 {
-  size_t most = 0;
+  size_t most = t->in_floats > t->out_floats ? t->in_floats : t->out_floats;
+  return arena_round (most * sizeof (float) + STAGGER) / sizeof (float);
+}
+
+/* Room for the sets of the largest, and for `kept` bytes in all. */
+BENCH_FN enum status
+prim_make_tensors (struct primitives *p, double kept)
+{
+  p->room = (size_t)(kept / (3 * sizeof (float)));
   for (int i = 0; i < p->n_things; i++) {
-    const struct thing *t = &p->thing[i];
-    most = t->in_floats > most ? t->in_floats : most;
-    most = t->out_floats > most ? t->out_floats : most;
+    size_t room = (size_t)p->sets * prim_stride (&p->thing[i]);
+    p->room = room > p->room ? room : p->room;
   }
-  size_t bytes = arena_round (most * sizeof (float)) + STAGGER;
-  TRY (arena_open (3 * (size_t)p->sets * bytes, "tensors", &p->pool));
-  for (int i = 0; i < p->sets; i++) {
-    p->in[i] = arena_take (&p->pool, bytes);
-    p->cotangent[i] = arena_take (&p->pool, bytes);
-    p->out[i] = arena_take (&p->pool, bytes);
-    prim_fill (most, 3 + 2 * (uint64_t)i, p->in[i]);
-    prim_fill (most, 4 + 2 * (uint64_t)i, p->cotangent[i]);
-  }
+  size_t bytes = arena_round (p->room * sizeof (float)) + STAGGER;
+  TRY (arena_open (3 * arena_round (bytes), "tensors", &p->pool));
+  p->in = arena_take (&p->pool, bytes);
+  p->cotangent = arena_take (&p->pool, bytes);
+  p->out = arena_take (&p->pool, bytes);
+  prim_fill (p->room, 3, p->in);
+  prim_fill (p->room, 4, p->cotangent);
   TRY (MEM_NEW ((size_t)p->n, &p->labels, "labels"));
   for (int64_t i = 0; i < p->n; i++)
     p->labels[i] = (int32_t)(i % 10);
   return OK;
+}
+
+/* What a network keeps for its backward pass. */
+BENCH_FN double
+prim_kept_bytes (const struct network *net, int64_t n)
+{
+  double bytes = 0;
+  struct network_unit u;
+  for (int i = 0; i < network_units (net); i++) {
+    network_unit (net, i, &u);
+    bytes += u.act_bytes * (double)n;
+  }
+  return bytes;
 }
 
 BENCH_FN void
@@ -322,16 +344,17 @@ prim_close (struct primitives *p)
 }
 
 /* All primitives of net; tuning, inner, n and sets of p are given, the rest is
- * zero. */
+ * zero.  kept: bytes of memory that cold calls go through. */
 BENCH_FN enum status
-prim_open (const struct network *net, int threads, struct primitives *p)
+prim_open (const struct network *net, int threads, double kept,
+           struct primitives *p)
 {
   prim_collect (p, net);
   enum status s = kern_open (threads, &p->k);
   for (int i = 0; i < p->n_things && s == OK; i++)
     s = prim_make (p, &p->thing[i]);
   if (s == OK)
-    s = prim_make_tensors (p);
+    s = prim_make_tensors (p, kept);
   if (s == OK)
     s = kern_seal (p->k);
   for (int i = 0; i < p->n_things && s == OK; i++)
@@ -353,11 +376,25 @@ prim_wanted (const struct thing *t, int part)
   return c != PRIM_CLASSES && !(c == PRIM_CONV_DATA && t->step.plain);
 }
 
-BENCH_FN enum status
-prim_run (struct primitives *p, struct thing *t, int part, int set)
+/* Where the tensors of call number i begin. */
+BENCH_FN size_t
+prim_place (struct primitives *p, const struct thing *t, int i)
 {
-  const float *x = p->in[set], *d_y = p->cotangent[set];
-  float *to = p->out[set], *v[6];
+  size_t stride = prim_stride (t);
+  if (!p->cold)
+    return (size_t)(i % p->sets) * stride;
+  size_t at = p->at + stride > p->room ? 0 : p->at;
+  p->at = at + stride;
+  return at;
+}
+
+BENCH_FN enum status
+prim_run (struct primitives *p, struct thing *t, int part, int call)
+{
+  size_t at = prim_place (p, t, call);
+  const float *x = p->in + at, *d_y = p->cotangent + at;
+  float *to = p->out + at, *v[6];
+  void *mask = t->mask[call % p->sets];
   int64_t n = p->n, in = t->step.in.c, out = t->step.out.c, correct;
   double loss;
   for (int i = 0; i < 6; i++)
@@ -371,10 +408,10 @@ prim_run (struct primitives *p, struct thing *t, int part, int set)
     return kern_conv_back_weights (t->conv, x, d_y, 1, false, t->gradients,
                                    NULL);
   case PRIM_BN_FORWARD:
-    return kern_bn_forward (t->bn, x, v[0], v[1], to, v[2], v[3], t->mask[set]);
+    return kern_bn_forward (t->bn, x, v[0], v[1], to, v[2], v[3], mask);
   case PRIM_BN_BACK:
-    return kern_bn_back (t->bn, x, d_y, v[0], v[1], v[2], v[3], t->mask[set],
-                         to, v[4], v[5]);
+    return kern_bn_back (t->bn, x, d_y, v[0], v[1], v[2], v[3], mask, to, v[4],
+                         v[5]);
   case PRIM_SUM_FORWARD:
     kern_add_relu (p->k, t->out_floats, x, d_y, to);
     return OK;
@@ -385,9 +422,9 @@ prim_run (struct primitives *p, struct thing *t, int part, int set)
     kern_axpy (p->k, t->in_floats, 1, d_y, to);
     return OK;
   case PRIM_POOL_FORWARD:
-    return kern_pool_forward (t->pool, x, to, t->mask[set]);
+    return kern_pool_forward (t->pool, x, to, mask);
   case PRIM_POOL_BACK:
-    return kern_pool_back (t->pool, d_y, t->mask[set], to);
+    return kern_pool_back (t->pool, d_y, mask, to);
   case PRIM_LINEAR_FORWARD:
     return kern_linear_forward (p->k, n, in, out, x, t->weights,
                                 t->weights + in * out, to);
@@ -421,15 +458,15 @@ bench_median (size_t n, double *v)
 }
 
 BENCH_FN enum status
-prim_time_part (struct primitives *p, struct thing *t, int part, int sets)
+prim_time_part (struct primitives *p, struct thing *t, int part)
 {
   double took[CALLS_MOST], spent = 0;
   size_t n = 0;
-  for (int i = 0; i < sets; i++) /* all sets seen, masks made */
+  for (int i = 0; i < p->sets; i++) /* all sets seen, masks made */
     TRY (prim_run (p, t, part, i));
   while (n < CALLS || (n < CALLS_MOST && spent < CALLS_S)) {
     double start = clock_now_s ();
-    TRY (prim_run (p, t, part, (int)(n % (size_t)sets)));
+    TRY (prim_run (p, t, part, (int)n));
     took[n] = clock_now_s () - start;
     spent += took[n++];
   }
@@ -447,14 +484,16 @@ prim_flops (const struct primitives *p, const struct thing *t)
   return kern_conv_flops (&shape);
 }
 
-/* One round: every part of everything, on so many sets of tensors in turn. */
+/* One round: every part of everything. */
 BENCH_FN enum status
-prim_time (struct primitives *p, int sets)
+prim_time (struct primitives *p, bool cold)
+
 {
+  p->cold = cold;
   for (int i = 0; i < p->n_things; i++)
     for (int part = 0; part < PARTS; part++)
       if (prim_wanted (&p->thing[i], part))
-        TRY (prim_time_part (p, &p->thing[i], part, sets));
+        TRY (prim_time_part (p, &p->thing[i], part));
   return OK;
 }
 

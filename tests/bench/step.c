@@ -2,7 +2,7 @@
 /* tests/bench/step.c -- what a training step costs beyond its primitives.
  *
  *     tests/bench/step [batch=128] [rounds=5] [threads=0] [seconds=2]
- *                      [sets=3] [cold=12] [model=both|resnet32|resnet34]
+ *                      [sets=3] [model=both|resnet32|resnet34]
  *                      [detail=no|yes]
  *
  * One rank, f32, K = 1, end to end, on images drawn in a temporary folder:
@@ -13,7 +13,7 @@
  *
  * sets: of tensors that the calls of a primitive use in turn.  Few sets stay in
  * a large cache; the tensors of a whole step do not.  So the sum is also shown
- * with `cold` sets, most of which come from memory.
+ * with all tensors from memory; a step is in between.
  *
  * Before that, the time from the start of the engine (MPI included, loading the
  * program excluded) to the end of the first step, in a process of its own: in a
@@ -33,7 +33,7 @@
 #define STEPS_MOST 400 /* of one round */
 
 struct options {
-  int64_t batch, rounds, threads, sets, cold;
+  int64_t batch, rounds, threads, sets;
   double seconds;
   const char *model;
   bool detail;
@@ -84,8 +84,6 @@ read_option (char *word, struct options *o)
     return text_to_long (value, &o->threads) && o->threads >= 0;
   if (strcmp (word, "sets") == 0)
     return sets_word (value, &o->sets);
-  if (strcmp (word, "cold") == 0)
-    return sets_word (value, &o->cold);
   if (strcmp (word, "seconds") == 0)
     return text_to_double (value, &o->seconds) && o->seconds >= 0;
   if (strcmp (word, "model") == 0)
@@ -224,7 +222,6 @@ struct trial { /* of one network */
   struct session s;
   struct primitives own, other; /* the session's layout; the one left over */
   bool has_other;
-  int sets, cold; /* of tensors: usually, and for cold_s */
   int64_t step;
   int chunk; /* steps before and after the primitives of a round */
   double peak, flops;
@@ -281,11 +278,11 @@ run_round (struct trial *t, int round)
   double took[STEPS_MOST], by_class[PRIM_CLASSES];
   TRY (run_steps (t, t->chunk, took));
   TRY (run_phases (t, round));
-  TRY (prim_time (&t->own, t->cold));
+  TRY (prim_time (&t->own, true));
   t->cold_s[round] = prim_sum (&t->own, NULL, by_class);
-  TRY (prim_time (&t->own, t->sets));
+  TRY (prim_time (&t->own, false));
   if (t->has_other)
-    TRY (prim_time (&t->other, t->sets));
+    TRY (prim_time (&t->other, false));
   TRY (run_steps (t, t->chunk, took + t->chunk));
   t->step_s[round] = bench_median (2 * (size_t)t->chunk, took);
   t->best_s[round] =
@@ -315,7 +312,7 @@ static enum status
 trial_prepare (struct bench *b, struct trial *t)
 {
   struct session *s = &t->s;
-  double took[2], peak = 0;
+  double took[3], peak = 0;
   enum kern_layout inner = kern_tuning_layout (s->tuning);
   enum kern_layout left = inner == KERN_BLOCKED ? KERN_LAST : KERN_BLOCKED;
   bool divides = true;
@@ -323,24 +320,22 @@ trial_prepare (struct bench *b, struct trial *t)
     divides = divides &&
               recipe_divides (network_recipe (s->net, i), kern_block (s->kern));
   t->flops = useful_flops (s);
-  t->sets = (int)b->o.sets;
-  t->cold = (int)b->o.cold;
   t->own = (struct primitives){.tuning = s->tuning,
                                .inner = inner,
                                .n = s->n_samples,
-                               .sets = t->sets > t->cold ? t->sets : t->cold};
+                               .sets = (int)b->o.sets};
   t->other = t->own;
   t->other.inner = left;
-  t->other.sets = t->sets;
-  TRY (prim_open (s->net, s->threads, &t->own));
+  TRY (prim_open (s->net, s->threads, prim_kept_bytes (s->net, s->n_samples),
+                  &t->own));
   t->has_other = divides;
   if (divides)
-    TRY (prim_open (s->net, s->threads, &t->other));
+    TRY (prim_open (s->net, s->threads, 0, &t->other));
   TRY (kern_peak_flops (t->own.k, &t->peak));
   TRY (session_begin (s, 0, s->steps));
-  TRY (run_steps (t, 2, took)); /* warms up */
+  TRY (run_steps (t, 3, took)); /* warms up */
   t->data_s = t->all_s = 0;
-  int chunk = (int)(b->o.seconds / 2 / took[1]);
+  int chunk = (int)(b->o.seconds / 2 / took[2]);
   t->chunk = chunk < 2 ? 2 : chunk > STEPS_MOST / 2 ? STEPS_MOST / 2 : chunk;
   for (int i = 0; i < b->o.rounds; i++)
     TRY (run_round (t, i));
@@ -512,12 +507,9 @@ bench_all (struct bench *b)
 int
 main (int argc, char **argv)
 {
-  struct bench b = {.o = {.batch = 128,
-                          .rounds = 5,
-                          .sets = 3,
-                          .cold = 12,
-                          .seconds = 2,
-                          .model = "both"}};
+  struct bench b = {
+      .o = {
+          .batch = 128, .rounds = 5, .sets = 3, .seconds = 2, .model = "both"}};
   const char *base = getenv ("TMPDIR");
   log_level_set (LOG_ERROR);
   for (int i = 1; i < argc; i++)
