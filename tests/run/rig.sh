@@ -60,10 +60,12 @@ one ()
   $limited "$I" "$@" >said 2>errors </dev/null
 }
 
-# complaints: what the program itself said in `errors`, warnings aside.
+# complaints: what the program itself said in `errors`, warnings aside.  A
+# launcher may add bytes that make grep think of a binary file.
 complaints ()
 {
-  grep '^interlock: ' errors | grep -v '^interlock: warning: '
+  tr -cd '\11\12\40-\176' <errors | grep '^interlock: ' |
+    grep -v '^interlock: warning: '
 }
 
 # Words of a small training run in the folder run of the working directory; its
