@@ -7,31 +7,8 @@
 #include "run/train_impl.h"
 
 #include <math.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-static volatile sig_atomic_t stop_signal;
-
-static void
-on_signal (int number)
-{
-  stop_signal = number;
-}
-
-static void
-catch_signals (void)
-{
-  struct sigaction a;
-  memset (&a, 0, sizeof a);
-  a.sa_handler = on_signal;
-  a.sa_flags = SA_RESTART;
-  sigaction (SIGUSR1, &a, NULL);
-  sigaction (SIGUSR2, &a, NULL);
-  sigaction (SIGTERM, &a, NULL);
-}
 
 /* -- the loop ----------------------------------------------------------------
  */
@@ -85,93 +62,6 @@ read_ballot (struct training *t, int64_t step, bool timed, bool *stop)
   return OK;
 }
 
-/* Whether the job's end is so near that the steps under way and a checkpoint
- * only just fit before it. */
-static bool
-time_is_up (const struct training *t)
-{
-  double need = t->s->config.time_margin + t->worst_save_s +
-                (t->s->lag + 2) * t->worst_step_s;
-  return t->job_end_s > 0 && clock_wall_s () + need > t->job_end_s;
-}
-
-/* When Slurm ends the job, in seconds since 1970; 0: not known. */
-static double
-job_end (void)
-{
-  const char *word = getenv ("SLURM_JOB_END_TIME");
-  int64_t end;
-  return word && text_to_long (word, &end) ? (double)end : 0;
-}
-
-static bool
-stop_asked (struct training *t)
-{
-  struct session *s = t->s;
-  if (stop_signal)
-    return true;
-  if (!s->run)
-    return false;
-  if (time_is_up (t))
-    return true;
-  char path[RUN_PATH + 16];
-  snprintf (path, sizeof path, "%s/stop", s->config.dir);
-  return access (path, F_OK) == 0;
-}
-
-/* The file has done its work: the next start is to go on. */
-static void
-stop_obeyed (const struct session *s)
-{
-  char path[RUN_PATH + 16];
-  snprintf (path, sizeof path, "%s/stop", s->config.dir);
-  if (s->run)
-    unlink (path);
-}
-
-static void
-checkpoint_path (const struct session *s, int64_t step, char *path, size_t size)
-{
-  snprintf (path, size, "%s/checkpoints/step-%09lld.h5", s->config.dir,
-            (long long)step);
-}
-
-/* Collective; all ranks return the same. */
-static enum status
-save (struct training *t, int64_t steps_done)
-{
-  struct session *s = t->s;
-  char path[RUN_PATH + 64], number[32];
-  checkpoint_path (s, steps_done, path, sizeof path);
-  s->trained_s += clock_now_s () - t->loop_s;
-  double begin = clock_now_s ();
-  enum status e = session_save (s, path, steps_done);
-  t->loop_s = t->saved_s = clock_now_s ();
-  s->save_wanted = false;
-  if (t->loop_s - begin > t->worst_save_s)
-    t->worst_save_s = t->loop_s - begin;
-  TRY (e);
-  if (s->run) {
-    say (LOG_INFO, "saved %s (%s)", path, text_seconds (t->loop_s - begin));
-    snprintf (number, sizeof number, "%lld", (long long)steps_done);
-    const char *fields[][2] = {{"file", path}, {"step", number}};
-    e = store_run_event (s->run, "checkpoint", 2,
-                         (const char *const(*)[2])fields);
-    if (e == OK)
-      e = store_checkpoint_prune (s->config.dir, s->config.keep, path);
-  }
-  return wire_agree (s->wire, e);
-}
-
-/* The root asks for a checkpoint by time. */
-static bool
-save_asked (const struct training *t)
-{
-  const struct session *s = t->s;
-  double every = s->config.every_seconds;
-  return s->run && every > 0 && clock_now_s () - t->saved_s >= every;
-}
-
 static bool
 is_due (int64_t every, int64_t done)
 {
@@ -200,7 +90,7 @@ between_steps (struct training *t, int64_t done, int64_t *read, bool *stop)
   if (eval)
     TRY (wire_agree (t->s->wire, evaluate (t, t->s->valid, done)));
   if (keep)
-    TRY (save (t, done));
+    TRY (train_save (t, done));
   return OK;
 }
 
@@ -213,7 +103,7 @@ walk (struct training *t, int64_t *done)
   bool stop = false, ignored;
   enum status e = OK;
   t->loop_s = t->saved_s = clock_now_s ();
-  t->job_end_s = job_end ();
+  t->job_end_s = stop_job_end ();
   while (e == OK && !stop && step < t->end) {
     if (step - s->lag >= read) {
       e = read_ballot (t, read++, true, &stop);
@@ -226,7 +116,7 @@ walk (struct training *t, int64_t *done)
       wire_abort (local);
     if (step > t->start && clock_now_s () - begin > t->worst_step_s)
       t->worst_step_s = clock_now_s () - begin;
-    s->vote_save = save_asked (t);
+    s->vote_save = train_save_asked (t);
     place_set ((long)step, -1, "between steps");
     local = ballot_cast (s, step, stop_asked (t));
     if (local != OK)
@@ -263,7 +153,7 @@ finish (struct training *t, int64_t done)
     TRY (wire_agree (w, evaluate (t, s->test, done)));
   }
   if (s->config.at_end || t->stopped)
-    TRY (save (t, done));
+    TRY (train_save (t, done));
   if (t->stopped) {
     stop_obeyed (s);
     say (LOG_INFO,
@@ -337,61 +227,6 @@ write_config (struct session *s)
   return wire_agree (s->wire, e);
 }
 
-/* One line of events.jsonl: from where, on what. */
-static enum status
-write_start (struct session *s, int64_t start, const char *from)
-{
-  char step[32], ranks[32], replicas[32], threads[32], plan[32];
-  if (!s->run)
-    return OK;
-  snprintf (step, sizeof step, "%lld", (long long)start);
-  snprintf (ranks, sizeof ranks, "%d", wire_size (s->wire));
-  snprintf (replicas, sizeof replicas, "%d", s->R);
-  snprintf (threads, sizeof threads, "%d", s->threads);
-  snprintf (plan, sizeof plan, "plan %016llx",
-            (unsigned long long)plan_hash (s->plan));
-  const char *fields[][2] = {{"step", step},
-                             {"file", from},
-                             {"ranks", ranks},
-                             {"replicas", replicas},
-                             {"threads", threads},
-                             {"plan", plan},
-                             {"kernels", kern_describe (s->kern)},
-                             {"host", wire_host (s->wire)}};
-  return store_run_event (s->run, from[0] ? "resume" : "start",
-                          sizeof fields / sizeof *fields,
-                          (const char *const(*)[2])fields);
-}
-
-/* Continue from the newest checkpoint of the run directory, if there is one. */
-static enum status
-resume (struct session *s, int64_t *start)
-{
-  char *path = NULL;
-  enum status e = OK;
-  if (wire_rank (s->wire) == 0) {
-    struct text newest;
-    text_init (&newest);
-    e = store_checkpoint_newest (s->config.dir, &newest);
-    if (e == OK)
-      e = mem_text (newest.data, &path);
-    text_clear (&newest);
-  }
-  TRY (wire_agree (s->wire, e));
-  TRY (wire_broadcast_text (s->wire, &path, 0));
-  *start = 0;
-  if (path[0]) {
-    e = session_load (s, path, true, true, start);
-    if (e == OK)
-      say (LOG_INFO, "continuing from %s at step %lld", path,
-           (long long)*start);
-  }
-  if (e == OK && *start < s->steps)
-    e = wire_agree (s->wire, write_start (s, *start, path));
-  mem_free (&path);
-  return e;
-}
-
 static enum status
 training_open (struct training *t)
 {
@@ -443,7 +278,7 @@ train (struct wire *w, const struct run_config *c, run_config_writer write,
   TRY (session_open (w, c, &how, &s));
   enum status e = write_config (&s);
   if (e == OK)
-    e = resume (&s, &t.start);
+    e = train_resume (&s, &t.start);
   if (e == OK && t.start >= s.steps) {
     say (LOG_INFO, "already finished: %lld steps", (long long)s.steps);
   } else if (e == OK) {
@@ -462,7 +297,7 @@ enum status
 run_train (struct wire *w, const struct run_config *c, run_config_writer write)
 {
   struct store_run *run = NULL;
-  catch_signals ();
+  stop_catch_signals ();
   enum status e = OK;
   place_set (-1, -1, "opening the run directory");
   if (wire_rank (w) == 0)

@@ -45,4 +45,38 @@ record_heads (const double *v, int K, struct text *out);
 void
 record_progress (struct training *t, int64_t step);
 
+/* -- saving (save.c) --------------------------------------------------------
+ */
+
+/* A checkpoint of the weights after steps_done steps, its event, and the older
+ * ones pruned.  Collective; all ranks return the same. */
+enum status
+train_save (struct training *t, int64_t steps_done);
+/* The root asks for a checkpoint by time. */
+bool
+train_save_asked (const struct training *t);
+
+/* -- stopping (stop.c) ------------------------------------------------------
+ */
+
+void
+stop_catch_signals (void);
+/* When Slurm ends the job, in seconds since 1970; 0: not known. */
+double
+stop_job_end (void);
+/* Whether this rank votes for stopping. */
+bool
+stop_asked (struct training *t);
+/* The stop file has done its work: the next start is to go on. */
+void
+stop_obeyed (const struct session *s);
+
+/* -- resuming (resume.c) ----------------------------------------------------
+ */
+
+/* Continue from the newest checkpoint of the run directory, if there is one.
+ * Collective. */
+enum status
+train_resume (struct session *s, int64_t *start);
+
 #endif
