@@ -61,4 +61,11 @@ if [ "$2" -gt 0 ]; then
   done
   echo "run: all of it is in $BUILD/test-suite.log"
 fi
+# What was not tested, and why: each reason once.
+if [ "$3" -gt 0 ]; then
+  find tests -name '*.log' | sort | xargs grep -i '# SKIP' /dev/null |
+    sed 's|^tests/|run: skipped: |; s|\.log:.*# *[Ss][Kk][Ii][Pp][: ]*|: |' |
+    sort | uniq -c |
+    awk '{ n = $1; $1 = ""; print substr($0, 2) (n > 1 ? " (" n "x)" : "") }'
+fi
 finish "$1" "$2" "$3"
