@@ -61,7 +61,8 @@ wire_new (struct wire **out)
 {
   struct wire *w;
   TRY (MEM_NEW (1, &w, "the wire"));
-  w->world = w->votes = w->pipe = w->twins = MPI_COMM_NULL;
+  w->world = w->votes = w->pipe = w->twins = w->rounds = MPI_COMM_NULL;
+  w->round = MPI_REQUEST_NULL;
   w->line = MPI_DATATYPE_NULL;
   w->size = w->pipe_size = w->n_replicas = w->node_size = 1;
   if (gethostname (w->host, sizeof w->host - 1) != 0)
@@ -99,6 +100,7 @@ world_open (struct wire *w)
   MPI_Comm node;
   MPI_Comm_dup (MPI_COMM_WORLD, &w->world);
   MPI_Comm_dup (MPI_COMM_WORLD, &w->votes);
+  MPI_Comm_dup (MPI_COMM_WORLD, &w->rounds);
   MPI_Comm_rank (w->world, &w->rank);
   MPI_Comm_size (w->world, &w->size);
   MPI_Comm_split_type (w->world, MPI_COMM_TYPE_SHARED, w->rank, MPI_INFO_NULL,
@@ -211,6 +213,8 @@ wire_close (struct wire **at)
     /* Not while a vote of a run that failed is still open. */
     if (w->n_balloting == 0)
       comm_free (&w->votes);
+    if (!w->round_open)
+      comm_free (&w->rounds);
     comm_free (&w->world);
     mem_free (at);
   }
