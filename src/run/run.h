@@ -79,6 +79,18 @@ typedef void (*run_config_writer) (const struct run_config *c,
  * `out`; *n counts them.  Local. */
 void
 run_config_check (const struct run_config *c, struct text *out, int *n);
+/* Steps of the whole run on a training split of so many samples.  Local. */
+int64_t
+run_steps (const struct run_config *c, int64_t samples);
+/* What a run on `ranks` ranks will need, from its plan: opens the data set,
+ * makes the network and the timetable, but no tensor.  Fails with what training
+ * would fail with.  Local; no MPI. */
+struct run_estimate {
+  double most_bytes; /* of the rank that needs most memory */
+  int rank;          /* which */
+};
+enum status
+run_estimate (const struct run_config *c, int ranks, struct run_estimate *out);
 
 enum status
 run_train (struct wire *w, const struct run_config *c, run_config_writer write);
