@@ -125,12 +125,29 @@ store_import_help (struct text *out);
 
 /* -- checkpoints ----------------------------------------------------------- */
 
+/* Three digests of a whole training state: the same lines give the same words,
+ * whoever held the tensors. */
+struct store_digests {
+  char weights[33];   /* of /model and /heads */
+  char optimizer[33]; /* of /optimizer */
+  char state[33];     /* of step, epoch, sample, seed, order, data set */
+};
+
 struct store_attributes {
   int64_t step, epoch, sample, seed;
   const char *config;  /* resolved configuration, text */
   const char *tuning;  /* kernel choices, text; may be "" */
   const char *library; /* library versions, threads, ISA */
+  const char *order;   /* "shuffle", "sequential"; NULL or "": not known */
+  const char *data;    /* digest of the data set; NULL or "": not known */
+  /* As the file says; empty where it does not.  Not read by writing, which
+   * computes them. */
+  struct store_digests digests;
 };
+/* From lines "PATH DIGEST", sorted, of all tensors of a checkpoint. */
+void
+store_checkpoint_digests (const char *lines, const struct store_attributes *a,
+                          struct store_digests *out);
 /* One tensor of this rank.  path: full ("/model/conv1.weight",
  * "/heads/1/0.weight", "/optimizer/momentum/model/conv1.weight"). */
 struct store_tensor {
@@ -165,6 +182,17 @@ store_checkpoint_has (const struct store_checkpoint *c, const char *path);
 enum status
 store_checkpoint_read (const struct store_checkpoint *c,
                        const struct store_tensor *t);
+/* Whether it would be read: there, and of this shape.  data is not touched. */
+enum status
+store_checkpoint_fits (const struct store_checkpoint *c,
+                       const struct store_tensor *t);
+/* Paths of all tensors, sorted, one a line. */
+enum status
+store_checkpoint_paths (const struct store_checkpoint *c, struct text *out);
+/* Read all of a file from the disk and compare every digest: E_CHECKPOINT when
+ * it is damaged.  *n_tensors may be NULL. */
+enum status
+store_checkpoint_verify (const char *path, int *n_tensors);
 /* What `interlock info` prints; check: verify every digest. */
 enum status
 store_checkpoint_print (const char *path, bool check, struct text *out);
@@ -175,21 +203,49 @@ store_file_kind (const char *path, char kind[16]);
 enum status
 store_checkpoint_newest (const char *run_dir, struct text *path);
 
+struct store_found { /* a checkpoint of a run directory */
+  char path[512];
+  int64_t step;
+};
+/* The checkpoints of a run directory that can be opened, newest first, not yet
+ * verified; the others are named in a warning.  *list is owned by the caller.
+ * *n_files counts all files under such names. */
+enum status
+store_checkpoint_candidates (const char *run_dir, struct store_found **list,
+                             int *n, int *n_files);
+
 /* Remove all but the `keep` newest readable checkpoints of a run directory
  * (keep < 1: none is removed), and never `good`, RUN/checkpoints/NAME, which
  * has just been verified: newer ones may be damaged.  E_IO. */
 enum status
 store_checkpoint_prune (const char *run_dir, int64_t keep, const char *good);
 
+struct store_run; /* an open run directory; only the root rank has one */
+/* Remove what starts that were killed have left half-written, RUN/NAME.part and
+ * RUN/checkpoints/NAME.part.  For the holder of the lock. */
+void
+store_run_sweep (const struct store_run *r);
+
 /* -- the record of a run --------------------------------------------------- */
 
-struct store_run; /* an open run directory; only the root rank has one */
 /* Make the directory (and parents), take its lock (E_USAGE naming host, pid and
- * job of the holder; a stale lock of this host is replaced). */
+ * job of the holder).  A lock is replaced when its process on this host is
+ * gone, when it is of this job before a restart, or when its holder on another
+ * host gives no sign of life for half a minute, which is waited for. */
 enum status
 store_run_open (const char *dir, struct store_run **out);
 void
 store_run_close (struct store_run **r);
+/* OK while this run directory is ours.  E_USAGE, naming the new holder, when
+ * another start has taken it over because we seemed to be dead (or the lock is
+ * gone): then nothing may be published in it any more.  Call it right before a
+ * rename.  Local; one small read. */
+enum status
+store_run_mine (const struct store_run *r);
+/* Whether it was found to be another's within the last seconds; costs nothing.
+ */
+bool
+store_run_lost (const struct store_run *r);
 /* Put a whole text file in its place (written under another name, renamed). */
 enum status
 store_run_put (struct store_run *r, const char *name, const char *text);
@@ -210,5 +266,36 @@ store_run_metrics (struct store_run *r, int n, const char *const *columns,
 enum status
 store_run_event (struct store_run *r, const char *event, int n,
                  const char *const (*fields)[2]);
+
+/* How far a run has come, in a small file that is written in place, so that it
+ * outlives a kill: steps known to be done, the step that this start and those
+ * before it began at, and how many did. */
+struct store_mark {
+  int64_t step, start, attempts;
+  double time; /* of its last change, s since 1970; of reading only */
+};
+enum status
+store_run_mark (struct store_run *r, const struct store_mark *m);
+/* All 0 when there is none, or none that can be read. */
+void
+store_mark_read (const char *dir, struct store_mark *out);
+
+/* All lines of events.jsonl that are whole, in order; none when there is no
+ * such file. */
+struct store_history;
+enum status
+store_history_read (const char *dir, struct store_history **out);
+void
+store_history_destroy (struct store_history **h);
+int
+store_history_count (const struct store_history *h);
+/* A value of event i as text, without quotes; "" when it has none of that name.
+ * Borrowed from h. */
+const char *
+store_history_word (const struct store_history *h, int i, const char *name);
+/* What `interlock info` prints of a run directory: its starts, resumes, stops,
+ * checkpoints, steps lost, time. */
+enum status
+store_run_print (const char *dir, struct text *out);
 
 #endif
