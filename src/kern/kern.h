@@ -261,6 +261,9 @@ void
 kern_relu_back (struct kern *k, size_t n, const float *d_y, const float *y,
                 float *d_x); /* d_y where y > 0 */
 void
+kern_add_gate (struct kern *k, size_t n, const float *x, const float *gate,
+               float *y); /* y += x where gate > 0, else y = 0 */
+void
 kern_axpy (struct kern *k, size_t n, float a, const float *x,
            float *y); /* y += a x */
 /* y = sum a[i] x[i], m terms, in order. */

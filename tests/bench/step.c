@@ -232,7 +232,7 @@ struct trial { /* of one network */
 };
 
 static enum status
-run_steps (struct trial *t, int n, double *took)
+take_steps (struct trial *t, int n, double *took)
 {
   struct session *s = &t->s;
   for (int i = 0; i < n; i++) {
@@ -276,14 +276,14 @@ static enum status
 run_round (struct trial *t, int round)
 {
   double took[STEPS_MOST], by_class[PRIM_CLASSES];
-  TRY (run_steps (t, t->chunk, took));
+  TRY (take_steps (t, t->chunk, took));
   TRY (run_phases (t, round));
   TRY (prim_time (&t->own, true));
   t->cold_s[round] = prim_sum (&t->own, NULL, by_class);
   TRY (prim_time (&t->own, false));
   if (t->has_other)
     TRY (prim_time (&t->other, false));
-  TRY (run_steps (t, t->chunk, took + t->chunk));
+  TRY (take_steps (t, t->chunk, took + t->chunk));
   t->step_s[round] = bench_median (2 * (size_t)t->chunk, took);
   t->best_s[round] =
       prim_sum (&t->own, t->has_other ? &t->other : NULL, by_class);
@@ -333,7 +333,7 @@ trial_prepare (struct bench *b, struct trial *t)
     TRY (prim_open (s->net, s->threads, 0, &t->other));
   TRY (kern_peak_flops (t->own.k, &t->peak));
   TRY (session_begin (s, 0, s->steps));
-  TRY (run_steps (t, 3, took)); /* warms up */
+  TRY (take_steps (t, 3, took)); /* warms up */
   t->data_s = t->all_s = 0;
   int chunk = (int)(b->o.seconds / 2 / took[2]);
   t->chunk = chunk < 2 ? 2 : chunk > STEPS_MOST / 2 ? STEPS_MOST / 2 : chunk;
