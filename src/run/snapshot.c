@@ -128,7 +128,7 @@ session_save (struct session *s, const char *path, int64_t step)
         .tuning = tuning.data,
         .library = kern_describe (s->kern),
     };
-    e = store_checkpoint_write (s->wire, path, &attributes, tensors, n);
+    e = store_checkpoint_write (s->wire, path, &attributes, tensors, n, NULL);
   }
   text_clear (&config);
   text_clear (&tuning);

@@ -15,7 +15,7 @@ store_list_write (const struct store_tensor *tensors, int n, struct text *out)
   for (int i = 0; i < n; i++) {
     const struct store_tensor *t = &tensors[i];
     int64_t count = 1;
-    char digest[33];
+    char digest[33] = "-";
     CHECK (t->path[0] == '/' && !strpbrk (t->path, " \n") && t->n_dims >= 0 &&
                t->n_dims <= TENSOR_DIMS,
            "tensor \"%s\" of %d dims", t->path, t->n_dims);
@@ -25,7 +25,8 @@ store_list_write (const struct store_tensor *tensors, int n, struct text *out)
       count *= size;
       text_add (out, " %" PRId64, size);
     }
-    hash_digest (t->data, (size_t)count * sizeof (float), digest);
+    if (t->data)
+      hash_digest (t->data, (size_t)count * sizeof (float), digest);
     text_add (out, " %s\n", digest);
   }
 }
@@ -99,6 +100,10 @@ store_list_digest (const struct store_list *l, const struct store_attributes *a,
     text_add (&t, "order %s\n", a->order);
   if (a->data && a->data[0])
     text_add (&t, "data %s\n", a->data);
+  if (a->metrics && a->metrics[0])
+    text_add (&t, "metrics %s\n", a->metrics);
+  if (a->progress && a->progress[0])
+    text_add (&t, "progress %s\n", a->progress);
   for (int i = 0; i < l->n; i++) {
     const struct store_entry *e = &l->entry[i];
     text_add (&t, "%s %s %s\n", e->path,

@@ -11,13 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { TEXTS = 7 };
+
 struct store_checkpoint {
   char *path;
   hid_t file;
   bool foreign; /* a parameter file without our attributes */
   struct store_attributes attributes;
-  char *text[5]; /* config, tuning, library, order, data; owned */
-  char *digest;  /* over all; NULL when there is none; owned */
+  char *text[TEXTS]; /* owned; in the order of read_attributes */
+  char *digest;      /* over all; NULL when there is none; owned */
 };
 
 /* -- opening --------------------------------------------------------------- */
@@ -80,15 +82,15 @@ read_attributes (struct store_checkpoint *c)
 {
   static const char *const numbers[4] = {"step", "epoch", "sample", "seed"};
   /* From the fourth on they may be missing in a file of an older program. */
-  static const char *const texts[5] = {"config", "tuning", "library", "order",
-                                       "data"};
+  static const char *const texts[TEXTS] = {
+      "config", "tuning", "library", "order", "data", "metrics", "progress"};
   struct store_h5_at root = {c->file, c->path, "/", E_CHECKPOINT};
   int64_t *out[4] = {&c->attributes.step, &c->attributes.epoch,
                      &c->attributes.sample, &c->attributes.seed};
   for (int i = 0; i < 4; i++)
     if (store_h5_has_attribute (c->file, numbers[i]) || !c->foreign)
       TRY (store_h5_get_int (&root, numbers[i], out[i]));
-  for (int i = 0; i < 5; i++)
+  for (int i = 0; i < TEXTS; i++)
     if (store_h5_has_attribute (c->file, texts[i]) || (i < 3 && !c->foreign))
       TRY (store_h5_get_text (&root, texts[i], &c->text[i]));
     else
@@ -98,6 +100,8 @@ read_attributes (struct store_checkpoint *c)
   c->attributes.library = c->text[2];
   c->attributes.order = c->text[3];
   c->attributes.data = c->text[4];
+  c->attributes.metrics = c->text[5];
+  c->attributes.progress = c->text[6];
   TRY (read_digests (c));
   if (store_h5_has_attribute (c->file, "digest"))
     return store_h5_get_text (&root, "digest", &c->digest);
@@ -110,6 +114,7 @@ store_checkpoint_open (const char *path, struct store_checkpoint **out)
   struct store_checkpoint *c = NULL;
   TRY (MEM_NEW (1, &c, "checkpoint"));
   c->file = -1;
+  store_h5_enter ();
   enum status s = mem_text (path, &c->path);
   if (s == OK)
     s = store_h5_open (path, E_CHECKPOINT, &c->file);
@@ -121,6 +126,7 @@ store_checkpoint_open (const char *path, struct store_checkpoint **out)
     store_checkpoint_close (&c);
   else
     *out = c;
+  store_h5_leave ();
   return s;
 }
 
@@ -130,9 +136,11 @@ store_checkpoint_close (struct store_checkpoint **out)
   struct store_checkpoint *c = *out;
   if (!c)
     return;
+  store_h5_enter ();
   if (c->file >= 0)
     H5Fclose (c->file);
-  for (int i = 0; i < 5; i++)
+  store_h5_leave ();
+  for (int i = 0; i < TEXTS; i++)
     mem_free (&c->text[i]);
   mem_free (&c->digest);
   mem_free (&c->path);
@@ -263,6 +271,7 @@ store_checkpoint_read (const struct store_checkpoint *c,
 struct walk {
   const char *file;
   bool verify;
+  bool plain; /* a file of ours: floats, contiguous */
   struct store_list list;
   int room;
   enum status s;
@@ -277,10 +286,19 @@ walk_set (struct walk *w, hid_t id, struct store_entry *e)
   if (e->n_dims > TENSOR_DIMS)
     return fail (E_CHECKPOINT, "%s: %s: shape %s", w->file, e->path,
                  store_h5_shape_text (e->n_dims, dims));
+  hsize_t stored = H5Dget_storage_size (id);
   for (int i = 0; i < e->n_dims; i++) {
     e->dims[i] = dims[i];
+    /* A damaged shape must not make us ask for memory. */
+    if (dims[i] < 0 || (dims[i] > 0 && count > (INT64_MAX >> 3) / dims[i]))
+      return fail (E_CHECKPOINT, "%s: %s: shape %s", w->file, e->path,
+                   store_h5_shape_text (e->n_dims, dims));
     count *= dims[i];
   }
+  if (w->plain && (hsize_t)count * 4 != stored)
+    return fail (E_CHECKPOINT, "%s: %s: shape %s, but %llu bytes", w->file,
+                 e->path, store_h5_shape_text (e->n_dims, dims),
+                 (unsigned long long)stored);
   w->list.bytes += count * 4;
   if (!w->verify)
     return OK;
@@ -360,7 +378,7 @@ static enum status
 walk_all (const struct store_checkpoint *c, bool verify,
           struct store_list *list)
 {
-  struct walk w = {.file = c->path, .verify = verify};
+  struct walk w = {.file = c->path, .verify = verify, .plain = !c->foreign};
 #if H5_VERSION_GE(1, 12, 0)
   herr_t r = H5Ovisit3 (c->file, H5_INDEX_NAME, H5_ITER_INC, visit, &w,
                         H5O_INFO_BASIC);

@@ -135,11 +135,13 @@ struct store_digests {
 
 struct store_attributes {
   int64_t step, epoch, sample, seed;
-  const char *config;  /* resolved configuration, text */
-  const char *tuning;  /* kernel choices, text; may be "" */
-  const char *library; /* library versions, threads, ISA */
-  const char *order;   /* "shuffle", "sequential"; NULL or "": not known */
-  const char *data;    /* digest of the data set; NULL or "": not known */
+  const char *config;   /* resolved configuration, text */
+  const char *tuning;   /* kernel choices, text; may be "" */
+  const char *library;  /* library versions, threads, ISA */
+  const char *order;    /* "shuffle", "sequential"; NULL or "": not known */
+  const char *data;     /* digest of the data set; NULL or "": not known */
+  const char *metrics;  /* rows of metrics.csv without times; as order */
+  const char *progress; /* sums of the row under way; as order */
   /* As the file says; empty where it does not.  Not read by writing, which
    * computes them. */
   struct store_digests digests;
@@ -156,14 +158,67 @@ struct store_tensor {
   int64_t dims[TENSOR_DIMS];
   float *data; /* plain layout; borrowed during the call */
 };
+struct store_run;
+struct store_how {
+  bool collective;             /* transfers of parallel HDF5 */
+  const struct store_run *run; /* root: asked store_run_mine before the rename;
+                                  NULL: nobody else is about */
+};
 /* Write a whole checkpoint: every tensor is given by exactly one rank of the
  * world (n may be 0).  Parallel HDF5 under another name, closed, synced, read
  * back and verified against the digests, renamed.  E_IO leaves the old files
- * untouched.  Collective on world; all ranks return the same. */
+ * untouched.  how NULL: independent.  Collective on world; all ranks return the
+ * same. */
 enum status
 store_checkpoint_write (struct wire *w, const char *path,
                         const struct store_attributes *a,
-                        const struct store_tensor *tensors, int n);
+                        const struct store_tensor *tensors, int n,
+                        const struct store_how *how);
+
+/* A saver writes checkpoints beside the steps: a thread per rank does the work
+ * in four legs (digests; root makes the file; every rank writes, syncs and
+ * reads back its own part; root compares and renames), and after each leg the
+ * ranks tell each other in a round of wire, which each joins when it gets
+ * there.  The file is the same, byte for byte, as that of
+ * store_checkpoint_write. */
+struct store_saver;
+struct store_saved {
+  enum status status; /* E_NUMBERS: abandoned */
+  char message[768];  /* why not; "" when saved */
+  char warning[512];  /* root: saved, but old files could not be removed */
+  char path[1024];
+  int64_t step, bytes; /* bytes: of all tensors */
+  double write_s;      /* the slowest rank's write and sync */
+  double total_s;      /* from begin to the end, on this rank */
+  struct store_digests digests;
+};
+/* tensors: this rank's, with data in memory that stays until close; each of
+ * them is given by exactly one rank (n may be 0).  run: root, may be NULL;
+ * keep: as store_checkpoint_prune of dir, 0: all.  Collective on world. */
+enum status
+store_saver_open (struct wire *w, const struct store_tensor *tensors, int n,
+                  const struct store_run *run, const char *dir, int64_t keep,
+                  struct store_saver **out);
+/* Not while busy: begin to write what the tensors' memory holds now; it must
+ * not change until the saver is idle.  Local; the same saves on all ranks. */
+void
+store_saver_begin (struct store_saver *v, const char *path, int64_t step);
+/* Root, once after begin: the file may be made, with these attributes (copied).
+ * NULL: it must not; the save is given up.  Local. */
+enum status
+store_saver_describe (struct store_saver *v, const struct store_attributes *a);
+/* Root: whether a begun save waits for that. */
+bool
+store_saver_waits (const struct store_saver *v);
+bool
+store_saver_busy (const struct store_saver *v);
+/* Move it on.  True once for each begin: it is over, *out says how, the same on
+ * all ranks (not at the same time).  Local. */
+bool
+store_saver_poll (struct store_saver *v, struct store_saved *out);
+/* Local; waits for what the thread is doing. */
+void
+store_saver_close (struct store_saver **v);
 
 struct store_checkpoint; /* open for reading */
 /* Checks format and version; E_CHECKPOINT, E_MISSING. */
@@ -220,7 +275,7 @@ store_checkpoint_candidates (const char *run_dir, struct store_found **list,
 enum status
 store_checkpoint_prune (const char *run_dir, int64_t keep, const char *good);
 
-struct store_run; /* an open run directory; only the root rank has one */
+/* An open run directory: struct store_run; only the root rank has one. */
 /* Remove what starts that were killed have left half-written, RUN/NAME.part and
  * RUN/checkpoints/NAME.part.  For the holder of the lock. */
 void
@@ -297,5 +352,26 @@ store_history_word (const struct store_history *h, int i, const char *name);
  * checkpoints, steps lost, time. */
 enum status
 store_run_print (const char *dir, struct text *out);
+
+/* How far a run is, seen from outside. */
+enum store_run_state {
+  STORE_RUN_MISSING,  /* never started, or never got as far as its first row */
+  STORE_RUN_RUNNING,  /* somebody is at work in it */
+  STORE_RUN_STOPPED,  /* early, or died: to be started again */
+  STORE_RUN_FINISHED, /* all steps */
+  STORE_RUN_FAILED    /* ended with an error */
+};
+struct store_run_look {
+  enum store_run_state state;
+  int code;     /* exit code of the last start that ended; 0: none or good */
+  int64_t step; /* steps taken, as far as is recorded */
+  char host[256], job[64]; /* of its lock; "" where it has none */
+};
+/* Reads status, lock and metrics.csv; takes no lock, changes nothing, never
+ * fails. */
+void
+store_run_look (const char *dir, struct store_run_look *out);
+const char *
+store_run_state_name (enum store_run_state s);
 
 #endif
