@@ -268,52 +268,27 @@ command_import (const struct options *o, struct wire *w)
                                       o->n_words, o->words, o->output));
 }
 
-/* The last lines of a run's events. */
-static enum status
-print_events (const char *dir, struct text *out)
-{
-  enum { LINES = 10 };
-  char *text = NULL;
-  TRY (store_run_get (dir, "events.jsonl", &text));
-  size_t n = strlen (text);
-  while (n > 0 && text[n - 1] == '\n')
-    text[--n] = '\0';
-  const char *from = text + n;
-  for (int lines = 0; from > text; from--)
-    if (from[-1] == '\n' && ++lines == LINES)
-      break;
-  text_add (out, "\nlast events:\n%s\n", from);
-  mem_free (&text);
-  return OK;
-}
-
+/* What happened in a run directory, and its newest whole checkpoint. */
 static enum status
 print_run (const char *dir, bool check, struct text *out)
 {
   struct text path;
   text_init (&path);
-  enum status s = store_checkpoint_newest (dir, &path);
-  if (s == OK && path.size > 0) {
-    text_add (out, "run %s, newest checkpoint %s\n\n", dir, path.data);
-    s = store_checkpoint_print (path.data, check, out);
-  } else if (s == OK)
-    text_add (out, "run %s, no checkpoint\n", dir);
-  bool whole = path.size > 0;
-  text_clear (&path);
-  if (s != OK)
-    return s;
-  s = print_events (dir, out);
-  if (s == E_MISSING && whole) {
+  enum status told = store_run_print (dir, out);
+  if (told == E_MISSING)
     fail_clear (); /* checkpoints alone are worth showing */
-    return OK;
-  }
-  if (s == E_MISSING) {
-    fail_clear ();
-    return fail (E_MISSING,
-                 "%s: neither checkpoints nor events: not a run "
-                 "directory",
-                 dir);
-  }
+  enum status s = told == OK || told == E_MISSING
+                      ? store_checkpoint_newest (dir, &path)
+                      : told;
+  if (s == OK && path.size > 0) {
+    text_add (out, "%snewest whole checkpoint:\n", told == OK ? "\n" : "");
+    s = store_checkpoint_print (path.data, check, out);
+  } else if (s == OK && told == OK)
+    text_add (out, "\nno whole checkpoint\n");
+  else if (s == OK)
+    s = fail (E_MISSING,
+              "%s: neither checkpoints nor events: not a run directory", dir);
+  text_clear (&path);
   return s;
 }
 

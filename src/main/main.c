@@ -69,6 +69,8 @@ static enum status
 work (int argc, char **argv, const struct options *o)
 {
   struct wire *w = NULL;
+  if (o->command->work == command_train)
+    run_catch_signals ();
   enum status s =
       o->command->mpi ? wire_open (&argc, &argv, &w) : wire_open_alone (&w);
   if (s != OK)

@@ -36,7 +36,8 @@ const struct command command_table[] = {
   { "info", CMD_INFO, false, "info PATH [options]",
     "what is in a data set, a checkpoint or a run directory",
     "Prints the header of a data set or checkpoint; for a run directory its "
-    "newest checkpoint and its last events.", command_info },
+    "history (starts, resumes with their receipts, stops, steps lost, time) and "
+    "its newest checkpoint.", command_info },
   { "probe", CMD_LATER, false, "probe CHECKPOINT [options]",
     "linear probes, spectra and similarity of stage outputs", NULL, NULL },
   { "sweep", CMD_LATER, false, "sweep FILE [options]",

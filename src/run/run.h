@@ -64,6 +64,7 @@ struct run_config {
   char run_schedule[RUN_WORD]; /* eager, 1f1b, filldrain */
   bool trace;
   double time_margin;
+  int64_t attempts;
   /* options, not keys */
   char dump[RUN_TEXT]; /* "step,stage,what" or "" */
   bool force_threads;
@@ -92,6 +93,13 @@ struct run_estimate {
 enum status
 run_estimate (const struct run_config *c, int ranks, struct run_estimate *out);
 
+/* From here on USR1, USR2, TERM and INT only set a flag that run_train looks
+ * at. Before MPI is opened, so that a signal during the start is not lost.
+ * Local.
+ */
+void
+run_catch_signals (void);
+/* Trains, resuming by itself.  E_STOPPED: stopped early, all is saved. */
 enum status
 run_train (struct wire *w, const struct run_config *c, run_config_writer write);
 /* Metrics of every head of a checkpoint on a split. c: as the checkpoint's own

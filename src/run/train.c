@@ -19,10 +19,13 @@ evaluate (struct training *t, enum store_split split, int64_t steps_done)
   struct session *s = t->s;
   if (s->info.samples[split] == 0)
     return OK;
-  s->trained_s += clock_now_s () - t->loop_s;
+  double begin = clock_now_s ();
+  s->trained_s += begin - t->loop_s;
   enum status e = session_evaluate (s, split, 0, &t->eval);
   t->loop_s = clock_now_s ();
   TRY (e);
+  if (t->loop_s - begin > t->worst_eval_s)
+    t->worst_eval_s = t->loop_s - begin;
   if (wire_rank (s->wire) != 0)
     return OK;
   struct text losses, accuracies;
@@ -40,6 +43,26 @@ evaluate (struct training *t, enum store_split split, int64_t steps_done)
                      t->eval.accuracy, NAN);
 }
 
+/* How far all ranks are known to be, where a kill does not wipe it out; and
+ * whether the directory is still ours. */
+static void
+mark_step (struct training *t, int64_t done)
+{
+  struct store_run *run = t->s->run;
+  if (!run)
+    return;
+  if (store_run_lost (run)) {
+    enum status e = store_run_mine (run);
+    if (e != OK)
+      wire_abort (e); /* the others do not know */
+  }
+  t->mark.step = done;
+  /* Without the mark only the number of lost steps is wrong.  A message that
+   * another ballot has left is not ours to clear. */
+  if (store_run_mark (run, &t->mark) != OK)
+    fail_clear ();
+}
+
 /* Read one ballot and keep the root's record of it.  timed: not one of the
  * last, which come all at once. */
 static enum status
@@ -53,6 +76,7 @@ read_ballot (struct training *t, int64_t step, bool timed, bool *stop)
   }
   if (wire_rank (s->wire) != 0)
     return OK;
+  mark_step (t, step + 1);
   record_progress (t, step);
   if ((step + 1) % t->p.interval == 0) {
     enum status e = record_training (t, step + 1, timed);
@@ -205,24 +229,30 @@ portrait (const struct session *s)
 
 /* The cut and the kernel choices become part of the configuration: running the
  * written one again repeats the run. */
-static enum status
-write_config (struct session *s)
+static void
+settle_config (struct session *s)
 {
-  struct text cut, out;
+  struct text cut;
   text_init (&cut);
-  text_init (&out);
   for (int k = 0; k < s->K; k++)
     text_add (&cut, "%s%d", k ? "," : "", s->first[k + 1] - s->first[k]);
   snprintf (s->config.cut, sizeof s->config.cut, "%s", cut.data);
   if (strcmp (s->config.tune, "no") != 0)
     snprintf (s->config.tune, sizeof s->config.tune, "%.*s/tune.txt",
               RUN_PATH - 16, s->config.dir);
+  text_clear (&cut);
+}
+
+static enum status
+write_config (struct session *s)
+{
+  struct text out;
   enum status e = OK;
+  text_init (&out);
   if (s->run && s->write) {
     s->write (&s->config, &out);
     e = store_run_put (s->run, "config.ini", out.data);
   }
-  text_clear (&cut);
   text_clear (&out);
   return wire_agree (s->wire, e);
 }
@@ -257,11 +287,17 @@ train_steps (struct training *t)
   struct session *s = t->s;
   int64_t done = t->start;
   TRY (wire_agree (s->wire, training_open (t)));
+  TRY (stop_before_steps (t, &t->stopped));
+  if (t->stopped) {
+    say (LOG_INFO, "stopped before the first step; nothing to save");
+    return E_STOPPED;
+  }
   TRY (wire_agree (s->wire, session_begin (s, t->start, t->end)));
   enum status e = walk (t, &done);
   if (e == E_NUMBERS) /* read by all ranks in one ballot, said by none yet */
     e = wire_agree (s->wire, e);
   enum status ended = session_end (s);
+  t->done = done;
   TRY (e);
   TRY (ended);
   TRY (finish (t, done));
@@ -270,17 +306,22 @@ train_steps (struct training *t)
 
 static enum status
 train (struct wire *w, const struct run_config *c, run_config_writer write,
-       struct store_run *run)
+       struct store_run *run, struct origin *o, struct outcome *out)
 {
   struct session s;
   struct training t = {.s = &s};
   struct session_how how = {.write = write, .run = run};
   TRY (session_open (w, c, &how, &s));
-  enum status e = write_config (&s);
+  settle_config (&s);
+  enum status e = train_resume (&s, o, &t.start);
+  out->began = e == OK;
   if (e == OK)
-    e = train_resume (&s, &t.start);
+    e = write_config (&s);
+  t.done = t.start;
+  t.mark = o->mark;
   if (e == OK && t.start >= s.steps) {
     say (LOG_INFO, "already finished: %lld steps", (long long)s.steps);
+    o->done = true;
   } else if (e == OK) {
     portrait (&s);
     e = dump_open (&s);
@@ -288,8 +329,36 @@ train (struct wire *w, const struct run_config *c, run_config_writer write,
       e = train_steps (&t);
     dump_close (&s);
   }
+  out->step = t.done;
+  out->why = s.stop;
   training_close (&t);
   session_close (&s);
+  return e;
+}
+
+/* With the run directory's lock: is there anything to do, and then that. */
+static enum status
+train_here (struct wire *w, const struct run_config *c, run_config_writer write,
+            struct store_run *run)
+{
+  struct origin o = {0};
+  struct outcome out = {0};
+  bool done = false;
+  enum status e = run ? origin_open (&o, c, run) : OK;
+  out.step = o.step;
+  if (e == OK && run && !o.done)
+    e = origin_begin (&o, run);
+  e = wire_agree (w, e);
+  done = o.done;
+  if (e == OK)
+    e = wire_broadcast (w, &done, sizeof done, 0);
+  if (e == OK && done)
+    say (LOG_INFO, "already finished: %lld steps", (long long)o.step);
+  else if (e == OK)
+    e = train (w, c, write, run, &o, &out);
+  if (run)
+    origin_end (&o, run, e, &out);
+  origin_close (&o);
   return e;
 }
 
@@ -297,7 +366,7 @@ enum status
 run_train (struct wire *w, const struct run_config *c, run_config_writer write)
 {
   struct store_run *run = NULL;
-  stop_catch_signals ();
+  run_catch_signals ();
   enum status e = OK;
   place_set (-1, -1, "opening the run directory");
   if (wire_rank (w) == 0)
@@ -306,12 +375,7 @@ run_train (struct wire *w, const struct run_config *c, run_config_writer write)
   if (e == OK) {
     if (run)
       log_file_set (store_run_log (run));
-    e = train (w, c, write, run);
-    if (run) {
-      const char *fields[][2] = {{"status", status_text (e)}};
-      (void)store_run_event (run, e == OK ? "finished" : "stopped", 1,
-                             (const char *const(*)[2])fields);
-    }
+    e = train_here (w, c, write, run);
     log_file_set (NULL);
   }
   store_run_close (&run);
