@@ -417,6 +417,10 @@ main (void)
                               true, KERN_BLOCKED, KERN_BLOCKED};
   test_case (&s, NULL, 2e-6, "two threads");
   test_winograd (&s, "two threads");
+  test_other (&s, "too many channels");
+  s.c = 16;
+  s.out_c = 32;
+  test_other (&s, "too many output channels");
   test_faults ();
   test_messages ();
   kern_close (&k);
