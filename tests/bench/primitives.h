@@ -30,6 +30,7 @@
 
 #define BENCH_FN static inline __attribute__ ((unused))
 #define SETS_MOST 32
+#define ROUNDS 31
 #define THINGS 128
 #define PARTS 3
 #define CALLS 5       /* of a part in a round, at least */
@@ -112,6 +113,7 @@ struct thing { /* one distinct step of the recipes */
   void *mask[SETS_MOST];      /* owned; BN, POOL */
   size_t in_floats, out_floats;
   double seconds[2][PARTS]; /* of one call, in the latest round; [1]: cold */
+  double round[2][PARTS][ROUNDS]; /* ... and in each round */
 };
 
 struct primitives {
@@ -486,13 +488,37 @@ prim_flops (const struct primitives *p, const struct thing *t)
 
 /* Every part of thing i. */
 BENCH_FN enum status
-prim_time (struct primitives *p, int i, bool cold)
+prim_time (struct primitives *p, int i, bool cold, int round)
 {
+  struct thing *t = &p->thing[i];
   p->cold = cold;
   for (int part = 0; part < PARTS; part++)
-    if (prim_wanted (&p->thing[i], part))
-      TRY (prim_time_part (p, &p->thing[i], part, cold));
+    if (prim_wanted (t, part)) {
+      TRY (prim_time_part (p, t, part, cold));
+      t->round[cold][part][round] = t->seconds[cold][part];
+    }
   return OK;
+}
+
+/* Lower quartile. */
+BENCH_FN double
+bench_quiet (size_t n, const double *v)
+{
+  double copy[ROUNDS];
+  memcpy (copy, v, n * sizeof *v);
+  bench_median (n, copy);
+  return copy[n / 4];
+}
+
+/* From now on the seconds are those of quiet rounds, each part for itself. */
+BENCH_FN void
+prim_quiet (struct primitives *p, int rounds)
+{
+  for (int i = 0; i < p->n_things; i++)
+    for (int part = 0; part < PARTS; part++)
+      for (int cold = 0; cold < 2; cold++)
+        p->thing[i].seconds[cold][part] =
+            bench_quiet ((size_t)rounds, p->thing[i].round[cold][part]);
 }
 
 /* Seconds of a step, and by class, of the latest round.  other (may be NULL):

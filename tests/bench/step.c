@@ -30,7 +30,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define ROUNDS 31
 #define STEPS_MOST 400 /* of one round */
 
 struct options {
@@ -279,10 +278,10 @@ run_round (struct trial *t, int round)
   TRY (run_phases (t, round));
   for (int i = 0; i < things; i++) {
     int due = (i + 1) * t->chunk / things;
-    TRY (prim_time (&t->own, i, true));
-    TRY (prim_time (&t->own, i, false));
+    TRY (prim_time (&t->own, i, true, round));
+    TRY (prim_time (&t->own, i, false, round));
     if (t->has_other)
-      TRY (prim_time (&t->other, i, false));
+      TRY (prim_time (&t->other, i, false, round));
     TRY (take_steps (t, due - done, took + done));
     done = due;
   }
@@ -372,6 +371,26 @@ show_ratio (const char *name, const struct trial *t, const double *prim,
   put (")\n");
 }
 
+/* Others who use the machine add time, and never take any away: the lower
+ * quartile over the rounds, of the step and of each primitive by itself.  A
+ * short call finds a quiet moment more easily than a step. */
+static void
+show_quiet (struct trial *t, size_t n)
+{
+  double by_class[PRIM_CLASSES], step = bench_quiet (n, t->step_s);
+  struct primitives *other = t->has_other ? &t->other : NULL;
+  prim_quiet (&t->own, (int)n);
+  if (other)
+    prim_quiet (other, (int)n);
+  double own = prim_sum (&t->own, NULL, false, by_class);
+  double best = prim_sum (&t->own, other, false, by_class);
+  double cold = prim_sum (&t->own, NULL, true, by_class);
+  put ("  %-34s %9.2f ms   step : alone = %.3f, better layout %.3f, from "
+       "memory %.3f\n",
+       "step, lower quartiles of rounds", step * 1e3, step / own, step / best,
+       step / cold);
+}
+
 static void
 show_phases (const struct trial *t, size_t n)
 {
@@ -411,11 +430,11 @@ show_classes (const struct trial *t, size_t n)
   }
 }
 
-/* Every distinct primitive, as of the last round. */
+/* Every distinct primitive, in quiet rounds. */
 static void
 show_details (const struct primitives *p)
 {
-  put ("\n  layout %s: each primitive, one call, last round\n",
+  put ("\n  layout %s: each primitive, one call, lower quartiles\n",
        kern_layout_name (p->inner));
   for (int i = 0; i < p->n_things; i++)
     for (int part = 0; part < PARTS; part++) {
@@ -437,7 +456,7 @@ show_details (const struct primitives *p)
 }
 
 static void
-show (const struct bench *b, const char *model, const struct trial *t)
+show (const struct bench *b, const char *model, struct trial *t)
 {
   size_t n = (size_t)b->o.rounds;
   double step = middle (t->step_s, n), rate = t->flops / step;
@@ -450,6 +469,7 @@ show (const struct bench *b, const char *model, const struct trial *t)
   if (t->has_other)
     show_ratio ("... each in the better layout", t, t->best_s, n);
   show_ratio ("... on tensors from memory", t, t->cold_s, n);
+  show_quiet (t, n);
   put ("  %-34s %9.1f GFLOP/s   %.1f GFLOP a step\n", "useful arithmetic",
        rate * 1e-9, t->flops * 1e-9);
   put ("  %-34s %9.1f GFLOP/s   share reached %.1f %%\n",
