@@ -159,10 +159,12 @@ struct store_tensor {
   float *data; /* plain layout; borrowed during the call */
 };
 struct store_run;
+struct store_saved;
 struct store_how {
   bool collective;             /* transfers of parallel HDF5 */
   const struct store_run *run; /* root: asked store_run_mine before the rename;
                                   NULL: nobody else is about */
+  struct store_saved *saved;   /* filled but for message; may be NULL */
 };
 /* Write a whole checkpoint: every tensor is given by exactly one rank of the
  * world (n may be 0).  Parallel HDF5 under another name, closed, synced, read
@@ -310,6 +312,16 @@ store_run_get (const char *dir, const char *name, char **text);
 /* The log file, for log_file_set. */
 FILE *
 store_run_log (struct store_run *r);
+/* The rows of metrics.csv so far for a checkpoint: what a clock says left
+ * empty.
+ */
+enum status
+store_run_rows (const struct store_run *r, struct text *out);
+/* Before the first row of a start that goes on after `step` steps: rows of
+ * later steps are taken out; where there is no file, the kept rows of the
+ * checkpoint are put in its place. */
+enum status
+store_run_rows_back (struct store_run *r, int64_t step, const char *kept);
 /* One row of metrics.csv; the first call of a new file writes the header.
  * columns and values: n each; a value NAN is written empty. */
 enum status
