@@ -56,7 +56,7 @@ const size_t command_count = sizeof command_table / sizeof *command_table;
 
 enum { /* options without a short form */
   OPT_VERSION = 256, OPT_DUMP, OPT_THREADS, OPT_SPLIT, OPT_RANKS, OPT_COLUMNS,
-  OPT_UNIT, OPT_MEASURE, OPT_LIST, OPT_CHECK, OPT_CSV, OPT_MISSING, OPT_PACK,
+  OPT_UNIT, OPT_MEASURE, OPT_LIST, OPT_CHECK, OPT_RESUME, OPT_CSV, OPT_MISSING, OPT_PACK,
   OPT_AT_ONCE, OPT_DRY_RUN, OPT_SCRIPT
 };
 
@@ -91,6 +91,8 @@ const struct flag flag_table[] = {
   { "list", OPT_LIST, NULL, CMD_PLAN,
     "print every operation of every rank" },
   { "output", 'o', "FILE", CMD_IMPORT, "the file to write" },
+  { "resume", OPT_RESUME, NULL, CMD_VERIFY,
+    "the check of stopping and going on alone; as verify resume" },
   { "check", OPT_CHECK, NULL, CMD_INFO, "read every byte and compare digests" },
   { "threads", OPT_THREADS, "N", CMD_TRAIN | CMD_EVAL | CMD_SWEEP,
     "threads of each rank; default: OMP_NUM_THREADS, else the cores there are" },
@@ -180,6 +182,9 @@ take_option (struct parse *p, int letter, const char *value)
     break;
   case OPT_LIST:
     o->list = true;
+    break;
+  case OPT_RESUME:
+    o->kind = "resume";
     break;
   case OPT_CHECK:
     o->check = true;

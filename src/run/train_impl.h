@@ -137,6 +137,7 @@ struct origin {
   char *status;     /* what RUN/status said; NULL: nothing; owned */
   struct store_mark mark;
   int64_t attempts; /* earlier starts from this step */
+  bool counted;     /* this one is among them, in the mark */
   int64_t reached;  /* step that an earlier start came to */
 };
 /* Half-written files go; E_CHECKPOINT when there was a checkpoint and none is
