@@ -217,13 +217,14 @@ signalled () { # NODES LAUNCH [option of scancel]
 
 # The run is longer than the job may be.  Slurm warns WARNING seconds before its
 # time, or up to 30 s earlier; interlock stops by itself 20 s before.
-out_of_time () { # NODES LAUNCH WARNING
+out_of_time () { # NODES LAUNCH WARNING REASON
   begin "time-limit-$2-${3##*@}"
   export INTERLOCK_PACE=220
   LAUNCH=$2 submit "$1" -t 1 --signal="$3"
   until_true 120 restarts "$job" 1
   ok $? "stops before the time limit, and requeues itself"
-  until_true 30 test "$(state "$job")" = RUNNING
+  grep -q "^job $job.0, .* stopped status.* reason=$4 " "interlock-$job.out"
+  ok $? "because of $4"
   finished 150 0
 }
 
@@ -458,10 +459,10 @@ lane () {
 
 # The long ones first.
 lane 1 "undisturbed srun" chained &
-lane 3 "out_of_time srun USR1@30" &
-lane 5 "out_of_time mpirun B:USR1@30" &
+lane 3 "out_of_time srun USR1@30 USR1" &
+lane 5 "out_of_time mpirun B:USR1@30 USR1" &
 lane 7 "daemon_killed srun node8" &
-lane 9 "out_of_time srun B:USR1@1" &
+lane 9 "out_of_time srun B:USR1@1 time-limit" &
 lane 11 "preempted mpirun low20 $EVERY" "rank_killed srun" \
   "requeued mpirun $EVERY" &
 lane 13 "preempted srun low0 0" "preempted mpirun low0 $EVERY" "requeued srun 0" &
