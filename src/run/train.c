@@ -368,7 +368,7 @@ train_here (struct wire *w, const struct run_config *c, run_config_writer write,
   out.step = o.step;
   if (e == OK && run && !o.done)
     e = origin_begin (&o, run);
-  e = wire_agree (w, e);
+  e = train_verdict (w, e);
   done = o.done;
   if (e == OK)
     e = wire_broadcast (w, &done, sizeof done, 0);
@@ -391,7 +391,7 @@ run_train (struct wire *w, const struct run_config *c, run_config_writer write)
   place_set (-1, -1, "opening the run directory");
   if (wire_rank (w) == 0)
     e = store_run_open (c->dir, &run);
-  e = wire_agree (w, e);
+  e = train_verdict (w, e);
   if (e == OK) {
     if (run)
       log_file_set (store_run_log (run));

@@ -167,6 +167,10 @@ void
 origin_end (struct origin *o, struct store_run *run, enum status e,
             const struct outcome *out);
 
+/* The root's status and message on all ranks, said once and without a rank.
+ * Collective. */
+enum status
+train_verdict (struct wire *w, enum status e);
 /* Continue from the newest whole checkpoint of this network, or begin; the
  * receipt.  E_CONFIG when the settings are those of another run.  Collective.
  */
