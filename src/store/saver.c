@@ -10,13 +10,14 @@
  *            read back from the disk, compare
  *   publish  root: compare, rename, prune  -> done
  *
- * The training's thread moves from one to the next in store_saver_poll, which
+ * The training's thread moves from one to the next in store_saver_push, which
  * never waits; it alone calls MPI.  The saver's thread calls HDF5, through the
  * door, and on root only.  Between begin and the end of the save the memory of
  * the tensors belongs to the thread.  Whatever fails is known to all ranks
  * after the round of its leg; root removes the unfinished file, and the next
  * save starts anew.
  */
+#define _GNU_SOURCE
 #include "store/file_impl.h"
 #include "store/saver_impl.h"
 
@@ -34,9 +35,9 @@
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                "tensors in the file are little-endian");
 
-enum { BLOCK_BYTES = 1 << 20 };
+enum { BLOCK_BYTES = 1 << 20, PIECE_BYTES = 8 << 20 };
 enum leg { LEG_DIGEST, LEG_CREATE, LEG_WRITE, LEG_PUBLISH, LEG_END };
-enum phase { PHASE_IDLE, PHASE_WORK, PHASE_TALK };
+enum phase { PHASE_IDLE, PHASE_WORK, PHASE_TALK, PHASE_OVER };
 
 /* What a rank says in a round; digests or places follow. */
 struct saying {
@@ -116,6 +117,17 @@ leg_create (struct store_saver *v)
   return s;
 }
 
+/* The disk begins while we go on copying; only a hint. */
+static void
+start_write_back (int fd, off_t at, ssize_t n)
+{
+#ifdef SYNC_FILE_RANGE_WRITE
+  (void)sync_file_range (fd, at, n, SYNC_FILE_RANGE_WRITE);
+#else
+  (void)fd, (void)at, (void)n;
+#endif
+}
+
 static enum status
 write_at (const struct store_saver *v, int fd, int i)
 {
@@ -123,12 +135,13 @@ write_at (const struct store_saver *v, int fd, int i)
   size_t left = entry_bytes (&v->list.entry[i]);
   off_t at = (off_t)v->offset[i];
   while (left > 0) {
-    ssize_t n = pwrite (fd, data, left, at);
+    ssize_t n = pwrite (fd, data, left < PIECE_BYTES ? left : PIECE_BYTES, at);
     if (n < 0 && errno == EINTR)
       continue;
     if (n <= 0)
       return fail (E_IO, "%s: %s: not written: %s", v->part,
                    v->list.entry[i].path, strerror (n < 0 ? errno : EIO));
+    start_write_back (fd, at, n);
     data += n;
     left -= (size_t)n;
     at += n;
@@ -392,43 +405,52 @@ forget (struct described *d)
     mem_free (&d->text[i]);
 }
 
-static void
-end (struct store_saver *v, struct store_saved *out)
+void
+store_saver_push (struct store_saver *v)
 {
-  if (is_root (v)) {
-    if (v->out.status != OK)
-      unlink (v->part);
-    if (v->described)
-      store_list_digests (&v->list, &v->about.a, &v->out.digests);
-    forget (&v->about);
-  }
-  v->out.total_s = clock_now_s () - v->begun_s;
-  v->phase = PHASE_IDLE;
-  *out = v->out;
-}
-
-bool
-store_saver_poll (struct store_saver *v, struct store_saved *out)
-{
-  while (v->phase != PHASE_IDLE) {
+  while (v->phase == PHASE_WORK || v->phase == PHASE_TALK) {
     if (v->phase == PHASE_WORK) {
       if (!worked (v))
-        return false;
+        return;
       talk (v);
       v->phase = PHASE_TALK;
     }
     if (!wire_round_done (v->wire))
-      return false;
+      return;
     heard (v);
     v->leg++;
     v->posted = false;
     v->phase = PHASE_WORK;
     if (v->out.status != OK || v->leg == LEG_END) {
-      end (v, out);
-      return true;
+      v->out.total_s = clock_now_s () - v->begun_s;
+      v->phase = PHASE_OVER;
     }
   }
-  return false;
+}
+
+/* Not in a push, which must not allocate. */
+static void
+clean_up (struct store_saver *v)
+{
+  if (!is_root (v))
+    return;
+  if (v->out.status != OK)
+    unlink (v->part);
+  if (v->described)
+    store_list_digests (&v->list, &v->about.a, &v->out.digests);
+  forget (&v->about);
+}
+
+bool
+store_saver_poll (struct store_saver *v, struct store_saved *out)
+{
+  store_saver_push (v);
+  if (v->phase != PHASE_OVER)
+    return false;
+  clean_up (v);
+  v->phase = PHASE_IDLE;
+  *out = v->out;
+  return true;
 }
 
 bool
@@ -440,8 +462,8 @@ store_saver_busy (const struct store_saver *v)
 bool
 store_saver_waits (const struct store_saver *v)
 {
-  return is_root (v) && v->phase != PHASE_IDLE && v->leg <= LEG_CREATE &&
-         !v->described && !v->abandoned;
+  return is_root (v) && (v->phase == PHASE_WORK || v->phase == PHASE_TALK) &&
+         v->leg <= LEG_CREATE && !v->described && !v->abandoned;
 }
 
 void

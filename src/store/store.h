@@ -214,6 +214,9 @@ bool
 store_saver_waits (const struct store_saver *v);
 bool
 store_saver_busy (const struct store_saver *v);
+/* Move it on, if it can; cheap.  Suited to pulse_hook.  Local. */
+void
+store_saver_push (struct store_saver *v);
 /* Move it on.  True once for each begin: it is over, *out says how, the same on
  * all ranks (not at the same time).  Local. */
 bool
