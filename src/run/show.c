@@ -13,8 +13,21 @@ dims_bytes (struct kern_dims d)
  * gradient.  Counted on stages that were made; within a tenth. */
 #define OTHER_PLACES 8
 
+/* Copies of a parameter in a checkpoint's staging memory: itself and moments.
+ */
+static int
+staged_copies (const struct session *s)
+{
+  const struct run_config *c = &s->config;
+  bool saves = c->every > 0 || c->every_seconds > 0 || c->at_end;
+  if (strcmp (c->optimizer, "adamw") == 0)
+    return saves ? 3 : 0;
+  return saves ? 1 + (c->momentum > 0) : 0;
+}
+
 /* Bytes of stage k, from the network's own numbers: parameters with gradients
- * and moments, activations of its slots, deferred pairs, borders, scratch. */
+ * and moments, their copy for a checkpoint, activations of its slots, deferred
+ * pairs, borders, scratch. */
 static double
 stage_bytes (const struct session *s, int k)
 {
@@ -32,7 +45,7 @@ stage_bytes (const struct session *s, int k)
   bool adamw = strcmp (s->config.optimizer, "adamw") == 0;
   double n = (double)s->n_samples;
   int slots = s->plan->n_slots[k];
-  return params * 4 * (adamw ? 4 : 3) + act * n * slots +
+  return params * 4 * ((adamw ? 4 : 3) + staged_copies (s)) + act * n * slots +
          act * n * 0.5 * s->plan->n_pairs[k] +
          dims_bytes (u.out) * n * s->plan->n_streams[k + 1] * slots +
          OTHER_PLACES * largest * n;
