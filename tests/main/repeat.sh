@@ -72,8 +72,10 @@ want=$(awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) c[$i] = i }
   a/run/metrics.csv)
 [ $s -eq 0 ] && [ -n "$loss" ] && [ "$loss" = "$want" ]
 ok $? "eval of the run gives the loss that training recorded ($loss, $want)"
-"$I" info a/run >said 2>&1 && grep -q 'newest checkpoint run/\|newest checkpoint a/run/' said &&
-  grep -q '/model/conv1.weight' said && grep -q '"finished"' said
+"$I" info a/run >said 2>&1 && grep -q '^  .* checkpoint step 4, ' said &&
+  grep -q '^  .* finished  *step 4 ' said &&
+  grep -q '^a/run/checkpoints/step-000000004.h5: checkpoint' said &&
+  grep -q '/model/conv1.weight' said
 ok $? "info of the run shows its checkpoint and its events"
 "$I" info --check "$one" >said 2>&1
 ok $? "the checkpoint's digests agree"
