@@ -137,6 +137,33 @@ enum status
 kern_tuning_measure (struct kern *k, const struct kern_conv_shape *s,
                      bool back_data, struct kern_tuning *t, double *best_s);
 
+/* The same piece by piece, for those who share the work.  What the table holds
+ * of one direction, and a place for it: */
+#define KERN_NO_ALGO (-1) /* a direction that is never asked for */
+struct kern_choice {
+  int algo;       /* enum kern_algo, or KERN_NO_ALGO */
+  double seconds; /* of one run; 0: not measured here */
+};
+struct kern_choice
+kern_tuning_get (const struct kern_tuning *t, const struct kern_conv_shape *s,
+                 enum kern_direction d);
+enum status
+kern_tuning_put (struct kern *k, struct kern_tuning *t,
+                 const struct kern_conv_shape *s, enum kern_direction d,
+                 struct kern_choice c);
+/* ... and its measurement, on memory that the bench keeps from one to the
+ * next: the largest convolution first is quickest.  c->algo KERN_NO_ALGO:
+ * choose, else only its time.  Nothing else may be made or run on the kern
+ * while a bench is open; closing takes the scratchpad back to what it was. */
+struct kern_bench;
+enum status
+kern_bench_open (struct kern *k, struct kern_bench **out);
+enum status
+kern_bench_close (struct kern_bench **b);
+enum status
+kern_bench_direction (struct kern_bench *b, const struct kern_conv_shape *s,
+                      enum kern_direction d, struct kern_choice *c);
+
 /* The master weights of a convolution live in the layout its forward wants;
  * gradients have the same layout.  Files use plain [out, in, kh, kw]. */
 struct kern_conv;

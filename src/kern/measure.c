@@ -1,7 +1,11 @@
 /* kern/measure.c -- timing the algorithms of a convolution.
  *
- * Fills the table of tune.c.  Every candidate is made, sealed, timed and thrown
- * away again, scratchpad included.
+ * Fills the table of tune.c.  The algorithms of one direction are made side by
+ * side and run in turn, so that what the machine does meanwhile hits all alike,
+ * until one is clearly ahead or a few rounds are over.  A convolution that runs
+ * long is tried on a part of its batch first, and on all of it only where that
+ * part leaves a doubt.  Memory and scratchpad are shared by all measurements of
+ * a bench.
  */
 #include "base/clock.h"
 #include "kern/tune_impl.h"
@@ -9,22 +13,47 @@
 #include <stdio.h>
 #include <string.h>
 
-#define CANDIDATE_S 0.008 /* time given to a candidate */
-#define REPEATS 3         /* at least, the first to warm up */
-#define SLOW_S 0.02       /* ... unless they take longer than this */
-#define GAIN 0.97         /* a rival must be this much faster */
+#define ROUNDS 7    /* at most, behind one to warm up */
+#define FEW 4       /* enough when the next is a little behind */
+#define SLOW_S 0.02 /* a run this long needs no warming up */
+#define GAIN 0.97   /* a rival must be this much faster */
+#define CLEAR 1.25  /* this much behind twice: decided */
+#define LITTLE 1.08
+#define PART_CLEAR 1.35 /* ... on a part of the batch */
+#define PART_FLOPS 2e9  /* of a run: above, a part of the batch is tried */
+#define PART_SAMPLES 4  /* of a part, per thread, at least */
 
-struct bench { /* tensors of a shape, filled with harmless numbers */
-  float *src, *dst, *bias;
-  size_t n_src, n_dst, n_bias;
+struct kern_bench {
+  struct kern *k;
+  struct kern_wishes wishes;
+  /* Two tensors that are read and one that is written: numbers do not grow
+   * from one measurement to the next. */
+  struct arena a, b, out;
 };
 
-static void
-bench_clear (struct bench *b)
+enum status
+kern_bench_open (struct kern *k, struct kern_bench **out)
 {
-  mem_free (&b->src);
-  mem_free (&b->dst);
-  mem_free (&b->bias);
+  struct kern_bench *b = NULL;
+  TRY (MEM_NEW (1, &b, "tuning"));
+  b->k = k;
+  b->wishes = kern_wishes_save (k);
+  *out = b;
+  return OK;
+}
+
+enum status
+kern_bench_close (struct kern_bench **bp)
+{
+  struct kern_bench *b = *bp;
+  if (b == NULL)
+    return OK;
+  enum status s = kern_wishes_restore (b->k, b->wishes);
+  arena_close (&b->a);
+  arena_close (&b->b);
+  arena_close (&b->out);
+  mem_free (bp);
+  return s;
 }
 
 /* A pattern of 13 numbers, doubled until x is full. */
@@ -41,188 +70,283 @@ fill (size_t n, float *x)
   }
 }
 
+/* An arena of at least that many bytes; input: filled with harmless numbers. */
 static enum status
-bench_make (struct kern *k, const struct kern_conv_shape *s, struct bench *b)
+room_for (size_t bytes, bool input, struct arena *a)
 {
+  if (a->base != NULL && a->size >= bytes)
+    return OK;
+  arena_close (a);
+  TRY (arena_open (bytes, "tuning", a));
+  if (input)
+    fill (bytes / sizeof (float), (float *)(void *)a->base);
+  return OK;
+}
+
+struct rival {
+  struct kern_conv *c; /* NULL: not in the race */
+  float *master;
+  char impl[64];
+  double best;
+};
+
+struct race { /* one shape, one direction */
+  struct kern_bench *b;
+  const struct kern_conv_shape *s;
+  enum kern_direction d;
+  struct rival rival[KERN_ALGOS];
+  float *bias;
+};
+
+static void
+race_clear (struct race *r)
+{
+  for (int a = 0; a < KERN_ALGOS; a++) {
+    kern_conv_destroy (&r->rival[a].c);
+    mem_free (&r->rival[a].master);
+  }
+  mem_free (&r->bias);
+}
+
+static enum status
+race_room (struct race *r)
+{
+  const struct kern_conv_shape *s = r->s;
   struct kern_dims in = {s->n, s->c, s->h, s->w};
   struct kern_dims out = {s->n, s->out_c,
                           kern_conv_out (s->h, s->kernel, s->stride, s->pad),
                           kern_conv_out (s->w, s->kernel, s->stride, s->pad)};
-  b->n_src = kern_bytes (k, in, s->src) / sizeof (float);
-  b->n_dst = kern_bytes (k, out, s->dst) / sizeof (float);
-  b->n_bias = (size_t)s->out_c;
-  TRY (MEM_NEW (b->n_src, &b->src, "tuning"));
-  TRY (MEM_NEW (b->n_dst, &b->dst, "tuning"));
-  TRY (MEM_NEW (b->n_bias, &b->bias, "tuning"));
-  fill (b->n_src, b->src);
-  fill (b->n_dst, b->dst);
-  return OK;
-}
-
-static enum status
-run_once (struct kern_conv *c, bool bias, enum kern_direction d,
-          const struct bench *b, float *master)
-{
-  float *with = bias ? b->bias : NULL;
-  if (d == KERN_FORWARD)
-    return kern_conv_forward (c, b->src, master, with, b->dst);
-  if (d == KERN_BACK_DATA)
-    return kern_conv_back_data (c, b->dst, master, b->src);
-  return kern_conv_back_weights (c, b->src, b->dst, 1, false, master, with);
-}
-
-/* What a direction wrote must not feed the next measurement: numbers would
- * grow from one to the next. */
-static void
-restore (enum kern_direction d, struct bench *b)
-{
-  if (d == KERN_FORWARD)
-    fill (b->n_dst, b->dst);
-  else if (d == KERN_BACK_DATA)
-    fill (b->n_src, b->src);
-}
-
-/* Best time of c's direction d.  A slow one is believed at once: what the first
- * run costs beyond the others is small against it. */
-static enum status
-best_time (struct kern_conv *c, bool bias, enum kern_direction d,
-           const struct bench *b, float *master, double *out)
-{
-  double best = 1e30, spent = 0;
-  for (int i = 0; i < REPEATS || spent < CANDIDATE_S; i++) {
-    double start = clock_now_s ();
-    TRY (run_once (c, bias, d, b, master));
-    double took = clock_now_s () - start;
-    best = took < best ? took : best;
-    spent += took > 1e-7 ? took : 1e-7;
-    if (spent > SLOW_S)
-      break;
-  }
-  *out = best;
-  return OK;
+  size_t src = kern_bytes (r->b->k, in, s->src);
+  size_t dst = kern_bytes (r->b->k, out, s->dst);
+  TRY (room_for (r->d == KERN_BACK_DATA ? dst : src, true, &r->b->a));
+  if (r->d == KERN_BACK_WEIGHTS)
+    return room_for (dst, true, &r->b->b);
+  return room_for (r->d == KERN_FORWARD ? dst : src, false, &r->b->out);
 }
 
 /* AUTO is a name for one of the others, unless it is not. */
 static bool
-is_alias (char impl[KERN_ALGOS][64], enum kern_algo a)
+is_alias (const struct race *r, int a)
 {
-  return a == KERN_AUTO && (strcmp (impl[KERN_AUTO], impl[KERN_DIRECT]) == 0 ||
-                            strcmp (impl[KERN_AUTO], impl[KERN_WINOGRAD]) == 0);
+  for (int other = 0; other < a; other++)
+    if (a == KERN_AUTO && r->rival[other].c != NULL &&
+        strcmp (r->rival[a].impl, r->rival[other].impl) == 0)
+      return true;
+  return false;
 }
 
-/* Make, seal, time and throw away one candidate; an alias is not timed. */
+/* E_UNSUPPORTED: the library does not offer the algorithm. */
 static enum status
-try_candidate (struct kern *k, const struct kern_conv_shape *shape,
-               enum kern_direction d, enum kern_algo a, struct bench *b,
-               double *seconds, char impl[KERN_ALGOS][64])
+enter (struct race *r, int a)
 {
-  struct kern_conv *c = NULL;
-  float *master = NULL;
+  struct rival *v = &r->rival[a];
   enum kern_algo algo[3] = {KERN_DIRECT, KERN_DIRECT, KERN_DIRECT};
-  algo[d] = a;
-  TRY (kern_conv_create_as (k, shape, algo, 1u << d, &c));
-  enum status s = OK;
-  snprintf (impl[a], 64, "%s", kern_conv_impl (c, d));
-  *seconds = 1e30;
-  if (is_alias (impl, a))
-    goto done;
-  size_t n = kern_conv_weight_bytes (c) / sizeof (float);
-  TRY_GOTO (MEM_NEW (n, &master, "tuning"), done);
-  fill (n, master);
-  TRY_GOTO (kern_seal (k), done);
-  TRY_GOTO (kern_conv_refresh (c, master), done);
-  TRY_GOTO (best_time (c, shape->bias, d, b, master, seconds), done);
-  restore (d, b);
-done:
-  mem_free (&master);
-  kern_conv_destroy (&c);
-  return s;
+  algo[r->d] = (enum kern_algo)a;
+  v->best = 1e30;
+  TRY (kern_conv_create_as (r->b->k, r->s, algo, 1u << r->d, &v->c));
+  snprintf (v->impl, sizeof v->impl, "%s", kern_conv_impl (v->c, r->d));
+  if (is_alias (r, a)) {
+    kern_conv_destroy (&v->c);
+    return OK;
+  }
+  size_t n = kern_conv_weight_bytes (v->c) / sizeof (float);
+  TRY (MEM_NEW (n, &v->master, "tuning"));
+  fill (n, v->master);
+  return OK;
 }
 
-/* The fastest algorithm of a direction; the plain one unless a rival is clearly
- * ahead.  only != KERN_NO_ALGO: no choice, just its time. */
+/* All that the library offers, or `only`, at the start. */
 static enum status
-choose (struct kern *k, const struct kern_conv_shape *s, enum kern_direction d,
-        int only, struct bench *b, int *algo, double *seconds)
+race_make (struct race *r, int only)
 {
-  char impl[KERN_ALGOS][64] = {{0}};
-  double best = 0, direct = 0;
-  int chosen = KERN_NO_ALGO;
+  TRY (race_room (r));
+  if (r->s->bias)
+    TRY (MEM_NEW ((size_t)r->s->out_c, &r->bias, "tuning"));
   for (int a = KERN_DIRECT; a < KERN_ALGOS; a++) {
-    double t = 0;
     if (only != KERN_NO_ALGO && a != only)
       continue;
-    enum status st = try_candidate (k, s, d, (enum kern_algo)a, b, &t, impl);
-    if (st == E_UNSUPPORTED && a != KERN_DIRECT && only == KERN_NO_ALGO) {
+    enum status s = enter (r, a);
+    if (s == E_UNSUPPORTED && a != KERN_DIRECT && only == KERN_NO_ALGO) {
       fail_clear ();
       continue;
     }
-    TRY (st);
-    if (a == KERN_DIRECT)
-      direct = t;
-    if (chosen == KERN_NO_ALGO || (t < best && t < GAIN * direct)) {
-      chosen = a;
-      best = t;
-    }
+    TRY (s);
   }
-  *algo = chosen;
-  *seconds = best;
+  TRY (kern_seal (r->b->k));
+  for (int a = KERN_DIRECT; a < KERN_ALGOS; a++)
+    if (r->rival[a].c != NULL)
+      TRY (kern_conv_refresh (r->rival[a].c, r->rival[a].master));
   return OK;
 }
 
 static enum status
-measure_entry (struct kern *k, struct kern_tuning_entry *e, bool back_data,
-               bool times)
+run_once (const struct race *r, struct rival *v)
 {
-  struct bench b = {0};
-  enum status s = bench_make (k, &e->s, &b);
-  for (int d = KERN_FORWARD; d <= KERN_BACK_WEIGHTS && s == OK; d++) {
-    if (d == KERN_BACK_DATA && !back_data)
-      continue;
-    if (e->algo[d] == KERN_NO_ALGO || (times && e->seconds[d] == 0))
-      s = choose (k, &e->s, (enum kern_direction)d, e->algo[d], &b, &e->algo[d],
-                  &e->seconds[d]);
-  }
-  bench_clear (&b);
-  return s;
+  float *a = (float *)(void *)r->b->a.base, *b = (float *)(void *)r->b->b.base;
+  float *out = (float *)(void *)r->b->out.base;
+  if (r->d == KERN_FORWARD)
+    return kern_conv_forward (v->c, a, v->master, r->bias, out);
+  if (r->d == KERN_BACK_DATA)
+    return kern_conv_back_data (v->c, a, v->master, out);
+  return kern_conv_back_weights (v->c, a, b, 1, false, v->master, r->bias);
 }
 
-static bool
-complete (const struct kern_tuning_entry *e, bool back_data, bool times)
+/* The fastest; the plain one unless another is clearly ahead.  *behind: by what
+ * factor the next one is slower. */
+static int
+leader (const struct race *r, double *behind)
 {
-  for (int d = KERN_FORWARD; d <= KERN_BACK_WEIGHTS; d++)
-    if ((d != KERN_BACK_DATA || back_data) &&
-        (e->algo[d] == KERN_NO_ALGO || (times && e->seconds[d] == 0)))
-      return false;
-  return true;
+  const struct rival *v = r->rival;
+  int best = KERN_NO_ALGO;
+  for (int a = KERN_DIRECT; a < KERN_ALGOS; a++)
+    if (v[a].c != NULL &&
+        (best == KERN_NO_ALGO ||
+         v[a].best < v[best].best * (best == KERN_DIRECT ? GAIN : 1)))
+      best = a;
+  *behind = 1e30;
+  for (int a = KERN_DIRECT; a < KERN_ALGOS; a++)
+    if (a != best && v[a].c != NULL && v[a].best < *behind * v[best].best)
+      *behind = v[a].best / v[best].best;
+  return best;
+}
+
+/* A moment that hits one and spares the others must not decide. */
+static bool
+is_decided (int rounds, double behind)
+{
+  return (rounds >= 2 && behind > CLEAR) || (rounds >= FEW && behind > LITTLE);
+}
+
+static enum status
+race_run (struct race *r, int *winner, double *behind)
+{
+  for (int round = 0; round <= ROUNDS; round++) {
+    for (int a = KERN_DIRECT; a < KERN_ALGOS; a++) {
+      struct rival *v = &r->rival[a];
+      if (v->c == NULL)
+        continue;
+      double start = clock_now_s ();
+      TRY (run_once (r, v));
+      double took = clock_now_s () - start;
+      if (round > 0 || took > SLOW_S)
+        v->best = took < v->best ? took : v->best;
+      else
+        v->best = took; /* replaced in the next round */
+    }
+    *winner = leader (r, behind);
+    bool slow = r->rival[*winner].best > SLOW_S;
+    if (is_decided (slow ? round + 2 : round, *behind))
+      break;
+    for (int a = KERN_DIRECT; a < KERN_ALGOS && round == 0 && !slow; a++)
+      r->rival[a].best = 1e30;
+  }
+  return OK;
+}
+
+/* Race on s; *algo KERN_NO_ALGO: a choice, else just its time.  *same: the
+ * winner is the implementation `impl` says, or there is none ("": told). */
+static enum status
+race (struct kern_bench *b, const struct kern_conv_shape *s,
+      enum kern_direction d, int *algo, double *seconds, double *behind,
+      char impl[64])
+{
+  struct race r = {.b = b, .s = s, .d = d};
+  int winner = *algo;
+  enum status st = race_make (&r, *algo);
+  if (st == OK)
+    st = race_run (&r, &winner, behind);
+  if (st == OK) {
+    *algo = winner;
+    *seconds = r.rival[winner].best;
+    snprintf (impl, 64, "%s", r.rival[winner].impl);
+  }
+  race_clear (&r);
+  return st;
+}
+
+/* What part of the batch is long enough to tell. */
+static int64_t
+part_of_batch (const struct kern *k, const struct kern_conv_shape *s)
+{
+  int64_t least = PART_SAMPLES * (int64_t)k->threads;
+  double flops = kern_conv_flops (s);
+  int64_t n = s->n;
+  for (; flops > PART_FLOPS && n % 2 == 0 && n / 2 >= least; n /= 2)
+    flops /= 2;
+  return n;
+}
+
+/* Whether the library has the same implementation for the whole batch. */
+static enum status
+holds (struct kern_bench *b, const struct kern_conv_shape *s,
+       enum kern_direction d, int algo, const char *impl, bool *out)
+{
+  struct kern_conv *c = NULL;
+  enum kern_algo all[3] = {KERN_DIRECT, KERN_DIRECT, KERN_DIRECT};
+  size_t scratch = b->k->scratch_bytes, side = b->k->side_bytes;
+  all[d] = (enum kern_algo)algo;
+  enum status st = kern_conv_create_as (b->k, s, all, 1u << d, &c);
+  *out = st == OK && strcmp (kern_conv_impl (c, d), impl) == 0;
+  kern_conv_destroy (&c);
+  b->k->scratch_bytes = scratch; /* nothing of the whole is run */
+  b->k->side_bytes = side;
+  if (st != E_UNSUPPORTED)
+    return st;
+  fail_clear ();
+  return OK;
+}
+
+enum status
+kern_bench_direction (struct kern_bench *b, const struct kern_conv_shape *s,
+                      enum kern_direction d, struct kern_choice *c)
+{
+  struct kern_conv_shape part = *s;
+  char impl[64] = "";
+  double seconds = 0, behind = 0;
+  int algo = c->algo;
+  part.n = part_of_batch (b->k, s);
+  if (part.n < s->n) {
+    bool same = false;
+    enum status st = race (b, &part, d, &algo, &seconds, &behind, impl);
+    if (st == OK && behind > PART_CLEAR)
+      TRY (holds (b, s, d, algo, impl, &same));
+    else if (st == E_UNSUPPORTED)
+      fail_clear ();
+    else
+      TRY (st);
+    if (same) {
+      *c = (struct kern_choice){algo, seconds * (double)s->n / (double)part.n};
+      return OK;
+    }
+    algo = c->algo;
+  }
+  TRY (race (b, s, d, &algo, &seconds, &behind, impl));
+  *c = (struct kern_choice){algo, seconds};
+  return OK;
 }
 
 enum status
 kern_tuning_measure (struct kern *k, const struct kern_conv_shape *s,
                      bool back_data, struct kern_tuning *t, double *best_s)
 {
-  bool times = best_s != NULL;
-  struct kern_tuning_entry *old = kern_tuning_find (t, s);
-  struct kern_tuning_entry e = {
-      .s = *s, .algo = {KERN_NO_ALGO, KERN_NO_ALGO, KERN_NO_ALGO}};
-  if (old != NULL)
-    e = *old;
-  if (!complete (&e, back_data, times)) {
-    struct kern_wishes wishes = kern_wishes_save (k);
-    enum status st = measure_entry (k, &e, back_data, times);
-    enum status after = kern_wishes_restore (k, wishes);
-    TRY (st);
-    TRY (after);
-    kern_machine (k, t->machine);
-    if (old != NULL)
-      *old = e;
-    else
-      TRY (kern_tuning_add (t, &e));
+  struct kern_bench *b = NULL;
+  double sum = 0;
+  enum status st = kern_bench_open (k, &b);
+  for (int d = KERN_FORWARD; d <= KERN_BACK_WEIGHTS && st == OK; d++) {
+    struct kern_choice c = kern_tuning_get (t, s, (enum kern_direction)d);
+    if (d == KERN_BACK_DATA && !back_data)
+      continue;
+    if (c.algo == KERN_NO_ALGO || (best_s != NULL && c.seconds == 0)) {
+      st = kern_bench_direction (b, s, (enum kern_direction)d, &c);
+      if (st == OK)
+        st = kern_tuning_put (k, t, s, (enum kern_direction)d, c);
+    }
+    sum += c.seconds;
   }
-  if (times) {
-    *best_s = e.seconds[KERN_FORWARD] + e.seconds[KERN_BACK_WEIGHTS];
-    if (back_data)
-      *best_s += e.seconds[KERN_BACK_DATA];
-  }
+  enum status after = kern_bench_close (&b);
+  TRY (st);
+  TRY (after);
+  if (best_s != NULL)
+    *best_s = sum;
   return OK;
 }

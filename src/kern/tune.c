@@ -88,6 +88,36 @@ kern_tuning_add (struct kern_tuning *t, const struct kern_tuning_entry *e)
   return OK;
 }
 
+struct kern_choice
+kern_tuning_get (const struct kern_tuning *t, const struct kern_conv_shape *s,
+                 enum kern_direction d)
+{
+  const struct kern_tuning_entry *e = kern_tuning_find (t, s);
+  if (e == NULL)
+    return (struct kern_choice){KERN_NO_ALGO, 0};
+  return (struct kern_choice){e->algo[d], e->seconds[d]};
+}
+
+enum status
+kern_tuning_put (struct kern *k, struct kern_tuning *t,
+                 const struct kern_conv_shape *s, enum kern_direction d,
+                 struct kern_choice c)
+{
+  struct kern_tuning_entry *e = kern_tuning_find (t, s);
+  if (e == NULL) {
+    struct kern_tuning_entry none = {
+        .s = *s, .algo = {KERN_NO_ALGO, KERN_NO_ALGO, KERN_NO_ALGO}};
+    TRY (kern_tuning_add (t, &none));
+    e = &t->entries[t->n - 1];
+    kern_machine (k, t->machine);
+  }
+  if (e->algo[d] == KERN_NO_ALGO)
+    kern_machine (k, t->machine);
+  e->algo[d] = c.algo;
+  e->seconds[d] = c.seconds;
+  return OK;
+}
+
 enum kern_algo
 kern_tuning_choice (const struct kern_tuning *t,
                     const struct kern_conv_shape *s, enum kern_direction d)

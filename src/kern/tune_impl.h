@@ -5,8 +5,6 @@
 
 #include "kern/kern_impl.h"
 
-#define KERN_NO_ALGO (-1) /* a direction that is never asked for */
-
 struct kern_tuning_entry {
   struct kern_conv_shape s;
   int algo[3];       /* enum kern_algo by direction, or KERN_NO_ALGO */

@@ -1,18 +1,26 @@
-/* model/measure.c -- what a unit or a head costs on this machine.
+/* model/measure.c -- what units and heads cost on this machine.
  *
- * A stage of that unit alone is made, fed with numbers and timed.  Times are
- * for cuts and predictions only; no result depends on them.
+ * A stage is made of each, and all are walked through like a step: forwards in
+ * order of depth, then backwards.  So a unit's input has just been written, and
+ * what it kept for its backward has had time to leave the cache.  Times are for
+ * cuts and predictions only; no result depends on them.
  */
 #include "model/stage_impl.h"
 #include "base/clock.h"
 #include "base/random.h"
 
-/* One timed call of each kind, in the order of a step. */
+#define WALKS 5        /* at most, behind one to warm up */
+#define ENOUGH_S 0.15  /* two of them will do after this */
+#define HEAD_FLOPS 3e9 /* a longer head: on a part of the batch */
+
 struct bench {
   struct stage *s;
-  bool head; /* time the head, else the body */
+  bool head;    /* time the head, else the body */
+  int64_t n;    /* samples: of the batch, or of a part of it */
+  double whole; /* batch : n */
   float *x, *d_y, *d_x;
   int32_t *labels;
+  double time[3][WALKS];
 };
 
 /* Small numbers of both signs; a period keeps the filling cheap. */
@@ -26,20 +34,116 @@ fill (float *t, size_t n)
 }
 
 static enum status
-bench_open (struct kern *k, const struct stage_spec *spec, struct bench *b)
+part_of_batch (const struct network *net, const struct stage_measured *m,
+               int threads, int64_t *n)
 {
+  struct network_unit info;
+  if (!m->head)
+    return OK;
+  TRY (network_head (net, m->unit, m->head, &info));
+  while (info.flops * (double)*n > HEAD_FLOPS && *n % 2 == 0 &&
+         *n / 2 >= 4 * threads)
+    *n /= 2;
+  return OK;
+}
+
+static enum status
+copy_choices (struct kern *k, const struct kern_tuning *from,
+              const struct recipe *r, int64_t n, int64_t part,
+              struct kern_tuning *to)
+{
+  for (int i = 0; i < recipe_steps (r); i++) {
+    const struct recipe_step *step = recipe_step_at (r, i);
+    if (step->kind != RECIPE_CONV)
+      continue;
+    struct kern_conv_shape s =
+        recipe_shape (step, n, kern_tuning_layout (from));
+    for (int d = KERN_FORWARD; d <= KERN_BACK_WEIGHTS; d++) {
+      s.n = n;
+      struct kern_choice c = kern_tuning_get (from, &s, (enum kern_direction)d);
+      s.n = part;
+      if (c.algo != KERN_NO_ALGO)
+        TRY (kern_tuning_put (k, to, &s, (enum kern_direction)d, c));
+    }
+  }
+  return OK;
+}
+
+/* Algorithms are chosen by shape, and the batch is part of it: the stage on a
+ * part of the batch is to use what the whole one does. */
+static enum status
+create_part (struct kern *k, struct stage_spec *spec, int64_t whole,
+             struct stage **out)
+{
+  struct kern_tuning *t = NULL;
+  struct recipe head;
+  const struct recipe *body = network_recipe (spec->net, spec->unit_first);
+  enum status s;
+  TRY (recipe_head (spec->head, body->out, network_spec (spec->net)->classes,
+                    &head));
+  TRY (kern_tuning_create (&t));
+  kern_tuning_layout_set (t, kern_tuning_layout (spec->tuning));
+  TRY_GOTO (copy_choices (k, spec->tuning, body, whole, spec->n_samples, t),
+            done);
+  TRY_GOTO (copy_choices (k, spec->tuning, &head, whole, spec->n_samples, t),
+            done);
+  spec->tuning = t;
+  s = stage_create (k, spec, out);
+done:
+  kern_tuning_destroy (&t);
+  return s;
+}
+
+static enum status
+create (struct kern *k, const struct stage_spec *whole,
+        const struct stage_measured *m, struct bench *b)
+{
+  struct stage_spec spec = *whole;
+  TRY (part_of_batch (spec.net, m, kern_threads (k), &spec.n_samples));
+  if (spec.n_samples < whole->n_samples) {
+    enum status s = create_part (k, &spec, whole->n_samples, &b->s);
+    b->n = spec.n_samples;
+    if (s != E_CONFIG)
+      return s;
+    fail_clear (); /* an algorithm that is not offered for so few */
+  }
+  b->n = whole->n_samples;
+  return stage_create (k, whole, &b->s);
+}
+
+static enum status
+bench_open (struct kern *k, const struct network *net,
+            const struct kern_tuning *tuning, int64_t n_samples,
+            const struct stage_measured *m, struct bench *b)
+{
+  const int units = network_units (net);
   struct tensor in, out;
-  TRY (stage_create (k, spec, &b->s));
-  TRY (kern_seal (k));
+  const struct stage_spec spec = {.net = net,
+                                  .tuning = tuning,
+                                  .k = m->unit,
+                                  .n_stages = units,
+                                  .unit_first = m->unit,
+                                  .unit_end = m->unit + 1,
+                                  .head = m->head,
+                                  .n_samples = n_samples,
+                                  .n_slots = 1,
+                                  .n_pairs = 1,
+                                  .seed = 1,
+                                  .optimizer = {.kind = OPTIMIZER_SGD},
+                                  .training = true};
+  CHECK (!m->head || m->unit < units - 1, "a head behind the output unit");
+  b->head = m->head || m->unit == units - 1;
+  TRY (create (k, &spec, m, b));
+  b->whole = (double)n_samples / (double)b->n;
   stage_border (b->s, &in, &out);
   TRY (MEM_NEW (in.bytes / sizeof (float), &b->x, "measuring"));
   TRY (MEM_NEW (in.bytes / sizeof (float), &b->d_x, "measuring"));
   TRY (MEM_NEW (out.bytes / sizeof (float), &b->d_y, "measuring"));
-  TRY (MEM_NEW ((size_t)spec->n_samples, &b->labels, "measuring"));
+  TRY (MEM_NEW ((size_t)b->n, &b->labels, "measuring"));
   /* Padding takes part in nothing, so it may be filled as well. */
   fill (b->x, in.bytes / sizeof (float));
   fill (b->d_y, out.bytes / sizeof (float));
-  return stage_forward (b->s, 0, b->x);
+  return OK;
 }
 
 static void
@@ -52,89 +156,105 @@ bench_close (struct bench *b)
   mem_free (&b->labels);
 }
 
+/* The way down the network, and a head on the way. */
 static enum status
-time_body (struct bench *b, double s[3])
+go_forward (struct bench *b, double s[3])
 {
-  float *d_x = stage_is_first (b->s) ? NULL : b->d_x;
+  struct stage_loss loss;
   double t0 = clock_now_s ();
   TRY (stage_forward (b->s, 0, b->x));
   double t1 = clock_now_s ();
-  TRY (stage_back_data (b->s, 0, b->d_y, true, 0, d_x));
-  double t2 = clock_now_s ();
-  TRY (stage_back_weights (b->s, 0, 0));
-  double t3 = clock_now_s ();
   s[0] = t1 - t0;
-  s[1] = t2 - t1;
-  s[2] = t3 - t2;
-  return OK;
-}
-
-/* stage_head does forward and data gradient in one call; its evaluation twin
- * tells how much of that is forward. */
-static enum status
-time_head (struct bench *b, double s[3])
-{
-  struct stage_loss loss;
-  TRY (stage_eval (b->s, b->x));
-  double t0 = clock_now_s ();
-  TRY (stage_head_eval (b->s, b->labels, &loss));
-  double t1 = clock_now_s ();
+  if (!b->head)
+    return OK;
   TRY (stage_head (b->s, 0, b->labels, 1.0f, false, &loss));
   double t2 = clock_now_s ();
   TRY (stage_head_weights (b->s, 0));
-  double t3 = clock_now_s ();
-  double both = t2 - t1;
-  s[0] = t1 - t0 < both ? t1 - t0 : both;
-  s[1] = both - s[0];
-  s[2] = t3 - t2;
+  s[0] = t2 - t1;
+  s[1] = 0;
+  s[2] = clock_now_s () - t2;
   return OK;
 }
 
-/* Best of some behind a warm-up: at least two, more while they are short. */
+/* ... and back. */
 static enum status
-time_all (struct bench *b, struct stage_cost *out)
+go_back (struct bench *b, double s[3])
 {
-  const double enough_s = 0.03;
-  double best[3] = {0}, start = 0.0;
-  for (int i = -1; i < 20; i++) {
-    double s[3];
-    if (i == 0)
-      start = clock_now_s ();
-    TRY (b->head ? time_head (b, s) : time_body (b, s));
-    for (int j = 0; j < 3; j++)
-      if (i <= 0 || s[j] < best[j])
-        best[j] = s[j];
-    if (i >= 1 && clock_now_s () - start > enough_s)
-      break;
+  float *d_x = stage_is_first (b->s) ? NULL : b->d_x;
+  if (b->head)
+    return OK;
+  double t0 = clock_now_s ();
+  TRY (stage_back_data (b->s, 0, b->d_y, true, 0, d_x));
+  double t1 = clock_now_s ();
+  TRY (stage_back_weights (b->s, 0, 0));
+  s[1] = t1 - t0;
+  s[2] = clock_now_s () - t1;
+  return OK;
+}
+
+static enum status
+walk (struct bench *b, int n, int at)
+{
+  double s[3];
+  for (int i = 0; i < n; i++) {
+    TRY (go_forward (&b[i], s));
+    for (int j = 0; j < 3 && at >= 0; j++)
+      b[i].time[j][at] = s[j];
   }
-  *out = (struct stage_cost){best[0], best[1], best[2]};
+  for (int i = n - 1; i >= 0; i--) {
+    TRY (go_back (&b[i], s));
+    for (int j = 1; j < 3 && at >= 0 && !b[i].head; j++)
+      b[i].time[j][at] = s[j];
+  }
+  return OK;
+}
+
+static double
+middle (double *v, int n)
+{
+  for (int i = 1; i < n; i++)
+    for (int j = i; j > 0 && v[j - 1] > v[j]; j--) {
+      double t = v[j];
+      v[j] = v[j - 1];
+      v[j - 1] = t;
+    }
+  return (v[(n - 1) / 2] + v[n / 2]) / 2;
+}
+
+static enum status
+walk_some (struct bench *b, int n, struct stage_measured *list)
+{
+  int walks = 0;
+  TRY (walk (b, n, -1));
+  for (double start = clock_now_s (); walks < WALKS; walks++) {
+    if (walks >= 2 && clock_now_s () - start > ENOUGH_S)
+      break;
+    TRY (walk (b, n, walks));
+  }
+  for (int i = 0; i < n; i++)
+    list[i].cost =
+        (struct stage_cost){b[i].whole * middle (b[i].time[0], walks),
+                            b[i].whole * middle (b[i].time[1], walks),
+                            b[i].whole * middle (b[i].time[2], walks)};
   return OK;
 }
 
 enum status
 stage_measure (struct kern *k, const struct network *net,
-               const struct kern_tuning *tuning, int64_t n_samples, int unit,
-               const char *head, struct stage_cost *out)
+               const struct kern_tuning *tuning, int64_t n_samples, int n,
+               struct stage_measured *list)
 {
-  const int units = network_units (net);
-  struct stage_spec spec = {.net = net,
-                            .tuning = tuning,
-                            .k = unit,
-                            .n_stages = units,
-                            .unit_first = unit,
-                            .unit_end = unit + 1,
-                            .head = head,
-                            .n_samples = n_samples,
-                            .n_slots = 1,
-                            .n_pairs = 1,
-                            .seed = 1,
-                            .optimizer = {.kind = OPTIMIZER_SGD},
-                            .training = true};
-  struct bench b = {.head = head || unit == units - 1};
-  CHECK (!head || unit < units - 1, "a head behind the output unit");
-  enum status s = bench_open (k, &spec, &b);
+  struct bench *b = NULL;
+  TRY (MEM_NEW ((size_t)n, &b, "measuring"));
+  enum status s = OK;
+  for (int i = 0; i < n && s == OK; i++)
+    s = bench_open (k, net, tuning, n_samples, &list[i], &b[i]);
   if (s == OK)
-    s = time_all (&b, out);
-  bench_close (&b);
+    s = kern_seal (k);
+  if (s == OK)
+    s = walk_some (b, n, list);
+  for (int i = 0; i < n; i++)
+    bench_close (&b[i]);
+  mem_free (&b);
   return s;
 }

@@ -183,18 +183,37 @@ stage_refresh (struct stage *s);
 struct stage_cost { /* seconds per micro-batch */
   double forward, data, weights;
 };
-/* Cost of unit i alone (the head grammar behind it when head != NULL),
- * measured: best of a few repetitions after a warm-up. */
+struct stage_measured {
+  int unit;
+  const char *head;       /* NULL: the unit alone, else the grammar behind it */
+  struct stage_cost cost; /* set by stage_measure; of a head, and of the output
+                             unit: forward holds data as well, which is 0 */
+};
+/* What n units and heads cost: all are made, in order of depth, and walked
+ * through forwards and back again like a step, so that each finds its tensors
+ * where a step finds them; the middle of a few walks.  A head that takes long
+ * is measured on a part of the batch.  Takes the time and the memory of about
+ * three steps of the listed parts. */
 enum status
 stage_measure (struct kern *k, const struct network *net,
-               const struct kern_tuning *tuning, int64_t n_samples, int unit,
-               const char *head, struct stage_cost *out);
+               const struct kern_tuning *tuning, int64_t n_samples, int n,
+               struct stage_measured *list);
+/* Ranks that measure together, each a part. share: `mine` is this rank's
+ * status; the worst of all comes back on every rank, and if that is OK, v holds
+ * the sums over ranks of v[n]. */
+struct stage_team {
+  int rank, size;
+  enum status (*share) (void *context, enum status mine, double *v, int n);
+  void *context;
+};
 /* Measure every convolution of the network (and of `head` behind each of the
  * units after[0..n-1]) in both inner layouts, choose the layout and the
- * algorithms. */
+ * algorithms.  team NULL: alone; else Collective on the team: all end with the
+ * same status and the same table. */
 enum status
 stage_tune (struct kern *k, const struct network *net, int64_t n_samples,
-            const char *head, const int *after, int n, struct kern_tuning *t);
+            const char *head, const int *after, int n,
+            const struct stage_team *team, struct kern_tuning *t);
 /* What is used without measuring: the layout that fits, direct algorithms
  * everywhere. */
 void

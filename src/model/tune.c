@@ -3,7 +3,8 @@
  * Every distinct convolution of the network is measured by kern in both inner
  * layouts, every distinct normalisation is timed here; the layout with the
  * smaller sum wins, and heads are measured in that one only.  Blocked is out
- * where channels would have to be padded.
+ * where channels would have to be padded.  The jobs -- one direction of one
+ * convolution, or one normalisation -- are dealt out to a team.
  */
 #include "model/layer_impl.h"
 #include "base/clock.h"
@@ -85,7 +86,8 @@ bn_open (struct kern *k, struct kern_dims d, enum kern_layout l, bool relu,
                 (void **)&b->c));
   TRY (mem_new (1, kern_bn_mask_bytes (b->bn), "measuring", &b->mask));
   for (size_t i = 0; i < n; i++) /* any numbers that vary */
-    b->x[i] = (float)(i * 2654435761u % 1021) / 1021.0f - 0.5f;
+    b->x[i] = i < 1021 ? (float)(i * 2654435761u % 1021) / 1021.0f - 0.5f
+                       : b->x[i - 1021];
   return OK;
 }
 
@@ -122,7 +124,7 @@ bn_time (struct kern *k, const struct recipe_step *step, int64_t n,
   struct bn_bench b = {0};
   d.n = n;
   enum status s = bn_open (k, d, l, step->relu, &b);
-  for (int i = -1; i < 3 && s == OK; i++) {
+  for (int i = -1; i < 2 && s == OK; i++) {
     double start = clock_now_s ();
     s = bn_run (&b, (size_t)d.c);
     double took = clock_now_s () - start;
@@ -133,55 +135,210 @@ bn_time (struct kern *k, const struct recipe_step *step, int64_t n,
   return s;
 }
 
+/* -- jobs ------------------------------------------------------------------ */
+
+enum { JOB_BN = KERN_BACK_WEIGHTS + 1 };
+
+struct job {
+  const struct recipe_step *step;
+  int count; /* how often the step occurs */
+  enum kern_layout layout;
+  int what;      /* enum kern_direction, or JOB_BN */
+  double weight; /* about how long it takes */
+  int rank;      /* who does it */
+};
+
+struct jobs {
+  int n;
+  struct job job[SHAPES * 2 * 3];
+  int order[SHAPES * 2 * 3];    /* heaviest first */
+  double v[SHAPES * 2 * 3 * 2]; /* algorithm and seconds */
+};
+
+static void
+add_jobs (struct jobs *js, const struct shapes *all, enum kern_layout l,
+          int64_t n)
+{
+  for (int i = 0; i < all->n; i++) {
+    const struct recipe_step *step = &all->step[i];
+    struct job job = {
+        .step = step, .count = all->count[i], .layout = l, .what = JOB_BN};
+    if (step->kind == RECIPE_BN) {
+      struct kern_dims d = step->out;
+      job.weight = 500.0 * (double)(n * d.c * d.h * d.w);
+      js->job[js->n++] = job;
+      continue;
+    }
+    struct kern_conv_shape shape = recipe_shape (step, n, l);
+    job.weight = kern_conv_flops (&shape);
+    for (int d = KERN_FORWARD; d <= KERN_BACK_WEIGHTS; d++) {
+      job.what = d;
+      if (d != KERN_BACK_DATA || !step->plain)
+        js->job[js->n++] = job;
+    }
+  }
+}
+
+/* Heaviest first, each to who has least: all ranks deal the same. */
+static enum status
+deal (struct jobs *js, int size)
+{
+  double *load = NULL;
+  TRY (MEM_NEW ((size_t)size, &load, "tuning"));
+  for (int i = 0; i < js->n; i++) {
+    int at = i;
+    for (; at > 0 && js->job[js->order[at - 1]].weight < js->job[i].weight;
+         at--)
+      js->order[at] = js->order[at - 1];
+    js->order[at] = i;
+  }
+  for (int i = 0; i < js->n; i++) {
+    struct job *job = &js->job[js->order[i]];
+    for (int r = 1; r < size; r++)
+      if (load[r] < load[job->rank])
+        job->rank = r;
+    load[job->rank] += job->weight;
+  }
+  mem_free (&load);
+  return OK;
+}
+
+/* The convolutions or the normalisations of mine: a bench of convolutions has
+ * the kern for itself. */
+static enum status
+do_mine (struct kern *k, int64_t n, int me, const struct kern_tuning *t,
+         struct kern_bench *b, struct jobs *js)
+{
+  for (int i = 0; i < js->n; i++) {
+    int at = js->order[i];
+    const struct job *job = &js->job[at];
+    if (job->rank != me || (job->what == JOB_BN) != (b == NULL))
+      continue;
+    if (job->what == JOB_BN) {
+      TRY (bn_time (k, job->step, n, job->layout, &js->v[2 * at + 1]));
+      continue;
+    }
+    enum kern_direction d = (enum kern_direction)job->what;
+    struct kern_conv_shape shape = recipe_shape (job->step, n, job->layout);
+    struct kern_choice c = kern_tuning_get (t, &shape, d);
+    if (c.algo == KERN_NO_ALGO || c.seconds == 0)
+      TRY (kern_bench_direction (b, &shape, d, &c));
+    js->v[2 * at] = c.algo;
+    js->v[2 * at + 1] = c.seconds;
+  }
+  return OK;
+}
+
+static enum status
+measure_mine (struct kern *k, int64_t n, int me, const struct kern_tuning *t,
+              struct jobs *js)
+{
+  struct kern_bench *b = NULL;
+  TRY (do_mine (k, n, me, t, NULL, js));
+  TRY (kern_bench_open (k, &b));
+  enum status s = do_mine (k, n, me, t, b, js);
+  enum status after = kern_bench_close (&b);
+  return s != OK ? s : after;
+}
+
+static enum status
+keep_choices (struct kern *k, const struct jobs *js, int64_t n,
+              struct kern_tuning *t)
+{
+  for (int i = 0; i < js->n; i++) {
+    const struct job *job = &js->job[i];
+    if (job->what == JOB_BN)
+      continue;
+    struct kern_conv_shape shape = recipe_shape (job->step, n, job->layout);
+    struct kern_choice c = {(int)js->v[2 * i], js->v[2 * i + 1]};
+    TRY (kern_tuning_put (k, t, &shape, (enum kern_direction)job->what, c));
+  }
+  return OK;
+}
+
 /* -- choosing -------------------------------------------------------------- */
 
 static enum status
-measure_layout (struct kern *k, const struct shapes *all, int64_t n,
-                enum kern_layout l, struct kern_tuning *t, double *sum_s)
+share (const struct stage_team *team, enum status mine, double *v, int n)
 {
-  *sum_s = 0.0;
-  for (int i = 0; i < all->n; i++) {
-    const struct recipe_step *step = &all->step[i];
-    double s = 0.0;
-    if (step->kind == RECIPE_CONV) {
-      struct kern_conv_shape shape = recipe_shape (step, n, l);
-      TRY (kern_tuning_measure (k, &shape, !step->plain, t, &s));
-    } else
-      TRY (bn_time (k, step, n, l, &s));
-    *sum_s += all->count[i] * s;
+  return team ? team->share (team->context, mine, v, n) : mine;
+}
+
+/* The jobs of js are measured by the team and known to all. Ends in a fence; so
+ * does whatever fails on the way (s: of before). */
+static enum status
+measure_jobs (struct kern *k, int64_t n, const struct stage_team *team,
+              enum status s, struct jobs *js, struct kern_tuning *t)
+{
+  if (s == OK)
+    s = deal (js, team ? team->size : 1);
+  if (s == OK)
+    s = measure_mine (k, n, team ? team->rank : 0, t, js);
+  TRY (share (team, s, js ? js->v : NULL, js ? 2 * js->n : 0));
+  return share (team, keep_choices (k, js, n, t), NULL, 0);
+}
+
+static double
+sum_of (const struct jobs *js, enum kern_layout l)
+{
+  double sum = 0;
+  for (int i = 0; i < js->n; i++)
+    if (js->job[i].layout == l)
+      sum += js->job[i].count * js->v[2 * i + 1];
+  return sum;
+}
+
+static enum status
+collect_heads (struct shapes *all, const struct network *net, const char *head,
+               const int *after, int n, int block)
+{
+  *all = (struct shapes){.divides = true};
+  for (int i = 0; i < n && head; i++) {
+    struct recipe r;
+    TRY (recipe_head (head, network_recipe (net, after[i])->out,
+                      network_spec (net)->classes, &r));
+    collect (all, &r, block);
   }
   return OK;
 }
 
 enum status
 stage_tune (struct kern *k, const struct network *net, int64_t n_samples,
-            const char *head, const int *after, int n, struct kern_tuning *t)
+            const char *head, const int *after, int n,
+            const struct stage_team *team, struct kern_tuning *t)
 {
   const int block = kern_block (k);
   struct shapes *all = NULL, *heads = NULL;
-  double blocked_s = 0.0, last_s = 0.0;
-  enum status s;
-  TRY (MEM_NEW (1, &all, "shapes"));
-  TRY_GOTO (MEM_NEW (1, &heads, "shapes"), done);
-  collect_network (all, net, block);
-  heads->divides = true;
-  for (int i = 0; i < n && head; i++) {
-    struct recipe r;
-    TRY_GOTO (recipe_head (head, network_recipe (net, after[i])->out,
-                           network_spec (net)->classes, &r),
-              done);
-    collect (heads, &r, block);
+  struct jobs *js = NULL, *more = NULL;
+  enum status s = MEM_NEW (1, &all, "shapes");
+  if (s == OK)
+    s = MEM_NEW (1, &heads, "shapes");
+  if (s == OK)
+    s = MEM_NEW (1, &js, "tuning");
+  if (s == OK)
+    s = MEM_NEW (1, &more, "tuning");
+  if (s == OK)
+    s = collect_heads (heads, net, head, after, n, block);
+  bool divides = false;
+  if (s == OK) {
+    collect_network (all, net, block);
+    divides = all->divides && heads->divides;
+    if (divides)
+      add_jobs (js, all, KERN_BLOCKED, n_samples);
+    add_jobs (js, all, KERN_LAST, n_samples);
   }
-  bool divides = all->divides && heads->divides;
-  if (divides)
-    TRY_GOTO (measure_layout (k, all, n_samples, KERN_BLOCKED, t, &blocked_s),
-              done);
-  TRY_GOTO (measure_layout (k, all, n_samples, KERN_LAST, t, &last_s), done);
+  TRY_GOTO (measure_jobs (k, n_samples, team, s, js, t), done);
   enum kern_layout l =
-      divides && blocked_s <= last_s ? KERN_BLOCKED : KERN_LAST;
+      divides && sum_of (js, KERN_BLOCKED) <= sum_of (js, KERN_LAST)
+          ? KERN_BLOCKED
+          : KERN_LAST;
   kern_tuning_layout_set (t, l);
-  TRY_GOTO (measure_layout (k, heads, n_samples, l, t, &last_s), done);
+  add_jobs (more, heads, l, n_samples);
+  if (more->n > 0)
+    s = measure_jobs (k, n_samples, team, OK, more, t);
 done:
+  mem_free (&more);
+  mem_free (&js);
   mem_free (&heads);
   mem_free (&all);
   return s;

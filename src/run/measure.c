@@ -58,70 +58,163 @@ unit_costs_guess (const struct network *net, int64_t n_samples,
   return OK;
 }
 
-/* Units of equal shape are measured once. */
+/* -- a team ------------------------------------------------------------------
+ */
+
 static enum status
-measure_here (struct kern *k, const struct network *net,
-              const struct kern_tuning *t, int64_t n_samples, const char *head,
-              struct unit_costs *u)
+sum_over_ranks (struct wire *w, double *v, int n)
 {
-  for (int i = 0; i < u->n; i++) {
+  int size = wire_size (w);
+  double *all = NULL;
+  TRY (wire_agree (
+      w, MEM_NEW ((size_t)n * (size_t)size, &all, "figures of all ranks")));
+  enum status s = wire_all_gather (w, v, n, all);
+  for (int i = 0; s == OK && i < n; i++) {
+    v[i] = 0;
+    for (int r = 0; r < size; r++)
+      v[i] += all[(size_t)r * (size_t)n + (size_t)i];
+  }
+  mem_free (&all);
+  return s;
+}
+
+static enum status
+share (void *context, enum status mine, double *v, int n)
+{
+  struct wire *w = context;
+  TRY (wire_agree (w, mine));
+  return n > 0 ? sum_over_ranks (w, v, n) : OK;
+}
+
+void
+unit_costs_team (struct wire *w, struct stage_team *out)
+{
+  *out = (struct stage_team){.rank = wire_rank (w),
+                             .size = wire_size (w),
+                             .share = share,
+                             .context = w};
+}
+
+/* -- measuring ---------------------------------------------------------------
+ */
+
+/* Units of equal shape are measured once, by one rank, and so are heads. */
+struct measuring {
+  int n;
+  int *unit_at, *head_at;     /* by unit: number of the job */
+  struct stage_measured *job; /* in order of depth */
+  double *weight, *v;         /* v: three numbers of each */
+  int *rank;
+  struct stage_measured *mine;
+};
+
+static void
+measuring_clear (struct measuring *m)
+{
+  mem_free (&m->unit_at);
+  mem_free (&m->head_at);
+  mem_free (&m->job);
+  mem_free (&m->weight);
+  mem_free (&m->v);
+  mem_free (&m->rank);
+  mem_free (&m->mine);
+}
+
+static enum status
+measuring_make (int units, struct measuring *m)
+{
+  size_t n = 2 * (size_t)units;
+  TRY (MEM_NEW ((size_t)units, &m->unit_at, "measuring"));
+  TRY (MEM_NEW ((size_t)units, &m->head_at, "measuring"));
+  TRY (MEM_NEW (n, &m->job, "measuring"));
+  TRY (MEM_NEW (n, &m->weight, "measuring"));
+  TRY (MEM_NEW (3 * n, &m->v, "measuring"));
+  TRY (MEM_NEW (n, &m->rank, "measuring"));
+  return MEM_NEW (n, &m->mine, "measuring");
+}
+
+static enum status
+list_jobs (const struct network *net, const char *head, struct measuring *m)
+{
+  int units = network_units (net);
+  for (int i = 0; i < units; i++) {
     struct network_unit a, b;
     network_unit (net, i, &a);
-    int twin = -1, head_twin = -1;
+    m->unit_at[i] = m->head_at[i] = -1;
     for (int j = 0; j < i; j++) {
       network_unit (net, j, &b);
       if (b.alike == a.alike)
-        twin = j;
+        m->unit_at[i] = m->unit_at[j];
       if (memcmp (&b.out, &a.out, sizeof a.out) == 0)
-        head_twin = j;
+        m->head_at[i] = m->head_at[j];
     }
-    if (twin >= 0)
-      u->unit[i] = u->unit[twin];
-    else
-      TRY (stage_measure (k, net, t, n_samples, i, NULL, &u->unit[i]));
-    if (!head || i == u->n - 1)
+    if (m->unit_at[i] < 0) {
+      m->weight[m->n] = a.flops;
+      m->job[m->n] = (struct stage_measured){.unit = i};
+      m->unit_at[i] = m->n++;
+    }
+    if (!head || i == units - 1 || m->head_at[i] >= 0)
       continue;
-    if (head_twin >= 0)
-      u->head[i] = u->head[head_twin];
-    else
-      TRY (stage_measure (k, net, t, n_samples, i, head, &u->head[i]));
+    TRY (network_head (net, i, head, &b));
+    m->weight[m->n] = a.flops + b.flops;
+    m->job[m->n] = (struct stage_measured){.unit = i, .head = head};
+    m->head_at[i] = m->n++;
   }
   return OK;
 }
 
-/* All numbers as one vector, for averaging. */
-static double *
-cost_at (struct unit_costs *u, int i)
+/* The heaviest first, each to who has least: all ranks deal the same. */
+static enum status
+deal (struct measuring *m, int size)
 {
-  struct stage_cost *c =
-      i / 3 < u->n ? &u->unit[i / 3] : &u->head[i / 3 - u->n];
-  double *field[] = {&c->forward, &c->data, &c->weights};
-  return field[i % 3];
+  double *load = NULL;
+  TRY (MEM_NEW ((size_t)size, &load, "measuring"));
+  for (int i = 0; i < m->n; i++)
+    m->rank[i] = -1;
+  for (int i = 0; i < m->n; i++) {
+    int best = -1, to = 0;
+    for (int j = 0; j < m->n; j++)
+      if (m->rank[j] < 0 && (best < 0 || m->weight[j] > m->weight[best]))
+        best = j;
+    for (int r = 1; r < size; r++)
+      if (load[r] < load[to])
+        to = r;
+    m->rank[best] = to;
+    load[to] += m->weight[best];
+  }
+  mem_free (&load);
+  return OK;
 }
 
 static enum status
-average (struct wire *w, struct unit_costs *u)
+measure_mine (struct kern *k, const struct network *net,
+              const struct kern_tuning *t, int64_t n_samples, int me,
+              struct measuring *m)
 {
-  int n = u->n * 6, size = wire_size (w);
-  double *mine = NULL, *all = NULL;
-  enum status s = MEM_NEW ((size_t)n, &mine, "costs");
-  if (s == OK)
-    s = MEM_NEW ((size_t)n * (size_t)size, &all, "costs of all ranks");
-  s = wire_agree (w, s);
-  if (s == OK) {
-    for (int i = 0; i < n; i++)
-      mine[i] = *cost_at (u, i);
-    s = wire_all_gather (w, mine, n, all);
-  }
-  for (int i = 0; s == OK && i < n; i++) {
-    double sum = 0;
-    for (int r = 0; r < size; r++)
-      sum += all[(size_t)r * (size_t)n + (size_t)i];
-    *cost_at (u, i) = sum / size;
-  }
-  mem_free (&mine);
-  mem_free (&all);
-  return s;
+  int n = 0;
+  for (int i = 0; i < m->n; i++)
+    if (m->rank[i] == me)
+      m->mine[n++] = m->job[i];
+  if (n > 0)
+    TRY (stage_measure (k, net, t, n_samples, n, m->mine));
+  n = 0;
+  for (int i = 0; i < m->n; i++)
+    if (m->rank[i] == me) {
+      struct stage_cost c = m->mine[n++].cost;
+      m->v[3 * i] = c.forward;
+      m->v[3 * i + 1] = c.data;
+      m->v[3 * i + 2] = c.weights;
+    }
+  return OK;
+}
+
+static struct stage_cost
+cost_of (const struct measuring *m, int job)
+{
+  if (job < 0)
+    return (struct stage_cost){0};
+  return (struct stage_cost){m->v[3 * job], m->v[3 * job + 1],
+                             m->v[3 * job + 2]};
 }
 
 enum status
@@ -130,12 +223,23 @@ unit_costs_measure (struct wire *w, struct kern *k, const struct network *net,
                     const char *head, struct unit_costs *out)
 {
   struct unit_costs u = {0};
-  enum status s = unit_costs_make (network_units (net), &u);
+  struct measuring m = {0};
+  int units = network_units (net);
+  enum status s = unit_costs_make (units, &u);
   if (s == OK)
-    s = measure_here (k, net, t, n_samples, head, &u);
-  s = wire_agree (w, s);
+    s = measuring_make (units, &m);
   if (s == OK)
-    s = average (w, &u);
+    s = list_jobs (net, head, &m);
+  if (s == OK)
+    s = deal (&m, wire_size (w));
+  if (s == OK)
+    s = measure_mine (k, net, t, n_samples, wire_rank (w), &m);
+  s = share (w, s, m.v, 3 * m.n);
+  for (int i = 0; i < units && s == OK; i++) {
+    u.unit[i] = cost_of (&m, m.unit_at[i]);
+    u.head[i] = cost_of (&m, m.head_at[i]);
+  }
+  measuring_clear (&m);
   if (s != OK) {
     unit_costs_clear (&u);
     return s;

@@ -68,12 +68,15 @@ unit_costs_clear (struct unit_costs *u);
 enum status
 unit_costs_guess (const struct network *net, int64_t n_samples,
                   const char *head, struct unit_costs *out);
-/* Measured on all ranks at once and averaged, so that what ranks take from each
- * other (memory bandwidth) is in it.  Collective on world. */
+/* Measured by all ranks at once, each a share, so that what ranks take from
+ * each other (memory bandwidth) is in it.  Collective on world. */
 enum status
 unit_costs_measure (struct wire *w, struct kern *k, const struct network *net,
                     const struct kern_tuning *t, int64_t n_samples,
                     const char *head, struct unit_costs *out);
+/* All ranks as a team for stage_tune.  Local; borrows w. */
+void
+unit_costs_team (struct wire *w, struct stage_team *out);
 /* As text lines for the run directory, and back (false: of another network,
  * machine or batch). key: what they depend on. */
 void

@@ -80,43 +80,32 @@ head_or_none (const struct session *s)
   return wants_heads (s) ? s->config.head : NULL;
 }
 
-/* On the root: measure, and print what was chosen. */
-static enum status
-tune_here (struct session *s, char **text)
-{
-  int n = network_units (s->net) - 1, *after = NULL;
-  struct text printed;
-  TRY (MEM_NEW ((size_t)n, &after, "head places"));
-  for (int i = 0; i < n; i++)
-    after[i] = i;
-  enum status e = stage_tune (s->kern, s->net, s->n_samples, head_or_none (s),
-                              after, n, s->tuning);
-  mem_free (&after);
-  TRY (e);
-  text_init (&printed);
-  kern_tuning_print (s->tuning, &printed);
-  e = mem_text (printed.data, text);
-  text_clear (&printed);
-  return e;
-}
-
+/* All ranks measure, each a share; the root writes down what was chosen. */
 static enum status
 measure_tuning (struct session *s)
 {
-  char *text = NULL;
-  bool root = wire_rank (s->wire) == 0;
-  TRY (wire_agree (s->wire, root ? tune_here (s, &text) : OK));
-  enum status e = wire_broadcast_text (s->wire, &text, 0);
-  if (e == OK && !root)
-    e = kern_tuning_parse (text, "choices of rank 0", s->tuning);
-  if (e == OK && s->run)
-    e = store_run_put (s->run, "tune.txt", text);
-  mem_free (&text);
+  int n = network_units (s->net) - 1, *after = NULL;
+  struct stage_team team;
+  unit_costs_team (s->wire, &team);
+  TRY (wire_agree (s->wire, MEM_NEW ((size_t)n, &after, "head places")));
+  for (int i = 0; i < n; i++)
+    after[i] = i;
+  enum status e = stage_tune (s->kern, s->net, s->n_samples, head_or_none (s),
+                              after, n, &team, s->tuning);
+  mem_free (&after);
+  TRY (e);
+  if (s->run) {
+    struct text printed;
+    text_init (&printed);
+    kern_tuning_print (s->tuning, &printed);
+    e = store_run_put (s->run, "tune.txt", printed.data);
+    text_clear (&printed);
+  }
   return wire_agree (s->wire, e);
 }
 
 /* Kernel choices: by rule, from a file, from an earlier start of this run, or
- * measured by the root. */
+ * measured now. */
 static enum status
 open_tuning (struct session *s)
 {
@@ -507,6 +496,8 @@ open_parts (struct session *s)
   place_set (-1, -1, "choosing kernels");
   TRY (derive_threads (w, &s->config, &s->threads));
   TRY (wire_agree (w, kern_open (s->threads, &s->kern)));
+  say (LOG_DEBUG, "kernels opened %s after start",
+       text_seconds (clock_now_s () - s->started_s));
   TRY (open_tuning (s));
   say (LOG_DEBUG, "kernels chosen %s after start",
        text_seconds (clock_now_s () - s->started_s));
@@ -524,6 +515,8 @@ open_parts (struct session *s)
   TRY (wire_agree (w, wire_same (w, s->info.digest, "the data set")));
   TRY (open_windows (s));
   TRY (wire_agree (w, make_stages (s)));
+  say (LOG_DEBUG, "stages made %s after start",
+       text_seconds (clock_now_s () - s->started_s));
   TRY (wire_agree (w, store_order_create (
                           s->n_train, s->batch, s->config.order == RUN_SHUFFLE,
                           (uint64_t)s->config.seed, &s->order)));

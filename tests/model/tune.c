@@ -38,7 +38,7 @@ tune (void)
   struct model_spec spec = spec_basic;
   spec.blocks[1] = 1;
   fixture_open (&f, spec, 2, KERN_PLAIN);
-  must (stage_tune (f.k, f.net, 2, "conv48-gap-fc", after, 2, f.t));
+  must (stage_tune (f.k, f.net, 2, "conv48-gap-fc", after, 2, NULL, f.t));
   enum kern_layout l = kern_tuning_layout (f.t);
   tap_ok (l == KERN_BLOCKED || l == KERN_LAST, "a layout is chosen");
   text_init (&text);
@@ -58,7 +58,7 @@ tune (void)
   stage_destroy (&s);
   fixture_close (&f);
   fixture_open (&f, spec, 2, KERN_PLAIN);
-  must (stage_tune (f.k, f.net, 2, "conv7-gap-fc", after, 1, f.t));
+  must (stage_tune (f.k, f.net, 2, "conv7-gap-fc", after, 1, NULL, f.t));
   tap_ok (kern_tuning_layout (f.t) == KERN_LAST,
           "a head whose channels fit no block rules blocked out");
   fixture_close (&f);
@@ -67,13 +67,13 @@ tune (void)
 static void
 measure (void)
 {
-  struct stage_cost stem, block, head, output;
+  struct stage_measured m[4] = {
+      {.unit = 0}, {.unit = 1, .head = "conv64-bn-gap-fc"}, {.unit = 3}, {0}};
   fixture_open (&f, spec_basic, 16, KERN_BLOCKED);
-  int units = network_units (f.net);
-  must (stage_measure (f.k, f.net, f.t, 16, 0, NULL, &stem));
-  must (stage_measure (f.k, f.net, f.t, 16, 3, NULL, &block));
-  must (stage_measure (f.k, f.net, f.t, 16, 1, "conv64-bn-gap-fc", &head));
-  must (stage_measure (f.k, f.net, f.t, 16, units - 1, NULL, &output));
+  m[3].unit = network_units (f.net) - 1;
+  must (stage_measure (f.k, f.net, f.t, 16, 4, m));
+  struct stage_cost stem = m[0].cost, head = m[1].cost, block = m[2].cost,
+                    output = m[3].cost;
   tap_ok (stem.forward > 0 && stem.data > 0 && stem.weights > 0,
           "the stem has a price");
   tap_ok (block.forward > 0 && block.data > 0 && block.weights > 0,
