@@ -49,7 +49,7 @@ ini.h ini
 
 C_LIBRARY='assert.h ctype.h dirent.h errno.h fcntl.h float.h getopt.h
 glob.h immintrin.h inttypes.h libgen.h limits.h locale.h malloc.h math.h
-pthread.h sched.h semaphore.h setjmp.h signal.h stdarg.h stdatomic.h stdbool.h
+pthread.h sched.h semaphore.h setjmp.h signal.h spawn.h stdarg.h stdatomic.h stdbool.h
 stddef.h stdint.h stdio.h stdlib.h string.h strings.h sys/file.h sys/ioctl.h
 sys/mman.h sys/prctl.h sys/resource.h sys/stat.h sys/statvfs.h sys/syscall.h sys/time.h
 sys/types.h sys/utsname.h sys/wait.h time.h unistd.h'
