@@ -23,7 +23,8 @@ store  : base wire                         : hdf5 jpeg jansson z lzma : raw
 run    : base model plan wire store        :                      :
 probe  : base wire store                   : scalapack            : raw
 report : base store                        :                      :
-main   : base plan wire store run probe report : ini              :
+sweep  : base store                        :                      :
+main   : base plan wire store run probe report sweep : ini        :
 '
 
 # header | library; what is neither here nor in C_LIBRARY is unknown.
@@ -190,6 +191,7 @@ self_check ()
 #include "model/stage.h"' 'plan/x.c:2: plan may not include model'
   plant run/x.c '#include "kern/kern.h"' 'run may not include kern'
   plant probe/x.h '#include "run/run.h"' 'probe may not include run'
+  plant sweep/x.c '#include "run/run.h"' 'sweep may not include run'
   plant main/x.c '#include "store/h5_impl.h"' 'belongs to store alone'
   plant main/x.c '#include "wire/raw.h"' 'is for store and probe'
   plant model/x.c '#include <dnnl.h>' 'model may not include <dnnl.h>'
@@ -207,6 +209,8 @@ self_check ()
 #include <hdf5.h>
 #include <zlib.h>'
   clean base/x.c '#include <xxhash.h>'
+  clean sweep/x.c '#include "store/store.h"
+#include <spawn.h>'
   clean store/room.am 'src_store_libstore_a_CPPFLAGS = $(IL_CPPFLAGS) $(MPI_CPPFLAGS)'
 }
 

@@ -6,12 +6,15 @@
 #
 # Leaves build-check/ (BUILD=DIRECTORY: another).  The last line says how many
 # tests passed, failed and were skipped; the exit code is 0 when none failed.
+# As root the jobs are tested too, on virtual nodes under a real Slurm, for which
+# packages are installed; SLURM=no leaves that out.
 set -u
 
 top=$(cd "$(dirname "$0")/.." && pwd)
 : "${BUILD:=$top/build-check}"
 cores=$( (unset OMP_NUM_THREADS OMP_THREAD_LIMIT; nproc) 2>/dev/null || echo 2)
 : "${JOBS:=$cores}"
+: "${SLURM:=yes}"
 
 finish () { # passed failed skipped
   echo "$1 passed, $2 failed, $3 skipped"
@@ -60,5 +63,35 @@ if [ "$2" -gt 0 ]; then
     grep -Ev '^(ok|PASS|FAIL|1\.\.)' "${result%.trs}.log" | tail -n 60
   done
   echo "run: all of it is in $BUILD/test-suite.log"
+fi
+# What was not tested, and why: each reason once.
+if [ "$3" -gt 0 ]; then
+  find tests -name '*.log' | sort | xargs grep -i '# SKIP' /dev/null |
+    sed 's|^tests/|run: skipped: |; s|\.log:.*# *[Ss][Kk][Ii][Pp][: ]*|: |' |
+    sort | uniq -c |
+    awk '{ n = $1; $1 = ""; print substr($0, 2) (n > 1 ? " (" n "x)" : "") }'
+fi
+
+[ "$SLURM" != no ] || {
+  echo "run: skipped: slurm: SLURM=no"
+  finish "$1" "$2" $(($3 + 1))
+}
+echo "run: jobs under Slurm"
+# Not this script's: what the variables of these names would mean there.
+unset JOBS SLURM
+sh "$top/tests/slurm/run.sh" "$BUILD/interlock" >slurm.out 2>&1
+under=$?
+sed -n 's/^1\.\.0 # SKIP/run: skipped:/p' slurm.out
+# shellcheck disable=SC2046 # three words
+set -- $(awk -v passed="$1" -v failed="$2" -v skipped="$3" '
+  /^ok / { passed++ }
+  /^not ok / { failed++ }
+  /^1\.\.0 # SKIP/ { skipped++ }
+  END { print passed, failed, skipped }' slurm.out) "$2"
+[ $under -eq 0 ] || [ "$2" -gt "$4" ] || set -- "$1" $(($2 + 1)) "$3" "$4"
+if [ "$2" -gt "$4" ]; then
+  awk '/^ok / { good = 1; next } /^not ok / { good = 0 } !good' slurm.out |
+    tail -n 120
+  echo "run: all of it is in $BUILD/slurm.out"
 fi
 finish "$1" "$2" "$3"

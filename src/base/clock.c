@@ -1,6 +1,8 @@
 /* base/clock.c -- clocks, accounts of time, and the pulse. */
 #include "base/clock.h"
 #include "base/status.h"
+#include "base/text.h"
+#include <stdlib.h>
 #include <time.h>
 
 const char *
@@ -34,6 +36,21 @@ double
 clock_wall_s (void)
 {
   return clock_read (CLOCK_REALTIME);
+}
+
+void
+clock_pace (void)
+{
+  static int64_t pace_ms = -1;
+  if (pace_ms < 0) {
+    const char *word = getenv ("INTERLOCK_PACE");
+    if (!word || !text_to_long (word, &pace_ms) || pace_ms < 0)
+      pace_ms = 0;
+  }
+  if (pace_ms > 0)
+    nanosleep (&(struct timespec){.tv_sec = pace_ms / 1000,
+                                  .tv_nsec = pace_ms % 1000 * 1000000},
+               NULL);
 }
 
 void

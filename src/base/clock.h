@@ -28,6 +28,12 @@ clock_now_s (void);
 double
 clock_wall_s (void);
 
+/* For tests that need slow steps on busy machines: sleep for the milliseconds
+ * that INTERLOCK_PACE says, nothing when it is not set.  Local.  A signal ends
+ * the sleep. */
+void
+clock_pace (void);
+
 struct clock_account {
   double spent_s[CLOCK_CLASSES];
   double start_s, last_s;

@@ -33,11 +33,13 @@ struct kern_conv {
 
 static const char *const algo_names[KERN_ALGOS] = {[KERN_DIRECT] = "direct",
                                                    [KERN_WINOGRAD] = "winograd",
-                                                   [KERN_AUTO] = "auto"};
+                                                   [KERN_AUTO] = "auto",
+                                                   [KERN_OTHER] = "other"};
 static const dnnl_alg_kind_t algo_kinds[KERN_ALGOS] = {
     [KERN_DIRECT] = dnnl_convolution_direct,
     [KERN_WINOGRAD] = dnnl_convolution_winograd,
-    [KERN_AUTO] = dnnl_convolution_auto};
+    [KERN_AUTO] = dnnl_convolution_auto,
+    [KERN_OTHER] = dnnl_convolution_direct};
 static const char *const direction_names[] = {[KERN_FORWARD] = "forward",
                                               [KERN_BACK_DATA] = "back_data",
                                               [KERN_BACK_WEIGHTS] =
@@ -101,6 +103,7 @@ struct parts { /* descriptors while a convolution is made; all owned */
   kern_md src, weights, bias, dst;
   kern_md plain;  /* weights as files have them */
   kern_md images; /* the source as the caller has it; NULL: as src */
+  kern_md src_other, dst_other; /* for KERN_OTHER; NULL: not the same memory */
 };
 
 static void
@@ -112,6 +115,16 @@ parts_clear (struct parts *p)
   kern_lib_md_free (&p->dst);
   kern_lib_md_free (&p->plain);
   kern_lib_md_free (&p->images);
+  kern_lib_md_free (&p->src_other);
+  kern_lib_md_free (&p->dst_other);
+}
+
+/* One block of channels, all of them: pixels are in the same order. */
+static bool
+has_other (const struct kern *k, const struct kern_conv_shape *s)
+{
+  return s->c == k->block && s->out_c == k->block && s->src == s->dst &&
+         s->src != KERN_PLAIN;
 }
 
 static dnnl_status_t
@@ -136,6 +149,11 @@ parts_make (const struct kern *k, const struct kern_conv_shape *s,
     lib = kern_lib_md (4, w, dnnl_oihw, &p->plain);
   if (lib == dnnl_success && s->bias)
     lib = kern_lib_md (1, &s->out_c, dnnl_x, &p->bias);
+  enum kern_layout other = s->src == KERN_LAST ? KERN_BLOCKED : KERN_LAST;
+  if (lib == dnnl_success && has_other (k, s))
+    lib = kern_md_images (k, src, other, &p->src_other);
+  if (lib == dnnl_success && has_other (k, s))
+    lib = kern_md_images (k, dst, other, &p->dst_other);
   return lib;
 }
 
@@ -153,6 +171,12 @@ describe (struct kern *k, const struct kern_conv_shape *s,
                             .dst = p->dst,
                             .stride = s->stride,
                             .pad = s->pad};
+  if (algo == KERN_OTHER) {
+    if (p->dst_other == NULL)
+      return dnnl_unimplemented;
+    c.src = p->src_other;
+    c.dst = p->dst_other;
+  }
   if (d == KERN_FORWARD)
     return kern_lib_conv (k->engine, &c, NULL, k->attr, desc);
   dnnl_status_t lib = kern_lib_conv (k->engine, &c, NULL, k->attr, hint);

@@ -74,7 +74,16 @@ kern_reorder (struct kern *k, struct kern_dims d, enum kern_layout from,
 /* -- convolution ----------------------------------------------------------- */
 
 enum kern_direction { KERN_FORWARD, KERN_BACK_DATA, KERN_BACK_WEIGHTS };
-enum kern_algo { KERN_DIRECT, KERN_WINOGRAD, KERN_AUTO, KERN_ALGOS };
+/* OTHER: the direct one of the other layout, blocked or channels last, where
+ * both are the same in memory: one block of channels on either side.  The
+ * library has different code for the two. */
+enum kern_algo {
+  KERN_DIRECT,
+  KERN_WINOGRAD,
+  KERN_AUTO,
+  KERN_OTHER,
+  KERN_ALGOS
+};
 const char *
 kern_algo_name (enum kern_algo a);
 const char *
@@ -350,6 +359,9 @@ kern_relu (struct kern *k, size_t n, const float *x, float *y);
 void
 kern_relu_back (struct kern *k, size_t n, const float *d_y, const float *y,
                 float *d_x); /* d_y where y > 0 */
+void
+kern_add_gate (struct kern *k, size_t n, const float *x, const float *gate,
+               float *y); /* y += x where gate > 0, else y = 0 */
 void
 kern_axpy (struct kern *k, size_t n, float a, const float *x,
            float *y); /* y += a x */

@@ -75,6 +75,23 @@ kern_relu_back (struct kern *k, size_t n, const float *d_y, const float *y,
 }
 
 KERN_CLONES static void
+add_gate (size_t n, const float *x, const float *gate, float *y)
+{
+#pragma omp simd
+  for (size_t i = 0; i < n; i++) {
+    float s = y[i] + x[i];
+    y[i] = gate[i] > 0.0f ? s : 0.0f;
+  }
+}
+
+void
+kern_add_gate (struct kern *k, size_t n, const float *x, const float *gate,
+               float *y)
+{
+  UNITS (k, n, add_gate (m, x + at, gate + at, y + at));
+}
+
+KERN_CLONES static void
 axpy (size_t n, float a, const float *x, float *y)
 {
 #pragma omp simd

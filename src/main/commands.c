@@ -9,92 +9,8 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "store/store.h"
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-
-/* -- texts ------------------------------------------------------------------
- */
-
-static enum status
-read_bytes (FILE *file, const char *path, char **out)
-{
-  char *text = NULL;
-  size_t size = 0, room = 0;
-  enum status s = OK;
-  do {
-    if (size + 1 >= room) {
-      size_t more = room ? 2 * room : 16384;
-      TRY_GOTO (mem_grow (&text, room, more, 1, "a configuration"), fail);
-      room = more;
-    }
-    size += fread (text + size, 1, room - size - 1, file);
-  } while (!feof (file) && !ferror (file) && size < (1u << 24));
-  if (ferror (file) || !feof (file))
-    TRY_GOTO (fail (E_MISSING, "%s: cannot be read as a configuration", path),
-              fail);
-  if (memchr (text, '\0', size))
-    TRY_GOTO (fail (E_CONFIG, "%s: not a text file", path), fail);
-  text[size] = '\0';
-  *out = text;
-  return OK;
-fail:
-  mem_free (&text);
-  return s;
-}
-
-static bool
-is_directory (const char *path)
-{
-  struct stat st;
-  return stat (path, &st) == 0 && S_ISDIR (st.st_mode);
-}
-
-static enum status
-read_text (const char *path, char **out)
-{
-  if (is_directory (path))
-    return fail (E_USAGE,
-                 "%s is a directory; a configuration is a file, as "
-                 "%s/config.ini",
-                 path, path);
-  FILE *file = fopen (path, "r");
-  if (!file)
-    return fail (E_MISSING, "%s: %s", path, strerror (errno));
-  enum status s = read_bytes (file, path, out);
-  fclose (file);
-  return s;
-}
-
-/* Root's verdict and message on all ranks; then a fence, so that the message is
- * printed once and without a rank.  Collective on world. */
-static enum status
-share_verdict (struct wire *w, enum status s)
-{
-  int verdict = (int)s;
-  TRY (wire_broadcast (w, &verdict, sizeof verdict, 0));
-  if (verdict != (int)OK) {
-    char *message = NULL;
-    enum status t = OK;
-    if (wire_rank (w) == 0)
-      t = mem_text (fail_message (), &message);
-    TRY (wire_agree (w, t));
-    TRY (wire_broadcast_text (w, &message, 0));
-    fail_clear ();
-    fail ((enum status)verdict, "%s", message);
-    mem_free (&message);
-  }
-  return wire_agree (w, (enum status)verdict);
-}
-
-/* With a newline at the end, whoever made the text. */
-static void
-put_whole (const struct text *out)
-{
-  bool ended = out->size > 0 && out->data[out->size - 1] == '\n';
-  put ("%s%s", out->data, ended ? "" : "\n");
-}
 
 /* -- configuration ----------------------------------------------------------
  */
@@ -125,13 +41,8 @@ configure (const struct options *o, struct wire *w, enum config_use use,
            struct run_config *c)
 {
   char *text = NULL;
-  if (o->path) {
-    enum status s = OK;
-    if (wire_rank (w) == 0)
-      s = read_text (o->path, &text);
-    TRY (share_verdict (w, s));
-    TRY (wire_broadcast_text (w, &text, 0));
-  }
+  if (o->path)
+    TRY (file_share (w, o->path, &text));
   enum status s = resolve (o, w, o->path, text, use, c);
   mem_free (&text);
   return s;
@@ -161,7 +72,7 @@ command_plan (const struct options *o, struct wire *w)
   text_init (&out);
   enum status s = run_plan (&c, &p, &out);
   if (s == OK)
-    put_whole (&out);
+    file_print (&out);
   text_clear (&out);
   return wire_agree (w, s);
 }
@@ -173,7 +84,7 @@ command_plan (const struct options *o, struct wire *w)
 static enum status
 find_checkpoint (const char *path, struct text *out)
 {
-  if (!is_directory (path)) {
+  if (!file_is_directory (path)) {
     text_add (out, "%s", path);
     return OK;
   }
@@ -225,7 +136,7 @@ command_eval (const struct options *o, struct wire *w)
   enum status s = OK;
   if (wire_rank (w) == 0)
     s = open_checkpoint (o->path, &path, &config);
-  s = share_verdict (w, s);
+  s = file_verdict (w, s);
   if (s == OK)
     s = wire_broadcast_text (w, &path, 0);
   if (s == OK)
@@ -246,7 +157,7 @@ command_eval (const struct options *o, struct wire *w)
     mem_free (&words);
   }
   if (s == OK)
-    s = run_eval (w, &c, path, o->split);
+    s = run_eval (w, &c, path, o->split ? o->split : "valid");
   mem_free (&path);
   mem_free (&config);
   return s;
@@ -268,52 +179,27 @@ command_import (const struct options *o, struct wire *w)
                                       o->n_words, o->words, o->output));
 }
 
-/* The last lines of a run's events. */
-static enum status
-print_events (const char *dir, struct text *out)
-{
-  enum { LINES = 10 };
-  char *text = NULL;
-  TRY (store_run_get (dir, "events.jsonl", &text));
-  size_t n = strlen (text);
-  while (n > 0 && text[n - 1] == '\n')
-    text[--n] = '\0';
-  const char *from = text + n;
-  for (int lines = 0; from > text; from--)
-    if (from[-1] == '\n' && ++lines == LINES)
-      break;
-  text_add (out, "\nlast events:\n%s\n", from);
-  mem_free (&text);
-  return OK;
-}
-
+/* What happened in a run directory, and its newest whole checkpoint. */
 static enum status
 print_run (const char *dir, bool check, struct text *out)
 {
   struct text path;
   text_init (&path);
-  enum status s = store_checkpoint_newest (dir, &path);
-  if (s == OK && path.size > 0) {
-    text_add (out, "run %s, newest checkpoint %s\n\n", dir, path.data);
-    s = store_checkpoint_print (path.data, check, out);
-  } else if (s == OK)
-    text_add (out, "run %s, no checkpoint\n", dir);
-  bool whole = path.size > 0;
-  text_clear (&path);
-  if (s != OK)
-    return s;
-  s = print_events (dir, out);
-  if (s == E_MISSING && whole) {
+  enum status told = store_run_print (dir, out);
+  if (told == E_MISSING)
     fail_clear (); /* checkpoints alone are worth showing */
-    return OK;
-  }
-  if (s == E_MISSING) {
-    fail_clear ();
-    return fail (E_MISSING,
-                 "%s: neither checkpoints nor events: not a run "
-                 "directory",
-                 dir);
-  }
+  enum status s = told == OK || told == E_MISSING
+                      ? store_checkpoint_newest (dir, &path)
+                      : told;
+  if (s == OK && path.size > 0) {
+    text_add (out, "%snewest whole checkpoint:\n", told == OK ? "\n" : "");
+    s = store_checkpoint_print (path.data, check, out);
+  } else if (s == OK && told == OK)
+    text_add (out, "\nno whole checkpoint\n");
+  else if (s == OK)
+    s = fail (E_MISSING,
+              "%s: neither checkpoints nor events: not a run directory", dir);
+  text_clear (&path);
   return s;
 }
 
@@ -321,7 +207,7 @@ static enum status
 print_path (const char *path, bool check, struct text *out)
 {
   char kind[16];
-  if (is_directory (path))
+  if (file_is_directory (path))
     return print_run (path, check, out);
   TRY (store_file_kind (path, kind));
   if (strcmp (kind, "dataset") == 0)
@@ -338,7 +224,7 @@ command_info (const struct options *o, struct wire *w)
   text_init (&out);
   enum status s = print_path (o->path, o->check, &out);
   if (s == OK)
-    put_whole (&out);
+    file_print (&out);
   text_clear (&out);
   return wire_agree (w, s);
 }

@@ -14,10 +14,12 @@
 
 #define KEYS 128 /* room for key_count */
 
-enum layer { LAYER_DEFAULT, LAYER_FILE, LAYER_WORD };
+enum layer { LAYER_DEFAULT, LAYER_BASE, LAYER_FILE, LAYER_WORD };
 
 struct parse {
   const struct config_source *source;
+  const char *name; /* of the file that is being read ... */
+  enum layer now;   /* ... and what it is */
   struct run_config *c;
   struct complaints *said;
   enum layer layer[KEYS]; /* where the value of each key comes from */
@@ -50,7 +52,7 @@ place (const struct parse *p, int line, char out[RUN_PATH + 32])
 {
   out[0] = '\0';
   if (line > 0)
-    snprintf (out, RUN_PATH + 32, "%s:%d: ", p->source->name, line);
+    snprintf (out, RUN_PATH + 32, "%s:%d: ", p->name, line);
   return out;
 }
 
@@ -87,10 +89,10 @@ set (struct parse *p, const struct key *k, const char *value, int line)
   char at[RUN_PATH + 32];
   size_t i = (size_t)(k - key_table);
   place (p, line, at);
-  if (line > 0 && p->layer[i] == LAYER_FILE)
+  if (line > 0 && p->layer[i] == p->now)
     complain (p->said, "%s%s.%s is given twice, first in line %d", at,
               k->section, k->name, p->line[i]);
-  p->layer[i] = line > 0 ? LAYER_FILE : LAYER_WORD;
+  p->layer[i] = line > 0 ? p->now : LAYER_WORD;
   p->line[i] = line;
   if (unwritable (value))
     complain (p->said,
@@ -116,6 +118,8 @@ file_key (void *context, int line, const char *section, const char *name,
 {
   struct parse *p = context;
   const struct key *k = key_find (section, name);
+  if (p->source->also && strcmp (section, p->source->also) == 0)
+    return;
   if (k) {
     set (p, k, value, line);
     return;
@@ -290,6 +294,20 @@ resolve_optimizer (struct parse *p)
 /* -- the whole --------------------------------------------------------------
  */
 
+static void
+read_file (struct parse *p, enum layer layer, const char *name,
+           const char *text)
+{
+  struct ini_sink sink = {.also = layer == LAYER_FILE ? p->source->also : NULL,
+                          .key = file_key,
+                          .bad = file_bad,
+                          .context = p};
+  p->now = layer;
+  p->name = name;
+  if (text)
+    ini_read (text, &sink);
+}
+
 void
 config_parse (const struct config_source *source, struct run_config *out,
               struct complaints *said)
@@ -302,9 +320,8 @@ config_parse (const struct config_source *source, struct run_config *out,
       bool good = key_set (&key_table[i], key_table[i].value, &c);
       CHECK (good, "default of %s.%s", key_table[i].section, key_table[i].name);
     }
-  struct ini_sink sink = {.key = file_key, .bad = file_bad, .context = &p};
-  if (source->text)
-    ini_read (source->text, &sink);
+  read_file (&p, LAYER_BASE, source->base, source->base_text);
+  read_file (&p, LAYER_FILE, source->name, source->text);
   for (int i = 0; i < source->n_words; i++)
     read_word (&p, source->words[i]);
   resolve_length (&p);
@@ -314,13 +331,12 @@ config_parse (const struct config_source *source, struct run_config *out,
   *out = c;
 }
 
-/* All complaints as the kept message.  A fence prints one message of limited
- * length, so a long list is said line by line and the message counts it. */
-static enum status
-refuse_all (const struct config_source *source, struct complaints *said)
+/* A fence prints one message of limited length, so a long list is said line by
+ * line and the message counts it. */
+enum status
+config_refuse (const char *name, struct complaints *said)
 {
   enum status s = OK;
-  const char *name = source->text ? source->name : "the command line";
   size_t size = said->lines.size;
   if (size > 0)
     said->lines.data[size - 1] = '\0'; /* the last newline */
@@ -339,6 +355,17 @@ refuse_all (const struct config_source *source, struct complaints *said)
   return s;
 }
 
+void
+config_collect (const struct config_source *source, enum config_use use,
+                struct run_config *out, struct complaints *said)
+{
+  config_parse (source, out, said);
+  if (use != CONFIG_PLAN && out->file[0] == '\0')
+    complain (said, "data.file is needed: a data set file, made by "
+                    "`interlock import`");
+  run_config_check (out, &said->lines, &said->n);
+}
+
 enum status
 config_resolve (const struct config_source *source, enum config_use use,
                 struct run_config *out)
@@ -346,12 +373,9 @@ config_resolve (const struct config_source *source, enum config_use use,
   struct complaints said = {.n = 0};
   struct run_config c;
   text_init (&said.lines);
-  config_parse (source, &c, &said);
-  if (use != CONFIG_PLAN && c.file[0] == '\0')
-    complain (&said, "data.file is needed: a data set file, made by "
-                     "`interlock import`");
-  run_config_check (&c, &said.lines, &said.n);
-  enum status s = refuse_all (source, &said);
+  config_collect (source, use, &c, &said);
+  enum status s =
+      config_refuse (source->text ? source->name : "the command line", &said);
   text_clear (&said.lines);
   if (s == OK)
     *out = c;
@@ -378,5 +402,63 @@ config_write (const struct run_config *c, struct text *out)
     key_get (k, c, &value);
     text_add (out, "%s =%s%s\n", k->name, value.size ? " " : "", value.data);
     text_clear (&value);
+  }
+}
+
+/* -- as others see it -------------------------------------------------------
+ */
+
+/* "all" of four stages is 4. */
+static void
+add_span (const struct run_config *c, const char *word, struct text *out)
+{
+  if (strcmp (word, "all") == 0 || strcmp (word, "e2e") == 0)
+    text_add (out, "%lld", (long long)c->count);
+  else if (strcmp (word, "local") == 0)
+    text_add (out, "1");
+  else if (strcmp (word, "pairwise") == 0)
+    text_add (out, "2");
+  else
+    text_add (out, "%s", word);
+}
+
+void
+config_get (const struct run_config *c, const struct key *k, const char *value,
+            struct text *out)
+{
+  struct run_config with = *c;
+  struct text word;
+  text_init (&word);
+  if (value && k->field != FIELD_NONE && key_set (k, value, &with))
+    key_get (k, &with, &word);
+  else if (value)
+    text_add (&word, "%s", value);
+  else
+    key_get (k, c, &word);
+  if (k->offset == offsetof (struct run_config, span) && k->field == FIELD_TEXT)
+    add_span (c, word.data, out);
+  else
+    text_add (out, "%s", word.data);
+  text_clear (&word);
+}
+
+void
+config_canonical (const struct run_config *c, struct text *out)
+{
+  for (size_t i = 0; i < key_count; i++) {
+    const struct key *k = &key_table[i];
+    struct text mine, usual;
+    bool dir = k->offset == offsetof (struct run_config, dir);
+    if (k->field == FIELD_NONE || (dir && k->field == FIELD_TEXT))
+      continue;
+    text_init (&mine);
+    text_init (&usual);
+    config_get (c, k, NULL, &mine);
+    if (k->value)
+      config_get (c, k, k->value, &usual);
+    if (!k->value || strcmp (mine.data, usual.data) != 0)
+      text_add (out, "%s.%s=%s\n", k->section, k->name, mine.data);
+    text_clear (&mine);
+    text_clear (&usual);
   }
 }

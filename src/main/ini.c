@@ -115,7 +115,9 @@ check_section (struct reader *r)
     return;
   }
   *end = '\0';
-  r->skip = !key_section_known (r->clean + 1);
+  const char *also = r->sink->also;
+  r->skip = !key_section_known (r->clean + 1) &&
+            !(also && strcmp (r->clean + 1, also) == 0);
   if (r->skip) {
     text_init (&what);
     text_add (&what, "[%s] is not a section", r->clean + 1);

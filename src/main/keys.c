@@ -221,6 +221,10 @@ const struct key key_table[] = {
     FROM (0), .value = "60",
     .meaning = "seconds left before the end of the job's time at which the run "
                "saves and stops" },
+  { RUN, .name = "attempts", .kind = KEY_INTEGER, INT_AT (attempts),
+    RANGE (0, 1e9), .value = "3",
+    .meaning = "starts from one step that leave no newer checkpoint until the "
+               "next one gives up (77); 0: no limit" },
 };
 /* clang-format on */
 const size_t key_count = sizeof key_table / sizeof *key_table;

@@ -95,25 +95,44 @@ struct complaints {
 enum config_use { CONFIG_TRAIN, CONFIG_EVAL, CONFIG_PLAN };
 
 struct config_source {
-  const char *name; /* of the file, for messages */
-  const char *text; /* its contents; NULL: no file */
+  const char *name;             /* of the file, for messages */
+  const char *text;             /* its contents; NULL: no file */
+  const char *base, *base_text; /* another one below it; NULL: none */
+  const char *also; /* a section of the file that is not ours; NULL: none */
   int n_words;
   const char *const *words; /* section.key=value */
 };
 
-/* Defaults, then the file, then the words; then everything that can be found
- * wrong without data, run_config_check's list included.  Returns OK, or
- * E_CONFIG with all complaints kept as one message, a line each.  Local. */
+/* Defaults, then the base, then the file, then the words; then everything that
+ * can be found wrong without data, run_config_check's list included.  Returns
+ * OK, or E_CONFIG with all complaints kept as one message, a line each.  Local.
+ */
 enum status
 config_resolve (const struct config_source *source, enum config_use use,
                 struct run_config *out);
-/* The same without run_config_check: complaints only. */
+/* The same as complaints, and what came of it so far. */
+void
+config_collect (const struct config_source *source, enum config_use use,
+                struct run_config *out, struct complaints *said);
+/* All complaints about `name` as the kept message; OK when there are none. */
+enum status
+config_refuse (const char *name, struct complaints *said);
+/* The same as config_collect without run_config_check. */
 void
 config_parse (const struct config_source *source, struct run_config *out,
               struct complaints *said);
 /* The resolved configuration as INI text; a run_config_writer. */
 void
 config_write (const struct run_config *c, struct text *out);
+/* A value of c as a file has it; of a strategy's reach the number of stages.
+ * value NULL: c's own, else what this text comes to in c. */
+void
+config_get (const struct run_config *c, const struct key *k, const char *value,
+            struct text *out);
+/* All keys that are not at their defaults, but run.dir: what tells one run from
+ * another, however it was written. */
+void
+config_canonical (const struct run_config *c, struct text *out);
 /* Is this a word of the kind section.key=value (or key=value)? */
 bool
 config_is_word (const char *argument);
@@ -122,6 +141,7 @@ config_is_word (const char *argument);
 
 /* Called for each key of a known section. */
 struct ini_sink {
+  const char *also; /* a section that is known besides; NULL: none */
   void (*key) (void *context, int line, const char *section, const char *name,
                const char *value);
   void (*bad) (void *context, int line, const char *what);
@@ -141,7 +161,8 @@ enum { /* bits */
        CMD_IMPORT = 16,
        CMD_INFO = 32,
        CMD_LATER = 64, /* named, not in this version */
-       CMD_ALL = 127
+       CMD_SWEEP = 128,
+       CMD_ALL = 255
 };
 
 struct options;
@@ -171,13 +192,16 @@ struct options {
   const struct command *command; /* NULL: none named */
   bool help, version;
   const char *path; /* configuration, checkpoint, file; NULL: none */
-  const char *kind; /* import: what; verify: which check; else NULL */
+  const char *kind; /* import: what; verify: which check; sweep: what to do;
+                       else NULL */
   int n_inputs, n_words;
   const char **inputs; /* owned array of borrowed texts */
   const char **words;  /* likewise: key=value */
-  const char *output, *split, *dump;
-  int threads, ranks, columns;
-  bool unit, measure, list, check;
+  int n_rest;
+  const char *const *rest; /* behind "--", sweep only; borrowed */
+  const char *output, *split, *dump, *script;
+  int threads, ranks, columns, pack, at_once;
+  bool unit, measure, list, check, csv, missing, dry_run;
 };
 
 /* Everything from argv, which is reordered and borrowed.  E_USAGE with a line
@@ -194,7 +218,26 @@ help_program (struct text *out);
 void
 help_command (const struct command *c, struct text *out);
 
-/* -- commands (commands.c) ------------------------------------------------- */
+/* -- files of words (file.c) ----------------------------------------------- */
+
+/* A text file that may be a configuration; owned by the caller.  Local. */
+enum status
+file_read (const char *path, char **out);
+/* The same, read by the root rank alone, on all ranks.  A fence.  Collective on
+ * world. */
+enum status
+file_share (struct wire *w, const char *path, char **out);
+/* Root's verdict and message on all ranks; then a fence, so that the message is
+ * printed once and without a rank.  Collective on world. */
+enum status
+file_verdict (struct wire *w, enum status s);
+bool
+file_is_directory (const char *path);
+/* A text to stdout, with a newline at the end, whoever made it. */
+void
+file_print (const struct text *out);
+
+/* -- commands (commands.c; sweep.c) ---------------------------------------- */
 
 /* Each speaks through a fence before it returns.  Collective on world. */
 enum status
@@ -209,5 +252,10 @@ enum status
 command_import (const struct options *o, struct wire *w);
 enum status
 command_info (const struct options *o, struct wire *w);
+enum status
+command_sweep (const struct options *o, struct wire *w);
+/* Does it need MPI this time? */
+bool
+command_sweep_trains (const struct options *o);
 
 #endif

@@ -36,11 +36,19 @@ const struct command command_table[] = {
   { "info", CMD_INFO, false, "info PATH [options]",
     "what is in a data set, a checkpoint or a run directory",
     "Prints the header of a data set or checkpoint; for a run directory its "
-    "newest checkpoint and its last events.", command_info },
+    "history (starts, resumes with their receipts, stops, steps lost, time) and "
+    "its newest checkpoint.", command_info },
   { "probe", CMD_LATER, false, "probe CHECKPOINT [options]",
     "linear probes, spectra and similarity of stage outputs", NULL, NULL },
-  { "sweep", CMD_LATER, false, "sweep FILE [options]",
-    "expand a sweep file and run its parts", NULL, NULL },
+  { "sweep", CMD_SWEEP, false, "sweep FILE [list|check|run|submit|table|dir] [...]",
+    "expand a sweep file and run its parts",
+    "A sweep file crosses values of the configuration; interlock(5) has its "
+    "grammar. list (default): the runs and how far each is. check: everything "
+    "that can be found wrong before a job runs. run I: trains run I, a number "
+    "from 1 or an id, under MPI; run --missing: one after the other, those that "
+    "are not finished. submit: gives those to sbatch, as job arrays; words "
+    "behind -- go to sbatch. table: the last accuracy of every head. dir I: the "
+    "run directory of I.", command_sweep },
   { "report", CMD_LATER, false, "report RUN... [options]",
     "tables and pictures from runs", NULL, NULL },
 };
@@ -48,12 +56,28 @@ const size_t command_count = sizeof command_table / sizeof *command_table;
 
 enum { /* options without a short form */
   OPT_VERSION = 256, OPT_DUMP, OPT_THREADS, OPT_SPLIT, OPT_RANKS, OPT_COLUMNS,
-  OPT_UNIT, OPT_MEASURE, OPT_LIST, OPT_CHECK
+  OPT_UNIT, OPT_MEASURE, OPT_LIST, OPT_CHECK, OPT_CSV, OPT_MISSING, OPT_PACK,
+  OPT_AT_ONCE, OPT_DRY_RUN, OPT_SCRIPT
 };
 
 const struct flag flag_table[] = {
-  { "split", OPT_SPLIT, "NAME", CMD_EVAL,
-    "which split: train, valid (default) or test" },
+  { "split", OPT_SPLIT, "NAME", CMD_EVAL | CMD_SWEEP,
+    "which split: train, valid or test; default: valid; of a table: test, or "
+    "valid where there is none" },
+  { "missing", OPT_MISSING, NULL, CMD_SWEEP,
+    "run: all that are neither finished nor under way" },
+  { "csv", OPT_CSV, NULL, CMD_SWEEP,
+    "list, table: comma-separated lines" },
+  { "pack", OPT_PACK, "N", CMD_SWEEP,
+    "submit: N runs side by side in one job; default: the file's, else 1" },
+  { "at-once", OPT_AT_ONCE, "N", CMD_SWEEP,
+    "submit: at most N jobs of an array at once; default: the file's, else no "
+    "limit" },
+  { "dry-run", OPT_DRY_RUN, NULL, CMD_SWEEP,
+    "submit: print the commands only" },
+  { "script", OPT_SCRIPT, "FILE", CMD_SWEEP,
+    "submit: the job script; default: sweep.sbatch, beside the sweep file or in "
+    "jobs/" },
   { "dump", OPT_DUMP, "STEP,STAGE,WHAT", CMD_TRAIN,
     "write a tensor of one step and stage to the run directory" },
   { "ranks", OPT_RANKS, "N", CMD_PLAN,
@@ -68,7 +92,7 @@ const struct flag flag_table[] = {
     "print every operation of every rank" },
   { "output", 'o', "FILE", CMD_IMPORT, "the file to write" },
   { "check", OPT_CHECK, NULL, CMD_INFO, "read every byte and compare digests" },
-  { "threads", OPT_THREADS, "N", CMD_TRAIN | CMD_EVAL,
+  { "threads", OPT_THREADS, "N", CMD_TRAIN | CMD_EVAL | CMD_SWEEP,
     "threads of each rank; default: OMP_NUM_THREADS, else the cores there are" },
   { "quiet", 'q', NULL, CMD_ALL & ~CMD_LATER, "errors and warnings only" },
   { "verbose", 'v', NULL, CMD_ALL & ~CMD_LATER, "more messages" },
@@ -79,6 +103,7 @@ const struct flag flag_table[] = {
 const size_t flag_count = sizeof flag_table / sizeof *flag_table;
 
 #define FLAGS 32 /* room for flag_count */
+#define SWEEP_WORDS "list check run submit table dir"
 
 struct parse {
   struct options *o;
@@ -158,6 +183,24 @@ take_option (struct parse *p, int letter, const char *value)
     break;
   case OPT_CHECK:
     o->check = true;
+    break;
+  case OPT_CSV:
+    o->csv = true;
+    break;
+  case OPT_MISSING:
+    o->missing = true;
+    break;
+  case OPT_DRY_RUN:
+    o->dry_run = true;
+    break;
+  case OPT_SCRIPT:
+    o->script = value;
+    break;
+  case OPT_PACK:
+    number (p, "pack", value, 1, 1 << 16, &o->pack);
+    break;
+  case OPT_AT_ONCE:
+    number (p, "at-once", value, 1, 1 << 20, &o->at_once);
     break;
   default:
     CHECK (false, "option %d has no meaning", letter);
@@ -254,6 +297,15 @@ take_word (struct parse *p, unsigned bit, const char *word)
     if (o->kind)
       text_add (&p->lines, "%s: verify takes one word\n", word);
     o->kind = word;
+  } else if (bit & CMD_SWEEP) {
+    if (!o->path)
+      o->path = word;
+    else if (!o->kind)
+      o->kind = word;
+    else if (assigns)
+      o->words[o->n_words++] = word;
+    else
+      o->inputs[o->n_inputs++] = word;
   } else if (bit & CMD_INFO)
     take_path (p, word);
   else if (assigns)
@@ -262,9 +314,47 @@ take_word (struct parse *p, unsigned bit, const char *word)
     take_path (p, word);
 }
 
+/* What `sweep` is to do, and whether it has what that takes. */
+static void
+check_sweep (struct parse *p)
+{
+  struct options *o = p->o;
+  char near[RUN_WORD] = "";
+  if (!o->path) {
+    text_add (&p->lines, "sweep wants a sweep file\n");
+    return;
+  }
+  if (!o->kind)
+    o->kind = "list";
+  int which = words_find (SWEEP_WORDS, o->kind, near);
+  bool run = strcmp (o->kind, "run") == 0;
+  bool dir = strcmp (o->kind, "dir") == 0;
+  int wanted = (run && !o->missing) || dir;
+  if (which < 0)
+    text_add (&p->lines, "sweep %s: wanted one of " SWEEP_WORDS "%s%s%s\n",
+              o->kind, near[0] ? "; did you mean " : "", near,
+              near[0] ? "?" : "");
+  else if (o->n_inputs < wanted)
+    text_add (&p->lines, "sweep %s wants a run: its number or its id%s\n",
+              o->kind, run ? ", or --missing" : "");
+  else if (o->n_inputs > wanted)
+    text_add (&p->lines, "%s: too many words for sweep %s\n", o->inputs[wanted],
+              o->kind);
+  if (which >= 0 && o->n_words > 0 && !run)
+    text_add (&p->lines, "%s: section.key=value is for sweep run\n",
+              o->words[0]);
+  if (which >= 0 && o->n_rest > 0 && strcmp (o->kind, "submit") != 0)
+    text_add (&p->lines,
+              "-- %s: words behind -- are for sbatch, that is for "
+              "sweep submit\n",
+              o->rest[0]);
+}
+
 static void
 check_present (struct parse *p, unsigned bit)
 {
+  if (bit & CMD_SWEEP)
+    check_sweep (p);
   const struct options *o = p->o;
   if (bit & CMD_IMPORT && !o->kind)
     text_add (&p->lines, "import wants a kind: `interlock import --help` lists "
@@ -327,6 +417,13 @@ read_command (struct parse *p, int argc, char **argv)
 {
   struct options *o = p->o;
   unsigned bit = o->command->bit;
+  /* getopt would drop the -- and mix what is behind it with the rest. */
+  for (int i = 1; bit & CMD_SWEEP && i < argc; i++)
+    if (strcmp (argv[i], "--") == 0) {
+      o->rest = (const char *const *)argv + i + 1;
+      o->n_rest = argc - i - 1;
+      argc = i;
+    }
   read_options (p, argc - 1, argv + 1, bit);
   for (int i = 1 + optind; i < argc; i++)
     take_word (p, bit, argv[i]);
@@ -344,7 +441,7 @@ options_parse (int argc, char **argv, struct options *o)
 {
   struct parse p = {.o = o};
   enum status s = OK;
-  *o = (struct options){.columns = 100, .split = "valid"};
+  *o = (struct options){.columns = 100};
   text_init (&p.lines);
   TRY (MEM_NEW ((size_t)argc + 1, &o->words, "words"));
   TRY (MEM_NEW ((size_t)argc + 1, &o->inputs, "inputs"));

@@ -4,6 +4,7 @@
  * in the pair; the weight gradient is a call of its own and may come late.
  */
 #include "model/layer_impl.h"
+#include "base/clock.h"
 #include <math.h>
 #include <stdio.h>
 
@@ -73,18 +74,6 @@ conv_forward (struct layer *l, struct work *w, const float *x, float *y)
 }
 
 static enum status
-conv_back (struct layer *l, struct work *w, const float *d_y, float *d_x)
-{
-  struct conv_layer *c = (struct conv_layer *)l;
-  if (w->pair)
-    kept_of (l, w)->d_y = d_y;
-  if (!d_x)
-    return OK;
-  return kern_conv_back_data (c->conv, d_y, params_value (w->params, c->id[0]),
-                              d_x);
-}
-
-static enum status
 conv_weights (struct layer *l, struct work *w)
 {
   struct conv_layer *c = (struct conv_layer *)l;
@@ -101,6 +90,23 @@ conv_weights (struct layer *l, struct work *w)
                               1.0f, add, d_weight, d_bias);
   w->scratch = mark;
   return s;
+}
+
+/* Weights first: what is written last is what the next layer reads. */
+static enum status
+conv_back (struct layer *l, struct work *w, const float *d_y, float *d_x)
+{
+  struct conv_layer *c = (struct conv_layer *)l;
+  if (w->pair)
+    kept_of (l, w)->d_y = d_y;
+  if (w->now) {
+    TRY (conv_weights (l, w));
+    pulse ();
+  }
+  if (!d_x)
+    return OK;
+  return kern_conv_back_data (c->conv, d_y, params_value (w->params, c->id[0]),
+                              d_x);
 }
 
 static void
@@ -179,18 +185,6 @@ linear_forward (struct layer *l, struct work *w, const float *x, float *y)
 }
 
 static enum status
-linear_back (struct layer *l, struct work *w, const float *d_y, float *d_x)
-{
-  struct linear_layer *f = (struct linear_layer *)l;
-  if (w->pair)
-    kept_of (l, w)->d_y = d_y;
-  if (!d_x)
-    return OK;
-  return kern_linear_back_data (w->k, f->n, f->in, f->out, d_y,
-                                params_value (w->params, f->id[0]), d_x);
-}
-
-static enum status
 linear_weights (struct layer *l, struct work *w)
 {
   struct linear_layer *f = (struct linear_layer *)l;
@@ -200,6 +194,20 @@ linear_weights (struct layer *l, struct work *w)
   return kern_linear_back_weights (w->k, f->n, f->in, f->out,
                                    saved_of (l, w)->x, kept_of (l, w)->d_y,
                                    1.0f, add, d_weight, d_bias);
+}
+
+static enum status
+linear_back (struct layer *l, struct work *w, const float *d_y, float *d_x)
+{
+  struct linear_layer *f = (struct linear_layer *)l;
+  if (w->pair)
+    kept_of (l, w)->d_y = d_y;
+  if (w->now)
+    TRY (linear_weights (l, w));
+  if (!d_x)
+    return OK;
+  return kern_linear_back_data (w->k, f->n, f->in, f->out, d_y,
+                                params_value (w->params, f->id[0]), d_x);
 }
 
 static const struct layer_kind linear_kind = {

@@ -73,7 +73,7 @@ sequence_back (struct layer *l, struct work *w, const float *d_y, float *d_x)
   for (int i = q->n - 1; i >= 0; i--) {
     float *to = d_x;
     if (i > 0)
-      to = w->pair && q->child[i - 1]->keeps
+      to = w->pair && !w->now && q->child[i - 1]->keeps
                ? (float *)(w->pair + q->d_at[i - 1])
                : turn[i % 2];
     TRY (q->child[i]->kind->back (q->child[i], w, d_y, to));
@@ -112,6 +112,9 @@ static const struct layer_kind sequence_kind = {
     sequence_back, sequence_weights, sequence_destroy};
 
 static void
+residual_link (struct layer *l, struct layer *next);
+
+static void
 place_tensors (struct layer_maker *m, struct sequence_layer *q)
 {
   size_t inside = 0;
@@ -124,6 +127,7 @@ place_tensors (struct layer_maker *m, struct sequence_layer *q)
     q->y_at[i] = maker_slot (m, c->y_bytes);
     if (c->keeps)
       q->d_at[i] = maker_pair (m, c->y_bytes);
+    residual_link (q->child[i], q->child[i + 1]);
   }
   q->layer.x_bytes = q->child[0]->x_bytes;
   q->layer.y_bytes = q->child[q->n - 1]->y_bytes;
@@ -164,9 +168,13 @@ bad:
 struct residual_layer {
   struct layer layer;
   struct layer *path, *skip; /* owned; skip NULL: the identity */
+  /* Two blocks in a row: the later one adds up the cotangent of what is between
+   * them and takes it through the earlier one's ReLU in the same pass. */
+  bool gates; /* its input is another block's output: d_x comes out rectified */
+  bool gated; /* ... and this is that block: d_y comes in rectified */
 };
 struct residual_saved {
-  const float *y;
+  const float *x, *y;
 };
 
 /* y holds the path's output; add the other side and rectify, in place. */
@@ -182,7 +190,8 @@ residual_forward (struct layer *l, struct work *w, const float *x, float *y)
   struct residual_layer *r = (struct residual_layer *)l;
   char *mark = w->scratch;
   const float *side = x;
-  ((struct residual_saved *)(w->slot + l->saved_at))->y = y;
+  *(struct residual_saved *)(w->slot + l->saved_at) =
+      (struct residual_saved){x, y};
   TRY (r->path->kind->forward (r->path, w, x, y));
   if (r->skip) {
     float *to = work_take (w, l->y_bytes);
@@ -215,18 +224,24 @@ static enum status
 residual_back (struct layer *l, struct work *w, const float *d_y, float *d_x)
 {
   struct residual_layer *r = (struct residual_layer *)l;
-  const float *y = ((struct residual_saved *)(w->slot + l->saved_at))->y;
+  const struct residual_saved *saved =
+      (struct residual_saved *)(w->slot + l->saved_at);
   char *mark = w->scratch;
-  float *g = work_take (w, l->y_bytes);
-  kern_relu_back (w->k, l->y_bytes / sizeof (float), d_y, y, g);
-  TRY (r->path->kind->back (r->path, w, g, d_x));
-  const float *side = g;
+  if (!r->gated) {
+    float *g = work_take (w, l->y_bytes);
+    kern_relu_back (w->k, l->y_bytes / sizeof (float), d_y, saved->y, g);
+    d_y = g;
+  }
+  TRY (r->path->kind->back (r->path, w, d_y, d_x));
+  const float *side = d_y;
   if (r->skip) {
     float *to = d_x ? work_take (w, l->x_bytes) : NULL;
-    TRY (r->skip->kind->back (r->skip, w, g, to));
+    TRY (r->skip->kind->back (r->skip, w, d_y, to));
     side = to;
   }
-  if (d_x)
+  if (d_x && r->gates)
+    kern_add_gate (w->k, l->x_bytes / sizeof (float), side, saved->x, d_x);
+  else if (d_x)
     kern_axpy (w->k, l->x_bytes / sizeof (float), 1.0f, side, d_x);
   w->scratch = mark;
   return OK;
@@ -251,6 +266,16 @@ residual_destroy (struct layer *l)
 static const struct layer_kind residual_kind = {
     "residual",    residual_forward, residual_eval,
     residual_back, residual_weights, residual_destroy};
+
+/* l's output is next's input. */
+static void
+residual_link (struct layer *l, struct layer *next)
+{
+  if (l->kind != &residual_kind || next->kind != &residual_kind)
+    return;
+  ((struct residual_layer *)l)->gated = true;
+  ((struct residual_layer *)next)->gates = true;
+}
 
 enum status
 layer_residual (struct layer_maker *m, struct layer *path, struct layer *skip,

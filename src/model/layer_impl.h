@@ -8,6 +8,9 @@
  * Cotangents: a layer with `keeps` wants the cotangent of its output to stay
  * where it is until `weights` when the pass learns.  Whoever hands it one picks
  * the place: containers use the pair slab for those, scratch for the others.
+ * With `now` the layer computes its weight gradients before it returns from
+ * back, so nothing has to stay: all cotangents go to scratch, which is small
+ * and written over and over, and so mostly in the cache.
  */
 #ifndef MODEL_LAYER_IMPL_H
 #define MODEL_LAYER_IMPL_H
@@ -24,6 +27,8 @@ struct work {
   char *slot;    /* slab of the slot; NULL in eval */
   char *pair;    /* slab of the pair; NULL: this pass does not learn */
   char *scratch; /* next free byte of the scratch stack */
+  bool now;      /* back with a pair: weight gradients on the way, at once (not
+                    in Transformers) */
   /* of Transformers */
   int64_t rows;          /* tokens in this call */
   const struct when *at; /* what dropout depends on; NULL in eval */
@@ -48,7 +53,8 @@ struct layer_kind {
   /* y from x on running statistics; keeps nothing. */
   enum status (*eval) (struct layer *l, struct work *w, const float *x,
                        float *y);
-  /* d_x from d_y; d_x NULL: not wanted. */
+  /* d_x from d_y; d_x NULL: not wanted.  With w->now the weight gradients
+   * too. */
   enum status (*back) (struct layer *l, struct work *w, const float *d_y,
                        float *d_x);
   /* Add weight gradients from slot and pair; NULL: none here. */

@@ -122,23 +122,44 @@ stage_logits (const struct stage *s, int slot)
 
 /* -- backward -------------------------------------------------------------- */
 
-enum status
-stage_back_data (struct stage *s, int slot, const float *cotangent, bool learn,
-                 int pair, float *d_x)
+/* pair NULL: only d_x is wanted. */
+static enum status
+back (struct stage *s, int slot, const float *cotangent, char *pair, bool now,
+      float *d_x)
 {
   struct place *p = stage_place (s, slot);
-  CHECK (slot != STAGE_EVAL && p->x, "stage_back_data before stage_forward");
+  CHECK (slot != STAGE_EVAL && p->x, "backward before stage_forward");
   CHECK (!d_x || !stage_is_first (s), "no gradient flows to the images");
   if (!s->body) {
     if (d_x)
       memcpy (d_x, cotangent, s->out_bytes);
     return OK;
   }
-  if (!learn && !d_x)
+  if (!pair && !d_x)
     return OK;
-  struct work w =
-      stage_work (s, STAGE_BODY, p, p->body, learn ? pair_of (s, pair) : NULL);
+  struct work w = stage_work (s, STAGE_BODY, p, p->body, pair);
+  w.now = now;
   return s->body->kind->back (s->body, &w, cotangent, d_x);
+}
+
+enum status
+stage_back_data (struct stage *s, int slot, const float *cotangent, bool learn,
+                 int pair, float *d_x)
+{
+  return back (s, slot, cotangent, learn ? pair_of (s, pair) : NULL, false,
+               d_x);
+}
+
+enum status
+stage_back_both (struct stage *s, int slot, const float *cotangent, int pair,
+                 float *d_x)
+{
+  /* A Transformer's layers keep what their weights need; nothing is gained. */
+  if (network_spec (s->spec.net)->family == MODEL_TRANSFORMER) {
+    TRY (back (s, slot, cotangent, pair_of (s, pair), false, d_x));
+    return stage_back_weights (s, slot, pair);
+  }
+  return back (s, slot, cotangent, pair_of (s, pair), true, d_x);
 }
 
 enum status

@@ -338,7 +338,7 @@ hash_list (const struct plan_rank *rank, uint64_t h)
     const int field[] = {(int)o->verb, o->stage, o->micro,  o->slot,
                          o->source,    o->pair,  o->pass,   o->stream,
                          o->slot_to,   o->peer,  o->window, o->tag,
-                         o->ahead};
+                         o->ahead,     o->joined};
     h = hash_numbers (h, field, sizeof field / sizeof *field);
   }
   return h;

@@ -120,6 +120,8 @@ struct plan_op {
   int source;  /* FORWARD: slot of stage - 1 on this rank whose output is the
                   input; -1: own input buffer (received or taken) */
   int pair;    /* PASS with learn, WEIGHTS; else -1 */
+  bool joined; /* PASS with learn: it does the arithmetic of its WEIGHTS as
+                  well; WEIGHTS: its PASS has done it */
   int pass;    /* PASS: index; else -1 */
   int stream;  /* *_GRAD: index at the border that is crossed; PASS: as its out
                 */

@@ -241,6 +241,7 @@ plan_print_list (const struct plan *p, int rank, struct text *out)
       if (value >= 0)
         text_add (out, " %s %d", field[j].name, value);
     }
-    text_add (out, "%s\n", op->ahead ? " (for the next step)" : "");
+    text_add (out, "%s%s\n", op->joined ? " joined" : "",
+              op->ahead ? " (for the next step)" : "");
   }
 }

@@ -9,12 +9,12 @@
 
 #include <math.h>
 
-/* Per replica and head: loss, correct; then two counts: votes to stop, and to
- * save. */
+/* Per replica and head: loss, correct; then counts: votes to save, and to stop
+ * for each reason. */
 static int
 ballot_size (const struct session *s)
 {
-  return 2 * s->R * s->K + 2;
+  return 2 * s->R * s->K + STOP_REASONS;
 }
 
 enum status
@@ -27,7 +27,7 @@ ballot_open (struct session *s)
   if (n > WIRE_BALLOT_MOST)
     return fail (E_CONFIG,
                  "%d replicas x %d stages: at most %d of them fit in one run",
-                 s->R, s->K, (WIRE_BALLOT_MOST - 2) / 2);
+                 s->R, s->K, (WIRE_BALLOT_MOST - STOP_REASONS) / 2);
   TRY (MEM_NEW ((size_t)s->lag, &s->ballot, "ballots"));
   TRY (MEM_NEW ((size_t)room, &s->ballot_in, "ballots"));
   TRY (MEM_NEW ((size_t)room, &s->ballot_out, "ballots"));
@@ -45,7 +45,7 @@ ballot_close (struct session *s)
 }
 
 enum status
-ballot_cast (struct session *s, int64_t step, bool stop)
+ballot_cast (struct session *s, int64_t step, enum run_stop stop)
 {
   double *v = s->ballot_in;
   for (int i = 0; i < s->n_ballot; i++)
@@ -55,8 +55,10 @@ ballot_cast (struct session *s, int64_t step, bool stop)
     v[base + 2 * k] = s->loss[k].loss;
     v[base + 2 * k + 1] = (double)s->loss[k].correct;
   }
-  v[s->n_ballot - 2] = stop ? 1 : 0;
-  v[s->n_ballot - 1] = s->vote_save ? 1 : 0;
+  double *votes = v + s->n_ballot - STOP_REASONS;
+  votes[STOP_NONE] = s->vote_save ? 1 : 0; /* no reason to stop: to save */
+  if (stop != STOP_NONE)
+    votes[stop] = 1;
   int *request = &s->ballot[step % s->lag];
   CHECK (*request == WIRE_NONE, "ballot of step %lld was not read",
          (long long)(step - s->lag));
@@ -83,8 +85,12 @@ ballot_read (struct session *s, int64_t step, bool *stop)
       bad = k;
   }
   s->last_step = step;
-  *stop = v[s->n_ballot - 2] > 0;
-  s->save_wanted = s->save_wanted || v[s->n_ballot - 1] > 0;
+  const double *votes = v + s->n_ballot - STOP_REASONS;
+  s->save_wanted = s->save_wanted || votes[STOP_NONE] > 0;
+  for (int i = STOP_NONE + 1; i < STOP_REASONS && s->stop == STOP_NONE; i++)
+    if (votes[i] > 0)
+      s->stop = (enum run_stop)i;
+  *stop = s->stop != STOP_NONE;
   if (bad >= 0)
     return fail (E_NUMBERS,
                  "the loss of head %d was not finite in step %lld; nothing of "

@@ -11,31 +11,36 @@
 /* -- digests ------------------------------------------------------------------
  */
 
-enum status
-check_digests (struct session *s, struct text *out)
+static enum status
+tensor_digest (struct session *s, struct local_stage *l, int i, int slot,
+               struct text *out)
 {
-  for (int i = 0; i < s->n_local; i++) {
-    struct local_stage *l = &s->local[i];
-    for (int j = 0; j < stage_tensors (l->stage); j++) {
-      struct tensor_info info;
-      bool head, statistic;
-      float *plain = NULL;
-      char digest[33];
-      stage_tensor (l->stage, j, &info, &head, &statistic);
-      size_t n = (size_t)tensor_info_count (&info);
-      TRY (MEM_NEW (n, &plain, "tensor to compare"));
-      enum status e = stage_tensor_out (l->stage, j, STAGE_VALUE, plain);
-      if (e == OK) {
-        hash_digest (plain, n * sizeof *plain, digest);
-        if (head)
-          text_add (out, "/heads/%d/%s %s\n", l->k, info.name, digest);
-        else
-          text_add (out, "/model/%s %s\n", info.name, digest);
-      }
-      mem_free (&plain);
-      TRY (e);
-    }
+  struct store_tensor t = {0};
+  float *plain = NULL;
+  char digest[33];
+  size_t n = 1;
+  if (!session_has (l, i, session_what (slot)))
+    return OK;
+  session_tensor (s, l, i, session_what (slot), l->k, &t);
+  for (int d = 0; d < t.n_dims; d++)
+    n *= (size_t)t.dims[d];
+  TRY (MEM_NEW (n, &plain, "tensor to compare"));
+  enum status e = stage_tensor_out (l->stage, i, session_what (slot), plain);
+  if (e == OK) {
+    hash_digest (plain, n * sizeof *plain, digest);
+    text_add (out, "%s %s\n", t.path, digest);
   }
+  mem_free (&plain);
+  return e;
+}
+
+enum status
+check_digests (struct session *s, bool slots, struct text *out)
+{
+  for (int i = 0; i < s->n_local; i++)
+    for (int j = 0; j < stage_tensors (s->local[i].stage); j++)
+      for (int w = 0; w <= (slots ? session_moments (s) : 0); w++)
+        TRY (tensor_digest (s, &s->local[i], j, w, out));
   return OK;
 }
 
@@ -77,8 +82,8 @@ sort_lines (char **texts, int n, char **out)
   return e;
 }
 
-enum status
-check_all_digests (struct session *s, char **out)
+static enum status
+all_digests (struct session *s, bool slots, char **out)
 {
   struct text mine;
   char **texts = NULL;
@@ -86,7 +91,7 @@ check_all_digests (struct session *s, char **out)
   text_init (&mine);
   enum status e = OK;
   if (wire_replica (s->wire) == 0)
-    e = check_digests (s, &mine);
+    e = check_digests (s, slots, &mine);
   e = wire_agree (s->wire, e);
   if (e == OK)
     e = wire_gather_text (s->wire, mine.data, &texts);
@@ -98,6 +103,18 @@ check_all_digests (struct session *s, char **out)
     mem_free (&texts);
   }
   return wire_agree (s->wire, e);
+}
+
+enum status
+check_all_digests (struct session *s, char **out)
+{
+  return all_digests (s, false, out);
+}
+
+enum status
+check_state_digests (struct session *s, char **out)
+{
+  return all_digests (s, true, out);
 }
 
 /* -- gradients ----------------------------------------------------------------

@@ -102,3 +102,11 @@ run_config_check (const struct run_config *c, struct text *out, int *n)
   check_sizes (c, out, n);
   check_network (c, out, n);
 }
+
+int64_t
+run_steps (const struct run_config *c, int64_t samples)
+{
+  if (c->steps > 0)
+    return c->steps;
+  return (int64_t)ceil (c->epochs * (double)samples / (double)c->batch);
+}

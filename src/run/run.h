@@ -64,6 +64,7 @@ struct run_config {
   char run_schedule[RUN_WORD]; /* eager, 1f1b, filldrain */
   bool trace;
   double time_margin;
+  int64_t attempts;
   /* options, not keys */
   char dump[RUN_TEXT]; /* "step,stage,what" or "" */
   bool force_threads;
@@ -79,7 +80,26 @@ typedef void (*run_config_writer) (const struct run_config *c,
  * `out`; *n counts them.  Local. */
 void
 run_config_check (const struct run_config *c, struct text *out, int *n);
+/* Steps of the whole run on a training split of so many samples.  Local. */
+int64_t
+run_steps (const struct run_config *c, int64_t samples);
+/* What a run on `ranks` ranks will need, from its plan: opens the data set,
+ * makes the network and the timetable, but no tensor.  Fails with what training
+ * would fail with.  Local; no MPI. */
+struct run_estimate {
+  double most_bytes; /* of the rank that needs most memory */
+  int rank;          /* which */
+};
+enum status
+run_estimate (const struct run_config *c, int ranks, struct run_estimate *out);
 
+/* From here on USR1, USR2, TERM and INT only set a flag that run_train looks
+ * at. Before MPI is opened, so that a signal during the start is not lost.
+ * Local.
+ */
+void
+run_catch_signals (void);
+/* Trains, resuming by itself.  E_STOPPED: stopped early, all is saved. */
 enum status
 run_train (struct wire *w, const struct run_config *c, run_config_writer write);
 /* Metrics of every head of a checkpoint on a split. c: as the checkpoint's own

@@ -109,6 +109,18 @@ struct local_stage { /* one per stage of this rank */
 
 struct trace;
 
+/* Why a run stops before its last step, the most pressing first. */
+enum run_stop {
+  STOP_NONE,
+  STOP_TERM,
+  STOP_INT,
+  STOP_USR1,
+  STOP_USR2,
+  STOP_TIME, /* the end of the job's time is near */
+  STOP_FILE, /* RUN/stop is there */
+  STOP_REASONS
+};
+
 struct session {
   struct wire *wire; /* borrowed */
   struct run_config config;
@@ -149,6 +161,7 @@ struct session {
   double *ballot_in, *ballot_out;
   bool vote_save;               /* this rank's vote in the next ballot */
   bool save_wanted;             /* a ballot that was read asks for it */
+  enum run_stop stop;           /* why one that was read asks for stopping */
   struct stage_loss *last_loss; /* K: of the newest step read, all replicas */
   int64_t last_step;            /* -1: none */
 
@@ -203,8 +216,9 @@ void
 ballot_close (struct session *s);
 /* After step: vote. */
 enum status
-ballot_cast (struct session *s, int64_t step, bool stop);
-/* Read the ballot of `step`; E_NUMBERS when a loss is not finite, *stop. */
+ballot_cast (struct session *s, int64_t step, enum run_stop stop);
+/* Read the ballot of `step`; E_NUMBERS when a loss is not finite.  *stop: this
+ * one or an earlier asks for it; s->stop says why. */
 enum status
 ballot_read (struct session *s, int64_t step, bool *stop);
 
@@ -220,8 +234,25 @@ enum status
 session_evaluate (struct session *s, enum store_split split, int64_t limit,
                   struct evaluation *out);
 
-/* -- files (snapshot.c) ------------------------------------------------------
+/* -- files (snapshot.c, load.c) ----------------------------------------------
  */
+
+/* Moments of the optimizer: slots 1 .. session_moments; slot 0 is the value. */
+int
+session_moments (const struct session *s);
+enum stage_what
+session_what (int slot);
+/* "momentum", "exp_avg", "exp_avg_sq". */
+const char *
+session_slot (const struct session *s, int slot);
+/* Whether tensor i of a stage has such a slot. */
+bool
+session_has (const struct local_stage *l, int i, enum stage_what what);
+/* Path and shape of tensor i in a file in which the stage's head is head
+ * `number`; true when it belongs to that head. */
+bool
+session_tensor (const struct session *s, const struct local_stage *l, int i,
+                enum stage_what what, int number, struct store_tensor *t);
 
 /* Collective. */
 enum status
@@ -263,13 +294,16 @@ session_plan_show (const struct session *s, struct text *out);
 /* -- self-checks (check.c), for the command and for tests --------------------
  */
 
-/* "path digest" of every tensor that this rank holds, one a line. Local. */
+/* "path digest" of every tensor that this rank holds, one a line; slots: those
+ * of the optimizer too. Local. */
 enum status
-check_digests (struct session *s, struct text *out);
+check_digests (struct session *s, bool slots, struct text *out);
 /* The same of all ranks on the root, sorted; NULL elsewhere; owned by the
  * caller.  Collective on world. */
 enum status
 check_all_digests (struct session *s, char **out);
+enum status
+check_state_digests (struct session *s, char **out); /* with slots */
 /* Largest relative error, over stages, of the gradient along a direction
  * (itself and something random) against the central difference of sum_h
  * route[k][h] L_h.  The configuration must have lr 0, weight_decay 0, heads

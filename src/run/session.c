@@ -491,14 +491,8 @@ check_ranks (struct session *s)
 static enum status
 count_steps (struct session *s)
 {
-  const struct run_config *c = &s->config;
-  double steps = c->steps > 0
-                     ? (double)c->steps
-                     : c->epochs * (double)s->n_train / (double)s->batch;
-  s->steps = (int64_t)steps;
-  if ((double)s->steps < steps)
-    s->steps++;
-  return derive_schedule (c, s->steps, &s->schedule);
+  s->steps = run_steps (&s->config, s->n_train);
+  return derive_schedule (&s->config, s->steps, &s->schedule);
 }
 
 static enum status

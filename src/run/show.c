@@ -38,6 +38,16 @@ stage_bytes (const struct session *s, int k)
          OTHER_PLACES * largest * n;
 }
 
+static double
+rank_bytes (const struct session *s, int r)
+{
+  double bytes = 0;
+  for (int k = s->plan->rank[r].first_stage; k < s->plan->rank[r].end_stage;
+       k++)
+    bytes += stage_bytes (s, k);
+  return bytes;
+}
+
 static void
 show_stages (const struct session *s, struct text *out)
 {
@@ -89,13 +99,10 @@ show_prediction (const struct session *s, struct text *out)
     text_add (out, "predicted cycle: %s per batch, %.0f samples/s\n",
               text_seconds (p->cycle_s), (double)s->batch / p->cycle_s);
   for (int r = 0; r < p->n_pipe; r++) {
-    double bytes = 0;
-    for (int k = p->rank[r].first_stage; k < p->rank[r].end_stage; k++)
-      bytes += stage_bytes (s, k);
     text_add (out, "rank %d: stages %d..%d, bubble %.1f %%, memory %s\n", r,
               p->rank[r].first_stage, p->rank[r].end_stage - 1,
               p->cycle_s > 0 ? 100 * (1 - p->busy_s[r] / p->cycle_s) : 0.0,
-              text_bytes (bytes));
+              text_bytes (rank_bytes (s, r)));
   }
 }
 
@@ -112,6 +119,41 @@ session_plan_show (const struct session *s, struct text *out)
   show_prediction (s, out);
 }
 
+/* The plan of a configuration, without tensors. */
+static enum status
+sketch (const struct run_config *c, int ranks, const struct run_plan_options *o,
+        struct wire **alone, struct session *s)
+{
+  if (ranks % c->replicas != 0)
+    return fail (E_CONFIG, "run.replicas = %lld does not divide %d ranks",
+                 (long long)c->replicas, ranks);
+  TRY (wire_open_alone (alone));
+  enum status e = session_sketch (*alone, c, ranks / (int)c->replicas,
+                                  o->measure, o->unit_costs, s);
+  if (e != OK)
+    wire_close (alone);
+  return e;
+}
+
+enum status
+run_estimate (const struct run_config *c, int ranks, struct run_estimate *out)
+{
+  struct wire *alone = NULL;
+  struct session s;
+  struct run_plan_options o = {0};
+  TRY (sketch (c, ranks, &o, &alone, &s));
+  struct run_estimate most = {0};
+  for (int r = 0; r < s.plan->n_pipe; r++)
+    if (rank_bytes (&s, r) > most.most_bytes) {
+      most.most_bytes = rank_bytes (&s, r);
+      most.rank = r;
+    }
+  session_close (&s);
+  wire_close (&alone);
+  *out = most;
+  return OK;
+}
+
 enum status
 run_plan (const struct run_config *c, const struct run_plan_options *o,
           struct text *out)
@@ -119,22 +161,15 @@ run_plan (const struct run_config *c, const struct run_plan_options *o,
   struct wire *alone = NULL;
   struct session s;
   int ranks = o->ranks > 0 ? o->ranks : (int)(c->count * c->replicas);
-  if (ranks % c->replicas != 0)
-    return fail (E_CONFIG, "run.replicas = %lld does not divide %d ranks",
-                 (long long)c->replicas, ranks);
-  TRY (wire_open_alone (&alone));
-  enum status e = session_sketch (alone, c, ranks / (int)c->replicas,
-                                  o->measure, o->unit_costs, &s);
-  if (e == OK) {
-    session_plan_show (&s, out);
-    text_add (out, "\n");
-    plan_print_gantt (s.plan, 2, o->columns > 0 ? o->columns : 100, out);
-    for (int r = 0; o->list && r < s.plan->n_pipe; r++)
-      plan_print_list (s.plan, r, out);
-    session_close (&s);
-  }
+  TRY (sketch (c, ranks, o, &alone, &s));
+  session_plan_show (&s, out);
+  text_add (out, "\n");
+  plan_print_gantt (s.plan, 2, o->columns > 0 ? o->columns : 100, out);
+  for (int r = 0; o->list && r < s.plan->n_pipe; r++)
+    plan_print_list (s.plan, r, out);
+  session_close (&s);
   wire_close (&alone);
-  return e;
+  return OK;
 }
 
 const char *

@@ -1,4 +1,4 @@
-/* run/snapshot.c -- stages to and from checkpoint files, by name.
+/* run/snapshot.c -- stages to checkpoint files, by name.
  *
  * Nothing here depends on ranks or folding: a tensor is known by its path.
  */
@@ -23,27 +23,44 @@ n_moments (const struct session *s)
   return s->optimizer.momentum > 0 ? 1 : 0;
 }
 
+bool
+session_has (const struct local_stage *l, int i, enum stage_what what)
+{
+  struct tensor_info info;
+  bool head, statistic;
+  stage_tensor (l->stage, i, &info, &head, &statistic);
+  return what == STAGE_VALUE || !statistic;
+}
+
+bool
+session_tensor (const struct session *s, const struct local_stage *l, int i,
+                enum stage_what what, int number, struct store_tensor *t)
+{
+  struct tensor_info info;
+  bool head, statistic;
+  char place[TENSOR_NAME + 32], prefix[64] = "/";
+  stage_tensor (l->stage, i, &info, &head, &statistic);
+  if (what != STAGE_VALUE)
+    snprintf (prefix, sizeof prefix, "/optimizer/%s/", slot_name (s, what));
+  if (head)
+    snprintf (place, sizeof place, "heads/%d/%s", number, info.name);
+  else
+    snprintf (place, sizeof place, "model/%s", info.name);
+  snprintf (t->path, sizeof t->path, "%s%s", prefix, place);
+  t->n_dims = info.n_dims;
+  memcpy (t->dims, info.dims, sizeof t->dims);
+  return head;
+}
+
 /* Fill path and shape of tensor i of a stage; false when it has no such slot.
  */
 static bool
 describe (const struct session *s, const struct local_stage *l, int i,
           enum stage_what what, struct store_tensor *t)
 {
-  struct tensor_info info;
-  bool head, statistic;
-  char place[TENSOR_NAME + 32], prefix[64] = "/";
-  stage_tensor (l->stage, i, &info, &head, &statistic);
-  if (what != STAGE_VALUE && statistic)
+  if (!session_has (l, i, what))
     return false;
-  if (what != STAGE_VALUE)
-    snprintf (prefix, sizeof prefix, "/optimizer/%s/", slot_name (s, what));
-  if (head)
-    snprintf (place, sizeof place, "heads/%d/%s", l->k, info.name);
-  else
-    snprintf (place, sizeof place, "model/%s", info.name);
-  snprintf (t->path, sizeof t->path, "%s%s", prefix, place);
-  t->n_dims = info.n_dims;
-  memcpy (t->dims, info.dims, sizeof t->dims);
+  session_tensor (s, l, i, what, l->k, t);
   return true;
 }
 
@@ -58,6 +75,24 @@ tensor_floats (const struct store_tensor *t)
 
 static const enum stage_what slots[] = {STAGE_VALUE, STAGE_MOMENT_1,
                                         STAGE_MOMENT_2};
+
+int
+session_moments (const struct session *s)
+{
+  return n_moments (s);
+}
+
+enum stage_what
+session_what (int slot)
+{
+  return slots[slot];
+}
+
+const char *
+session_slot (const struct session *s, int slot)
+{
+  return slot_name (s, slots[slot]);
+}
 
 /* -- saving ------------------------------------------------------------------
  */
@@ -128,87 +163,11 @@ session_save (struct session *s, const char *path, int64_t step)
         .tuning = tuning.data,
         .library = kern_describe (s->kern),
     };
-    e = store_checkpoint_write (s->wire, path, &attributes, tensors, n);
+    e = store_checkpoint_write (s->wire, path, &attributes, tensors, n, NULL);
   }
   text_clear (&config);
   text_clear (&tuning);
   arena_close (&a);
   mem_free (&tensors);
-  return e;
-}
-
-/* -- loading -----------------------------------------------------------------
- */
-
-struct loading {
-  const struct store_checkpoint *file;
-  const char *path;
-  bool optimizer, heads;
-  float *buffer; /* of the largest tensor */
-  int fresh;     /* tensors of heads that the file does not have */
-};
-
-static enum status
-load_tensor (struct session *s, struct local_stage *l, int i,
-             enum stage_what what, struct loading *g)
-{
-  struct store_tensor t = {0};
-  if (!describe (s, l, i, what, &t))
-    return OK;
-  t.data = g->buffer;
-  bool of_head =
-      strncmp (t.path, "/heads/", 7) == 0 || strstr (t.path, "/heads/") != NULL;
-  if (!store_checkpoint_has (g->file, t.path) && of_head && !g->heads) {
-    g->fresh++;
-    return OK;
-  }
-  TRY (store_checkpoint_read (g->file, &t));
-  return stage_tensor_in (l->stage, i, what, t.data);
-}
-
-static enum status
-load_all (struct session *s, struct loading *g)
-{
-  size_t largest = 0;
-  for (int i = 0; i < s->n_local; i++)
-    for (int j = 0; j < stage_tensors (s->local[i].stage); j++) {
-      struct store_tensor t = {0};
-      describe (s, &s->local[i], j, STAGE_VALUE, &t);
-      size_t n = tensor_floats (&t);
-      largest = n > largest ? n : largest;
-    }
-  TRY (MEM_NEW (largest, &g->buffer, "buffer for parameters"));
-  for (int i = 0; i < s->n_local; i++) {
-    struct local_stage *l = &s->local[i];
-    place_set (-1, l->k, "loading parameters");
-    for (int j = 0; j < stage_tensors (l->stage); j++)
-      for (int w = 0; w <= (g->optimizer ? n_moments (s) : 0); w++)
-        TRY (load_tensor (s, l, j, slots[w], g));
-    TRY (stage_refresh (l->stage));
-  }
-  return OK;
-}
-
-enum status
-session_load (struct session *s, const char *path, bool optimizer, bool heads,
-              int64_t *step)
-{
-  struct store_checkpoint *file = NULL;
-  struct store_attributes a = {0};
-  struct loading g = {.path = path, .optimizer = optimizer, .heads = heads};
-  enum status e = store_checkpoint_open (path, &file);
-  if (e == OK) {
-    g.file = file;
-    store_checkpoint_attributes (file, &a);
-    e = load_all (s, &g);
-  }
-  if (e == OK && g.fresh > 0)
-    tell (LOG_INFO, "%s has no such heads: %d of their tensors start fresh",
-          path, g.fresh);
-  mem_free (&g.buffer);
-  store_checkpoint_close (&file);
-  e = wire_agree (s->wire, e);
-  if (e == OK)
-    *step = a.step;
   return e;
 }

@@ -182,6 +182,8 @@ do_pass (struct session *s, struct local_stage *l, const struct plan_op *op)
   }
   clock_switch (&s->account, p->learn ? CLOCK_PLAIN : CLOCK_EXTRA);
   const float *cotangent = cotangent_of (l, p, op->slot, op->pair);
+  if (op->joined)
+    return stage_back_both (l->stage, op->slot, cotangent, op->pair, d_x);
   return stage_back_data (l->stage, op->slot, cotangent, p->learn, op->pair,
                           d_x);
 }
@@ -379,6 +381,8 @@ run_op (struct session *s, const struct plan_op *op, int64_t step)
     return do_send_grad (s, l, op, step);
   case PLAN_WEIGHTS:
     clock_switch (&s->account, CLOCK_PLAIN);
+    if (op->joined)
+      return OK;
     return stage_back_weights (l->stage, op->slot, op->pair);
   case PLAN_HEAD_WEIGHTS:
     clock_switch (&s->account,
@@ -402,6 +406,7 @@ session_step (struct session *s, int64_t step)
   bool last = step + 1 >= s->steps;
   for (int k = 0; k < s->K; k++)
     s->loss[k] = (struct stage_loss){0};
+  clock_pace ();
   mem_close ();
   for (int i = 0; i < r->n_ops; i++) {
     const struct plan_op *op = &r->op[i];

@@ -7,31 +7,8 @@
 #include "run/train_impl.h"
 
 #include <math.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-static volatile sig_atomic_t stop_signal;
-
-static void
-on_signal (int number)
-{
-  stop_signal = number;
-}
-
-static void
-catch_signals (void)
-{
-  struct sigaction a;
-  memset (&a, 0, sizeof a);
-  a.sa_handler = on_signal;
-  a.sa_flags = SA_RESTART;
-  sigaction (SIGUSR1, &a, NULL);
-  sigaction (SIGUSR2, &a, NULL);
-  sigaction (SIGTERM, &a, NULL);
-}
 
 /* -- the loop ----------------------------------------------------------------
  */
@@ -42,10 +19,13 @@ evaluate (struct training *t, enum store_split split, int64_t steps_done)
   struct session *s = t->s;
   if (s->info.samples[split] == 0)
     return OK;
-  s->trained_s += clock_now_s () - t->loop_s;
+  double begin = clock_now_s ();
+  s->trained_s += begin - t->loop_s;
   enum status e = session_evaluate (s, split, 0, &t->eval);
   t->loop_s = clock_now_s ();
   TRY (e);
+  if (t->loop_s - begin > t->worst_eval_s)
+    t->worst_eval_s = t->loop_s - begin;
   if (wire_rank (s->wire) != 0)
     return OK;
   struct text losses, accuracies;
@@ -63,6 +43,26 @@ evaluate (struct training *t, enum store_split split, int64_t steps_done)
                      t->eval.accuracy, NAN);
 }
 
+/* How far all ranks are known to be, where a kill does not wipe it out; and
+ * whether the directory is still ours. */
+static void
+mark_step (struct training *t, int64_t done)
+{
+  struct store_run *run = t->s->run;
+  if (!run)
+    return;
+  if (store_run_lost (run)) {
+    enum status e = store_run_mine (run);
+    if (e != OK)
+      wire_abort (e); /* the others do not know */
+  }
+  t->mark.step = done;
+  /* Without the mark only the number of lost steps is wrong.  A message that
+   * another ballot has left is not ours to clear. */
+  if (store_run_mark (run, &t->mark) != OK)
+    fail_clear ();
+}
+
 /* Read one ballot and keep the root's record of it.  timed: not one of the
  * last, which come all at once. */
 static enum status
@@ -76,6 +76,7 @@ read_ballot (struct training *t, int64_t step, bool timed, bool *stop)
   }
   if (wire_rank (s->wire) != 0)
     return OK;
+  mark_step (t, step + 1);
   record_progress (t, step);
   if ((step + 1) % t->p.interval == 0) {
     enum status e = record_training (t, step + 1, timed);
@@ -83,93 +84,6 @@ read_ballot (struct training *t, int64_t step, bool timed, bool *stop)
       wire_abort (e); /* the others do not know and are on their way */
   }
   return OK;
-}
-
-/* Whether the job's end is so near that the steps under way and a checkpoint
- * only just fit before it. */
-static bool
-time_is_up (const struct training *t)
-{
-  double need = t->s->config.time_margin + t->worst_save_s +
-                (t->s->lag + 2) * t->worst_step_s;
-  return t->job_end_s > 0 && clock_wall_s () + need > t->job_end_s;
-}
-
-/* When Slurm ends the job, in seconds since 1970; 0: not known. */
-static double
-job_end (void)
-{
-  const char *word = getenv ("SLURM_JOB_END_TIME");
-  int64_t end;
-  return word && text_to_long (word, &end) ? (double)end : 0;
-}
-
-static bool
-stop_asked (struct training *t)
-{
-  struct session *s = t->s;
-  if (stop_signal)
-    return true;
-  if (!s->run)
-    return false;
-  if (time_is_up (t))
-    return true;
-  char path[RUN_PATH + 16];
-  snprintf (path, sizeof path, "%s/stop", s->config.dir);
-  return access (path, F_OK) == 0;
-}
-
-/* The file has done its work: the next start is to go on. */
-static void
-stop_obeyed (const struct session *s)
-{
-  char path[RUN_PATH + 16];
-  snprintf (path, sizeof path, "%s/stop", s->config.dir);
-  if (s->run)
-    unlink (path);
-}
-
-static void
-checkpoint_path (const struct session *s, int64_t step, char *path, size_t size)
-{
-  snprintf (path, size, "%s/checkpoints/step-%09lld.h5", s->config.dir,
-            (long long)step);
-}
-
-/* Collective; all ranks return the same. */
-static enum status
-save (struct training *t, int64_t steps_done)
-{
-  struct session *s = t->s;
-  char path[RUN_PATH + 64], number[32];
-  checkpoint_path (s, steps_done, path, sizeof path);
-  s->trained_s += clock_now_s () - t->loop_s;
-  double begin = clock_now_s ();
-  enum status e = session_save (s, path, steps_done);
-  t->loop_s = t->saved_s = clock_now_s ();
-  s->save_wanted = false;
-  if (t->loop_s - begin > t->worst_save_s)
-    t->worst_save_s = t->loop_s - begin;
-  TRY (e);
-  if (s->run) {
-    say (LOG_INFO, "saved %s (%s)", path, text_seconds (t->loop_s - begin));
-    snprintf (number, sizeof number, "%lld", (long long)steps_done);
-    const char *fields[][2] = {{"file", path}, {"step", number}};
-    e = store_run_event (s->run, "checkpoint", 2,
-                         (const char *const(*)[2])fields);
-    if (e == OK)
-      e = store_checkpoint_prune (s->config.dir, s->config.keep, path);
-  }
-  return wire_agree (s->wire, e);
-}
-
-/* The root asks for a checkpoint by time. */
-static bool
-save_asked (const struct training *t)
-{
-  const struct session *s = t->s;
-  double every = s->config.every_seconds;
-  return s->run && every > 0 && clock_now_s () - t->saved_s >= every;
 }
 
 static bool
@@ -200,7 +114,7 @@ between_steps (struct training *t, int64_t done, int64_t *read, bool *stop)
   if (eval)
     TRY (wire_agree (t->s->wire, evaluate (t, t->s->valid, done)));
   if (keep)
-    TRY (save (t, done));
+    TRY (train_save (t, done));
   return OK;
 }
 
@@ -213,7 +127,7 @@ walk (struct training *t, int64_t *done)
   bool stop = false, ignored;
   enum status e = OK;
   t->loop_s = t->saved_s = clock_now_s ();
-  t->job_end_s = job_end ();
+  t->job_end_s = stop_job_end ();
   while (e == OK && !stop && step < t->end) {
     if (step - s->lag >= read) {
       e = read_ballot (t, read++, true, &stop);
@@ -226,7 +140,7 @@ walk (struct training *t, int64_t *done)
       wire_abort (local);
     if (step > t->start && clock_now_s () - begin > t->worst_step_s)
       t->worst_step_s = clock_now_s () - begin;
-    s->vote_save = save_asked (t);
+    s->vote_save = train_save_asked (t);
     place_set ((long)step, -1, "between steps");
     local = ballot_cast (s, step, stop_asked (t));
     if (local != OK)
@@ -263,7 +177,7 @@ finish (struct training *t, int64_t done)
     TRY (wire_agree (w, evaluate (t, s->test, done)));
   }
   if (s->config.at_end || t->stopped)
-    TRY (save (t, done));
+    TRY (train_save (t, done));
   if (t->stopped) {
     stop_obeyed (s);
     say (LOG_INFO,
@@ -315,81 +229,32 @@ portrait (const struct session *s)
 
 /* The cut and the kernel choices become part of the configuration: running the
  * written one again repeats the run. */
-static enum status
-write_config (struct session *s)
+static void
+settle_config (struct session *s)
 {
-  struct text cut, out;
+  struct text cut;
   text_init (&cut);
-  text_init (&out);
   for (int k = 0; k < s->K; k++)
     text_add (&cut, "%s%d", k ? "," : "", s->first[k + 1] - s->first[k]);
   snprintf (s->config.cut, sizeof s->config.cut, "%s", cut.data);
   if (strcmp (s->config.tune, "no") != 0)
     snprintf (s->config.tune, sizeof s->config.tune, "%.*s/tune.txt",
               RUN_PATH - 16, s->config.dir);
+  text_clear (&cut);
+}
+
+static enum status
+write_config (struct session *s)
+{
+  struct text out;
   enum status e = OK;
+  text_init (&out);
   if (s->run && s->write) {
     s->write (&s->config, &out);
     e = store_run_put (s->run, "config.ini", out.data);
   }
-  text_clear (&cut);
   text_clear (&out);
   return wire_agree (s->wire, e);
-}
-
-/* One line of events.jsonl: from where, on what. */
-static enum status
-write_start (struct session *s, int64_t start, const char *from)
-{
-  char step[32], ranks[32], replicas[32], threads[32], plan[32];
-  if (!s->run)
-    return OK;
-  snprintf (step, sizeof step, "%lld", (long long)start);
-  snprintf (ranks, sizeof ranks, "%d", wire_size (s->wire));
-  snprintf (replicas, sizeof replicas, "%d", s->R);
-  snprintf (threads, sizeof threads, "%d", s->threads);
-  snprintf (plan, sizeof plan, "plan %016llx",
-            (unsigned long long)plan_hash (s->plan));
-  const char *fields[][2] = {{"step", step},
-                             {"file", from},
-                             {"ranks", ranks},
-                             {"replicas", replicas},
-                             {"threads", threads},
-                             {"plan", plan},
-                             {"kernels", kern_describe (s->kern)},
-                             {"host", wire_host (s->wire)}};
-  return store_run_event (s->run, from[0] ? "resume" : "start",
-                          sizeof fields / sizeof *fields,
-                          (const char *const(*)[2])fields);
-}
-
-/* Continue from the newest checkpoint of the run directory, if there is one. */
-static enum status
-resume (struct session *s, int64_t *start)
-{
-  char *path = NULL;
-  enum status e = OK;
-  if (wire_rank (s->wire) == 0) {
-    struct text newest;
-    text_init (&newest);
-    e = store_checkpoint_newest (s->config.dir, &newest);
-    if (e == OK)
-      e = mem_text (newest.data, &path);
-    text_clear (&newest);
-  }
-  TRY (wire_agree (s->wire, e));
-  TRY (wire_broadcast_text (s->wire, &path, 0));
-  *start = 0;
-  if (path[0]) {
-    e = session_load (s, path, true, true, start);
-    if (e == OK)
-      say (LOG_INFO, "continuing from %s at step %lld", path,
-           (long long)*start);
-  }
-  if (e == OK && *start < s->steps)
-    e = wire_agree (s->wire, write_start (s, *start, path));
-  mem_free (&path);
-  return e;
 }
 
 static enum status
@@ -422,11 +287,17 @@ train_steps (struct training *t)
   struct session *s = t->s;
   int64_t done = t->start;
   TRY (wire_agree (s->wire, training_open (t)));
+  TRY (stop_before_steps (t, &t->stopped));
+  if (t->stopped) {
+    say (LOG_INFO, "stopped before the first step; nothing to save");
+    return E_STOPPED;
+  }
   TRY (wire_agree (s->wire, session_begin (s, t->start, t->end)));
   enum status e = walk (t, &done);
   if (e == E_NUMBERS) /* read by all ranks in one ballot, said by none yet */
     e = wire_agree (s->wire, e);
   enum status ended = session_end (s);
+  t->done = done;
   TRY (e);
   TRY (ended);
   TRY (finish (t, done));
@@ -435,17 +306,22 @@ train_steps (struct training *t)
 
 static enum status
 train (struct wire *w, const struct run_config *c, run_config_writer write,
-       struct store_run *run)
+       struct store_run *run, struct origin *o, struct outcome *out)
 {
   struct session s;
   struct training t = {.s = &s};
   struct session_how how = {.write = write, .run = run};
   TRY (session_open (w, c, &how, &s));
-  enum status e = write_config (&s);
+  settle_config (&s);
+  enum status e = train_resume (&s, o, &t.start);
+  out->began = e == OK;
   if (e == OK)
-    e = resume (&s, &t.start);
+    e = write_config (&s);
+  t.done = t.start;
+  t.mark = o->mark;
   if (e == OK && t.start >= s.steps) {
     say (LOG_INFO, "already finished: %lld steps", (long long)s.steps);
+    o->done = true;
   } else if (e == OK) {
     portrait (&s);
     e = dump_open (&s);
@@ -453,8 +329,36 @@ train (struct wire *w, const struct run_config *c, run_config_writer write,
       e = train_steps (&t);
     dump_close (&s);
   }
+  out->step = t.done;
+  out->why = s.stop;
   training_close (&t);
   session_close (&s);
+  return e;
+}
+
+/* With the run directory's lock: is there anything to do, and then that. */
+static enum status
+train_here (struct wire *w, const struct run_config *c, run_config_writer write,
+            struct store_run *run)
+{
+  struct origin o = {0};
+  struct outcome out = {0};
+  bool done = false;
+  enum status e = run ? origin_open (&o, c, run) : OK;
+  out.step = o.step;
+  if (e == OK && run && !o.done)
+    e = origin_begin (&o, run);
+  e = wire_agree (w, e);
+  done = o.done;
+  if (e == OK)
+    e = wire_broadcast (w, &done, sizeof done, 0);
+  if (e == OK && done)
+    say (LOG_INFO, "already finished: %lld steps", (long long)o.step);
+  else if (e == OK)
+    e = train (w, c, write, run, &o, &out);
+  if (run)
+    origin_end (&o, run, e, &out);
+  origin_close (&o);
   return e;
 }
 
@@ -462,7 +366,7 @@ enum status
 run_train (struct wire *w, const struct run_config *c, run_config_writer write)
 {
   struct store_run *run = NULL;
-  catch_signals ();
+  run_catch_signals ();
   enum status e = OK;
   place_set (-1, -1, "opening the run directory");
   if (wire_rank (w) == 0)
@@ -471,12 +375,7 @@ run_train (struct wire *w, const struct run_config *c, run_config_writer write)
   if (e == OK) {
     if (run)
       log_file_set (store_run_log (run));
-    e = train (w, c, write, run);
-    if (run) {
-      const char *fields[][2] = {{"status", status_text (e)}};
-      (void)store_run_event (run, e == OK ? "finished" : "stopped", 1,
-                             (const char *const(*)[2])fields);
-    }
+    e = train_here (w, c, write, run);
     log_file_set (NULL);
   }
   store_run_close (&run);

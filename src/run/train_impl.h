@@ -19,11 +19,14 @@ struct training {
   struct progress p;
   struct evaluation eval; /* arrays of K */
   int64_t start, end;     /* steps: of this start, of the run */
+  int64_t done;           /* steps taken by all ranks */
   double loop_s;          /* clock when the present stretch began */
   double saved_s;         /* clock of the last save, or of the start */
-  double worst_step_s, worst_save_s;
+  double worst_step_s, worst_save_s, worst_eval_s;
+  double look_s;    /* clock of the next look at the stop file */
   double job_end_s; /* wall-clock time of the job's end; 0: unknown */
   bool stopped;
+  struct store_mark mark; /* on the root */
 };
 
 /* Seconds spent in training steps so far, without evaluation and saving. */
@@ -44,5 +47,125 @@ record_heads (const double *v, int K, struct text *out);
 /* A live line on a terminal; a plain line now and then elsewhere. */
 void
 record_progress (struct training *t, int64_t step);
+
+/* -- saving (save.c) --------------------------------------------------------
+ */
+
+/* A checkpoint of the weights after steps_done steps, its event, and the older
+ * ones pruned.  Collective; all ranks return the same. */
+enum status
+train_save (struct training *t, int64_t steps_done);
+/* The root asks for a checkpoint by time. */
+bool
+train_save_asked (const struct training *t);
+
+/* -- stopping (stop.c) ------------------------------------------------------
+ */
+
+/* One word, as in RUN/status. */
+const char *
+stop_name (enum run_stop why);
+/* When Slurm ends the job, in seconds since 1970; 0: not known. */
+double
+stop_job_end (void);
+/* What this rank votes for. */
+enum run_stop
+stop_asked (struct training *t);
+/* A signal that came while everything was being opened: stop before the first
+ * step.  Collective. */
+enum status
+stop_before_steps (struct training *t, bool *stop);
+/* The stop file has done its work: the next start is to go on. */
+void
+stop_obeyed (const struct session *s);
+
+/* -- resuming (resume.c) ----------------------------------------------------
+ */
+
+/* What the run directory says, on the root; all zero elsewhere (origin.c). */
+struct origin {
+  struct store_history *history;
+  struct store_found *found; /* n_found checkpoints, newest first; next: which
+                                has not been looked at */
+  int n_found, next;
+  const char *path; /* of the one to go on from; NULL: none; inside found */
+  int64_t step;     /* of that one, or 0; of a finished run its last */
+  int64_t end;      /* steps of the whole run; 0: not known yet */
+  bool done;        /* nothing is left to do */
+  bool ever;        /* there has been a checkpoint */
+  char *status;     /* what RUN/status said; NULL: nothing; owned */
+  struct store_mark mark;
+  int64_t attempts; /* earlier starts from this step */
+  int64_t reached;  /* step that an earlier start came to */
+};
+/* Half-written files go; E_CHECKPOINT when there was a checkpoint and none is
+ * whole, E_STUCK when the last starts came to nothing.  Local; on the root. */
+enum status
+origin_open (struct origin *o, const struct run_config *c,
+             struct store_run *run);
+void
+origin_close (struct origin *o);
+/* The whole checkpoint before this one: path NULL when there is none. */
+void
+origin_next (struct origin *o);
+enum status
+origin_none (const char *dir);
+/* Count this start, and say that it runs.  Local; on the root. */
+enum status
+origin_begin (struct origin *o, struct store_run *run);
+
+struct outcome {     /* of a training */
+  int64_t step;      /* steps done */
+  enum run_stop why; /* where it stopped early */
+  bool began;        /* the configuration was accepted */
+};
+/* The last event, and the word in RUN/status that scripts wait for.  Local; on
+ * the root. */
+void
+origin_end (struct origin *o, struct store_run *run, enum status e,
+            const struct outcome *out);
+
+/* Continue from the newest whole checkpoint of this network, or begin; the
+ * receipt.  E_CONFIG when the settings are those of another run.  Collective.
+ */
+enum status
+train_resume (struct session *s, struct origin *o, int64_t *start);
+
+/* -- settings that changed (changes.c) ---------------------------------------
+ */
+
+/* The value of a key in the text of a configuration; false: not in it. */
+bool
+changes_word (const char *text, const char *section, const char *key, char *out,
+              size_t size);
+/* Add "WHAT IS, was WAS" to a list. */
+void
+changes_add (struct text *out, const char *what, const char *is,
+             const char *was);
+/* Two configurations: what makes another run, and what changes bits. */
+void
+changes_find (const char *was_text, const char *is_text, struct text *refused,
+              struct text *bits);
+
+/* -- loading (load.c) --------------------------------------------------------
+ */
+
+struct load_fit { /* how a checkpoint lies on the stages of a session */
+  int *head_from; /* K: number in the file of the head of a stage here; -1: it
+                     starts fresh; owned */
+  bool slot[2];   /* whether the file has the optimizer's slots */
+  int n_model;    /* tensors of the model here */
+  struct text fresh, moved, dropped; /* in words; on the root */
+};
+/* E_CHECKPOINT, with *why on the root, when it is not of this network; nothing
+ * is changed.  f is cleared by the caller.  Collective. */
+enum status
+session_fit (struct session *s, const char *path, struct load_fit *f,
+             struct text *why);
+void
+load_fit_clear (struct load_fit *f);
+enum status
+session_load_fit (struct session *s, const char *path, const struct load_fit *f,
+                  int64_t *step);
 
 #endif

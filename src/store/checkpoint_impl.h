@@ -38,9 +38,14 @@ void
 store_list_digest (const struct store_list *l, const struct store_attributes *a,
                    char out[33]);
 
-/* Verify every digest of a file on the disk, and that over all of it.
- * *n_tensors may be NULL. */
-enum status
-store_checkpoint_verify (const char *path, int *n_tensors);
+/* Weights, optimizer and state, from the digests of the list. */
+void
+store_list_digests (const struct store_list *l,
+                    const struct store_attributes *a,
+                    struct store_digests *out);
+
+/* A parameter file without our attributes. */
+bool
+store_checkpoint_foreign (const struct store_checkpoint *c);
 
 #endif

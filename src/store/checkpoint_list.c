@@ -15,7 +15,7 @@ store_list_write (const struct store_tensor *tensors, int n, struct text *out)
   for (int i = 0; i < n; i++) {
     const struct store_tensor *t = &tensors[i];
     int64_t count = 1;
-    char digest[33];
+    char digest[33] = "-";
     CHECK (t->path[0] == '/' && !strpbrk (t->path, " \n") && t->n_dims >= 0 &&
                t->n_dims <= TENSOR_DIMS,
            "tensor \"%s\" of %d dims", t->path, t->n_dims);
@@ -25,7 +25,8 @@ store_list_write (const struct store_tensor *tensors, int n, struct text *out)
       count *= size;
       text_add (out, " %" PRId64, size);
     }
-    hash_digest (t->data, (size_t)count * sizeof (float), digest);
+    if (t->data)
+      hash_digest (t->data, (size_t)count * sizeof (float), digest);
     text_add (out, " %s\n", digest);
   }
 }
@@ -95,6 +96,14 @@ store_list_digest (const struct store_list *l, const struct store_attributes *a,
   text_add (&t, "%" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 "\n%s\n%s\n%s\n",
             a->step, a->epoch, a->sample, a->seed, a->config, a->tuning,
             a->library);
+  if (a->order && a->order[0])
+    text_add (&t, "order %s\n", a->order);
+  if (a->data && a->data[0])
+    text_add (&t, "data %s\n", a->data);
+  if (a->metrics && a->metrics[0])
+    text_add (&t, "metrics %s\n", a->metrics);
+  if (a->progress && a->progress[0])
+    text_add (&t, "progress %s\n", a->progress);
   for (int i = 0; i < l->n; i++) {
     const struct store_entry *e = &l->entry[i];
     text_add (&t, "%s %s %s\n", e->path,
@@ -102,4 +111,49 @@ store_list_digest (const struct store_list *l, const struct store_attributes *a,
   }
   hash_digest (t.data, t.size, out);
   text_clear (&t);
+}
+
+static const char *
+known (const char *word)
+{
+  return word && word[0] ? word : "-";
+}
+
+void
+store_checkpoint_digests (const char *lines, const struct store_attributes *a,
+                          struct store_digests *out)
+{
+  struct text part[2], state;
+  text_init (&part[0]);
+  text_init (&part[1]);
+  text_init (&state);
+  for (const char *p = lines; *p;) {
+    int n = (int)strcspn (p, "\n");
+    bool optimizer = strncmp (p, "/optimizer/", 11) == 0;
+    text_add (&part[optimizer], "%.*s\n", n, p);
+    p += n + (p[n] == '\n');
+  }
+  text_add (&state,
+            "step %" PRId64 " epoch %" PRId64 " sample %" PRId64
+            " seed %" PRId64 " order %s data %s\n",
+            a->step, a->epoch, a->sample, a->seed, known (a->order),
+            known (a->data));
+  hash_digest (part[0].data, part[0].size, out->weights);
+  hash_digest (part[1].data, part[1].size, out->optimizer);
+  hash_digest (state.data, state.size, out->state);
+  text_clear (&part[0]);
+  text_clear (&part[1]);
+  text_clear (&state);
+}
+
+void
+store_list_digests (const struct store_list *l,
+                    const struct store_attributes *a, struct store_digests *out)
+{
+  struct text lines;
+  text_init (&lines);
+  for (int i = 0; i < l->n; i++)
+    text_add (&lines, "%s %s\n", l->entry[i].path, l->entry[i].digest);
+  store_checkpoint_digests (lines.data, a, out);
+  text_clear (&lines);
 }

@@ -4,6 +4,7 @@
  * damaged is spoken of and left where it is; the one before it is taken.
  */
 #include "store/checkpoint_impl.h"
+#include "store/record_impl.h"
 
 #include "base/log.h"
 #include "base/memory.h"
@@ -13,15 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct candidate {
-  char path[512];
-  int64_t step;
-};
-
 static int
 newest_first (const void *a, const void *b)
 {
-  const struct candidate *x = a, *y = b;
+  const struct store_found *x = a, *y = b;
   if (x->step != y->step)
     return x->step < y->step ? 1 : -1;
   return strcmp (y->path, x->path);
@@ -42,11 +38,12 @@ is_checkpoint_name (const char *name)
 }
 
 static enum status
-look_at (const char *folder, const char *name, struct candidate **list, int *n)
+look_at (const char *folder, const char *name, struct store_found **list,
+         int *n)
 {
   struct store_checkpoint *c = NULL;
   struct store_attributes a;
-  struct candidate found;
+  struct store_found found;
   if (snprintf (found.path, sizeof found.path, "%s/%s", folder, name) >=
       (int)sizeof found.path)
     return fail (E_LIMIT, "%s/%s: a name too long", folder, name);
@@ -56,27 +53,37 @@ look_at (const char *folder, const char *name, struct candidate **list, int *n)
   }
   store_checkpoint_attributes (c, &a);
   found.step = a.step;
+  bool foreign = store_checkpoint_foreign (c);
   store_checkpoint_close (&c);
+  if (foreign) {
+    fail (E_CHECKPOINT, "%s: damaged, or no checkpoint: it names no format",
+          found.path);
+    passed_over (fail_message ());
+    return OK;
+  }
   TRY (mem_grow (list, (size_t)*n, (size_t)*n + 1, sizeof **list,
                  "checkpoints"));
   (*list)[(*n)++] = found;
   return OK;
 }
 
-/* The readable checkpoints of a run directory, newest first; *list is owned by
- * the caller. */
-static enum status
-candidates (const char *run_dir, struct candidate **list, int *n)
+enum status
+store_checkpoint_candidates (const char *run_dir, struct store_found **list,
+                             int *n, int *n_files)
 {
   struct text folder;
   enum status s = OK;
+  *list = NULL;
+  *n = *n_files = 0;
   text_init (&folder);
   text_add (&folder, "%s/checkpoints", run_dir);
   DIR *dir = opendir (folder.data);
   if (dir) {
     for (struct dirent *e; s == OK && (e = readdir (dir));)
-      if (is_checkpoint_name (e->d_name))
+      if (is_checkpoint_name (e->d_name)) {
+        (*n_files)++;
         s = look_at (folder.data, e->d_name, list, n);
+      }
     closedir (dir);
   }
   text_clear (&folder);
@@ -88,9 +95,9 @@ candidates (const char *run_dir, struct candidate **list, int *n)
 enum status
 store_checkpoint_newest (const char *run_dir, struct text *path)
 {
-  struct candidate *list = NULL;
-  int n = 0;
-  enum status s = candidates (run_dir, &list, &n);
+  struct store_found *list = NULL;
+  int n, files;
+  enum status s = store_checkpoint_candidates (run_dir, &list, &n, &files);
   for (int i = 0; s == OK && i < n; i++) {
     if (store_checkpoint_verify (list[i].path, NULL) == OK) {
       text_add (path, "%s", list[i].path);
@@ -105,13 +112,47 @@ store_checkpoint_newest (const char *run_dir, struct text *path)
 enum status
 store_checkpoint_prune (const char *run_dir, int64_t keep, const char *good)
 {
-  struct candidate *list = NULL;
-  int n = 0;
-  enum status s = keep > 0 ? candidates (run_dir, &list, &n) : OK;
+  struct store_found *list = NULL;
+  int n = 0, files;
+  enum status s =
+      keep > 0 ? store_checkpoint_candidates (run_dir, &list, &n, &files) : OK;
   for (int64_t i = keep; s == OK && i < n; i++)
     if (strcmp (list[i].path, good) != 0 && unlink (list[i].path) != 0)
       s = fail (E_IO, "%s: cannot be removed: %s", list[i].path,
                 strerror (errno));
   mem_free (&list);
   return s;
+}
+
+/* -- left-overs ------------------------------------------------------------ */
+
+static void
+sweep (const char *folder)
+{
+  struct text path;
+  DIR *dir = opendir (folder);
+  for (struct dirent *e; dir && (e = readdir (dir));) {
+    size_t n = strlen (e->d_name);
+    if (n <= 5 || strcmp (e->d_name + n - 5, ".part") != 0)
+      continue;
+    text_init (&path);
+    text_add (&path, "%s/%s", folder, e->d_name);
+    if (unlink (path.data) == 0)
+      say (LOG_INFO, "removed %s, which an earlier start left half-written",
+           path.data);
+    text_clear (&path);
+  }
+  if (dir)
+    closedir (dir);
+}
+
+void
+store_run_sweep (const struct store_run *r)
+{
+  struct text folder;
+  text_init (&folder);
+  text_add (&folder, "%s/checkpoints", r->dir);
+  sweep (r->dir);
+  sweep (folder.data);
+  text_clear (&folder);
 }

@@ -11,13 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { TEXTS = 7 };
+
 struct store_checkpoint {
   char *path;
   hid_t file;
   bool foreign; /* a parameter file without our attributes */
   struct store_attributes attributes;
-  char *text[3]; /* config, tuning, library; owned */
-  char *digest;  /* over all; NULL when there is none; owned */
+  char *text[TEXTS]; /* owned; in the order of read_attributes */
+  char *digest;      /* over all; NULL when there is none; owned */
 };
 
 /* -- opening --------------------------------------------------------------- */
@@ -55,25 +57,52 @@ check_format (struct store_checkpoint *c)
   return s;
 }
 
+/* The three digests; a word that does not fit is none. */
+static enum status
+read_digests (struct store_checkpoint *c)
+{
+  static const char *const names[3] = {"digest_weights", "digest_optimizer",
+                                       "digest_state"};
+  struct store_h5_at root = {c->file, c->path, "/", E_CHECKPOINT};
+  struct store_digests *d = &c->attributes.digests;
+  char *to[3] = {d->weights, d->optimizer, d->state};
+  for (int i = 0; i < 3; i++) {
+    char *word = NULL;
+    if (!store_h5_has_attribute (c->file, names[i]))
+      continue;
+    TRY (store_h5_get_text (&root, names[i], &word));
+    snprintf (to[i], sizeof d->weights, "%s", word);
+    mem_free (&word);
+  }
+  return OK;
+}
+
 static enum status
 read_attributes (struct store_checkpoint *c)
 {
   static const char *const numbers[4] = {"step", "epoch", "sample", "seed"};
-  static const char *const texts[3] = {"config", "tuning", "library"};
+  /* From the fourth on they may be missing in a file of an older program. */
+  static const char *const texts[TEXTS] = {
+      "config", "tuning", "library", "order", "data", "metrics", "progress"};
   struct store_h5_at root = {c->file, c->path, "/", E_CHECKPOINT};
   int64_t *out[4] = {&c->attributes.step, &c->attributes.epoch,
                      &c->attributes.sample, &c->attributes.seed};
   for (int i = 0; i < 4; i++)
     if (store_h5_has_attribute (c->file, numbers[i]) || !c->foreign)
       TRY (store_h5_get_int (&root, numbers[i], out[i]));
-  for (int i = 0; i < 3; i++)
-    if (store_h5_has_attribute (c->file, texts[i]) || !c->foreign)
+  for (int i = 0; i < TEXTS; i++)
+    if (store_h5_has_attribute (c->file, texts[i]) || (i < 3 && !c->foreign))
       TRY (store_h5_get_text (&root, texts[i], &c->text[i]));
     else
       TRY (mem_text ("", &c->text[i]));
   c->attributes.config = c->text[0];
   c->attributes.tuning = c->text[1];
   c->attributes.library = c->text[2];
+  c->attributes.order = c->text[3];
+  c->attributes.data = c->text[4];
+  c->attributes.metrics = c->text[5];
+  c->attributes.progress = c->text[6];
+  TRY (read_digests (c));
   if (store_h5_has_attribute (c->file, "digest"))
     return store_h5_get_text (&root, "digest", &c->digest);
   return OK;
@@ -85,6 +114,7 @@ store_checkpoint_open (const char *path, struct store_checkpoint **out)
   struct store_checkpoint *c = NULL;
   TRY (MEM_NEW (1, &c, "checkpoint"));
   c->file = -1;
+  store_h5_enter ();
   enum status s = mem_text (path, &c->path);
   if (s == OK)
     s = store_h5_open (path, E_CHECKPOINT, &c->file);
@@ -96,6 +126,7 @@ store_checkpoint_open (const char *path, struct store_checkpoint **out)
     store_checkpoint_close (&c);
   else
     *out = c;
+  store_h5_leave ();
   return s;
 }
 
@@ -105,9 +136,11 @@ store_checkpoint_close (struct store_checkpoint **out)
   struct store_checkpoint *c = *out;
   if (!c)
     return;
+  store_h5_enter ();
   if (c->file >= 0)
     H5Fclose (c->file);
-  for (int i = 0; i < 3; i++)
+  store_h5_leave ();
+  for (int i = 0; i < TEXTS; i++)
     mem_free (&c->text[i]);
   mem_free (&c->digest);
   mem_free (&c->path);
@@ -119,6 +152,12 @@ store_checkpoint_attributes (const struct store_checkpoint *c,
                              struct store_attributes *out)
 {
   *out = c->attributes;
+}
+
+bool
+store_checkpoint_foreign (const struct store_checkpoint *c)
+{
+  return c->foreign;
 }
 
 bool
@@ -181,9 +220,10 @@ read_set (const struct store_h5_at *at, float *data, size_t n, char digest[33])
   return check_digest (at, data, n, digest);
 }
 
-enum status
-store_checkpoint_read (const struct store_checkpoint *c,
-                       const struct store_tensor *t)
+/* Open the dataset of t, of its shape. */
+static enum status
+open_set (const struct store_checkpoint *c, const struct store_tensor *t,
+          hid_t *out)
 {
   if (!store_h5_has (c->file, t->path))
     return fail (E_CHECKPOINT, "%s: %s %s is missing", c->path, t->path,
@@ -192,13 +232,36 @@ store_checkpoint_read (const struct store_checkpoint *c,
   if (id < 0)
     return fail (E_CHECKPOINT, "%s: %s is not a dataset", c->path, t->path);
   struct store_h5_at at = {id, c->path, t->path, E_CHECKPOINT};
-  char digest[33];
-  size_t count = 1;
-  for (int i = 0; i < t->n_dims; i++)
-    count *= (size_t)t->dims[i];
   enum status s = check_shape (&at, t);
   if (s == OK)
-    s = read_set (&at, t->data, count, digest);
+    *out = id;
+  else
+    H5Dclose (id);
+  return s;
+}
+
+enum status
+store_checkpoint_fits (const struct store_checkpoint *c,
+                       const struct store_tensor *t)
+{
+  hid_t id = -1;
+  TRY (open_set (c, t, &id));
+  H5Dclose (id);
+  return OK;
+}
+
+enum status
+store_checkpoint_read (const struct store_checkpoint *c,
+                       const struct store_tensor *t)
+{
+  hid_t id = -1;
+  char digest[33];
+  size_t count = 1;
+  TRY (open_set (c, t, &id));
+  struct store_h5_at at = {id, c->path, t->path, E_CHECKPOINT};
+  for (int i = 0; i < t->n_dims; i++)
+    count *= (size_t)t->dims[i];
+  enum status s = read_set (&at, t->data, count, digest);
   H5Dclose (id);
   return s;
 }
@@ -208,6 +271,7 @@ store_checkpoint_read (const struct store_checkpoint *c,
 struct walk {
   const char *file;
   bool verify;
+  bool plain; /* a file of ours: floats, contiguous */
   struct store_list list;
   int room;
   enum status s;
@@ -222,10 +286,19 @@ walk_set (struct walk *w, hid_t id, struct store_entry *e)
   if (e->n_dims > TENSOR_DIMS)
     return fail (E_CHECKPOINT, "%s: %s: shape %s", w->file, e->path,
                  store_h5_shape_text (e->n_dims, dims));
+  hsize_t stored = H5Dget_storage_size (id);
   for (int i = 0; i < e->n_dims; i++) {
     e->dims[i] = dims[i];
+    /* A damaged shape must not make us ask for memory. */
+    if (dims[i] < 0 || (dims[i] > 0 && count > (INT64_MAX >> 3) / dims[i]))
+      return fail (E_CHECKPOINT, "%s: %s: shape %s", w->file, e->path,
+                   store_h5_shape_text (e->n_dims, dims));
     count *= dims[i];
   }
+  if (w->plain && (hsize_t)count * 4 != stored)
+    return fail (E_CHECKPOINT, "%s: %s: shape %s, but %llu bytes", w->file,
+                 e->path, store_h5_shape_text (e->n_dims, dims),
+                 (unsigned long long)stored);
   w->list.bytes += count * 4;
   if (!w->verify)
     return OK;
@@ -273,13 +346,39 @@ by_path (const void *a, const void *b)
   return strcmp (x->path, y->path);
 }
 
+/* The digest over all, and the three by kind where they are told. */
+static enum status
+compare_digests (const struct store_checkpoint *c, const struct store_list *l)
+{
+  char digest[33];
+  struct store_digests d;
+  const struct store_digests *kept = &c->attributes.digests;
+  if (!c->digest)
+    return fail (E_CHECKPOINT, "%s: damaged: it has lost its digest", c->path);
+  store_list_digest (l, &c->attributes, digest);
+  if (strcmp (digest, c->digest) != 0)
+    return fail (E_CHECKPOINT,
+                 "%s: damaged: an attribute, or the set of tensors, is not "
+                 "what was written (digest %s, the file's own says %s)",
+                 c->path, digest, c->digest);
+  store_list_digests (l, &c->attributes, &d);
+  if ((kept->weights[0] && strcmp (kept->weights, d.weights) != 0) ||
+      (kept->optimizer[0] && strcmp (kept->optimizer, d.optimizer) != 0) ||
+      (kept->state[0] && strcmp (kept->state, d.state) != 0))
+    return fail (E_CHECKPOINT,
+                 "%s: damaged: a digest of weights, optimizer or state is not "
+                 "that of what the file holds",
+                 c->path);
+  return OK;
+}
+
 /* All tensors of an open checkpoint; with verify, their digests and the one
  * over all are compared.  The list is owned by the caller. */
 static enum status
 walk_all (const struct store_checkpoint *c, bool verify,
           struct store_list *list)
 {
-  struct walk w = {.file = c->path, .verify = verify};
+  struct walk w = {.file = c->path, .verify = verify, .plain = !c->foreign};
 #if H5_VERSION_GE(1, 12, 0)
   herr_t r = H5Ovisit3 (c->file, H5_INDEX_NAME, H5_ITER_INC, visit, &w,
                         H5O_INFO_BASIC);
@@ -291,15 +390,8 @@ walk_all (const struct store_checkpoint *c, bool verify,
     w.s = fail (E_CHECKPOINT, "%s: damaged: %s", c->path, store_h5_why (why));
   if (w.s == OK && w.list.n > 0)
     qsort (w.list.entry, (size_t)w.list.n, sizeof *w.list.entry, by_path);
-  if (w.s == OK && verify && c->digest) {
-    char digest[33];
-    store_list_digest (&w.list, &c->attributes, digest);
-    if (strcmp (digest, c->digest) != 0)
-      w.s = fail (E_CHECKPOINT,
-                  "%s: damaged: an attribute, or the set of tensors, is not "
-                  "what was written (digest %s, the file's own says %s)",
-                  c->path, digest, c->digest);
-  }
+  if (w.s == OK && verify && !c->foreign)
+    w.s = compare_digests (c, &w.list);
   if (w.s == OK)
     *list = w.list;
   else
@@ -319,6 +411,17 @@ store_checkpoint_verify (const char *path, int *n_tensors)
   store_list_clear (&list);
   store_checkpoint_close (&c);
   return s;
+}
+
+enum status
+store_checkpoint_paths (const struct store_checkpoint *c, struct text *out)
+{
+  struct store_list list = {0};
+  TRY (walk_all (c, false, &list));
+  for (int i = 0; i < list.n; i++)
+    text_add (out, "%s\n", list.entry[i].path);
+  store_list_clear (&list);
+  return OK;
 }
 
 enum status

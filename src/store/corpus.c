@@ -143,8 +143,8 @@ copy_tokens (const struct store_corpus *c, int from, int64_t first, int64_t n,
       s = not_written (c, path);
     H5Sclose (memory);
     at += (int64_t)some;
-    log_live ("writing %s%s: %s of %s tokens", c->output, path,
-              text_count (at), text_count (n));
+    log_live ("writing %s%s: %s of %s tokens", c->output, path, text_count (at),
+              text_count (n));
   }
   H5Sclose (file);
   mem_free (&data);
@@ -185,9 +185,9 @@ write_split (const struct store_corpus *c, hid_t file, int split, int from,
   plist = store_h5_data_create ();
   hsize_t dims = (hsize_t)n;
   hid_t space = H5Screate_simple (1, &dims, NULL);
-  hid_t id = H5Dcreate2 (file, path,
-                         c->width == 2 ? H5T_STD_U16LE : H5T_STD_U32LE, space,
-                         H5P_DEFAULT, plist, H5P_DEFAULT);
+  hid_t id =
+      H5Dcreate2 (file, path, c->width == 2 ? H5T_STD_U16LE : H5T_STD_U32LE,
+                  space, H5P_DEFAULT, plist, H5P_DEFAULT);
   H5Sclose (space);
   H5Pclose (plist);
   if (id < 0)

@@ -87,7 +87,10 @@ store_dataset_raw (const struct store_dataset *d, enum store_split which,
   }
   if (split->offset >= 0)
     return read_plain (d, which, split->offset + (int64_t)skip, bytes, out);
-  return read_h5 (d, which, first, n, out);
+  store_h5_enter ();
+  enum status s = read_h5 (d, which, first, n, out);
+  store_h5_leave ();
+  return s;
 }
 
 enum status

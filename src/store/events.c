@@ -7,16 +7,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A number, true, false or null as they stand, anything else as a string. */
+static json_t *
+text_of (const char *word)
+{
+  json_t *j = json_string (word);
+  return j ? j : json_string ("(not UTF-8)");
+}
+
+/* A number, true, false or null as they stand, anything else as a string: also
+ * a digest that happens to be all digits. */
 static json_t *
 value_of (const char *word)
 {
+  enum { NUMBER_MOST = 30 };
+  if (strlen (word) > NUMBER_MOST)
+    return text_of (word);
   json_t *j = json_loads (word, JSON_DECODE_ANY, NULL);
   if (json_is_number (j) || json_is_boolean (j) || json_is_null (j))
     return j;
   json_decref (j);
-  j = json_string (word);
-  return j ? j : json_string ("(not UTF-8)");
+  return text_of (word);
 }
 
 static json_t *
@@ -36,6 +46,7 @@ enum status
 store_run_event (struct store_run *r, const char *event, int n,
                  const char *const (*fields)[2])
 {
+  TRY (store_run_mine (r));
   if (!r->events)
     TRY (store_lines_open (r->dir, "events.jsonl", &r->events));
   json_t *j = event_object (event, n, fields);

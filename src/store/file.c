@@ -109,6 +109,16 @@ store_file_sync (const char *path)
   return OK;
 }
 
+void
+store_file_forget (const char *path)
+{
+  int fd = open (path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0)
+    return;
+  (void)posix_fadvise (fd, 0, 0, POSIX_FADV_DONTNEED);
+  close (fd);
+}
+
 enum status
 store_file_rename (const char *from, const char *to)
 {

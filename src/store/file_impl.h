@@ -26,6 +26,10 @@ store_file_reserve (const char *path, int64_t bytes);
 /* Bring a file's bytes to the disk.  E_IO. */
 enum status
 store_file_sync (const char *path);
+/* Ask the system to forget a synced file's pages, so that reading it again
+ * reads the disk.  Where it does not, nothing is lost. */
+void
+store_file_forget (const char *path);
 /* Rename a synced file over another name and sync the directory.  E_IO. */
 enum status
 store_file_rename (const char *from, const char *to);

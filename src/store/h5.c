@@ -4,9 +4,36 @@
 #include "store/h5_impl.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+static pthread_mutex_t door;
+static pthread_once_t door_once = PTHREAD_ONCE_INIT;
+
+static void
+door_make (void)
+{
+  pthread_mutexattr_t how;
+  pthread_mutexattr_init (&how);
+  pthread_mutexattr_settype (&how, PTHREAD_MUTEX_RECURSIVE);
+  pthread_mutex_init (&door, &how);
+  pthread_mutexattr_destroy (&how);
+}
+
+void
+store_h5_enter (void)
+{
+  pthread_once (&door_once, door_make);
+  pthread_mutex_lock (&door);
+}
+
+void
+store_h5_leave (void)
+{
+  pthread_mutex_unlock (&door);
+}
 
 void
 store_h5_start (void)

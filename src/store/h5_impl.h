@@ -1,8 +1,10 @@
 /* store/h5_impl.h -- HDF5 with every call checked.
  *
  * Failures become fail () with file, path inside it, and HDF5's own innermost
- * message; the library itself prints nothing.  HDF5 is called from one thread
- * of a process only, the one that called the room.
+ * message; the library itself prints nothing.  HDF5 is called by one thread at
+ * a time: the training's, or the one that writes checkpoints beside it. Whoever
+ * may meet the other goes through the door (store_h5_enter), and stays only for
+ * what is short.
  */
 #ifndef STORE_H5_IMPL_H
 #define STORE_H5_IMPL_H
@@ -22,6 +24,12 @@ struct store_h5_at {
   const char *path; /* path inside it, "/" for the root */
   enum status bad;  /* E_DATA, E_CHECKPOINT, or E_IO when writing */
 };
+
+/* The door: one thread at a time; a thread may enter again inside. */
+void
+store_h5_enter (void);
+void
+store_h5_leave (void);
 
 /* Start the library and silence it.  May be called any number of times. */
 void

@@ -114,8 +114,8 @@ enum status
 store_import (const char *kind, int n_inputs, const char *const *inputs,
               int n_options, const char *const *options, const char *output)
 {
-  struct store_import job = {kind, n_inputs, inputs, n_options, options,
-                             output};
+  struct store_import job = {kind,      n_inputs, inputs,
+                             n_options, options,  output};
   const struct importer *found = NULL;
   struct text list;
   text_init (&list);

@@ -203,7 +203,8 @@ train_pieces (struct text_job *j, int64_t vocab)
                  j->corpus->output);
   say (LOG_INFO, "spm_train: %lld pieces from %lld lines of train",
        (long long)vocab, (long long)j->lines[STORE_TRAIN]);
-  return store_process_run (argv, "sentencepiece", NULL, beside (j, -1, ".err"));
+  return store_process_run (argv, "sentencepiece", NULL,
+                            beside (j, -1, ".err"));
 }
 
 static enum status
@@ -295,8 +296,7 @@ read_ids (struct ids *t, FILE *in, const char *path)
                    (long long)t->lines + 1);
     if (c == '\n' && t->lines % 65536 == 0)
       log_live ("tokens of %s: line %s of %s", store_split_name (t->split),
-                text_count (t->lines),
-                text_count (t->j->lines[t->split]));
+                text_count (t->lines), text_count (t->j->lines[t->split]));
   }
   if (ferror (in))
     return io_failed (path, "read");
@@ -493,12 +493,9 @@ store_import_text (const struct store_import *job)
   const char *tokenizer = "bytes", *model = NULL, *documents = "file";
   const char *split = "order", *valid = NULL, *test = NULL;
   struct store_option options[] = {
-      {"vocab", 0, 2, 1 << 24, NULL},
-      {"tokenizer", 0, 0, 0, &tokenizer},
-      {"model", 0, 0, 0, &model},
-      {"documents", 0, 0, 0, &documents},
-      {"split", 0, 0, 0, &split},
-      {"valid", 0, 0, 0, &valid},
+      {"vocab", 0, 2, 1 << 24, NULL}, {"tokenizer", 0, 0, 0, &tokenizer},
+      {"model", 0, 0, 0, &model},     {"documents", 0, 0, 0, &documents},
+      {"split", 0, 0, 0, &split},     {"valid", 0, 0, 0, &valid},
       {"test", 0, 0, 0, &test},
   };
   struct store_source_how how = {.share = {0, 0.1, 0}};

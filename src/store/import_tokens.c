@@ -253,8 +253,10 @@ store_import_tokens (const struct store_import *job)
   const char *files[STORE_SPLITS] = {NULL};
   double share[STORE_SPLITS] = {0};
   struct store_option options[] = {
-      {"vocab", 0, 2, (int64_t)1 << 31, NULL}, {"separator", -1, 0, 1 << 30, NULL},
-      {"format", 0, 0, 0, &form},              {"valid", 0, 0, 0, &valid},
+      {"vocab", 0, 2, (int64_t)1 << 31, NULL},
+      {"separator", -1, 0, 1 << 30, NULL},
+      {"format", 0, 0, 0, &form},
+      {"valid", 0, 0, 0, &valid},
       {"test", 0, 0, 0, &test},
   };
   int found = 0;
@@ -266,8 +268,9 @@ store_import_tokens (const struct store_import *job)
     return fail (E_CONFIG, "import tokens: vocab=N is needed: tokens are 0 to "
                            "N - 1");
   if (options[1].value >= options[0].value)
-    return fail (E_CONFIG, "import tokens: separator=%lld is outside the "
-                           "vocabulary of %lld",
+    return fail (E_CONFIG,
+                 "import tokens: separator=%lld is outside the "
+                 "vocabulary of %lld",
                  (long long)options[1].value, (long long)options[0].value);
   while (form && found < 4 && strcmp (form, forms[found]) != 0)
     found++;

@@ -55,8 +55,8 @@ varint (struct reader *r)
 
 struct field {
   int number;
-  uint64_t value;    /* of a number */
-  struct reader in;  /* of bytes */
+  uint64_t value;   /* of a number */
+  struct reader in; /* of bytes */
 };
 
 /* The next field; false at the end, or when the rest makes no sense. */
@@ -129,8 +129,9 @@ find (const struct store_pieces *p, const char *text, size_t n)
 static int
 hex (char c)
 {
-  return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                                               : -1;
+  return c >= '0' && c <= '9'   ? c - '0'
+         : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                : -1;
 }
 
 static void
@@ -197,8 +198,7 @@ store_pieces_open (const char *name, const void *data, size_t n,
   p->end = -1;
   for (int i = 0; i < 256; i++)
     p->byte[i] = -1;
-  enum status s =
-      open_parts (p, (struct reader){.p = bytes, .end = bytes + n});
+  enum status s = open_parts (p, (struct reader){.p = bytes, .end = bytes + n});
   if (s == E_DATA) {
     fail_clear ();
     s = fail (E_DATA, "%s: not a SentencePiece model", name);
@@ -291,8 +291,8 @@ best_way (const struct store_pieces *p, const char *text, size_t n,
       if (id < 0)
         continue;
       /* As the trainer's own: what a user has defined always wins. */
-      float score = p->piece[id].type == USER ? (float)k * 0.1f
-                                              : p->piece[id].score;
+      float score =
+          p->piece[id].type == USER ? (float)k * 0.1f : p->piece[id].score;
       offer (&at[i + k], at[i].score + score, i, id);
       single = single || k == one;
     }

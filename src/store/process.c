@@ -57,8 +57,8 @@ judge (const char *program, int state, const char *err)
   if (WIFSIGNALED (state))
     return fail (E_DATA, "%s ended by signal %d%s", program, WTERMSIG (state),
                  words);
-  return fail (E_DATA, "%s failed with code %d%s", program,
-               WEXITSTATUS (state), words);
+  return fail (E_DATA, "%s failed with code %d%s", program, WEXITSTATUS (state),
+               words);
 }
 
 enum status
@@ -78,8 +78,8 @@ store_process_run (const char *const *argv, const char *package,
   posix_spawn_file_actions_addopen (&files, 2, err,
                                     O_CREAT | O_WRONLY | O_TRUNC, 0666);
   pid_t child;
-  int error = posix_spawnp (&child, argv[0], &files, NULL, (char **)argv,
-                            environ);
+  int error =
+      posix_spawnp (&child, argv[0], &files, NULL, (char **)argv, environ);
   posix_spawn_file_actions_destroy (&files);
   if (error != 0)
     return fail (E_MISSING, "%s: not started: %s", argv[0], strerror (error));

@@ -65,10 +65,11 @@ flushed (FILE *f, const char *dir, const char *name)
 enum status
 store_run_open (const char *dir, struct store_run **out)
 {
-  TRY (store_file_folder (dir));
-  TRY (store_lock_take (dir));
   struct store_run *r = NULL;
-  enum status s = MEM_NEW (1, &r, "run directory");
+  TRY (store_file_folder (dir));
+  TRY (MEM_NEW (1, &r, "run directory"));
+  r->mark = -1;
+  enum status s = store_lock_take (dir, &r->lock);
   if (s == OK)
     s = mem_text (dir, &r->dir);
   if (s == OK)
@@ -77,9 +78,8 @@ store_run_open (const char *dir, struct store_run **out)
     setvbuf (r->log, NULL, _IOLBF, 0);
     *out = r;
   } else {
-    store_lock_release (dir);
-    if (r)
-      mem_free (&r->dir);
+    store_lock_release (&r->lock);
+    mem_free (&r->dir);
     mem_free (&r);
   }
   return s;
@@ -107,9 +107,23 @@ store_run_close (struct store_run **out)
   if (r->log)
     fclose (r->log);
   forget_columns (r);
-  store_lock_release (r->dir);
+  if (r->mark >= 0)
+    close (r->mark);
+  store_lock_release (&r->lock);
   mem_free (&r->dir);
   mem_free (out);
+}
+
+enum status
+store_run_mine (const struct store_run *r)
+{
+  return store_lock_mine (r->lock);
+}
+
+bool
+store_run_lost (const struct store_run *r)
+{
+  return store_lock_lost (r->lock);
 }
 
 FILE *
@@ -122,6 +136,7 @@ enum status
 store_run_put (struct store_run *r, const char *name, const char *text)
 {
   struct text path;
+  TRY (store_run_mine (r));
   text_init (&path);
   text_add (&path, "%s/%s", r->dir, name);
   enum status s = store_file_parents (path.data);

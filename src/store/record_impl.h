@@ -4,8 +4,12 @@
 
 #include "store/store.h"
 
+struct store_lock;
+
 struct store_run {
   char *dir;
+  struct store_lock *lock;
+  int mark; /* descriptor of the progress mark; -1 before first use */
   FILE *log, *metrics, *events; /* metrics and events NULL before first use */
   char **column;                /* names in metrics.csv, split among them */
   int n_columns;
@@ -13,9 +17,22 @@ struct store_run {
 
 /* Take the lock of the directory; E_USAGE names the holder. */
 enum status
-store_lock_take (const char *dir);
+store_lock_take (const char *dir, struct store_lock **out);
+/* Our own lock only: one that another has taken over stays. */
 void
-store_lock_release (const char *dir);
+store_lock_release (struct store_lock **l);
+enum status
+store_lock_mine (const struct store_lock *l);
+/* The same as the thread has last seen it; costs nothing. */
+bool
+store_lock_lost (const struct store_lock *l);
+/* Seconds between signs of life, and of silence until a holder on another host
+ * is taken for gone: 5 and 30; for tests. */
+void
+store_lock_times (double beat, double watch);
+/* Lines of events.jsonl that could not be read. */
+int
+store_history_damaged (const struct store_history *h);
 /* Open a file of lines for adding to it; a last line that was not finished is
  * cut off. */
 enum status

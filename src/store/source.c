@@ -11,7 +11,7 @@ enum { CHUNK = 1 << 16 };
 
 /* What of UTF-8 is still to come. */
 struct utf8 {
-  int left;       /* bytes of the character under way */
+  int left;        /* bytes of the character under way */
   unsigned lo, hi; /* what the next of them may be */
 };
 
@@ -193,8 +193,7 @@ static enum status
 end_file (struct walk *w)
 {
   if (w->utf8.left > 0)
-    return fail (E_DATA,
-                 "%s: ends at byte %lld within a character: not UTF-8",
+    return fail (E_DATA, "%s: ends at byte %lld within a character: not UTF-8",
                  w->path, (long long)w->file_offset);
   if (!w->line_start && w->how->whole_lines) {
     TRY (w->sink->run (w->sink->context, w->split, (const unsigned char *)"\n",

@@ -125,12 +125,31 @@ store_import_help (struct text *out);
 
 /* -- checkpoints ----------------------------------------------------------- */
 
+/* Three digests of a whole training state: the same lines give the same words,
+ * whoever held the tensors. */
+struct store_digests {
+  char weights[33];   /* of /model and /heads */
+  char optimizer[33]; /* of /optimizer */
+  char state[33];     /* of step, epoch, sample, seed, order, data set */
+};
+
 struct store_attributes {
   int64_t step, epoch, sample, seed;
-  const char *config;  /* resolved configuration, text */
-  const char *tuning;  /* kernel choices, text; may be "" */
-  const char *library; /* library versions, threads, ISA */
+  const char *config;   /* resolved configuration, text */
+  const char *tuning;   /* kernel choices, text; may be "" */
+  const char *library;  /* library versions, threads, ISA */
+  const char *order;    /* "shuffle", "sequential"; NULL or "": not known */
+  const char *data;     /* digest of the data set; NULL or "": not known */
+  const char *metrics;  /* rows of metrics.csv without times; as order */
+  const char *progress; /* sums of the row under way; as order */
+  /* As the file says; empty where it does not.  Not read by writing, which
+   * computes them. */
+  struct store_digests digests;
 };
+/* From lines "PATH DIGEST", sorted, of all tensors of a checkpoint. */
+void
+store_checkpoint_digests (const char *lines, const struct store_attributes *a,
+                          struct store_digests *out);
 /* One tensor of this rank.  path: full ("/model/conv1.weight",
  * "/heads/1/0.weight", "/optimizer/momentum/model/conv1.weight"). */
 struct store_tensor {
@@ -139,14 +158,67 @@ struct store_tensor {
   int64_t dims[TENSOR_DIMS];
   float *data; /* plain layout; borrowed during the call */
 };
+struct store_run;
+struct store_how {
+  bool collective;             /* transfers of parallel HDF5 */
+  const struct store_run *run; /* root: asked store_run_mine before the rename;
+                                  NULL: nobody else is about */
+};
 /* Write a whole checkpoint: every tensor is given by exactly one rank of the
  * world (n may be 0).  Parallel HDF5 under another name, closed, synced, read
  * back and verified against the digests, renamed.  E_IO leaves the old files
- * untouched.  Collective on world; all ranks return the same. */
+ * untouched.  how NULL: independent.  Collective on world; all ranks return the
+ * same. */
 enum status
 store_checkpoint_write (struct wire *w, const char *path,
                         const struct store_attributes *a,
-                        const struct store_tensor *tensors, int n);
+                        const struct store_tensor *tensors, int n,
+                        const struct store_how *how);
+
+/* A saver writes checkpoints beside the steps: a thread per rank does the work
+ * in four legs (digests; root makes the file; every rank writes, syncs and
+ * reads back its own part; root compares and renames), and after each leg the
+ * ranks tell each other in a round of wire, which each joins when it gets
+ * there.  The file is the same, byte for byte, as that of
+ * store_checkpoint_write. */
+struct store_saver;
+struct store_saved {
+  enum status status; /* E_NUMBERS: abandoned */
+  char message[768];  /* why not; "" when saved */
+  char warning[512];  /* root: saved, but old files could not be removed */
+  char path[1024];
+  int64_t step, bytes; /* bytes: of all tensors */
+  double write_s;      /* the slowest rank's write and sync */
+  double total_s;      /* from begin to the end, on this rank */
+  struct store_digests digests;
+};
+/* tensors: this rank's, with data in memory that stays until close; each of
+ * them is given by exactly one rank (n may be 0).  run: root, may be NULL;
+ * keep: as store_checkpoint_prune of dir, 0: all.  Collective on world. */
+enum status
+store_saver_open (struct wire *w, const struct store_tensor *tensors, int n,
+                  const struct store_run *run, const char *dir, int64_t keep,
+                  struct store_saver **out);
+/* Not while busy: begin to write what the tensors' memory holds now; it must
+ * not change until the saver is idle.  Local; the same saves on all ranks. */
+void
+store_saver_begin (struct store_saver *v, const char *path, int64_t step);
+/* Root, once after begin: the file may be made, with these attributes (copied).
+ * NULL: it must not; the save is given up.  Local. */
+enum status
+store_saver_describe (struct store_saver *v, const struct store_attributes *a);
+/* Root: whether a begun save waits for that. */
+bool
+store_saver_waits (const struct store_saver *v);
+bool
+store_saver_busy (const struct store_saver *v);
+/* Move it on.  True once for each begin: it is over, *out says how, the same on
+ * all ranks (not at the same time).  Local. */
+bool
+store_saver_poll (struct store_saver *v, struct store_saved *out);
+/* Local; waits for what the thread is doing. */
+void
+store_saver_close (struct store_saver **v);
 
 struct store_checkpoint; /* open for reading */
 /* Checks format and version; E_CHECKPOINT, E_MISSING. */
@@ -165,6 +237,17 @@ store_checkpoint_has (const struct store_checkpoint *c, const char *path);
 enum status
 store_checkpoint_read (const struct store_checkpoint *c,
                        const struct store_tensor *t);
+/* Whether it would be read: there, and of this shape.  data is not touched. */
+enum status
+store_checkpoint_fits (const struct store_checkpoint *c,
+                       const struct store_tensor *t);
+/* Paths of all tensors, sorted, one a line. */
+enum status
+store_checkpoint_paths (const struct store_checkpoint *c, struct text *out);
+/* Read all of a file from the disk and compare every digest: E_CHECKPOINT when
+ * it is damaged.  *n_tensors may be NULL. */
+enum status
+store_checkpoint_verify (const char *path, int *n_tensors);
 /* What `interlock info` prints; check: verify every digest. */
 enum status
 store_checkpoint_print (const char *path, bool check, struct text *out);
@@ -175,21 +258,49 @@ store_file_kind (const char *path, char kind[16]);
 enum status
 store_checkpoint_newest (const char *run_dir, struct text *path);
 
+struct store_found { /* a checkpoint of a run directory */
+  char path[512];
+  int64_t step;
+};
+/* The checkpoints of a run directory that can be opened, newest first, not yet
+ * verified; the others are named in a warning.  *list is owned by the caller.
+ * *n_files counts all files under such names. */
+enum status
+store_checkpoint_candidates (const char *run_dir, struct store_found **list,
+                             int *n, int *n_files);
+
 /* Remove all but the `keep` newest readable checkpoints of a run directory
  * (keep < 1: none is removed), and never `good`, RUN/checkpoints/NAME, which
  * has just been verified: newer ones may be damaged.  E_IO. */
 enum status
 store_checkpoint_prune (const char *run_dir, int64_t keep, const char *good);
 
+/* An open run directory: struct store_run; only the root rank has one. */
+/* Remove what starts that were killed have left half-written, RUN/NAME.part and
+ * RUN/checkpoints/NAME.part.  For the holder of the lock. */
+void
+store_run_sweep (const struct store_run *r);
+
 /* -- the record of a run --------------------------------------------------- */
 
-struct store_run; /* an open run directory; only the root rank has one */
 /* Make the directory (and parents), take its lock (E_USAGE naming host, pid and
- * job of the holder; a stale lock of this host is replaced). */
+ * job of the holder).  A lock is replaced when its process on this host is
+ * gone, when it is of this job before a restart, or when its holder on another
+ * host gives no sign of life for half a minute, which is waited for. */
 enum status
 store_run_open (const char *dir, struct store_run **out);
 void
 store_run_close (struct store_run **r);
+/* OK while this run directory is ours.  E_USAGE, naming the new holder, when
+ * another start has taken it over because we seemed to be dead (or the lock is
+ * gone): then nothing may be published in it any more.  Call it right before a
+ * rename.  Local; one small read. */
+enum status
+store_run_mine (const struct store_run *r);
+/* Whether it was found to be another's within the last seconds; costs nothing.
+ */
+bool
+store_run_lost (const struct store_run *r);
 /* Put a whole text file in its place (written under another name, renamed). */
 enum status
 store_run_put (struct store_run *r, const char *name, const char *text);
@@ -210,5 +321,57 @@ store_run_metrics (struct store_run *r, int n, const char *const *columns,
 enum status
 store_run_event (struct store_run *r, const char *event, int n,
                  const char *const (*fields)[2]);
+
+/* How far a run has come, in a small file that is written in place, so that it
+ * outlives a kill: steps known to be done, the step that this start and those
+ * before it began at, and how many did. */
+struct store_mark {
+  int64_t step, start, attempts;
+  double time; /* of its last change, s since 1970; of reading only */
+};
+enum status
+store_run_mark (struct store_run *r, const struct store_mark *m);
+/* All 0 when there is none, or none that can be read. */
+void
+store_mark_read (const char *dir, struct store_mark *out);
+
+/* All lines of events.jsonl that are whole, in order; none when there is no
+ * such file. */
+struct store_history;
+enum status
+store_history_read (const char *dir, struct store_history **out);
+void
+store_history_destroy (struct store_history **h);
+int
+store_history_count (const struct store_history *h);
+/* A value of event i as text, without quotes; "" when it has none of that name.
+ * Borrowed from h. */
+const char *
+store_history_word (const struct store_history *h, int i, const char *name);
+/* What `interlock info` prints of a run directory: its starts, resumes, stops,
+ * checkpoints, steps lost, time. */
+enum status
+store_run_print (const char *dir, struct text *out);
+
+/* How far a run is, seen from outside. */
+enum store_run_state {
+  STORE_RUN_MISSING,  /* never started, or never got as far as its first row */
+  STORE_RUN_RUNNING,  /* somebody is at work in it */
+  STORE_RUN_STOPPED,  /* early, or died: to be started again */
+  STORE_RUN_FINISHED, /* all steps */
+  STORE_RUN_FAILED    /* ended with an error */
+};
+struct store_run_look {
+  enum store_run_state state;
+  int code;     /* exit code of the last start that ended; 0: none or good */
+  int64_t step; /* steps taken, as far as is recorded */
+  char host[256], job[64]; /* of its lock; "" where it has none */
+};
+/* Reads status, lock and metrics.csv; takes no lock, changes nothing, never
+ * fails. */
+void
+store_run_look (const char *dir, struct store_run_look *out);
+const char *
+store_run_state_name (enum store_run_state s);
 
 #endif

@@ -17,9 +17,9 @@ struct store_stream {
   char *path;
   int fd;
   enum { PLAIN, GZIP, XZ } kind;
-  bool eof;    /* of the file */
-  bool ended;  /* the compressed stream has come to its end */
-  bool opened; /* the decoder */
+  bool eof;        /* of the file */
+  bool ended;      /* the compressed stream has come to its end */
+  bool opened;     /* the decoder */
   size_t at, have; /* in in[] */
   unsigned char *in;
   z_stream z;
@@ -55,8 +55,8 @@ start (struct store_stream *t)
     t->kind = GZIP;
   bool good = true;
   if (t->kind == XZ)
-    good = lzma_stream_decoder (&t->x, UINT64_MAX, LZMA_CONCATENATED) ==
-           LZMA_OK;
+    good =
+        lzma_stream_decoder (&t->x, UINT64_MAX, LZMA_CONCATENATED) == LZMA_OK;
   if (t->kind == GZIP)
     good = inflateInit2 (&t->z, 16 + MAX_WBITS) == Z_OK;
   t->opened = good && t->kind != PLAIN;

@@ -49,6 +49,13 @@ wire_pause_step (struct wire_pause *p)
 }
 
 void
+wire_rest (double start_s)
+{
+  struct wire_pause pause = {.start_s = start_s};
+  wire_pause_step (&pause);
+}
+
+void
 wire_complete (struct wire *w, MPI_Request *request)
 {
   struct wire_pause pause;

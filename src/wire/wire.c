@@ -61,7 +61,8 @@ wire_new (struct wire **out)
 {
   struct wire *w;
   TRY (MEM_NEW (1, &w, "the wire"));
-  w->world = w->votes = w->pipe = w->twins = MPI_COMM_NULL;
+  w->world = w->votes = w->pipe = w->twins = w->rounds = MPI_COMM_NULL;
+  w->round = MPI_REQUEST_NULL;
   w->line = MPI_DATATYPE_NULL;
   w->size = w->pipe_size = w->n_replicas = w->node_size = 1;
   if (gethostname (w->host, sizeof w->host - 1) != 0)
@@ -71,26 +72,46 @@ wire_new (struct wire **out)
   return OK;
 }
 
+/* How many ranks there should be: what a job's script says, or what srun has
+ * started; 0: not known.  Asked before MPI_Init, which may set variables of its
+ * own. */
+static int
+world_expected (void)
+{
+  const char *told = getenv ("INTERLOCK_RANKS");
+  const char *tasks = getenv ("SLURM_NTASKS");
+  /* mpirun may mean fewer ranks than the job has tasks. */
+  bool launched = getenv ("OMPI_COMM_WORLD_SIZE") != NULL;
+  if (told != NULL && atoi (told) > 0)
+    return atoi (told);
+  return tasks != NULL && !launched ? atoi (tasks) : 0;
+}
+
 /* Several tasks of Slurm that do not find each other come up as so many worlds
  * of one rank, each of which would train the whole network for itself. */
 static enum status
-world_is_whole (int size)
+world_is_whole (int size, int expected)
 {
-  const char *tasks = getenv ("SLURM_NTASKS");
+  const char *name =
+      getenv ("INTERLOCK_RANKS") ? "INTERLOCK_RANKS" : "SLURM_NTASKS";
   const char *task = getenv ("SLURM_PROCID");
-  /* mpirun -n 1 inside a larger allocation is meant. */
-  bool launched = getenv ("OMPI_COMM_WORLD_SIZE") != NULL;
-  if (size > 1 || launched || tasks == NULL || atoi (tasks) <= 1)
+  if (expected <= 0 || size == expected)
     return OK;
+  if (size > 1)
+    return fail (E_USAGE,
+                 "%s is %d, but %d ranks have come up: start as many as it "
+                 "says, or set it to what is meant",
+                 name, expected, size);
   /* All tasks come here; the first one speaks for them. */
-  place_rank_set (task != NULL ? atoi (task) : 0, atoi (tasks));
+  if (task != NULL)
+    place_rank_set (atoi (task), expected);
   return fail (E_USAGE,
-               "SLURM_NTASKS is %s, but this process is a world of one rank: "
+               "%s is %d, but this process is a world of one rank: "
                "nothing has connected the tasks.  Start with 'srun --mpi=pmix "
                "interlock ...' ('srun --mpi=list' tells what is offered here) "
                "or with 'mpirun interlock ...'; for one rank on purpose set "
-               "SLURM_NTASKS=1",
-               tasks);
+               "%s=1",
+               name, expected, name);
 }
 
 static enum status
@@ -99,6 +120,7 @@ world_open (struct wire *w)
   MPI_Comm node;
   MPI_Comm_dup (MPI_COMM_WORLD, &w->world);
   MPI_Comm_dup (MPI_COMM_WORLD, &w->votes);
+  MPI_Comm_dup (MPI_COMM_WORLD, &w->rounds);
   MPI_Comm_rank (w->world, &w->rank);
   MPI_Comm_size (w->world, &w->size);
   MPI_Comm_split_type (w->world, MPI_COMM_TYPE_SHARED, w->rank, MPI_INFO_NULL,
@@ -119,9 +141,7 @@ wire_open (int *argc, char ***argv, struct wire **out)
 {
   struct wire *w = NULL;
   int level = MPI_THREAD_SINGLE, rank = 0, size = 1;
-  /* Asked before MPI_Init, which may set variables of its own. */
-  bool was_alone = world_is_whole (1) != OK;
-  fail_clear ();
+  int expected = world_expected ();
   MPI_Init_thread (argc, argv, MPI_THREAD_FUNNELED, &level);
   handler_set ();
   MPI_Comm_rank (MPI_COMM_WORLD, &rank);
@@ -134,8 +154,7 @@ wire_open (int *argc, char ***argv, struct wire **out)
 #endif
 
   enum status s = OK;
-  if (was_alone && size == 1)
-    TRY_GOTO (world_is_whole (size), failed);
+  TRY_GOTO (world_is_whole (size, expected), failed);
   if (level < MPI_THREAD_FUNNELED)
     TRY_GOTO (fail (E_UNSUPPORTED,
                     "this MPI offers no threads (level %d, MPI_THREAD_FUNNELED "
@@ -211,6 +230,8 @@ wire_close (struct wire **at)
     /* Not while a vote of a run that failed is still open. */
     if (w->n_balloting == 0)
       comm_free (&w->votes);
+    if (!w->round_open)
+      comm_free (&w->rounds);
     comm_free (&w->world);
     mem_free (at);
   }

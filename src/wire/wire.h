@@ -18,8 +18,9 @@
 struct wire; /* opaque; owned by main, one per rank */
 
 /* MPI_Init_thread (FUNNELED), error handler, abort hook, rank for messages;
- * collective on world.  Explains SLURM_NTASKS > 1 with a world of one
- * (E_USAGE) and a threading level that is too low. */
+ * collective on world.  Explains a world of another size than INTERLOCK_RANKS
+ * or, under srun, SLURM_NTASKS say (E_USAGE), and a threading level that is too
+ * low. */
 enum status
 wire_open (int *argc, char ***argv, struct wire **out);
 /* A wire of one rank without MPI (login nodes, serial tests): all calls work.
@@ -164,5 +165,24 @@ wire_ballot_start (struct wire *w, int scope, const double *in, int n,
                    int *request);
 enum status
 wire_ballot_wait (struct wire *w, int *request, double *out);
+
+/* -- rounds ---------------------------------------------------------------- */
+
+/* Small exchanges beside the steps, which a rank joins whenever it gets there:
+ * independent of ballots and messages.  One at a time, the same ones in the
+ * same order on all ranks.  Every call is Local and returns at once; the round
+ * is over when wire_round_done says so.  Buffers are borrowed until then.
+ * gather: every rank's bytes in rank order, all[size x bytes]; bytes is the
+ * same on all ranks.  spread: root's bytes to all. */
+void
+wire_round_gather (struct wire *w, const void *mine, size_t bytes, void *all);
+void
+wire_round_spread (struct wire *w, void *data, size_t bytes, int root);
+bool
+wire_round_done (struct wire *w);
+/* Leave some time to others between two looks, after a wait since start_s
+ * (clock_now_s).  Local. */
+void
+wire_rest (double start_s);
 
 #endif

@@ -68,6 +68,7 @@ struct wire_ballot {
 struct wire {
   bool alone;
   MPI_Comm world, votes; /* votes: ballots of the world */
+  MPI_Comm rounds;       /* see round.c */
   MPI_Comm pipe, twins;  /* MPI_COMM_NULL before wire_grid */
   int rank, size;
   int pipe_rank, pipe_size, replica, n_replicas;
@@ -94,6 +95,9 @@ struct wire {
   int n_balloting;
   struct wire_ballot *ballot; /* WIRE_BALLOTS */
   double *ballot_room;
+
+  bool round_open;   /* started, and nobody was told that it is done */
+  MPI_Request round; /* MPI_REQUEST_NULL when none is under way */
 };
 
 /* Waiting that leaves the cores to others: yield first, then sleep a small part

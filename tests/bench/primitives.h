@@ -30,6 +30,7 @@
 
 #define BENCH_FN static inline __attribute__ ((unused))
 #define SETS_MOST 32
+#define ROUNDS 31
 #define THINGS 128
 #define PARTS 3
 #define CALLS 5       /* of a part in a round, at least */
@@ -40,7 +41,7 @@
           page, as 2^n apart they would share cache sets */
 
 /* The calls of a stage in which a step runs its primitives. */
-enum phase { PHASE_FORWARD, PHASE_HEAD, PHASE_DATA, PHASE_WEIGHTS, PHASES };
+enum phase { PHASE_FORWARD, PHASE_HEAD, PHASE_BACK, PHASES };
 
 enum prim_class {
   PRIM_CONV_FORWARD,
@@ -65,18 +66,18 @@ struct prim_about {
 };
 static const struct prim_about prim_about[PRIM_CLASSES] = {
     [PRIM_CONV_FORWARD] = {"convolution, forward", PHASE_FORWARD},
-    [PRIM_CONV_DATA] = {"convolution, backward data", PHASE_DATA},
-    [PRIM_CONV_WEIGHTS] = {"convolution, backward weights", PHASE_WEIGHTS},
+    [PRIM_CONV_DATA] = {"convolution, backward data", PHASE_BACK},
+    [PRIM_CONV_WEIGHTS] = {"convolution, backward weights", PHASE_BACK},
     [PRIM_BN_FORWARD] = {"batch normalisation, forward", PHASE_FORWARD},
-    [PRIM_BN_BACK] = {"batch normalisation, backward", PHASE_DATA},
+    [PRIM_BN_BACK] = {"batch normalisation, backward", PHASE_BACK},
     [PRIM_SUM_FORWARD] = {"residual sum and ReLU, forward", PHASE_FORWARD},
-    [PRIM_SUM_RELU_BACK] = {"its ReLU, backward", PHASE_DATA},
-    [PRIM_SUM_BACK] = {"residual sum, backward", PHASE_DATA},
+    [PRIM_SUM_RELU_BACK] = {"its ReLU, backward", PHASE_BACK},
+    [PRIM_SUM_BACK] = {"residual sum, backward", PHASE_BACK},
     [PRIM_POOL_FORWARD] = {"pooling, forward", PHASE_HEAD},
     [PRIM_POOL_BACK] = {"pooling, backward", PHASE_HEAD},
     [PRIM_LINEAR_FORWARD] = {"linear, forward", PHASE_HEAD},
     [PRIM_LINEAR_DATA] = {"linear, backward data", PHASE_HEAD},
-    [PRIM_LINEAR_WEIGHTS] = {"linear, backward weights", PHASE_WEIGHTS},
+    [PRIM_LINEAR_WEIGHTS] = {"linear, backward weights", PHASE_BACK},
     [PRIM_LOSS] = {"softmax and loss", PHASE_HEAD},
 };
 
@@ -111,7 +112,8 @@ struct thing { /* one distinct step of the recipes */
   size_t vector;              /* BN: floats from one vector to the next */
   void *mask[SETS_MOST];      /* owned; BN, POOL */
   size_t in_floats, out_floats;
-  double seconds[PARTS]; /* of one call, in the latest round */
+  double seconds[2][PARTS]; /* of one call, in the latest round; [1]: cold */
+  double round[2][PARTS][ROUNDS]; /* ... and in each round */
 };
 
 struct primitives {
@@ -458,7 +460,7 @@ bench_median (size_t n, double *v)
 }
 
 BENCH_FN enum status
-prim_time_part (struct primitives *p, struct thing *t, int part)
+prim_time_part (struct primitives *p, struct thing *t, int part, bool cold)
 {
   double took[CALLS_MOST], spent = 0;
   size_t n = 0;
@@ -470,7 +472,7 @@ prim_time_part (struct primitives *p, struct thing *t, int part)
     took[n] = clock_now_s () - start;
     spent += took[n++];
   }
-  t->seconds[part] = bench_median (n, took);
+  t->seconds[cold][part] = bench_median (n, took);
   return OK;
 }
 
@@ -484,24 +486,46 @@ prim_flops (const struct primitives *p, const struct thing *t)
   return kern_conv_flops (&shape);
 }
 
-/* One round: every part of everything. */
+/* Every part of thing i. */
 BENCH_FN enum status
-prim_time (struct primitives *p, bool cold)
-
+prim_time (struct primitives *p, int i, bool cold, int round)
 {
+  struct thing *t = &p->thing[i];
   p->cold = cold;
+  for (int part = 0; part < PARTS; part++)
+    if (prim_wanted (t, part)) {
+      TRY (prim_time_part (p, t, part, cold));
+      t->round[cold][part][round] = t->seconds[cold][part];
+    }
+  return OK;
+}
+
+/* Lower quartile. */
+BENCH_FN double
+bench_quiet (size_t n, const double *v)
+{
+  double copy[ROUNDS];
+  memcpy (copy, v, n * sizeof *v);
+  bench_median (n, copy);
+  return copy[n / 4];
+}
+
+/* From now on the seconds are those of quiet rounds, each part for itself. */
+BENCH_FN void
+prim_quiet (struct primitives *p, int rounds)
+{
   for (int i = 0; i < p->n_things; i++)
     for (int part = 0; part < PARTS; part++)
-      if (prim_wanted (&p->thing[i], part))
-        TRY (prim_time_part (p, &p->thing[i], part));
-  return OK;
+      for (int cold = 0; cold < 2; cold++)
+        p->thing[i].seconds[cold][part] =
+            bench_quiet ((size_t)rounds, p->thing[i].round[cold][part]);
 }
 
 /* Seconds of a step, and by class, of the latest round.  other (may be NULL):
  * the same network in another layout; the faster of the two counts, part by
  * part. */
 BENCH_FN double
-prim_sum (const struct primitives *p, const struct primitives *other,
+prim_sum (const struct primitives *p, const struct primitives *other, bool cold,
           double by_class[PRIM_CLASSES])
 {
   double sum = 0;
@@ -512,9 +536,9 @@ prim_sum (const struct primitives *p, const struct primitives *other,
       const struct thing *t = &p->thing[i];
       if (!prim_wanted (t, part))
         continue;
-      double s = t->seconds[part];
-      if (other && other->thing[i].seconds[part] < s)
-        s = other->thing[i].seconds[part];
+      double s = t->seconds[cold][part];
+      if (other && other->thing[i].seconds[cold][part] < s)
+        s = other->thing[i].seconds[cold][part];
       by_class[thing_part[t->kind][part]] += t->count * s;
       sum += t->count * s;
     }

@@ -7,9 +7,10 @@
  *
  * One rank, f32, K = 1, end to end, on images drawn in a temporary folder:
  * resnet32, and resnet34 with the CIFAR stem of 64 channels.  Whole steps and
- * their primitives (tests/bench/primitives.h) are timed in turn, round by
- * round, in one run: steps for `seconds`, the primitives, steps again.  Printed
- * are medians over the rounds.  threads=0: all cores.
+ * their primitives (tests/bench/primitives.h) are timed in turn, in one run: a
+ * round goes through all primitives, and steps for `seconds` are spread evenly
+ * among them, so that a machine whose speed drifts is slow for both.  Printed
+ * are medians over the rounds, and all rounds.  threads=0: all cores.
  *
  * sets: of tensors that the calls of a primitive use in turn.  Few sets stay in
  * a large cache; the tensors of a whole step do not.  So the sum is also shown
@@ -29,7 +30,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define ROUNDS 31
 #define STEPS_MOST 400 /* of one round */
 
 struct options {
@@ -223,7 +223,7 @@ struct trial { /* of one network */
   struct primitives own, other; /* the session's layout; the one left over */
   bool has_other;
   int64_t step;
-  int chunk; /* steps before and after the primitives of a round */
+  int chunk; /* steps of a round */
   double peak, flops;
   double step_s[ROUNDS], own_s[ROUNDS], best_s[ROUNDS], cold_s[ROUNDS];
   double class_s[PRIM_CLASSES][ROUNDS];
@@ -232,7 +232,7 @@ struct trial { /* of one network */
 };
 
 static enum status
-run_steps (struct trial *t, int n, double *took)
+take_steps (struct trial *t, int n, double *took)
 {
   struct session *s = &t->s;
   for (int i = 0; i < n; i++) {
@@ -259,14 +259,12 @@ run_phases (struct trial *t, int round)
   at[1] = clock_now_s ();
   TRY (stage_head (stage, 0, s->labels, 1.0f / (float)s->batch, false, &loss));
   at[2] = clock_now_s ();
-  TRY (stage_back_data (stage, 0, stage_head_grad (stage, 0), true, 0, NULL));
-  at[3] = clock_now_s ();
-  TRY (stage_back_weights (stage, 0, 0));
+  TRY (stage_back_both (stage, 0, stage_head_grad (stage, 0), 0, NULL));
   TRY (stage_head_weights (stage, 0));
-  at[4] = clock_now_s ();
+  at[3] = clock_now_s ();
   TRY (stage_update (stage, schedule_lr (&s->schedule, t->step), none,
                      t->step + 1));
-  at[5] = clock_now_s ();
+  at[4] = clock_now_s ();
   for (int i = 0; i <= PHASES; i++)
     t->phase_s[i][round] = at[i + 1] - at[i];
   return OK;
@@ -276,18 +274,22 @@ static enum status
 run_round (struct trial *t, int round)
 {
   double took[STEPS_MOST], by_class[PRIM_CLASSES];
-  TRY (run_steps (t, t->chunk, took));
+  int done = 0, things = t->own.n_things;
   TRY (run_phases (t, round));
-  TRY (prim_time (&t->own, true));
-  t->cold_s[round] = prim_sum (&t->own, NULL, by_class);
-  TRY (prim_time (&t->own, false));
-  if (t->has_other)
-    TRY (prim_time (&t->other, false));
-  TRY (run_steps (t, t->chunk, took + t->chunk));
-  t->step_s[round] = bench_median (2 * (size_t)t->chunk, took);
+  for (int i = 0; i < things; i++) {
+    int due = (i + 1) * t->chunk / things;
+    TRY (prim_time (&t->own, i, true, round));
+    TRY (prim_time (&t->own, i, false, round));
+    if (t->has_other)
+      TRY (prim_time (&t->other, i, false, round));
+    TRY (take_steps (t, due - done, took + done));
+    done = due;
+  }
+  t->step_s[round] = bench_median ((size_t)done, took);
+  t->cold_s[round] = prim_sum (&t->own, NULL, true, by_class);
   t->best_s[round] =
-      prim_sum (&t->own, t->has_other ? &t->other : NULL, by_class);
-  t->own_s[round] = prim_sum (&t->own, NULL, by_class);
+      prim_sum (&t->own, t->has_other ? &t->other : NULL, false, by_class);
+  t->own_s[round] = prim_sum (&t->own, NULL, false, by_class);
   for (int c = 0; c < PRIM_CLASSES; c++)
     t->class_s[c][round] = by_class[c];
   return OK;
@@ -333,10 +335,10 @@ trial_prepare (struct bench *b, struct trial *t)
     TRY (prim_open (s->net, s->threads, 0, &t->other));
   TRY (kern_peak_flops (t->own.k, &t->peak));
   TRY (session_begin (s, 0, s->steps));
-  TRY (run_steps (t, 3, took)); /* warms up */
+  TRY (take_steps (t, 3, took)); /* warms up */
   t->data_s = t->all_s = 0;
-  int chunk = (int)(b->o.seconds / 2 / took[2]);
-  t->chunk = chunk < 2 ? 2 : chunk > STEPS_MOST / 2 ? STEPS_MOST / 2 : chunk;
+  int chunk = (int)(b->o.seconds / took[2]);
+  t->chunk = chunk < 4 ? 4 : chunk > STEPS_MOST ? STEPS_MOST : chunk;
   for (int i = 0; i < b->o.rounds; i++)
     TRY (run_round (t, i));
   TRY (kern_peak_flops (t->own.k, &peak));
@@ -369,12 +371,31 @@ show_ratio (const char *name, const struct trial *t, const double *prim,
   put (")\n");
 }
 
+/* Others who use the machine add time, and never take any away: the lower
+ * quartile over the rounds, of the step and of each primitive by itself.  A
+ * short call finds a quiet moment more easily than a step. */
+static void
+show_quiet (struct trial *t, size_t n)
+{
+  double by_class[PRIM_CLASSES], step = bench_quiet (n, t->step_s);
+  struct primitives *other = t->has_other ? &t->other : NULL;
+  prim_quiet (&t->own, (int)n);
+  if (other)
+    prim_quiet (other, (int)n);
+  double own = prim_sum (&t->own, NULL, false, by_class);
+  double best = prim_sum (&t->own, other, false, by_class);
+  double cold = prim_sum (&t->own, NULL, true, by_class);
+  put ("  %-34s %9.2f ms   step : alone = %.3f, better layout %.3f, from "
+       "memory %.3f\n",
+       "step, lower quartiles of rounds", step * 1e3, step / own, step / best,
+       step / cold);
+}
+
 static void
 show_phases (const struct trial *t, size_t n)
 {
   static const char *const names[PHASES + 1] = {"forward", "head and loss",
-                                                "backward data",
-                                                "backward weights", "update"};
+                                                "backward", "update"};
   double sum = 0;
   put ("\n  %-34s %9s %12s\n", "call of the stage", "ms", "primitives");
   for (int i = 0; i <= PHASES; i++) {
@@ -409,11 +430,11 @@ show_classes (const struct trial *t, size_t n)
   }
 }
 
-/* Every distinct primitive, as of the last round. */
+/* Every distinct primitive, in quiet rounds. */
 static void
 show_details (const struct primitives *p)
 {
-  put ("\n  layout %s: each primitive, one call, last round\n",
+  put ("\n  layout %s: each primitive, one call, lower quartiles\n",
        kern_layout_name (p->inner));
   for (int i = 0; i < p->n_things; i++)
     for (int part = 0; part < PARTS; part++) {
@@ -425,28 +446,30 @@ show_details (const struct primitives *p)
       put ("  %2d x %-34s %4lld x %3lld x %3lld -> %4lld, %dx%d/%d %9.3f ms",
            t->count, prim_about[c].name, (long long)s->in.c, (long long)s->in.h,
            (long long)s->in.w, (long long)s->out.c, s->kernel, s->kernel,
-           s->stride, t->seconds[part] * 1e3);
+           s->stride, t->seconds[0][part] * 1e3);
       if (t->conv)
-        put (" %7.1f GFLOP/s  %s", prim_flops (p, t) / t->seconds[part] * 1e-9,
+        put (" %7.1f GFLOP/s  %s",
+             prim_flops (p, t) / t->seconds[0][part] * 1e-9,
              kern_conv_impl (t->conv, (enum kern_direction)part));
       put ("\n");
     }
 }
 
 static void
-show (const struct bench *b, const char *model, const struct trial *t)
+show (const struct bench *b, const char *model, struct trial *t)
 {
   size_t n = (size_t)b->o.rounds;
   double step = middle (t->step_s, n), rate = t->flops / step;
   put ("\n%s, %s parameters, batch %lld, layout %s, %d rounds of %d steps\n",
        model, text_count (network_params (t->s.net)), (long long)t->s.batch,
-       kern_layout_name (t->own.inner), (int)n, 2 * t->chunk);
+       kern_layout_name (t->own.inner), (int)n, t->chunk);
   put ("  %-34s %9.2f ms   %.0f images/s\n", "whole training step", step * 1e3,
        (double)t->s.batch / step);
   show_ratio ("its primitives alone", t, t->own_s, n);
   if (t->has_other)
     show_ratio ("... each in the better layout", t, t->best_s, n);
   show_ratio ("... on tensors from memory", t, t->cold_s, n);
+  show_quiet (t, n);
   put ("  %-34s %9.1f GFLOP/s   %.1f GFLOP a step\n", "useful arithmetic",
        rate * 1e-9, t->flops * 1e-9);
   put ("  %-34s %9.1f GFLOP/s   share reached %.1f %%\n",

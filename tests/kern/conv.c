@@ -314,20 +314,31 @@ test_messages (void)
   kern_tuning_destroy (&t);
 }
 
+/* A table in which the shape has three algorithms. */
+static struct kern_tuning *
+tuned (const struct kern_conv_shape *s, const char *const algo[3])
+{
+  char text[512];
+  struct kern_tuning *t = NULL;
+  MUST (kern_tuning_create (&t));
+  snprintf (text, sizeof text,
+            "conv n=%d c=%d h=%d w=%d out=%d kernel=%d stride=%d pad=%d "
+            "src=%s dst=%s forward=%s back_data=%s back_weights=%s\n",
+            (int)s->n, (int)s->c, (int)s->h, (int)s->w, (int)s->out_c,
+            s->kernel, s->stride, s->pad, kern_layout_name (s->src),
+            kern_layout_name (s->dst), algo[0], algo[1], algo[2]);
+  MUST (kern_tuning_parse (text, "text", t));
+  return t;
+}
+
 /* Winograd where the library has it: 3x3, stride 1, whole blocks. */
 static void
 test_winograd (const struct kern_conv_shape *s, const char *shape)
 {
-  char text[512], name[256];
-  struct kern_tuning *t = NULL;
+  static const char *const algo[3] = {"winograd", "winograd", "winograd"};
+  char name[256];
   struct kern_conv *c = NULL;
-  MUST (kern_tuning_create (&t));
-  snprintf (text, sizeof text,
-            "conv n=%d c=%d h=%d w=%d out=%d kernel=3 stride=1 pad=1 "
-            "src=blocked dst=blocked forward=winograd back_data=winograd "
-            "back_weights=winograd\n",
-            (int)s->n, (int)s->c, (int)s->h, (int)s->w, (int)s->out_c);
-  MUST (kern_tuning_parse (text, "text", t));
+  struct kern_tuning *t = tuned (s, algo);
   snprintf (name, sizeof name, "%s winograd", shape);
   enum status got = kern_conv_create (k, s, t, &c);
   if (got == OK) {
@@ -343,6 +354,30 @@ test_winograd (const struct kern_conv_shape *s, const char *shape)
     tap_skip ("this library has no Winograd convolution");
   }
   kern_tuning_destroy (&t);
+}
+
+/* The other layout's code in all directions and in single ones, which then
+ * share the weights with the layout's own; only for one block of channels. */
+static void
+test_other (const struct kern_conv_shape *s, const char *shape)
+{
+  static const char *const algo[][3] = {{"other", "other", "other"},
+                                        {"other", "direct", "direct"},
+                                        {"direct", "other", "other"}};
+  for (size_t i = 0; i < sizeof algo / sizeof *algo; i++) {
+    char name[256];
+    struct kern_conv *c = NULL;
+    struct kern_tuning *t = tuned (s, algo[i]);
+    snprintf (name, sizeof name, "%s %s %s %s", shape, algo[i][0], algo[i][1],
+              algo[i][2]);
+    if (s->c == kern_block (k) && s->out_c == s->c)
+      test_case (s, t, 2e-6, name);
+    else {
+      tap_ok (kern_conv_create (k, s, t, &c) == E_CONFIG, "%s: refused", name);
+      fail_clear ();
+    }
+    kern_tuning_destroy (&t);
+  }
 }
 
 static void
@@ -366,6 +401,8 @@ test_rows (void)
       if (s.src == KERN_BLOCKED && s.c % 16 == 0 && s.out_c % 16 == 0 &&
           s.kernel == 3 && s.stride == 1 && s.h > 1)
         test_winograd (&s, name);
+      if (s.src != KERN_PLAIN && s.c % 16 == 0 && s.h == 8)
+        test_other (&s, name);
     }
 }
 
@@ -380,6 +417,10 @@ main (void)
                               true, KERN_BLOCKED, KERN_BLOCKED};
   test_case (&s, NULL, 2e-6, "two threads");
   test_winograd (&s, "two threads");
+  test_other (&s, "too many channels");
+  s.c = 16;
+  s.out_c = 32;
+  test_other (&s, "too many output channels");
   test_faults ();
   test_messages ();
   kern_close (&k);

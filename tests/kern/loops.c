@@ -7,9 +7,9 @@ static struct kern *one, *two;
 
 /* -- elementwise ----------------------------------------------------------- */
 
-enum what { ADD_RELU, RELU, RELU_BACK, AXPY, COMBINE, ZERO, WHATS };
+enum what { ADD_RELU, RELU, RELU_BACK, ADD_GATE, AXPY, COMBINE, ZERO, WHATS };
 static const char *const what_names[WHATS] = {
-    "add_relu", "relu", "relu_back", "axpy", "combine", "zero"};
+    "add_relu", "relu", "relu_back", "add_gate", "axpy", "combine", "zero"};
 
 static void
 run (struct kern *k, enum what what, size_t n, const float *const x[3],
@@ -25,6 +25,9 @@ run (struct kern *k, enum what what, size_t n, const float *const x[3],
     break;
   case RELU_BACK:
     kern_relu_back (k, n, x[0], x[1], y);
+    break;
+  case ADD_GATE:
+    kern_add_gate (k, n, x[0], x[1], y);
     break;
   case AXPY:
     kern_axpy (k, n, 3, x[0], y);
@@ -47,6 +50,8 @@ formula (enum what what, const float *const x[3], double y, size_t i)
     return fmax (x[0][i], 0);
   case RELU_BACK:
     return x[1][i] > 0 ? x[0][i] : 0;
+  case ADD_GATE:
+    return x[1][i] > 0 ? y + x[0][i] : 0;
   case AXPY:
     return y + 3 * (double)x[0][i];
   case COMBINE:
@@ -97,6 +102,14 @@ test_in_place (void)
   for (size_t i = 0; i < n; i++)
     good = good && z[i] == (x[i] > 0 ? y[i] : 0);
   tap_ok (good, "combine over its first term, relu_back over its gradient");
+  /* Bit for bit what the two passes give that it stands for. */
+  float *d = noise (n, 3), *e = noise (n, 3);
+  kern_add_gate (one, n, x, y, d);
+  kern_axpy (one, n, 1, x, e);
+  kern_relu_back (one, n, e, y, e);
+  tap_ok (memcmp (d, e, n * sizeof *d) == 0, "add_gate: axpy, then relu_back");
+  mem_free (&d);
+  mem_free (&e);
   float odd[4] = {NAN, INFINITY, -INFINITY, -0.0f}, out[4];
   kern_relu (one, 4, odd, out);
   tap_ok (isnan (out[0]) && out[1] == INFINITY && out[2] == 0 && out[3] == 0,

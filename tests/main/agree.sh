@@ -21,7 +21,7 @@ strategy span mix heads
 data file train valid test augment order stride limit
 train batch micro steps epochs seed optimizer lr momentum nesterov weight_decay betas eps decay schedule warmup milestones clip precision init tune eval_every
 checkpoint every every_seconds keep at_end
-run dir replicas schedule trace time_margin
+run dir replicas schedule trace time_margin attempts
 '
 
 # section key | default | words its line has

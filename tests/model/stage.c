@@ -254,6 +254,45 @@ adding (void)
   fixture_close (&f);
 }
 
+/* Weights on the way: the same bits as in a call of their own, in d_x and in
+ * all gradients, and again when they are added to what is there. */
+static void
+on_the_way (struct model_spec spec, enum kern_layout l, int first, int end)
+{
+  const float clip[2] = {1.0f, 1.0f};
+  fixture_open (&f, spec, 4, l);
+  struct stage *s = fixture_stage (&f, first > 0, 3, first, end, HEAD);
+  struct tensor in, out;
+  struct stage_loss loss;
+  size_t n;
+  stage_border (s, &in, &out);
+  float *x = border_new (&in), *a = border_new (&in), *b = border_new (&in);
+  random_floats (x, in.bytes / sizeof (float), 9);
+  learn (s, 0, 0, x, first ? a : NULL);
+  float *g1 = gradients (s, STAGE_BODY, &n);
+  learn (s, 0, 0, x, first ? a : NULL);
+  float *g2 = gradients (s, STAGE_BODY, &n);
+  must (stage_update (s, 0.0, clip, 1));
+  must (stage_forward (s, 0, x));
+  must (stage_head (s, 0, f.labels, 0.25f, false, &loss));
+  for (int i = 0; i < 2; i++) {
+    must (stage_back_both (s, 0, stage_head_grad (s, 0), 0, first ? b : NULL));
+    float *g = gradients (s, STAGE_BODY, &n);
+    tap_ok (memcmp (g, i ? g2 : g1, n * sizeof (float)) == 0 &&
+                memcmp (a, b, in.bytes) == 0,
+            "units %d to %d: weights on the way, pass %d, have the same bits",
+            first, end - 1, i + 1);
+    mem_free (&g);
+  }
+  mem_free (&x);
+  mem_free (&a);
+  mem_free (&b);
+  mem_free (&g1);
+  mem_free (&g2);
+  stage_destroy (&s);
+  fixture_close (&f);
+}
+
 /* A batch in which nobody learns: the next one does not see old gradients, and
  * an update without gradients moves nothing. */
 static void
@@ -510,6 +549,9 @@ main (void)
           "bottleneck in three");
   carrying ();
   adding ();
+  on_the_way (spec_basic, KERN_BLOCKED, 1, 4);
+  on_the_way (spec_bottle, KERN_LAST, 1, 3);
+  on_the_way (spec_basic, KERN_LAST, 0, 3);
   idle_batches ();
   empty_body ();
   names ();

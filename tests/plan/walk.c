@@ -58,14 +58,55 @@ complete (const struct plan *p)
   return want == got;
 }
 
+/* The weights of op number i, a joined pass: nothing leaves before their turn
+ * in the list. */
+static bool
+joined_well (const struct plan *p, const struct plan_rank *rank, int i)
+{
+  const struct plan_op *op = &rank->op[i];
+  for (int j = i + 1; j < rank->n_ops; j++) {
+    const struct plan_op *o = &rank->op[j];
+    if (o->verb == PLAN_SEND_ACT || o->verb == PLAN_SEND_GRAD ||
+        (o->verb == PLAN_REDUCE && p->n_replicas > 1))
+      return false;
+    if (o->verb == PLAN_WEIGHTS && o->stage == op->stage &&
+        o->micro == op->micro)
+      return o->joined && o->pair == op->pair;
+  }
+  return false;
+}
+
+/* Joined passes and weights belong together, and weights are added up in the
+ * order of micro-batches. */
+static bool
+joins (const struct plan *p)
+{
+  int n[2] = {0, 0}, micro[64] = {0};
+  bool good = true;
+  for (int r = 0; r < p->n_pipe; r++)
+    for (int i = 0; i < p->rank[r].n_ops; i++) {
+      const struct plan_op *o = &p->rank[r].op[i];
+      bool pass = o->verb == PLAN_PASS;
+      if (o->joined) {
+        good = good && (pass || o->verb == PLAN_WEIGHTS);
+        n[pass]++;
+      }
+      if (o->joined && pass)
+        good = good && joined_well (p, &p->rank[r], i);
+      if (pass == o->joined && (pass || o->verb == PLAN_WEIGHTS))
+        good = good && o->micro == micro[o->stage]++;
+    }
+  return good && n[0] == n[1];
+}
+
 static bool
 good_plan (const struct plan *p)
 {
   if (!p)
     return false;
-  bool good = slots_bounded (p) && complete (p);
+  bool good = slots_bounded (p) && complete (p) && joins (p);
   if (!good)
-    tap_note ("slots or operations");
+    tap_note ("slots, operations or joined weights");
   if (plan_walk (p, 3) != OK) {
     tap_note ("%s", fail_message ());
     fail_clear ();
@@ -205,8 +246,11 @@ sums_of (const struct plan *p, int k)
     for (int i = 0; i < rank->n_ops; i++) {
       const struct plan_op *o = &rank->op[i];
       int id[2] = {(int)o->verb, o->micro};
-      if (o->stage != k || o->verb != verb[v] ||
-          (o->verb == PLAN_PASS && !p->pass[k][o->pass].learn))
+      /* Joined weights come with their pass. */
+      if (verb[v] == PLAN_WEIGHTS && o->joined)
+        id[0] = o->verb == PLAN_PASS ? PLAN_WEIGHTS : -1;
+      if (o->stage != k || id[0] != (int)verb[v] ||
+          (verb[v] == PLAN_PASS && !p->pass[k][o->pass].learn))
         continue; /* a relay adds nothing up */
       h = hash_bytes (id, sizeof id, h);
     }
@@ -244,9 +288,37 @@ folding (void)
   tap_ok (good, "sums are formed in one order on any number of ranks");
 }
 
+/* All weights are joined where nobody waits, none behind which a message
+ * leaves. */
+static void
+joining (void)
+{
+  static const struct {
+    int K, n_pipe, n_micro, span, joined;
+  } row[] = {
+      {1, 1, 1, 1, 1}, {1, 1, 4, 1, 4}, {4, 1, 1, 1, 4},
+      {4, 1, 1, 4, 4}, {2, 2, 1, 1, 2}, {2, 2, 1, 2, 1},
+  };
+  for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+    struct plan *p = ask_span ((struct ask){.K = row[i].K,
+                                            .n_pipe = row[i].n_pipe,
+                                            .n_micro = row[i].n_micro},
+                               row[i].span, PLAN_FURTHEST);
+    int n = 0;
+    for (int r = 0; r < p->n_pipe; r++)
+      for (int j = 0; j < p->rank[r].n_ops; j++)
+        n += p->rank[r].op[j].verb == PLAN_PASS && p->rank[r].op[j].joined;
+    tap_ok (n == row[i].joined,
+            "K = %d, span %d, %d ranks, %d micro: %d joined, want %d", row[i].K,
+            row[i].span, row[i].n_pipe, row[i].n_micro, n, row[i].joined);
+    plan_destroy (&p);
+  }
+}
+
 int
 main (void)
 {
+  joining ();
   regular ();
   deep ();
   wild ();

@@ -216,7 +216,7 @@ twins_agree (struct session *s)
   char **all = NULL;
   bool same = true;
   text_init (&mine);
-  rig_must (check_digests (s, &mine));
+  rig_must (check_digests (s, false, &mine));
   rig_must (wire_gather_text (s->wire, mine.data, &all));
   text_clear (&mine);
   int n_pipe = wire_pipe_size (s->wire);

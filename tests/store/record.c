@@ -1,12 +1,17 @@
 /* ranks: 0 */
 /* tests/store/record.c -- the run directory: lock, rows, lines, whole files. */
+#include "store/record_impl.h"
 #include "store/store.h"
 #include "tests/store/scratch.h"
 #include "tests/tap.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include <fcntl.h>
 #include <jansson.h>
+#include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 /* A whole file, or ""; one of two buffers. */
@@ -93,6 +98,7 @@ test_lock (void)
               !strcmp (json_string_value (json_object_get (j, "job")), "4711"),
           "the lock names host, process and job");
   json_decref (j);
+  tap_ok (store_run_mine (r) == OK && !store_run_lost (r), "it is ours");
   const char *const words[] = {dir,      pid,  host, "job 4711",
                                "remove", path, NULL};
   tap_ok (store_run_open (dir, &second) == E_USAGE && message_has (words) &&
@@ -107,19 +113,179 @@ test_lock (void)
   tap_ok (opens (dir), "stale: its number belongs to a later process");
   lock_text (dir, host, (long)getppid (), "1", 0, 0);
   tap_ok (!opens (dir), "not stale: its process lives");
-  lock_text (dir, "far-away", dead_process (), "1", 0, 0);
-  tap_ok (!opens (dir), "not stale: another host cannot be asked");
   setenv ("SLURM_RESTART_COUNT", "2", 1);
   lock_text (dir, "far-away", 5, "4711", 1, 0);
   tap_ok (opens (dir), "stale: this job before it was restarted");
-  lock_text (dir, "far-away", 5, "4711", 2, 0);
-  tap_ok (!opens (dir), "not stale: this job as it runs");
-  lock_text (dir, "far-away", 5, "4712", 1, 0);
-  tap_ok (!opens (dir), "not stale: another job");
+  lock_text (dir, "far-away", 5, "4711", 3, 0);
+  tap_ok (!opens (dir), "not stale: this job after a later restart");
   scratch_write (path, "rubbish", 7);
   tap_ok (!opens (dir), "not stale: a lock that cannot be read");
   unlink (path);
   unsetenv ("SLURM_RESTART_COUNT");
+}
+
+/* Change the time of a file every so often until killed. */
+static pid_t
+beating (const char *path)
+{
+  pid_t pid = fork ();
+  if (pid == 0)
+    for (;;) {
+      utimensat (AT_FDCWD, path, NULL, 0);
+      usleep (20000);
+    }
+  return pid;
+}
+
+/* A holder on another host: he lives as long as the lock's time moves. */
+static void
+test_far_away (void)
+{
+  char dir[512], path[600];
+  snprintf (dir, sizeof dir, "%s", scratch ("far"));
+  snprintf (path, sizeof path, "%s/lock", dir);
+  tap_ok (opens (dir), "a directory");
+  store_lock_times (0.05, 0.5);
+  lock_text (dir, "far-away", 5, "4712", 0, 0);
+  pid_t pid = beating (path);
+  tap_ok (!opens (dir), "a holder on another host who gives signs of life");
+  kill (pid, SIGKILL);
+  waitpid (pid, NULL, 0);
+  double begin = clock_now_s ();
+  tap_ok (opens (dir) && clock_now_s () - begin > 0.2,
+          "the same, silent: waited for, then replaced");
+  lock_text (dir, "far-away", 5, "4712", 0, 0);
+  usleep (600000);
+  begin = clock_now_s ();
+  tap_ok (opens (dir) && clock_now_s () - begin < 0.2,
+          "silent for long: replaced at once");
+
+  struct store_run *r = NULL;
+  struct stat before, after;
+  tap_ok (store_run_open (dir, &r) == OK && stat (path, &before) == 0,
+          "a lock of our own");
+  usleep (300000);
+  stat (path, &after);
+  tap_ok (after.st_mtim.tv_sec != before.st_mtim.tv_sec ||
+              after.st_mtim.tv_nsec != before.st_mtim.tv_nsec,
+          "gives signs of life");
+  unlink (path);
+  lock_text (dir, "far-away", 7, "4712", 0, 0);
+  const char *const words[] = {dir,        "taken over", "process 7",
+                               "far-away", "job 4712",   NULL};
+  tap_ok (store_run_mine (r) == E_USAGE && message_has (words),
+          "taken over: it is not ours any more");
+  tap_ok (store_run_event (r, "late", 0, NULL) == E_USAGE &&
+              store_run_put (r, "late", "x") == E_USAGE,
+          "and nothing is written");
+  fail_clear ();
+  usleep (300000);
+  tap_ok (store_run_lost (r), "the thread has seen it too");
+  store_run_close (&r);
+  tap_ok (access (path, F_OK) == 0, "closing leaves the other's lock");
+  unlink (path);
+  store_lock_times (5, 30);
+}
+
+/* -- the mark, the history ------------------------------------------------- */
+
+static void
+test_mark (void)
+{
+  char dir[512];
+  struct store_run *r = NULL;
+  struct store_mark m = {.step = 12, .start = 5, .attempts = 2}, got;
+  snprintf (dir, sizeof dir, "%s", scratch ("mark"));
+  store_mark_read (dir, &got);
+  tap_ok (got.step == 0 && got.attempts == 0, "no mark: nothing");
+  bool good = store_run_open (dir, &r) == OK && store_run_mark (r, &m) == OK;
+  m.step = 123456789012;
+  good = good && store_run_mark (r, &m) == OK;
+  store_mark_read (dir, &got);
+  tap_ok (good && got.step == m.step && got.start == 5 && got.attempts == 2 &&
+              got.time > 1.6e9,
+          "a mark comes back");
+  store_run_close (&r);
+  scratch_write (scratch ("mark/progress"), "step=00", 7);
+  store_mark_read (dir, &got);
+  tap_ok (got.step == 0, "half a mark: nothing");
+}
+
+static void
+test_history (void)
+{
+  static const char lines[] =
+      "{\"event\":\"start\",\"time\":1700000000.5,\"job\":\"17\",\"step\":0,"
+      "\"ranks\":4,\"file\":\"\"}\n"
+      "{\"event\":\"checkpoint\",\"time\":1700000010,\"step\":100,"
+      "\"file\":\"run/checkpoints/step-000000100.h5\"}\n"
+      "rubbish\n"
+      "{\"event\":\"resume\",\"time\":1700000100,\"job\":\"17\",\"step\":100,"
+      "\"file\":\"run/checkpoints/step-000000100.h5\",\"exact\":false,"
+      "\"reasons\":\"threads 2, was 1\",\"lost\":7}\n"
+      "{\"event\":\"stopped\",\"time\":1700000130,\"step\":150,"
+      "\"reason\":\"USR1\"}\n"
+      "{\"event\":\"resu";
+  struct store_history *h = NULL;
+  struct text out;
+  char dir[512];
+  snprintf (dir, sizeof dir, "%s", scratch ("history"));
+  mkdir (dir, 0777);
+  tap_ok (store_history_read (dir, &h) == OK && store_history_count (h) == 0,
+          "no events: an empty history");
+  store_history_destroy (&h);
+  scratch_write (scratch ("history/events.jsonl"), lines, strlen (lines));
+  bool good = store_history_read (dir, &h) == OK;
+  tap_ok (good && store_history_count (h) == 4 &&
+              !strcmp (store_history_word (h, 2, "lost"), "7") &&
+              !strcmp (store_history_word (h, 2, "exact"), "false") &&
+              !strcmp (store_history_word (h, 2, "none"), "") &&
+              !strcmp (store_history_word (h, 0, "time"), "1700000000.5"),
+          "whole lines are read, damaged ones are not");
+  store_history_destroy (&h);
+  text_init (&out);
+  good = store_run_print (dir, &out) == OK;
+  tap_note ("%s", out.data);
+  static const char *const parts[] = {
+      "start      step 0, 4 ranks, job 17\n",
+      "checkpoint step 100, step-000000100.h5\n",
+      "died       after 9.50 s, without a word",
+      "resume     step 100 from step-000000100.h5",
+      "not exact; steps lost: 7",
+      "threads 2, was 1",
+      "stopped    step 150 after 30.0 s: USR1",
+      "2 starts, 1 of them died, 7 steps lost, 39.5 s",
+      "2 lines of events.jsonl cannot be read"};
+  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+    if (!strstr (out.data, parts[i])) {
+      tap_note ("missing: %s", parts[i]);
+      good = false;
+    }
+  tap_ok (good, "a run is told: starts, stops, steps lost, time");
+  text_clear (&out);
+}
+
+/* What killed starts have left. */
+static void
+test_sweep (void)
+{
+  char dir[512];
+  struct store_run *r = NULL;
+  snprintf (dir, sizeof dir, "%s", scratch ("sweep"));
+  bool good = store_run_open (dir, &r) == OK;
+  mkdir (scratch ("sweep/checkpoints"), 0777);
+  scratch_write (scratch ("sweep/config.ini.part"), "x", 1);
+  scratch_write (scratch ("sweep/checkpoints/step-1.h5.n1.17.part"), "x", 1);
+  scratch_write (scratch ("sweep/checkpoints/step-1.h5"), "x", 1);
+  scratch_write (scratch ("sweep/party"), "x", 1);
+  store_run_sweep (r);
+  tap_ok (good && access (scratch ("sweep/config.ini.part"), F_OK) != 0 &&
+              access (scratch ("sweep/checkpoints/step-1.h5.n1.17.part"),
+                      F_OK) != 0 &&
+              access (scratch ("sweep/checkpoints/step-1.h5"), F_OK) == 0 &&
+              access (scratch ("sweep/party"), F_OK) == 0,
+          "half-written files are removed, nothing else");
+  store_run_close (&r);
 }
 
 /* Many start at once on a stale lock: one gets it. */
@@ -288,6 +454,10 @@ main (void)
   log_level_set (LOG_WARN);
   test_lock ();
   test_race ();
+  test_far_away ();
+  test_mark ();
+  test_history ();
+  test_sweep ();
   test_metrics ();
   test_events ();
   test_files ();

@@ -178,6 +178,27 @@ test_slurm (const char *self)
           "by the first of them alone");
 }
 
+/* A job's script says how many ranks it has started. */
+static void
+test_expected (const char *self)
+{
+  char start[512], line[2048], said[8192];
+  launcher (2, start, sizeof start);
+  snprintf (line, sizeof line, "env INTERLOCK_RANKS=3 %s %s none", start, self);
+  int code = command (line, said, sizeof said);
+  tap_ok (code == 64 &&
+              strstr (said, "INTERLOCK_RANKS is 3, but 2 ranks") != NULL,
+          "two ranks where three are expected: %d", code);
+  snprintf (line, sizeof line, "env INTERLOCK_RANKS=2 %s %s none", start, self);
+  code = command (line, said, sizeof said);
+  tap_ok (code == 65 && strstr (said, "INTERLOCK_RANKS") == NULL,
+          "two where two are expected: %d", code);
+  snprintf (line, sizeof line, "env INTERLOCK_RANKS=2 %s none", self);
+  code = command (line, said, sizeof said);
+  tap_ok (code == 64 && strstr (said, "a world of one rank") != NULL,
+          "one where two are expected: %d", code);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -186,5 +207,6 @@ main (int argc, char **argv)
   for (size_t i = 0; i < N_JOBS; i++)
     test_job (&jobs[i], argv[0]);
   test_slurm (argv[0]);
+  test_expected (argv[0]);
   return tap_done ();
 }

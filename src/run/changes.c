@@ -1,0 +1,118 @@
+/* run/changes.c -- what a configuration changes against that of a checkpoint.
+ *
+ * A run directory is one experiment.  What would make another one of it (other
+ * data, another order of samples, another update rule) is refused; what only
+ * bends its course is said, and the receipt does not claim exactness.
+ */
+#include "run/train_impl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+bool
+changes_word (const char *text, const char *section, const char *key, char *out,
+              size_t size)
+{
+  size_t ns = strlen (section), nk = strlen (key);
+  bool inside = false;
+  for (const char *p = text; *p;) {
+    size_t n = strcspn (p, "\n");
+    if (*p == '[')
+      inside = n == ns + 2 && strncmp (p + 1, section, ns) == 0;
+    else if (inside && strncmp (p, key, nk) == 0 &&
+             strncmp (p + nk, " =", 2) == 0) {
+      const char *value = p + nk + 2;
+      value += *value == ' ';
+      size_t length = (size_t)(p + n - value);
+      if (length >= size)
+        length = size - 1;
+      memcpy (out, value, length);
+      out[length] = '\0';
+      return true;
+    }
+    p += n + (p[n] == '\n');
+  }
+  return false;
+}
+
+enum effect {
+  ANOTHER_RUN,
+  OTHER_BITS,
+  OTHER_COURSE /* of the learning rate */
+};
+
+static const struct {
+  const char *section, *key;
+  enum effect effect;
+} watched[] = {
+    {"model", "heads", ANOTHER_RUN},     {"model", "context", ANOTHER_RUN},
+    {"model", "dropout", OTHER_BITS},    {"stages", "cut", OTHER_BITS},
+    {"stages", "head", OTHER_BITS},      {"stages", "head_tokens", OTHER_BITS},
+    {"strategy", "span", OTHER_BITS},    {"strategy", "mix", OTHER_BITS},
+    {"strategy", "heads", OTHER_BITS},   {"data", "train", ANOTHER_RUN},
+    {"data", "order", ANOTHER_RUN},      {"data", "limit", ANOTHER_RUN},
+    {"data", "stride", ANOTHER_RUN},     {"data", "augment", OTHER_BITS},
+    {"train", "batch", ANOTHER_RUN},     {"train", "seed", ANOTHER_RUN},
+    {"train", "optimizer", ANOTHER_RUN}, {"train", "micro", OTHER_BITS},
+    {"train", "lr", OTHER_BITS},         {"train", "momentum", OTHER_BITS},
+    {"train", "nesterov", OTHER_BITS},   {"train", "weight_decay", OTHER_BITS},
+    {"train", "betas", OTHER_BITS},      {"train", "eps", OTHER_BITS},
+    {"train", "decay", OTHER_BITS},      {"train", "schedule", OTHER_BITS},
+    {"train", "warmup", OTHER_BITS},     {"train", "milestones", OTHER_BITS},
+    {"train", "clip", OTHER_BITS},       {"train", "precision", OTHER_BITS},
+    {"train", "steps", OTHER_COURSE},    {"train", "epochs", OTHER_COURSE},
+};
+
+/* Two words for one span are no change. */
+static bool
+same_span (const char *was, const char *is, const char *was_text,
+           const char *is_text)
+{
+  char count[2][RUN_WORD];
+  int a, b;
+  bool same = changes_word (was_text, "stages", "count", count[0], RUN_WORD) &&
+              changes_word (is_text, "stages", "count", count[1], RUN_WORD) &&
+              strcmp (count[0], count[1]) == 0 &&
+              derive_span (was, atoi (count[0]), &a) == OK &&
+              derive_span (is, atoi (count[0]), &b) == OK && a == b;
+  fail_clear ();
+  return same;
+}
+
+/* Whether the learning rate of a step depends on how many there are. */
+static bool
+follows_length (const char *text)
+{
+  char word[RUN_WORD];
+  return changes_word (text, "train", "schedule", word, sizeof word) &&
+         strcmp (word, "constant") != 0 && strcmp (word, "step") != 0;
+}
+
+void
+changes_add (struct text *out, const char *what, const char *is,
+             const char *was)
+{
+  text_add (out, "%s%s %s, was %s", out->size ? "; " : "", what,
+            is[0] ? is : "(none)", was[0] ? was : "(none)");
+}
+
+void
+changes_find (const char *was_text, const char *is_text, struct text *refused,
+              struct text *bits)
+{
+  for (size_t i = 0; i < sizeof watched / sizeof *watched; i++) {
+    char was[RUN_PATH], is[RUN_PATH], name[2 * RUN_WORD];
+    const char *section = watched[i].section, *key = watched[i].key;
+    if (!changes_word (was_text, section, key, was, sizeof was) ||
+        !changes_word (is_text, section, key, is, sizeof is) ||
+        strcmp (was, is) == 0)
+      continue;
+    if (strcmp (key, "span") == 0 && same_span (was, is, was_text, is_text))
+      continue;
+    if (watched[i].effect == OTHER_COURSE && !follows_length (is_text))
+      continue;
+    snprintf (name, sizeof name, "%s.%s =", section, key);
+    changes_add (watched[i].effect == ANOTHER_RUN ? refused : bits, name, is,
+                 was);
+  }
+}

@@ -1,0 +1,187 @@
+/* run/origin.c -- what a run directory says before anything is opened: is the
+ * run finished, where may it go on, has it been going round in circles?
+ *
+ * On the root alone, and cheap: a chain of jobs whose run is finished drains
+ * without choosing a kernel.
+ */
+#include "run/train_impl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Steps of the whole run; 0 when the data set has to say and cannot. */
+static int64_t
+steps_of (const struct run_config *c)
+{
+  struct store_dataset *d = NULL;
+  struct store_dataset_info info;
+  enum store_split split;
+  int64_t n = 0;
+  if (c->steps > 0)
+    return c->steps;
+  if (derive_split (c->train, &split) == OK &&
+      store_dataset_open (c->file, &d) == OK) {
+    store_dataset_info (d, &info);
+    n = info.samples[split];
+    n = c->limit > 0 && c->limit < n ? c->limit : n;
+  }
+  store_dataset_close (&d);
+  fail_clear (); /* opening the session will say it */
+  return n > 0 ? run_steps (c, n) : 0;
+}
+
+/* The step at which the run ended, as its status says; -1: it did not. */
+static int64_t
+finished_step (const char *status)
+{
+  long long step;
+  return status && sscanf (status, "finished 0 step=%lld", &step) == 1 ? step
+                                                                       : -1;
+}
+
+void
+origin_close (struct origin *o)
+{
+  store_history_destroy (&o->history);
+  mem_free (&o->found);
+  mem_free (&o->status);
+}
+
+void
+origin_next (struct origin *o)
+{
+  o->path = NULL;
+  o->step = 0;
+  while (o->next < o->n_found) {
+    const struct store_found *f = &o->found[o->next++];
+    if (store_checkpoint_verify (f->path, NULL) == OK) {
+      o->path = f->path;
+      o->step = f->step;
+      return;
+    }
+    say (LOG_WARN, "passed over: %s", fail_message ());
+    fail_clear ();
+  }
+}
+
+enum status
+origin_none (const char *dir)
+{
+  return fail (E_CHECKPOINT,
+               "%s: there has been a checkpoint, but none can be used any "
+               "more; to begin again from nothing, remove %s/checkpoints and "
+               "%s/events.jsonl, or take another run.dir",
+               dir, dir, dir);
+}
+
+static bool
+had_checkpoint (const struct store_history *h)
+{
+  for (int i = 0; i < store_history_count (h); i++)
+    if (strcmp (store_history_word (h, i, "event"), "checkpoint") == 0)
+      return true;
+  return false;
+}
+
+/* Starts from one and the same step, again and again. */
+static enum status
+going_round (const struct origin *o, const struct run_config *c)
+{
+  if (c->attempts <= 0 || o->attempts < c->attempts)
+    return OK;
+  return fail (E_STUCK,
+               "%s: %lld starts from step %lld, and none has left a newer "
+               "checkpoint: look at the end of %s/log and at the jobs' output "
+               "(killed for memory? checkpoint.every too large for the job's "
+               "time?); to try again: run.attempts=0, or rm %s/progress",
+               c->dir, (long long)o->attempts, (long long)o->step, c->dir,
+               c->dir);
+}
+
+enum status
+origin_open (struct origin *o, const struct run_config *c,
+             struct store_run *run)
+{
+  int n_files = 0;
+  *o = (struct origin){0};
+  store_run_sweep (run);
+  TRY (store_history_read (c->dir, &o->history));
+  if (store_run_get (c->dir, "status", &o->status) != OK)
+    fail_clear ();
+  o->end = steps_of (c);
+  store_mark_read (c->dir, &o->mark);
+  o->step = finished_step (o->status);
+  if (o->end > 0 && o->step >= o->end) {
+    o->done = true;
+    return OK;
+  }
+  TRY (store_checkpoint_candidates (c->dir, &o->found, &o->n_found, &n_files));
+  origin_next (o);
+  o->ever = n_files > 0 || had_checkpoint (o->history);
+  o->done = o->path && o->end > 0 && o->step >= o->end;
+  if (o->done)
+    return OK;
+  o->attempts = o->mark.start == o->step ? o->mark.attempts : 0;
+  if (!o->path && o->ever)
+    return origin_none (c->dir);
+  return going_round (o, c);
+}
+
+enum status
+origin_begin (struct origin *o, struct store_run *run)
+{
+  struct store_mark m = {
+      .step = o->step, .start = o->step, .attempts = o->attempts + 1};
+  char line[128];
+  /* What was reached stays until this start has begun. */
+  o->reached = o->mark.step;
+  if (o->reached > m.step)
+    m.step = o->reached;
+  o->mark = m;
+  snprintf (line, sizeof line, "running 0 step=%lld\n", (long long)o->step);
+  TRY (store_run_mark (run, &m));
+  return store_run_put (run, "status", line);
+}
+
+/* A start that was refused for its configuration leaves no trace. */
+static void
+undo (struct origin *o, struct store_run *run)
+{
+  o->mark.attempts--;
+  (void)store_run_mark (run, &o->mark);
+  if (o->status)
+    (void)store_run_put (run, "status", o->status);
+  fail_clear ();
+}
+
+void
+origin_end (struct origin *o, struct store_run *run, enum status e,
+            const struct outcome *out)
+{
+  char line[256], step[32], code[16];
+  const char *event = e == OK          ? "finished"
+                      : e == E_STOPPED ? "stopped"
+                                       : "failed";
+  if (status_exit (e) == 64 && !out->began) {
+    undo (o, run);
+    return;
+  }
+  const char *why = e == E_STOPPED ? stop_name (out->why) : status_text (e);
+  snprintf (step, sizeof step, "%lld", (long long)out->step);
+  snprintf (code, sizeof code, "%d", status_exit (e));
+  const char *fields[][2] = {{"step", step},
+                             {"code", code},
+                             {"reason", why},
+                             {"status", status_text (e)}};
+  if (!o->done)
+    (void)store_run_event (run, event, e == OK ? 2 : 4,
+                           (const char *const(*)[2])fields);
+  if (e == OK)
+    snprintf (line, sizeof line, "finished 0 step=%s\n", step);
+  else
+    snprintf (line, sizeof line, "%s %s step=%s reason=%s\n", event, code, step,
+              why);
+  (void)store_run_put (run, "status", line);
+  fail_clear ();
+}

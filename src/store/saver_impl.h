@@ -1,0 +1,34 @@
+/* store/saver_impl.h -- what both ways of writing a checkpoint share
+ * (checkpoint_create.c).
+ */
+#ifndef STORE_SAVER_IMPL_H
+#define STORE_SAVER_IMPL_H
+
+#include "store/checkpoint_impl.h"
+
+/* The list of all ranks' tensors on every rank; digest "-" for a tensor without
+ * data.  Collective on world. */
+enum status
+store_list_share (struct wire *w, const struct store_tensor *tensors, int n,
+                  struct store_list *out);
+
+/* PATH.HOST.PID.part: the name while writing. */
+void
+store_part_name (const char *path, struct text *out);
+/* The file with all but the data of its tensors, closed; offset[i], where the
+ * data of entry i belong (list->n; may be NULL).  E_IO.  Local. */
+#define STORE_ALIGNED_FROM 16384 /* data of so many bytes ... */
+#define STORE_ALIGNED_TO 4096    /* ... begin at a multiple of this */
+enum status
+store_checkpoint_create (const char *part, const struct store_list *list,
+                         const struct store_attributes *a, int64_t *offset);
+/* Open it again and compare everything but the data.  E_IO. */
+enum status
+store_checkpoint_compare (const char *part, const struct store_list *list,
+                          const struct store_attributes *a,
+                          const int64_t *offset);
+/* For fault_here ("damage"): what a disk may do.  Turns a bit of a byte. */
+enum status
+store_checkpoint_damage (const char *part, int64_t offset);
+
+#endif

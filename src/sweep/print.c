@@ -1,0 +1,285 @@
+/* sweep/print.c -- the set as a table: states, and what came out. */
+#include "sweep/sweep_impl.h"
+
+#include "base/memory.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HEADS 64 /* stages.count goes so far */
+
+static int
+id_width (const struct sweep *s)
+{
+  int width = 3;
+  for (int i = 0; i < s->n_runs; i++)
+    if ((int)strlen (s->run[i].id) > width)
+      width = (int)strlen (s->run[i].id);
+  return width;
+}
+
+/* "24 runs: 3 finished, 1 failed, 20 missing; 2 of them in the queue". */
+static void
+add_counts (const struct sweep *s, struct text *out)
+{
+  int count[5] = {0}, queued = 0;
+  for (int i = 0; i < s->n_runs; i++) {
+    count[s->run[i].look.state]++;
+    queued += s->run[i].job[0] != '\0';
+  }
+  text_add (out, "%d run%s", s->n_runs, s->n_runs == 1 ? "" : "s");
+  const char *before = ": ";
+  for (int k = STORE_RUN_MISSING; k <= STORE_RUN_FAILED; k++)
+    if (count[k] > 0) {
+      text_add (out, "%s%d %s", before, count[k],
+                store_run_state_name ((enum store_run_state)k));
+      before = ", ";
+    }
+  if (queued > 0)
+    text_add (out, "; %d in Slurm's queue", queued);
+  if (s->n_excluded > 0)
+    text_add (out, "; %d combination%s excluded", s->n_excluded,
+              s->n_excluded == 1 ? "" : "s");
+  if (s->n_equal > 0)
+    text_add (out, "; %d the same as another", s->n_equal);
+  text_add (out, "\n");
+}
+
+static void
+add_steps (const struct sweep_run *r, struct text *out)
+{
+  text_add (out, "%lld/", (long long)r->look.step);
+  if (r->steps > 0)
+    text_add (out, "%lld", (long long)r->steps);
+  else
+    text_add (out, "?");
+}
+
+void
+sweep_list (const struct sweep *s, bool csv, struct text *out)
+{
+  int width = id_width (s);
+  if (csv)
+    text_add (out, "number,run,state,step,steps,ranks,code,job,dir\n");
+  else
+    text_add (out, "%5s  %-*s  %-8s  %13s  %5s  %s\n", "", width, "run",
+              "state", "step", "ranks", "job");
+  for (int i = 0; i < s->n_runs; i++) {
+    const struct sweep_run *r = &s->run[i];
+    const char *state = store_run_state_name (r->look.state);
+    const char *job = r->job[0]                            ? r->job
+                      : r->look.state == STORE_RUN_RUNNING ? r->look.job
+                                                           : "";
+    struct text steps;
+    if (csv) {
+      text_add (out, "%d,%s,%s,%lld,%lld,%d,%d,%s,%s\n", i + 1, r->id, state,
+                (long long)r->look.step, (long long)r->steps, r->ranks,
+                r->look.code, job, r->dir);
+      continue;
+    }
+    text_init (&steps);
+    add_steps (r, &steps);
+    text_add (out, "%5d  %-*s  %-8s  %13s  %5d  %s", i + 1, width, r->id, state,
+              steps.data, r->ranks, job);
+    if (r->look.state == STORE_RUN_FAILED)
+      text_add (out, "(code %d)", r->look.code);
+    while (out->size > 0 && out->data[out->size - 1] == ' ')
+      out->data[--out->size] = '\0';
+    text_add (out, "\n");
+    text_clear (&steps);
+  }
+  if (!csv)
+    add_counts (s, out);
+}
+
+/* -- what came out --------------------------------------------------------- */
+
+struct result {
+  char split[16]; /* "" : no row */
+  int64_t step;
+  int n_heads;                               /* the last is the output */
+  char accuracy[HEADS][24], loss[HEADS][24]; /* as they stand; "" : none */
+};
+
+/* Field number n of a comma-separated line. */
+static void
+field (const char *line, int n, char *out, size_t size)
+{
+  for (; n > 0; n--) {
+    line += strcspn (line, ",\n");
+    line += *line == ',';
+  }
+  snprintf (out, size, "%.*s", (int)strcspn (line, ",\n"), line);
+}
+
+static int
+column (const char *header, const char *name)
+{
+  size_t n = strlen (name);
+  for (int i = 0;; i++) {
+    if (strncmp (header, name, n) == 0 && strchr (",\n", header[n]))
+      return i;
+    header += strcspn (header, ",\n");
+    if (*header != ',')
+      return -1;
+    header++;
+  }
+}
+
+static void
+take_row (const char *header, const char *row, struct result *out)
+{
+  char name[32], word[32];
+  field (row, column (header, "step"), word, sizeof word);
+  out->step = strtoll (word, NULL, 10);
+  for (out->n_heads = 0; out->n_heads < HEADS; out->n_heads++) {
+    int h = out->n_heads;
+    snprintf (name, sizeof name, "head%d_accuracy", h);
+    int at = column (header, name);
+    if (at < 0)
+      break;
+    field (row, at, out->accuracy[h], sizeof out->accuracy[h]);
+    snprintf (name, sizeof name, "head%d_loss", h);
+    at = column (header, name);
+    if (at >= 0)
+      field (row, at, out->loss[h], sizeof out->loss[h]);
+  }
+}
+
+/* The last row of a split in what metrics.csv holds. */
+static bool
+find_row (const char *text, const char *split, struct result *out)
+{
+  int at = column (text, "split");
+  const char *last = NULL;
+  char word[16];
+  for (const char *line = strchr (text, '\n'); at >= 0 && line && line[1];
+       line = strchr (line + 1, '\n')) {
+    field (line + 1, at, word, sizeof word);
+    if (strcmp (word, split) == 0)
+      last = line + 1;
+  }
+  if (!last)
+    return false;
+  take_row (text, last, out);
+  snprintf (out->split, sizeof out->split, "%s", split);
+  return true;
+}
+
+static enum status
+read_result (const struct sweep_run *r, const char *split, struct result *out)
+{
+  char *text = NULL;
+  memset (out, 0, sizeof *out);
+  enum status e = store_run_get (r->dir, "metrics.csv", &text);
+  if (e == E_MISSING) {
+    fail_clear ();
+    return OK;
+  }
+  TRY (e);
+  if (split)
+    find_row (text, split, out);
+  else if (!find_row (text, "test", out))
+    find_row (text, "valid", out);
+  mem_free (&text);
+  return OK;
+}
+
+static void
+csv_header (const struct sweep *s, int heads, struct text *out)
+{
+  text_add (out, "run,state");
+  for (int i = 0; i < s->n_axes; i++)
+    text_add (out, ",%s", s->axis[i].key);
+  text_add (out, ",split,step,accuracy,loss");
+  for (int h = 0; h < heads; h++)
+    text_add (out, ",head%d_accuracy,head%d_loss", h, h);
+  text_add (out, "\n");
+}
+
+/* A value with a comma of its own is quoted. */
+static void
+csv_value (const char *value, struct text *out)
+{
+  text_add (out, strchr (value, ',') ? ",\"%s\"" : ",%s", value);
+}
+
+static void
+csv_row (const struct sweep *s, const struct sweep_run *r,
+         const struct result *x, int heads, struct text *out)
+{
+  int last = x->n_heads - 1;
+  text_add (out, "%s,%s", r->id, store_run_state_name (r->look.state));
+  for (int i = 0; i < s->n_axes; i++)
+    csv_value (s->axis[i].value[r->choice[i]], out);
+  text_add (out, ",%s,%lld,%s,%s", x->split, (long long)x->step,
+            last >= 0 ? x->accuracy[last] : "", last >= 0 ? x->loss[last] : "");
+  for (int h = 0; h < heads; h++)
+    text_add (out, ",%s,%s", x->accuracy[h], x->loss[h]);
+  text_add (out, "\n");
+}
+
+static void
+add_percent (const char *share, struct text *out)
+{
+  double v;
+  if (text_to_double (share, &v))
+    text_add (out, " %6.2f", 100 * v);
+  else
+    text_add (out, " %6s", "-");
+}
+
+static void
+table_row (const struct sweep_run *r, const struct result *x, int width,
+           struct text *out)
+{
+  text_add (out, "%-*s  %-8s  %-5s  %8lld ", width, r->id,
+            store_run_state_name (r->look.state), x->split[0] ? x->split : "-",
+            (long long)x->step);
+  add_percent (x->n_heads > 0 ? x->accuracy[x->n_heads - 1] : "", out);
+  for (int h = 0; h < x->n_heads; h++)
+    add_percent (x->accuracy[h], out);
+  text_add (out, "\n");
+}
+
+static void
+table_header (int width, int heads, struct text *out)
+{
+  text_add (out, "%-*s  %-8s  %-5s  %8s  %6s", width, "run", "state", "split",
+            "step", "output");
+  for (int h = 0; h < heads; h++) {
+    char name[16];
+    snprintf (name, sizeof name, "head%d", h);
+    text_add (out, " %6s", name);
+  }
+  text_add (out, "\n");
+}
+
+enum status
+sweep_table (const struct sweep *s, const char *split, bool csv,
+             struct text *out)
+{
+  struct result *x = NULL;
+  int heads = 0, width = id_width (s);
+  enum status e = MEM_NEW ((size_t)s->n_runs + 1, &x, "results");
+  for (int i = 0; e == OK && i < s->n_runs; i++) {
+    e = read_result (&s->run[i], split, &x[i]);
+    heads = x[i].n_heads > heads ? x[i].n_heads : heads;
+  }
+  if (e == OK && csv)
+    csv_header (s, heads, out);
+  else if (e == OK)
+    table_header (width, heads, out);
+  for (int i = 0; e == OK && i < s->n_runs; i++)
+    if (csv)
+      csv_row (s, &s->run[i], &x[i], heads, out);
+    else
+      table_row (&s->run[i], &x[i], width, out);
+  if (e == OK && !csv) {
+    text_add (out, "accuracy in %%; - : a head that is not trained, or no "
+                   "result yet\n");
+    add_counts (s, out);
+  }
+  mem_free (&x);
+  return e;
+}

@@ -1,0 +1,66 @@
+/* sweep/sweep_impl.h -- the inside of a sweep. */
+#ifndef SWEEP_SWEEP_IMPL_H
+#define SWEEP_SWEEP_IMPL_H
+
+#include "sweep/sweep.h"
+
+#define SWEEP_VALUES 1000  /* of one key */
+#define SWEEP_RUNS 20000   /* of one file */
+#define SWEEP_CONDITIONS 8 /* in one line `exclude` */
+
+enum sweep_compare {
+  SWEEP_EQUAL,
+  SWEEP_UNEQUAL,
+  SWEEP_LESS,
+  SWEEP_AT_MOST,
+  SWEEP_GREATER,
+  SWEEP_AT_LEAST
+};
+
+struct sweep_condition {
+  char *left;  /* section.key; owned */
+  char *right; /* section.key or a value; owned */
+  bool right_is_key;
+  enum sweep_compare compare;
+};
+
+struct sweep_rule { /* true when all conditions are */
+  int n;
+  struct sweep_condition condition[SWEEP_CONDITIONS];
+};
+
+/* A complaint with FILE:LINE (line 0: FILE alone). */
+void
+sweep_complain (struct sweep *s, int line, const char *fmt, ...)
+    __attribute__ ((format (printf, 3, 4)));
+/* rule.c: one line `exclude`, read and asked. */
+void
+sweep_rule_read (struct sweep *s, int line, const char *text);
+bool
+sweep_rule_holds (const struct sweep *s, const struct sweep_rule *r);
+void
+sweep_rule_clear (struct sweep_rule *r);
+/* item.c: the parts of a list; the next one, without blanks around, into
+ * *part (owned by the caller), or false at the end. */
+bool
+sweep_next (const char **at, const char *separators, char **part);
+
+/* queue.c: what Slurm has of this user: lines "JOB ARRAY TASK STATE"; "" when
+ * it cannot be asked. */
+enum status
+sweep_queue (char **out);
+/* Is there a line whose `field`-th word and the one behind it are these?  b
+ * NULL: that field alone. */
+bool
+sweep_queue_has (const char *queue, int field, const char *a, const char *b);
+
+/* process.c: run argv[0] from PATH and keep what it prints (a MiB at most); its
+ * errors go where ours go, or nowhere when quiet.  *code: its exit code, 127
+ * when it could not be started. */
+enum status
+sweep_process (const char *const *argv, bool quiet, char **out, int *code);
+
+/* submit.c: folder of lists and of what was submitted. */
+#define SWEEP_FOLDER "submitted"
+
+#endif

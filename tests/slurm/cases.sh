@@ -1,0 +1,299 @@
+#!/bin/bash
+# tests/slurm/cases.sh -- question: does a run lose nothing when its job is
+# preempted, requeued, signalled, out of time, or robbed of a rank or a node?
+#
+#     bash tests/slurm/cluster.sh 18 bash tests/slurm/cases.sh PROGRAM [CASE ...]
+#
+# Nodes: 18 virtual ones.  Minutes: 3.  Output: TAP; work/ in CLUSTER.
+#
+# Every case trains the same small network by jobs/train.sbatch on two nodes of
+# its own, is disturbed once, and has to end with the bits of the run that was
+# not.  Lanes of cases go on side by side: they mostly wait for Slurm.
+set -u
+
+top=$(cd "$(dirname "$0")/../.." && pwd)
+I=$(realpath "$1")
+shift
+wanted=" $* "
+work=$CLUSTER/work
+mkdir -p "$work"
+cd "$work" || exit 70
+LC_ALL=C
+export LC_ALL
+
+# Steps last 50 ms whatever the machine does; what bits depend on is fixed.
+export INTERLOCK=$I INTERLOCK_PACE=50 BIND=none PAUSE=1
+STEPS=240
+EVERY=60
+
+"$I" import synthetic seed=5 size=16 train=64 valid=32 test=32 -o data.h5 \
+  >import.out 2>&1 || { cat import.out; exit 70; }
+
+configuration () {
+  cat <<END
+[model]
+groups = 8x2,16x2
+[stages]
+cut = 2,1,1,rest
+head = conv8-bn-gap-fc
+[strategy]
+span = 2
+[data]
+file = ../data.h5
+augment = flip+crop4
+[train]
+batch = 16
+steps = $STEPS
+lr = 0.05
+seed = 3
+tune = no
+[checkpoint]
+every = $EVERY
+[run]
+dir = run
+time_margin = 0
+END
+}
+
+# -- one case: its directory is the working directory ----------------------------
+
+begin () { # NAME
+  mkdir -p "$work/$1"
+  cd "$work/$1" || exit 70
+  configuration >train.ini
+  : >tap
+}
+
+# ok STATUS WORDS: for the report at the end
+ok () {
+  if [ "$1" = 0 ]; then
+    echo "ok - ${PWD##*/}: $2" >>tap
+  else
+    {
+      echo "not ok - ${PWD##*/}: $2"
+      tail -n 60 ./*.out run/events.jsonl 2>/dev/null | cut -c1-300 |
+        sed 's/^/# /'
+    } >>tap
+  fi
+}
+
+# until_true SECONDS COMMAND ...
+until_true () {
+  local tries=$(($1 * 5))
+  shift
+  until "$@" >/dev/null 2>&1; do
+    tries=$((tries - 1))
+    [ "$tries" -gt 0 ] || return 1
+    sleep 0.2
+  done
+}
+
+# submit NODES [option of sbatch ...]: sets job
+submit () {
+  local nodes=$1
+  shift
+  job=$(CONFIG=train.ini sbatch --parsable -w "$nodes" -N 2 -n 2 \
+    --cpus-per-task=1 -t 10 "$@" "$top/jobs/train.sbatch")
+  [ -n "$job" ]
+}
+
+field () { # JOB NAME
+  scontrol show job -o "$1" | tr ' ' '\n' | sed -n "s/^$2=//p" | head -n 1
+}
+state () {
+  field "$1" JobState
+}
+is_over () {
+  case $(state "$1") in
+    COMPLETED | FAILED | TIMEOUT | CANCELLED | NODE_FAIL | PREEMPTED) ;;
+    *) return 1 ;;
+  esac
+}
+saved () { # a checkpoint has been written
+  grep -q '"event":"checkpoint"' run/events.jsonl
+}
+stopped () {
+  grep -q '"event":"stopped"' run/events.jsonl
+}
+pending () {
+  [ "$(state "$1")" = PENDING ]
+}
+restarts () { # JOB NUMBER
+  [ "$(field "$1" Restarts)" = "$2" ]
+}
+
+# value KEY: of an event on standard input
+value () {
+  sed -n "s/.*\"$1\":\"\{0,1\}\([^,\"}]*\).*/\1/p"
+}
+
+# rank_of JOB RANK: its process
+rank_of () {
+  local p
+  for p in /proc/[0-9]*; do
+    [ "$(cat "$p/comm" 2>/dev/null)" = interlock ] || continue
+    tr '\0' '\n' <"$p/environ" 2>/dev/null >"$work/env.$1.$2"
+    grep -q "^SLURM_JOB_ID=$1\$" "$work/env.$1.$2" &&
+      grep -q -E "^(PMIX_RANK|OMPI_COMM_WORLD_RANK)=$2\$" "$work/env.$1.$2" &&
+      echo "${p#/proc/}" && return
+  done
+  return 1
+}
+
+final () { # the last checkpoint of a run directory
+  find "$1/checkpoints" -name '*.h5' | sort | tail -n 1
+}
+
+# finished SECONDS LOST [RESTARTS]: the job completes; the run has the bits of
+# the undisturbed one; it went on with receipts, at most LOST steps back.
+finished () {
+  local resumes lost
+  until_true "$1" is_over "$job"
+  [ "$(state "$job")" = COMPLETED ] && grep -q '^finished' run/status
+  ok $? "completes ($(state "$job"), $(field "$job" Restarts) restarts)"
+  until_true 60 test -s "$work/reference/done"
+  cmp "$(final "$work/reference/run")" "$(final run)" >compared 2>&1
+  ok $? "ends with the same bits as the undisturbed run"
+  grep '"event":"resume"' run/events.jsonl >resumes
+  resumes=$(wc -l <resumes)
+  [ "$resumes" -ge 1 ] && ! grep -v -q '"exact":true' resumes
+  ok $? "$resumes resumed, each with an exact receipt"
+  lost=$(value steps_lost <resumes | sort -n | tail -n 1)
+  [ -n "$lost" ] && [ "$lost" -le "$2" ]
+  ok $? "steps lost: ${lost:-not said}, at most $2 promised"
+  [ -z "$(find run -name '*.part*')" ]
+  ok $? "no half-written file is left"
+}
+
+# -- cases -----------------------------------------------------------------------
+
+undisturbed () { # NODES LAUNCH
+  begin reference
+  LAUNCH=$2 submit "$1"
+  until_true 90 is_over "$job"
+  [ "$(state "$job")" = COMPLETED ] && grep -q '^finished' run/status &&
+    [ -n "$(final run)" ]
+  ok $? "a run without disturbance completes"
+  "$I" info --check run >info.out 2>&1
+  ok $? "its digests hold"
+  echo yes >"done"
+}
+
+preempted () { # NODES LAUNCH PARTITION
+  begin "preempted-$3-$2"
+  LAUNCH=$2 submit "$1" -p "$3"
+  until_true 60 saved
+  other=$(sbatch --parsable -p high -w "$1" -N 2 --exclusive -o high.out \
+    --wrap 'sleep 2')
+  until_true 60 is_over "$other"
+  [ "$(state "$other")" = COMPLETED ]
+  ok $? "the job of higher priority gets the nodes"
+  finished 90 "$4"
+}
+
+requeued () { # NODES LAUNCH LOST
+  begin "requeued-$2"
+  LAUNCH=$2 submit "$1"
+  until_true 60 saved
+  scontrol requeue "$job"
+  finished 90 "$3"
+}
+
+signalled () { # NODES LAUNCH [option of scancel]
+  begin "signalled-$2"
+  LAUNCH=$2 submit "$1"
+  until_true 60 saved
+  # shellcheck disable=SC2086 # one word or none
+  scancel --signal=USR1 ${3-} "$job"
+  until_true 30 restarts "$job" 1
+  ok $? "a signal: stops, saves, and requeues itself"
+  finished 90 0
+}
+
+# The run is longer than the job may be.  Slurm warns WARNING seconds before its
+# time, or earlier; interlock stops by itself MARGIN seconds before.
+out_of_time () { # NODES LAUNCH WARNING MARGIN
+  begin "time-limit-$2-$4"
+  export INTERLOCK_PACE=220
+  sed -i "s/time_margin = .*/time_margin = $4/" train.ini
+  LAUNCH=$2 submit "$1" -t 1 --signal="$3"
+  until_true 120 restarts "$job" 1
+  ok $? "stops before the time limit, and requeues itself"
+  until_true 30 test "$(state "$job")" = RUNNING
+  finished 150 0
+}
+
+# Without any warning: Slurm ends the job.
+rank_killed () { # NODES LAUNCH
+  begin "rank-killed-$2"
+  LAUNCH=$2 submit "$1"
+  until_true 60 saved
+  kill -9 "$(rank_of "$job" 1)"
+  finished 120 "$EVERY"
+}
+
+daemon_killed () { # NODES LAUNCH NODE
+  begin "daemon-killed-$2"
+  export INTERLOCK_PACE=400 # it takes Slurm a while to notice
+  LAUNCH=$2 submit "$1"
+  until_true 60 saved
+  kill -9 "$(cat "$CLUSTER/$3.pid")"
+  until_true 90 pending "$job"
+  ok $? "the lost node is noticed, the job requeued"
+  rm -f "$CLUSTER/$3.pid"
+  "$CLUSTER/daemon" "$3"
+  finished 120 "$EVERY"
+}
+
+chained () { # NODES
+  begin chain
+  CONFIG=train.ini sh "$top/jobs/chain.sh" 3 -w "$1" -N 2 -n 2 \
+    --cpus-per-task=1 -t 10 >chain.out
+  job=$(sed -n '1s/[^0-9]*//gp' chain.out)
+  ok $? "three jobs in a chain"
+  until_true 60 saved
+  scancel --signal=USR1 "$job"
+  job=$(sed -n '3s/[^0-9]*//gp' chain.out)
+  finished 120 0
+  [ "$(state $((job - 1)))" = COMPLETED ] && [ "$(state $((job - 2)))" = FAILED ]
+  ok $? "the first stops, the second finishes, the third has nothing to do"
+  grep -c '"event":"resume"' run/events.jsonl >count
+  [ "$(cat count)" = 1 ]
+  ok $? "it went on once"
+}
+
+# -- lanes -----------------------------------------------------------------------
+
+want () {
+  [ "$wanted" = "  " ] || case $wanted in *" $1 "*) ;; *) return 1 ;; esac
+}
+# lane FIRST-NODE CASE,ARGUMENT,... ...: one after the other on two nodes
+lane () {
+  local nodes="node[$1-$(($1 + 1))]" first=node$1 case name words
+  shift
+  for case in "$@"; do
+    IFS=, read -r -a words <<<"$case"
+    name=${words[0]}
+    want "$name" || [ "$name" = undisturbed ] || continue
+    words=("${words[@]:1}")
+    words=("${words[@]/NODE/$first}")
+    "$name" "$nodes" "${words[@]}"
+  done
+}
+
+lane 1 undisturbed,srun chained &
+lane 3 out_of_time,srun,USR1@30,0 &
+lane 5 out_of_time,mpirun,B:USR1@30,0 &
+lane 7 daemon_killed,srun,node8 &
+lane 9 out_of_time,srun,B:USR1@1,20 &
+lane 11 preempted,mpirun,low20,"$EVERY" rank_killed,srun requeued,mpirun,"$EVERY" &
+lane 13 preempted,srun,low0,0 preempted,mpirun,low0,"$EVERY" requeued,srun,0 &
+lane 15 signalled,srun signalled,mpirun,--full rank_killed,mpirun &
+lane 17 preempted,srun,low20,0 &
+wait
+
+cat ./*/tap | awk '
+  /^(not )?ok/ { n++; sub(/ok - /, "ok " n " - ") }
+  { print }
+  /^not ok/ { failed++ }
+  END { print "1.." n; exit failed > 0 || n == 0 }'
