@@ -17,7 +17,9 @@ enum random_purpose { /* never renumber: results depend on it */
                       RANDOM_DROPOUT = 4,
                       RANDOM_SYNTHETIC = 5,
                       RANDOM_TEST = 6,
-                      RANDOM_POSITIONS = 7
+                      RANDOM_POSITIONS = 7,
+                      RANDOM_WINDOW = 8,
+                      RANDOM_SAMPLE = 9
 };
 
 struct random_key {

@@ -118,7 +118,7 @@ door_canonical (void *context, struct text *out)
     snprintf (name, sizeof name, "%.*s", (int)(value - 1 - word), word);
     const struct key *k = find_key (name, section);
     if (k &&
-        (k->field == FIELD_NONE || words_find (k->later, value, NULL) >= 0))
+        (!key_applies (k, &t->c) || words_find (k->later, value, NULL) >= 0))
       text_add (out, "%s\n", word);
   }
 }

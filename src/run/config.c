@@ -41,10 +41,6 @@ check_sizes (const struct run_config *c, struct text *out, int *n)
   if (c->steps == 0 && !(c->epochs > 0))
     note (fail (E_CONFIG, "train.steps or train.epochs must be above 0"), out,
           n);
-  if (c->head_tokens != 1)
-    note (fail (E_CONFIG, "stages.head_tokens is for model.family = "
-                          "transformer, which this version does not have"),
-          out, n);
   if (strcmp (c->precision, "f32") != 0)
     note (fail (E_CONFIG, "train.precision = %s: this version has f32 only",
                 c->precision),
@@ -83,6 +79,27 @@ check_network (const struct run_config *c, struct text *out, int *n)
   }
   note (network_head (net, 0, c->head, &u), out, n);
   network_destroy (&net);
+}
+
+void
+run_config_sizes (struct run_config *c)
+{
+  struct model_spec spec = {.family = MODEL_RESNET};
+  if (model_spec_preset (c->preset, &spec) != OK ||
+      spec.family != MODEL_TRANSFORMER) {
+    fail_clear (); /* the check says it */
+    return;
+  }
+  if (c->layers == 0)
+    c->layers = spec.layers;
+  if (c->d_model == 0)
+    c->d_model = spec.d_model;
+  if (c->heads == 0)
+    c->heads = spec.heads;
+  if (c->context == 0)
+    c->context = spec.context;
+  if (!(c->mlp_ratio > 0))
+    c->mlp_ratio = spec.mlp_ratio;
 }
 
 void
