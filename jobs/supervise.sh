@@ -36,7 +36,6 @@ job=$SLURM_JOB_ID
 if [ -n "${SLURM_ARRAY_TASK_ID-}" ]; then
   job=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID
 fi
-restart=${SLURM_RESTART_COUNT:-0}
 warned=    # USR1 has come: the end of the job is near
 ended=     # TERM has come: Slurm is ending the job
 children=  # what USR1 is passed on to
@@ -50,6 +49,12 @@ job_field () {
   scontrol show job -o "$job" 2>/dev/null | tr ' ' '\n' |
     sed -n "s/^$1=//p" | head -n 1
 }
+
+# Which start of the job this is.  Variables may have come along from the job that
+# submitted this one.
+restart=$(job_field Restarts)
+SLURM_RESTART_COUNT=${restart:-0}
+export SLURM_RESTART_COUNT
 
 # Not a ghost: the controller has not restarted the job since.
 current () {
@@ -78,10 +83,8 @@ prepare () {
   OMP_NUM_THREADS=${SLURM_CPUS_PER_TASK:-1}
   export OMP_NUM_THREADS
   # 22.05 does not say when the job ends; interlock stops in time if told.
-  if [ -z "${SLURM_JOB_END_TIME-}" ]; then
-    end=$(date -d "$(job_field EndTime)" +%s 2>/dev/null) || end=
-    SLURM_JOB_END_TIME=$end
-  fi
+  end=$(date -d "$(job_field EndTime)" +%s 2>/dev/null) || end=
+  SLURM_JOB_END_TIME=${end:-${SLURM_JOB_END_TIME-}}
   export SLURM_JOB_END_TIME
   # From TERM to KILL mpirun gives its ranks twice these seconds, not one.  (It
   # takes four times these to end after a rank has failed.)
@@ -252,9 +255,11 @@ submit_again () {
     --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" --time="$(job_field TimeLimit)")
   [ -z "${SLURM_JOB_ACCOUNT-}" ] || words+=(--account="$SLURM_JOB_ACCOUNT")
   [ -z "${SLURM_JOB_QOS-}" ] || words+=(--qos="$SLURM_JOB_QOS")
-  # Slurm's variables of this job must not become options of the next one.
+  # Slurm's variables of this job are not the next one's.
   (
-    unset "${!SLURM_@}"
+    for name in "${!SLURM_@}"; do
+      [ "$name" = SLURM_CONF ] || unset "$name"
+    done
     # shellcheck disable=SC2086 # words
     sbatch "${words[@]}" ${SUBMIT_OPTIONS-} "$@"
   )

@@ -211,6 +211,13 @@ const struct key key_table[] = {
     RANGE (1, 1e9), .value = "2", .meaning = "checkpoints that are kept" },
   { CHECKPOINT, .name = "at_end", .kind = KEY_BOOL, BOOL_AT (at_end),
     .value = "yes", .meaning = "write a checkpoint at the end" },
+  { CHECKPOINT, .name = "async", .kind = KEY_BOOL, BOOL_AT (async),
+    .value = "yes",
+    .meaning = "write beside the next steps, from a copy in memory; no: all "
+               "wait for it" },
+  { CHECKPOINT, .name = "io", .kind = KEY_CHOICE, TEXT_AT (io),
+    .words = "collective independent", .value = "independent",
+    .meaning = "transfers of parallel HDF5 where checkpoint.async is no" },
 
   { RUN, .name = "dir", .kind = KEY_TEXT, TEXT_AT (dir), .value = "run",
     .meaning = "run directory" },

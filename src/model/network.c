@@ -6,6 +6,7 @@
 #include "model/recipe_impl.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -326,6 +327,18 @@ network_head (const struct network *net, int after, const char *grammar,
   recipe_cost (&r, out);
   out->name = "head";
   return OK;
+}
+
+int64_t
+network_positions (const struct network *net, bool inner)
+{
+  const struct model_spec *s = &net->spec;
+  if (s->family != MODEL_TRANSFORMER)
+    return 1;
+  if (!inner || s->head_tokens <= 0)
+    return s->context;
+  int64_t taken = llround (s->head_tokens * (double)s->context);
+  return taken < 1 ? 1 : taken;
 }
 
 bool

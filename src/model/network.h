@@ -82,6 +82,10 @@ enum status
 network_head (const struct network *net, int after, const char *grammar,
               struct network_unit *out);
 
+/* Positions of a sample whose loss a head counts in training, inner or the last
+ * one; 1 of images. */
+int64_t
+network_positions (const struct network *net, bool inner);
 /* Whether uses of one matrix have to be brought together by the engine
  * (stage.h): `tied`, or a head grammar that ends in `shared`.  head NULL: there
  * are no inner heads. */

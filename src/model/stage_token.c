@@ -44,7 +44,6 @@ stage_token_project (struct stage *s, const struct stage_spec *spec,
   const bool copy = step->shared && !is_last (s);
   struct params *params =
       copy ? &s->shared[STAGE_HEAD] : &s->params[STAGE_HEAD];
-  int64_t taken = llround (step->share * (double)s->length);
   struct param want = {.info = {.n_dims = 2, .dims = {step->out.c, step->in.c}},
                        .init = PARAMS_NORMAL,
                        .spread = PARAMS_TOKEN_SPREAD};
@@ -53,7 +52,7 @@ stage_token_project (struct stage *s, const struct stage_spec *spec,
                                 .params = params,
                                 .width = step->in.c,
                                 .words = step->out.c,
-                                .taken = taken < 1 ? 1 : taken,
+                                .taken = network_positions (spec->net, !is_last (s)),
                                 .chunk = chunk_rows (s, step->out.c),
                                 .learns = !(copy && spec->head_observes)};
   return params_add (params, &want, 0, &s->project.id);

@@ -9,12 +9,13 @@
 
 #include <math.h>
 
-/* Per replica and head: loss, correct; then counts: votes to save, and to stop
- * for each reason. */
+/* Per replica and head: loss, correct; then counts: ranks whose saver has
+ * failed too often, ranks whose saver is busy, votes to save, and to stop for
+ * each reason. */
 static int
 ballot_size (const struct session *s)
 {
-  return 2 * s->R * s->K + STOP_REASONS;
+  return 2 * s->R * s->K + 2 + STOP_REASONS;
 }
 
 enum status
@@ -27,7 +28,7 @@ ballot_open (struct session *s)
   if (n > WIRE_BALLOT_MOST)
     return fail (E_CONFIG,
                  "%d replicas x %d stages: at most %d of them fit in one run",
-                 s->R, s->K, (WIRE_BALLOT_MOST - STOP_REASONS) / 2);
+                 s->R, s->K, (WIRE_BALLOT_MOST - 2 - STOP_REASONS) / 2);
   TRY (MEM_NEW ((size_t)s->lag, &s->ballot, "ballots"));
   TRY (MEM_NEW ((size_t)room, &s->ballot_in, "ballots"));
   TRY (MEM_NEW ((size_t)room, &s->ballot_out, "ballots"));
@@ -59,6 +60,8 @@ ballot_cast (struct session *s, int64_t step, enum run_stop stop)
   votes[STOP_NONE] = s->vote_save ? 1 : 0; /* no reason to stop: to save */
   if (stop != STOP_NONE)
     votes[stop] = 1;
+  votes[-1] = s->vote_busy ? 1 : 0;
+  votes[-2] = s->vote_give_up ? 1 : 0;
   int *request = &s->ballot[step % s->lag];
   CHECK (*request == WIRE_NONE, "ballot of step %lld was not read",
          (long long)(step - s->lag));
@@ -86,11 +89,14 @@ ballot_read (struct session *s, int64_t step, bool *stop)
   }
   s->last_step = step;
   const double *votes = v + s->n_ballot - STOP_REASONS;
-  s->save_wanted = s->save_wanted || votes[STOP_NONE] > 0;
+  if (step >= s->save_votes_from && votes[STOP_NONE] > 0)
+    s->save_wanted = true;
   for (int i = STOP_NONE + 1; i < STOP_REASONS && s->stop == STOP_NONE; i++)
     if (votes[i] > 0)
       s->stop = (enum run_stop)i;
   *stop = s->stop != STOP_NONE;
+  s->busy_seen = votes[-1] > 0;
+  s->give_up_seen = s->give_up_seen || votes[-2] > 0;
   if (bad >= 0)
     return fail (E_NUMBERS,
                  "the loss of head %d was not finite in step %lld; nothing of "

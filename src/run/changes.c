@@ -6,6 +6,7 @@
  */
 #include "run/train_impl.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -96,6 +97,33 @@ changes_add (struct text *out, const char *what, const char *is,
             is[0] ? is : "(none)", was[0] ? was : "(none)");
 }
 
+/* Samples of a micro-batch, over which BatchNorm takes its statistics; 0: not
+ * told. */
+static int
+micro_samples (const char *text)
+{
+  static const char *const names[][2] = {
+      {"train", "batch"}, {"train", "micro"}, {"run", "replicas"}};
+  int n[3];
+  for (int i = 0; i < 3; i++) {
+    char word[RUN_WORD];
+    if (!changes_word (text, names[i][0], names[i][1], word, sizeof word))
+      return 0;
+    n[i] = atoi (word);
+  }
+  return n[1] > 0 && n[2] > 0 ? n[0] / n[1] / n[2] : 0;
+}
+
+static void
+compare_samples (const char *was_text, const char *is_text, struct text *bits)
+{
+  char was[32], is[32];
+  snprintf (was, sizeof was, "%d", micro_samples (was_text));
+  snprintf (is, sizeof is, "%d", micro_samples (is_text));
+  if (was[0] != '0' && is[0] != '0' && strcmp (was, is) != 0)
+    changes_add (bits, "samples of a micro-batch, for BatchNorm:", is, was);
+}
+
 void
 changes_find (const char *was_text, const char *is_text, struct text *refused,
               struct text *bits)
@@ -115,4 +143,5 @@ changes_find (const char *was_text, const char *is_text, struct text *refused,
     changes_add (watched[i].effect == ANOTHER_RUN ? refused : bits, name, is,
                  was);
   }
+  compare_samples (was_text, is_text, bits);
 }

@@ -54,6 +54,13 @@ head_of_file (const struct session *s, const char *config, int k)
   return stage_ending (cut, s->first[k + 1]);
 }
 
+/* The last stage's is the model's own output. */
+static bool
+has_head (const struct session *s, const struct local_stage *l)
+{
+  return l->k < s->K - 1 && stage_has_head (l->stage);
+}
+
 /* -- does it fit? ------------------------------------------------------------
  */
 
@@ -85,7 +92,7 @@ fit_stages (struct session *s, const struct store_checkpoint *file,
   for (int i = 0; i < s->n_local; i++) {
     struct local_stage *l = &s->local[i];
     f->head_from[l->k] =
-        stage_has_head (l->stage) ? head_of_file (s, a.config, l->k) : -1;
+        has_head (s, l) ? head_of_file (s, a.config, l->k) : -1;
     for (int j = 0; j < stage_tensors (l->stage); j++)
       TRY (fit_tensor (s, l, j, file, f));
   }
@@ -112,7 +119,7 @@ share_fit (struct session *s, enum status *e, const struct load_fit *f,
   if (refused)
     fail_clear ();
   for (int i = 0; i < s->n_local && wire_replica (s->wire) == 0; i++)
-    if (stage_has_head (s->local[i].stage))
+    if (has_head (s, &s->local[i]))
       text_add (&mine, "%d %d\n", s->local[i].k, f->head_from[s->local[i].k]);
   enum status g = wire_agree (s->wire, refused ? OK : *e);
   if (g == OK)
@@ -323,6 +330,16 @@ load_all (struct session *s, struct loading *g)
   return OK;
 }
 
+/* For the rows of metrics.csv, once training begins. */
+static enum status
+keep_record (struct session *s, const struct store_attributes *a)
+{
+  mem_free (&s->resumed[0]);
+  mem_free (&s->resumed[1]);
+  TRY (mem_text (a->metrics, &s->resumed[0]));
+  return mem_text (a->progress, &s->resumed[1]);
+}
+
 static enum status
 load (struct session *s, const char *path, struct loading *g, int64_t *step)
 {
@@ -333,6 +350,8 @@ load (struct session *s, const char *path, struct loading *g, int64_t *step)
     g->file = file;
     store_checkpoint_attributes (file, &a);
     e = load_all (s, g);
+    if (e == OK && g->optimizer && s->run)
+      e = keep_record (s, &a);
   }
   if (e == OK && g->fresh > 0)
     tell (LOG_INFO, "%s has no such heads: %d of their tensors start fresh",
@@ -340,6 +359,8 @@ load (struct session *s, const char *path, struct loading *g, int64_t *step)
   mem_free (&g->buffer);
   store_checkpoint_close (&file);
   e = wire_agree (s->wire, e);
+  if (e == OK)
+    e = shared_spread (s, -1);
   if (e == OK)
     *step = a.step;
   return e;

@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 double
 training_seconds (const struct training *t)
@@ -124,4 +125,35 @@ record_progress (struct training *t, int64_t step)
   text_clear (&losses);
   p->live_s = p->line_s = now;
   p->live_step = step + 1;
+}
+
+void
+record_progress_text (const struct training *t, struct text *out)
+{
+  const struct progress *p = &t->p;
+  text_add (out, "interval %lld from %lld heads %d:", (long long)p->interval,
+            (long long)p->rows_from, t->s->K);
+  for (int k = 0; k < t->s->K; k++)
+    text_add (out, " %a %lld", p->sum[k].loss, (long long)p->sum[k].correct);
+}
+
+void
+record_progress_back (struct training *t, const char *text)
+{
+  struct progress *p = &t->p;
+  long long interval = 0, from = 0;
+  int K = 0, at = 0;
+  if (sscanf (text, "interval %lld from %lld heads %d:%n", &interval, &from, &K,
+              &at) != 3 ||
+      interval != p->interval || K != t->s->K || from > t->start ||
+      from + interval <= t->start)
+    return;
+  for (int k = 0; k < K; k++) {
+    char *end;
+    p->sum[k].loss = strtod (text + at, &end);
+    p->sum[k].correct = strtoll (end, &end, 10);
+    at = (int)(end - text);
+  }
+  p->rows_from = from;
+  p->row_s = INFINITY; /* when it began is not known */
 }

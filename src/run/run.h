@@ -61,7 +61,8 @@ struct run_config {
   /* [checkpoint] */
   int64_t every, keep;
   double every_seconds;
-  bool at_end;
+  bool at_end, async;
+  char io[RUN_WORD]; /* collective, independent */
   /* [run] */
   char dir[RUN_PATH];
   int64_t replicas;

@@ -107,6 +107,13 @@ struct local_stage { /* one per stage of this rank */
   double squares[2];         /* of the gradients, by part, of this batch */
 };
 
+/* What this rank gives to a checkpoint; tensor NULL when not open. */
+struct staging {
+  struct store_tensor *tensor; /* n; data in memory */
+  int n;
+  struct arena memory;
+};
+
 struct trace;
 
 /* Why a run stops before its last step, the most pressing first. */
@@ -150,9 +157,13 @@ struct session {
   struct arena borders; /* cotangents, outgoing gradients, mixes */
   struct store_order *order;
   struct store_loader *loader; /* on ranks with stage 0 */
-  int32_t *labels;             /* n_samples x M, of the step labels_step */
+  int64_t length;              /* positions of a sample; 1 of images */
+  int32_t *labels;             /* n_samples x M x length, of labels_step */
   int64_t labels_step;
-  bool deferred_updates; /* clipping: updates wait for the window */
+  bool deferred_updates; /* clipping, shared matrix: updates wait for others */
+  bool shares;           /* stages share a matrix (shared.c) */
+  float *shared;         /* room for it, behind a header, in `borders`; NULL:
+                            this rank needs none */
 
   /* what a step leaves: per head, of this replica (see ballot.c) */
   struct stage_loss *loss; /* K */
@@ -162,6 +173,13 @@ struct session {
   bool vote_save;               /* this rank's vote in the next ballot */
   bool save_wanted;             /* a ballot that was read asks for it */
   enum run_stop stop;           /* why one that was read asks for stopping */
+  int64_t save_votes_from;      /* ballots of earlier steps ask for nothing */
+  bool vote_busy, vote_give_up; /* of this rank's saver, in the next ballot */
+  bool busy_seen, give_up_seen; /* in the newest ballot; in any */
+  struct staging staging;
+  char *resumed[2]; /* root: metrics and progress of the checkpoint from which
+                       the run goes on; NULL: none; owned */
+  char data_digest[20];         /* of the data set, as hexadecimal digits */
   struct stage_loss *last_loss; /* K: of the newest step read, all replicas */
   int64_t last_step;            /* -1: none */
 
@@ -222,6 +240,26 @@ ballot_cast (struct session *s, int64_t step, enum run_stop stop);
 enum status
 ballot_read (struct session *s, int64_t step, bool *stop);
 
+/* -- the matrix that stages share (shared.c) ---------------------------------
+ */
+
+/* Bytes of room the rank needs beside its borders; then take it. */
+size_t
+shared_bytes (const struct session *s);
+void
+shared_make (struct session *s);
+/* Whether the stage's head owns the matrix of others. */
+bool
+shared_is_mine (const struct session *s, const struct local_stage *l);
+/* After a step's last gradient: the sum over all stages that use it arrives at
+ * the owner, and the sum over replicas of its part begins.  Local but for
+ * messages along the pipe. */
+enum status
+shared_sum (struct session *s, int64_t step);
+/* After an update or a load: the owner's values go to all copies.  The same. */
+enum status
+shared_spread (struct session *s, int64_t step);
+
 /* -- evaluation (evaluate.c) -------------------------------------------------
  */
 
@@ -254,9 +292,27 @@ bool
 session_tensor (const struct session *s, const struct local_stage *l, int i,
                 enum stage_what what, int number, struct store_tensor *t);
 
-/* Collective. */
+/* Memory for a copy of all that this rank gives to a checkpoint, and the copy
+ * into it.  Local. */
 enum status
-session_save (struct session *s, const char *path, int64_t step);
+session_staging_open (struct session *s);
+void
+session_staging_close (struct session *s);
+enum status
+session_stage_out (struct session *s);
+/* Its size for a stage with so many parameters. */
+double
+session_staging_bytes (const struct session *s, double params);
+/* All attributes but metrics and progress, after `step` steps; texts are theirs
+ * and the caller's to clear.  Local. */
+void
+session_attributes (struct session *s, int64_t step, struct text texts[2],
+                    struct store_attributes *out);
+/* All ranks wait for it.  more: metrics and progress, on root; NULL: none. how:
+ * as store_checkpoint_write.  Collective. */
+enum status
+session_save (struct session *s, const char *path, int64_t step,
+              const struct store_attributes *more, const struct store_how *how);
 /* Values only (train.init, eval): optimizer false.  heads: whether missing
  * heads are an error.  *step from the file (0 for a bare parameter file). */
 enum status

@@ -43,7 +43,9 @@ make_network (struct session *s)
   TRY (derive_spec (&s->config, s->data ? &s->info : NULL, &spec));
   if (!s->data && spec.stem == MODEL_STEM_IMAGENET)
     spec.height = spec.width_px = 224;
-  return network_create (&spec, &s->net);
+  TRY (network_create (&spec, &s->net));
+  s->length = spec.family == MODEL_TRANSFORMER ? spec.context : 1;
+  return OK;
 }
 
 /* A text of the run directory or of a file, on the root; "" when there is
@@ -345,6 +347,7 @@ make_stage (struct session *s, int k, struct local_stage *l)
       .unit_first = s->first[k],
       .unit_end = s->first[k + 1],
       .head = k < s->K - 1 && p->head[k] != PLAN_SILENT ? s->config.head : NULL,
+      .head_observes = p->head[k] == PLAN_WITNESS,
       .n_samples = s->n_samples,
       .n_slots = p->n_slots[k],
       .n_pairs = p->n_pairs[k] > 0 ? p->n_pairs[k] : 1,
@@ -408,8 +411,9 @@ make_borders (struct session *s)
       }
     }
     if (pass == 0)
-      TRY (arena_open (bytes, "border tensors", &s->borders));
+      TRY (arena_open (bytes + shared_bytes (s), "border tensors", &s->borders));
   }
+  shared_make (s);
   return OK;
 }
 
@@ -419,6 +423,7 @@ make_stages (struct session *s)
   const struct plan_rank *r = &s->plan->rank[wire_pipe_rank (s->wire)];
   int n = r->end_stage - r->first_stage;
   TRY (derive_optimizer (&s->config, &s->optimizer));
+  s->shares = network_shares (s->net, head_or_none (s));
   TRY (MEM_NEW ((size_t)n, &s->local, "stages"));
   s->n_local = n;
   for (int i = 0; i < n; i++)
@@ -436,7 +441,8 @@ make_stages (struct session *s)
       largest = size > largest ? size : largest;
     }
   TRY (wire_reduce_reserve (s->wire, largest, 4 * n));
-  TRY (MEM_NEW ((size_t)(s->n_samples * s->M), &s->labels, "labels"));
+  TRY (MEM_NEW ((size_t)(s->n_samples * s->M * s->length), &s->labels,
+                "labels"));
   TRY (MEM_NEW ((size_t)s->K, &s->loss, "losses"));
   TRY (MEM_NEW ((size_t)s->K, &s->last_loss, "losses"));
   s->labels_step = -1;
@@ -528,7 +534,7 @@ open_parts (struct session *s)
                           s->n_train, s->batch, s->config.order == RUN_SHUFFLE,
                           (uint64_t)s->config.seed, &s->order)));
   TRY (wire_agree (w, ballot_open (s)));
-  s->deferred_updates = s->config.clip > 0;
+  s->deferred_updates = s->config.clip > 0 || s->shares;
   pulse_hook (wire_poll, w);
   place_set (-1, -1, "loading parameters");
   if (s->config.init[0]) {

@@ -97,77 +97,124 @@ session_slot (const struct session *s, int slot)
 /* -- saving ------------------------------------------------------------------
  */
 
-/* Count (tensors NULL) or copy out everything this rank contributes. */
-static enum status
-collect (struct session *s, struct store_tensor *tensors, struct arena *a,
+/* What this rank contributes: count (tensors NULL), or name and give room. */
+static void
+collect (const struct session *s, struct store_tensor *tensors, struct arena *a,
          int *n, size_t *bytes)
 {
-  int count = 0;
-  size_t size = 0;
+  *n = 0;
+  *bytes = 0;
   for (int i = 0; i < s->n_local; i++) {
-    struct local_stage *l = &s->local[i];
+    const struct local_stage *l = &s->local[i];
     for (int j = 0; j < stage_tensors (l->stage); j++)
       for (int w = 0; w <= n_moments (s); w++) {
         struct store_tensor t = {0};
         if (!describe (s, l, j, slots[w], &t))
           continue;
-        size += arena_round (tensor_floats (&t) * sizeof (float));
+        *bytes += arena_round (tensor_floats (&t) * sizeof (float));
         if (tensors) {
           t.data = arena_take (a, tensor_floats (&t) * sizeof (float));
-          TRY (stage_tensor_out (l->stage, j, slots[w], t.data));
-          tensors[count] = t;
+          tensors[*n] = t;
         }
-        count++;
+        (*n)++;
       }
   }
-  *n = count;
-  *bytes = size;
-  return OK;
-}
-
-static enum status
-gather_tensors (struct session *s, struct store_tensor **tensors,
-                struct arena *a, int *n)
-{
-  size_t bytes;
-  *n = 0;
-  if (wire_replica (s->wire) != 0) /* twins hold the same */
-    return OK;
-  TRY (collect (s, NULL, NULL, n, &bytes));
-  TRY (MEM_NEW ((size_t)*n, tensors, "list of tensors"));
-  TRY (arena_open (bytes, "copy for the checkpoint", a));
-  return collect (s, *tensors, a, n, &bytes);
 }
 
 enum status
-session_save (struct session *s, const char *path, int64_t step)
+session_staging_open (struct session *s)
 {
-  struct store_tensor *tensors = NULL;
-  struct arena a = {0};
-  struct text config, tuning;
+  struct staging *g = &s->staging;
+  size_t bytes;
+  if (wire_replica (s->wire) == 0) /* twins hold the same */
+    collect (s, NULL, NULL, &g->n, &bytes);
+  TRY (MEM_NEW ((size_t)g->n + 1, &g->tensor, "list of tensors"));
+  if (g->n == 0)
+    return OK;
+  TRY (arena_open (bytes, "copy for the checkpoint", &g->memory));
+  collect (s, g->tensor, &g->memory, &g->n, &bytes);
+  return OK;
+}
+
+void
+session_staging_close (struct session *s)
+{
+  arena_close (&s->staging.memory);
+  mem_free (&s->staging.tensor);
+  s->staging.n = 0;
+}
+
+enum status
+session_stage_out (struct session *s)
+{
+  const struct staging *g = &s->staging;
   int n = 0;
-  place_set ((long)step, -1, "saving a checkpoint");
-  text_init (&config);
-  text_init (&tuning);
-  enum status e = wire_agree (s->wire, gather_tensors (s, &tensors, &a, &n));
-  if (e == OK) {
-    if (s->write)
-      s->write (&s->config, &config);
-    kern_tuning_print (s->tuning, &tuning);
-    struct store_attributes attributes = {
-        .step = step,
-        .epoch = step * s->batch / s->n_train,
-        .sample = step * s->batch,
-        .seed = s->config.seed,
-        .config = config.data,
-        .tuning = tuning.data,
-        .library = kern_describe (s->kern),
-    };
-    e = store_checkpoint_write (s->wire, path, &attributes, tensors, n, NULL);
+  for (int i = 0; i < s->n_local && g->n > 0; i++) {
+    const struct local_stage *l = &s->local[i];
+    for (int j = 0; j < stage_tensors (l->stage); j++)
+      for (int w = 0; w <= n_moments (s); w++) {
+        struct store_tensor t = {0};
+        if (describe (s, l, j, slots[w], &t))
+          TRY (stage_tensor_out (l->stage, j, slots[w], g->tensor[n++].data));
+      }
   }
-  text_clear (&config);
-  text_clear (&tuning);
-  arena_close (&a);
-  mem_free (&tensors);
+  CHECK (n == g->n, "%d tensors copied, %d awaited", n, g->n);
+  return OK;
+}
+
+double
+session_staging_bytes (const struct session *s, double params)
+{
+  return params * 4 * (1 + n_moments (s));
+}
+
+void
+session_attributes (struct session *s, int64_t step, struct text texts[2],
+                    struct store_attributes *out)
+{
+  text_init (&texts[0]);
+  text_init (&texts[1]);
+  if (s->write)
+    s->write (&s->config, &texts[0]);
+  kern_tuning_print (s->tuning, &texts[1]);
+  snprintf (s->data_digest, sizeof s->data_digest, "%016llx",
+            (unsigned long long)s->info.digest);
+  *out = (struct store_attributes){
+      .step = step,
+      .epoch = step * s->batch / s->n_train,
+      .sample = step * s->batch,
+      .seed = s->config.seed,
+      .config = texts[0].data,
+      .tuning = texts[1].data,
+      .library = kern_describe (s->kern),
+      .order = s->config.order == RUN_SHUFFLE ? "shuffle" : "sequential",
+      .data = s->data_digest,
+  };
+}
+
+enum status
+session_save (struct session *s, const char *path, int64_t step,
+              const struct store_attributes *more, const struct store_how *how)
+{
+  struct text texts[2];
+  struct store_attributes a;
+  bool own = s->staging.tensor == NULL;
+  place_set ((long)step, -1, "saving a checkpoint");
+  enum status e = own ? session_staging_open (s) : OK;
+  if (e == OK)
+    e = session_stage_out (s);
+  e = wire_agree (s->wire, e);
+  session_attributes (s, step, texts, &a);
+  if (more) {
+    a.metrics = more->metrics;
+    a.progress = more->progress;
+  }
+  if (e == OK)
+    e = store_checkpoint_write (s->wire, path, &a, s->staging.tensor,
+                                s->staging.n, how);
+  text_clear (&texts[0]);
+  text_clear (&texts[1]);
+  if (own)
+    session_staging_close (s);
   return e;
 }

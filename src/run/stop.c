@@ -47,8 +47,13 @@ run_catch_signals (void)
   memset (&a, 0, sizeof a);
   a.sa_handler = on_signal;
   a.sa_flags = SA_RESTART;
-  for (int i = 0; i < N_SIGNALS; i++)
-    sigaction (signals[i].number, &a, NULL);
+  for (int i = 0; i < N_SIGNALS; i++) {
+    struct sigaction before;
+    sigaction (signals[i].number, NULL, &before);
+    /* A script's background jobs are to ignore the keyboard. */
+    if (signals[i].number != SIGINT || before.sa_handler != SIG_IGN)
+      sigaction (signals[i].number, &a, NULL);
+  }
 }
 
 static enum run_stop

@@ -83,6 +83,7 @@ read_ballot (struct training *t, int64_t step, bool timed, bool *stop)
     if (e != OK)
       wire_abort (e); /* the others do not know and are on their way */
   }
+  train_save_describe (t, step + 1);
   return OK;
 }
 
@@ -92,17 +93,19 @@ is_due (int64_t every, int64_t done)
   return every > 0 && done % every == 0;
 }
 
-/* What all ranks do together between steps: a failure here is agreed on.  The
- * ballots under way are read first, so that what is saved is known to be sound;
- * all ranks learn from the same ones whether to stop. */
+/* What all ranks do together between steps: a failure here is agreed on.  Where
+ * they wait for each other the ballots under way are read first, so that what
+ * is saved is known to be sound; all ranks learn from the same ones whether to
+ * stop. */
 static enum status
 between_steps (struct training *t, int64_t done, int64_t *read, bool *stop)
 {
   const struct run_config *c = &t->s->config;
   bool eval = is_due (c->eval_every, done);
   bool keep = is_due (c->every, done) || t->s->save_wanted;
-  if ((!eval && !keep) || done == t->end)
-    return OK;
+  bool wait = keep && !t->save.saver;
+  if ((!eval && !wait) || done == t->end)
+    return train_save_due (t, done, keep);
   while (*read < done) {
     int64_t ballot = (*read)++;
     bool asked;
@@ -113,9 +116,7 @@ between_steps (struct training *t, int64_t done, int64_t *read, bool *stop)
     return OK;
   if (eval)
     TRY (wire_agree (t->s->wire, evaluate (t, t->s->valid, done)));
-  if (keep)
-    TRY (train_save (t, done));
-  return OK;
+  return wait ? train_save (t, done, false) : train_save_due (t, done, keep);
 }
 
 /* Walk the steps; *done: steps taken by all ranks. */
@@ -140,7 +141,7 @@ walk (struct training *t, int64_t *done)
       wire_abort (local);
     if (step > t->start && clock_now_s () - begin > t->worst_step_s)
       t->worst_step_s = clock_now_s () - begin;
-    s->vote_save = train_save_asked (t);
+    train_save_move (t);
     place_set ((long)step, -1, "between steps");
     local = ballot_cast (s, step, stop_asked (t));
     if (local != OK)
@@ -169,7 +170,8 @@ finish (struct training *t, int64_t done)
   struct session *s = t->s;
   struct wire *w = s->wire;
   enum status e = OK;
-  if (wire_rank (w) == 0 && done > t->p.rows_from)
+  /* A run that will go on completes the row then. */
+  if (wire_rank (w) == 0 && done > t->p.rows_from && !t->stopped)
     e = record_training (t, done, false);
   TRY (wire_agree (w, e));
   if (!t->stopped) {
@@ -177,7 +179,8 @@ finish (struct training *t, int64_t done)
     TRY (wire_agree (w, evaluate (t, s->test, done)));
   }
   if (s->config.at_end || t->stopped)
-    TRY (train_save (t, done));
+    TRY (train_save (t, done, true));
+  train_save_settle (t);
   if (t->stopped) {
     stop_obeyed (s);
     say (LOG_INFO,
@@ -270,12 +273,19 @@ training_open (struct training *t)
   t->p.rows_from = t->p.live_step = t->start;
   t->p.live_s = clock_now_s ();
   t->p.line_s = t->p.live_s - 15; /* the first plain line comes early */
+  if (s->run && s->resumed[0]) {
+    TRY (store_run_rows_back (s->run, t->start, s->resumed[0]));
+    record_progress_back (t, s->resumed[1]);
+  }
   return s->config.trace ? trace_open (s) : OK;
 }
 
 static void
 training_close (struct training *t)
 {
+  train_save_close (t);
+  mem_free (&t->s->resumed[0]);
+  mem_free (&t->s->resumed[1]);
   mem_free (&t->p.sum);
   mem_free (&t->eval.loss);
   mem_free (&t->eval.accuracy);
@@ -292,8 +302,11 @@ train_steps (struct training *t)
     say (LOG_INFO, "stopped before the first step; nothing to save");
     return E_STOPPED;
   }
+  TRY (train_save_open (t));
   TRY (wire_agree (s->wire, session_begin (s, t->start, t->end)));
   enum status e = walk (t, &done);
+  if (e != OK)
+    train_save_settle (t);
   if (e == E_NUMBERS) /* read by all ranks in one ballot, said by none yet */
     e = wire_agree (s->wire, e);
   enum status ended = session_end (s);

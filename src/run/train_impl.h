@@ -14,9 +14,21 @@ struct progress {
   int64_t live_step;
 };
 
+struct saving {
+  struct store_saver *saver; /* NULL: all ranks wait for a save */
+  bool pending;              /* due, but the one before was not written yet */
+  bool staying;              /* all ranks wait for this one */
+  int64_t begun;             /* steps done at the newest beginning; -1 */
+  double blocked_s;          /* of it */
+  int failed;                /* saves, one after the other */
+  enum status status;        /* of the newest that failed */
+  char message[800];
+};
+
 struct training {
   struct session *s;
   struct progress p;
+  struct saving save;
   struct evaluation eval; /* arrays of K */
   int64_t start, end;     /* steps: of this start, of the run */
   int64_t done;           /* steps taken by all ranks */
@@ -44,6 +56,13 @@ record_training (struct training *t, int64_t steps_done, bool timed);
 /* "0.8120 0.4550 -": K numbers, '-' where a head is silent. */
 void
 record_heads (const double *v, int K, struct text *out);
+/* The sums of the row under way as a line of text, and back: a start that goes
+ * on in the middle of a row completes it.  Text of other heads or another
+ * interval is ignored. */
+void
+record_progress_text (const struct training *t, struct text *out);
+void
+record_progress_back (struct training *t, const char *text);
 /* A live line on a terminal; a plain line now and then elsewhere. */
 void
 record_progress (struct training *t, int64_t step);
@@ -51,13 +70,35 @@ record_progress (struct training *t, int64_t step);
 /* -- saving (save.c) --------------------------------------------------------
  */
 
-/* A checkpoint of the weights after steps_done steps, its event, and the older
- * ones pruned.  Collective; all ranks return the same. */
+/* Staging memory, and the saver where the configuration wants one.  Collective.
+ */
 enum status
-train_save (struct training *t, int64_t steps_done);
+train_save_open (struct training *t);
+void
+train_save_close (struct training *t);
 /* The root asks for a checkpoint by time. */
 bool
 train_save_asked (const struct training *t);
+/* Before every ballot: move the saver on, and fill in this rank's votes. */
+void
+train_save_move (struct training *t);
+/* Root: the ballots of the first `read` steps were read, and their rows are
+ * written; a save under way that waited for it goes on. */
+void
+train_save_describe (struct training *t, int64_t read);
+/* After `done` steps, on all ranks: begin a save that is due, or that was and
+ * had to wait, as soon as all are idle.  Not OK when saving was given up. */
+enum status
+train_save_due (struct training *t, int64_t done, bool due);
+/* A checkpoint of the weights after `done` steps while all wait, once the one
+ * under way is complete.  When it fails training may go on (OK), unless it is
+ * the last one.  Collective; all ranks return the same. */
+enum status
+train_save (struct training *t, int64_t done, bool last);
+/* Complete the save under way, or give up one whose steps are not known to be
+ * sound.  All ranks. */
+void
+train_save_settle (struct training *t);
 
 /* -- stopping (stop.c) ------------------------------------------------------
  */

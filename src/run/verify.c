@@ -100,7 +100,7 @@ walk (struct wire *w, const struct run_config *c, const char *init,
   if (e == OK)
     e = session_end (&s);
   if (e == OK && save)
-    e = session_save (&s, save, end);
+    e = session_save (&s, save, end, NULL, NULL);
   if (e == OK && digests)
     e = check_all_digests (&s, digests);
   session_close (&s);

@@ -28,6 +28,10 @@ static enum status
 check_format (struct store_checkpoint *c)
 {
   struct store_h5_at root = {c->file, c->path, "/", E_CHECKPOINT};
+  char why[256];
+  /* A root that cannot be read is not one without attributes. */
+  if (H5Aexists (c->file, "interlock_format") < 0)
+    return fail (E_CHECKPOINT, "%s: damaged: %s", c->path, store_h5_why (why));
   if (!store_h5_has_attribute (c->file, "interlock_format")) {
     c->foreign = true;
     if (store_h5_is_group (c->file, "/model"))
@@ -195,7 +199,11 @@ static enum status
 check_digest (const struct store_h5_at *at, const float *data, size_t n,
               char digest[33])
 {
+  char why[256];
   hash_digest (data, n * sizeof *data, digest);
+  if (H5Aexists (at->id, "digest") < 0)
+    return fail (E_CHECKPOINT, "%s: %s: damaged: %s", at->file, at->path,
+                 store_h5_why (why));
   if (!store_h5_has_attribute (at->id, "digest"))
     return OK;
   char *kept = NULL;

@@ -16,6 +16,7 @@
 #include "store/file_impl.h"
 #include "store/saver_impl.h"
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "wire/raw.h"
 #include <string.h>
@@ -159,7 +160,6 @@ static enum status
 verify (struct writing *w)
 {
   int n = 0;
-  TRY (store_file_sync (w->part));
   store_file_forget (w->part);
   if (w->list.n > 0 && fault_here ("damage"))
     TRY (store_checkpoint_damage (w->part, w->offset[0]));
@@ -176,16 +176,36 @@ verify (struct writing *w)
   return store_checkpoint_compare (w->part, &w->list, w->attributes, w->offset);
 }
 
+/* What the caller wants to know; written since begin_s. */
+static void
+report (struct writing *w, double begin_s)
+{
+  struct store_saved *out = w->how.saved;
+  if (!out)
+    return;
+  memset (out, 0, sizeof *out);
+  snprintf (out->path, sizeof out->path, "%s", w->path);
+  out->step = w->attributes->step;
+  out->bytes = w->list.bytes;
+  out->write_s = clock_now_s () - begin_s;
+  store_list_digests (&w->list, w->attributes, &out->digests);
+}
+
 static enum status
-finish (struct writing *w)
+finish (struct writing *w, double begin_s)
 {
   enum status s = OK;
   if (wire_rank (w->wire) == 0) {
-    s = verify (w);
+    s = store_file_sync (w->part);
+    report (w, begin_s);
+    if (s == OK)
+      s = verify (w);
     if (s == OK && w->how.run)
       s = store_run_mine (w->how.run);
     if (s == OK)
       s = store_file_rename (w->part, w->path);
+    if (w->how.saved)
+      w->how.saved->total_s = clock_now_s () - begin_s;
   }
   return wire_agree (w->wire, s);
 }
@@ -214,6 +234,7 @@ store_checkpoint_write (struct wire *wire, const char *path,
                       .tensors = tensors,
                       .n = n,
                       .file = -1};
+  double begin = clock_now_s ();
   if (how)
     w.how = *how;
   enum status s = write_parts (&w);
@@ -222,7 +243,9 @@ store_checkpoint_write (struct wire *wire, const char *path,
   if (s == OK)
     s = wire_agree (wire, closed);
   if (s == OK)
-    s = finish (&w);
+    s = finish (&w, begin);
+  if (w.how.saved)
+    w.how.saved->status = s;
   if (s != OK && w.part && wire_rank (wire) == 0)
     unlink (w.part);
   fail_clear ();

@@ -67,6 +67,12 @@ store_dataset_windows (struct store_dataset *d, int64_t context,
 enum status
 store_training_samples (const struct store_dataset *d, enum store_split split,
                         bool shuffle, int64_t *out);
+/* The same number from what is known of a set, also without the windows; 0:
+ * none. */
+int64_t
+store_info_samples (const struct store_dataset_info *info,
+                    enum store_split split, int64_t context, int64_t stride,
+                    bool shuffle);
 /* What `interlock info` prints; check: read every byte. */
 enum status
 store_dataset_print (const char *path, bool check, struct text *out);
@@ -210,10 +216,12 @@ struct store_tensor {
   float *data; /* plain layout; borrowed during the call */
 };
 struct store_run;
+struct store_saved;
 struct store_how {
   bool collective;             /* transfers of parallel HDF5 */
   const struct store_run *run; /* root: asked store_run_mine before the rename;
                                   NULL: nobody else is about */
+  struct store_saved *saved;   /* filled but for message; may be NULL */
 };
 /* Write a whole checkpoint: every tensor is given by exactly one rank of the
  * world (n may be 0).  Parallel HDF5 under another name, closed, synced, read
@@ -361,6 +369,16 @@ store_run_get (const char *dir, const char *name, char **text);
 /* The log file, for log_file_set. */
 FILE *
 store_run_log (struct store_run *r);
+/* The rows of metrics.csv so far for a checkpoint: what a clock says left
+ * empty.
+ */
+enum status
+store_run_rows (const struct store_run *r, struct text *out);
+/* Before the first row of a start that goes on after `step` steps: rows of
+ * later steps are taken out; where there is no file, the kept rows of the
+ * checkpoint are put in its place. */
+enum status
+store_run_rows_back (struct store_run *r, int64_t step, const char *kept);
 /* One row of metrics.csv; the first call of a new file writes the header.
  * columns and values: n each; a value NAN is written empty. */
 enum status

@@ -218,32 +218,43 @@ store_dataset_windows (struct store_dataset *d, int64_t context, int64_t stride)
         d->split[i].n > 1 ? (d->split[i].n - 1 + context - 1) / context : 0;
 }
 
-/* Windows of an order, and the range of its offset: context, or less in a split
- * that has but one window. */
+/* Windows of an order over n tokens, and the range of its offset: context, or
+ * less in a split that has but one window. */
 static int64_t
-count_windows (const struct store_dataset *d, int64_t n, bool shuffle,
+count_windows (int64_t n, int64_t T, int64_t stride, bool shuffle,
                int64_t *range)
 {
-  int64_t T = d->context;
   *range = 1;
-  if (n < T + 1)
+  if (T < 1 || n < T + 1)
     return 0;
   if (!shuffle)
-    return (n - 1 - T) / d->stride + 1;
+    return (n - 1 - T) / (stride > 0 ? stride : T) + 1;
   int64_t windows = n / T - 1 > 1 ? n / T - 1 : 1;
   *range = n - windows * T < T ? n - windows * T : T;
   return windows;
+}
+
+int64_t
+store_info_samples (const struct store_dataset_info *info,
+                    enum store_split split, int64_t context, int64_t stride,
+                    bool shuffle)
+{
+  int64_t range;
+  if (strcmp (info->kind, "tokens") != 0)
+    return info->samples[split];
+  return count_windows (info->tokens[split], context, stride, shuffle, &range);
 }
 
 enum status
 store_training_samples (const struct store_dataset *d, enum store_split split,
                         bool shuffle, int64_t *out)
 {
-  int64_t n = d->split[split].n, range;
+  int64_t n = d->split[split].n;
   if (n == 0)
     return fail (E_DATA, "%s: there is no /%s", d->path,
                  store_split_name (split));
-  int64_t samples = d->tokens ? count_windows (d, n, shuffle, &range) : n;
+  int64_t samples =
+      store_info_samples (&d->info, split, d->context, d->stride, shuffle);
   if (samples == 0)
     return fail (E_DATA,
                  "%s: /%s/tokens has %lld tokens, a window of model.context = "
@@ -261,7 +272,7 @@ window_start (const struct store_dataset *d, enum store_split split,
   int64_t range;
   if (!store_order_shuffles (o))
     return sample * d->stride;
-  count_windows (d, d->split[split].n, true, &range);
+  count_windows (d->split[split].n, d->context, d->stride, true, &range);
   return sample * d->context + store_order_offset (o, epoch, range);
 }
 

@@ -51,7 +51,7 @@ planted 2 message:2@0 70 0 'step 1, stage 1, SEND_ACT'
 planted 4 message:2@2 70 2 'step [0-9]*, stage 2, SEND_GRAD'
 planted 2 loss:4@1 76 '' '.*head 3 was not finite in step 1'
 # Afterwards.
-planted 4 write@3 74 3 'step 6, saving a checkpoint'
+planted 4 write@3 74 3 '.*step-000000006.*not written: No space left'
 
 # What was saved before stays, and the same command goes on from there.
 rm -rf t
@@ -75,10 +75,19 @@ rm -rf t
 cp -r base t
 cd t || exit 1
 # shellcheck disable=SC2086
-INTERLOCK_FAIL=loss:9@1 many 2 train $small train.steps=6 checkpoint.every=1
+INTERLOCK_FAIL=loss:9@1 many 2 train $small train.steps=6 checkpoint.every=1 \
+  checkpoint.async=no
 [ $? = 76 ] && [ -e run/checkpoints/step-000000004.h5 ] &&
   [ ! -e run/checkpoints/step-000000005.h5 ]
 ok $? "nothing is saved of a step whose loss was not finite"
+rm -rf run && cp -r ../base/run run
+# shellcheck disable=SC2086
+INTERLOCK_FAIL=loss:9@1 many 2 train $small train.steps=6 checkpoint.every=1 \
+  run.attempts=0
+[ $? = 76 ] && [ ! -e run/checkpoints/step-000000005.h5 ] &&
+  [ ! -e run/checkpoints/step-000000006.h5 ] &&
+  [ -z "$(ls run/checkpoints/*.part 2>/dev/null)" ]
+ok $? "nor beside the steps, and nothing is left half-written"
 cd .. || exit 1
 
 done_testing

@@ -18,6 +18,13 @@ metric () {
     END { printf "%.4f\n", value }' run/metrics.csv
 }
 
+# digests FOLDER: of weights, optimizer and state in its last checkpoint, as the
+# record has them
+digests () {
+  sed -n '/^{"event":"checkpoint"/s/.*"weights":/"weights":/p' \
+    "$1/run/events.jsonl" | tail -n 1
+}
+
 # evaluated HEAD COLUMN: from what eval said
 evaluated () {
   $AWK -v head="$1" -v column="$2" '$1 == head { print $column }' said
@@ -136,7 +143,9 @@ cd ../f || exit 1
 one train ../a/run/config.ini train.steps="$((stop + 3))" checkpoint.every=0 \
   train.eval_every=0
 cd .. || exit 1
-cmp "$(newest e)" "$(newest f)" >said 2>&1
+digests e >said
+digests f >errors
+[ -s said ] && cmp said errors >/dev/null
 ok $? "to the same bits as without the signal"
 
 cd h || exit 1
@@ -147,7 +156,8 @@ SLURM_JOB_END_TIME=$(($(date +%s) + 30)) one train $small train.steps=400 \
 ok $? "the end of the job's time comes near: saved, and left with 75"
 rm -rf run
 # shellcheck disable=SC2086
-one train $small train.steps=12 checkpoint.every=2 checkpoint.keep=3
+one train $small train.steps=12 checkpoint.every=2 checkpoint.keep=3 \
+  checkpoint.async=no
 [ "$(cd run/checkpoints && echo *)" = \
   "step-000000008.h5 step-000000010.h5 step-000000012.h5" ]
 ok $? "the newest three of six checkpoints are kept"

@@ -2,9 +2,9 @@
 # tests/slurm/cases.sh -- question: does a run lose nothing when its job is
 # preempted, requeued, signalled, out of time, or robbed of a rank or a node?
 #
-#     bash tests/slurm/cluster.sh 18 bash tests/slurm/cases.sh PROGRAM [CASE ...]
+#     bash tests/slurm/cluster.sh 20 bash tests/slurm/cases.sh PROGRAM [CASE ...]
 #
-# Nodes: 18 virtual ones.  Minutes: 3.  Output: TAP; work/ in CLUSTER.
+# Nodes: 20 virtual ones.  Minutes: 3.  Output: TAP; work/ in CLUSTER.
 #
 # Every case trains the same small network by jobs/train.sbatch on two nodes of
 # its own, is disturbed once, and has to end with the bits of the run that was
@@ -51,7 +51,7 @@ tune = no
 every = $EVERY
 [run]
 dir = run
-time_margin = 0
+time_margin = 20
 END
 }
 
@@ -158,7 +158,7 @@ finished () {
   resumes=$(wc -l <resumes)
   [ "$resumes" -ge 1 ] && ! grep -v -q '"exact":true' resumes
   ok $? "$resumes resumed, each with an exact receipt"
-  lost=$(value steps_lost <resumes | sort -n | tail -n 1)
+  lost=$(value lost <resumes | sort -n | tail -n 1)
   [ -n "$lost" ] && [ "$lost" -le "$2" ]
   ok $? "steps lost: ${lost:-not said}, at most $2 promised"
   [ -z "$(find run -name '*.part*')" ]
@@ -211,11 +211,10 @@ signalled () { # NODES LAUNCH [option of scancel]
 }
 
 # The run is longer than the job may be.  Slurm warns WARNING seconds before its
-# time, or earlier; interlock stops by itself MARGIN seconds before.
-out_of_time () { # NODES LAUNCH WARNING MARGIN
-  begin "time-limit-$2-$4"
+# time, or up to 30 s earlier; interlock stops by itself 20 s before.
+out_of_time () { # NODES LAUNCH WARNING
+  begin "time-limit-$2-${3##*@}"
   export INTERLOCK_PACE=220
-  sed -i "s/time_margin = .*/time_margin = $4/" train.ini
   LAUNCH=$2 submit "$1" -t 1 --signal="$3"
   until_true 120 restarts "$job" 1
   ok $? "stops before the time limit, and requeues itself"
@@ -243,6 +242,58 @@ daemon_killed () { # NODES LAUNCH NODE
   rm -f "$CLUSTER/$3.pid"
   "$CLUSTER/daemon" "$3"
   finished 120 "$EVERY"
+}
+
+# The daemon of the only node dies, and its ranks live on while the job has been
+# started again elsewhere: what they write must not count.
+outlived () { # NODES
+  local other
+  begin outlived
+  export INTERLOCK_PACE=400
+  job=$(CONFIG=train.ini OPTIONS=--overcommit sbatch --parsable -N 1 -n 2 \
+    --overcommit --cpus-per-task=1 -t 10 --exclude="$2" "$top/jobs/train.sbatch")
+  until_true 60 saved
+  node=$(field "$job" NodeList)
+  old=$(rank_of "$job" 0)
+  kill -9 "$(cat "$CLUSTER/$node.pid")"
+  until_true 120 grep -q '"event":"resume"' run/events.jsonl
+  other=$(field "$job" NodeList)
+  [ -d "/proc/$old" ] && [ "$other" != "$node" ]
+  ok $? "runs on $other while its ranks still live on $node"
+  finished 120 "$EVERY"
+  until_true 60 test ! -d "/proc/$old"
+  ok $? "the old ranks notice and end"
+  grep -q "^finished 0" run/status
+  ok $? "and the run stays finished"
+  [ "$(grep -c '"event":"resume"' run/events.jsonl)" = 1 ]
+  ok $? "and their successor is not disturbed"
+}
+
+# Where jobs may not be requeued.
+submitted () { # NODES
+  local next
+  begin submitted
+  AGAIN=submit SUBMIT_OPTIONS="-w $1" submit "$1" --no-requeue
+  until_true 60 saved
+  scancel --signal=USR1 "$job"
+  until_true 30 grep -q '^Submitted' "interlock-$job.out"
+  next=$(sed -n 's/^Submitted batch job //p' "interlock-$job.out")
+  until_true 30 is_over "$job"
+  [ "$(state "$job")" = FAILED ] && [ "$(field "$job" ExitCode)" = 75:0 ]
+  ok $? "stops with 75, and submits its successor ${next:-(none)}"
+  job=${next:-0}
+  finished 90 0
+}
+
+# Nothing that another try would change.
+refused () { # NODES
+  begin refused
+  sed -i 's/span = 2/span = two/' train.ini
+  submit "$1"
+  until_true 60 is_over "$job"
+  [ "$(state "$job")" = FAILED ] && [ "$(field "$job" ExitCode)" = 64:0 ] &&
+    [ "$(grep -c '^job ' "interlock-$job.out")" -eq 1 ]
+  ok $? "a wrong configuration: 64, tried once"
 }
 
 chained () { # NODES
@@ -282,14 +333,15 @@ lane () {
 }
 
 lane 1 undisturbed,srun chained &
-lane 3 out_of_time,srun,USR1@30,0 &
-lane 5 out_of_time,mpirun,B:USR1@30,0 &
+lane 3 out_of_time,srun,USR1@30 &
+lane 5 out_of_time,mpirun,B:USR1@30 &
 lane 7 daemon_killed,srun,node8 &
-lane 9 out_of_time,srun,B:USR1@1,20 &
+lane 9 out_of_time,srun,B:USR1@1 &
 lane 11 preempted,mpirun,low20,"$EVERY" rank_killed,srun requeued,mpirun,"$EVERY" &
 lane 13 preempted,srun,low0,0 preempted,mpirun,low0,"$EVERY" requeued,srun,0 &
 lane 15 signalled,srun signalled,mpirun,--full rank_killed,mpirun &
-lane 17 preempted,srun,low20,0 &
+lane 17 preempted,srun,low20,0 refused submitted &
+lane 19 'outlived,node[1-18]' &
 wait
 
 cat ./*/tap | awk '

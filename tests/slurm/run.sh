@@ -38,7 +38,7 @@ reason=$(bash "$here/cluster.sh" --check) || case $reason in
 esac
 
 timeout -k 10 "${SLURM_LIMIT:-600}" \
-  bash "$here/cluster.sh" 18 bash "$here/cases.sh" "$program" "$@" </dev/null
+  bash "$here/cluster.sh" 20 bash "$here/cases.sh" "$program" "$@" </dev/null
 code=$?
 [ $code -ne 124 ] || echo "not ok - the cases took longer than their limit"
 exit $code

@@ -68,6 +68,10 @@ put b.sweep '[sweep]' 'base = base.ini' 'strategy.span = 1, 2, all' \
 one sweep b.sweep list --csv
 [ "$(hashes)" != "$first" ] && [ "$(wc -l <said)" = 6 ]
 ok $? "another learning rate gives other runs"
+put b.sweep '[sweep]' 'base = base.ini' '[train]' 'steps = 9'
+one sweep b.sweep
+[ $? = 0 ] && grep -q ' 0/9 ' said && grep -q '^1 run: 1 missing' said
+ok $? "own sections lie over the base"
 one sweep a.sweep dir 2
 [ "$(cat said)" = "$(one sweep a.sweep list --csv; sed -n 3p said | cut -d, -f9)" ]
 ok $? "dir names the run directory"

@@ -123,7 +123,7 @@ ok $? "only the stopped and the failed one"
 one sweep a.sweep dir 5 && busy=$(cat said)
 mkdir -p "$busy"
 echo "running 0 step=0" >"$busy/status"
-sleep 60 </dev/null >/dev/null 2>&1 &
+sleep 60 >/dev/null 2>&1 &
 sleeper=$!
 printf '{"host":"%s","pid":%d,"job":"77","restart":0}' "$(hostname)" $sleeper \
   >"$busy/lock"

@@ -1,0 +1,32 @@
+/* main/sweep_impl.h -- an open sweep file, as the command `sweep` has it. */
+#ifndef MAIN_SWEEP_IMPL_H
+#define MAIN_SWEEP_IMPL_H
+
+#include "main/main.h"
+#include "store/store.h"
+#include "sweep/sweep.h"
+
+struct sweep_set {
+  struct sweep sweep;
+  struct sweep_door door;
+  char *text, *base_text; /* owned */
+  struct config_source source;
+  struct run_config c; /* of the words that were resolved last */
+  bool count;          /* steps that depend on the data set are wanted */
+  char data[RUN_PATH]; /* the set that was looked at last ... */
+  struct store_dataset_info info; /* ... and what is in it */
+};
+
+/* Read the file and its base, expand it, refuse what is wrong with either; *t
+ * is zero but for `count`, and can be closed in any case.  Collective on world.
+ */
+enum status
+sweep_set_open (struct sweep_set *t, const char *path, struct wire *w);
+void
+sweep_set_close (struct sweep_set *t);
+/* Everything that can be found wrong in any of the runs, as one refusal, or the
+ * good news into out (sweep_check.c).  Local. */
+enum status
+sweep_set_check (struct sweep_set *t, struct text *out);
+
+#endif

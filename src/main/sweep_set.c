@@ -1,0 +1,246 @@
+/* main/sweep_set.c -- an open sweep file: what the room `sweep` asks about
+ * configurations, and what is wrong with the lines of the file.
+ */
+#include "main/sweep_impl.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include <stdio.h>
+#include <string.h>
+
+/* -- what a sweep asks ------------------------------------------------------
+ */
+
+/* section.key; NULL when there is none. */
+static const struct key *
+find_key (const char *name, char section[RUN_WORD])
+{
+  const char *dot = strchr (name, '.');
+  size_t n = dot ? (size_t)(dot - name) : 0;
+  section[0] = '\0';
+  if (!dot || n >= RUN_WORD)
+    return NULL;
+  memcpy (section, name, n);
+  section[n] = '\0';
+  return key_find (section, dot + 1);
+}
+
+static bool
+door_key (void *context, const char *name, bool *list, struct text *near)
+{
+  char section[RUN_WORD];
+  const struct key *k = find_key (name, section);
+  (void)context;
+  if (k)
+    *list = k->kind == KEY_LIST;
+  else if (!section[0])
+    key_suggest ("", name, near);
+  else if (!key_section_known (section))
+    key_suggest_section (section, near);
+  else
+    key_suggest (section, name + strlen (section) + 1, near);
+  return k != NULL;
+}
+
+static bool
+door_value (void *context, const char *name, const char *value,
+            struct text *why)
+{
+  char section[RUN_WORD];
+  const struct key *k = find_key (name, section);
+  struct run_config scratch;
+  (void)context;
+  memset (&scratch, 0, sizeof scratch);
+  /* Known but not in this version: said with the run it would give. */
+  if (!k || words_find (k->later, value, NULL) >= 0 ||
+      key_set (k, value, &scratch))
+    return true;
+  text_add (why, "wanted ");
+  key_wanted (k, why);
+  return false;
+}
+
+static int
+door_resolve (void *context, int n, const char *const *words,
+              struct text *wrong)
+{
+  struct sweep_set *t = context;
+  struct complaints said = {.n = 0};
+  enum log_level level = log_level_get ();
+  text_init (&said.lines);
+  t->source.n_words = n;
+  t->source.words = words;
+  log_level_set (LOG_ERROR); /* warnings come when the run does */
+  config_parse (&t->source, &t->c, &said);
+  log_level_set (level);
+  text_add (wrong, "%s", said.lines.data);
+  text_clear (&said.lines);
+  return said.n;
+}
+
+static void
+door_get (void *context, const char *name, const char *value, struct text *out)
+{
+  struct sweep_set *t = context;
+  char section[RUN_WORD];
+  const struct key *k = find_key (name, section);
+  if (k)
+    config_get (&t->c, k, value, out);
+}
+
+/* Words of keys that this version does not use keep their runs apart too. */
+static void
+door_canonical (void *context, struct text *out)
+{
+  struct sweep_set *t = context;
+  char section[RUN_WORD], name[2 * RUN_WORD];
+  config_canonical (&t->c, out);
+  for (int i = 0; i < t->source.n_words; i++) {
+    const char *word = t->source.words[i];
+    const char *value = strchr (word, '=') + 1;
+    snprintf (name, sizeof name, "%.*s", (int)(value - 1 - word), word);
+    const struct key *k = find_key (name, section);
+    if (k &&
+        (!key_applies (k, &t->c) || words_find (k->later, value, NULL) >= 0))
+      text_add (out, "%s\n", word);
+  }
+}
+
+static int
+door_ranks (void *context, int most)
+{
+  const struct run_config *c = &((struct sweep_set *)context)->c;
+  int64_t pipe = most > 0 ? most / c->replicas : c->count;
+  if (pipe > c->count)
+    pipe = c->count;
+  return (int)(c->replicas * (pipe < 1 ? 1 : pipe));
+}
+
+/* Samples of the training split; 0 when that cannot be told. */
+static int64_t
+training_samples (struct sweep_set *t)
+{
+  static const char *const names[] = {"train", "valid", "test"};
+  struct store_dataset *d = NULL;
+  if (strcmp (t->data, t->c.file) != 0) {
+    snprintf (t->data, sizeof t->data, "%s", t->c.file);
+    memset (&t->info, 0, sizeof t->info);
+    if (store_dataset_open (t->c.file, &d) == OK)
+      store_dataset_info (d, &t->info);
+    store_dataset_close (&d);
+    fail_clear ();
+  }
+  for (int i = 0; i < STORE_SPLITS; i++)
+    if (strcmp (names[i], t->c.train) == 0) {
+      int64_t n =
+          store_info_samples (&t->info, (enum store_split)i, t->c.context,
+                              t->c.stride, t->c.order == RUN_SHUFFLE);
+      return t->c.limit > 0 && t->c.limit < n ? t->c.limit : n;
+    }
+  return 0;
+}
+
+static int64_t
+door_steps (void *context)
+{
+  struct sweep_set *t = context;
+  if (t->c.steps == 0 && (!t->count || t->c.file[0] == '\0'))
+    return 0;
+  return run_steps (&t->c, t->c.steps > 0 ? 0 : training_samples (t));
+}
+
+/* -- opening ----------------------------------------------------------------
+ */
+
+static void
+take_key (void *context, int line, const char *section, const char *name,
+          const char *value)
+{
+  if (strcmp (section, "sweep") == 0)
+    sweep_item (&((struct sweep_set *)context)->sweep, line, name, value);
+}
+
+/* Said when the file is read as a configuration. */
+static void
+pass_bad (void *context, int line, const char *what)
+{
+  (void)context;
+  (void)line;
+  (void)what;
+}
+
+static bool
+begins (const char *line, const char *file)
+{
+  size_t n = file ? strlen (file) : 0;
+  return file && strncmp (line, file, n) == 0 && line[n] == ':';
+}
+
+/* What is wrong with the lines of the files, whatever the run. */
+static enum status
+refuse_lines (struct sweep_set *t)
+{
+  struct sweep *s = &t->sweep;
+  struct complaints said = {.lines = s->wrong, .n = s->n_wrong};
+  struct text wrong;
+  char *save = NULL;
+  text_init (&wrong);
+  door_resolve (t, 0, NULL, &wrong);
+  for (char *line = wrong.size ? strtok_r (wrong.data, "\n", &save) : NULL;
+       line; line = strtok_r (NULL, "\n", &save))
+    if (begins (line, s->file) || begins (line, s->base)) {
+      text_add (&said.lines, "%s\n", line);
+      said.n++;
+    }
+  text_clear (&wrong);
+  s->wrong = said.lines;
+  return config_refuse (s->file, &said);
+}
+
+static enum status
+expand (struct sweep_set *t)
+{
+  struct sweep *s = &t->sweep;
+  TRY (refuse_lines (t));
+  TRY (sweep_expand (s));
+  struct complaints said = {.lines = s->wrong, .n = s->n_wrong};
+  TRY (config_refuse (s->file, &said));
+  if (s->n_runs == 0)
+    return fail (E_CONFIG, "%s: no run is left: %d combination%s excluded",
+                 s->file, s->n_excluded, s->n_excluded == 1 ? "" : "s");
+  return OK;
+}
+
+enum status
+sweep_set_open (struct sweep_set *t, const char *path, struct wire *w)
+{
+  struct ini_sink sink = {
+      .also = "sweep", .key = take_key, .bad = pass_bad, .context = t};
+  t->door = (struct sweep_door){.context = t,
+                                .key = door_key,
+                                .value = door_value,
+                                .resolve = door_resolve,
+                                .get = door_get,
+                                .canonical = door_canonical,
+                                .ranks = door_ranks,
+                                .steps = door_steps};
+  TRY (wire_agree (w, sweep_init (&t->sweep, path, &t->door)));
+  TRY (file_share (w, path, &t->text));
+  ini_read (t->text, &sink);
+  if (t->sweep.base)
+    TRY (file_share (w, t->sweep.base, &t->base_text));
+  t->source = (struct config_source){.name = path,
+                                     .text = t->text,
+                                     .base = t->sweep.base,
+                                     .base_text = t->base_text,
+                                     .also = "sweep"};
+  return wire_agree (w, expand (t));
+}
+
+void
+sweep_set_close (struct sweep_set *t)
+{
+  sweep_clear (&t->sweep);
+  mem_free (&t->text);
+  mem_free (&t->base_text);
+}
