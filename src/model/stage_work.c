@@ -71,7 +71,9 @@ static enum status
 loss_of (struct stage *s, const struct place *p, const int32_t *labels,
          float scale, float *d_logits, struct stage_loss *out)
 {
-  out->counted = s->in.n;
+  out->counted = 0;
+  for (int64_t i = 0; i < s->in.n; i++)
+    out->counted += labels[i] >= 0;
   return kern_loss (s->k, s->in.n, network_spec (s->spec.net)->classes,
                     p->logits, labels, scale, &out->loss, &out->correct,
                     d_logits);

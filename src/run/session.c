@@ -24,13 +24,21 @@ open_data (struct session *s)
   place_set (-1, -1, "opening the data set");
   TRY (store_dataset_open (c->file, &s->data));
   store_dataset_info (s->data, &s->info);
-  if (strcmp (s->info.kind, "images") != 0)
+  const bool tokens = strcmp (c->family, "transformer") == 0;
+  if (strcmp (s->info.kind, tokens ? "tokens" : "images") != 0)
     return fail (E_CONFIG,
                  "%s: a data set of %s does not fit model.family = %s", c->file,
                  s->info.kind, c->family);
-  s->n_train = s->info.samples[s->train];
-  if (s->n_train == 0)
+  if (s->info.samples[s->train] == 0)
     return fail (E_DATA, "%s: there is no split /%s", c->file, c->train);
+  if (tokens) {
+    struct model_spec spec;
+    TRY (derive_spec (c, &s->info, &spec));
+    store_dataset_windows (s->data, spec.context, c->stride);
+    store_dataset_info (s->data, &s->info);
+  }
+  TRY (store_training_samples (s->data, s->train, c->order == RUN_SHUFFLE,
+                               &s->n_train));
   if (c->limit > 0 && c->limit < s->n_train)
     s->n_train = c->limit;
   return OK;
@@ -372,6 +380,8 @@ make_stage (struct session *s, int k, struct local_stage *l)
     TRY (MEM_NEW ((size_t)l->n_pairs + 1, &l->mix, "sums of cotangents"));
   place_set (-1, k, "making the stage");
   TRY (stage_create (s->kern, &spec, &l->stage));
+  if (s->decodes)
+    TRY (stage_decode_open (l->stage));
   for (int i = 0; i < l->n_slots; i++) {
     l->sent[i] = WIRE_NONE;
     l->in[i].request = WIRE_NONE;
@@ -568,6 +578,7 @@ session_open (struct wire *w, const struct run_config *c,
   s->run = how->run;
   s->given_tuning = how->tuning;
   s->forward_only = how->forward_only;
+  s->decodes = how->decodes;
   s->guess_costs = how->guess_costs;
   enum status e = open_parts (s);
   if (e != OK)

@@ -104,28 +104,23 @@ find (const struct golden *g, const struct local_stage *l, int i)
   return NULL;
 }
 
-/* -- what is compared -------------------------------------------------------
- */
-
-static void
-on_gradients (struct session *s, struct local_stage *l, int64_t step,
-              void *context)
+static size_t
+logits_of (const struct trial *t)
 {
-  struct trial *t = context;
-  (void)s;
-  if (step != 0)
-    return;
-  mem_open ();
-  for (int i = 0; i < stage_tensors (l->stage); i++) {
-    const struct golden_tensor *g = find (t->g, l, i);
-    if (!g || g->buffer)
-      continue;
-    rig_must (stage_tensor_out (l->stage, i, STAGE_GRAD, t->got));
-    if (expected (t, "grads_step_1/", g->name, g->n, t->want) == g->n)
-      count (t, GRADS_1, g->name, apart (t->got, t->want, g->n),
-             5e-4 * fmax (largest (t->want, g->n), 1e-3));
-  }
-  mem_close ();
+  return (size_t)(t->g->batch * t->g->seq * t->g->classes);
+}
+
+/* Those of the last forward on the slot; of tokens they are made now, so the
+ * parameters must still be those of the forward. */
+static double
+logits_apart (struct trial *t, const struct local_stage *l, int slot)
+{
+  size_t n = logits_of (t);
+  if (!t->g->tokens)
+    return apart (stage_logits (l->stage, slot), t->want, n);
+  rig_must (
+      stage_token_logits (l->stage, slot, 0, t->g->batch * t->g->seq, t->got));
+  return apart (t->got, t->want, n);
 }
 
 /* The slot whose head ran in a step. */
@@ -139,41 +134,45 @@ head_slot (const struct session *s, int k)
   return -1;
 }
 
-static size_t
-logits_of (const struct trial *t)
-{
-  return (size_t)(t->g->batch * t->g->seq * t->g->classes);
-}
-
-/* Those of the last forward on the slot; of tokens they are made now. */
-static double
-logits_apart (struct trial *t, const struct local_stage *l, int slot)
+static void
+compare_logits (struct trial *t, const struct session *s,
+                const struct local_stage *l)
 {
   size_t n = logits_of (t);
-  if (!t->g->tokens)
-    return apart (stage_logits (l->stage, slot), t->want, n);
-  rig_must (
-      stage_token_logits (l->stage, slot, 0, t->g->batch * t->g->seq, t->got));
-  return apart (t->got, t->want, n);
+  bool last = l->k == s->K - 1;
+  int slot = head_slot (s, l->k);
+  char name[16];
+  snprintf (name, sizeof name, "%d", l->k);
+  if (slot < 0 || (!last && !t->aux))
+    return;
+  if (expected (t, last ? "logits_step_1" : "aux_logits_step_1/",
+                last ? "" : name, n, t->want) == n)
+    count (t, last ? LOGITS_1 : AUX_LOGITS_1, name, logits_apart (t, l, slot),
+           2e-5);
 }
+
+/* -- what is compared -------------------------------------------------------
+ */
 
 static void
-compare_logits (struct trial *t, struct session *s)
+on_gradients (struct session *s, struct local_stage *l, int64_t step,
+              void *context)
 {
-  size_t n = logits_of (t);
-  for (int i = 0; i < s->n_local; i++) {
-    const struct local_stage *l = &s->local[i];
-    bool last = l->k == s->K - 1;
-    int slot = head_slot (s, l->k);
-    char name[16];
-    snprintf (name, sizeof name, "%d", l->k);
-    if (slot < 0 || (!last && !t->aux))
+  struct trial *t = context;
+  if (step != 0)
+    return;
+  mem_open ();
+  compare_logits (t, s, l);
+  for (int i = 0; i < stage_tensors (l->stage); i++) {
+    const struct golden_tensor *g = find (t->g, l, i);
+    if (!g || g->buffer)
       continue;
-    if (expected (t, last ? "logits_step_1" : "aux_logits_step_1/",
-                  last ? "" : name, n, t->want) == n)
-      count (t, last ? LOGITS_1 : AUX_LOGITS_1, name, logits_apart (t, l, slot),
-             2e-5);
+    rig_must (stage_tensor_out (l->stage, i, STAGE_GRAD, t->got));
+    if (expected (t, "grads_step_1/", g->name, g->n, t->want) == g->n)
+      count (t, GRADS_1, g->name, apart (t->got, t->want, g->n),
+             5e-4 * fmax (largest (t->want, g->n), 1e-3));
   }
+  mem_close ();
 }
 
 static void
@@ -247,7 +246,8 @@ compare_evaluation (struct trial *t, struct session *s)
   size_t n = logits_of (t);
   double loss[GOLDEN_STAGES], accuracy[GOLDEN_STAGES];
   struct evaluation v = {.loss = loss, .accuracy = accuracy};
-  rig_must (session_evaluate (s, STORE_TRAIN, t->g->batch, &v));
+  rig_must (session_evaluate (s, t->g->tokens ? STORE_VALID : STORE_TRAIN,
+                              t->g->batch, &v));
   const struct local_stage *l = &s->local[s->n_local - 1];
   if (l->k == s->K - 1 && expected (t, "eval_logits", "", n, t->want) == n)
     count (t, EVAL_LOGITS, "logits", logits_apart (t, l, STAGE_EVAL), 5e-3);
@@ -274,8 +274,6 @@ run_trial (const struct golden *g, struct rig *r, const char *strategy,
   rig_must (session_begin (&s, 0, g->steps));
   for (int step = 0, snap = 0; step < g->steps; step++) {
     rig_step (&s, step);
-    if (step == 0)
-      compare_logits (t, &s);
     compare_losses (t, &s, step);
     if (snap < g->n_snap && g->snap[snap] == step + 1) {
       compare_tensors (t, &s, step + 1);

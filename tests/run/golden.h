@@ -325,30 +325,34 @@ golden_close (struct golden *g)
  */
 
 /* The batches in their order, as one row of tokens: each window and the token
- * behind it. */
+ * behind it; batch 0 without gaps to validate, which walks a split that way. */
 RIG_FN void
 golden_write_tokens (const struct golden *g, const char *path)
 {
   size_t n = (size_t)(g->steps * g->batch), T = (size_t)g->seq;
   int *inputs = NULL, *labels = NULL;
-  unsigned short *row = NULL;
+  unsigned short *row = NULL, *valid = NULL;
   rig_must (MEM_NEW (n * T, &inputs, "tokens"));
   rig_must (MEM_NEW (n * T, &labels, "tokens"));
   rig_must (MEM_NEW (n * (T + 1), &row, "tokens"));
+  rig_must (MEM_NEW (n * T, &valid, "tokens"));
   bool good = golden_values (g, "/batches/inputs", H5T_NATIVE_INT, n * T,
                              inputs) == n * T &&
               golden_values (g, "/batches/labels", H5T_NATIVE_INT, n * T,
                              labels) == n * T;
   for (size_t i = 0; i < n * T; i++) {
     row[i / T * (T + 1) + i % T] = (unsigned short)inputs[i];
+    valid[i] = (unsigned short)inputs[i];
     row[i / T * (T + 1) + i % T + 1] = (unsigned short)labels[i];
     good = good && (i % T == 0 || labels[i - 1] == inputs[i]);
   }
   rig_must (good ? OK : fail (E_DATA, "golden file: the batches"));
-  h5_write_tokens (path, n * (T + 1), g->classes, row);
+  h5_write_tokens (path, g->classes, n * (T + 1), row, (size_t)g->batch * T + 1,
+                   valid);
   mem_free (&inputs);
   mem_free (&labels);
   mem_free (&row);
+  mem_free (&valid);
 }
 
 /* The batches in their order, as a training split of floats. */

@@ -66,10 +66,11 @@ h5_write_data (const char *path, size_t n, int size, int classes,
   H5Fclose (f);
 }
 
-/* A training split of n tokens. */
+/* Splits of n tokens to train on, and of others. */
 RIG_FN void
-h5_write_tokens (const char *path, size_t n, int vocab,
-                 const unsigned short *row)
+h5_write_tokens (const char *path, int vocab, size_t n,
+                 const unsigned short *train, size_t n_valid,
+                 const unsigned short *valid)
 {
   const int numbers[2] = {1, vocab};
   const char *const names[2] = {"version", "vocab_size"};
@@ -89,7 +90,9 @@ h5_write_tokens (const char *path, size_t n, int vocab,
     H5Sclose (space);
   }
   hsize_t dims[] = {n};
-  h5_put (f, "/train/tokens", H5T_NATIVE_USHORT, 1, dims, row);
+  h5_put (f, "/train/tokens", H5T_NATIVE_USHORT, 1, dims, train);
+  dims[0] = n_valid;
+  h5_put (f, "/valid/tokens", H5T_NATIVE_USHORT, 1, dims, valid);
   H5Fclose (f);
 }
 
