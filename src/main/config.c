@@ -275,6 +275,9 @@ resolve_sizes (struct parse *p)
   if (!c->preset[0])
     snprintf (c->preset, sizeof c->preset, "gpt-nano");
   run_config_sizes (c);
+  if (c->stride == 0 ||
+      layer_of (p, "data", "stride") < layer_of (p, "model", "context"))
+    c->stride = c->context;
 }
 
 /* What the family decides where nothing is said; keys of the other one. */

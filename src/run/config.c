@@ -55,7 +55,8 @@ check_network (const struct run_config *c, struct text *out, int *n)
   struct model_spec spec;
   struct network *net = NULL;
   enum status s = derive_spec (c, NULL, &spec);
-  if (s == OK && spec.stem == MODEL_STEM_IMAGENET)
+  bool tokens = s == OK && spec.family == MODEL_TRANSFORMER;
+  if (s == OK && !tokens && spec.stem == MODEL_STEM_IMAGENET)
     spec.height = spec.width_px = 224;
   if (s == OK)
     s = network_create (&spec, &net);
@@ -65,9 +66,10 @@ check_network (const struct run_config *c, struct text *out, int *n)
   struct network_unit u;
   if (c->count > network_units (net))
     note (fail (E_CONFIG,
-                "stages.count = %lld: the network has only %d blocks (stem, "
-                "residual blocks, output)",
-                (long long)c->count, network_units (net)),
+                "stages.count = %lld: the network has only %d blocks (%s, "
+                "output)",
+                (long long)c->count, network_units (net),
+                tokens ? "embedding, layers" : "stem, residual blocks"),
           out, n);
   else if (c->count >= 1 && strcmp (c->cut, "auto") != 0) {
     int *first = NULL;

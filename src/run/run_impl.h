@@ -133,7 +133,7 @@ struct session {
   struct run_config config;
   run_config_writer write;
   const char *given_tuning;
-  bool forward_only, unit_costs, guess_costs;
+  bool forward_only, decodes, unit_costs, guess_costs;
   int K, M, R;
   int64_t batch, n_samples; /* whole; of one micro-batch */
   int threads;
@@ -199,6 +199,7 @@ struct session_how {
   struct store_run *run;   /* root only, borrowed; NULL: no record */
   const char *tuning;      /* kernel choices as text; NULL: as configured */
   bool forward_only;       /* evaluation: no gradients, nothing measured */
+  bool decodes;            /* stages keep the keys and values of one text */
   bool guess_costs;        /* of blocks, from FLOPs: for short runs */
 };
 /* Everything up to the first step: data, network, tuning, costs, cut, plan,
@@ -271,6 +272,10 @@ struct evaluation {        /* K heads; NAN where a head is silent */
 enum status
 session_evaluate (struct session *s, enum store_split split, int64_t limit,
                   struct evaluation *out);
+/* Bits per byte of the text of a split, from nats per token; NAN where that is
+ * not known.  Local. */
+double
+session_bits (const struct session *s, enum store_split split, double loss);
 
 /* -- files (snapshot.c, load.c) ----------------------------------------------
  */

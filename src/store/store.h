@@ -363,7 +363,8 @@ store_run_lost (const struct store_run *r);
 /* Put a whole text file in its place (written under another name, renamed). */
 enum status
 store_run_put (struct store_run *r, const char *name, const char *text);
-/* A whole text file of the directory; *text owned by the caller; E_MISSING. */
+/* A whole text file of the directory, or, dir "", of that path; *text owned by
+ * the caller; E_MISSING. */
 enum status
 store_run_get (const char *dir, const char *name, char **text);
 /* The log file, for log_file_set. */
