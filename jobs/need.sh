@@ -6,6 +6,7 @@
 #
 # On Debian and its relatives missing packages are installed, as root or with a
 # sudo that asks nothing.  Elsewhere this only says what to load.
+# shellcheck disable=SC2086,SC2015 # lists of words; who fails either way is told
 set -eu
 
 # What compiles, then the libraries.  (libscalapack-openmpi-dev is not needed by

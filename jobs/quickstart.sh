@@ -10,6 +10,7 @@
 # Installs what is missing, builds, and trains the same ResNet, cut into four
 # stages, under four strategies with the same data, seed and number of steps.  A
 # second call repeats only what has changed since the first.
+# shellcheck disable=SC2015 # one message for both
 set -eu
 
 : "${MODEL:=resnet20}"

@@ -8,6 +8,7 @@
 # Nodes: 1.  Minutes: about 5 a run on two free cores with jobs/strategies.ini.
 # Output: a run directory per span and seed below OUT, and a table of mean and
 # range over the seeds.  A run that is there is not repeated.
+# shellcheck disable=SC2086 # words
 set -eu
 
 : "${CONFIG:=jobs/strategies.ini}"

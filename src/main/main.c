@@ -69,9 +69,9 @@ static enum status
 work (int argc, char **argv, const struct options *o)
 {
   struct wire *w = NULL;
+  bool mpi = o->command->mpi || command_sweep_trains (o);
   if (o->command->work == command_train || command_sweep_trains (o))
     run_catch_signals ();
-  bool mpi = o->command->mpi || command_sweep_trains (o);
   enum status s = mpi ? wire_open (&argc, &argv, &w) : wire_open_alone (&w);
   if (s != OK)
     return speak (s);

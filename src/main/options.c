@@ -62,8 +62,9 @@ const size_t command_count = sizeof command_table / sizeof *command_table;
 
 enum { /* options without a short form */
   OPT_VERSION = 256, OPT_DUMP, OPT_THREADS, OPT_SPLIT, OPT_RANKS, OPT_COLUMNS,
+  OPT_UNIT, OPT_MEASURE, OPT_LIST, OPT_CHECK, OPT_RESUME, OPT_CSV, OPT_MISSING, OPT_PACK,
   OPT_TOKENIZER, OPT_VOCAB, OPT_MODEL, OPT_PROMPT, OPT_TOKENS, OPT_HEAT,
-  OPT_TOP_K, OPT_SEED, OPT_HEAD, OPT_UNIT, OPT_MEASURE, OPT_LIST, OPT_CHECK, OPT_CSV, OPT_MISSING, OPT_PACK,
+  OPT_TOP_K, OPT_SEED, OPT_HEAD,
   OPT_AT_ONCE, OPT_DRY_RUN, OPT_SCRIPT
 };
 
@@ -107,7 +108,7 @@ const struct flag flag_table[] = {
   { "prompt", OPT_PROMPT, "TEXT", CMD_GENERATE,
     "text to begin with; default: an empty line" },
   { "tokens", OPT_TOKENS, "N", CMD_GENERATE,
-    "tokens to add; default 200, at most what the context leaves" },
+    "tokens to add; default 200" },
   { "temperature", OPT_HEAT, "X", CMD_GENERATE,
     "1 (default): as the network says; lower: likelier; 0: the likeliest" },
   { "top-k", OPT_TOP_K, "N", CMD_GENERATE,
@@ -116,6 +117,8 @@ const struct flag flag_table[] = {
     "the same seed draws the same text; default 1" },
   { "head", OPT_HEAD, "H", CMD_GENERATE,
     "ask head H, behind stage H; default: the last" },
+  { "resume", OPT_RESUME, NULL, CMD_VERIFY,
+    "the check of stopping and going on alone; as verify resume" },
   { "check", OPT_CHECK, NULL, CMD_INFO, "read every byte and compare digests" },
   { "threads", OPT_THREADS, "N", CMD_TRAIN | CMD_EVAL | CMD_SWEEP | CMD_GENERATE,
     "threads of each rank; default: OMP_NUM_THREADS, else the cores there are" },
@@ -273,6 +276,9 @@ take_option (struct parse *p, int letter, const char *value)
     break;
   case OPT_LIST:
     o->list = true;
+    break;
+  case OPT_RESUME:
+    o->kind = "resume";
     break;
   case OPT_CHECK:
     o->check = true;

@@ -140,19 +140,20 @@ origin_begin (struct origin *o, struct store_run *run)
   if (o->reached > m.step)
     m.step = o->reached;
   o->mark = m;
+  o->counted = true;
   snprintf (line, sizeof line, "running 0 step=%lld\n", (long long)o->step);
   TRY (store_run_mark (run, &m));
   return store_run_put (run, "status", line);
 }
 
-/* A start that was refused for its configuration leaves no trace. */
+/* A start that was refused before training is none that came to nothing. */
 static void
-undo (struct origin *o, struct store_run *run)
+uncount (struct origin *o, struct store_run *run)
 {
+  if (!o->counted)
+    return;
   o->mark.attempts--;
   (void)store_run_mark (run, &o->mark);
-  if (o->status)
-    (void)store_run_put (run, "status", o->status);
   fail_clear ();
 }
 
@@ -164,8 +165,13 @@ origin_end (struct origin *o, struct store_run *run, enum status e,
   const char *event = e == OK          ? "finished"
                       : e == E_STOPPED ? "stopped"
                                        : "failed";
+  if (e != OK && e != E_STOPPED && !out->began)
+    uncount (o, run);
+  /* A wrong configuration leaves no trace. */
   if (status_exit (e) == 64 && !out->began) {
-    undo (o, run);
+    if (o->status)
+      (void)store_run_put (run, "status", o->status);
+    fail_clear ();
     return;
   }
   const char *why = e == E_STOPPED ? stop_name (out->why) : status_text (e);

@@ -311,6 +311,26 @@ digest_stages (struct session *s, struct receipt *r)
   return OK;
 }
 
+enum status
+train_verdict (struct wire *w, enum status e)
+{
+  int verdict = (int)e;
+  char *message = NULL;
+  TRY (wire_broadcast (w, &verdict, sizeof verdict, 0));
+  if (verdict == (int)OK)
+    return OK;
+  enum status copied = OK;
+  if (wire_rank (w) == 0)
+    copied = mem_text (fail_message (), &message);
+  if (copied != OK)
+    wire_abort (copied); /* no memory even for a line */
+  TRY (wire_broadcast_text (w, &message, 0));
+  fail_clear ();
+  e = fail ((enum status)verdict, "%s", message);
+  mem_free (&message);
+  return wire_agree (w, e);
+}
+
 /* -- going on ----------------------------------------------------------------
  */
 
@@ -412,7 +432,7 @@ load_found (struct session *s, struct origin *o, const struct load_fit *f,
             struct receipt *r)
 {
   bool root = wire_rank (s->wire) == 0;
-  TRY (wire_agree (s->wire, root ? compare_settings (s, r) : OK));
+  TRY (train_verdict (s->wire, root ? compare_settings (s, r) : OK));
   TRY (session_load_fit (s, r->path, f, &r->step));
   TRY (digest_stages (s, r));
   if (root) {
@@ -444,8 +464,8 @@ train_resume (struct session *s, struct origin *o, int64_t *start)
   enum status e = find (s, o, &f, &path);
   receipt_init (&r, path ? path : "");
   if (e == OK && !path[0])
-    e = wire_agree (s->wire,
-                    s->run && o->ever ? origin_none (s->config.dir) : OK);
+    e = train_verdict (s->wire,
+                       s->run && o->ever ? origin_none (s->config.dir) : OK);
   if (e == OK)
     e = gather_facts (s, &r);
   if (e == OK && path[0])

@@ -235,8 +235,13 @@ train_save_due (struct training *t, int64_t done, bool due)
   struct session *s = t->s;
   if (s->give_up_seen) {
     drain (t); /* another rank may know before this one */
-    CHECK (t->save.status != OK, "given up, but no save has failed");
-    return wire_agree (s->wire, fail (t->save.status, "%s", t->save.message));
+    /* A lost directory is known to the root alone. */
+    enum status e = t->save.status;
+    if (e != OK)
+      e = fail (e, "%s", t->save.message);
+    e = wire_agree (s->wire, e);
+    CHECK (e != OK, "given up, but nobody knows why");
+    return e;
   }
   if (!t->save.saver || done == t->end)
     return OK;

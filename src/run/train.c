@@ -61,24 +61,30 @@ evaluate (struct training *t, enum store_split split, int64_t steps_done)
                      t->eval.loss, t->eval.accuracy, NAN);
 }
 
-/* How far all ranks are known to be, where a kill does not wipe it out; and
- * whether the directory is still ours. */
-static void
+/* How far all ranks are known to be, where a kill does not wipe it out.  False
+ * when the directory is no longer ours: then this rank votes to give up, and
+ * records nothing.  All leave together then and in order: under Slurm an abort
+ * would end the step of our number, which by now is our successor's. */
+static bool
 mark_step (struct training *t, int64_t done)
 {
   struct store_run *run = t->s->run;
   if (!run)
-    return;
-  if (store_run_lost (run)) {
-    enum status e = store_run_mine (run);
-    if (e != OK)
-      wire_abort (e); /* the others do not know */
+    return true;
+  if (store_run_lost (run) && !t->s->vote_give_up) {
+    t->save.status = store_run_mine (run);
+    snprintf (t->save.message, sizeof t->save.message, "%s", fail_message ());
+    fail_clear ();
+    t->s->vote_give_up = t->save.status != OK;
   }
+  if (t->s->vote_give_up && store_run_lost (run))
+    return false;
   t->mark.step = done;
   /* Without the mark only the number of lost steps is wrong.  A message that
    * another ballot has left is not ours to clear. */
   if (store_run_mark (run, &t->mark) != OK)
     fail_clear ();
+  return true;
 }
 
 /* Read one ballot and keep the root's record of it.  timed: not one of the
@@ -95,7 +101,8 @@ read_ballot (struct training *t, int64_t step, bool timed, bool *stop)
   }
   if (wire_rank (s->wire) != 0)
     return OK;
-  mark_step (t, step + 1);
+  if (!mark_step (t, step + 1))
+    return OK;
   record_progress (t, step);
   if ((step + 1) % t->p.interval == 0) {
     enum status e = record_training (t, step + 1, timed);
@@ -387,7 +394,7 @@ train_here (struct wire *w, const struct run_config *c, run_config_writer write,
   out.step = o.step;
   if (e == OK && run && !o.done)
     e = origin_begin (&o, run);
-  e = wire_agree (w, e);
+  e = train_verdict (w, e);
   done = o.done;
   if (e == OK)
     e = wire_broadcast (w, &done, sizeof done, 0);
@@ -410,7 +417,7 @@ run_train (struct wire *w, const struct run_config *c, run_config_writer write)
   place_set (-1, -1, "opening the run directory");
   if (wire_rank (w) == 0)
     e = store_run_open (c->dir, &run);
-  e = wire_agree (w, e);
+  e = train_verdict (w, e);
   if (e == OK) {
     if (run)
       log_file_set (store_run_log (run));

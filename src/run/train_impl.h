@@ -138,6 +138,7 @@ struct origin {
   char *status;     /* what RUN/status said; NULL: nothing; owned */
   struct store_mark mark;
   int64_t attempts; /* earlier starts from this step */
+  bool counted;     /* this one is among them, in the mark */
   int64_t reached;  /* step that an earlier start came to */
 };
 /* Half-written files go; E_CHECKPOINT when there was a checkpoint and none is
@@ -167,6 +168,10 @@ void
 origin_end (struct origin *o, struct store_run *run, enum status e,
             const struct outcome *out);
 
+/* The root's status and message on all ranks, said once and without a rank.
+ * Collective. */
+enum status
+train_verdict (struct wire *w, enum status e);
 /* Continue from the newest whole checkpoint of this network, or begin; the
  * receipt.  E_CONFIG when the settings are those of another run.  Collective.
  */

@@ -6,10 +6,12 @@
  */
 #include "run/run_impl.h"
 
+#include <dirent.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* E_FAULT naming the first tensor that differs. */
@@ -76,32 +78,25 @@ small_config (struct verify *v, int K)
   c->threads = 1;
 }
 
-/* Steps start..end of a run; init: a checkpoint to continue from; save: one to
- * leave. */
+/* Some steps of a run, and the digests of its tensors. */
 static enum status
-walk (struct wire *w, const struct run_config *c, const char *init,
-      const char *save, int64_t end, char **digests)
+walk (struct wire *w, const struct run_config *c, int64_t end, char **digests)
 {
   struct session s;
   struct session_how how = {.guess_costs = true};
-  int64_t start = 0;
   bool stop;
   TRY (session_open (w, c, &how, &s));
-  enum status e = init ? session_load (&s, init, true, true, &start) : OK;
-  if (e == OK)
-    e = wire_agree (w, session_begin (&s, start, end));
-  for (int64_t step = start; e == OK && step < end; step++) {
+  enum status e = wire_agree (w, session_begin (&s, 0, end));
+  for (int64_t step = 0; e == OK && step < end; step++) {
     if (session_step (&s, step) != OK)
       wire_abort (E_FAULT);
-    e = ballot_cast (&s, step, false);
+    e = ballot_cast (&s, step, STOP_NONE);
     if (e == OK)
       e = ballot_read (&s, step, &stop);
   }
   if (e == OK)
     e = session_end (&s);
-  if (e == OK && save)
-    e = session_save (&s, save, end, NULL, NULL);
-  if (e == OK && digests)
+  if (e == OK)
     e = check_all_digests (&s, digests);
   session_close (&s);
   return e;
@@ -166,13 +161,13 @@ verify_foldings (struct verify *v)
       snprintf (c.span, RUN_WORD, "%s", spans[i]);
       snprintf (c.cut, RUN_TEXT, "%s", v->config.cut);
       c.micro = micro;
-      TRY (walk (v->w, &c, NULL, NULL, c.steps, &here));
+      TRY (walk (v->w, &c, c.steps, &here));
       enum status e = OK;
       if (wire_rank (v->w) == 0) {
         struct wire *one = NULL;
         e = wire_open_alone (&one);
         if (e == OK)
-          e = walk (one, &c, NULL, NULL, c.steps, &alone);
+          e = walk (one, &c, c.steps, &alone);
         wire_close (&one);
         place_rank_set (0, wire_size (v->w));
         if (e == OK)
@@ -189,25 +184,164 @@ verify_foldings (struct verify *v)
   return OK;
 }
 
+/* -- resume ------------------------------------------------------------------
+ *
+ * The command train itself, in run directories: once without a stop, and
+ * several times stopped in the middle by a file named stop, and started again.
+ */
+
+enum { RESUME_STEPS = 12 };
+
+/* One start of run `name`; stop: it is to stop after a few steps. */
+static enum status
+start_run (struct wire *w, const struct verify *v, const char *name, bool stop)
+{
+  struct run_config c = v->config;
+  char path[128];
+  snprintf (c.dir, sizeof c.dir, "%s/%s", v->folder, name);
+  c.steps = RESUME_STEPS;
+  c.at_end = true;
+  c.keep = 1;
+  enum status e = OK;
+  if (stop && wire_rank (w) == 0) {
+    snprintf (path, sizeof path, "%s/stop", c.dir);
+    FILE *f = mkdir (c.dir, 0777) == 0 ? fopen (path, "w") : NULL;
+    if (!f || fclose (f) != 0)
+      e = fail (E_IO, "%s: not written", path);
+  }
+  TRY (wire_agree (w, e));
+  enum log_level level = log_level_get ();
+  log_level_set (level > LOG_INFO ? level : LOG_WARN);
+  e = run_train (w, &c, NULL);
+  log_level_set (level);
+  if (e == E_STOPPED && stop)
+    return OK;
+  if (e == OK && stop)
+    return wire_agree (w, fail (E_FAULT, "resume: a run that was to stop did "
+                                         "not"));
+  return e;
+}
+
+/* A start on the root alone, while the others wait. */
+static enum status
+start_alone (const struct verify *v, const char *name, bool stop)
+{
+  enum status e = OK;
+  if (wire_rank (v->w) == 0) {
+    struct wire *one = NULL;
+    e = wire_open_alone (&one);
+    if (e == OK)
+      e = start_run (one, v, name, stop);
+    wire_close (&one);
+    place_rank_set (0, wire_size (v->w));
+  }
+  return wire_agree (v->w, e);
+}
+
+/* On the root: what the last checkpoint of a run holds, and what the receipt of
+ * its last start claims. */
+static enum status
+outcome_of (const struct verify *v, const char *name, struct store_digests *out,
+            bool *exact)
+{
+  char dir[128];
+  struct text path;
+  struct store_checkpoint *file = NULL;
+  struct store_attributes a;
+  struct store_history *h = NULL;
+  snprintf (dir, sizeof dir, "%s/%s", v->folder, name);
+  text_init (&path);
+  enum status e = store_checkpoint_newest (dir, &path);
+  if (e == OK)
+    e = store_checkpoint_open (path.data, &file);
+  if (e == OK) {
+    store_checkpoint_attributes (file, &a);
+    *out = a.digests;
+    if (a.step != RESUME_STEPS)
+      e = fail (E_FAULT, "resume: %s: step %lld, wanted %d", path.data,
+                (long long)a.step, RESUME_STEPS);
+  }
+  store_checkpoint_close (&file);
+  text_clear (&path);
+  *exact = false;
+  if (e == OK)
+    e = store_history_read (dir, &h);
+  for (int i = 0; e == OK && i < store_history_count (h); i++)
+    if (strcmp (store_history_word (h, i, "event"), "resume") == 0)
+      *exact = strcmp (store_history_word (h, i, "exact"), "true") == 0;
+  store_history_destroy (&h);
+  return e;
+}
+
+static enum status
+same_outcome (const struct verify *v, const char *name, const char *words)
+{
+  struct store_digests whole, other;
+  bool exact;
+  TRY (outcome_of (v, "whole", &whole, &exact));
+  TRY (outcome_of (v, name, &other, &exact));
+  const char *what = strcmp (whole.weights, other.weights) != 0 ? "weights"
+                     : strcmp (whole.optimizer, other.optimizer) != 0
+                         ? "optimizer slots"
+                     : strcmp (whole.state, other.state) != 0 ? "sample state"
+                                                              : NULL;
+  if (what)
+    return fail (E_FAULT,
+                 "resume, %s: %s are not those of a run that was not "
+                 "stopped",
+                 words, what);
+  if (!exact)
+    return fail (E_FAULT,
+                 "resume, %s: the bits are the same, but the receipt "
+                 "does not say so",
+                 words);
+  return OK;
+}
+
 static enum status
 verify_resume (struct verify *v)
 {
-  char path[96], *whole = NULL, *parts = NULL;
-  struct run_config c = v->config;
-  snprintf (path, sizeof path, "%s/half.h5", v->folder);
-  TRY (walk (v->w, &c, NULL, NULL, 4, &whole));
-  enum status e = walk (v->w, &c, NULL, path, 2, NULL);
-  if (e == OK)
-    e = walk (v->w, &c, path, NULL, 4, &parts);
-  if (e == OK && whole)
-    e = compare (whole, parts, "resume");
-  mem_free (&whole);
-  mem_free (&parts);
-  if (wire_rank (v->w) == 0)
-    unlink (path);
-  TRY (wire_agree (v->w, e));
-  passed (v, "resume%s: 4 steps equal 2 and 2%.0s", "", 0);
+  static const struct {
+    const char *name, *words;
+    bool alone[2]; /* before and after the stop */
+  } cases[] = {
+      {"same", "on the same ranks", {false, false}},
+      {"fewer", "stopped on all ranks, continued on one", {false, true}},
+      {"more", "stopped on one rank, continued on all", {true, false}},
+  };
+  int n = wire_size (v->w) > 1 ? 3 : 1;
+  TRY (start_run (v->w, v, "whole", false));
+  for (int i = 0; i < n; i++) {
+    for (int part = 0; part < 2; part++)
+      TRY (cases[i].alone[part]
+               ? start_alone (v, cases[i].name, part == 0)
+               : start_run (v->w, v, cases[i].name, part == 0));
+    enum status e = OK;
+    if (wire_rank (v->w) == 0)
+      e = same_outcome (v, cases[i].name, cases[i].words);
+    TRY (wire_agree (v->w, e));
+    passed (v, "resume, %s: the same bits as without a stop%.0s",
+            cases[i].words, 0);
+  }
   return OK;
+}
+
+/* Everything in a folder, and the folder. */
+static void
+remove_all (const char *folder)
+{
+  char path[RUN_PATH];
+  DIR *d = opendir (folder);
+  for (struct dirent *e = d ? readdir (d) : NULL; e; e = readdir (d)) {
+    snprintf (path, sizeof path, "%s/%s", folder, e->d_name);
+    if (strcmp (e->d_name, ".") == 0 || strcmp (e->d_name, "..") == 0)
+      continue;
+    if (unlink (path) != 0)
+      remove_all (path);
+  }
+  if (d)
+    closedir (d);
+  rmdir (folder);
 }
 
 /* An explicit cut, so that no measurement decides. */
@@ -257,7 +391,6 @@ enum status
 run_verify (struct wire *w, const char *what)
 {
   struct verify v = {.w = w};
-  char path[96];
   enum status e = OK;
   if (!wanted (what, "gradients") && !wanted (what, "foldings") &&
       !wanted (what, "resume"))
@@ -282,10 +415,7 @@ run_verify (struct wire *w, const char *what)
     fixed_cut (&v.config);
     e = verify_all (&v, what);
   }
-  if (wire_rank (w) == 0 && v.folder[0]) {
-    snprintf (path, sizeof path, "%s/data.h5", v.folder);
-    unlink (path);
-    rmdir (v.folder);
-  }
+  if (wire_rank (w) == 0 && v.folder[0])
+    remove_all (v.folder);
   return e;
 }

@@ -20,7 +20,7 @@ stages count cut head head_tokens
 strategy span mix heads
 data file train valid test augment order stride limit
 train batch micro steps epochs seed optimizer lr momentum nesterov weight_decay betas eps decay schedule warmup milestones clip precision init tune eval_every
-checkpoint every every_seconds keep at_end
+checkpoint every every_seconds keep at_end async io
 run dir replicas schedule trace time_margin attempts
 '
 
@@ -129,8 +129,8 @@ same () # FILE FILE NAME
   ok $s "$3"
 }
 
-[ "$(wc -l <"$tmp/promised")" -eq 58 ]
-ok $? "the promise has 58 keys"
+[ "$(wc -l <"$tmp/promised")" -eq 61 ]
+ok $? "the promise has 61 keys"
 same "$tmp/promised" "$tmp/help-keys" "--help has the keys that were promised"
 same "$tmp/promised" "$tmp/page-keys" "interlock.5 has the keys that were promised"
 same "$tmp/help" "$tmp/help-plan" "plan --help lists the same keys"

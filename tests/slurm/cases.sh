@@ -2,9 +2,9 @@
 # tests/slurm/cases.sh -- question: does a run lose nothing when its job is
 # preempted, requeued, signalled, out of time, or robbed of a rank or a node?
 #
-#     bash tests/slurm/cluster.sh 20 bash tests/slurm/cases.sh PROGRAM [CASE ...]
+#     CPUS=4 bash tests/slurm/cluster.sh 29 bash tests/slurm/cases.sh PROGRAM [CASE ...]
 #
-# Nodes: 20 virtual ones.  Minutes: 3.  Output: TAP; work/ in CLUSTER.
+# Nodes: 29 virtual ones.  Minutes: 3.  Output: TAP; work/ in CLUSTER.
 #
 # Every case trains the same small network by jobs/train.sbatch on two nodes of
 # its own, is disturbed once, and has to end with the bits of the run that was
@@ -144,6 +144,11 @@ final () { # the last checkpoint of a run directory
   find "$1/checkpoints" -name '*.h5' | sort | tail -n 1
 }
 
+digests () { # of weights and optimizer, at the last checkpoint
+  grep '"event":"checkpoint"' "$1/events.jsonl" | tail -n 1 |
+    grep -o '"\(weights\|optimizer\)":"[^"]*"'
+}
+
 # finished SECONDS LOST [RESTARTS]: the job completes; the run has the bits of
 # the undisturbed one; it went on with receipts, at most LOST steps back.
 finished () {
@@ -212,13 +217,14 @@ signalled () { # NODES LAUNCH [option of scancel]
 
 # The run is longer than the job may be.  Slurm warns WARNING seconds before its
 # time, or up to 30 s earlier; interlock stops by itself 20 s before.
-out_of_time () { # NODES LAUNCH WARNING
+out_of_time () { # NODES LAUNCH WARNING REASON
   begin "time-limit-$2-${3##*@}"
   export INTERLOCK_PACE=220
   LAUNCH=$2 submit "$1" -t 1 --signal="$3"
   until_true 120 restarts "$job" 1
   ok $? "stops before the time limit, and requeues itself"
-  until_true 30 test "$(state "$job")" = RUNNING
+  grep -q "^job $job.0, .* stopped status.* reason=$4 " "interlock-$job.out"
+  ok $? "because of $4"
   finished 150 0
 }
 
@@ -296,6 +302,28 @@ refused () { # NODES
   ok $? "a wrong configuration: 64, tried once"
 }
 
+# The data set on the nodes' own disks (here: /dev/shm, which differs).
+staged () { # NODES
+  begin staged
+  SCRATCH=/dev/shm DATA=../data.h5 submit "$1"
+  until_true 60 saved
+  [ -s "/dev/shm/interlock-$job/data.h5" ]
+  ok $((! $?)) "not on the head"
+  "$CLUSTER/node" "$3" ls "/dev/shm/interlock-$job/data.h5" >ls.out 2>&1
+  ok $? "the data set is on the second node"
+  scontrol requeue "$job"
+  until_true 90 is_over "$job"
+  [ "$(state "$job")" = COMPLETED ] && grep -q '^finished' run/status &&
+    grep -q "file = /dev/shm/interlock-$job/data.h5" run/config.ini
+  ok $? "trains from there"
+  grep '"event":"resume"' run/events.jsonl | grep -q '"exact":true'
+  ok $? "and goes on exactly"
+  [ "$(digests "$work/reference/run")" = "$(digests run)" ]
+  ok $? "to the same weights"
+  ! "$CLUSTER/node" "$3" ls "/dev/shm/interlock-$job" >ls.out 2>&1
+  ok $? "nothing is left there"
+}
+
 chained () { # NODES
   begin chain
   CONFIG=train.ini sh "$top/jobs/chain.sh" 3 -w "$1" -N 2 -n 2 \
@@ -313,35 +341,136 @@ chained () { # NODES
   ok $? "it went on once"
 }
 
+# -- sweeps ----------------------------------------------------------------------
+
+sweep_file () {
+  configuration
+  cat <<END
+[sweep]
+root = runs
+ranks = 2
+train.seed = 1..$1
+END
+}
+nobody () { # NAME: no job of that name is left
+  [ -z "$(squeue -h -n "$1" -o %i)" ]
+}
+finished_runs () { # SWEEP-FILE: how many
+  "$I" sweep "$1" list --csv | awk -F, '
+    NR == 1 { for (i = 1; i <= NF; i++) if ($i == "state") column = i }
+    $column == "finished"' | wc -l
+}
+going () { # SWEEP-FILE NUMBER ...: runs have checkpoints
+  local i file=$1
+  shift
+  for i in "$@"; do
+    grep -q '"event":"checkpoint"' "$("$I" sweep "$file" dir "$i" 2>/dev/null)/events.jsonl" ||
+      return 1
+  done
+}
+
+swept () { # NODES EXCLUDED
+  local first
+  begin sweep
+  sweep_file 6 | sed '/^seed/d; /^dir/d' >six.sweep
+  "$I" sweep six.sweep check >check.out 2>&1
+  ok $? "six runs pass the check"
+  # A planted fault in one of them, by a launcher in front of the real one.
+  mkdir -p bin
+  cat >bin/srun <<END
+#!/bin/sh
+[ "\$SLURM_ARRAY_TASK_ID" != 3 ] || export INTERLOCK_FAIL=loss:100@1
+exec $(command -v srun) "\$@"
+END
+  chmod 755 bin/srun
+  PATH=$PWD/bin:$PATH "$I" sweep six.sweep submit \
+    --script "$top/jobs/sweep.sbatch" \
+    -- -N 2 --exclusive -t 10 --exclude="$2" >submit.out 2>&1
+  ok $? "are submitted"
+  first=$(squeue -h -n six -o %F | head -n 1)
+  until_true 60 going six.sweep 1 2
+  for i in 0 1; do
+    job=${first}_$i
+    sbatch -p high -w "$(field "$job" NodeList)" -N 2 --exclusive -o high.out \
+      --wrap 'sleep 1' >>high.id
+  done
+  until_true 200 nobody six
+  [ "$(finished_runs six.sweep)" = 5 ] &&
+    grep -q '^failed 76' "$("$I" sweep six.sweep dir 4)/status"
+  ok $? "five of six are finished, the one with the fault has failed"
+  for i in 1 2; do
+    grep -q '"exact":true' "$("$I" sweep six.sweep dir $i)/events.jsonl"
+    ok $? "run $i was preempted, and went on exactly"
+  done
+  "$I" sweep six.sweep submit --script "$top/jobs/sweep.sbatch" -- -N 2 \
+    --exclusive -t 10 --exclude="$2" >again.out 2>&1
+  squeue -h -r -n six -o %i >squeue.out
+  [ "$(wc -l <squeue.out)" = 1 ]
+  ok $? "submitted again: only what is missing"
+  until_true 100 nobody six
+  [ "$(finished_runs six.sweep)" = 6 ]
+  ok $? "now all are finished"
+  "$I" sweep six.sweep table --csv >table.csv 2>table.out
+  [ "$(wc -l <table.csv)" = 7 ]
+  ok $? "the table has six rows"
+  cmp "$(final "$("$I" sweep six.sweep dir 1)")" \
+    "$(final "$("$I" sweep six.sweep dir 3)")" >compared 2>&1
+  [ $? = 1 ]
+  ok $? "of different runs"
+}
+
+# Two runs side by side in one job, both warned by way of its script.
+packed () { # NODES EXCLUDED
+  begin packed
+  sweep_file 2 | sed '/^seed/d; /^dir/d' >pair.sweep
+  "$I" sweep pair.sweep submit --pack 2 --script "$top/jobs/sweep.sbatch" \
+    -- -N 1 -t 10 --exclude="$2" >submit.out 2>&1
+  job=$(squeue -h -n pair -o %F | head -n 1)_0
+  [ "$(field "$job" NumTasks)" = 4 ]
+  ok $? "two runs of two ranks in one job"
+  until_true 60 going pair.sweep 1 2
+  scancel --batch --signal=USR1 "$job"
+  until_true 120 nobody pair
+  [ "$(finished_runs pair.sweep)" = 2 ]
+  ok $? "both finish"
+  for i in 1 2; do
+    [ "$(grep -c '"exact":true' "$("$I" sweep pair.sweep dir $i)/events.jsonl")" = 1 ]
+    ok $? "after one stop of run $i without a loss"
+  done
+}
+
 # -- lanes -----------------------------------------------------------------------
 
 want () {
   [ "$wanted" = "  " ] || case $wanted in *" $1 "*) ;; *) return 1 ;; esac
 }
-# lane FIRST-NODE CASE,ARGUMENT,... ...: one after the other on two nodes
+# lane FIRST-NODE 'CASE ARGUMENT ...' ...: one after the other on two nodes
 lane () {
-  local nodes="node[$1-$(($1 + 1))]" first=node$1 case name words
+  local nodes="node[$1-$(($1 + 1))]" case name words
   shift
   for case in "$@"; do
-    IFS=, read -r -a words <<<"$case"
+    IFS=' ' read -r -a words <<<"$case"
     name=${words[0]}
     want "$name" || [ "$name" = undisturbed ] || continue
     words=("${words[@]:1}")
-    words=("${words[@]/NODE/$first}")
     "$name" "$nodes" "${words[@]}"
   done
 }
 
-lane 1 undisturbed,srun chained &
-lane 3 out_of_time,srun,USR1@30 &
-lane 5 out_of_time,mpirun,B:USR1@30 &
-lane 7 daemon_killed,srun,node8 &
-lane 9 out_of_time,srun,B:USR1@1 &
-lane 11 preempted,mpirun,low20,"$EVERY" rank_killed,srun requeued,mpirun,"$EVERY" &
-lane 13 preempted,srun,low0,0 preempted,mpirun,low0,"$EVERY" requeued,srun,0 &
-lane 15 signalled,srun signalled,mpirun,--full rank_killed,mpirun &
-lane 17 preempted,srun,low20,0 refused submitted &
-lane 19 'outlived,node[1-18]' &
+# The long ones first.
+lane 1 "undisturbed srun" chained &
+lane 3 "out_of_time srun USR1@30 USR1" &
+lane 5 "out_of_time mpirun B:USR1@30 USR1" &
+lane 7 "daemon_killed srun node8" &
+lane 9 "out_of_time srun B:USR1@1 time-limit" &
+lane 11 "preempted mpirun low20 $EVERY" "rank_killed srun" \
+  "requeued mpirun $EVERY" &
+lane 13 "preempted srun low0 0" "preempted mpirun low0 $EVERY" "requeued srun 0" &
+lane 15 "signalled srun" "signalled mpirun --full" "rank_killed mpirun" &
+lane 17 "preempted srun low20 0" refused submitted "staged - node18" &
+lane 19 "outlived node[1-18,21-29]" &
+lane 21 "swept node[1-20,29]" &
+lane 29 "packed node[1-28]" &
 wait
 
 cat ./*/tap | awk '

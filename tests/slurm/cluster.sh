@@ -174,7 +174,8 @@ END
 home=$(dirname "$0")
 read -r holder <"$home/$1.holder"
 shift
-exec nsenter -t "$holder" --net --uts --mount --wdns="$PWD" "$@"
+# --root: where all of this runs in a chroot
+exec nsenter -t "$holder" --net --uts --mount --root --wdns="$PWD" "$@"
 END
   cat >"$CLUSTER/daemon" <<'END'
 #!/bin/sh

@@ -37,8 +37,8 @@ reason=$(bash "$here/cluster.sh" --check) || case $reason in
   *) skip "$reason" ;;
 esac
 
-timeout -k 10 "${SLURM_LIMIT:-600}" \
-  bash "$here/cluster.sh" 20 bash "$here/cases.sh" "$program" "$@" </dev/null
+timeout -k 10 "${SLURM_LIMIT:-480}" \
+  env CPUS=4 bash "$here/cluster.sh" 29 bash "$here/cases.sh" "$program" "$@" </dev/null
 code=$?
 [ $code -ne 124 ] || echo "not ok - the cases took longer than their limit"
 exit $code
