@@ -60,6 +60,11 @@ stage_destroy (struct stage **s);
 void
 stage_memory (const struct stage *s, size_t bytes[4]);
 
+/* Bytes that a stage of a Transformer would hold, own input buffers included,
+ * without making it.  Fails with E_CONFIG (the head's grammar). */
+enum status
+stage_estimate (const struct stage_spec *spec, double *bytes);
+
 /* -- borders --------------------------------------------------------------- */
 
 /* Own input buffer of a slot (made on first use, before kern_seal; with header

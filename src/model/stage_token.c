@@ -26,12 +26,12 @@ is_last (const struct stage *s)
   return s->spec.unit_end == network_units (s->spec.net);
 }
 
-static int64_t
-chunk_rows (const struct stage *s, int64_t words)
+double
+stage_token_chunk (double rows, int64_t words)
 {
-  int64_t rows = CHUNK_BYTES / (words * (int64_t)sizeof (float));
-  rows = rows < CHUNK_LEAST ? CHUNK_LEAST : rows;
-  return rows < stage_rows (s) ? rows : stage_rows (s);
+  double chunk = (double)(CHUNK_BYTES / (words * (int64_t)sizeof (float)));
+  chunk = chunk < CHUNK_LEAST ? CHUNK_LEAST : chunk;
+  return chunk < rows ? chunk : rows;
 }
 
 enum status
@@ -48,13 +48,15 @@ stage_token_project (struct stage *s, const struct stage_spec *spec,
                        .init = PARAMS_NORMAL,
                        .spread = PARAMS_TOKEN_SPREAD};
   snprintf (want.info.name, sizeof want.info.name, "%s.weight", step->name);
-  s->project = (struct project){.on = true,
-                                .params = params,
-                                .width = step->in.c,
-                                .words = step->out.c,
-                                .taken = network_positions (spec->net, !is_last (s)),
-                                .chunk = chunk_rows (s, step->out.c),
-                                .learns = !(copy && spec->head_observes)};
+  s->project = (struct project){
+      .on = true,
+      .params = params,
+      .width = step->in.c,
+      .words = step->out.c,
+      .taken = network_positions (spec->net, !is_last (s)),
+      .chunk = (int64_t)stage_token_chunk (
+          (double)(s->spec.n_samples * s->length), step->out.c),
+      .learns = !(copy && spec->head_observes)};
   return params_add (params, &want, 0, &s->project.id);
 }
 

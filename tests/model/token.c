@@ -397,9 +397,174 @@ test_decode (void)
   rig_close (&r);
 }
 
+/* -- first values, memory, chunks --------------------------------------------
+ */
+
+static struct stage *
+make (struct kern *k, const struct network *net, const struct kern_tuning *t,
+      int first, int end, const char *head, int64_t n, struct stage_spec *spec)
+{
+  struct stage *s;
+  *spec = (struct stage_spec){.net = net,
+                              .tuning = t,
+                              .k = first,
+                              .n_stages = 3,
+                              .unit_first = first,
+                              .unit_end = end,
+                              .head = head,
+                              .n_samples = n,
+                              .n_slots = 2,
+                              .n_pairs = 1,
+                              .seed = 5,
+                              .optimizer = {.kind = OPTIMIZER_ADAMW},
+                              .training = true};
+  must (stage_create (k, spec, &s));
+  must (kern_seal (k));
+  return s;
+}
+
+/* What stages hold is what was said before they were made. */
+static void
+test_memory (bool tied, const char *head, double share)
+{
+  struct model_spec m = {.family = MODEL_TRANSFORMER,
+                         .classes = 1000,
+                         .layers = 4,
+                         .d_model = 64,
+                         .heads = 4,
+                         .context = 32,
+                         .mlp_ratio = 4,
+                         .tied = tied,
+                         .head_tokens = share};
+  static const int ends[][2] = {{0, 2}, {2, 4}, {4, 6}, {0, 6}};
+  struct kern *k = NULL;
+  struct kern_tuning *t = NULL;
+  struct network *net = NULL;
+  double worst = 0;
+  must (kern_open (1, &k));
+  must (kern_tuning_create (&t));
+  must (network_create (&m, &net));
+  for (int i = 0; i < 4; i++) {
+    struct stage_spec spec;
+    struct tensor in;
+    double said, held = 0;
+    size_t bytes[4];
+    struct stage *s = make (k, net, t, ends[i][0], ends[i][1], head, 4, &spec);
+    for (int slot = -1; slot < 2; slot++)
+      must (stage_input (s, slot, &in));
+    stage_memory (s, bytes);
+    for (int j = 0; j < 4; j++)
+      held += (double)bytes[j];
+    must (stage_estimate (&spec, &said));
+    worst = fmax (worst, fabs (said / held - 1));
+    stage_destroy (&s);
+  }
+  tap_ok (worst < 0.02, "memory of stages, %s%s, share %g: off by %.1f %%",
+          head, tied ? ", tied" : "", share, 100 * worst);
+  network_destroy (&net);
+  kern_tuning_destroy (&t);
+  kern_close (&k);
+}
+
+static void
+test_init (void)
+{
+  struct model_spec m = small ();
+  struct rig r = {.route = (float *)(uintptr_t)e2e};
+  double squares = 0, n = 0;
+  bool plain = true;
+  m.d_model = 48;
+  m.tied = true;
+  rig_open (&r, m, "ln-shared");
+  token_read (r.twin, r.s);
+  for (int i = 0; i < r.twin->n; i++) {
+    const struct token_value *t = &r.twin->t[i];
+    bool matrix = strstr (t->path, "wte") || strstr (t->path, "wpe") ||
+                          strstr (t->path, "c_")
+                      ? !strstr (t->path, "bias")
+                      : false;
+    for (size_t j = 0; j < t->n; j++) {
+      if (matrix)
+        squares += t->v[j] * t->v[j];
+      else
+        plain = plain && t->v[j] == (strstr (t->path, "weight") ? 1 : 0);
+    }
+    n += matrix ? (double)t->n : 0;
+  }
+  double rms = sqrt (squares / n);
+  tap_ok (plain && fabs (rms - 0.02) < 5 * 0.02 / sqrt (2 * n),
+          "first values: matrices of spread 0.02 (%.5f), LayerNorm 1 and 0, "
+          "biases 0",
+          rms);
+  rig_close (&r);
+}
+
+/* Two samples at once, whose rows are more than a chunk, and one by one. */
+static void
+test_chunks (void)
+{
+  enum { T = 96, V = 60000 };
+  struct model_spec m = {.family = MODEL_TRANSFORMER,
+                         .classes = V,
+                         .layers = 1,
+                         .d_model = 8,
+                         .heads = 2,
+                         .context = T,
+                         .mlp_ratio = 1};
+  struct kern *k = NULL;
+  struct kern_tuning *t = NULL;
+  struct network *net = NULL;
+  int32_t token[2 * T];
+  float *g[2] = {NULL, NULL};
+  struct stage_loss loss[3];
+  must (kern_open (2, &k));
+  must (kern_tuning_create (&t));
+  must (network_create (&m, &net));
+  for (int i = 0; i < 2 * T; i++)
+    token[i] = i * 311 % V;
+  for (int one = 0; one < 2; one++) {
+    struct stage_spec spec;
+    struct stage *s = make (k, net, t, 0, 3, NULL, one ? 1 : 2, &spec);
+    for (int b = 0; b < 1 + one; b++) {
+      const int32_t *x = token + b * T;
+      must (stage_forward (s, b, (const float *)(const void *)x));
+      must (stage_head (s, b, x, 0.01f, false, &loss[one + b]));
+    }
+    for (int i = 0; i < stage_tensors (s); i++) {
+      struct tensor_info info;
+      bool head, statistic;
+      stage_tensor (s, i, &info, &head, &statistic);
+      if (strcmp (info.name, "lm_head.weight") != 0)
+        continue;
+      g[one] = twin_new ((size_t)tensor_info_count (&info), sizeof (float));
+      must (stage_tensor_out (s, i, STAGE_GRAD, g[one]));
+    }
+    stage_destroy (&s);
+  }
+  double off = 0, most = 0;
+  for (int i = 0; i < V * 8; i++) {
+    off = fmax (off, fabs ((double)g[0][i] - (double)g[1][i]));
+    most = fmax (most, fabs ((double)g[0][i]));
+  }
+  tap_ok (off < 1e-5 * most && loss[0].counted == 2 * T &&
+              fabs (loss[0].loss - loss[1].loss - loss[2].loss) < 1e-3,
+          "many chunks and few are the same (%.1e of %.1e)", off, most);
+  mem_free (&g[0]);
+  mem_free (&g[1]);
+  network_destroy (&net);
+  kern_tuning_destroy (&t);
+  kern_close (&k);
+}
+
 int
 main (void)
 {
+  test_memory (true, "ln-fc", 1);
+  test_memory (true, "ln-shared", 0.5);
+  test_memory (false, "ln-fc", 0.5);
+  test_memory (false, "ln-shared", 1);
+  test_init ();
+  test_chunks ();
   struct model_spec m = small ();
   test_route (m, "ln-fc", local, "local, ln-fc");
   test_route (m, "ln-fc", pairwise, "pairwise, ln-fc");
