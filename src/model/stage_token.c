@@ -16,7 +16,7 @@
 /* Logits that are there at a time: enough that the matrix, which passes through
  * the caches once per chunk, is not what takes the time. */
 #define CHUNK_BYTES (16 << 20)
-#define CHUNK_LEAST 64
+#define CHUNK_LEAST 256
 
 /* -- making ---------------------------------------------------------------- */
 

@@ -503,7 +503,7 @@ test_init (void)
 static void
 test_chunks (void)
 {
-  enum { T = 96, V = 60000 };
+  enum { T = 300, V = 20000 };
   struct model_spec m = {.family = MODEL_TRANSFORMER,
                          .classes = V,
                          .layers = 1,
