@@ -123,7 +123,8 @@ place_size (void);
 /* Planted faults, for tests: INTERLOCK_FAIL="kernel:3@1" makes the third call
  * of fault_here ("kernel") on rank 1 return true (":nth" and "@rank" may be
  * left out: first, every rank).  Places: read, alloc, kernel, message, write,
- * loss, sleep, kill.  Returns false when nothing is planted; one comparison. */
+ * damage (of what was written), loss, sleep, kill.  Returns false when nothing
+ * is planted; one comparison. */
 bool
 fault_here (const char *place);
 /* Plant this instead of what the environment says ("" or NULL: nothing).  Fails

@@ -305,9 +305,6 @@ void
 session_staging_close (struct session *s);
 enum status
 session_stage_out (struct session *s);
-/* Its size for a stage with so many parameters. */
-double
-session_staging_bytes (const struct session *s, double params);
 /* All attributes but metrics and progress, after `step` steps; texts are theirs
  * and the caller's to clear.  Local. */
 void

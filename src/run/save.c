@@ -37,6 +37,20 @@ train_save_asked (const struct training *t)
 
 /* -- open and close -------------------------------------------------------- */
 
+/* Between primitives: messages move, and so does the save under way, so that a
+ * long step does not hold it up. */
+static void
+pulse_training (void *training)
+{
+  struct training *t = training;
+  wire_poll (t->s->wire);
+  double now = clock_now_s ();
+  if (now - t->save.pushed_s < 1e-3)
+    return;
+  t->save.pushed_s = now;
+  store_saver_push (t->save.saver);
+}
+
 enum status
 train_save_open (struct training *t)
 {
@@ -48,13 +62,17 @@ train_save_open (struct training *t)
   TRY (wire_agree (s->wire, session_staging_open (s)));
   if (!c->async)
     return OK;
-  return store_saver_open (s->wire, s->staging.tensor, s->staging.n, s->run,
-                           c->dir, c->keep, &t->save.saver);
+  TRY (store_saver_open (s->wire, s->staging.tensor, s->staging.n, s->run,
+                         c->dir, c->keep, &t->save.saver));
+  pulse_hook (pulse_training, t);
+  return OK;
 }
 
 void
 train_save_close (struct training *t)
 {
+  if (t->save.saver)
+    pulse_hook (wire_poll, t->s->wire);
   store_saver_close (&t->save.saver);
   session_staging_close (t->s);
 }

@@ -44,13 +44,24 @@ token_bytes (const struct session *s, int k)
   return bytes + border * p->n_streams[k + 1] * p->n_slots[k];
 }
 
+/* Copies of a parameter in a checkpoint's staging memory: itself and moments.
+ */
+static int
+staged_copies (const struct session *s)
+{
+  const struct run_config *c = &s->config;
+  bool saves = c->every > 0 || c->every_seconds > 0 || c->at_end;
+  if (strcmp (c->optimizer, "adamw") == 0)
+    return saves ? 3 : 0;
+  return saves ? 1 + (c->momentum > 0) : 0;
+}
+
 /* Bytes of stage k, from the network's own numbers: parameters with gradients
- * and moments, activations of its slots, deferred pairs, borders, scratch. */
+ * and moments, their copy for a checkpoint, activations of its slots, deferred
+ * pairs, borders, scratch. */
 static double
 stage_bytes (const struct session *s, int k)
 {
-  if (network_spec (s->net)->family == MODEL_TRANSFORMER)
-    return token_bytes (s, k);
   double params = 0, act = 0, largest = 0;
   struct network_unit u = {0};
   for (int i = s->first[k]; i < s->first[k + 1]; i++) {
@@ -62,10 +73,12 @@ stage_bytes (const struct session *s, int k)
     largest = in > largest ? in : largest;
     largest = out > largest ? out : largest;
   }
+  if (network_spec (s->net)->family == MODEL_TRANSFORMER)
+    return token_bytes (s, k) + params * 4 * staged_copies (s);
   bool adamw = strcmp (s->config.optimizer, "adamw") == 0;
   double n = (double)s->n_samples;
   int slots = s->plan->n_slots[k];
-  return params * 4 * (adamw ? 4 : 3) + act * n * slots +
+  return params * 4 * ((adamw ? 4 : 3) + staged_copies (s)) + act * n * slots +
          act * n * 0.5 * s->plan->n_pairs[k] +
          dims_bytes (u.out) * n * s->plan->n_streams[k + 1] * slots +
          OTHER_PLACES * largest * n;

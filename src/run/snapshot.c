@@ -111,9 +111,15 @@ collect (const struct session *s, struct store_tensor *tensors, struct arena *a,
         struct store_tensor t = {0};
         if (!describe (s, l, j, slots[w], &t))
           continue;
-        *bytes += arena_round (tensor_floats (&t) * sizeof (float));
+        size_t room = tensor_floats (&t) * sizeof (float);
+        bool paged = room >= STORE_PAGED;
+        room += paged ? STORE_PAGE : 0;
+        *bytes += arena_round (room);
         if (tensors) {
-          t.data = arena_take (a, tensor_floats (&t) * sizeof (float));
+          char *p = arena_take (a, room);
+          if (paged && (uintptr_t)p % STORE_PAGE != 0)
+            p += STORE_PAGE - (uintptr_t)p % STORE_PAGE;
+          t.data = (float *)p;
           tensors[*n] = t;
         }
         (*n)++;
@@ -160,12 +166,6 @@ session_stage_out (struct session *s)
   }
   CHECK (n == g->n, "%d tensors copied, %d awaited", n, g->n);
   return OK;
-}
-
-double
-session_staging_bytes (const struct session *s, double params)
-{
-  return params * 4 * (1 + n_moments (s));
 }
 
 void

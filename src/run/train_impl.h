@@ -20,6 +20,7 @@ struct saving {
   bool staying;              /* all ranks wait for this one */
   int64_t begun;             /* steps done at the newest beginning; -1 */
   double blocked_s;          /* of it */
+  double pushed_s;           /* clock of the newest push between primitives */
   int failed;                /* saves, one after the other */
   enum status status;        /* of the newest that failed */
   char message[800];

@@ -59,8 +59,9 @@ store_lock_times (double beat, double watch)
   watch_s = watch;
 }
 
-/* Start time of a process in clock ticks since boot, 0 when it cannot be told:
- * field 22 of its stat, counted behind the name, which may hold blanks. */
+/* Start time of a process in clock ticks since boot, 0 when it cannot be told,
+ * -1 when it is dead and only its parent has not noticed: field 22 of its stat,
+ * counted behind the name, which may hold blanks. */
 static int64_t
 process_start (int64_t pid)
 {
@@ -73,6 +74,8 @@ process_start (int64_t pid)
   fclose (f);
   line[n] = '\0';
   char *p = strrchr (line, ')');
+  if (p && p[1] && (p[2] == 'Z' || p[2] == 'X'))
+    return -1; /* dead, but nobody has asked how it ended */
   for (int field = 2; p && field < 22; field++)
     p = strchr (p + 1, ' ');
   return p ? strtoll (p, NULL, 10) : 0;

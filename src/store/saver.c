@@ -10,7 +10,7 @@
  *            read back from the disk, compare
  *   publish  root: compare, rename, prune  -> done
  *
- * The training's thread moves from one to the next in store_saver_poll, which
+ * The training's thread moves from one to the next in store_saver_push, which
  * never waits; it alone calls MPI.  The saver's thread calls HDF5, through the
  * door, and on root only.  Between begin and the end of the save the memory of
  * the tensors belongs to the thread.  Whatever fails is known to all ranks
@@ -23,20 +23,13 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/memory.h"
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-/* The data go to the file as they lie in memory. */
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
-               "tensors in the file are little-endian");
-
-enum { BLOCK_BYTES = 1 << 20 };
 enum leg { LEG_DIGEST, LEG_CREATE, LEG_WRITE, LEG_PUBLISH, LEG_END };
-enum phase { PHASE_IDLE, PHASE_WORK, PHASE_TALK };
+enum phase { PHASE_IDLE, PHASE_WORK, PHASE_TALK, PHASE_OVER };
 
 /* What a rank says in a round; digests or places follow. */
 struct saying {
@@ -61,7 +54,8 @@ struct store_saver {
   int most;           /* tensors of the rank that has most */
   char (*digest)[33]; /* of own tensors, in the order of the list; most */
   int64_t *offset;    /* list.n */
-  unsigned char *block;
+  unsigned char *block,
+      *block_room;    /* STORE_BLOCK_BYTES, on a page; its memory */
   char *said, *heard; /* rounds: own words, those of all ranks */
   size_t said_bytes;  /* of one rank in a gathered round */
   /* the save under way */
@@ -86,15 +80,6 @@ is_root (const struct store_saver *v)
   return wire_rank (v->wire) == 0;
 }
 
-static size_t
-entry_bytes (const struct store_entry *e)
-{
-  size_t n = sizeof (float);
-  for (int i = 0; i < e->n_dims; i++)
-    n *= (size_t)e->dims[i];
-  return n;
-}
-
 /* -- the thread's work ----------------------------------------------------- */
 
 static void
@@ -103,7 +88,8 @@ leg_digest (struct store_saver *v)
   int n = 0;
   for (int i = 0; i < v->list.n; i++)
     if (v->data[i])
-      hash_digest (v->data[i], entry_bytes (&v->list.entry[i]), v->digest[n++]);
+      hash_digest (v->data[i], store_entry_bytes (&v->list.entry[i]),
+                   v->digest[n++]);
 }
 
 static enum status
@@ -117,98 +103,20 @@ leg_create (struct store_saver *v)
 }
 
 static enum status
-write_at (const struct store_saver *v, int fd, int i)
-{
-  const char *data = (const char *)v->data[i];
-  size_t left = entry_bytes (&v->list.entry[i]);
-  off_t at = (off_t)v->offset[i];
-  while (left > 0) {
-    ssize_t n = pwrite (fd, data, left, at);
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n <= 0)
-      return fail (E_IO, "%s: %s: not written: %s", v->part,
-                   v->list.entry[i].path, strerror (n < 0 ? errno : EIO));
-    data += n;
-    left -= (size_t)n;
-    at += n;
-  }
-  return OK;
-}
-
-static enum status
-write_own (struct store_saver *v, int fd)
-{
-  int last = -1;
-  for (int i = 0; i < v->list.n; i++)
-    if (v->data[i]) {
-      TRY (write_at (v, fd, i));
-      last = i;
-    }
-  if (last >= 0 && fault_here ("write"))
-    return fail (E_IO, "%s: %s: not written: %s (planted)", v->part,
-                 v->list.entry[last].path, strerror (ENOSPC));
-  if (fsync (fd) != 0)
-    return fail (E_IO, "%s: not synced: %s", v->part, strerror (errno));
-  return OK;
-}
-
-static enum status
-read_back_one (const struct store_saver *v, int fd, int i)
-{
-  const char *data = (const char *)v->data[i];
-  size_t size = entry_bytes (&v->list.entry[i]);
-  for (size_t at = 0; at < size;) {
-    size_t want = size - at < BLOCK_BYTES ? size - at : BLOCK_BYTES;
-    ssize_t n = pread (fd, v->block, want, (off_t)v->offset[i] + (off_t)at);
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n <= 0)
-      return fail (E_IO, "%s: %s: not read back: %s", v->part,
-                   v->list.entry[i].path,
-                   n < 0 ? strerror (errno) : "the file ends");
-    if (memcmp (v->block, data + at, (size_t)n) != 0)
-      return fail (E_IO, "%s: %s: written, but wrong when read back", v->part,
-                   v->list.entry[i].path);
-    at += (size_t)n;
-  }
-  return OK;
-}
-
-static enum status
-read_back (struct store_saver *v)
-{
-  store_file_forget (v->part);
-  int fd = open (v->part, O_RDONLY | O_CLOEXEC);
-  if (fd < 0)
-    return fail (E_IO, "%s: not opened: %s", v->part, strerror (errno));
-  enum status s = OK;
-  for (int i = 0; s == OK && i < v->list.n; i++)
-    if (v->data[i])
-      s = read_back_one (v, fd, i);
-  close (fd);
-  return s;
-}
-
-static enum status
 leg_write (struct store_saver *v, double *seconds)
 {
   int first = 0;
+  struct store_own own = {v->part, &v->list, v->data, v->offset, v->block};
   while (first < v->list.n && !v->data[first])
     first++;
   if (first == v->list.n) /* nothing of this rank's */
     return OK;
   double begin = clock_now_s ();
-  int fd = open (v->part, O_WRONLY | O_CLOEXEC);
-  if (fd < 0)
-    return fail (E_IO, "%s: not opened: %s", v->part, strerror (errno));
-  enum status s = write_own (v, fd);
-  if (close (fd) != 0 && s == OK)
-    s = fail (E_IO, "%s: not closed: %s", v->part, strerror (errno));
+  enum status s = store_own_write (&own);
   *seconds = clock_now_s () - begin;
   if (s == OK && fault_here ("damage"))
     s = store_checkpoint_damage (v->part, v->offset[first]);
-  return s == OK ? read_back (v) : s;
+  return s == OK ? store_own_read_back (&own) : s;
 }
 
 static enum status
@@ -392,43 +300,52 @@ forget (struct described *d)
     mem_free (&d->text[i]);
 }
 
-static void
-end (struct store_saver *v, struct store_saved *out)
+void
+store_saver_push (struct store_saver *v)
 {
-  if (is_root (v)) {
-    if (v->out.status != OK)
-      unlink (v->part);
-    if (v->described)
-      store_list_digests (&v->list, &v->about.a, &v->out.digests);
-    forget (&v->about);
-  }
-  v->out.total_s = clock_now_s () - v->begun_s;
-  v->phase = PHASE_IDLE;
-  *out = v->out;
-}
-
-bool
-store_saver_poll (struct store_saver *v, struct store_saved *out)
-{
-  while (v->phase != PHASE_IDLE) {
+  while (v->phase == PHASE_WORK || v->phase == PHASE_TALK) {
     if (v->phase == PHASE_WORK) {
       if (!worked (v))
-        return false;
+        return;
       talk (v);
       v->phase = PHASE_TALK;
     }
     if (!wire_round_done (v->wire))
-      return false;
+      return;
     heard (v);
     v->leg++;
     v->posted = false;
     v->phase = PHASE_WORK;
     if (v->out.status != OK || v->leg == LEG_END) {
-      end (v, out);
-      return true;
+      v->out.total_s = clock_now_s () - v->begun_s;
+      v->phase = PHASE_OVER;
     }
   }
-  return false;
+}
+
+/* Not in a push, which must not allocate. */
+static void
+clean_up (struct store_saver *v)
+{
+  if (!is_root (v))
+    return;
+  if (v->out.status != OK)
+    unlink (v->part);
+  if (v->described)
+    store_list_digests (&v->list, &v->about.a, &v->out.digests);
+  forget (&v->about);
+}
+
+bool
+store_saver_poll (struct store_saver *v, struct store_saved *out)
+{
+  store_saver_push (v);
+  if (v->phase != PHASE_OVER)
+    return false;
+  clean_up (v);
+  v->phase = PHASE_IDLE;
+  *out = v->out;
+  return true;
 }
 
 bool
@@ -440,8 +357,8 @@ store_saver_busy (const struct store_saver *v)
 bool
 store_saver_waits (const struct store_saver *v)
 {
-  return is_root (v) && v->phase != PHASE_IDLE && v->leg <= LEG_CREATE &&
-         !v->described && !v->abandoned;
+  return is_root (v) && (v->phase == PHASE_WORK || v->phase == PHASE_TALK) &&
+         v->leg <= LEG_CREATE && !v->described && !v->abandoned;
 }
 
 void
@@ -530,7 +447,11 @@ open_memory (struct store_saver *v, const struct store_tensor *tensors, int n)
   TRY (MEM_NEW (room, &v->said, "words between savers"));
   TRY (MEM_NEW (v->said_bytes * (size_t)wire_size (v->wire), &v->heard,
                 "words between savers"));
-  return MEM_NEW (BLOCK_BYTES, &v->block, "block for reading back");
+  TRY (MEM_NEW (STORE_BLOCK_BYTES + STORE_ALIGNED_TO, &v->block_room,
+                "block for reading back"));
+  size_t odd = (uintptr_t)v->block_room % STORE_ALIGNED_TO;
+  v->block = v->block_room + (odd ? STORE_ALIGNED_TO - odd : 0);
+  return OK;
 }
 
 /* The list of all tensors, without digests, and the name while writing. */
@@ -622,6 +543,6 @@ store_saver_close (struct store_saver **out)
   mem_free (&v->data);
   mem_free (&v->digest);
   mem_free (&v->offset);
-  mem_free (&v->block);
+  mem_free (&v->block_room);
   mem_free (out);
 }

@@ -253,7 +253,11 @@ struct store_saved {
 };
 /* tensors: this rank's, with data in memory that stays until close; each of
  * them is given by exactly one rank (n may be 0).  run: root, may be NULL;
- * keep: as store_checkpoint_prune of dir, 0: all.  Collective on world. */
+ * keep: as store_checkpoint_prune of dir, 0: all.  Data of STORE_PAGED bytes or
+ * more should begin at a multiple of STORE_PAGE in memory: they go to the disk
+ * without a copy.  Collective on world. */
+#define STORE_PAGED 16384
+#define STORE_PAGE 4096
 enum status
 store_saver_open (struct wire *w, const struct store_tensor *tensors, int n,
                   const struct store_run *run, const char *dir, int64_t keep,
@@ -271,6 +275,9 @@ bool
 store_saver_waits (const struct store_saver *v);
 bool
 store_saver_busy (const struct store_saver *v);
+/* Move it on, if it can; cheap.  Suited to pulse_hook.  Local. */
+void
+store_saver_push (struct store_saver *v);
 /* Move it on.  True once for each begin: it is over, *out says how, the same on
  * all ranks (not at the same time).  Local. */
 bool

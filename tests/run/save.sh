@@ -61,29 +61,29 @@ ok $? "the record tells bytes, time waited, time and rate of writing"
 mkdir middle
 cd middle || exit 1
 # shellcheck disable=SC2086
-INTERLOCK_FAIL=write:2@1 many 2 train $small train.steps=60 \
-  checkpoint.every=20 checkpoint.keep=9
+INTERLOCK_FAIL=write:2@1 many 2 train $small train.steps=300 \
+  checkpoint.every=100 checkpoint.keep=9
 code=$?
-[ $code = 0 ] && [ -e run/checkpoints/step-000000020.h5 ] &&
-  [ ! -e run/checkpoints/step-000000040.h5 ] &&
-  [ -e run/checkpoints/step-000000060.h5 ] &&
+[ $code = 0 ] && [ -e run/checkpoints/step-000000100.h5 ] &&
+  [ ! -e run/checkpoints/step-000000200.h5 ] &&
+  [ -e run/checkpoints/step-000000300.h5 ] &&
   parts .
 ok $? "the second of three cannot be written: training goes on, exit $code"
-[ "$(grep -c 'rank 1: .*step-000000040.*No space left' errors)" -eq 1 ]
+[ "$(grep -c 'rank 1: .*step-000000200.*No space left' errors)" -eq 1 ]
 ok $? "said once, with rank, file and reason"
-grep -q '^{"event":"unsaved",.*"step":40' run/events.jsonl
+grep -q '^{"event":"unsaved",.*"step":200' run/events.jsonl
 ok $? "and recorded"
-one info --check run/checkpoints/step-000000020.h5
+one info --check run/checkpoints/step-000000100.h5
 ok $? "the one before is whole"
 cd .. || exit 1
 mkdir rotten
 cd rotten || exit 1
 # shellcheck disable=SC2086
-INTERLOCK_FAIL=damage:2 many 2 train $small train.steps=60 \
-  checkpoint.every=20 checkpoint.keep=9
+INTERLOCK_FAIL=damage:2 many 2 train $small train.steps=300 \
+  checkpoint.every=100 checkpoint.keep=9
 code=$?
-[ $code = 0 ] && [ ! -e run/checkpoints/step-000000040.h5 ] && parts . &&
-  grep -q 'step-000000040.*wrong when read back' errors
+[ $code = 0 ] && [ ! -e run/checkpoints/step-000000200.h5 ] && parts . &&
+  grep -q 'step-000000200.*wrong when read back' errors
 ok $? "a disk that gives back other bytes is noticed, exit $code"
 cd .. || exit 1
 
@@ -130,7 +130,7 @@ if mount -t tmpfs -o size=600k interlock-test full/run/checkpoints 2>errors; the
   umount run/checkpoints
   cd .. || exit 1
 else
-  for i in 1 2 3; do
+  for _ in 1 2 3; do
     n=$((n + 1)); echo "ok $n # SKIP no file system may be mounted here"
   done
 fi

@@ -256,8 +256,8 @@ outlived () { # NODES
   local other
   begin outlived
   export INTERLOCK_PACE=400
-  job=$(CONFIG=train.ini OPTIONS=--overcommit sbatch --parsable -N 1 -n 2 \
-    --overcommit --cpus-per-task=1 -t 10 --exclude="$2" "$top/jobs/train.sbatch")
+  job=$(CONFIG=train.ini sbatch --parsable -N 1 -n 2 --cpus-per-task=1 -t 10 \
+    --exclude="$2" "$top/jobs/train.sbatch")
   until_true 60 saved
   node=$(field "$job" NodeList)
   old=$(rank_of "$job" 0)

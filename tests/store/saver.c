@@ -79,6 +79,43 @@ test_same_bytes (struct wire *w)
   attributes.metrics = NULL;
 }
 
+/* A tensor that goes past the page cache, where the file system can: whole
+ * pages and a rest; from aligned memory on even turns. */
+static void
+test_large (struct wire *w)
+{
+  enum { VALUES = 150001 };
+  static float room[VALUES + 2048], back[VALUES];
+  char beside[512], other[512];
+  snprintf (beside, sizeof beside, "%s", scratch ("large.h5"));
+  snprintf (other, sizeof other, "%s", scratch ("large-2.h5"));
+  struct store_tensor t = {"/model/large", 1, {VALUES}, NULL};
+  for (int turn = 0; turn < 2; turn++) {
+    char *p = (char *)room + STORE_PAGE - (uintptr_t)room % STORE_PAGE;
+    t.data = (float *)(p + (turn ? 4 : 0));
+    for (int i = 0; i < VALUES; i++)
+      t.data[i] = (float)(i * (turn + 1));
+    struct store_saver *v = NULL;
+    int n = wire_rank (w) == wire_size (w) - 1;
+    bool good = store_saver_open (w, &t, n, NULL, NULL, 0, &v) == OK;
+    store_saver_begin (v, beside, attributes.step);
+    struct store_saved out = settle (w, v, &attributes);
+    store_saver_close (&v);
+    good = good && out.status == OK &&
+           store_checkpoint_write (w, other, &attributes, &t, n, NULL) == OK;
+    struct store_checkpoint *c = NULL;
+    struct store_tensor u = t;
+    u.data = back;
+    good = good && equal_files (beside, other) &&
+           store_checkpoint_open (beside, &c) == OK &&
+           store_checkpoint_read (c, &u) == OK &&
+           !memcmp (back, t.data, sizeof back);
+    store_checkpoint_close (&c);
+    tap_ok (good, "a large tensor from %s memory", turn ? "odd" : "aligned");
+    wire_barrier (w);
+  }
+}
+
 static void
 test_again (struct wire *w)
 {
@@ -242,6 +279,7 @@ main (int argc, char **argv)
   int last = wire_size (w) - 1;
   share_folder (w);
   test_same_bytes (w);
+  test_large (w);
   test_again (w);
   snprintf (fault, sizeof fault, "write@%d", last);
   test_fault (w, fault, "No space left on device (planted)");
