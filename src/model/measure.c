@@ -23,6 +23,14 @@ struct bench {
   double time[3][WALKS];
 };
 
+/* Tokens 0 .. words - 1 by turns. */
+static void
+fill_tokens (int32_t *t, size_t n, int words)
+{
+  for (size_t i = 0; i < n; i++)
+    t[i] = (int32_t)(i * 7919 % (size_t)words);
+}
+
 /* Small numbers of both signs; a period keeps the filling cheap. */
 static void
 fill (float *t, size_t n)
@@ -79,8 +87,7 @@ create_part (struct kern *k, struct stage_spec *spec, int64_t whole,
   struct recipe head;
   const struct recipe *body = network_recipe (spec->net, spec->unit_first);
   enum status s;
-  TRY (recipe_head (spec->head, body->out, network_spec (spec->net)->classes,
-                    &head));
+  TRY (recipe_head (spec->head, body->out, network_spec (spec->net), &head));
   TRY (kern_tuning_create (&t));
   kern_tuning_layout_set (t, kern_tuning_layout (spec->tuning));
   TRY_GOTO (copy_choices (k, spec->tuning, body, whole, spec->n_samples, t),
@@ -139,9 +146,17 @@ bench_open (struct kern *k, const struct network *net,
   TRY (MEM_NEW (in.bytes / sizeof (float), &b->x, "measuring"));
   TRY (MEM_NEW (in.bytes / sizeof (float), &b->d_x, "measuring"));
   TRY (MEM_NEW (out.bytes / sizeof (float), &b->d_y, "measuring"));
-  TRY (MEM_NEW ((size_t)b->n, &b->labels, "measuring"));
+  const struct model_spec *model = network_spec (net);
+  const bool tokens = model->family == MODEL_TRANSFORMER;
+  const size_t n = (size_t)b->n * (tokens ? (size_t)model->context : 1);
+  TRY (MEM_NEW (n, &b->labels, "measuring"));
   /* Padding takes part in nothing, so it may be filled as well. */
   fill (b->x, in.bytes / sizeof (float));
+  if (tokens) {
+    fill_tokens (b->labels, n, model->classes);
+    if (stage_is_first (b->s))
+      fill_tokens ((int32_t *)(void *)b->x, n, model->classes);
+  }
   fill (b->d_y, out.bytes / sizeof (float));
   return OK;
 }

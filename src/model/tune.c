@@ -4,7 +4,8 @@
  * layouts, every distinct normalisation is timed here; the layout with the
  * smaller sum wins, and heads are measured in that one only.  Blocked is out
  * where channels would have to be padded.  The jobs -- one direction of one
- * convolution, or one normalisation -- are dealt out to a team.
+ * convolution, or one normalisation -- are dealt out to a team.  A
+ * Transformer has nothing to choose: its tensors are rows, KERN_LAST.
  */
 #include "model/layer_impl.h"
 #include "base/clock.h"
@@ -296,7 +297,7 @@ collect_heads (struct shapes *all, const struct network *net, const char *head,
   for (int i = 0; i < n && head; i++) {
     struct recipe r;
     TRY (recipe_head (head, network_recipe (net, after[i])->out,
-                      network_spec (net)->classes, &r));
+                      network_spec (net), &r));
     collect (all, &r, block);
   }
   return OK;
@@ -307,6 +308,10 @@ stage_tune (struct kern *k, const struct network *net, int64_t n_samples,
             const char *head, const int *after, int n,
             const struct stage_team *team, struct kern_tuning *t)
 {
+  if (network_spec (net)->family == MODEL_TRANSFORMER) {
+    kern_tuning_layout_set (t, KERN_LAST);
+    return OK;
+  }
   const int block = kern_block (k);
   struct shapes *all = NULL, *heads = NULL;
   struct jobs *js = NULL, *more = NULL;
@@ -348,7 +353,7 @@ void
 stage_tune_rule (struct kern *k, const struct network *net,
                  struct kern_tuning *t)
 {
-  bool divides = true;
+  bool divides = network_spec (net)->family == MODEL_RESNET;
   for (int i = 0; i < network_units (net); i++)
     divides =
         divides && recipe_divides (network_recipe (net, i), kern_block (k));
