@@ -284,7 +284,7 @@ struct stage_measured {
 };
 /* What n units and heads cost: all are made, in order of depth, and walked
  * through forwards and back again like a step, so that each finds its tensors
- * where a step finds them; the middle of a few walks.  A head that takes long
+ * where a step finds them; the best of a few walks.  A head that takes long
  * is measured on a part of the batch.  Takes the time and the memory of about
  * three steps of the listed parts. */
 enum status
