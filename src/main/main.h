@@ -162,7 +162,8 @@ enum { /* bits */
        CMD_INFO = 32,
        CMD_LATER = 64, /* named, not in this version */
        CMD_SWEEP = 128,
-       CMD_ALL = 255
+       CMD_REPORT = 256,
+       CMD_ALL = 511
 };
 
 struct options;
@@ -201,7 +202,10 @@ struct options {
   const char *const *rest; /* behind "--", sweep only; borrowed */
   const char *output, *split, *dump, *script;
   int threads, ranks, columns, pack, at_once;
+  const char *table; /* report */
+  double accuracy;   /* report: 0..1; 0: not given */
   bool unit, measure, list, check, csv, missing, dry_run;
+  bool text, latex, unlike;
 };
 
 /* Everything from argv, which is reordered and borrowed.  E_USAGE with a line
@@ -237,7 +241,7 @@ file_is_directory (const char *path);
 void
 file_print (const struct text *out);
 
-/* -- commands (commands.c; sweep.c) ---------------------------------------- */
+/* -- commands (commands.c; report.c; sweep.c) ------------------------------ */
 
 /* Each speaks through a fence before it returns.  Collective on world. */
 enum status
@@ -254,6 +258,8 @@ enum status
 command_info (const struct options *o, struct wire *w);
 enum status
 command_sweep (const struct options *o, struct wire *w);
+enum status
+command_report (const struct options *o, struct wire *w);
 /* Does it need MPI this time? */
 bool
 command_sweep_trains (const struct options *o);

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "report/report.h"
 #include <getopt.h>
 #include <string.h>
 
@@ -49,25 +50,42 @@ const struct command command_table[] = {
     "are not finished. submit: gives those to sbatch, as job arrays; words "
     "behind -- go to sbatch. table: the last accuracy of every head. dir I: the "
     "run directory of I.", command_sweep },
-  { "report", CMD_LATER, false, "report RUN... [options]",
-    "tables and pictures from runs", NULL, NULL },
+  { "report", CMD_REPORT, false, "report RUN... [options]",
+    "tables and pictures from runs",
+    "Compares runs at equal samples, executed operations, wall time and "
+    "core-hours. A RUN is a run directory or a folder of them; runs that differ "
+    "in their seed alone are a group, with mean, deviation and confidence. "
+    "Writes one HTML page that needs nothing else, or a text, or one table. Runs "
+    "that differ in more than network, stages and strategy are refused.",
+    command_report },
 };
 const size_t command_count = sizeof command_table / sizeof *command_table;
 
 enum { /* options without a short form */
   OPT_VERSION = 256, OPT_DUMP, OPT_THREADS, OPT_SPLIT, OPT_RANKS, OPT_COLUMNS,
   OPT_UNIT, OPT_MEASURE, OPT_LIST, OPT_CHECK, OPT_CSV, OPT_MISSING, OPT_PACK,
-  OPT_AT_ONCE, OPT_DRY_RUN, OPT_SCRIPT
+  OPT_AT_ONCE, OPT_DRY_RUN, OPT_SCRIPT, OPT_TEXT, OPT_LATEX, OPT_TABLE,
+  OPT_UNLIKE, OPT_ACCURACY
 };
 
 const struct flag flag_table[] = {
-  { "split", OPT_SPLIT, "NAME", CMD_EVAL | CMD_SWEEP,
-    "which split: train, valid or test; default: valid; of a table: test, or "
-    "valid where there is none" },
+  { "split", OPT_SPLIT, "NAME", CMD_EVAL | CMD_SWEEP | CMD_REPORT,
+    "which split: train, valid or test; default: valid; of a sweep's table: "
+    "test, or valid where there is none" },
   { "missing", OPT_MISSING, NULL, CMD_SWEEP,
     "run: all that are neither finished nor under way" },
-  { "csv", OPT_CSV, NULL, CMD_SWEEP,
-    "list, table: comma-separated lines" },
+  { "csv", OPT_CSV, NULL, CMD_SWEEP | CMD_REPORT,
+    "a table as comma-separated lines" },
+  { "latex", OPT_LATEX, NULL, CMD_REPORT, "a table for LaTeX (booktabs)" },
+  { "text", OPT_TEXT, NULL, CMD_REPORT, "all tables for the terminal" },
+  { "table", OPT_TABLE, "NAME", CMD_REPORT,
+    "--csv, --latex: which table: compare (default), cost, heads, time or "
+    "runs" },
+  { "accuracy", OPT_ACCURACY, "PERCENT", CMD_REPORT,
+    "ask for the time to this accuracy; default: the highest that all runs "
+    "reach" },
+  { "unlike", OPT_UNLIKE, NULL, CMD_REPORT,
+    "compare runs that differ in data, batch, schedule, ... as well" },
   { "pack", OPT_PACK, "N", CMD_SWEEP,
     "submit: N runs side by side in one job; default: the file's, else 1" },
   { "at-once", OPT_AT_ONCE, "N", CMD_SWEEP,
@@ -90,7 +108,9 @@ const struct flag flag_table[] = {
     "measure the blocks on this machine" },
   { "list", OPT_LIST, NULL, CMD_PLAN,
     "print every operation of every rank" },
-  { "output", 'o', "FILE", CMD_IMPORT, "the file to write" },
+  { "output", 'o', "FILE", CMD_IMPORT | CMD_REPORT,
+    "the file to write; of a report: report.html, or the terminal for --text, "
+    "--csv and --latex" },
   { "check", OPT_CHECK, NULL, CMD_INFO, "read every byte and compare digests" },
   { "threads", OPT_THREADS, "N", CMD_TRAIN | CMD_EVAL | CMD_SWEEP,
     "threads of each rank; default: OMP_NUM_THREADS, else the cores there are" },
@@ -135,6 +155,30 @@ split (struct parse *p, const char *value)
     text_add (&p->lines, "--split %s: wanted train, valid or test%s%s%s\n",
               value, near[0] ? "; did you mean " : "", near,
               near[0] ? "?" : "");
+}
+
+static void
+table (struct parse *p, const char *value)
+{
+  char near[RUN_WORD] = "";
+  if (words_find (report_tables (), value, near) >= 0)
+    p->o->table = value;
+  else
+    text_add (&p->lines, "--table %s: wanted one of %s%s%s%s\n", value,
+              report_tables (), near[0] ? "; did you mean " : "", near,
+              near[0] ? "?" : "");
+}
+
+static void
+accuracy (struct parse *p, const char *value)
+{
+  double percent;
+  if (text_to_double (value, &percent) && percent > 0 && percent <= 100)
+    p->o->accuracy = percent / 100;
+  else
+    text_add (&p->lines,
+              "--accuracy %s: wanted a number above 0 and at most 100\n",
+              value);
 }
 
 static void
@@ -198,6 +242,21 @@ take_option (struct parse *p, int letter, const char *value)
     break;
   case OPT_PACK:
     number (p, "pack", value, 1, 1 << 16, &o->pack);
+    break;
+  case OPT_TEXT:
+    o->text = true;
+    break;
+  case OPT_LATEX:
+    o->latex = true;
+    break;
+  case OPT_UNLIKE:
+    o->unlike = true;
+    break;
+  case OPT_TABLE:
+    table (p, value);
+    break;
+  case OPT_ACCURACY:
+    accuracy (p, value);
     break;
   case OPT_AT_ONCE:
     number (p, "at-once", value, 1, 1 << 20, &o->at_once);
@@ -306,7 +365,9 @@ take_word (struct parse *p, unsigned bit, const char *word)
       o->words[o->n_words++] = word;
     else
       o->inputs[o->n_inputs++] = word;
-  } else if (bit & CMD_INFO)
+  } else if (bit & CMD_REPORT)
+    o->inputs[o->n_inputs++] = word;
+  else if (bit & CMD_INFO)
     take_path (p, word);
   else if (assigns)
     o->words[o->n_words++] = word;
@@ -368,6 +429,12 @@ check_present (struct parse *p, unsigned bit)
     text_add (&p->lines, "eval wants a checkpoint or a run directory\n");
   if (bit & CMD_INFO && !o->path)
     text_add (&p->lines, "info wants a file or a run directory\n");
+  if (bit & CMD_REPORT && o->n_inputs == 0)
+    text_add (&p->lines, "report wants run directories\n");
+  if (o->text + o->latex + (o->csv && bit & CMD_REPORT) > 1)
+    text_add (&p->lines, "--text, --csv and --latex exclude each other\n");
+  if (o->table && !o->csv && !o->latex)
+    text_add (&p->lines, "--table wants --csv or --latex\n");
   if (o->unit && o->measure)
     text_add (&p->lines, "--unit and --measure exclude each other\n");
 }
