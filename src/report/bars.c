@@ -12,7 +12,7 @@
 
 /* Of a frame whose rows are not numbers: no tick lies between its ends. */
 static const struct axis no_ticks = {
-    .low = 0.25, .high = 0.75, .step = 1, .unit = 1};
+    .low = 0.25, .high = 0.75, .step = 10, .unit = 1};
 
 /* -- where the time went --------------------------------------------------- */
 

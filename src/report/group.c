@@ -394,7 +394,7 @@ group_runs (struct report *r)
   return OK;
 }
 
-struct stat
+struct spread
 group_stat (const struct report *r, const struct group *g,
             double (*of) (const struct report *r, const struct run *run,
                           const void *how),
@@ -405,7 +405,7 @@ group_stat (const struct report *r, const struct group *g,
     CHECK (false, "%s", fail_message ());
   for (int i = 0; i < g->n; i++)
     v[i] = of (r, &r->run[g->run[i]], how);
-  struct stat s = stat_of (g->n, v);
+  struct spread s = stat_of (g->n, v);
   mem_free (&v);
   return s;
 }

@@ -136,7 +136,7 @@ heat_draw (struct report *r, struct text *out, const struct heat *h,
            const char *title, double scale, int digits)
 {
   double left = 40, wide = column_width (r, h), high = 30, top = 64;
-  struct stat all = stat_of (h->n_rows * h->n_columns, h->value);
+  struct spread all = stat_of (h->n_rows * h->n_columns, h->value);
   for (int i = 0; i < h->n_rows; i++)
     left =
         fmax (left, svg_width (svg_short (&r->pool, h->row[i], 24), 11) + 16);

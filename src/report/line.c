@@ -177,10 +177,10 @@ draw (struct report *r, struct frame *f, const struct lines *s,
 static struct frame
 frame_for (struct report *r, struct text *out, bool small)
 {
-  struct frame f = {.out = out, .left = 46, .top = 24, .bottom = 42};
+  struct frame f = {.out = out, .left = 44, .top = 24, .bottom = 42};
   f.right = small ? 14 : label_room (r);
-  f.width = small ? 330 : 1040;
-  f.height = small ? 210 : 320;
+  f.width = small ? 252 : 1040;
+  f.height = small ? 180 : 320;
   return f;
 }
 
@@ -213,7 +213,7 @@ line_chart (struct report *r, struct text *out, enum store_split split,
   reach_of (r, &s, &f.x, &f.y);
   if (s.percent)
     f.y.unit = 0.01;
-  axis_run (&f.x, axis, small ? 4 : 8);
+  axis_run (&f.x, axis, small ? 3 : 8);
   axis_make (&f.y, small ? 4 : 6, false);
   snprintf (f.y.title, sizeof f.y.title, "%.80s%s", title,
             s.percent ? ", %" : "");
@@ -361,7 +361,7 @@ depth_curve (struct report *r, const struct group *g, bool share,
   for (int i = 0; i < 4; i++)
     *row[i] = pool_take (&r->pool, (size_t)g->K + 1, sizeof (double));
   for (int k = 0; k < g->K; k++) {
-    struct stat s =
+    struct spread s =
         group_stat (r, g, last_of, pool_text (&r->pool, "head%d_accuracy", k));
     if (s.n == 0)
       continue;

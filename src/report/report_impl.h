@@ -33,13 +33,13 @@ pool_clear (struct pool *p);
 
 /* -- numbers (stat.c) ------------------------------------------------------ */
 
-struct stat {
+struct spread {
   int n;            /* numbers that there are */
   double mean, sd;  /* sd: of the sample; NAN for one */
   double low, high; /* 95 % confidence of the mean, Student's t; NAN for one */
   double least, most;
 };
-struct stat
+struct spread
 stat_of (int n, const double *v); /* NAN are left out */
 /* Quantile p of Student's t with so many degrees of freedom. */
 double
@@ -171,7 +171,7 @@ group_runs (struct report *r);
 const char *
 group_value (const struct run *r, const char *key);
 /* One number of each run of a group. */
-struct stat
+struct spread
 group_stat (const struct report *r, const struct group *g,
             double (*of) (const struct report *r, const struct run *run,
                           const void *how),
@@ -200,7 +200,7 @@ struct column {
 };
 struct cell {
   const char *text; /* COLUMN_TEXT; else what stands where n is 0, or NULL */
-  struct stat s;
+  struct spread s;
 };
 struct table {
   const char *name, *title;

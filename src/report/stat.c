@@ -66,15 +66,15 @@ stat_student (double p, int freedom)
   return (low + high) / 2;
 }
 
-struct stat
+struct spread
 stat_of (int n, const double *v)
 {
-  struct stat s = {.mean = NAN,
-                   .sd = NAN,
-                   .low = NAN,
-                   .high = NAN,
-                   .least = NAN,
-                   .most = NAN};
+  struct spread s = {.mean = NAN,
+                     .sd = NAN,
+                     .low = NAN,
+                     .high = NAN,
+                     .least = NAN,
+                     .most = NAN};
   double sum = 0, squares = 0;
   for (int i = 0; i < n; i++)
     if (isfinite (v[i])) {

@@ -16,13 +16,21 @@ none (const struct cell *c)
   return c->text ? c->text : "not recorded";
 }
 
+/* People need no deviation of what is the same in all runs. */
+static bool
+spreads (const struct column *k, const struct cell *c)
+{
+  return k->kind == COLUMN_STAT && c->s.n > 1 &&
+         c->s.sd > 1e-12 * fabs (c->s.mean);
+}
+
 /* "92.31", "92.31 ± 0.42 [91.3, 93.3]". */
 static void
 add_people (const struct column *k, const struct cell *c,
             const char *plus_minus, struct text *out)
 {
   text_add (out, "%.*f", k->digits, c->s.mean * k->scale);
-  if (k->kind == COLUMN_STAT && c->s.n > 1)
+  if (spreads (k, c))
     text_add (out, " %s %.*f [%.*f, %.*f]", plus_minus, k->digits,
               c->s.sd * k->scale, k->digits, c->s.low * k->scale, k->digits,
               c->s.high * k->scale);
@@ -56,7 +64,7 @@ html_cell (const struct column *k, const struct cell *c, struct text *out)
   }
   text_add (out, "<td>");
   add_data (k, c->s.mean, out);
-  if (k->kind == COLUMN_STAT && c->s.n > 1) {
+  if (spreads (k, c)) {
     text_add (out, " <span class=\"sd\">± ");
     add_data (k, c->s.sd, out);
     text_add (out, "</span><br/><span class=\"ci\">[");
@@ -146,7 +154,7 @@ latex_number (const struct column *k, const struct cell *c, struct text *out)
     return;
   }
   text_add (out, "$%.*f", k->digits, c->s.mean * k->scale);
-  if (k->kind == COLUMN_STAT && c->s.n > 1)
+  if (spreads (k, c))
     text_add (out, " \\pm %.*f$ {\\scriptsize $[%.*f, %.*f]$}", k->digits,
               c->s.sd * k->scale, k->digits, c->s.low * k->scale, k->digits,
               c->s.high * k->scale);
