@@ -8,13 +8,15 @@
 # sudo that asks nothing.  Elsewhere this only says what to load.
 set -eu
 
-# What compiles, then the libraries.  (libscalapack-openmpi-dev is not needed by
-# any command of this version.)
+# What compiles, then the libraries.  ScaLAPACK, with a fast BLAS behind it, is
+# for the command probe alone.
 TOOLS="gcc libc6-dev make autoconf automake pkg-config openmpi-bin"
 LIBRARIES="libopenmpi-dev libhdf5-openmpi-dev libdnnl-dev libinih-dev
-libjansson-dev zlib1g-dev liblzma-dev libxxhash-dev"
+libjansson-dev zlib1g-dev liblzma-dev libxxhash-dev libscalapack-openmpi-dev
+libopenblas-dev"
 : "${PACKAGES:=$TOOLS $LIBRARIES}"
-: "${SPACK:=openmpi hdf5+mpi onednn inih jansson zlib xz xxhash autoconf automake}"
+: "${SPACK:=openmpi hdf5+mpi onednn inih jansson zlib xz xxhash netlib-scalapack
+autoconf automake}"
 
 words () { # on one line
   echo "$*"

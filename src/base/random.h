@@ -17,7 +17,8 @@ enum random_purpose { /* never renumber: results depend on it */
                       RANDOM_DROPOUT = 4,
                       RANDOM_SYNTHETIC = 5,
                       RANDOM_TEST = 6,
-                      RANDOM_POSITIONS = 7
+                      RANDOM_POSITIONS = 7,
+                      RANDOM_PROBE = 8
 };
 
 struct random_key {

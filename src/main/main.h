@@ -163,7 +163,8 @@ enum { /* bits */
        CMD_LATER = 64, /* named, not in this version */
        CMD_SWEEP = 128,
        CMD_REPORT = 256,
-       CMD_ALL = 511
+       CMD_PROBE = 512,
+       CMD_ALL = 1023
 };
 
 struct options;
@@ -206,6 +207,11 @@ struct options {
   double accuracy;   /* report: 0..1; 0: not given */
   bool unit, measure, list, check, csv, missing, dry_run;
   bool text, latex, unlike;
+  struct {
+    bool maps, wide;
+    int samples, rows, cols, block;
+    double memory_bytes;
+  } probe;
 };
 
 /* Everything from argv, which is reordered and borrowed.  E_USAGE with a line
@@ -243,6 +249,11 @@ file_print (const struct text *out);
 
 /* -- commands (commands.c; report.c; sweep.c) ------------------------------ */
 
+/* Path and configuration of the checkpoint that o names; *path is owned by the
+ * caller.  Collective on world. */
+enum status
+configure_as (const struct options *o, struct wire *w, char **path,
+              struct run_config *c);
 /* Each speaks through a fence before it returns.  Collective on world. */
 enum status
 command_train (const struct options *o, struct wire *w);
@@ -256,6 +267,8 @@ enum status
 command_import (const struct options *o, struct wire *w);
 enum status
 command_info (const struct options *o, struct wire *w);
+enum status
+command_probe (const struct options *o, struct wire *w);
 enum status
 command_sweep (const struct options *o, struct wire *w);
 enum status

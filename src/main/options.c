@@ -39,8 +39,14 @@ const struct command command_table[] = {
     "Prints the header of a data set or checkpoint; for a run directory its "
     "history (starts, resumes with their receipts, stops, steps lost, time) and "
     "its newest checkpoint.", command_info },
-  { "probe", CMD_LATER, false, "probe CHECKPOINT [options]",
-    "linear probes, spectra and similarity of stage outputs", NULL, NULL },
+  { "probe", CMD_PROBE, true,
+    "probe CHECKPOINT... [section.key=value ...] [options]",
+    "linear probes, spectra and similarity of stage outputs",
+    "Computes the outputs of every stage on a split, and from them, with "
+    "ScaLAPACK over all ranks: how well a linear classifier does on each, the "
+    "spectrum of its covariance, and the similarity (linear CKA) of all stages "
+    "of all checkpoints. A checkpoint may be a run directory: its newest one. "
+    "Results go to probe/ in the run directory of the first.", command_probe },
   { "sweep", CMD_SWEEP, false, "sweep FILE [list|check|run|submit|table|dir] [...]",
     "expand a sweep file and run its parts",
     "A sweep file crosses values of the configuration; interlock(5) has its "
@@ -65,13 +71,25 @@ enum { /* options without a short form */
   OPT_VERSION = 256, OPT_DUMP, OPT_THREADS, OPT_SPLIT, OPT_RANKS, OPT_COLUMNS,
   OPT_UNIT, OPT_MEASURE, OPT_LIST, OPT_CHECK, OPT_CSV, OPT_MISSING, OPT_PACK,
   OPT_AT_ONCE, OPT_DRY_RUN, OPT_SCRIPT, OPT_TEXT, OPT_LATEX, OPT_TABLE,
-  OPT_UNLIKE, OPT_ACCURACY
+  OPT_UNLIKE, OPT_ACCURACY,
+  OPT_SAMPLES, OPT_FEATURES, OPT_DOUBLE, OPT_GRID, OPT_BLOCK, OPT_MEMORY
 };
 
 const struct flag flag_table[] = {
-  { "split", OPT_SPLIT, "NAME", CMD_EVAL | CMD_SWEEP | CMD_REPORT,
+  { "split", OPT_SPLIT, "NAME", CMD_EVAL | CMD_PROBE | CMD_SWEEP | CMD_REPORT,
     "which split: train, valid or test; default: valid; of a sweep's table: "
     "test, or valid where there is none" },
+  { "samples", OPT_SAMPLES, "N", CMD_PROBE,
+    "the first N of the split; default: 10000, or all where there are fewer" },
+  { "features", OPT_FEATURES, "KIND", CMD_PROBE,
+    "pooled: means over height and width (default); maps: whole maps" },
+  { "double", OPT_DOUBLE, NULL, CMD_PROBE, "double precision; default: single" },
+  { "grid", OPT_GRID, "RxC", CMD_PROBE,
+    "ranks in rows and columns; default: as square as they allow" },
+  { "block", OPT_BLOCK, "N", CMD_PROBE,
+    "rows and columns of a block; default: chosen by size" },
+  { "memory", OPT_MEMORY, "GB", CMD_PROBE,
+    "what matrices may take on a rank; default: what the machine has left" },
   { "missing", OPT_MISSING, NULL, CMD_SWEEP,
     "run: all that are neither finished nor under way" },
   { "csv", OPT_CSV, NULL, CMD_SWEEP | CMD_REPORT,
@@ -108,11 +126,12 @@ const struct flag flag_table[] = {
     "measure the blocks on this machine" },
   { "list", OPT_LIST, NULL, CMD_PLAN,
     "print every operation of every rank" },
-  { "output", 'o', "FILE", CMD_IMPORT | CMD_REPORT,
-    "the file to write; of a report: report.html, or the terminal for --text, "
+  { "output", 'o', "FILE", CMD_IMPORT | CMD_REPORT | CMD_PROBE,
+    "the file to write; of a probe: the directory; of a report: report.html, or the terminal for --text, "
     "--csv and --latex" },
   { "check", OPT_CHECK, NULL, CMD_INFO, "read every byte and compare digests" },
-  { "threads", OPT_THREADS, "N", CMD_TRAIN | CMD_EVAL | CMD_SWEEP,
+  { "threads", OPT_THREADS, "N",
+    CMD_TRAIN | CMD_EVAL | CMD_SWEEP | CMD_PROBE,
     "threads of each rank; default: OMP_NUM_THREADS, else the cores there are" },
   { "quiet", 'q', NULL, CMD_ALL & ~CMD_LATER, "errors and warnings only" },
   { "verbose", 'v', NULL, CMD_ALL & ~CMD_LATER, "more messages" },
@@ -122,7 +141,7 @@ const struct flag flag_table[] = {
 /* clang-format on */
 const size_t flag_count = sizeof flag_table / sizeof *flag_table;
 
-#define FLAGS 32 /* room for flag_count */
+#define FLAGS 48 /* room for flag_count */
 #define SWEEP_WORDS "list check run submit table dir"
 
 struct parse {
@@ -143,6 +162,37 @@ number (struct parse *p, const char *name, const char *value, int64_t low,
   else
     text_add (&p->lines, "--%s %s: wanted an integer from %lld to %lld\n", name,
               value, (long long)low, (long long)high);
+}
+
+static void
+features (struct parse *p, const char *value)
+{
+  int which = words_find ("pooled maps", value, NULL);
+  if (which < 0)
+    text_add (&p->lines, "--features %s: wanted pooled or maps\n", value);
+  p->o->probe.maps = which == 1;
+}
+
+static void
+grid (struct parse *p, const char *value)
+{
+  int n = 0;
+  if (sscanf (value, "%5dx%5d%n", &p->o->probe.rows, &p->o->probe.cols, &n) !=
+          2 ||
+      value[n] != '\0' || p->o->probe.rows < 1 || p->o->probe.cols < 1)
+    text_add (&p->lines, "--grid %s: wanted rows x columns, such as 2x3\n",
+              value);
+}
+
+static void
+memory (struct parse *p, const char *value)
+{
+  double gigabytes;
+  if (text_to_double (value, &gigabytes) && gigabytes > 0)
+    p->o->probe.memory_bytes = gigabytes * 1e9;
+  else
+    text_add (&p->lines, "--memory %s: wanted gigabytes, more than 0\n",
+              value);
 }
 
 static void
@@ -258,6 +308,24 @@ take_option (struct parse *p, int letter, const char *value)
   case OPT_ACCURACY:
     accuracy (p, value);
     break;
+  case OPT_SAMPLES:
+    number (p, "samples", value, 10, 1 << 30, &o->probe.samples);
+    break;
+  case OPT_FEATURES:
+    features (p, value);
+    break;
+  case OPT_DOUBLE:
+    o->probe.wide = true;
+    break;
+  case OPT_GRID:
+    grid (p, value);
+    break;
+  case OPT_BLOCK:
+    number (p, "block", value, 1, 4096, &o->probe.block);
+    break;
+  case OPT_MEMORY:
+    memory (p, value);
+    break;
   case OPT_AT_ONCE:
     number (p, "at-once", value, 1, 1 << 20, &o->at_once);
     break;
@@ -371,6 +439,8 @@ take_word (struct parse *p, unsigned bit, const char *word)
     take_path (p, word);
   else if (assigns)
     o->words[o->n_words++] = word;
+  else if (bit & CMD_PROBE && o->path)
+    o->inputs[o->n_inputs++] = word;
   else
     take_path (p, word);
 }
@@ -427,6 +497,8 @@ check_present (struct parse *p, unsigned bit)
     text_add (&p->lines, "import wants -o FILE\n");
   if (bit & CMD_EVAL && !o->path)
     text_add (&p->lines, "eval wants a checkpoint or a run directory\n");
+  if (bit & CMD_PROBE && !o->path)
+    text_add (&p->lines, "probe wants a checkpoint or a run directory\n");
   if (bit & CMD_INFO && !o->path)
     text_add (&p->lines, "info wants a file or a run directory\n");
   if (bit & CMD_REPORT && o->n_inputs == 0)

@@ -223,7 +223,7 @@ static const struct row rows[] = {
   { "$I verify everything", 64, { "everything", "gradients, foldings" } },
   /* what later versions bring */
   { "$I generate x.h5", 64, { "generate is not in this version" } },
-  { "$I probe x.h5", 64, { "probe is not in this version" } },
+  { "$I probe", 64, { "probe wants a checkpoint" } },
   { "$I report run", 64, { "report is not in this version" } },
   { "$I import folder x -o y.h5", 64, { "import folder is not in this version" } },
   { "$I import text x -o y.h5", 64, { "import text is not in this version" } },
