@@ -196,7 +196,7 @@ static const struct {
   const char *verb, *css, *words;
 } kinds[] = {
     {"FORWARD", "forward", "forward"},
-    {"PASS", "pass", "data gradient"},
+    {"PASS", "pass", "data gradient, often with that of weights"},
     {"WEIGHTS", "weights", "weight gradient"},
     {"HEAD", "heads", "head and loss"},
     {"HEAD_WEIGHTS", "heads", NULL},
