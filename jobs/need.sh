@@ -9,13 +9,15 @@
 # shellcheck disable=SC2086,SC2015 # lists of words; who fails either way is told
 set -eu
 
-# What compiles, then the libraries.  (libscalapack-openmpi-dev is not needed by
-# any command of this version.)
+# What compiles, then the libraries.  ScaLAPACK, with a fast BLAS behind it, is
+# for the command probe alone.
 TOOLS="gcc libc6-dev make autoconf automake pkg-config openmpi-bin"
 LIBRARIES="libopenmpi-dev libhdf5-openmpi-dev libdnnl-dev libinih-dev
-libjansson-dev zlib1g-dev liblzma-dev libxxhash-dev"
+libjansson-dev zlib1g-dev liblzma-dev libxxhash-dev libscalapack-openmpi-dev
+libopenblas-dev"
 : "${PACKAGES:=$TOOLS $LIBRARIES}"
-: "${SPACK:=openmpi hdf5+mpi onednn inih jansson zlib xz xxhash autoconf automake}"
+: "${SPACK:=openmpi hdf5+mpi onednn inih jansson zlib xz xxhash netlib-scalapack
+autoconf automake}"
 
 words () { # on one line
   echo "$*"

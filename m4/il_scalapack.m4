@@ -2,7 +2,8 @@
 #
 # IL_SCALAPACK
 #   Offers --with-scalapack=DIR, SCALAPACK_CPPFLAGS and SCALAPACK_LIBS.  Sets
-#   both.  No command of this version uses it, so its absence stops nothing.
+#   both, and defines IL_SCALAPACK where it is found.  Only the command probe
+#   uses it; without it that command refuses, and all others work.
 #   It ships no header: the functions are declared where they are used.
 
 AC_DEFUN([IL_SCALAPACK], [
@@ -12,7 +13,9 @@ IL_LIBRARY([ScaLAPACK], [SCALAPACK], [scalapack],
   [[int a, b; Cblacs_pinfo (&a, &b); pdgemm_ ();]],
   [$MPI_CPPFLAGS], [$MPI_LIBS -lm])
 SCALAPACK_VERSION=yes
+AS_IF([test "$il_have_SCALAPACK" = yes],
+  [AC_DEFINE([IL_SCALAPACK], [1], [ScaLAPACK is there])])
 IL_REPORT([SCALAPACK], [ScaLAPACK], [no],
-  [nothing in this version; the coming command probe will need it],
-  [libscalapack-openmpi-dev], [netlib-scalapack], [scalapack])
+  [the command probe refuses (all others work)],
+  [libscalapack-openmpi-dev libopenblas-dev], [netlib-scalapack], [scalapack])
 ])

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -249,4 +250,79 @@ arena_close (struct arena *a)
   count_less (a->size);
   free (a->base);
   *a = (struct arena){0};
+}
+
+/* -- what the machine has ---------------------------------------------------
+ */
+
+/* The number behind `key` (NULL: the first word) of a small file; -1 when there
+ * is none, or when it is a word such as max. */
+static double
+number_in (const char *path, const char *key)
+{
+  char line[256];
+  double found = -1, v;
+  FILE *f = fopen (path, "r");
+  while (f && found < 0 && fgets (line, sizeof line, f)) {
+    size_t n = key ? strlen (key) : 0;
+    if ((!key || strncmp (line, key, n) == 0) &&
+        sscanf (line + n, "%lf", &v) == 1)
+      found = v;
+    if (!key)
+      break;
+  }
+  if (f)
+    fclose (f);
+  return found;
+}
+
+/* Room below the limits of the control group `path` and those above it. */
+static double
+group_room (const char *root, const char *path, const char *most,
+            const char *used, const char *cache)
+{
+  char group[1024], name[1280];
+  double room = -1;
+  snprintf (group, sizeof group, "%s", path);
+  for (;;) {
+    snprintf (name, sizeof name, "%s%s/%s", root, group, most);
+    double limit = number_in (name, NULL);
+    snprintf (name, sizeof name, "%s%s/%s", root, group, used);
+    double now = number_in (name, NULL);
+    snprintf (name, sizeof name, "%s%s/memory.stat", root, group);
+    double file = number_in (name, cache); /* given back when asked for */
+    if (limit >= 0 && limit < 1e18 && now >= 0) {
+      double left = limit - now + (file > 0 ? file : 0);
+      room = room < 0 || left < room ? left : room;
+    }
+    char *slash = strrchr (group, '/');
+    if (!slash)
+      return room;
+    *slash = '\0';
+  }
+}
+
+double
+mem_available (void)
+{
+  char line[1024];
+  double room = number_in ("/proc/meminfo", "MemAvailable:") * 1024;
+  FILE *f = fopen ("/proc/self/cgroup", "r");
+  while (f && fgets (line, sizeof line, f)) {
+    line[strcspn (line, "\n")] = '\0';
+    const char *one = strstr (line, ":memory:");
+    double left = -1;
+    if (strncmp (line, "0::/", 4) == 0)
+      left = group_room ("/sys/fs/cgroup", line + 3, "memory.max",
+                         "memory.current", "inactive_file ");
+    else if (one)
+      left =
+          group_room ("/sys/fs/cgroup/memory", one + 8, "memory.limit_in_bytes",
+                      "memory.usage_in_bytes", "total_inactive_file ");
+    if (left >= 0 && (room < 0 || left < room))
+      room = left;
+  }
+  if (f)
+    fclose (f);
+  return room;
 }

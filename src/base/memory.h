@@ -41,6 +41,12 @@ mem_count (size_t *bytes, size_t *blocks, size_t *peak_bytes);
 size_t
 mem_leaks (void);
 
+/* Bytes that a process may still ask for on this machine, all its processes
+ * together: what the system calls available, less where a control group
+ * (Slurm's, a container's) sets a nearer limit. */
+double
+mem_available (void);
+
 /* A slab from which 64-byte aligned pieces are cut and never given back. */
 struct arena {
   char *base;  /* owned; NULL before arena_open */

@@ -128,9 +128,7 @@ open_checkpoint (const char *path, char **found, char **config)
   return s;
 }
 
-/* Path and configuration of the checkpoint that o names; *path is owned by the
- * caller.  Collective on world. */
-static enum status
+enum status
 configure_as (const struct options *o, struct wire *w, char **path,
               struct run_config *c)
 {

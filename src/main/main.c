@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "probe/probe.h"
 #include "store/store.h"
 #include <stdlib.h>
 
@@ -24,8 +25,8 @@ print_version (void)
 {
   struct wire *w = NULL;
   TRY (wire_open_alone (&w));
-  put ("interlock %s\n%s\n%s\n%s\n", PACKAGE_VERSION, run_describe (),
-       store_describe (), wire_describe (w));
+  put ("interlock %s\n%s\n%s\n%s\n%s\n", PACKAGE_VERSION, run_describe (),
+       store_describe (), wire_describe (w), probe_describe ());
 #ifdef IL_CONFIGURE
   put ("configured with: %s\n", IL_CONFIGURE);
 #endif

@@ -166,7 +166,9 @@ enum { /* bits */
        CMD_LATER = 64, /* named, not in this version */
        CMD_SWEEP = 128,
        CMD_GENERATE = 256,
-       CMD_ALL = 511
+       CMD_REPORT = 512,
+       CMD_PROBE = 1024,
+       CMD_ALL = 2047
 };
 
 struct options;
@@ -205,10 +207,18 @@ struct options {
   const char *const *rest; /* behind "--", sweep only; borrowed */
   const char *output, *split, *dump, *script;
   int threads, ranks, columns, pack, at_once;
+  const char *table; /* report */
+  double accuracy;   /* report: 0..1; 0: not given */
   bool unit, measure, list, check, csv, missing, dry_run;
   struct run_generate generate;
   char made[3][RUN_PATH + 16]; /* words made of options */
   int n_made;
+  bool text, latex, unlike;
+  struct {
+    bool maps, wide;
+    int samples, rows, cols, block;
+    double memory_bytes;
+  } probe;
 };
 
 /* Everything from argv, which is reordered and borrowed.  E_USAGE with a line
@@ -244,8 +254,13 @@ file_is_directory (const char *path);
 void
 file_print (const struct text *out);
 
-/* -- commands (commands.c; sweep.c) ---------------------------------------- */
+/* -- commands (commands.c; report.c; sweep.c) ------------------------------ */
 
+/* Path and configuration of the checkpoint that o names; *path is owned by the
+ * caller.  Collective on world. */
+enum status
+configure_as (const struct options *o, struct wire *w, char **path,
+              struct run_config *c);
 /* Each speaks through a fence before it returns.  Collective on world. */
 enum status
 command_train (const struct options *o, struct wire *w);
@@ -262,7 +277,11 @@ command_import (const struct options *o, struct wire *w);
 enum status
 command_info (const struct options *o, struct wire *w);
 enum status
+command_probe (const struct options *o, struct wire *w);
+enum status
 command_sweep (const struct options *o, struct wire *w);
+enum status
+command_report (const struct options *o, struct wire *w);
 /* Does it need MPI this time? */
 bool
 command_sweep_trains (const struct options *o);

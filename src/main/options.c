@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "report/report.h"
 #include <getopt.h>
 #include <string.h>
 
@@ -44,8 +45,14 @@ const struct command command_table[] = {
     "Prints the header of a data set or checkpoint; for a run directory its "
     "history (starts, resumes with their receipts, stops, steps lost, time) and "
     "its newest checkpoint.", command_info },
-  { "probe", CMD_LATER, false, "probe CHECKPOINT [options]",
-    "linear probes, spectra and similarity of stage outputs", NULL, NULL },
+  { "probe", CMD_PROBE, true,
+    "probe CHECKPOINT... [section.key=value ...] [options]",
+    "linear probes, spectra and similarity of stage outputs",
+    "Computes the outputs of every stage on a split, and from them, with "
+    "ScaLAPACK over all ranks: how well a linear classifier does on each, the "
+    "spectrum of its covariance, and the similarity (linear CKA) of all stages "
+    "of all checkpoints. A checkpoint may be a run directory: its newest one. "
+    "Results go to probe/ in the run directory of the first.", command_probe },
   { "sweep", CMD_SWEEP, false, "sweep FILE [list|check|run|submit|table|dir] [...]",
     "expand a sweep file and run its parts",
     "A sweep file crosses values of the configuration; interlock(5) has its "
@@ -55,8 +62,14 @@ const struct command command_table[] = {
     "are not finished. submit: gives those to sbatch, as job arrays; words "
     "behind -- go to sbatch. table: the last accuracy of every head. dir I: the "
     "run directory of I.", command_sweep },
-  { "report", CMD_LATER, false, "report RUN... [options]",
-    "tables and pictures from runs", NULL, NULL },
+  { "report", CMD_REPORT, false, "report RUN... [options]",
+    "tables and pictures from runs",
+    "Compares runs at equal samples, executed operations, wall time and "
+    "core-hours. A RUN is a run directory or a folder of them; runs that differ "
+    "in their seed alone are a group, with mean, deviation and confidence. "
+    "Writes one HTML page that needs nothing else, or a text, or one table. Runs "
+    "that differ in more than network, stages and strategy are refused.",
+    command_report },
 };
 const size_t command_count = sizeof command_table / sizeof *command_table;
 
@@ -65,17 +78,40 @@ enum { /* options without a short form */
   OPT_UNIT, OPT_MEASURE, OPT_LIST, OPT_CHECK, OPT_RESUME, OPT_CSV, OPT_MISSING, OPT_PACK,
   OPT_TOKENIZER, OPT_VOCAB, OPT_MODEL, OPT_PROMPT, OPT_TOKENS, OPT_HEAT,
   OPT_TOP_K, OPT_SEED, OPT_HEAD,
-  OPT_AT_ONCE, OPT_DRY_RUN, OPT_SCRIPT
+  OPT_AT_ONCE, OPT_DRY_RUN, OPT_SCRIPT, OPT_TEXT, OPT_LATEX, OPT_TABLE,
+  OPT_UNLIKE, OPT_ACCURACY,
+  OPT_SAMPLES, OPT_FEATURES, OPT_DOUBLE, OPT_GRID, OPT_BLOCK, OPT_MEMORY
 };
 
 const struct flag flag_table[] = {
-  { "split", OPT_SPLIT, "NAME", CMD_EVAL | CMD_SWEEP,
-    "which split: train, valid or test; default: valid; of a table: test, or "
-    "valid where there is none" },
+  { "split", OPT_SPLIT, "NAME", CMD_EVAL | CMD_PROBE | CMD_SWEEP | CMD_REPORT,
+    "which split: train, valid or test; default: valid; of a sweep's table: "
+    "test, or valid where there is none" },
+  { "samples", OPT_SAMPLES, "N", CMD_PROBE,
+    "the first N of the split; default: 10000, or all where there are fewer" },
+  { "features", OPT_FEATURES, "KIND", CMD_PROBE,
+    "pooled: means over height and width (default); maps: whole maps" },
+  { "double", OPT_DOUBLE, NULL, CMD_PROBE, "double precision; default: single" },
+  { "grid", OPT_GRID, "RxC", CMD_PROBE,
+    "ranks in rows and columns; default: as square as they allow" },
+  { "block", OPT_BLOCK, "N", CMD_PROBE,
+    "rows and columns of a block; default: chosen by size" },
+  { "memory", OPT_MEMORY, "GB", CMD_PROBE,
+    "what matrices may take on a rank; default: what the machine has left" },
   { "missing", OPT_MISSING, NULL, CMD_SWEEP,
     "run: all that are neither finished nor under way" },
-  { "csv", OPT_CSV, NULL, CMD_SWEEP,
-    "list, table: comma-separated lines" },
+  { "csv", OPT_CSV, NULL, CMD_SWEEP | CMD_REPORT,
+    "a table as comma-separated lines" },
+  { "latex", OPT_LATEX, NULL, CMD_REPORT, "a table for LaTeX (booktabs)" },
+  { "text", OPT_TEXT, NULL, CMD_REPORT, "all tables for the terminal" },
+  { "table", OPT_TABLE, "NAME", CMD_REPORT,
+    "--csv, --latex: which table: compare (default), cost, heads, time or "
+    "runs" },
+  { "accuracy", OPT_ACCURACY, "PERCENT", CMD_REPORT,
+    "ask for the time to this accuracy; default: the highest that all runs "
+    "reach" },
+  { "unlike", OPT_UNLIKE, NULL, CMD_REPORT,
+    "compare runs that differ in data, batch, schedule, ... as well" },
   { "pack", OPT_PACK, "N", CMD_SWEEP,
     "submit: N runs side by side in one job; default: the file's, else 1" },
   { "at-once", OPT_AT_ONCE, "N", CMD_SWEEP,
@@ -98,7 +134,9 @@ const struct flag flag_table[] = {
     "measure the blocks on this machine" },
   { "list", OPT_LIST, NULL, CMD_PLAN,
     "print every operation of every rank" },
-  { "output", 'o', "FILE", CMD_IMPORT, "the file to write" },
+  { "output", 'o', "FILE", CMD_IMPORT | CMD_REPORT | CMD_PROBE,
+    "the file to write; of a probe: the directory; of a report: report.html, or the terminal for --text, "
+    "--csv and --latex" },
   { "tokenizer", OPT_TOKENIZER, "NAME", CMD_IMPORT,
     "of text: bytes (default) or sentencepiece" },
   { "vocab", OPT_VOCAB, "N", CMD_IMPORT,
@@ -120,7 +158,8 @@ const struct flag flag_table[] = {
   { "resume", OPT_RESUME, NULL, CMD_VERIFY,
     "the check of stopping and going on alone; as verify resume" },
   { "check", OPT_CHECK, NULL, CMD_INFO, "read every byte and compare digests" },
-  { "threads", OPT_THREADS, "N", CMD_TRAIN | CMD_EVAL | CMD_SWEEP | CMD_GENERATE,
+  { "threads", OPT_THREADS, "N", 
+    CMD_TRAIN | CMD_EVAL | CMD_SWEEP | CMD_GENERATE | CMD_PROBE,
     "threads of each rank; default: OMP_NUM_THREADS, else the cores there are" },
   { "quiet", 'q', NULL, CMD_ALL & ~CMD_LATER, "errors and warnings only" },
   { "verbose", 'v', NULL, CMD_ALL & ~CMD_LATER, "more messages" },
@@ -151,6 +190,37 @@ number (struct parse *p, const char *name, const char *value, int64_t low,
   else
     text_add (&p->lines, "--%s %s: wanted an integer from %lld to %lld\n", name,
               value, (long long)low, (long long)high);
+}
+
+static void
+features (struct parse *p, const char *value)
+{
+  int which = words_find ("pooled maps", value, NULL);
+  if (which < 0)
+    text_add (&p->lines, "--features %s: wanted pooled or maps\n", value);
+  p->o->probe.maps = which == 1;
+}
+
+static void
+grid (struct parse *p, const char *value)
+{
+  int n = 0;
+  if (sscanf (value, "%5dx%5d%n", &p->o->probe.rows, &p->o->probe.cols, &n) !=
+          2 ||
+      value[n] != '\0' || p->o->probe.rows < 1 || p->o->probe.cols < 1)
+    text_add (&p->lines, "--grid %s: wanted rows x columns, such as 2x3\n",
+              value);
+}
+
+static void
+memory (struct parse *p, const char *value)
+{
+  double gigabytes;
+  if (text_to_double (value, &gigabytes) && gigabytes > 0)
+    p->o->probe.memory_bytes = gigabytes * 1e9;
+  else
+    text_add (&p->lines, "--memory %s: wanted gigabytes, more than 0\n",
+              value);
 }
 
 static void
@@ -234,6 +304,30 @@ take_generate (struct parse *p, int letter, const char *value)
 }
 
 static void
+table (struct parse *p, const char *value)
+{
+  char near[RUN_WORD] = "";
+  if (words_find (report_tables (), value, near) >= 0)
+    p->o->table = value;
+  else
+    text_add (&p->lines, "--table %s: wanted one of %s%s%s%s\n", value,
+              report_tables (), near[0] ? "; did you mean " : "", near,
+              near[0] ? "?" : "");
+}
+
+static void
+accuracy (struct parse *p, const char *value)
+{
+  double percent;
+  if (text_to_double (value, &percent) && percent > 0 && percent <= 100)
+    p->o->accuracy = percent / 100;
+  else
+    text_add (&p->lines,
+              "--accuracy %s: wanted a number above 0 and at most 100\n",
+              value);
+}
+
+static void
 take_option (struct parse *p, int letter, const char *value)
 {
   struct options *o = p->o;
@@ -306,6 +400,39 @@ take_option (struct parse *p, int letter, const char *value)
     break;
   case OPT_PACK:
     number (p, "pack", value, 1, 1 << 16, &o->pack);
+    break;
+  case OPT_TEXT:
+    o->text = true;
+    break;
+  case OPT_LATEX:
+    o->latex = true;
+    break;
+  case OPT_UNLIKE:
+    o->unlike = true;
+    break;
+  case OPT_TABLE:
+    table (p, value);
+    break;
+  case OPT_ACCURACY:
+    accuracy (p, value);
+    break;
+  case OPT_SAMPLES:
+    number (p, "samples", value, 10, 1 << 30, &o->probe.samples);
+    break;
+  case OPT_FEATURES:
+    features (p, value);
+    break;
+  case OPT_DOUBLE:
+    o->probe.wide = true;
+    break;
+  case OPT_GRID:
+    grid (p, value);
+    break;
+  case OPT_BLOCK:
+    number (p, "block", value, 1, 4096, &o->probe.block);
+    break;
+  case OPT_MEMORY:
+    memory (p, value);
     break;
   case OPT_AT_ONCE:
     number (p, "at-once", value, 1, 1 << 20, &o->at_once);
@@ -414,10 +541,14 @@ take_word (struct parse *p, unsigned bit, const char *word)
       o->words[o->n_words++] = word;
     else
       o->inputs[o->n_inputs++] = word;
-  } else if (bit & CMD_INFO)
+  } else if (bit & CMD_REPORT)
+    o->inputs[o->n_inputs++] = word;
+  else if (bit & CMD_INFO)
     take_path (p, word);
   else if (assigns)
     o->words[o->n_words++] = word;
+  else if (bit & CMD_PROBE && o->path)
+    o->inputs[o->n_inputs++] = word;
   else
     take_path (p, word);
 }
@@ -475,8 +606,16 @@ check_present (struct parse *p, unsigned bit)
     text_add (&p->lines, "eval wants a checkpoint or a run directory\n");
   if (bit & CMD_GENERATE && !o->path)
     text_add (&p->lines, "generate wants a checkpoint or a run directory\n");
+  if (bit & CMD_PROBE && !o->path)
+    text_add (&p->lines, "probe wants a checkpoint or a run directory\n");
   if (bit & CMD_INFO && !o->path)
     text_add (&p->lines, "info wants a file or a run directory\n");
+  if (bit & CMD_REPORT && o->n_inputs == 0)
+    text_add (&p->lines, "report wants run directories\n");
+  if (o->text + o->latex + (o->csv && bit & CMD_REPORT) > 1)
+    text_add (&p->lines, "--text, --csv and --latex exclude each other\n");
+  if (o->table && !o->csv && !o->latex)
+    text_add (&p->lines, "--table wants --csv or --latex\n");
   if (o->unit && o->measure)
     text_add (&p->lines, "--unit and --measure exclude each other\n");
 }

@@ -79,6 +79,14 @@ stage_output (const struct stage *s, int slot, struct tensor *out);
  * messages and cotangents. */
 void
 stage_border (const struct stage *s, struct tensor *in, struct tensor *out);
+/* The STAGE_EVAL output of the first n samples as plain rows: [n, c h w] in the
+ * order of NCHW, or pooled: [n, c], means over h and w. */
+void
+stage_output_rows (const struct stage *s, int64_t n, bool pooled,
+                   float *rows);
+/* Numbers in one such row. */
+int64_t
+stage_row_width (const struct stage *s, bool pooled);
 /* True for the first stage: its input is PLAIN images, no gradient wanted. */
 bool
 stage_is_first (const struct stage *s);

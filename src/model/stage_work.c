@@ -290,3 +290,55 @@ stage_refresh (struct stage *s)
   TRY (params_refresh (&s->params[STAGE_BODY]));
   return params_refresh (&s->params[STAGE_HEAD]);
 }
+
+/* -- rows -------------------------------------------------------------------
+ */
+
+int64_t
+stage_row_width (const struct stage *s, bool pooled)
+{
+  return pooled ? s->out.c : s->out.c * s->out.h * s->out.w;
+}
+
+/* Place of channel c at pixel 0 of sample i, and what one pixel further is. */
+static size_t
+channel_place (const struct stage *s, int64_t i, int64_t c, int64_t *step)
+{
+  int64_t pixels = s->out.h * s->out.w, b = kern_block (s->k);
+  int64_t sample = (int64_t)(s->out_bytes / sizeof (float)) / s->out.n;
+  switch (s->inner) {
+  case KERN_BLOCKED:
+    *step = b;
+    return (size_t)(i * sample + c / b * b * pixels + c % b);
+  case KERN_LAST:
+    *step = s->out.c;
+    return (size_t)(i * sample + c);
+  case KERN_PLAIN:
+    break;
+  }
+  *step = 1;
+  return (size_t)(i * sample + c * pixels);
+}
+
+void
+stage_output_rows (const struct stage *s, int64_t n, bool pooled,
+                   float *rows)
+{
+  struct tensor y;
+  int64_t pixels = s->out.h * s->out.w, step;
+  stage_output (s, STAGE_EVAL, &y);
+  CHECK (n <= s->out.n, "%lld samples of a batch of %lld", (long long)n,
+         (long long)s->out.n);
+  for (int64_t i = 0; i < n; i++)
+    for (int64_t c = 0; c < s->out.c; c++) {
+      const float *x = y.data + channel_place (s, i, c, &step);
+      double sum = 0;
+      for (int64_t at = 0; at < pixels; at++)
+        if (pooled)
+          sum += (double)x[at * step];
+        else
+          *rows++ = x[at * step];
+      if (pooled)
+        *rows++ = (float)(sum / (double)pixels);
+    }
+}

@@ -54,6 +54,8 @@ eval_batch (struct session *s, enum store_split split, int64_t batch, int64_t n,
     if (leaves)
       TRY (wire_send (s->wire, -1, &x, s->plan->rank_of[l->k + 1],
                       EVAL_TAG + l->k + 1, id, sent));
+    if (s->on_output)
+      TRY (s->on_output (s, l, batch, n, s->on_output_context));
     if (!stage_has_head (l->stage))
       continue;
     struct stage_loss loss;

@@ -129,6 +129,38 @@ struct run_generate {
 enum status
 run_generate (struct wire *w, const struct run_config *c,
               const char *checkpoint, const struct run_generate *g);
+/* Outputs of every stage of a checkpoint on the first `samples` samples of a
+ * split (0: all), given to a sink on the ranks that compute them.  Any number of
+ * ranks: those that stages leave over become replicas. */
+struct run_shape { /* all borrowed */
+  int n_stages;
+  const int64_t *width;      /* n_stages: numbers in a row */
+  const char *const *behind; /* n_stages: last block of each stage */
+  int64_t n_samples, batch;  /* batch: rows at most in one call */
+  int classes, threads;      /* of this rank */
+  const int32_t *labels;     /* n_samples */
+  uint64_t digest;           /* of the data set, split and number */
+  int64_t step;              /* of the checkpoint */
+};
+struct run_sink {
+  /* *per_turn: batches between two turns.  Collective on world. */
+  enum status (*begin) (void *context, const struct run_shape *shape,
+                        int *per_turn);
+  /* Samples first .. first+n-1 of a stage, [n, width].  Local. */
+  enum status (*rows) (void *context, int stage, int64_t first, int64_t n,
+                       const float *rows);
+  /* Equally often on all ranks.  Collective on world. */
+  enum status (*turn) (void *context);
+  void *context;
+};
+struct run_features {
+  const char *checkpoint, *split;
+  int64_t samples;
+  bool pooled; /* means over height and width; else whole maps */
+};
+enum status
+run_features (struct wire *w, const struct run_config *c,
+              const struct run_features *ask, const struct run_sink *sink);
 /* Self-check on this machine; out gets the report on root. */
 enum status
 run_verify (struct wire *w, const char *what);

@@ -195,6 +195,11 @@ struct session {
   void (*on_gradients) (struct session *s, struct local_stage *l, int64_t step,
                         void *context);
   void *on_gradients_context;
+  /* called for each stage of this rank in each batch of an evaluation, when its
+   * output is on its way; n: samples in all */
+  enum status (*on_output) (struct session *s, struct local_stage *l,
+                            int64_t batch, int64_t n, void *context);
+  void *on_output_context;
 };
 
 struct session_how {

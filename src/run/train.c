@@ -215,6 +215,7 @@ finish (struct training *t, int64_t done)
          (long long)done, (long long)t->end);
   }
   TRY (trace_write (s));
+  TRY (facts_end (s));
   return account_report (s, done - t->start);
 }
 
@@ -370,7 +371,9 @@ train (struct wire *w, const struct run_config *c, run_config_writer write,
     o->done = true;
   } else if (e == OK) {
     portrait (&s);
-    e = dump_open (&s);
+    e = facts_begin (&s);
+    if (e == OK)
+      e = dump_open (&s);
     if (e == OK)
       e = train_steps (&t);
     dump_close (&s);

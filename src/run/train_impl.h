@@ -179,6 +179,16 @@ train_verdict (struct wire *w, enum status e);
 enum status
 train_resume (struct session *s, struct origin *o, int64_t *start);
 
+/* -- what a report needs (facts.c) ------------------------------------------
+ */
+
+/* RUN/facts.ini before the first step, and again after the last one with the
+ * highest memory of the ranks.  Collective. */
+enum status
+facts_begin (struct session *s);
+enum status
+facts_end (struct session *s);
+
 /* -- settings that changed (changes.c) ---------------------------------------
  */
 

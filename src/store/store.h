@@ -430,6 +430,30 @@ store_history_word (const struct store_history *h, int i, const char *name);
 enum status
 store_run_print (const char *dir, struct text *out);
 
+/* -- results ----------------------------------------------------------------
+ */
+
+/* A whole text file, its directories made; written under another name, synced,
+ * renamed.  E_IO. */
+enum status
+store_text_write (const char *path, const char *text);
+struct store_array { /* written as f64 */
+  char path[64];     /* "/cka", "/eigenvalues/3" */
+  int n_dims;
+  int64_t dims[TENSOR_DIMS];
+  const double *data; /* borrowed */
+};
+struct store_results { /* all borrowed */
+  const char *format;  /* root attribute interlock_format; version is 1 */
+  int n_texts, n_rows, n_arrays;
+  const char *const (*texts)[2]; /* root attributes: name, value */
+  const char *const *rows;       /* root attribute rows: a list of strings */
+  const struct store_array *arrays;
+};
+/* The same as HDF5.  E_IO. */
+enum status
+store_results_write (const char *path, const struct store_results *r);
+
 /* How far a run is, seen from outside. */
 enum store_run_state {
   STORE_RUN_MISSING,  /* never started, or never got as far as its first row */

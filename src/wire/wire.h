@@ -90,6 +90,16 @@ wire_gather_text (struct wire *w, const char *mine, char ***texts);
 /* Every rank's n doubles on every rank: out[size * n].  Collective on world. */
 enum status
 wire_all_gather (struct wire *w, const double *mine, int n, double *out);
+/* n_send[r] floats to each rank r, n_receive[r] from each, both one behind the
+ * other in the order of ranks; less than 2^31 in all.  Only outside training.
+ * Collective on world. */
+enum status
+wire_exchange (struct wire *w, const float *send, const size_t *n_send,
+               float *receive, const size_t *n_receive);
+/* v[0..n-1] summed over all ranks, in place on every rank.  Only outside
+ * training.  Collective on world. */
+enum status
+wire_sum (struct wire *w, double *v, size_t n);
 /* All ranks have the same value, else E_PROTOCOL naming what and who.
  * Collective on world. */
 enum status

@@ -235,7 +235,7 @@ static const struct row rows[] = {
     { "--temperature -1: wanted a number", "--top-k x: wanted an integer",
       "--head 64: wanted an integer from 0 to 63" } },
   { "$I generate good.h5", 65, { "good.h5", "checkpoint" } },
-  { "$I probe x.h5", 64, { "probe is not in this version" } },
+  { "$I probe", 64, { "probe wants a checkpoint" } },
   { "$I report run", 64, { "report is not in this version" } },
   { "$I import folder x -o y.h5", 64, { "import folder is not in this version" } },
   { "$I import text x -o y.h5", 69, { "x: No such file" } },

@@ -1,0 +1,495 @@
+/* probe/side.c -- from rows, on the ranks that computed them, to matrices over
+ * the grid.
+ *
+ * Where a row goes follows from its stage and sample alone, so a turn sends no
+ * addresses: every rank tells which rows it gives, and all work out the rest.
+ */
+#include "probe/probe_impl.h"
+
+#include "base/random.h"
+#include <math.h>
+#include <string.h>
+
+/* Rows waiting on a rank, and those on their way in and out, each. */
+#define TURN_BYTES (32.0 * 1024 * 1024)
+
+/* -- grid and block ---------------------------------------------------------
+ */
+
+/* As square as it can be, the longer side along the samples. */
+static void
+choose_grid (int size, int *rows, int *cols)
+{
+  int c = (int)sqrt ((double)size);
+  while (size % c != 0)
+    c--;
+  *cols = c;
+  *rows = size / c;
+}
+
+/* Large blocks are fast; but every rank should have a few of the smaller side.
+ */
+static int
+choose_block (int rows, int cols, int64_t n, int64_t width)
+{
+  int64_t a = n / (4 * rows), b = width / (4 * cols), least = a < b ? a : b;
+  int block = 128;
+  while (block > 8 && block > least)
+    block /= 2;
+  return block;
+}
+
+static int64_t
+widest (const struct probe_side *s)
+{
+  int64_t w = 0;
+  for (int k = 0; k < s->n_stages; k++)
+    w = s->width[k] > w ? s->width[k] : w;
+  return w;
+}
+
+static enum status
+open_grid (struct probe *p, const struct probe_side *s)
+{
+  int size = wire_size (p->wire);
+  int rows = p->how.grid_rows, cols = p->how.grid_cols;
+  int block = p->how.block;
+  if (rows <= 0)
+    choose_grid (size, &rows, &cols);
+  if (block <= 0)
+    block = choose_block (rows, cols, s->n_samples, widest (s));
+  enum status e = grid_open (p->wire, rows, cols, block, &p->grid);
+  p->open = e == OK;
+  return wire_agree (p->wire, e);
+}
+
+/* -- samples ----------------------------------------------------------------
+ */
+
+/* The order of the samples in the matrices is drawn: its beginning fits, the
+ * next part chooses, the end judges, whatever order the file has. */
+static enum status
+take_samples (struct probe *p, const struct probe_side *s)
+{
+  struct random_key key = {p->how.seed, RANDOM_PROBE, 0, 0};
+  p->n = (int)s->n_samples;
+  p->classes = s->classes;
+  p->digest = s->digest;
+  p->n_fit = (int)((int64_t)p->n * 3 / 5);
+  p->n_choose = p->n / 5;
+  TRY (MEM_NEW ((size_t)p->n, &p->row, "order of samples"));
+  TRY (MEM_NEW ((size_t)p->n, &p->label, "labels"));
+  random_permutation (&key, p->row, (size_t)p->n);
+  for (int i = 0; i < p->n; i++)
+    p->label[p->row[i]] = s->labels[i];
+  return OK;
+}
+
+static enum status
+check_side (const struct probe *p, const struct probe_side *s)
+{
+  if (p->n_sides == PROBE_SIDES)
+    return fail (E_USAGE, "at most %d checkpoints at once", PROBE_SIDES);
+  if (s->n_samples < 10)
+    return fail (E_DATA,
+                 "%s: %lld samples are too few: some fit, some choose lambda, "
+                 "some judge (10 at least)",
+                 s->name, (long long)s->n_samples);
+  if (s->n_samples > 1 << 30 || widest (s) > 1 << 30)
+    return fail (E_LIMIT, "%s: %lld samples x %lld features are too many",
+                 s->name, (long long)s->n_samples, (long long)widest (s));
+  if (p->n_sides > 0 && (s->digest != p->digest || s->n_samples != p->n))
+    return fail (E_DATA,
+                 "%s and %s are not of the same samples: similarity needs one "
+                 "data set and split for all (data.file=FILE gives it)",
+                 s->name, p->side[0].name);
+  return OK;
+}
+
+/* -- memory -----------------------------------------------------------------
+ */
+
+static double
+view_bytes (const struct probe *p, int64_t width, bool reduced)
+{
+  int n = reduced && width > p->n ? p->n : (int)width;
+  return matrix_bytes (&p->grid, p->n, n, p->how.wide);
+}
+
+static double
+work_bytes (const struct probe *p, int64_t width)
+{
+  double a = ridge_bytes (p, width), b = spectrum_bytes (p, width);
+  double c = similarity_bytes (p, width);
+  return a > b ? (a > c ? a : c) : b > c ? b : c;
+}
+
+static double
+turn_bytes (const struct probe *p, const struct probe_side *s, int per_turn)
+{
+  double row = 0;
+  for (int k = 0; k < s->n_stages; k++)
+    row += (double)s->width[k] * 4;
+  (void)p;
+  return row * (double)s->batch * per_turn;
+}
+
+static int
+choose_turn (const struct probe *p, const struct probe_side *s)
+{
+  double one = turn_bytes (p, s, 1);
+  int n = (int)(TURN_BYTES / (one > 1 ? one : 1));
+  return n < 1 ? 1 : n > 64 ? 64 : n;
+}
+
+/* What this side will add: while its rows arrive, and while it is studied. */
+static void
+predict (const struct probe *p, const struct probe_side *s, double *arriving,
+         double *studied, double *held)
+{
+  double all = 0, reduced = 0, work = 0, dual = 0;
+  for (int i = 0; i < p->n_views; i++) {
+    double w = work_bytes (p, p->view[i].width);
+    work = w > work ? w : work;
+  }
+  for (int k = 0; k < s->n_stages; k++) {
+    double w = work_bytes (p, s->width[k]), r = view_bytes (p, s->width[k], 1);
+    all += view_bytes (p, s->width[k], false);
+    reduced += r;
+    work = w > work ? w : work;
+    if (s->width[k] > p->n && r > dual)
+      dual = r;
+  }
+  double turn = 3 * turn_bytes (p, s, choose_turn (p, s));
+  *arriving = p->held_bytes + all + (turn > dual ? turn : dual);
+  *studied = p->held_bytes + reduced + work;
+  *held = p->held_bytes + reduced;
+}
+
+static double
+memory_left (const struct probe *p)
+{
+  if (p->how.memory_bytes > 0)
+    return p->how.memory_bytes;
+  return mem_available () / wire_node_size (p->wire) + p->held_bytes;
+}
+
+static enum status
+check_memory (struct probe *p, const struct probe_side *s)
+{
+  double arriving, studied, held;
+  predict (p, s, &arriving, &studied, &held);
+  double most = arriving > studied ? arriving : studied;
+  double left = memory_left (p);
+  say (LOG_INFO,
+       "probe: grid %d x %d, blocks of %d, %s; %d samples x %d stages, at most "
+       "%s features; memory per rank: %s of %s",
+       p->grid.n_rows, p->grid.n_cols, p->grid.block,
+       p->how.wide ? "double" : "float", p->n, s->n_stages,
+       text_count (widest (s)), text_bytes (most), text_bytes (left));
+  if (most <= left || left <= 0)
+    return OK;
+  return fail (E_MEMORY,
+               "%s: probing %d stages takes %s on a rank (%s while outputs "
+               "arrive, %s while matrices are worked on), and there are %s: "
+               "start more ranks or nodes, or ask for fewer --samples%s",
+               s->name, s->n_stages, text_bytes (most), text_bytes (arriving),
+               text_bytes (studied), text_bytes (left),
+               p->how.wide ? ", or leave out --double" : "");
+}
+
+/* -- a side begins ----------------------------------------------------------
+ */
+
+static enum status
+make_views (struct probe *p, const struct probe_side *s)
+{
+  size_t n = (size_t)p->n_views;
+  TRY (mem_grow (&p->view, n, n + (size_t)s->n_stages, sizeof *p->view,
+                 "views"));
+  struct side *side = &p->side[p->n_sides];
+  snprintf (side->name, sizeof side->name, "%s", s->name);
+  side->step = s->step;
+  side->n_stages = s->n_stages;
+  side->first = p->n_views;
+  for (int k = 0; k < s->n_stages; k++) {
+    struct view *v = &p->view[p->n_views];
+    v->side = p->n_sides;
+    v->stage = k;
+    v->width = s->width[k];
+    snprintf (v->behind, sizeof v->behind, "%s", s->behind[k]);
+    TRY (matrix_create (&p->grid, p->n, (int)v->width, 0, p->how.wide, &v->x));
+    p->n_views++;
+  }
+  return OK;
+}
+
+enum status
+probe_begin (struct probe *p, const struct probe_side *s, int *per_turn)
+{
+  TRY (wire_agree (p->wire, check_side (p, s)));
+  TRY (wire_agree (p->wire, wire_same (p->wire, s->digest, "the samples")));
+  if (!p->open)
+    TRY (open_grid (p, s));
+  grid_threads (s->threads);
+  if (p->n_sides == 0)
+    TRY (wire_agree (p->wire, take_samples (p, s)));
+  TRY (wire_agree (p->wire, check_memory (p, s)));
+  int n = choose_turn (p, s);
+  p->most_entries = n * s->n_stages;
+  p->n_entries = 0;
+  p->rows_seen = 0;
+  enum status e = make_views (p, s);
+  if (e == OK)
+    e = MEM_NEW ((size_t)p->most_entries, &p->entry, "rows under way");
+  TRY (wire_agree (p->wire, e));
+  double ignored;
+  predict (p, s, &ignored, &ignored, &p->held_bytes);
+  p->n_sides++;
+  *per_turn = n;
+  return OK;
+}
+
+/* -- rows -------------------------------------------------------------------
+ */
+
+static struct view *
+view_of (struct probe *p, int stage)
+{
+  struct side *side = &p->side[p->n_sides - 1];
+  CHECK (stage >= 0 && stage < side->n_stages, "stage %d of %d", stage,
+         side->n_stages);
+  return &p->view[side->first + stage];
+}
+
+enum status
+probe_rows (struct probe *p, int stage, int64_t first, int64_t n,
+            const float *rows)
+{
+  size_t count = (size_t)n * (size_t)view_of (p, stage)->width;
+  CHECK (p->n_entries < p->most_entries, "probe_turn was not called");
+  CHECK (first >= 0 && first + n <= p->n, "samples beyond the last");
+  if (p->n_pending + count > p->pending_room) {
+    TRY (mem_grow (&p->pending, p->pending_room, p->n_pending + count,
+                   sizeof *p->pending, "rows under way"));
+    p->pending_room = p->n_pending + count;
+  }
+  memcpy (p->pending + p->n_pending, rows, count * sizeof *rows);
+  for (size_t i = 0; !p->not_finite && i < count; i++)
+    if (!isfinite (rows[i])) {
+      p->not_finite = true;
+      p->bad_stage = stage;
+    }
+  p->n_pending += count;
+  p->entry[p->n_entries++] =
+      (struct entry){.stage = stage, .n = (int32_t)n, .first = first};
+  p->rows_seen += n;
+  return OK;
+}
+
+/* -- a turn -----------------------------------------------------------------
+ */
+
+static int
+row_owner (const struct probe *p, int64_t row)
+{
+  return (int)(row / p->grid.block % p->grid.n_rows);
+}
+
+/* Rows of an entry that go to a row of the grid. */
+static size_t
+rows_for (const struct probe *p, const struct entry *e, int place)
+{
+  size_t n = 0;
+  for (int i = 0; i < e->n; i++)
+    n += row_owner (p, p->row[e->first + i]) == place;
+  return n;
+}
+
+/* The columns of one row that grid column `place` has, to out. */
+static size_t
+pick (const struct probe *p, const float *row, int64_t width, int place,
+      float *out)
+{
+  int block = p->grid.block;
+  size_t n = 0;
+  for (int64_t j = (int64_t)place * block; j < width;
+       j += (int64_t)block * p->grid.n_cols) {
+    size_t part = (size_t)(width - j < block ? width - j : block);
+    memcpy (out + n, row + j, part * sizeof *row);
+    n += part;
+  }
+  return n;
+}
+
+/* Everything for one rank, in the order of the entries. */
+static size_t
+pack (struct probe *p, int rank, float *out)
+{
+  const float *row = p->pending;
+  size_t n = 0;
+  for (int e = 0; e < p->n_entries; e++) {
+    const struct entry *t = &p->entry[e];
+    int64_t width = view_of (p, t->stage)->width;
+    for (int i = 0; i < t->n; i++, row += width)
+      if (row_owner (p, p->row[t->first + i]) == rank / p->grid.n_cols)
+        n += pick (p, row, width, rank % p->grid.n_cols, out + n);
+  }
+  return n;
+}
+
+/* What rank gave, into this rank's matrices. */
+static void
+unpack (struct probe *p, const double *told, const float *in)
+{
+  for (int e = 0; e < (int)told[0]; e++) {
+    const double *t = told + 1 + 3 * e;
+    struct matrix *x = &view_of (p, (int)t[0])->x;
+    for (int64_t i = 0; i < (int64_t)t[2]; i++) {
+      int64_t row = p->row[(int64_t)t[1] + i];
+      if (row_owner (p, row) != p->grid.row)
+        continue;
+      int local = matrix_row_local (x, (int)row);
+      for (int j = 0; j < x->cols; j++)
+        matrix_set (x, local, j, *in++);
+    }
+  }
+}
+
+/* How much comes from a rank that told its entries so. */
+static size_t
+expected (struct probe *p, const double *told)
+{
+  size_t n = 0;
+  for (int i = 0; i < (int)told[0]; i++) {
+    const double *t = told + 1 + 3 * i;
+    struct entry e = {(int32_t)t[0], (int32_t)t[2], (int64_t)t[1]};
+    n += rows_for (p, &e, p->grid.row) * (size_t)view_of (p, e.stage)->x.cols;
+  }
+  return n;
+}
+
+struct turn {
+  size_t *n_send, *n_receive; /* of each rank */
+  double *mine, *told;        /* entries: of this rank, of all */
+  float *send, *receive;
+};
+
+static enum status
+turn_open (struct probe *p, int n_told, struct turn *t)
+{
+  size_t size = (size_t)wire_size (p->wire), n = p->n_pending;
+  TRY (MEM_NEW (size, &t->n_send, "a turn"));
+  TRY (MEM_NEW (size, &t->n_receive, "a turn"));
+  TRY (MEM_NEW ((size_t)n_told, &t->mine, "a turn"));
+  TRY (MEM_NEW ((size_t)n_told * size, &t->told, "a turn"));
+  return MEM_NEW (n > 0 ? n : 1, &t->send, "rows to send");
+}
+
+static void
+turn_close (struct turn *t)
+{
+  mem_free (&t->n_send);
+  mem_free (&t->n_receive);
+  mem_free (&t->mine);
+  mem_free (&t->told);
+  mem_free (&t->send);
+  mem_free (&t->receive);
+}
+
+static void
+tell_entries (const struct probe *p, double *mine)
+{
+  mine[0] = p->n_entries;
+  for (int e = 0; e < p->n_entries; e++) {
+    mine[1 + 3 * e] = p->entry[e].stage;
+    mine[2 + 3 * e] = (double)p->entry[e].first;
+    mine[3 + 3 * e] = p->entry[e].n;
+  }
+}
+
+static enum status
+turn_rows (struct probe *p, int n_told, struct turn *t)
+{
+  int size = wire_size (p->wire);
+  size_t sent = 0, coming = 0;
+  tell_entries (p, t->mine);
+  TRY (wire_all_gather (p->wire, t->mine, n_told, t->told));
+  for (int r = 0; r < size; r++) {
+    t->n_send[r] = pack (p, r, t->send + sent);
+    sent += t->n_send[r];
+    t->n_receive[r] = expected (p, t->told + (size_t)r * (size_t)n_told);
+    coming += t->n_receive[r];
+  }
+  CHECK (sent == p->n_pending, "%zu numbers for %zu", sent, p->n_pending);
+  TRY (MEM_NEW (coming > 0 ? coming : 1, &t->receive, "rows that arrive"));
+  TRY (wire_exchange (p->wire, t->send, t->n_send, t->receive, t->n_receive));
+  coming = 0;
+  for (int r = 0; r < size; r++) {
+    unpack (p, t->told + (size_t)r * (size_t)n_told, t->receive + coming);
+    coming += t->n_receive[r];
+  }
+  p->n_entries = 0;
+  p->n_pending = 0;
+  return OK;
+}
+
+enum status
+probe_turn (struct probe *p)
+{
+  struct turn t = {0};
+  int n_told = 1 + 3 * p->most_entries;
+  enum status e = turn_open (p, n_told, &t);
+  if (e == OK)
+    e = turn_rows (p, n_told, &t);
+  if (e != OK)
+    wire_abort (e); /* the others are on their way into the exchange */
+  turn_close (&t);
+  return OK;
+}
+
+/* -- a side ends ------------------------------------------------------------
+ */
+
+/* Centre over all samples; more features than samples: inner products. */
+static enum status
+settle (struct probe *p, struct view *v)
+{
+  double *mean = NULL;
+  TRY (wire_agree (p->wire, MEM_NEW ((size_t)v->width, &mean, "means")));
+  enum status e = matrix_means (&v->x, p->n, mean);
+  if (e == OK)
+    matrix_centre (&v->x, mean);
+  mem_free (&mean);
+  if (e != OK || v->width <= p->n)
+    return e;
+  struct matrix k = {0};
+  TRY (wire_agree (p->wire,
+                   matrix_create (&p->grid, p->n, p->n, 0, p->how.wide, &k)));
+  part_gram (part_whole (&v->x), false, &k);
+  matrix_clear (&v->x);
+  v->x = k;
+  v->dual = true;
+  return OK;
+}
+
+enum status
+probe_end (struct probe *p)
+{
+  struct side *side = &p->side[p->n_sides - 1];
+  double rows = (double)p->rows_seen;
+  enum status e = OK;
+  mem_free (&p->pending);
+  p->pending_room = 0;
+  mem_free (&p->entry);
+  if (p->not_finite)
+    e = fail (E_NUMBERS, "%s: the output of stage %d is not finite", side->name,
+              p->bad_stage);
+  TRY (wire_agree (p->wire, e));
+  TRY (wire_sum (p->wire, &rows, 1));
+  CHECK (rows == (double)p->n * side->n_stages, "%g rows of %d samples", rows,
+         p->n);
+  for (int k = 0; k < side->n_stages; k++)
+    TRY (settle (p, &p->view[side->first + k]));
+  return OK;
+}

@@ -1,0 +1,102 @@
+/* report/curve.c -- the mean of a group's runs along an axis, and the band from
+ * the lowest to the highest of them. */
+#include "report/report_impl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define POINTS 160 /* of a curve at most */
+
+struct points {
+  int n;
+  double *x, *y;
+};
+
+static int
+by_value (const void *a, const void *b)
+{
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+static double
+between (const struct points *p, double x)
+{
+  int low = 0, high = p->n - 1;
+  while (high - low > 1) {
+    int middle = (low + high) / 2;
+    if (p->x[middle] <= x)
+      low = middle;
+    else
+      high = middle;
+  }
+  if (x >= p->x[high])
+    return p->y[high];
+  return p->y[low] +
+         (p->y[high] - p->y[low]) * (x - p->x[low]) / (p->x[high] - p->x[low]);
+}
+
+/* All places at which a run has a row, where all runs have something: sorted,
+ * each once, thinned out. */
+static int
+places (struct report *r, const struct points *p, int n, double **out)
+{
+  double low = -INFINITY, high = INFINITY;
+  size_t room = 0;
+  for (int i = 0; i < n; i++) {
+    low = fmax (low, p[i].x[0]);
+    high = fmin (high, p[i].x[p[i].n - 1]);
+    room += (size_t)p[i].n;
+  }
+  double *x = pool_take (&r->pool, room + 1, sizeof *x);
+  int m = 0, kept = 0;
+  for (int i = 0; i < n; i++)
+    for (int k = 0; k < p[i].n; k++)
+      if (p[i].x[k] >= low && p[i].x[k] <= high)
+        x[m++] = p[i].x[k];
+  qsort (x, (size_t)m, sizeof *x, by_value);
+  for (int i = 0; i < m; i++)
+    if (kept == 0 || x[i] - x[kept - 1] > 1e-9 * fabs (x[m - 1]))
+      x[kept++] = x[i];
+  int thin = kept > POINTS ? POINTS : kept;
+  for (int i = 0; i < thin && thin > 1; i++)
+    x[i] = x[(int64_t)i * (kept - 1) / (thin - 1)];
+  *out = x;
+  return thin;
+}
+
+void
+group_curve (struct report *r, const struct group *g, enum store_split split,
+             const char *column, enum run_axis axis, struct curve *out)
+{
+  struct points *p = pool_take (&r->pool, (size_t)g->n, sizeof *p);
+  int n = 0;
+  *out = (struct curve){0};
+  for (int i = 0; i < g->n; i++) {
+    const struct run *run = &r->run[g->run[i]];
+    const char *name = strncmp (column, "output ", 7) == 0
+                           ? run_output (run, column + 7)
+                           : column;
+    size_t rows = (size_t)run->metrics.n_rows + 1;
+    p[n].x = pool_take (&r->pool, rows, sizeof (double));
+    p[n].y = pool_take (&r->pool, rows, sizeof (double));
+    run_points (run, split, name, axis, &p[n].n, p[n].x, p[n].y);
+    n += p[n].n > 0;
+  }
+  if (n == 0)
+    return;
+  out->n = places (r, p, n, &out->x);
+  double **row[] = {&out->mean, &out->low, &out->high};
+  for (int k = 0; k < 3; k++)
+    *row[k] = pool_take (&r->pool, (size_t)out->n + 1, sizeof (double));
+  for (int i = 0; i < out->n; i++) {
+    out->low[i] = INFINITY;
+    out->high[i] = -INFINITY;
+    for (int k = 0; k < n; k++) {
+      double y = between (&p[k], out->x[i]);
+      out->mean[i] += y / n;
+      out->low[i] = fmin (out->low[i], y);
+      out->high[i] = fmax (out->high[i], y);
+    }
+  }
+}

@@ -1,0 +1,411 @@
+/* report/group.c -- which runs are one and the same but for their seed, what
+ * they are called, and whether the groups may be compared at all.
+ *
+ * Keys of the subject (network, stages, strategy, ranks) may differ: they are
+ * what is compared.  Other keys must not; where the user insists, they become
+ * part of the subject.
+ */
+#include "report/report_impl.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const subject[] = {
+    "model.family",       "model.preset",    "model.block",
+    "model.groups",       "model.stem",      "model.stem_width",
+    "model.layers",       "model.d_model",   "model.heads",
+    "model.context",      "model.mlp_ratio", "model.dropout",
+    "model.tied",         "stages.count",    "stages.head",
+    "stages.head_tokens", "strategy.span",   "strategy.mix",
+    "strategy.heads",     "run.replicas",    "run.schedule",
+    "run.ranks",          "run.threads"};
+static const char *const alike[] = {
+    "data.digest",        "data.train",   "data.valid",       "data.test",
+    "data.augment",       "data.order",   "data.stride",      "data.limit",
+    "train.batch",        "train.micro",  "train.steps",      "train.epochs",
+    "train.optimizer",    "train.lr",     "train.momentum",   "train.nesterov",
+    "train.weight_decay", "train.betas",  "train.eps",        "train.decay",
+    "train.schedule",     "train.warmup", "train.milestones", "train.clip",
+    "train.precision",    "train.init"};
+#define SUBJECTS (sizeof subject / sizeof *subject)
+#define ALIKES (sizeof alike / sizeof *alike)
+#define CUT SUBJECTS /* number of a subject besides those of the list */
+
+/* -- values ---------------------------------------------------------------- */
+
+static const char *
+number_text (double v)
+{
+  static _Thread_local char words[4][24];
+  static _Thread_local int turn;
+  char *out = words[turn = (turn + 1) % 4];
+  if (isfinite (v))
+    snprintf (out, sizeof words[0], "%.0f", v);
+  else
+    out[0] = '\0';
+  return out;
+}
+
+const char *
+group_value (const struct run *r, const char *key)
+{
+  const struct start *s = &r->start[r->n_starts - 1];
+  if (strcmp (key, "run.ranks") == 0)
+    return number_text (s->ranks);
+  if (strcmp (key, "run.threads") == 0)
+    return number_text (s->threads);
+  if (strcmp (key, "strategy.span") == 0) {
+    int64_t span;
+    const char *word = words_get (&r->config, key);
+    return r->K > 0 && text_to_long (word, &span) && span >= r->K ? "all"
+                                                                  : word;
+  }
+  if (strcmp (key, "data.digest") != 0)
+    return words_get (&r->config, key);
+  const char *digest = words_get (&r->facts, "facts.data");
+  return digest[0] ? digest : words_get (&r->config, "data.file");
+}
+
+int
+group_natural (const char *a, const char *b)
+{
+  for (; *a || *b; a++, b++) {
+    if (isdigit ((unsigned char)*a) && isdigit ((unsigned char)*b)) {
+      char *x, *y;
+      double u = strtod (a, &x), v = strtod (b, &y);
+      if (u != v)
+        return u < v ? -1 : 1;
+      a = x - 1;
+      b = y - 1;
+    } else if (*a != *b)
+      return (unsigned char)*a < (unsigned char)*b ? -1 : 1;
+  }
+  return 0;
+}
+
+/* -- what differs ---------------------------------------------------------- */
+
+struct keys {
+  const char *key[SUBJECTS + ALIKES + 2];
+  bool varies[SUBJECTS + ALIKES + 2];
+  int n;
+};
+
+static bool
+varies (const struct report *r, const char *key)
+{
+  for (int i = 1; i < r->n_runs; i++)
+    if (strcmp (group_value (&r->run[i], key), group_value (&r->run[0], key)) !=
+        0)
+      return true;
+  return false;
+}
+
+/* "train.lr: 0.1 (a, b), 0.05 (c)". */
+static void
+tell_difference (struct report *r, const char *key)
+{
+  text_add (&r->unlike, "%s:", key);
+  const char *between = " ";
+  for (int i = 0; i < r->n_runs; i++) {
+    const char *value = group_value (&r->run[i], key);
+    bool told = false;
+    int runs = 0;
+    for (int j = 0; j < i; j++)
+      told = told || strcmp (group_value (&r->run[j], key), value) == 0;
+    for (int j = i; j < r->n_runs; j++)
+      runs += strcmp (group_value (&r->run[j], key), value) == 0;
+    if (told)
+      continue;
+    text_add (&r->unlike, "%s%s (", between, value[0] ? value : "not given");
+    escape_plain (r->run[i].name, &r->unlike);
+    if (runs > 1)
+      text_add (&r->unlike, " and %d more", runs - 1);
+    text_add (&r->unlike, ")");
+    between = ", ";
+  }
+  text_add (&r->unlike, "\n");
+}
+
+static void
+find_keys (struct report *r, struct keys *k)
+{
+  *k = (struct keys){0};
+  for (size_t i = 0; i < ALIKES; i++)
+    if (varies (r, alike[i])) {
+      tell_difference (r, alike[i]);
+      k->key[k->n++] = alike[i];
+    }
+  for (size_t i = 0; i < SUBJECTS; i++)
+    if (strcmp (subject[i], "strategy.span") != 0 && varies (r, subject[i]))
+      k->key[k->n++] = subject[i];
+  k->key[k->n++] = "strategy.span";
+}
+
+/* Runs that went different lengths so far are compared where all have been; a
+ * cut that was measured may differ between seeds. */
+static bool
+same_group (const struct keys *k, const struct run *a, const struct run *b)
+{
+  for (int i = 0; i < k->n; i++)
+    if (strcmp (group_value (a, k->key[i]), group_value (b, k->key[i])) != 0)
+      return false;
+  return true;
+}
+
+/* -- names ----------------------------------------------------------------- */
+
+static void
+add_strategy (const struct run *r, struct text *out)
+{
+  const char *span = group_value (r, "strategy.span");
+  int64_t n;
+  bool number = text_to_long (span, &n);
+  if (!span[0])
+    text_add (out, "not recorded");
+  else if ((number && n >= r->K && r->K > 0) || strcmp (span, "all") == 0 ||
+           strncmp (span, "e2", 2) == 0)
+    text_add (out, "end to end");
+  else if (number && n == 1)
+    text_add (out, "%s", "local");
+  else if (number)
+    text_add (out, "%lld-wise", (long long)n);
+  else
+    text_add (out, "%s", strncmp (span, "pair", 4) == 0 ? "2-wise" : span);
+}
+
+static void
+add_value (const struct run *r, const char *key, struct text *out)
+{
+  const char *value = group_value (r, key);
+  const char *dot = strchr (key, '.') + 1;
+  if (strcmp (key, "strategy.span") == 0)
+    add_strategy (r, out);
+  else if (!value[0])
+    text_add (out, "no %s", dot);
+  else if (strcmp (key, "model.preset") == 0 ||
+           strcmp (key, "model.groups") == 0 ||
+           strcmp (key, "strategy.mix") == 0)
+    text_add (out, "%s", value);
+  else if (strcmp (key, "stages.count") == 0)
+    text_add (out, "K = %s", value);
+  else if (strcmp (key, "run.ranks") == 0 || strcmp (key, "run.threads") == 0 ||
+           strcmp (key, "run.replicas") == 0)
+    text_add (out, "%s %s", value, dot);
+  else if (strcmp (key, "data.digest") == 0)
+    text_add (out, "data %.12s", value);
+  else
+    text_add (out, "%s %s", dot, value);
+}
+
+static char *
+make_label (struct report *r, const struct keys *k, const struct run *run)
+{
+  struct text out, clean;
+  text_init (&out);
+  text_init (&clean);
+  for (int i = 0; i < k->n; i++) {
+    /* A span that all share says nothing where something else differs. */
+    if (k->n > 1 && i == k->n - 1 && !varies (r, "strategy.span"))
+      break;
+    const char *value = group_value (run, k->key[i]);
+    if (!value[0] && strcmp (k->key[i], "strategy.span") != 0 && out.size)
+      continue;
+    text_add (&out, "%s", out.size ? ", " : "");
+    add_value (run, k->key[i], &out);
+  }
+  escape_plain (out.data, &clean);
+  char *label = pool_text (&r->pool, "%s", clean.data);
+  text_clear (&out);
+  text_clear (&clean);
+  return label;
+}
+
+/* -- groups ---------------------------------------------------------------- */
+
+static int
+before (const struct keys *k, const struct run *a, const struct run *b)
+{
+  for (int i = 0; i < k->n; i++) {
+    int order =
+        group_natural (group_value (a, k->key[i]), group_value (b, k->key[i]));
+    if (order != 0)
+      return order;
+  }
+  return 0;
+}
+
+static void
+make_groups (struct report *r, const struct keys *k)
+{
+  r->group = pool_take (&r->pool, (size_t)r->n_runs, sizeof *r->group);
+  for (int i = 0; i < r->n_runs; i++) {
+    struct run *run = &r->run[i];
+    int at = 0, end = r->n_groups;
+    while (at < end && !same_group (k, &r->run[r->group[at].run[0]], run))
+      at++;
+    if (at == end) {
+      /* In order of what differs. */
+      at = 0;
+      while (at < end && before (k, &r->run[r->group[at].run[0]], run) <= 0)
+        at++;
+      memmove (r->group + at + 1, r->group + at,
+               (size_t)(end - at) * sizeof *r->group);
+      r->n_groups++;
+      r->group[at] = (struct group){
+          .label = make_label (r, k, run),
+          .run = pool_take (&r->pool, (size_t)r->n_runs, sizeof (int))};
+    }
+    struct group *g = &r->group[at];
+    g->run[g->n++] = i;
+    g->K = run->K > g->K ? run->K : g->K;
+  }
+}
+
+/* Labels that came out the same, and seeds that come twice. */
+static void
+check_groups (struct report *r)
+{
+  for (int i = 0; i < r->n_groups; i++) {
+    struct group *g = &r->group[i];
+    bool twice = false, cuts = false;
+    for (int a = 0; a < g->n; a++) {
+      struct run *run = &r->run[g->run[a]];
+      run->group = i;
+      for (int b = 0; b < a; b++) {
+        const struct run *other = &r->run[g->run[b]];
+        twice = twice || run->seed == other->seed;
+        cuts = cuts || strcmp (words_get (&run->config, "stages.cut"),
+                               words_get (&other->config, "stages.cut")) != 0;
+      }
+    }
+    if (twice)
+      text_add (&r->notes,
+                "%s: a seed comes more than once; deviation and confidence "
+                "take the runs as independent\n",
+                g->label);
+    if (cuts)
+      text_add (&r->notes, "%s: the cut into stages differs between its runs\n",
+                g->label);
+  }
+}
+
+/* -- budgets --------------------------------------------------------------- */
+
+static double
+last_x (struct report *r, const struct run *run, enum run_axis axis)
+{
+  double *x, *y;
+  int n;
+  x = pool_take (&r->pool, (size_t)run->metrics.n_rows + 1, sizeof *x);
+  y = pool_take (&r->pool, (size_t)run->metrics.n_rows + 1, sizeof *y);
+  run_points (run, r->split, run_output (run, "accuracy"), axis, &n, x, y);
+  return n > 0 ? x[n - 1] : NAN;
+}
+
+static int
+evaluations (struct report *r, enum store_split split)
+{
+  int some = 0;
+  for (int i = 0; i < r->n_runs; i++)
+    some += isfinite (
+        run_last (&r->run[i], split, run_output (&r->run[i], "accuracy")));
+  return some;
+}
+
+static void
+choose_split (struct report *r)
+{
+  static const enum store_split order[] = {STORE_VALID, STORE_TEST,
+                                           STORE_TRAIN};
+  int best = -1;
+  for (int i = 0; i < 3; i++) {
+    int n = evaluations (r, order[i]);
+    if (n > best) {
+      best = n;
+      r->split = order[i];
+    }
+  }
+  for (int s = 0; r->ask->split && s < STORE_SPLITS; s++)
+    if (strcmp (r->ask->split, store_split_name ((enum store_split)s)) == 0)
+      r->split = (enum store_split)s;
+}
+
+/* What all runs have reached that have reached anything. */
+static void
+choose_budgets (struct report *r)
+{
+  for (int a = 0; a < AXES; a++) {
+    r->budget[a] = NAN;
+    for (int i = 0; i < r->n_runs; i++)
+      r->budget[a] =
+          fmin (r->budget[a], last_x (r, &r->run[i], (enum run_axis)a));
+  }
+}
+
+/* The best accuracy of the worst run, in whole steps of a hundredth. */
+static void
+choose_target (struct report *r)
+{
+  double least = NAN;
+  for (int i = 0; i < r->n_runs; i++) {
+    const struct run *run = &r->run[i];
+    int n;
+    double most = NAN;
+    double *x = pool_take (&r->pool, (size_t)run->metrics.n_rows + 1, 8);
+    double *y = pool_take (&r->pool, (size_t)run->metrics.n_rows + 1, 8);
+    run_points (run, r->split, run_output (run, "accuracy"), AXIS_STEPS, &n, x,
+                y);
+    for (int k = 0; k < n; k++)
+      most = fmax (most, y[k]);
+    least = fmin (least, most);
+  }
+  r->target = r->ask->accuracy > 0 ? r->ask->accuracy
+                                   : floor (least * 100 + 1e-9) / 100;
+}
+
+enum status
+group_runs (struct report *r)
+{
+  struct keys k;
+  find_keys (r, &k);
+  if (r->unlike.size > 0 && !r->ask->unlike)
+    return fail (E_CONFIG,
+                 "these runs differ in more than network, stages and "
+                 "strategy, so that a comparison would not be fair:\n%s"
+                 "--unlike compares them all the same, and says so",
+                 r->unlike.data);
+  choose_split (r);
+  make_groups (r, &k);
+  check_groups (r);
+  choose_budgets (r);
+  choose_target (r);
+  if (varies (r, "run.ranks") || varies (r, "run.threads"))
+    text_add (&r->notes, "runs used different ranks or threads: at equal wall "
+                         "time they had different means\n");
+  for (int i = 1; i < r->n_runs; i++)
+    if (strcmp (r->run[i].processor, r->run[0].processor) != 0) {
+      text_add (&r->notes, "runs were made on different processors: their "
+                           "times do not compare\n");
+      break;
+    }
+  return OK;
+}
+
+struct spread
+group_stat (const struct report *r, const struct group *g,
+            double (*of) (const struct report *r, const struct run *run,
+                          const void *how),
+            const void *how)
+{
+  double *v = NULL;
+  if (MEM_NEW ((size_t)g->n, &v, "numbers of a group") != OK)
+    CHECK (false, "%s", fail_message ());
+  for (int i = 0; i < g->n; i++)
+    v[i] = of (r, &r->run[g->run[i]], how);
+  struct spread s = stat_of (g->n, v);
+  mem_free (&v);
+  return s;
+}

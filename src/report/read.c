@@ -1,0 +1,209 @@
+/* report/read.c -- the texts of a run directory: rows, keys, operations.
+ *
+ * None of them is trusted to be whole: a run may be writing at this moment, or
+ * have been killed while it did.
+ */
+#include "report/report_impl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* -- rows ------------------------------------------------------------------ */
+
+static char *
+copy (struct pool *p, const char *from, size_t n)
+{
+  char *out = pool_take (p, n + 1, 1);
+  memcpy (out, from, n);
+  return out;
+}
+
+static int
+count_fields (const char *line, size_t n)
+{
+  int fields = 1;
+  for (size_t i = 0; i < n; i++)
+    fields += line[i] == ',';
+  return fields;
+}
+
+static double
+field_value (const char *at, size_t n)
+{
+  char word[64], *end;
+  if (n == 0 || n >= sizeof word)
+    return NAN;
+  memcpy (word, at, n);
+  word[n] = '\0';
+  for (int s = 0; s < STORE_SPLITS; s++)
+    if (strcmp (word, store_split_name ((enum store_split)s)) == 0)
+      return s;
+  double v = strtod (word, &end);
+  return *end == '\0' ? v : NAN;
+}
+
+static void
+read_header (struct pool *p, const char *line, size_t n, struct sheet *out)
+{
+  out->n_columns = count_fields (line, n);
+  out->column = pool_take (p, (size_t)out->n_columns, sizeof *out->column);
+  for (int i = 0; i < out->n_columns; i++) {
+    size_t length = strcspn (line, ",\r\n");
+    out->column[i] = copy (p, line, length);
+    line += length + 1;
+  }
+}
+
+static void
+read_row (const char *line, size_t n, struct sheet *out)
+{
+  if (n == 0 || count_fields (line, n) != out->n_columns)
+    return;
+  double *v = out->value + (size_t)out->n_rows * (size_t)out->n_columns;
+  for (int i = 0; i < out->n_columns; i++) {
+    size_t length = strcspn (line, ",\r\n");
+    v[i] = field_value (line, length);
+    line += length + 1;
+  }
+  out->n_rows++;
+}
+
+void
+sheet_read (struct pool *p, const char *text, struct sheet *out)
+{
+  size_t lines = 0;
+  *out = (struct sheet){0};
+  for (const char *c = text; *c; c++)
+    lines += *c == '\n';
+  const char *end = strchr (text, '\n');
+  if (!end)
+    return;
+  read_header (p, text, (size_t)(end - text), out);
+  out->value =
+      pool_take (p, lines * (size_t)out->n_columns, sizeof *out->value);
+  for (const char *line = end + 1; (end = strchr (line, '\n')); line = end + 1)
+    read_row (line, (size_t)(end - line), out);
+}
+
+int
+sheet_column (const struct sheet *s, const char *name)
+{
+  for (int i = 0; i < s->n_columns; i++)
+    if (strcmp (s->column[i], name) == 0)
+      return i;
+  return -1;
+}
+
+double
+sheet_at (const struct sheet *s, int row, int column)
+{
+  if (column < 0 || row < 0 || row >= s->n_rows)
+    return NAN;
+  return s->value[(size_t)row * (size_t)s->n_columns + (size_t)column];
+}
+
+/* -- keys ------------------------------------------------------------------ */
+
+static size_t
+trimmed (const char *s, size_t n)
+{
+  while (n > 0 && strchr (" \t\r", s[n - 1]))
+    n--;
+  return n;
+}
+
+void
+words_read (struct pool *p, const char *text, struct words *out)
+{
+  size_t lines = 1;
+  const char *section = "";
+  *out = (struct words){0};
+  for (const char *c = text; *c; c++)
+    lines += *c == '\n';
+  out->pair = pool_take (p, lines, sizeof *out->pair);
+  for (const char *line = text, *next; *line; line = next) {
+    size_t n = strcspn (line, "\n");
+    next = line + n + (line[n] == '\n');
+    const char *equals = memchr (line, '=', n);
+    if (*line == '[' && n > 2)
+      section = copy (p, line + 1, strcspn (line + 1, "]\n"));
+    else if (equals && !strchr (";#", *line)) {
+      const char *value = equals + 1;
+      value += strspn (value, " \t");
+      char **pair = out->pair[out->n++];
+      pair[0] = pool_text (p, "%s.%.*s", section,
+                           (int)trimmed (line, (size_t)(equals - line)), line);
+      pair[1] = copy (p, value,
+                      value < line + n ? trimmed (value, line + n - value) : 0);
+    }
+  }
+}
+
+const char *
+words_get (const struct words *w, const char *key)
+{
+  for (int i = 0; i < w->n; i++)
+    if (strcmp (w->pair[i][0], key) == 0)
+      return w->pair[i][1];
+  return "";
+}
+
+double
+words_number (const struct words *w, const char *key)
+{
+  double v;
+  return text_to_double (words_get (w, key), &v) ? v : NAN;
+}
+
+/* -- operations ------------------------------------------------------------ */
+
+static double
+number_behind (const char *line, const char *end, const char *name)
+{
+  const char *at = strstr (line, name);
+  return at && at < end ? strtod (at + strlen (name), NULL) : NAN;
+}
+
+static bool
+read_bar (const char *line, const char *end, struct bar *out)
+{
+  const char *name = strstr (line, "\"name\":\"");
+  const char *kind = strstr (line, "\"ph\":\"X\"");
+  if (!kind || kind > end || !name || name > end)
+    return false;
+  name += strlen ("\"name\":\"");
+  snprintf (out->verb, sizeof out->verb, "%.*s", (int)strcspn (name, "\"\n"),
+            name);
+  double begin = number_behind (line, end, "\"ts\":");
+  double took = number_behind (line, end, "\"dur\":");
+  double rank = number_behind (line, end, "\"pid\":");
+  double step = number_behind (line, end, "\"step\":");
+  double stage = number_behind (line, end, "\"stage\":");
+  double micro = number_behind (line, end, "\"micro\":");
+  if (!(begin > -1e18 && took >= 0 && took < 1e18 && rank >= 0 && rank < 1e6 &&
+        fabs (step) < 2e9 && fabs (stage) < 1e6 && fabs (micro) < 1e6))
+    return false;
+  out->begin_s = begin * 1e-6;
+  out->end_s = (begin + took) * 1e-6;
+  out->rank = (int)rank;
+  out->step = (int)step;
+  out->stage = (int)stage;
+  out->micro = (int)micro;
+  return true;
+}
+
+struct bar *
+trace_read (struct pool *p, const char *text, int *n)
+{
+  size_t lines = 1;
+  *n = 0;
+  for (const char *c = text; *c; c++)
+    lines += *c == '\n';
+  struct bar *out = pool_take (p, lines, sizeof *out);
+  for (const char *line = text, *end; (end = strchr (line, '\n'));
+       line = end + 1)
+    if (read_bar (line, end, &out[*n]))
+      ++*n;
+  return out;
+}

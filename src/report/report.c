@@ -1,0 +1,210 @@
+/* report/report.c -- from paths to a report. */
+#include "report/report_impl.h"
+
+#include "base/log.h"
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* -- finding runs ---------------------------------------------------------- */
+
+static bool
+is_there (const char *dir, const char *name)
+{
+  struct text path;
+  text_init (&path);
+  text_add (&path, "%s/%s", dir, name);
+  bool there = access (path.data, F_OK) == 0;
+  text_clear (&path);
+  return there;
+}
+
+static bool
+is_run (const char *dir)
+{
+  return is_there (dir, "config.ini") || is_there (dir, "metrics.csv");
+}
+
+static enum status
+add_run (struct report *r, const char *path)
+{
+  TRY (mem_grow (&r->run, (size_t)r->n_runs, (size_t)r->n_runs + 1,
+                 sizeof *r->run, "runs"));
+  TRY (run_read (&r->pool, path, &r->run[r->n_runs]));
+  r->n_runs++;
+  return OK;
+}
+
+static int
+by_name (const void *a, const void *b)
+{
+  return group_natural (*(char *const *)a, *(char *const *)b);
+}
+
+/* Names in a folder, sorted; *list is owned by the caller, its texts by the
+ * pool. */
+static enum status
+folder_names (struct report *r, const char *path, char ***list, int *n)
+{
+  DIR *dir = opendir (path);
+  enum status s = OK;
+  for (struct dirent *e; s == OK && dir && (e = readdir (dir));) {
+    if (e->d_name[0] == '.')
+      continue;
+    s = mem_grow (list, (size_t)*n, (size_t)*n + 1, sizeof **list, "names");
+    if (s == OK)
+      (*list)[(*n)++] = pool_text (&r->pool, "%s/%s", path, e->d_name);
+  }
+  if (dir)
+    closedir (dir);
+  if (*n > 1)
+    qsort (*list, (size_t)*n, sizeof **list, by_name);
+  return s;
+}
+
+/* The runs right below a folder. */
+static enum status
+add_folder (struct report *r, const char *path, int *n)
+{
+  char **list = NULL;
+  int found = 0;
+  enum status s = folder_names (r, path, &list, &found);
+  for (int i = 0; s == OK && i < found; i++)
+    if (is_run (list[i])) {
+      s = add_run (r, list[i]);
+      ++*n;
+    }
+  mem_free (&list);
+  return s;
+}
+
+static enum status
+add_path (struct report *r, const char *path)
+{
+  int n = 0;
+  if (is_run (path))
+    return add_run (r, path);
+  TRY (add_folder (r, path, &n));
+  if (n == 0)
+    say (LOG_WARN, "%s: neither a run directory nor a folder of them; left out",
+         path);
+  return OK;
+}
+
+/* The same run by two names counts once. */
+static void
+drop_twins (struct report *r)
+{
+  for (int i = 0; i < r->n_runs; i++)
+    for (int k = i + 1; k < r->n_runs;)
+      if (strcmp (r->run[i].path, r->run[k].path) == 0)
+        memmove (&r->run[k], &r->run[k + 1],
+                 (size_t)(--r->n_runs - k) * sizeof *r->run);
+      else
+        k++;
+}
+
+/* -- making ---------------------------------------------------------------- */
+
+static double
+last_accuracy (const struct report *r, const struct run *run, const void *how)
+{
+  (void)how;
+  return run_last (run, r->split, run_output (run, "accuracy"));
+}
+
+/* Which groups pictures tell apart: all, or the best. */
+static void
+choose_shown (struct report *r)
+{
+  int shown = 0;
+  for (int i = 0; i < r->n_groups; i++) {
+    double mine = group_stat (r, &r->group[i], last_accuracy, NULL).mean;
+    int better = 0;
+    for (int k = 0; k < r->n_groups && r->n_groups > REPORT_SHOWN; k++) {
+      double v = group_stat (r, &r->group[k], last_accuracy, NULL).mean;
+      better += v > mine || (!isfinite (mine) && isfinite (v)) ||
+                (k < i && !(v < mine) && !(isfinite (mine) && !isfinite (v)));
+    }
+    r->group[i].style = better < REPORT_SHOWN ? shown++ : -1;
+  }
+  if (r->n_groups > REPORT_SHOWN)
+    text_add (&r->notes,
+              "pictures show the %d groups with the highest accuracy, of %d; "
+              "tables and maps have all\n",
+              REPORT_SHOWN, r->n_groups);
+}
+
+static void
+one_table (struct report *r, struct text *out)
+{
+  struct table t;
+  table_make (r, r->ask->table ? r->ask->table : "compare", &t);
+  if (r->ask->form == REPORT_CSV)
+    table_csv (&t, out);
+  else
+    table_latex (&t, out);
+  text_clear (&t.note);
+}
+
+static enum status
+make (struct report *r, struct text *out)
+{
+  for (int i = 0; i < r->ask->n_paths; i++)
+    TRY (add_path (r, r->ask->paths[i]));
+  drop_twins (r);
+  if (r->n_runs == 0)
+    return fail (E_MISSING,
+                 "%s: no run directory in it (one has config.ini "
+                 "or metrics.csv)",
+                 r->ask->paths[0]);
+  TRY (group_runs (r));
+  choose_shown (r);
+  if (r->ask->form == REPORT_HTML)
+    page_make (r, out);
+  else if (r->ask->form == REPORT_TEXT)
+    plain_make (r, out);
+  else
+    one_table (r, out);
+  return OK;
+}
+
+enum status
+report_make (const struct report_ask *ask, struct text *out)
+{
+  struct report r = {.ask = ask};
+  text_init (&r.notes);
+  text_init (&r.unlike);
+  enum status s = make (&r, out);
+  text_clear (&r.notes);
+  text_clear (&r.unlike);
+  mem_free (&r.run);
+  pool_clear (&r.pool);
+  return s;
+}
+
+/* -- writing --------------------------------------------------------------- */
+
+enum status
+report_write (const char *path, const struct text *text)
+{
+  struct text part;
+  text_init (&part);
+  text_add (&part, "%s.part", path);
+  FILE *f = fopen (part.data, "we");
+  bool good = f && fwrite (text->data, 1, text->size, f) == text->size;
+  if (f && (fflush (f) != 0 || fsync (fileno (f)) != 0))
+    good = false;
+  if (f && fclose (f) != 0)
+    good = false;
+  enum status s = OK;
+  if (!good || rename (part.data, path) != 0) {
+    s = fail (E_IO, "%s: not written: %s", path, strerror (errno));
+    unlink (part.data);
+  }
+  text_clear (&part);
+  return s;
+}

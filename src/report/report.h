@@ -1,0 +1,41 @@
+/* report/report.h -- one or many runs side by side: tables and pictures.
+ *
+ * Reads run directories, also of runs that are under way, were killed or were
+ * written by an earlier version: what is not there is said to be "not
+ * recorded".  Everything is Local, and changes nothing in a run directory.
+ */
+#ifndef REPORT_REPORT_H
+#define REPORT_REPORT_H
+
+#include "base/status.h"
+#include "base/text.h"
+#include <stdbool.h>
+
+enum report_form {
+  REPORT_HTML,  /* a page by itself: SVG inside, no script, nothing fetched */
+  REPORT_TEXT,  /* for a terminal */
+  REPORT_CSV,   /* one table */
+  REPORT_LATEX, /* one table, for the package booktabs */
+};
+
+struct report_ask {
+  int n_paths;
+  const char *const *paths; /* run directories, or folders of them */
+  enum report_form form;
+  const char *table; /* of report_tables; NULL: the first */
+  const char *split; /* NULL: valid, or what there is */
+  double accuracy;   /* 0..1, to which the time is asked; 0: chosen */
+  bool unlike;       /* compare what differs in more than its subject */
+};
+/* Names of the tables, separated by blanks. */
+const char *
+report_tables (void);
+/* The whole report, added to out.  E_MISSING when no path is a run; E_CONFIG,
+ * naming the settings, when the runs are unlike and this was not asked for. */
+enum status
+report_make (const struct report_ask *ask, struct text *out);
+/* A whole file under its name, or none.  E_IO. */
+enum status
+report_write (const char *path, const struct text *text);
+
+#endif

@@ -1,0 +1,314 @@
+/* report/report_impl.h -- the inside of a report: runs, groups of runs that
+ * differ in their seed alone, tables, pictures.
+ *
+ * Missing numbers are NAN everywhere.  Memory lives in a pool until the report
+ * is made.
+ */
+#ifndef REPORT_REPORT_IMPL_H
+#define REPORT_REPORT_IMPL_H
+
+#include "base/memory.h"
+#include "report/report.h"
+#include "store/store.h"
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define REPORT_SHOWN 12 /* groups that a picture tells apart */
+#define REPORT_HEADS 64
+
+/* -- memory (pool.c) ------------------------------------------------------- */
+
+struct pool {
+  struct pool_block *last;
+};
+/* Zeroed; running out of memory is a CHECK, as it is for texts. */
+void *
+pool_take (struct pool *p, size_t n, size_t size);
+char *
+pool_text (struct pool *p, const char *fmt, ...)
+    __attribute__ ((format (printf, 2, 3)));
+void
+pool_clear (struct pool *p);
+
+/* -- numbers (stat.c) ------------------------------------------------------ */
+
+struct spread {
+  int n;            /* numbers that there are */
+  double mean, sd;  /* sd: of the sample; NAN for one */
+  double low, high; /* 95 % confidence of the mean, Student's t; NAN for one */
+  double least, most;
+};
+struct spread
+stat_of (int n, const double *v); /* NAN are left out */
+/* Quantile p of Student's t with so many degrees of freedom. */
+double
+stat_student (double p, int freedom);
+
+/* -- what lies in a run directory (read.c) --------------------------------- */
+
+struct sheet { /* a file of comma-separated numbers */
+  int n_columns, n_rows;
+  char **column;
+  double *value; /* n_rows x n_columns; a split is its enum store_split */
+};
+/* Text that may end in the middle of a line: that line is left out. */
+void
+sheet_read (struct pool *p, const char *text, struct sheet *out);
+int
+sheet_column (const struct sheet *s, const char *name); /* -1: none */
+double
+sheet_at (const struct sheet *s, int row, int column); /* column -1: NAN */
+
+struct words { /* "section.key" and value of an INI text */
+  int n;
+  char *(*pair)[2];
+};
+void
+words_read (struct pool *p, const char *text, struct words *out);
+/* "" when it is not there. */
+const char *
+words_get (const struct words *w, const char *key);
+double
+words_number (const struct words *w, const char *key); /* NAN */
+
+struct bar { /* an operation of trace.json */
+  int rank, stage, micro, step;
+  double begin_s, end_s;
+  char verb[16];
+};
+/* The operations that text tells, one in a line; *n of them. */
+struct bar *
+trace_read (struct pool *p, const char *text, int *n);
+
+/* -- a run (run.c) --------------------------------------------------------- */
+
+struct start { /* of a run: its first, or one that went on */
+  double step, ranks, threads;
+  double clock_s; /* training seconds of the starts before, up to step */
+  double core_s;
+};
+
+enum run_axis {
+  AXIS_SAMPLES,
+  AXIS_STEPS,
+  AXIS_SECONDS, /* of training: without evaluation, waiting for saves, and
+                   steps that were lost */
+  AXIS_FLOPS,   /* executed */
+  AXIS_CORES,   /* core-hours */
+  AXES
+};
+
+struct run {
+  char *path, *name, *state;
+  struct words config, facts;
+  struct sheet metrics, summary;
+  int n_starts;
+  struct start *start;
+  double lost; /* steps done twice */
+  int K;
+  double batch, seed, steps; /* steps: recorded so far */
+  double useful, executed;   /* operations of a step */
+  double cores;              /* of its last start */
+  double cycle_s;
+  char *processor;
+  double *x[AXES]; /* n_rows of metrics each */
+  int group;
+};
+/* E_MISSING: not a run directory. */
+enum status
+run_read (struct pool *p, const char *path, struct run *out);
+/* Rows of a split in which the column has a number, in order of x: *n of them
+ * into x and y, which have room for all rows.  column: "head0_loss". */
+void
+run_points (const struct run *r, enum store_split split, const char *column,
+            enum run_axis axis, int *n, double *x, double *y);
+/* y at x, between the rows on both sides; NAN outside of them. */
+double
+run_at (struct pool *p, const struct run *r, enum store_split split,
+        const char *column, enum run_axis axis, double x);
+/* The first x at which y is reached; NAN: it is not. */
+double
+run_reach (struct pool *p, const struct run *r, enum store_split split,
+           const char *column, enum run_axis axis, double y);
+/* The last number of a column; NAN. */
+double
+run_last (const struct run *r, enum store_split split, const char *column);
+/* Busy seconds of a cycle that the plan has for a rank; NAN. */
+double
+run_planned (const struct run *r, int rank);
+/* "head3_accuracy" of the output; valid until the next call. */
+const char *
+run_output (const struct run *r, const char *what);
+
+/* -- groups (group.c) ------------------------------------------------------ */
+
+struct group { /* runs that differ in their seed alone */
+  char *label;
+  int n, *run;
+  int K;
+  int style; /* number of colour and dash; -1: too many, not drawn alone */
+};
+
+struct report {
+  struct pool pool;
+  const struct report_ask *ask;
+  int n_runs, n_groups;
+  struct run *run;
+  struct group *group;
+  enum store_split split; /* whose accuracy is compared */
+  struct text notes;      /* a line each */
+  struct text unlike;     /* what differs besides the subject, a line each */
+  double target;          /* accuracy to which the time is asked */
+  double budget[AXES];    /* what all runs have reached; NAN: not recorded */
+  int clip;               /* numbers given to parts of pictures */
+};
+/* Groups, labels, differences, budgets.  Fails only as report_make. */
+enum status
+group_runs (struct report *r);
+/* Value of a key as groups see it: of the configuration, or "run.ranks",
+ * "run.threads", "data.digest". */
+const char *
+group_value (const struct run *r, const char *key);
+/* One number of each run of a group. */
+struct spread
+group_stat (const struct report *r, const struct group *g,
+            double (*of) (const struct report *r, const struct run *run,
+                          const void *how),
+            const void *how);
+/* Digits as numbers: "resnet20" before "resnet110". */
+int
+group_natural (const char *a, const char *b);
+
+struct curve { /* mean and band of a group */
+  int n;
+  double *x, *mean, *low, *high;
+};
+/* n 0 where there is nothing. */
+void
+group_curve (struct report *r, const struct group *g, enum store_split split,
+             const char *column, enum run_axis axis, struct curve *out);
+
+/* -- tables (table.c, tables.c) -------------------------------------------- */
+
+enum column_kind { COLUMN_TEXT, COLUMN_NUMBER, COLUMN_STAT };
+struct column {
+  const char *name, *title; /* of CSV; for people */
+  enum column_kind kind;
+  double scale; /* people see the number times this ... */
+  int digits;   /* ... with so many decimals */
+};
+struct cell {
+  const char *text; /* COLUMN_TEXT; else what stands where n is 0, or NULL */
+  struct spread s;
+};
+struct table {
+  const char *name, *title;
+  struct text note;
+  int n_columns, n_rows;
+  const struct column *column;
+  struct cell *cell;
+};
+/* The one of that name; its note must be cleared. */
+void
+table_make (struct report *r, const char *name, struct table *out);
+void
+table_html (const struct table *t, struct text *out);
+void
+table_print (const struct table *t, struct text *out);
+void
+table_csv (const struct table *t, struct text *out);
+void
+table_latex (const struct table *t, struct text *out);
+/* Text made harmless: for HTML and SVG, also in attributes; for a field of
+ * CSV; for LaTeX; for a terminal.  Bytes that are not UTF-8, and control
+ * characters, become a question mark. */
+void
+escape_html (const char *s, struct text *out);
+void
+escape_csv (const char *s, struct text *out);
+void
+escape_latex (const char *s, struct text *out);
+void
+escape_plain (const char *s, struct text *out);
+/* Characters of a UTF-8 text. */
+int
+escape_width (const char *s);
+
+/* -- pictures (axis.c, svg.c, line.c, bars.c) ------------------------------ */
+
+struct axis {
+  double low, high; /* of the data; the ends of the scale once it is made */
+  double step;      /* between ticks */
+  double unit;      /* ticks show value / unit */
+  int digits;       /* of a tick */
+  char title[96];
+};
+/* Round ends and ticks for about `ticks` intervals; from_zero: low is 0. */
+void
+axis_make (struct axis *a, int ticks, bool from_zero);
+/* The same and a unit for that axis of a run: title, minutes, powers of ten. */
+void
+axis_run (struct axis *a, enum run_axis what, int ticks);
+
+struct frame { /* a chart under way */
+  struct text *out;
+  double width, height, left, right, top, bottom; /* px; margins */
+  struct axis x, y;
+  int clip;
+};
+double
+frame_x (const struct frame *f, double v);
+double
+frame_y (const struct frame *f, double v);
+/* <svg>, grid, ticks, titles; leaves a clipped group open for the data. */
+void
+frame_begin (struct report *r, struct frame *f, const char *about);
+void
+frame_data_end (struct frame *f);
+void
+frame_end (struct frame *f);
+/* Width of a text in px, rather too large. */
+double
+svg_width (const char *s, double size);
+/* Text; anchor start, middle or end.  css: class, or NULL. */
+void
+svg_text (struct text *out, double x, double y, const char *anchor,
+          const char *css, const char *s);
+/* At most so many characters of s. */
+const char *
+svg_short (struct pool *p, const char *s, int most);
+/* Names of the groups with their lines, for pictures without labels. */
+void
+svg_legend (struct report *r, struct text *out);
+
+/* One picture: adds <figure>s to out, or nothing where a run has nothing to
+ * show.  Those of later files (probes, agreement of gradients) are functions of
+ * this kind, and go into the list of page.c. */
+void
+picture_output (struct report *r, struct text *out);
+void
+picture_heads (struct report *r, struct text *out);
+void
+picture_depth (struct report *r, struct text *out);
+void
+picture_time (struct report *r, struct text *out);
+void
+picture_gantt (struct report *r, struct text *out);
+void
+picture_sweep (struct report *r, struct text *out);
+/* Several curves of one quantity in one chart.  column: of metrics.csv; "output
+ * loss", "output accuracy": of the last head of each. */
+bool
+line_chart (struct report *r, struct text *out, enum store_split split,
+            const char *column, enum run_axis axis, bool small,
+            const char *title);
+
+/* -- the whole (page.c, plain.c) ------------------------------------------- */
+
+void
+page_make (struct report *r, struct text *out);
+void
+plain_make (struct report *r, struct text *out);
+
+#endif

@@ -1,0 +1,291 @@
+/* report/run.c -- one run: its files, and what its rows stand for in samples,
+ * seconds, operations and core-hours.
+ *
+ * The seconds of metrics.csv begin anew with each start of a run that was
+ * stopped.  Rows beyond the checkpoint from which a start went on are gone, so
+ * that a row belongs to the newest start that began before its step, and the
+ * starts before it are added up to where it took over.
+ */
+#include "report/report_impl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static char *
+get (struct pool *p, const char *dir, const char *name)
+{
+  char *text = NULL, *out = NULL;
+  if (store_run_get (dir, name, &text) == OK)
+    out = pool_text (p, "%s", text);
+  else
+    fail_clear ();
+  mem_free (&text);
+  return out;
+}
+
+/* -- starts ---------------------------------------------------------------- */
+
+static double
+event_number (const struct store_history *h, int i, const char *name)
+{
+  double v;
+  return text_to_double (store_history_word (h, i, name), &v) ? v : NAN;
+}
+
+static void
+read_starts (struct pool *p, struct run *r)
+{
+  struct store_history *h = NULL;
+  int n = 0;
+  if (store_history_read (r->path, &h) == OK)
+    n = store_history_count (h);
+  else
+    fail_clear ();
+  r->start = pool_take (p, (size_t)n + 1, sizeof *r->start);
+  for (int i = 0; i < n; i++) {
+    const char *event = store_history_word (h, i, "event");
+    if (strcmp (event, "start") != 0 && strcmp (event, "resume") != 0)
+      continue;
+    double step = event_number (h, i, "step");
+    double lost = event_number (h, i, "lost");
+    r->start[r->n_starts++] =
+        (struct start){.step = isfinite (step) ? step : 0,
+                       .ranks = event_number (h, i, "ranks"),
+                       .threads = event_number (h, i, "threads")};
+    r->lost += isfinite (lost) ? lost : 0;
+    r->processor = pool_text (p, "%s", store_history_word (h, i, "processor"));
+  }
+  store_history_destroy (&h);
+  if (r->n_starts == 0)
+    r->start[r->n_starts++] = (struct start){.ranks = NAN, .threads = NAN};
+}
+
+/* The start to which a row belongs, among the first n. */
+static int
+owner (const struct run *r, int n, double step)
+{
+  int i = n - 1;
+  while (i > 0 && r->start[i].step >= step)
+    i--;
+  return i;
+}
+
+/* When start i began: where the newest kept row of an earlier one ended, and
+ * the steps between at the same pace. */
+static void
+begin_clock (struct run *r, int i)
+{
+  struct start *s = &r->start[i];
+  int steps = sheet_column (&r->metrics, "step");
+  int seconds = sheet_column (&r->metrics, "seconds");
+  for (int row = 0; row < r->metrics.n_rows; row++) {
+    double step = sheet_at (&r->metrics, row, steps);
+    double took = sheet_at (&r->metrics, row, seconds);
+    const struct start *by = &r->start[owner (r, i, step)];
+    if (!(step <= s->step) || !isfinite (took) || step <= by->step)
+      continue;
+    took *= (s->step - by->step) / (step - by->step);
+    s->clock_s = by->clock_s + took;
+    s->core_s = by->core_s + took * by->ranks * by->threads;
+  }
+}
+
+static void
+read_axes (struct pool *p, struct run *r)
+{
+  const struct sheet *m = &r->metrics;
+  int steps = sheet_column (m, "step"), seconds = sheet_column (m, "seconds");
+  for (int a = 0; a < AXES; a++)
+    r->x[a] = pool_take (p, (size_t)m->n_rows + 1, sizeof (double));
+  for (int i = 1; i < r->n_starts; i++)
+    begin_clock (r, i);
+  for (int row = 0; row < m->n_rows; row++) {
+    double step = sheet_at (m, row, steps), took = sheet_at (m, row, seconds);
+    const struct start *by = &r->start[owner (r, r->n_starts, step)];
+    r->x[AXIS_STEPS][row] = step;
+    r->x[AXIS_SAMPLES][row] = step * r->batch;
+    r->x[AXIS_SECONDS][row] = by->clock_s + took;
+    r->x[AXIS_FLOPS][row] = step * r->executed;
+    r->x[AXIS_CORES][row] =
+        (by->core_s + took * by->ranks * by->threads) / 3600;
+    if (step > r->steps)
+      r->steps = step;
+  }
+}
+
+/* -- the whole ------------------------------------------------------------- */
+
+static int
+count_heads (const struct sheet *m)
+{
+  char name[32];
+  for (int k = 0; k < REPORT_HEADS; k++) {
+    snprintf (name, sizeof name, "head%d_loss", k);
+    if (sheet_column (m, name) < 0)
+      return k;
+  }
+  return REPORT_HEADS;
+}
+
+static void
+read_state (struct pool *p, struct run *r)
+{
+  struct store_run_look look;
+  store_run_look (r->path, &look);
+  r->state = pool_text (p, "%s", store_run_state_name (look.state));
+}
+
+static const char *
+base_name (const char *path)
+{
+  const char *slash = strrchr (path, '/');
+  return slash && slash[1] ? slash + 1 : path;
+}
+
+static char *
+without_slash (struct pool *p, const char *path)
+{
+  size_t n = strlen (path);
+  while (n > 1 && path[n - 1] == '/')
+    n--;
+  return pool_text (p, "%.*s", (int)n, path);
+}
+
+enum status
+run_read (struct pool *p, const char *path, struct run *r)
+{
+  char *config = get (p, path, "config.ini");
+  char *metrics = get (p, path, "metrics.csv");
+  char *facts = get (p, path, "facts.ini");
+  char *summary = get (p, path, "summary.csv");
+  if (!config && !metrics)
+    return fail (E_MISSING,
+                 "%s: neither config.ini nor metrics.csv: not a run "
+                 "directory",
+                 path);
+  *r = (struct run){.path = without_slash (p, path)};
+  r->name = pool_text (p, "%s", base_name (r->path));
+  words_read (p, config ? config : "", &r->config);
+  words_read (p, facts ? facts : "", &r->facts);
+  sheet_read (p, metrics ? metrics : "", &r->metrics);
+  sheet_read (p, summary ? summary : "", &r->summary);
+  r->K = count_heads (&r->metrics);
+  r->batch = words_number (&r->config, "train.batch");
+  r->seed = words_number (&r->config, "train.seed");
+  r->useful = words_number (&r->facts, "facts.useful_flops");
+  r->executed = words_number (&r->facts, "facts.executed_flops");
+  r->cycle_s = words_number (&r->facts, "facts.cycle_s");
+  r->processor = "";
+  read_starts (p, r);
+  const struct start *last = &r->start[r->n_starts - 1];
+  r->cores = last->ranks * last->threads;
+  read_axes (p, r);
+  read_state (p, r);
+  return OK;
+}
+
+/* -- rows as points -------------------------------------------------------- */
+
+const char *
+run_output (const struct run *r, const char *what)
+{
+  static _Thread_local char name[48];
+  snprintf (name, sizeof name, "head%d_%s", r->K - 1, what);
+  return name;
+}
+
+void
+run_points (const struct run *r, enum store_split split, const char *column,
+            enum run_axis axis, int *n, double *x, double *y)
+{
+  int at = sheet_column (&r->metrics, column);
+  int splits = sheet_column (&r->metrics, "split");
+  *n = 0;
+  for (int row = 0; at >= 0 && row < r->metrics.n_rows; row++) {
+    double v = sheet_at (&r->metrics, row, at), where = r->x[axis][row];
+    if (sheet_at (&r->metrics, row, splits) != split || !isfinite (v) ||
+        !isfinite (where) || (*n > 0 && where < x[*n - 1]))
+      continue;
+    /* A second evaluation at the same place is the one that counts. */
+    if (*n > 0 && where == x[*n - 1])
+      --*n;
+    x[*n] = where;
+    y[(*n)++] = v;
+  }
+}
+
+static int
+points (struct pool *p, const struct run *r, enum store_split split,
+        const char *column, enum run_axis axis, double **x, double **y)
+{
+  int n;
+  *x = pool_take (p, (size_t)r->metrics.n_rows + 1, sizeof **x);
+  *y = pool_take (p, (size_t)r->metrics.n_rows + 1, sizeof **y);
+  run_points (r, split, column, axis, &n, *x, *y);
+  return n;
+}
+
+double
+run_at (struct pool *p, const struct run *r, enum store_split split,
+        const char *column, enum run_axis axis, double where)
+{
+  double *x, *y;
+  int n = points (p, r, split, column, axis, &x, &y);
+  /* A budget that was made from these numbers may miss its own row by a bit. */
+  double slack = 1e-9 * fabs (where);
+  if (n == 0 || !(where >= x[0] - slack && where <= x[n - 1] + slack))
+    return NAN;
+  for (int i = 0; i < n; i++) {
+    if (fabs (x[i] - where) <= slack)
+      return y[i];
+    if (x[i] > where)
+      return y[i - 1] +
+             (y[i] - y[i - 1]) * (where - x[i - 1]) / (x[i] - x[i - 1]);
+  }
+  return y[n - 1];
+}
+
+double
+run_reach (struct pool *p, const struct run *r, enum store_split split,
+           const char *column, enum run_axis axis, double goal)
+{
+  double *x, *y;
+  int n = points (p, r, split, column, axis, &x, &y);
+  for (int i = 0; i < n; i++)
+    if (y[i] >= goal)
+      return i == 0 ? x[0]
+                    : x[i - 1] + (x[i] - x[i - 1]) * (goal - y[i - 1]) /
+                                     (y[i] - y[i - 1]);
+  return NAN;
+}
+
+double
+run_last (const struct run *r, enum store_split split, const char *column)
+{
+  int at = sheet_column (&r->metrics, column);
+  int splits = sheet_column (&r->metrics, "split");
+  double last = NAN;
+  for (int row = 0; row < r->metrics.n_rows; row++) {
+    double v = sheet_at (&r->metrics, row, at);
+    if (sheet_at (&r->metrics, row, splits) == split && isfinite (v))
+      last = v;
+  }
+  return last;
+}
+
+double
+run_planned (const struct run *r, int rank)
+{
+  double pipe = words_number (&r->facts, "facts.pipe"), v = NAN;
+  const char *list = words_get (&r->facts, "facts.busy_s");
+  /* Ranks are numbered along the pipe, then over replicas. */
+  for (int i = pipe >= 1 ? rank % (int)pipe : -1; i >= 0; i--) {
+    char *end;
+    v = strtod (list, &end);
+    if (end == list)
+      return NAN;
+    list = end;
+  }
+  return v;
+}

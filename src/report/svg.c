@@ -1,0 +1,264 @@
+/* report/svg.c -- scales, frames, texts and legends of pictures.
+ *
+ * Colours are variables of the page's style (page.c), so that a picture is
+ * light or dark as the page is.
+ */
+#include "report/report_impl.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* -- scales ---------------------------------------------------------------- */
+
+/* 1, 2 or 5 times a power of ten, at least v. */
+static double
+round_step (double v)
+{
+  double power = pow (10, floor (log10 (v)));
+  double lead = v / power;
+  double nice = lead <= 1.0000001 ? 1 : lead <= 2 ? 2 : lead <= 5 ? 5 : 10;
+  return nice * power;
+}
+
+void
+axis_make (struct axis *a, int ticks, bool from_zero)
+{
+  if (a->unit == 0)
+    a->unit = 1;
+  double low = from_zero ? 0 : a->low / a->unit, high = a->high / a->unit;
+  if (!(isfinite (low) && isfinite (high)))
+    low = 0, high = 1;
+  if (!(high - low > 1e-9 * fabs (high))) {
+    double around = high != 0 ? 0.05 * fabs (high) : 1;
+    high += around;
+    low -= from_zero ? 0 : around;
+  }
+  double step = round_step ((high - low) / ticks);
+  a->step = step * a->unit;
+  a->low = floor (low / step + 1e-6) * step * a->unit;
+  a->high = ceil (high / step - 1e-6) * step * a->unit;
+  a->digits = step >= 1 ? 0 : (int)ceil (-log10 (step) - 1e-9);
+  if (a->digits > 9)
+    a->digits = 9;
+}
+
+static void
+power_unit (struct axis *a, const char *name)
+{
+  int power = a->high > 0 ? 3 * (int)floor (log10 (a->high) / 3) : 0;
+  if (power < 6 && a->high < 2e4)
+    power = 0;
+  a->unit = pow (10, power);
+  if (power == 0)
+    snprintf (a->title, sizeof a->title, "%s", name);
+  else
+    snprintf (a->title, sizeof a->title, "%s, in units of 1e%d", name, power);
+}
+
+void
+axis_run (struct axis *a, enum run_axis what, int ticks)
+{
+  static const char *const names[AXES] = {[AXIS_SAMPLES] = "samples",
+                                          [AXIS_STEPS] = "steps",
+                                          [AXIS_FLOPS] = "executed FLOPs",
+                                          [AXIS_CORES] = "core-hours"};
+  if (what == AXIS_SECONDS) {
+    static const struct {
+      double above, unit;
+      const char *name;
+    } units[] = {{3 * 86400, 86400, "training time, days"},
+                 {3 * 3600, 3600, "training time, hours"},
+                 {5 * 60, 60, "training time, minutes"},
+                 {-INFINITY, 1, "training time, seconds"}};
+    int i = 0;
+    while (i < 3 && !(a->high > units[i].above))
+      i++;
+    a->unit = units[i].unit;
+    snprintf (a->title, sizeof a->title, "%s", units[i].name);
+  } else if (what == AXIS_CORES && a->high < 0.1) {
+    a->unit = 1.0 / 3600;
+    snprintf (a->title, sizeof a->title, "core-seconds");
+  } else
+    power_unit (a, names[what]);
+  double end = a->high;
+  axis_make (a, ticks, true);
+  if (end > 0) /* no empty stretch behind the data */
+    a->high = end;
+}
+
+/* -- texts ----------------------------------------------------------------- */
+
+double
+svg_width (const char *s, double size)
+{
+  double w = 0;
+  for (; *s; s++) {
+    unsigned char c = (unsigned char)*s;
+    if ((c & 0xc0) == 0x80)
+      continue;
+    w += c >= 0xe1              ? 1.05 /* wide scripts */
+         : strchr ("mwMW@%", c) ? 0.95
+         : c >= 'A' && c <= 'Z' ? 0.75
+                                : 0.6;
+  }
+  return w * size;
+}
+
+void
+svg_text (struct text *out, double x, double y, const char *anchor,
+          const char *css, const char *s)
+{
+  text_add (out, "<text x=\"%.1f\" y=\"%.1f\"", x, y);
+  if (strcmp (anchor, "start") != 0)
+    text_add (out, " text-anchor=\"%s\"", anchor);
+  if (css)
+    text_add (out, " class=\"%s\"", css);
+  text_add (out, ">");
+  escape_html (s, out);
+  text_add (out, "</text>\n");
+}
+
+const char *
+svg_short (struct pool *p, const char *s, int most)
+{
+  const char *end = s;
+  if (escape_width (s) <= most)
+    return s;
+  for (int n = 0; *end; end++)
+    if (((unsigned char)*end & 0xc0) != 0x80 && n++ == most - 1)
+      break;
+  return pool_text (p, "%.*s…", (int)(end - s), s);
+}
+
+/* -- frames ---------------------------------------------------------------- */
+
+double
+frame_x (const struct frame *f, double v)
+{
+  double w = f->width - f->left - f->right;
+  return f->left + w * (v - f->x.low) / (f->x.high - f->x.low);
+}
+
+double
+frame_y (const struct frame *f, double v)
+{
+  double h = f->height - f->top - f->bottom;
+  return f->height - f->bottom - h * (v - f->y.low) / (f->y.high - f->y.low);
+}
+
+static void
+tick_text (const struct axis *a, double v, char *out, size_t size)
+{
+  double shown = v / a->unit;
+  snprintf (out, size, "%.*f", a->digits,
+            fabs (shown) < 1e-9 * a->step / a->unit ? 0 : shown);
+}
+
+static int
+tick_count (const struct axis *a)
+{
+  if (a->step > 2 * (a->high - a->low) && a->low > 0)
+    return 0;
+  return (int)floor ((a->high - a->low) / a->step + 1e-6) + 1;
+}
+
+/* Where ticks of the x axis would touch, only every other is labelled. */
+static int
+tick_every (const struct frame *f)
+{
+  char last[48];
+  int n = tick_count (&f->x), every = 1;
+  tick_text (&f->x, f->x.high, last, sizeof last);
+  double room =
+      (f->width - f->left - f->right) * f->x.step / (f->x.high - f->x.low);
+  while (every < n && room * every < svg_width (last, 11) + 8)
+    every++;
+  return every;
+}
+
+static void
+frame_ticks (const struct frame *f)
+{
+  char words[48];
+  double base = f->height - f->bottom, end = f->width - f->right;
+  for (int i = 0; i < tick_count (&f->y); i++) {
+    double v = f->y.low + i * f->y.step, y = frame_y (f, v);
+    text_add (f->out,
+              "<line class=\"grid\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" "
+              "y2=\"%.1f\"/>",
+              f->left, end, y, y);
+    tick_text (&f->y, v, words, sizeof words);
+    svg_text (f->out, f->left - 6, y + 4, "end", "tick", words);
+  }
+  int every = tick_every (f);
+  for (int i = 0; i < tick_count (&f->x); i++) {
+    double v = f->x.low + i * f->x.step, x = frame_x (f, v);
+    text_add (f->out,
+              "<line class=\"axis\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" "
+              "y2=\"%.1f\"/>",
+              x, x, base, base + 4);
+    tick_text (&f->x, v, words, sizeof words);
+    if (i % every == 0)
+      svg_text (f->out, x, base + 17, "middle", "tick", words);
+  }
+  text_add (f->out,
+            "<line class=\"axis\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" "
+            "y2=\"%.1f\"/>\n",
+            f->left, end, base, base);
+}
+
+void
+frame_begin (struct report *r, struct frame *f, const char *about)
+{
+  f->clip = r->clip++;
+  text_add (f->out,
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %.0f "
+            "%.0f\" width=\"%.0f\" height=\"%.0f\" role=\"img\"><title>",
+            f->width, f->height, f->width, f->height);
+  escape_html (about, f->out);
+  text_add (f->out,
+            "</title>\n<clipPath id=\"clip%d\"><rect x=\"%.1f\" y=\"%.1f\" "
+            "width=\"%.1f\" height=\"%.1f\"/></clipPath>\n",
+            f->clip, f->left, f->top - 2, f->width - f->left - f->right + 2,
+            f->height - f->top - f->bottom + 4);
+  svg_text (f->out, 4, 13, "start", "name", f->y.title);
+  frame_ticks (f);
+  svg_text (f->out, (f->left + f->width - f->right) / 2, f->height - 6,
+            "middle", "name", f->x.title);
+  text_add (f->out, "<g clip-path=\"url(#clip%d)\">\n", f->clip);
+}
+
+void
+frame_data_end (struct frame *f)
+{
+  text_add (f->out, "</g>\n");
+}
+
+void
+frame_end (struct frame *f)
+{
+  text_add (f->out, "</svg>\n");
+}
+
+/* -- legend ---------------------------------------------------------------- */
+
+void
+svg_legend (struct report *r, struct text *out)
+{
+  text_add (out, "<ul class=\"legend\">");
+  for (int i = 0; i < r->n_groups; i++) {
+    const struct group *g = &r->group[i];
+    if (g->style < 0)
+      continue;
+    text_add (out,
+              "<li><svg xmlns=\"http://www.w3.org/2000/svg\" width=\"34\" "
+              "height=\"10\" aria-hidden=\"true\"><path class=\"line s%d\" "
+              "d=\"M1 5H33\"/></svg> ",
+              g->style);
+    escape_html (g->label, out);
+    if (g->n > 1)
+      text_add (out, " <small>(%d runs)</small>", g->n);
+    text_add (out, "</li>");
+  }
+  text_add (out, "</ul>\n");
+}

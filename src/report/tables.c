@@ -1,0 +1,432 @@
+/* report/tables.c -- which tables there are, and what goes into them. */
+#include "base/clock.h"
+#include "report/report_impl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* -- numbers of a run ------------------------------------------------------ */
+
+static double
+of_budget (const struct report *r, const struct run *run, const void *how)
+{
+  enum run_axis axis = *(const enum run_axis *)how;
+  return run_at ((struct pool *)&r->pool, run, r->split,
+                 run_output (run, "accuracy"), axis, r->budget[axis]);
+}
+
+static double
+of_reach (const struct report *r, const struct run *run, const void *how)
+{
+  return run_reach ((struct pool *)&r->pool, run, r->split,
+                    run_output (run, "accuracy"), *(const enum run_axis *)how,
+                    r->target);
+}
+
+static double
+of_last (const struct report *r, const struct run *run, const void *how)
+{
+  (void)r;
+  enum run_axis axis = *(const enum run_axis *)how;
+  double last = NAN;
+  for (int i = 0; i < run->metrics.n_rows; i++)
+    if (isfinite (run->x[axis][i]))
+      last = run->x[axis][i];
+  return last;
+}
+
+static double
+of_fact (const struct report *r, const struct run *run, const void *how)
+{
+  (void)r;
+  return words_number (&run->facts, how);
+}
+
+/* Operations of a sample; how: "useful", "executed", "ratio". */
+static double
+of_flops (const struct report *r, const struct run *run, const void *how)
+{
+  (void)r;
+  const char *word = how;
+  double v = word[0] == 'u' ? run->useful : run->executed;
+  return v / (word[0] == 'r' ? run->useful : run->batch);
+}
+
+/* Measured milliseconds of a step. */
+static double
+of_step (const struct report *r, const struct run *run, const void *how)
+{
+  (void)how;
+  const enum run_axis axis = AXIS_SECONDS;
+  return of_last (r, run, &axis) / run->steps;
+}
+
+/* Share of the training time of its ranks spent waiting for a neighbour or for
+ * messages. */
+static double
+of_waiting (const struct report *r, const struct run *run, const void *how)
+{
+  static const char *const names[] = {"wait",  "exposed", "plain",
+                                      "extra", "heads",   "data"};
+  double part[6] = {0};
+  (void)r;
+  (void)how;
+  for (int i = 0; i < run->summary.n_rows; i++)
+    for (int c = 0; c < 6; c++)
+      part[c] +=
+          sheet_at (&run->summary, i, sheet_column (&run->summary, names[c]));
+  double all = part[0] + part[1] + part[2] + part[3] + part[4] + part[5];
+  return (part[0] + part[1]) / all; /* NAN where nothing is there */
+}
+
+/* -- cells ----------------------------------------------------------------- */
+
+struct filling {
+  struct report *r;
+  struct table *t;
+  int at;
+};
+
+static struct cell *
+next_cell (struct filling *f)
+{
+  return &f->t->cell[f->at++];
+}
+
+static void
+put_text (struct filling *f, const char *s)
+{
+  next_cell (f)->text = s;
+}
+
+static void
+put_number (struct filling *f, double v)
+{
+  next_cell (f)->s = stat_of (1, &v);
+}
+
+static void
+put_stat (struct filling *f, const struct group *g,
+          double (*of) (const struct report *, const struct run *,
+                        const void *),
+          const void *how)
+{
+  next_cell (f)->s = group_stat (f->r, g, of, how);
+}
+
+static void
+take_rows (struct report *r, struct table *t, int n)
+{
+  t->n_rows = n;
+  t->cell =
+      pool_take (&r->pool, (size_t)n * (size_t)t->n_columns, sizeof *t->cell);
+}
+
+/* -- compare --------------------------------------------------------------- */
+
+#define PERCENT 100, 2
+static const struct column compare_columns[] = {
+    {"strategy", "strategy", COLUMN_TEXT, 1, 0},
+    {"seeds", "runs", COLUMN_NUMBER, 1, 0},
+    {"accuracy_at_samples", "% at equal samples", COLUMN_STAT, PERCENT},
+    {"accuracy_at_flops", "% at equal executed FLOPs", COLUMN_STAT, PERCENT},
+    {"accuracy_at_seconds", "% at equal wall time", COLUMN_STAT, PERCENT},
+    {"accuracy_at_core_hours", "% at equal core-hours", COLUMN_STAT, PERCENT},
+    {"seconds_to_accuracy", "seconds to accuracy", COLUMN_STAT, 1, 1},
+    {"core_hours_to_accuracy", "core-seconds to accuracy", COLUMN_STAT, 3600,
+     1},
+};
+
+static void
+put_reach (struct filling *f, const struct group *g, const enum run_axis *axis)
+{
+  struct cell *c = next_cell (f);
+  c->s = group_stat (f->r, g, of_reach, axis);
+  if (c->s.n > 0 && c->s.n < g->n)
+    c->text = pool_text (&f->r->pool, "%d of %d runs reach it", c->s.n, g->n);
+  if (c->s.n == 0 && isfinite (f->r->target))
+    c->text = "not reached";
+}
+
+static void
+compare_note (struct report *r, struct table *t)
+{
+  struct text *n = &t->note;
+  text_add (n,
+            "Accuracy of the network's own output on the split %s; mean ± "
+            "standard deviation, [95 %% confidence of the mean, Student's "
+            "t]. ",
+            store_split_name (r->split));
+  text_add (n, "Equal means what every run has reached:");
+  if (isfinite (r->budget[AXIS_SAMPLES]))
+    text_add (n, " %s samples;", text_count ((int64_t)r->budget[AXIS_SAMPLES]));
+  if (isfinite (r->budget[AXIS_FLOPS]))
+    text_add (n, " %.3g executed FLOPs;", r->budget[AXIS_FLOPS]);
+  if (isfinite (r->budget[AXIS_SECONDS]))
+    text_add (n, " %s of training;", text_seconds (r->budget[AXIS_SECONDS]));
+  if (isfinite (r->budget[AXIS_CORES]))
+    text_add (n, " %.3g core-hours;", r->budget[AXIS_CORES]);
+  text_add (n, " between two evaluations the line between them is taken. Wall "
+               "time is that of training steps, over all starts of a run, "
+               "without evaluation and without steps that were lost. ");
+  if (isfinite (r->target))
+    text_add (n, "The accuracy to be reached is %.4g %%.", r->target * 100);
+}
+
+static void
+compare_fill (struct report *r, struct table *t)
+{
+  static const enum run_axis axes[] = {AXIS_SAMPLES, AXIS_FLOPS, AXIS_SECONDS,
+                                       AXIS_CORES};
+  struct filling f = {r, t, 0};
+  take_rows (r, t, r->n_groups);
+  for (int i = 0; i < r->n_groups; i++) {
+    const struct group *g = &r->group[i];
+    put_text (&f, g->label);
+    put_number (&f, g->n);
+    for (int a = 0; a < 4; a++)
+      put_stat (&f, g, of_budget, &axes[a]);
+    put_reach (&f, g, &axes[2]);
+    put_reach (&f, g, &axes[3]);
+  }
+  compare_note (r, t);
+}
+
+/* -- cost ------------------------------------------------------------------ */
+
+static const struct column cost_columns[] = {
+    {"strategy", "strategy", COLUMN_TEXT, 1, 0},
+    {"seconds", "training s", COLUMN_STAT, 1, 1},
+    {"step_s", "step ms", COLUMN_STAT, 1e3, 2},
+    {"predicted_step_s", "step ms, predicted", COLUMN_STAT, 1e3, 2},
+    {"waiting", "waiting %", COLUMN_STAT, 100, 1},
+    {"useful_flops", "useful MFLOP a sample", COLUMN_STAT, 1e-6, 2},
+    {"executed_flops", "executed MFLOP a sample", COLUMN_STAT, 1e-6, 2},
+    {"executed_over_useful", "executed / useful", COLUMN_STAT, 1, 3},
+    {"peak_bytes", "peak MB of a rank", COLUMN_STAT, 1e-6, 1},
+    {"peak_bytes_all", "peak MB of all", COLUMN_STAT, 1e-6, 1},
+};
+
+static void
+cost_fill (struct report *r, struct table *t)
+{
+  static const enum run_axis seconds = AXIS_SECONDS;
+  struct filling f = {r, t, 0};
+  take_rows (r, t, r->n_groups);
+  for (int i = 0; i < r->n_groups; i++) {
+    const struct group *g = &r->group[i];
+    put_text (&f, g->label);
+    put_stat (&f, g, of_last, &seconds);
+    put_stat (&f, g, of_step, NULL);
+    put_stat (&f, g, of_fact, "facts.cycle_s");
+    put_stat (&f, g, of_waiting, NULL);
+    put_stat (&f, g, of_flops, "useful");
+    put_stat (&f, g, of_flops, "executed");
+    put_stat (&f, g, of_flops, "ratio");
+    put_stat (&f, g, of_fact, "measured.peak_bytes");
+    put_stat (&f, g, of_fact, "measured.peak_bytes_all");
+  }
+  text_add (&t->note,
+            "Useful operations are those of plain backpropagation through the "
+            "network; executed ones add inner heads and further gradient "
+            "passes, and leave out gradients that nobody needs. Evaluation "
+            "and updates are not counted. Waiting: share of the ranks' time in "
+            "training steps spent waiting for a neighbour or for messages. "
+            "Peak: resident memory.");
+}
+
+/* -- heads ----------------------------------------------------------------- */
+
+static const struct column heads_columns[] = {
+    {"strategy", "strategy", COLUMN_TEXT, 1, 0},
+    {"head", "head", COLUMN_NUMBER, 1, 0},
+    {"accuracy", "accuracy %", COLUMN_STAT, PERCENT},
+    {"loss", "loss", COLUMN_STAT, 1, 4},
+};
+
+static double
+of_head (const struct report *r, const struct run *run, const void *how)
+{
+  return run_last (run, r->split, how);
+}
+
+static void
+heads_fill (struct report *r, struct table *t)
+{
+  struct filling f = {r, t, 0};
+  int rows = 0;
+  for (int i = 0; i < r->n_groups; i++)
+    rows += r->group[i].K;
+  take_rows (r, t, rows);
+  for (int i = 0; i < r->n_groups; i++)
+    for (int k = 0; k < r->group[i].K; k++) {
+      const struct group *g = &r->group[i];
+      put_text (&f, g->label);
+      put_number (&f, k);
+      put_stat (&f, g, of_head, pool_text (&r->pool, "head%d_accuracy", k));
+      f.t->cell[f.at - 1].text = f.t->cell[f.at - 1].s.n == 0 ? "silent" : NULL;
+      put_stat (&f, g, of_head, pool_text (&r->pool, "head%d_loss", k));
+      f.t->cell[f.at - 1].text = f.t->cell[f.at - 1].s.n == 0 ? "silent" : NULL;
+    }
+  text_add (&t->note,
+            "The newest evaluation on the split %s. The last head is the "
+            "network's own output; a silent head is one from which no stage "
+            "learns.",
+            store_split_name (r->split));
+}
+
+/* -- time ------------------------------------------------------------------ */
+
+static const struct column time_columns[] = {
+    {"strategy", "strategy", COLUMN_TEXT, 1, 0},
+    {"rank", "rank", COLUMN_NUMBER, 1, 0},
+    {"plain", "plain s", COLUMN_STAT, 1, 2},
+    {"extra", "extra s", COLUMN_STAT, 1, 2},
+    {"heads", "heads s", COLUMN_STAT, 1, 2},
+    {"wait", "wait s", COLUMN_STAT, 1, 2},
+    {"exposed", "exposed s", COLUMN_STAT, 1, 2},
+    {"data", "data s", COLUMN_STAT, 1, 2},
+    {"eval", "eval s", COLUMN_STAT, 1, 2},
+    {"other", "other s", COLUMN_STAT, 1, 2},
+    {"predicted_busy_s", "predicted busy ms a step", COLUMN_STAT, 1e3, 2},
+};
+
+struct place {
+  int rank;
+  const char *column;
+};
+
+static double
+of_place (const struct report *r, const struct run *run, const void *how)
+{
+  const struct place *p = how;
+  (void)r;
+  return sheet_at (&run->summary, p->rank,
+                   sheet_column (&run->summary, p->column));
+}
+
+/* Busy seconds of a cycle that the plan has for a rank. */
+static double
+of_busy (const struct report *r, const struct run *run, const void *how)
+{
+  (void)r;
+  return run_planned (run, *(const int *)how);
+}
+
+static int
+group_ranks (const struct report *r, const struct group *g)
+{
+  int most = 0;
+  for (int i = 0; i < g->n; i++)
+    if (r->run[g->run[i]].summary.n_rows > most)
+      most = r->run[g->run[i]].summary.n_rows;
+  return most;
+}
+
+static void
+time_fill (struct report *r, struct table *t)
+{
+  struct filling f = {r, t, 0};
+  int rows = 0;
+  for (int i = 0; i < r->n_groups; i++)
+    rows += group_ranks (r, &r->group[i]);
+  take_rows (r, t, rows);
+  for (int i = 0; i < r->n_groups; i++)
+    for (int rank = 0; rank < group_ranks (r, &r->group[i]); rank++) {
+      put_text (&f, r->group[i].label);
+      put_number (&f, rank);
+      for (int k = 2; k < 2 + CLOCK_CLASSES; k++) {
+        struct place p = {rank, t->column[k].name};
+        put_stat (&f, &r->group[i], of_place, &p);
+      }
+      put_stat (&f, &r->group[i], of_busy, &rank);
+    }
+  text_add (&t->note,
+            "Seconds of the newest start of each run. plain: arithmetic of "
+            "plain backpropagation; extra: further gradient passes; heads: "
+            "those that are not the output; wait: for a neighbour; exposed: "
+            "messages; data: for the data set; other: start, checkpoints, "
+            "log.");
+}
+
+/* -- runs ------------------------------------------------------------------ */
+
+static const struct column runs_columns[] = {
+    {"run", "run", COLUMN_TEXT, 1, 0},
+    {"strategy", "strategy", COLUMN_TEXT, 1, 0},
+    {"state", "state", COLUMN_TEXT, 1, 0},
+    {"seed", "seed", COLUMN_NUMBER, 1, 0},
+    {"ranks", "ranks", COLUMN_NUMBER, 1, 0},
+    {"threads", "threads", COLUMN_NUMBER, 1, 0},
+    {"steps", "steps", COLUMN_NUMBER, 1, 0},
+    {"starts", "starts", COLUMN_NUMBER, 1, 0},
+    {"lost", "steps lost", COLUMN_NUMBER, 1, 0},
+    {"seconds", "training s", COLUMN_NUMBER, 1, 1},
+    {"valid_accuracy", "valid %", COLUMN_NUMBER, PERCENT},
+    {"test_accuracy", "test %", COLUMN_NUMBER, PERCENT},
+};
+
+static void
+runs_fill (struct report *r, struct table *t)
+{
+  static const enum run_axis seconds = AXIS_SECONDS;
+  struct filling f = {r, t, 0};
+  take_rows (r, t, r->n_runs);
+  for (int i = 0; i < r->n_groups; i++)
+    for (int k = 0; k < r->group[i].n; k++) {
+      const struct run *run = &r->run[r->group[i].run[k]];
+      const struct start *last = &run->start[run->n_starts - 1];
+      const char *accuracy = run_output (run, "accuracy");
+      put_text (&f, run->name);
+      put_text (&f, r->group[i].label);
+      put_text (&f, run->state);
+      put_number (&f, run->seed);
+      put_number (&f, last->ranks);
+      put_number (&f, last->threads);
+      put_number (&f, run->steps);
+      put_number (&f, run->n_starts);
+      put_number (&f, run->lost);
+      put_number (&f, of_last (r, run, &seconds));
+      put_number (&f, run_last (run, STORE_VALID, accuracy));
+      put_number (&f, run_last (run, STORE_TEST, accuracy));
+    }
+}
+
+/* -- the list -------------------------------------------------------------- */
+
+#define COLUMNS(c) (int)(sizeof (c) / sizeof *(c)), c
+static const struct {
+  const char *name, *title;
+  int n_columns;
+  const struct column *column;
+  void (*fill) (struct report *r, struct table *t);
+} tables[] = {
+    {"compare", "The comparison", COLUMNS (compare_columns), compare_fill},
+    {"cost", "What it costs", COLUMNS (cost_columns), cost_fill},
+    {"heads", "Every head", COLUMNS (heads_columns), heads_fill},
+    {"time", "Where the time went", COLUMNS (time_columns), time_fill},
+    {"runs", "The runs", COLUMNS (runs_columns), runs_fill},
+};
+
+const char *
+report_tables (void)
+{
+  return "compare cost heads time runs";
+}
+
+void
+table_make (struct report *r, const char *name, struct table *out)
+{
+  for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
+    if (strcmp (tables[i].name, name) == 0) {
+      *out = (struct table){.name = tables[i].name,
+                            .title = tables[i].title,
+                            .n_columns = tables[i].n_columns,
+                            .column = tables[i].column};
+      text_init (&out->note);
+      tables[i].fill (r, out);
+      return;
+    }
+  CHECK (false, "no table %s", name);
+}

@@ -1,0 +1,216 @@
+/* ranks: 0 */
+/* tests/report/numbers.c -- statistics against printed tables; what is read
+ * from files that are not whole; the clock of a run that was stopped; budgets
+ * and refusals.
+ */
+#include "tests/report/made.h"
+#include "tests/tap.h"
+
+static void
+test_student (void)
+{
+  /* Any printed table of the 97.5 % points. */
+  static const double row[][2] = {{1, 12.7062}, {2, 4.3027},  {4, 2.7764},
+                                  {9, 2.2622},  {30, 2.0423}, {120, 1.9799}};
+  for (size_t i = 0; i < sizeof row / sizeof *row; i++)
+    tap_near (stat_student (0.975, (int)row[i][0]), row[i][1], 5e-5,
+              "Student's t, %g degrees of freedom", row[i][0]);
+  const double v[] = {2, 4, NAN, 4, 6};
+  struct spread s = stat_of (5, v);
+  tap_ok (s.n == 4 && s.mean == 4 && s.least == 2 && s.most == 6,
+          "mean of the numbers that are there");
+  tap_near (s.sd, sqrt (8.0 / 3), 1e-12, "deviation of a sample");
+  tap_near (s.high - s.mean, 3.1824463 * sqrt (8.0 / 3) / 2, 1e-6,
+            "half of the confidence interval");
+  s = stat_of (1, v);
+  tap_ok (s.n == 1 && isnan (s.sd) && isnan (s.low), "one number has no width");
+}
+
+static void
+test_sheet (void)
+{
+  struct pool p = {0};
+  struct sheet s;
+  sheet_read (&p, "a,split,b\n1,valid,2.5\n2,train,\nx,test,1e3\n3,valid,4",
+              &s);
+  tap_ok (s.n_rows == 3 && s.n_columns == 3, "half a line is left out");
+  tap_ok (sheet_at (&s, 0, 1) == STORE_VALID && sheet_at (&s, 0, 2) == 2.5 &&
+              isnan (sheet_at (&s, 1, 2)) && isnan (sheet_at (&s, 2, 0)) &&
+              sheet_at (&s, 2, 2) == 1000,
+          "numbers, splits and gaps");
+  sheet_read (&p, "a,b\n1\n1,2,3\n4,5\n", &s);
+  tap_ok (s.n_rows == 1 && sheet_at (&s, 0, 1) == 5,
+          "rows of another length are left out");
+  sheet_read (&p, "a,b", &s);
+  tap_ok (s.n_rows == 0 && sheet_column (&s, "a") == -1, "half a header");
+  struct words w;
+  words_read (&p, "[a]\nb = 1 2\n;c = 3\nd=\n[e]\nb=x = y\nf = 4", &w);
+  tap_ok (strcmp (words_get (&w, "a.b"), "1 2") == 0 &&
+              strcmp (words_get (&w, "e.b"), "x = y") == 0 &&
+              words_number (&w, "e.f") == 4 && w.n == 4 &&
+              strcmp (words_get (&w, "a.c"), "") == 0,
+          "keys and values");
+  pool_clear (&p);
+}
+
+/* Start to step 50 at 1 s a step with a checkpoint at 20 (rows to 20 are left);
+ * from there on at 2 s a step. */
+static void
+test_clock (void)
+{
+  struct made m = {"stopped", "1", "gap-fc", "0.1", 1, 2, 0.9, 1};
+  char dir[512];
+  struct pool p = {0};
+  struct run r;
+  made_run (&m, dir);
+  made_put (dir, "events.jsonl",
+            "{\"event\":\"start\",\"time\":1,\"step\":0,\"threads\":1,"
+            "\"ranks\":2}\n"
+            "{\"event\":\"resume\",\"time\":60,\"step\":20,\"threads\":1,"
+            "\"ranks\":4,\"lost\":30}\n{\"event\":\"resu");
+  made_put (dir, "metrics.csv",
+            "step,epoch,split,head0_loss,head0_accuracy,head1_loss,"
+            "head1_accuracy,lr,seconds,samples_per_s\n"
+            "10,0,valid,1,0.1,1,0.2,0.1,10,\n16,0,valid,1,0.1,1,0.4,0.1,16,\n"
+            "30,0,valid,1,0.1,1,0.6,0.1,20,\n40,0,valid,1,0.1,1,0.8,0.1,40,\n"
+            "50,0,val");
+  tap_ok (run_read (&p, dir, &r) == OK && r.n_starts == 2 && r.lost == 30,
+          "a run of two starts");
+  tap_near (r.x[AXIS_SECONDS][1], 16, 1e-9, "seconds of the first start");
+  tap_near (r.x[AXIS_SECONDS][3], 60, 1e-9,
+            "those of the second go on from step 20 of the first");
+  tap_near (r.x[AXIS_CORES][3] * 3600, 20 * 2 + 40 * 4, 1e-9,
+            "core-seconds count the cores of each start");
+  tap_ok (r.K == 2 && r.steps == 40, "heads and steps as recorded");
+  tap_near (run_at (&p, &r, STORE_VALID, "head1_accuracy", AXIS_STEPS, 35), 0.7,
+            1e-12, "between two evaluations lies their line");
+  tap_ok (
+      isnan (run_at (&p, &r, STORE_VALID, "head1_accuracy", AXIS_STEPS, 41)) &&
+          isnan (run_at (&p, &r, STORE_VALID, "head1_accuracy", AXIS_STEPS, 9)),
+      "outside of them nothing is made up");
+  tap_near (
+      run_reach (&p, &r, STORE_VALID, "head1_accuracy", AXIS_SECONDS, 0.7), 50,
+      1e-9, "the time to an accuracy");
+  tap_ok (isnan (run_reach (&p, &r, STORE_VALID, "head1_accuracy", AXIS_SECONDS,
+                            0.9)),
+          "which may not be reached");
+  pool_clear (&p);
+}
+
+static enum status
+make (int n, char (*dirs)[512], bool unlike, enum report_form form,
+      struct text *out)
+{
+  const char *paths[16];
+  for (int i = 0; i < n; i++)
+    paths[i] = dirs[i];
+  struct report_ask ask = {
+      .n_paths = n, .paths = paths, .form = form, .unlike = unlike};
+  return report_make (&ask, out);
+}
+
+/* Equal wall time: the one at half the pace has had half the steps. */
+static void
+test_budget (void)
+{
+  struct made m[] = {{"fast", "1", "gap-fc", "0.1", 1, 2, 0.8, 0.5},
+                     {"slow", "all", "gap-fc", "0.1", 1, 2, 0.8, 1}};
+  char dirs[2][512];
+  struct text out;
+  for (int i = 0; i < 2; i++)
+    made_run (&m[i], dirs[i]);
+  text_init (&out);
+  tap_ok (make (2, dirs, false, REPORT_CSV, &out) == OK, "two runs compared");
+  struct pool p = {0};
+  /* Its first column is a name, which is no number. */
+  struct sheet s;
+  sheet_read (&p, out.data, &s);
+  int at = sheet_column (&s, "accuracy_at_seconds");
+  tap_near (sheet_at (&s, 0, at), 0.8, 1e-9, "the fast one is at its end");
+  tap_near (sheet_at (&s, 1, at), 0.4, 1e-9, "the slow one at its half");
+  at = sheet_column (&s, "accuracy_at_samples");
+  tap_ok (sheet_at (&s, 0, at) == 0.8 && sheet_at (&s, 1, at) == 0.8,
+          "at equal samples both are at their end");
+  pool_clear (&p);
+  text_clear (&out);
+}
+
+static void
+test_unlike (void)
+{
+  struct made m[] = {{"one", "1", "gap-fc", "0.1", 1, 2, 0.8, 1},
+                     {"two", "1", "gap-fc", "0.05", 1, 2, 0.8, 1},
+                     {"three", "2", "ln-gap-fc", "0.1", 2, 2, 0.8, 1}};
+  char dirs[3][512];
+  struct text out;
+  for (int i = 0; i < 3; i++)
+    made_run (&m[i], dirs[i]);
+  text_init (&out);
+  enum status s = make (3, dirs, false, REPORT_TEXT, &out);
+  tap_ok (s == E_CONFIG && out.size == 0 &&
+              strstr (fail_message (), "train.lr: 0.1 (one and 1 more), 0.05 "
+                                       "(two)") &&
+              strstr (fail_message (), "--unlike"),
+          "another learning rate is refused by its name and values");
+  fail_clear ();
+  s = make (3, dirs, true, REPORT_TEXT, &out);
+  tap_ok (s == OK && strstr (out.data, "UNLIKE") &&
+              strstr (out.data, "train.lr: 0.1") &&
+              strstr (out.data, "lr 0.05"),
+          "compared when asked to, and said");
+  text_clear (&out);
+  text_init (&out);
+  memcpy (dirs[1], dirs[2], sizeof dirs[1]);
+  tap_ok (make (2, dirs, false, REPORT_TEXT, &out) == OK,
+          "another head, span and seed are the subject");
+  text_clear (&out);
+}
+
+/* Old and broken directories. */
+static void
+test_missing (void)
+{
+  struct made m = {"old", "2", "gap-fc", "0.1", 1, 3, 0.8, 1};
+  char dirs[3][512];
+  struct text out;
+  static const char *const files[] = {"facts.ini", "summary.csv",
+                                      "events.jsonl", "config.ini"};
+  text_init (&out);
+  made_run (&m, dirs[0]);
+  for (int i = 0; i < 4; i++) {
+    char path[1024];
+    snprintf (path, sizeof path, "%s/%s", dirs[0], files[i]);
+    unlink (path);
+    for (int form = REPORT_HTML; form <= REPORT_LATEX; form++)
+      tap_ok (make (1, dirs, false, (enum report_form)form, &out) == OK,
+              "a run without %s, form %d", files[i], form);
+  }
+  tap_ok (strstr (out.data, "not recorded") != NULL,
+          "what is not there is not recorded");
+  made_put (dirs[0], "metrics.csv", "step,ep");
+  tap_ok (make (1, dirs, false, REPORT_HTML, &out) == OK,
+          "half of a header alone");
+  snprintf (dirs[1], sizeof dirs[1], "%s/empty", scratch_folder);
+  mkdir (dirs[1], 0777);
+  tap_ok (make (1, dirs + 1, false, REPORT_TEXT, &out) == E_MISSING,
+          "no run at all");
+  fail_clear ();
+  text_clear (&out);
+}
+
+int
+main (void)
+{
+  if (!scratch_open ()) {
+    tap_bail ("no folder for scratch files");
+    return tap_done ();
+  }
+  test_student ();
+  test_sheet ();
+  test_clock ();
+  test_budget ();
+  test_unlike ();
+  test_missing ();
+  scratch_close ();
+  return tap_done ();
+}

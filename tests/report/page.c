@@ -1,0 +1,374 @@
+/* ranks: 0 */
+/* tests/report/page.c -- the page: markup that closes what it opens, texts of
+ * pictures that do not touch, names that are no markup.
+ *
+ * A small reader of its own goes over the page; the width of a text is counted
+ * in letters, not taken from the room that drew it.
+ */
+#include "tests/report/made.h"
+#include "tests/tap.h"
+
+/* -- markup ---------------------------------------------------------------- */
+
+#define DEPTH 64
+
+static bool
+is_name (char c)
+{
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+         (c >= '0' && c <= '9') || c == '-' || c == ':';
+}
+
+static bool
+good_entity (const char *p)
+{
+  static const char *const known[] = {"&amp;", "&lt;", "&gt;", "&quot;",
+                                      "&#39;"};
+  for (int i = 0; i < 5; i++)
+    if (strncmp (p, known[i], strlen (known[i])) == 0)
+      return true;
+  return false;
+}
+
+/* name="value" ... up to > or />; NULL: not so. */
+static const char *
+over_attributes (const char *p, bool *closed)
+{
+  for (;;) {
+    p += strspn (p, " \n");
+    if (strncmp (p, "/>", 2) == 0) {
+      *closed = true;
+      return p + 2;
+    }
+    if (*p == '>') {
+      *closed = false;
+      return p + 1;
+    }
+    const char *name = p;
+    while (is_name (*p))
+      p++;
+    if (p == name || strncmp (p, "=\"", 2) != 0)
+      return NULL;
+    for (p += 2; *p != '"'; p++)
+      if (!*p || *p == '<' || (*p == '&' && !good_entity (p)))
+        return NULL;
+    p++;
+  }
+}
+
+/* Is it well-formed?  Where not, *where is at the offence. */
+static bool
+well_formed (const char *page, const char **where)
+{
+  char open[DEPTH][32];
+  int depth = 0;
+  for (const char *p = page; *p;) {
+    *where = p;
+    if (*p == '&' && !good_entity (p))
+      return false;
+    if (*p != '<') {
+      p++;
+      continue;
+    }
+    if (strncmp (p, "<!DOCTYPE html>", 15) == 0 && p == page) {
+      p += 15;
+      continue;
+    }
+    bool end = p[1] == '/', closed = false;
+    const char *name = p + 1 + end;
+    size_t n = 0;
+    while (is_name (name[n]))
+      n++;
+    if (n == 0 || n >= sizeof open[0])
+      return false;
+    if (end) {
+      if (depth == 0 || name[n] != '>' || strlen (open[depth - 1]) != n ||
+          strncmp (open[depth - 1], name, n) != 0)
+        return false;
+      depth--;
+      p = name + n + 1;
+      continue;
+    }
+    p = over_attributes (name + n, &closed);
+    if (!p)
+      return false;
+    if (!closed) {
+      if (depth == DEPTH)
+        return false;
+      snprintf (open[depth++], sizeof open[0], "%.*s", (int)n, name);
+    }
+  }
+  return depth == 0;
+}
+
+/* -- texts of pictures ----------------------------------------------------- */
+
+struct box {
+  double left, right, top, bottom;
+  char words[64];
+};
+
+static double
+attribute (const char *tag, const char *end, const char *name, double none)
+{
+  const char *at = strstr (tag, name);
+  return at && at < end ? strtod (at + strlen (name), NULL) : none;
+}
+
+static bool
+has (const char *tag, const char *end, const char *words)
+{
+  const char *at = strstr (tag, words);
+  return at && at < end;
+}
+
+static void
+read_box (const char *tag, struct box *b)
+{
+  const char *end = strchr (tag, '>');
+  const char *close = strchr (end, '<');
+  double size =
+      has (tag, end, "class=\"label\"") || has (tag, end, "class=\"name\"")
+          ? 12
+          : 11;
+  int letters = 0;
+  for (const char *p = end + 1; p < close; p++) {
+    letters += ((unsigned char)*p & 0xc0) != 0x80;
+    if (*p == '&')
+      p += strcspn (p, ";");
+  }
+  double x = attribute (tag, end, "x=\"", 0),
+         y = attribute (tag, end, "y=\"", 0);
+  double width = 0.56 * size * letters;
+  b->left = has (tag, end, "\"end\"")      ? x - width
+            : has (tag, end, "\"middle\"") ? x - width / 2
+                                           : x;
+  b->right = b->left + width;
+  b->top = y - 0.75 * size;
+  b->bottom = y + 0.2 * size;
+  snprintf (b->words, sizeof b->words, "%.*s", (int)(close - end - 1), end + 1);
+}
+
+static bool
+touch (const struct box *a, const struct box *b)
+{
+  return a->left < b->right && b->left < a->right && a->top < b->bottom &&
+         b->top < a->bottom;
+}
+
+/* Texts of one picture; how many touch another or leave the picture. */
+static int
+bad_texts (const char *svg, const char *end, int *texts, char said[200])
+{
+  static struct box box[4000];
+  int n = 0, bad = 0;
+  double width = attribute (svg, end, "width=\"", 0);
+  double height = attribute (svg, end, "height=\"", 0);
+  for (const char *p = svg; (p = strstr (p, "<text ")) && p < end && n < 4000;
+       p++)
+    read_box (p, &box[n++]);
+  for (int i = 0; i < n; i++) {
+    if (box[i].left < -0.5 || box[i].right > width + 0.5 || box[i].top < 0 ||
+        box[i].bottom > height) {
+      bad++;
+      snprintf (said, 200, "outside: %s", box[i].words);
+    }
+    for (int k = 0; k < i; k++)
+      if (touch (&box[i], &box[k])) {
+        bad++;
+        snprintf (said, 200, "%s / %s", box[k].words, box[i].words);
+      }
+  }
+  *texts += n;
+  return bad;
+}
+
+static int
+bad_pictures (const char *page, int *texts, char said[200])
+{
+  int bad = 0;
+  *texts = 0;
+  for (const char *p = page, *end; (p = strstr (p, "<svg ")); p = end) {
+    end = strstr (p, "</svg>");
+    bad += bad_texts (p, end, texts, said);
+  }
+  return bad;
+}
+
+/* -- tests ----------------------------------------------------------------- */
+
+static enum status
+page_of (int n, char (*dirs)[512], enum report_form form, const char *table,
+         struct text *out)
+{
+  const char *paths[64];
+  for (int i = 0; i < n; i++)
+    paths[i] = dirs[i];
+  struct report_ask ask = {.n_paths = n,
+                           .paths = paths,
+                           .form = form,
+                           .table = table,
+                           .unlike = true};
+  return report_make (&ask, out);
+}
+
+/* n groups that end at nearly the same accuracy. */
+static void
+make_groups (int n, double apart, char (*dirs)[512])
+{
+  static const char *const lrs[] = {"0.1", "0.05", "0.01"};
+  for (int i = 0; i < n; i++) {
+    char name[64], span[16];
+    snprintf (name, sizeof name, "g%d-%d-%g", n, i, apart);
+    snprintf (span, sizeof span, "%d", 1 + i % 4);
+    struct made m = {name, span, "gap-fc",        lrs[i / 4 % 3],
+                     1,    4,    0.9 + apart * i, 1 + 0.1 * i};
+    made_run (&m, dirs[i]);
+  }
+}
+
+static void
+test_overlap (void)
+{
+  static char dirs[16][512];
+  for (int n = 1; n <= 14; n++)
+    for (int far = 0; far < 2; far++) {
+      struct text out;
+      const char *where = "";
+      char said[200] = "";
+      int texts;
+      text_init (&out);
+      make_groups (n, far ? -0.05 : 1e-4, dirs);
+      bool good = page_of (n, dirs, REPORT_HTML, NULL, &out) == OK;
+      bool formed = good && well_formed (out.data, &where);
+      tap_ok (formed, "%d runs: well-formed%s%.40s", n, formed ? "" : ": ",
+              formed ? "" : where);
+      int bad = bad_pictures (out.data, &texts, said);
+      tap_ok (bad == 0 && texts > 40,
+              "%d runs, %s: none of %d texts touches another%s%s", n,
+              far ? "far apart" : "close", texts, bad ? ": " : "", said);
+      text_clear (&out);
+    }
+}
+
+/* The checkers see what they are for. */
+static void
+test_checkers (void)
+{
+  const char *where;
+  tap_ok (!well_formed ("<p><b></p></b>", &where) &&
+              !well_formed ("<p>a & b</p>", &where) &&
+              !well_formed ("<p a=b></p>", &where) &&
+              !well_formed ("<p>", &where) && !well_formed ("<br>", &where) &&
+              well_formed ("<p a=\"b\">&amp;<br/></p>", &where),
+          "the reader of markup sees what is wrong");
+  char said[200];
+  int texts;
+  tap_ok (bad_pictures ("<svg width=\"200\" height=\"50\"><text x=\"5\" "
+                        "y=\"20\">abcdef</text><text x=\"30\" y=\"22\">ghi"
+                        "</text></svg>",
+                        &texts, said) == 1 &&
+              bad_pictures ("<svg width=\"20\" height=\"50\"><text x=\"5\" "
+                            "y=\"20\">abcdef</text></svg>",
+                            &texts, said) == 1,
+          "texts that touch, or leave the picture, are seen");
+}
+
+static const char evil[] = "<script>alert(1)<&\"'\\input{x}$%_,;\n\x1b[31m\xff"
+                           "\xe2\x80\xae=1+1";
+
+static void
+test_hostile (void)
+{
+  static char dirs[2][512];
+  struct text html, csv, latex, plain;
+  const char *where = "";
+  struct made m[] = {
+      {"=cmd|x <svg onload=alert(1)>&\"'\\{}$#%_^~\xc3\x28", "1",
+       "<script>alert(1)</script>&\"'\\input{x}$%_,;=", "0.1", 1, 2, 0.8, 1},
+      {"]]><b>\n,\"x\"\x1b[31m", "2", "gap-fc", "0.1", 1, 2, 0.7, 1}};
+  for (int i = 0; i < 2; i++)
+    made_run (&m[i], dirs[i]);
+  text_init (&html);
+  text_init (&csv);
+  text_init (&latex);
+  text_init (&plain);
+  bool good = page_of (2, dirs, REPORT_HTML, NULL, &html) == OK &&
+              page_of (2, dirs, REPORT_CSV, "runs", &csv) == OK &&
+              page_of (2, dirs, REPORT_LATEX, "runs", &latex) == OK &&
+              page_of (2, dirs, REPORT_TEXT, NULL, &plain) == OK;
+  tap_ok (good, "hostile names are reported");
+  tap_ok (well_formed (html.data, &where), "the page stays well-formed");
+  tap_ok (!strstr (html.data, "<script") && !strstr (html.data, "<b>") &&
+              !strstr (html.data, "<svg onload") &&
+              strstr (html.data, "&lt;script&gt;"),
+          "no name becomes an element");
+  tap_ok (!strstr (html.data, "http://") || !strstr (html.data, "src="),
+          "nothing is fetched");
+  tap_ok (!strchr (html.data, 0x1b) && !strchr (plain.data, 0x1b) &&
+              !strchr (csv.data, 0x1b) && !strchr (latex.data, 0x1b),
+          "no control character comes through");
+  int lines = 0;
+  for (const char *p = csv.data; *p; p++)
+    lines += *p == '\n';
+  tap_ok (lines == 3 && strstr (csv.data, "\"'=cmd|x"),
+          "a row stays a row, and no formula");
+  tap_ok (strstr (latex.data, "\\textbackslash{}\\{\\}\\$\\#\\%\\_"
+                              "\\textasciicircum{}\\textasciitilde{}") &&
+              !strstr (latex.data, "\\input"),
+          "LaTeX sees text alone");
+  struct text one;
+  text_init (&one);
+  escape_html (evil, &one);
+  tap_ok (strcmp (one.data, "&lt;script&gt;alert(1)&lt;&amp;&quot;&#39;\\input"
+                            "{x}$%_,;??[31m???"
+                            "?=1+1") == 0,
+          "bytes that are no text become question marks");
+  text_clear (&one);
+  text_clear (&html);
+  text_clear (&csv);
+  text_clear (&latex);
+  text_clear (&plain);
+}
+
+/* Two hundred runs, as a sweep leaves them. */
+static void
+test_many (void)
+{
+  static char dirs[40][512];
+  struct text out;
+  const char *where = "";
+  char name[32], span[8], lr[16], said[200] = "";
+  int texts;
+  for (int i = 0; i < 40; i++) {
+    snprintf (name, sizeof name, "m%d", i);
+    snprintf (span, sizeof span, "%d", 1 + i % 2);
+    snprintf (lr, sizeof lr, "0.%03d", 1 + i / 2);
+    struct made m = {name, span, "gap-fc", lr, 1, 2 + i % 3, 0.5 + 0.01 * i, 1};
+    made_run (&m, dirs[i]);
+  }
+  text_init (&out);
+  tap_ok (page_of (40, dirs, REPORT_HTML, NULL, &out) == OK &&
+              well_formed (out.data, &where) &&
+              strstr (out.data, "the 12 groups") &&
+              strstr (out.data, "id=\"sweep\""),
+          "forty groups: the best are drawn, and there is a map");
+  tap_ok (bad_pictures (out.data, &texts, said) == 0,
+          "none of its texts touches another%s%s", said[0] ? ": " : "", said);
+  text_clear (&out);
+}
+
+int
+main (void)
+{
+  if (!scratch_open ()) {
+    tap_bail ("no folder for scratch files");
+    return tap_done ();
+  }
+  test_checkers ();
+  test_overlap ();
+  test_hostile ();
+  test_many ();
+  scratch_close ();
+  return tap_done ();
+}

@@ -1,0 +1,161 @@
+#!/bin/sh
+# tests/report/report.sh -- two strategies are trained and reported: the figures
+# of the page are those of the tables, those of the tables are those of the
+# records, and the facts are what can be counted by hand.
+
+. "${abs_top_srcdir-$(dirname "$0")/../..}/tests/run/rig.sh"
+
+words="model.groups=8x1 stages.cut=1,1,1 stages.head=gap-fc data.file=data.h5
+  train.batch=16 train.tune=no train.steps=12 train.eval_every=4 run.trace=yes"
+mkdir runs
+for span in 1 all; do
+  for seed in 1 2; do
+    # shellcheck disable=SC2086
+    many 2 train $words strategy.span=$span train.seed=$seed \
+      run.dir=runs/s$span-$seed
+    ok $? "span $span, seed $seed is trained"
+  done
+done
+
+# -- facts ---------------------------------------------------------------------
+
+fact () # RUN KEY
+{
+  sed -n "s/^$2 = //p" "runs/$1/facts.ini"
+}
+
+# Images of 16 x 16.  Convolutions by hand, two operations for a product and a
+# sum: stem 3 to 8 channels, a block of two from 8 to 8, ten classes.  What is
+# small beside them (sums, normalisation) may add a few per cent.
+hand=$($AWK 'BEGIN {
+  stem = 2 * 27 * 8 * 256; block = 2 * 2 * 72 * 8 * 256; fc = 2 * 8 * 10
+  print 16 * (3 * (stem + block + fc) - stem) }')
+$AWK -v got="$(fact sall-1 useful_flops)" -v want="$hand" \
+  'BEGIN { exit !(got >= want && got <= 1.06 * want) }'
+ok $? "useful operations of a step, counted by hand"
+[ -n "$(fact sall-1 useful_flops)" ] &&
+  [ "$(fact sall-1 useful_flops)" = "$(fact sall-1 executed_flops)" ]
+ok $? "end to end executes what is useful"
+[ -n "$(fact s1-1 useful_flops)" ] &&
+  [ "$(fact s1-1 useful_flops)" = "$(fact sall-1 useful_flops)" ]
+ok $? "what is useful does not depend on the strategy"
+[ "$(fact s1-1 cores)" = 2 ] && [ "$(fact s1-1 ranks)" = 2 ] &&
+  [ "$(fact s1-1 busy_s | wc -w)" = 2 ]
+ok $? "cores, ranks and the plan of each"
+$AWK -v one="$(fact s1-1 peak_bytes)" -v all="$(fact s1-1 peak_bytes_all)" \
+  'BEGIN { exit !(one > 1e7 && all > one && all <= 2 * one) }'
+ok $? "highest memory of a rank and of both"
+
+# -- tables --------------------------------------------------------------------
+
+one report runs -o page.html
+ok $? "a folder of runs is reported"
+one report runs/s1-1 runs/s1-2 runs/sall-1/ runs/sall-2 -o again.html &&
+  cmp -s page.html again.html
+ok $? "the same runs by name give the same page"
+if command -v xmllint >/dev/null 2>&1; then
+  xmllint --noout page.html 2>errors
+  ok $? "xmllint finds the page well-formed"
+fi
+[ -s page.html ] && ! grep -q '<script\|<link\|<img\|@import\|url(h' page.html
+ok $? "the page fetches nothing and runs nothing"
+for id in output depth heads time step; do
+  grep -q "<figure id=\"$id\"" page.html
+  ok $? "the page has the picture $id"
+done
+
+# Each number of a table of the page, in its order, against the CSV: the whole
+# value is in <data value="...">, and what people see is that, rounded.
+for table in compare cost heads time runs; do
+  one report runs --csv --table $table && cp said $table.csv
+  $AWK -v table="$table" '
+    index ($0, "<table id=\"table-" table "\"") { on = 1 }
+    on {
+      while (match ($0, /<data value="[^"]*">[^<]*</)) {
+        item = substr ($0, RSTART + 13, RLENGTH - 14)
+        $0 = substr ($0, RSTART + RLENGTH)
+        split (item, part, "\">")
+        print part[1], part[2]
+      }
+    }
+    on && /<\/table>/ { exit }' page.html >shown
+  # Of the CSV: the columns that people see, deviations and intervals only where
+  # there are any.
+  $AWK -F, '
+    NR == 1 { n = split ($0, name, ","); next }
+    {
+      for (i = 1; i <= n; i++) {
+        if (name[i] ~ /^(strategy|run|state)$/ || name[i] ~ /_n$/) continue
+        if ($i == "") continue
+        if (name[i] ~ /_sd$/) same = $i + 0 <= 1e-12 * last
+        if (name[i] ~ /_(sd|low|high)$/) { if (!same) print $i; continue }
+        last = $i < 0 ? -$i : $i
+        print $i
+      }
+    }' $table.csv >told
+  cut -d' ' -f1 shown | diff - told >errors && [ -s told ]
+  ok $? "table $table: the page has the numbers of the CSV ($(wc -l <told))"
+  $AWK '
+    {
+      digits = index ($2, ".") ? length ($2) - index ($2, ".") : 0
+      good = 0
+      for (scale = 1e-6; scale < 5e3; scale *= 10)
+        for (k = 1; k <= 3.6; k += 2.6) {
+          shown = sprintf ("%." digits "f", $1 * scale * k)
+          d = shown - $2
+          if (d < 0) d = -d
+          if (d <= 1.01 * 10 ^ -digits) good = 1
+        }
+      if (!good) { print; bad = 1 }
+    }
+    END { exit bad || NR == 0 }' shown >errors
+  ok $? "table $table: what is seen is the value, rounded"
+done
+
+# The record itself: mean of two seeds after the last step.
+for span in 1 all; do
+  label=local
+  [ $span = all ] && label='end to end'
+  want=$($AWK -F, 'FNR == 1 { next } $3 == "valid" { v[FILENAME] = $9 }
+    END { for (f in v) s += v[f] / 2; printf "%.6f", s }' \
+    runs/s$span-1/metrics.csv runs/s$span-2/metrics.csv)
+  got=$($AWK -F, -v label="$label" '
+    { gsub (/"/, "") } $1 == label { printf "%.6f", $3 }' compare.csv)
+  [ -n "$got" ] && [ "$got" = "$want" ]
+  ok $? "$label: mean accuracy at equal samples is that of metrics.csv"
+done
+
+one report runs --latex
+grep -q '\\begin{tabular}' said && grep -q '\\end{tabular}' said &&
+  [ "$(grep -c '\\\\$' said)" = 3 ]
+ok $? "a table for LaTeX"
+one report runs --text
+grep -q '^The comparison' said && grep -q 'accuracy of the output' said
+ok $? "a text for the terminal"
+
+# -- refusals ------------------------------------------------------------------
+
+# shellcheck disable=SC2086
+many 2 train $words train.lr=0.01 run.dir=other
+one report runs other --text
+[ $? = 64 ] && grep -q 'train.lr' errors && grep -q -e '--unlike' errors
+ok $? "other learning rate: refused with 64, by name"
+one report runs other --unlike --text && grep -q 'UNLIKE' said
+ok $? "compared when told"
+cp -r runs cut
+for f in cut/*/metrics.csv cut/*/events.jsonl cut/*/summary.csv; do
+  head -c $(($(wc -c <"$f") - 9)) "$f" >part && mv part "$f"
+done
+rm cut/s1-1/facts.ini cut/s1-2/facts.ini
+one report cut --unlike --text && grep -q 'not recorded' said
+ok $? "half-written and missing files are no obstacle"
+one report nothing-here
+[ $? = 69 ]
+ok $? "no run: 69"
+one report runs --csv --latex
+[ $? = 64 ]
+ok $? "two forms at once: 64"
+one report runs -o /nowhere/page.html
+[ $? = 74 ] && [ ! -e page.html.part ]
+ok $? "a page that cannot be written: 74"
+done_testing
