@@ -106,5 +106,11 @@ expect headless 1 \
   'not ok 1 - ./tests/x/headless: the first line of its source names no ranks|1..1|' \
   "no rank counts"
 
+printf '%s\n' '#!/bin/sh' '# limit: 1' 'echo 1..1; sleep 20; echo "ok 1 - a"' \
+  >"$dir/tests/x/own.sh"
+(cd "$dir" && TEST_TIMEOUT='' sh "$top/tests/launch" ./tests/x/own.sh) 2>/dev/null |
+  grep -q '^not ok 1 - took longer than 1 s'
+check $? "own: a script's own time limit"
+
 echo "1..$n"
 exit $bad

@@ -5,7 +5,9 @@
 # undisturbed run leaves, byte for byte.  Prints TAP.
 #
 # KILLS: how many on one rank (42; with INTERLOCK_BIG 400) and a fifth of that on
-# two.  SEED: of the moments.
+# two.  SEED: of the moments.  Every kill costs a start, a second or two where the
+# machine is slow:
+# limit: 600
 
 . "${abs_top_srcdir-$(dirname "$0")/../..}/tests/run/rig.sh"
 
