@@ -158,7 +158,7 @@ const struct flag flag_table[] = {
   { "resume", OPT_RESUME, NULL, CMD_VERIFY,
     "the check of stopping and going on alone; as verify resume" },
   { "check", OPT_CHECK, NULL, CMD_INFO, "read every byte and compare digests" },
-  { "threads", OPT_THREADS, "N", 
+  { "threads", OPT_THREADS, "N",
     CMD_TRAIN | CMD_EVAL | CMD_SWEEP | CMD_GENERATE | CMD_PROBE,
     "threads of each rank; default: OMP_NUM_THREADS, else the cores there are" },
   { "quiet", 'q', NULL, CMD_ALL & ~CMD_LATER, "errors and warnings only" },
@@ -328,6 +328,34 @@ accuracy (struct parse *p, const char *value)
 }
 
 static void
+take_probe (struct parse *p, int letter, const char *value)
+{
+  struct options *o = p->o;
+  switch (letter) {
+  case OPT_SAMPLES:
+    number (p, "samples", value, 10, 1 << 30, &o->probe.samples);
+    break;
+  case OPT_FEATURES:
+    features (p, value);
+    break;
+  case OPT_DOUBLE:
+    o->probe.wide = true;
+    break;
+  case OPT_GRID:
+    grid (p, value);
+    break;
+  case OPT_BLOCK:
+    number (p, "block", value, 1, 4096, &o->probe.block);
+    break;
+  case OPT_MEMORY:
+    memory (p, value);
+    break;
+  default:
+    take_generate (p, letter, value);
+  }
+}
+
+static void
 take_option (struct parse *p, int letter, const char *value)
 {
   struct options *o = p->o;
@@ -416,29 +444,11 @@ take_option (struct parse *p, int letter, const char *value)
   case OPT_ACCURACY:
     accuracy (p, value);
     break;
-  case OPT_SAMPLES:
-    number (p, "samples", value, 10, 1 << 30, &o->probe.samples);
-    break;
-  case OPT_FEATURES:
-    features (p, value);
-    break;
-  case OPT_DOUBLE:
-    o->probe.wide = true;
-    break;
-  case OPT_GRID:
-    grid (p, value);
-    break;
-  case OPT_BLOCK:
-    number (p, "block", value, 1, 4096, &o->probe.block);
-    break;
-  case OPT_MEMORY:
-    memory (p, value);
-    break;
   case OPT_AT_ONCE:
     number (p, "at-once", value, 1, 1 << 20, &o->at_once);
     break;
   default:
-    take_generate (p, letter, value);
+    take_probe (p, letter, value);
   }
 }
 
