@@ -16,15 +16,16 @@
 /* -- grid and block ---------------------------------------------------------
  */
 
-/* As square as it can be, the longer side along the samples. */
+/* As square as it can be, the longer side along the features: products over
+ * samples are faster so. */
 static void
 choose_grid (int size, int *rows, int *cols)
 {
-  int c = (int)sqrt ((double)size);
-  while (size % c != 0)
-    c--;
-  *cols = c;
-  *rows = size / c;
+  int r = (int)sqrt ((double)size);
+  while (size % r != 0)
+    r--;
+  *rows = r;
+  *cols = size / r;
 }
 
 /* Large blocks are fast; but every rank should have a few of the smaller side.
