@@ -17,7 +17,9 @@ enum random_purpose { /* never renumber: results depend on it */
                       RANDOM_DROPOUT = 4,
                       RANDOM_SYNTHETIC = 5,
                       RANDOM_TEST = 6,
-                      RANDOM_POSITIONS = 7
+                      RANDOM_POSITIONS = 7,
+                      RANDOM_WINDOW = 8,
+                      RANDOM_SAMPLE = 9
 };
 
 struct random_key {
@@ -34,6 +36,10 @@ random_philox (const uint32_t counter[4], const uint32_t key[2],
 /* Four 32-bit words of block `index`. */
 void
 random_block (const struct random_key *key, uint64_t index, uint32_t out[4]);
+/* Blocks first .. first + n - 1, one behind the other: out [4 n]. */
+void
+random_blocks (const struct random_key *key, uint64_t first, size_t n,
+               uint32_t *out);
 /* Number i: 32 bits; double in [0,1) with 53 bits; standard normal
  * (Box-Muller in double). */
 uint32_t

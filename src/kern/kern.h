@@ -243,13 +243,103 @@ kern_linear_back_weights (struct kern *k, int64_t n, int64_t in, int64_t out,
                           const float *x, const float *d_y, float scale,
                           bool accumulate, float *d_w, float *d_bias);
 
+/* -- tokens: rows of n x d, one behind the other ----------------------------
+ */
+
+/* LayerNorm, eps 1e-5.  y = (x - mean) rstd scale + shift; mean, rstd: [n],
+ * written (NULL: not wanted).  y may be x. */
+void
+kern_norm_forward (struct kern *k, int64_t n, int64_t d, const float *x,
+                   const float *scale, const float *shift, float *y,
+                   float *mean, float *rstd);
+/* d_x is overwritten; it may be d_y. */
+void
+kern_norm_back (struct kern *k, int64_t n, int64_t d, const float *x,
+                const float *d_y, const float *scale, const float *mean,
+                const float *rstd, float *d_x);
+/* d_scale, d_shift [d]; accumulate false: overwritten. */
+void
+kern_norm_back_weights (struct kern *k, int64_t n, int64_t d, const float *x,
+                        const float *d_y, const float *mean, const float *rstd,
+                        bool accumulate, float *d_scale, float *d_shift);
+
+/* GELU in tanh form.  Results may lie over an input. */
+void
+kern_gelu (struct kern *k, size_t n, const float *x, float *y);
+void
+kern_gelu_back (struct kern *k, size_t n, const float *x, const float *d_y,
+                float *d_x);
+
+/* y[i] = table[token[i]] + place[(first + i) mod t], rows of d. */
+void
+kern_embed (struct kern *k, int64_t n, int64_t d, int64_t t, int64_t first,
+            const int32_t *token, const float *table, const float *place,
+            float *y);
+/* Add d_y [n, d] to the rows of d_table that the tokens name, and to d_place
+ * [t, d] (row i mod t), in the order of i whatever the threads. */
+void
+kern_embed_back (struct kern *k, int64_t n, int64_t d, int64_t t,
+                 const int32_t *token, const float *d_y, float *d_table,
+                 float *d_place);
+
+/* y[i] = x[index[i]] for n rows of d; and back: d_x (rows rows) is zero but for
+ * d_x[index[i]] = d_y[i].  index ascends. */
+void
+kern_rows_take (struct kern *k, int64_t n, int64_t d, const int64_t *index,
+                const float *x, float *y);
+void
+kern_rows_put (struct kern *k, int64_t n, int64_t rows, int64_t d,
+               const int64_t *index, const float *d_y, float *d_x);
+
+/* Which numbers are dropped follows from (seed, site, step, sample, index)
+ * alone; the others are multiplied by 1 / (1 - p), with p rounded to 1 / 65536.
+ * The same call serves backward. */
+struct kern_drop {
+  float p; /* 0: nothing is dropped */
+  uint64_t seed, site;
+  int64_t step, first_sample;
+};
+/* x, y: samples x n numbers; y may be x. */
+void
+kern_dropout (struct kern *k, const struct kern_drop *d, int64_t samples,
+              int64_t n, const float *x, float *y);
+
+/* Causal attention of `heads` heads of width `width` (D = heads x width), scale
+ * 1 / sqrt (width).  qkv [batch, t, 3 D]: queries, keys, values, each by heads
+ * in order; o [batch, t, D]; lse [batch, heads, t]: log of the sums, for
+ * backward.  In tiles with a running softmax: memory grows with t.  drop: of
+ * the probabilities; NULL or p = 0: none. */
+struct kern_attention {
+  int64_t batch, t, heads, width;
+};
+/* Ask for the scratch of these calls; before kern_seal. */
+void
+kern_attention_want (struct kern *k, const struct kern_attention *a);
+enum status
+kern_attention_forward (struct kern *k, const struct kern_attention *a,
+                        const struct kern_drop *drop, const float *qkv,
+                        float *o, float *lse);
+/* d_qkv is overwritten. */
+enum status
+kern_attention_back (struct kern *k, const struct kern_attention *a,
+                     const struct kern_drop *drop, const float *qkv,
+                     const float *o, const float *lse, const float *d_o,
+                     float *d_qkv);
+/* Positions at .. at + n - 1 of one sequence: their keys and values go to cache
+ * [t, 2 D], and o [n, D] looks back over all of it.  batch is not used. */
+void
+kern_attention_decode (struct kern *k, const struct kern_attention *a,
+                       int64_t at, int64_t n, const float *qkv, float *cache,
+                       float *o);
+
 /* -- loss ------------------------------------------------------------------ */
 
 /* Softmax and cross-entropy of logits [n, classes] against labels [n]
  * (0 .. classes-1; a negative label: the row does not count, gradient 0).
  * *loss: sum over the rows in row order, double.  *correct: rows whose largest
  * logit is the label (first of equals).  d_logits (may be NULL):
- * scale x (softmax - one-hot).  fault_here ("loss") makes the loss NaN. */
+ * scale x (softmax - one-hot); may be logits.  fault_here ("loss") makes the
+ * loss NaN. */
 enum status
 kern_loss (struct kern *k, int64_t n, int64_t classes, const float *logits,
            const int32_t *labels, float scale, double *loss, int64_t *correct,

@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "kern/kern.h"
 #include "kern/kern_dnnl_impl.h"
+#include <string.h>
 
 struct kern {
   dnnl_engine_t engine;
@@ -23,6 +24,20 @@ struct kern {
   char isa[16];         /* "AVX-512" */
   char describe[64];
 };
+
+/* -- dropout ----------------------------------------------------------------
+ */
+
+/* Numbers first .. first + n - 1 of a sample; first is a multiple of
+ * KERN_DROP_BLOCK, the numbers that one block of random words serves. */
+#define KERN_DROP_BLOCK 8
+#define KERN_DROP_WORDS 1024
+void
+kern_drop_some (const struct kern_drop *d, int64_t sample, int64_t first,
+                int64_t n, const float *x, float *y);
+/* 16-bit words below this drop their number; 0: none (also of NULL). */
+uint32_t
+kern_drop_least (const struct kern_drop *d);
 
 /* -- operations -------------------------------------------------------------
  */
@@ -117,5 +132,32 @@ kern_conv_create_as (struct kern *k, const struct kern_conv_shape *s,
 #else
 #define KERN_CLONES __attribute__ ((noinline))
 #endif
+
+/* e^t for t <= 0, for use in loops that become vectors; NaN stays NaN.  Our
+ * own, so that the bits do not change with the C library.  e^t = 2^n e^r with n
+ * the integer nearest to t / log 2 and |r| <= log 2 / 2, where seven terms of
+ * the series are exact to 1e-8.  Below 2^-126.5, n is -127 and the bits of the
+ * power are those of 0.  The caller raises t to KERN_EXP_LEAST in a loop of its
+ * own: a choice in the middle keeps the compiler from making vectors. */
+#define KERN_EXP_LEAST -87.9f
+__attribute__ ((always_inline)) static inline float
+kern_exp (float t)
+{
+  int32_t k = (int32_t)(t * 1.44269504f - 0.5f);
+  float r = t - (float)k * 0.693359375f;
+  r += (float)k * 2.12194440e-4f;
+  float p = 1.0f / 5040;
+  p = p * r + 1.0f / 720;
+  p = p * r + 1.0f / 120;
+  p = p * r + 1.0f / 24;
+  p = p * r + 1.0f / 6;
+  p = p * r + 0.5f;
+  p = p * r + 1.0f;
+  p = p * r + 1.0f;
+  int32_t bits = (k + 127) * (1 << 23);
+  float power;
+  memcpy (&power, &bits, sizeof power);
+  return p * power;
+}
 
 #endif

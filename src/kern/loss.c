@@ -7,7 +7,6 @@
 #include "kern/kern_impl.h"
 
 #include <math.h>
-#include <string.h>
 
 /* Rows whose results wait to be added, and numbers of a row at a time. */
 #define ROWS 1024
@@ -18,37 +17,19 @@ struct row {
   bool correct;
 };
 
-/* e^(x - top) for x <= top into y, and their sum.  e^t = 2^n e^r with n the
- * integer nearest to t / log 2 and |r| <= log 2 / 2, where seven terms of the
- * series are exact to 1e-8.  Below 2^-126.5, n is -127 and the bits of the
- * power are those of 0.  Two loops, because a choice in the middle of one
- * keeps the compiler from making vectors. */
+/* e^(x - top) for x <= top into y, and their sum.  y may be x. */
 KERN_CLONES static float
-exp_block (int64_t n, const float *restrict x, float top, float *restrict y)
+exp_block (int64_t n, const float *x, float top, float *y)
 {
   float sum = 0;
 #pragma omp simd
   for (int64_t i = 0; i < n; i++) {
     float t = x[i] - top;
-    y[i] = t < -87.9f ? -87.9f : t;
+    y[i] = t < KERN_EXP_LEAST ? KERN_EXP_LEAST : t;
   }
 #pragma omp simd reduction(+ : sum)
   for (int64_t i = 0; i < n; i++) {
-    int32_t k = (int32_t)(y[i] * 1.44269504f - 0.5f);
-    float r = y[i] - (float)k * 0.693359375f;
-    r += (float)k * 2.12194440e-4f;
-    float p = 1.0f / 5040;
-    p = p * r + 1.0f / 720;
-    p = p * r + 1.0f / 120;
-    p = p * r + 1.0f / 24;
-    p = p * r + 1.0f / 6;
-    p = p * r + 0.5f;
-    p = p * r + 1.0f;
-    p = p * r + 1.0f;
-    int32_t bits = (k + 127) * (1 << 23);
-    float power;
-    memcpy (&power, &bits, sizeof power);
-    float e = p * power;
+    float e = kern_exp (y[i]);
     y[i] = e;
     sum += e;
   }
@@ -101,18 +82,19 @@ one_row (int64_t n, const float *x, int32_t label, float scale, float *d)
       fill (n, NAN, d);
     return (struct row){NAN, false};
   }
+  int64_t best = 0;
+  while (x[best] != top)
+    best++;
+  const double at_label = x[label]; /* d may lie over x */
   double sum = 0;
   for (int64_t i = 0; i < n; i += BLOCK)
     sum += exp_block (n - i < BLOCK ? n - i : BLOCK, x + i, top,
                       d != NULL ? d + i : block);
-  int64_t best = 0;
-  while (x[best] != top)
-    best++;
   if (d != NULL) {
     multiply (n, (float)(scale / sum), d);
     d[label] -= scale;
   }
-  return (struct row){log (sum) - ((double)x[label] - top), best == label};
+  return (struct row){log (sum) - (at_label - top), best == label};
 }
 
 enum status

@@ -128,38 +128,59 @@ open_checkpoint (const char *path, char **found, char **config)
   return s;
 }
 
+/* Path and configuration of the checkpoint that o names; *path is owned by the
+ * caller.  Collective on world. */
+static enum status
+configure_as (const struct options *o, struct wire *w, char **path,
+              struct run_config *c)
+{
+  char *config = NULL;
+  const char **words = NULL;
+  struct options with = *o;
+  enum status s = OK;
+  if (wire_rank (w) == 0)
+    s = open_checkpoint (o->path, path, &config);
+  s = file_verdict (w, s);
+  if (s == OK)
+    s = wire_broadcast_text (w, path, 0);
+  if (s == OK)
+    s = wire_broadcast_text (w, &config, 0);
+  if (s == OK)
+    s = wire_agree (w, MEM_NEW ((size_t)o->n_words + 1, &words, "words"));
+  if (s == OK) {
+    /* Replicas share the work of training; a word may ask for them here. */
+    words[0] = "run.replicas=1";
+    memcpy (words + 1, o->words, (size_t)o->n_words * sizeof *words);
+    with.words = words;
+    with.n_words++;
+    s = resolve (&with, w, *path, config, CONFIG_EVAL, c);
+  }
+  mem_free (&words);
+  mem_free (&config);
+  return s;
+}
+
 enum status
 command_eval (const struct options *o, struct wire *w)
 {
-  char *path = NULL, *config = NULL;
+  char *path = NULL;
   struct run_config c;
-  enum status s = OK;
-  if (wire_rank (w) == 0)
-    s = open_checkpoint (o->path, &path, &config);
-  s = file_verdict (w, s);
-  if (s == OK)
-    s = wire_broadcast_text (w, &path, 0);
-  if (s == OK)
-    s = wire_broadcast_text (w, &config, 0);
-  if (s == OK) {
-    /* Replicas share the work of training; a word may ask for them here. */
-    const char **words = NULL;
-    struct options with = *o;
-    s = MEM_NEW ((size_t)o->n_words + 1, &words, "words");
-    if (s == OK) {
-      words[0] = "run.replicas=1";
-      memcpy (words + 1, o->words, (size_t)o->n_words * sizeof *words);
-      with.words = words;
-      with.n_words++;
-      s = resolve (&with, w, path, config, CONFIG_EVAL, &c);
-    } else
-      s = wire_agree (w, s);
-    mem_free (&words);
-  }
+  enum status s = configure_as (o, w, &path, &c);
   if (s == OK)
     s = run_eval (w, &c, path, o->split ? o->split : "valid");
   mem_free (&path);
-  mem_free (&config);
+  return s;
+}
+
+enum status
+command_generate (const struct options *o, struct wire *w)
+{
+  char *path = NULL;
+  struct run_config c;
+  enum status s = configure_as (o, w, &path, &c);
+  if (s == OK)
+    s = run_generate (w, &c, path, &o->generate);
+  mem_free (&path);
   return s;
 }
 

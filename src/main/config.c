@@ -104,9 +104,6 @@ set (struct parse *p, const struct key *k, const char *value, int line)
               k->name, value);
   else if (!key_set (k, value, p->c))
     refuse (p, k, at, value);
-  else if (k->field == FIELD_NONE)
-    say (LOG_WARN, "%s%s.%s has no effect on a ResNet", at, k->section,
-         k->name);
 }
 
 /* -- the file ---------------------------------------------------------------
@@ -259,6 +256,52 @@ resolve_network (struct parse *p)
     snprintf (c->preset, sizeof c->preset, "resnet20");
 }
 
+/* A preset's sizes, and those that were said later. */
+static void
+resolve_sizes (struct parse *p)
+{
+  struct run_config *c = p->c;
+  enum layer preset = layer_of (p, "model", "preset");
+  if (layer_of (p, "model", "layers") < preset)
+    c->layers = 0;
+  if (layer_of (p, "model", "d_model") < preset)
+    c->d_model = 0;
+  if (layer_of (p, "model", "heads") < preset)
+    c->heads = 0;
+  if (layer_of (p, "model", "context") < preset)
+    c->context = 0;
+  if (layer_of (p, "model", "mlp_ratio") < preset)
+    c->mlp_ratio = 0;
+  if (!c->preset[0])
+    snprintf (c->preset, sizeof c->preset, "gpt-nano");
+  run_config_sizes (c);
+  if (c->stride == 0 ||
+      layer_of (p, "data", "stride") < layer_of (p, "model", "context"))
+    c->stride = c->context;
+}
+
+/* What the family decides where nothing is said; keys of the other one. */
+static void
+resolve_family (struct parse *p)
+{
+  struct run_config *c = p->c;
+  bool tokens = strcmp (c->family, "transformer") == 0;
+  if (tokens)
+    resolve_sizes (p);
+  else
+    resolve_network (p);
+  if (!c->head[0])
+    snprintf (c->head, sizeof c->head, "%s",
+              tokens ? "ln-fc" : "conv128-bn-conv64-bn-gap-fc");
+  if (!c->optimizer[0])
+    snprintf (c->optimizer, sizeof c->optimizer, "%s",
+              tokens ? "adamw" : "sgd");
+  for (size_t i = 0; i < key_count; i++)
+    if (p->layer[i] != LAYER_DEFAULT && !key_applies (&key_table[i], c))
+      say (LOG_WARN, "%s.%s has no effect on a %s", key_table[i].section,
+           key_table[i].name, tokens ? "Transformer" : "ResNet");
+}
+
 /* As many stages as the cut has, unless the number was said later. */
 static void
 resolve_stages (struct parse *p)
@@ -325,7 +368,7 @@ config_parse (const struct config_source *source, struct run_config *out,
   for (int i = 0; i < source->n_words; i++)
     read_word (&p, source->words[i]);
   resolve_length (&p);
-  resolve_network (&p);
+  resolve_family (&p);
   resolve_stages (&p);
   resolve_optimizer (&p);
   *out = c;
@@ -392,7 +435,7 @@ config_write (const struct run_config *c, struct text *out)
             PACKAGE_VERSION);
   for (size_t i = 0; i < key_count; i++) {
     const struct key *k = &key_table[i];
-    if (k->field == FIELD_NONE)
+    if (!key_applies (k, c))
       continue;
     if (strcmp (k->section, section) != 0)
       text_add (out, "\n[%s]\n", k->section);
@@ -429,7 +472,7 @@ config_get (const struct run_config *c, const struct key *k, const char *value,
   struct run_config with = *c;
   struct text word;
   text_init (&word);
-  if (value && k->field != FIELD_NONE && key_set (k, value, &with))
+  if (value && key_set (k, value, &with))
     key_get (k, &with, &word);
   else if (value)
     text_add (&word, "%s", value);
@@ -449,7 +492,7 @@ config_canonical (const struct run_config *c, struct text *out)
     const struct key *k = &key_table[i];
     struct text mine, usual;
     bool dir = k->offset == offsetof (struct run_config, dir);
-    if (k->field == FIELD_NONE || (dir && k->field == FIELD_TEXT))
+    if (!key_applies (k, c) || (dir && k->field == FIELD_TEXT))
       continue;
     text_init (&mine);
     text_init (&usual);

@@ -113,6 +113,12 @@ key_suggest (const char *section, const char *name, struct text *out)
     text_add (out, "; did you mean %s.%s?", section, near);
 }
 
+bool
+key_applies (const struct key *k, const struct run_config *c)
+{
+  return !k->of || strcmp (k->of, c->family) == 0;
+}
+
 /* -- saying what is wanted --------------------------------------------------
  */
 
@@ -191,8 +197,7 @@ set_integer (const struct key *k, const char *value, void *field)
   int64_t n;
   if (!text_to_long (value, &n) || !in_range (k, (double)n))
     return false;
-  if (k->field != FIELD_NONE)
-    *(int64_t *)field = n;
+  *(int64_t *)field = n;
   return true;
 }
 
@@ -202,20 +207,19 @@ set_real (const struct key *k, const char *value, void *field)
   double v;
   if (!text_to_double (value, &v) || !in_range (k, v))
     return false;
-  if (k->field != FIELD_NONE)
-    *(double *)field = v;
+  *(double *)field = v;
   return true;
 }
 
 static bool
-set_bool (const struct key *k, const char *value, void *field)
+set_bool (const char *value, void *field)
 {
   int i = words_find ("no yes", value, NULL);
   if (i < 0)
     i = words_find ("false true", value, NULL);
   if (i < 0)
     i = words_find ("off on", value, NULL);
-  if (i >= 0 && k->field != FIELD_NONE)
+  if (i >= 0)
     *(bool *)field = i == 1;
   return i >= 0;
 }
@@ -281,7 +285,7 @@ key_set (const struct key *k, const char *value, struct run_config *c)
   case KEY_CHOICE:
     return set_choice (k, value, field);
   case KEY_BOOL:
-    return set_bool (k, value, field);
+    return set_bool (value, field);
   case KEY_LIST:
     if (k->field == FIELD_PAIR)
       return set_pair (k, value, field);
@@ -314,8 +318,6 @@ key_get (const struct key *k, const struct run_config *c, struct text *out)
   const void *field = (const char *)c + k->offset;
   char list[WORDS][RUN_WORD];
   switch (k->field) {
-  case FIELD_NONE:
-    break;
   case FIELD_TEXT:
     text_add (out, "%s", (const char *)field);
     break;

@@ -33,49 +33,54 @@ _Static_assert(sizeof (enum run_order) == sizeof (int), "enums are int");
 #define CHECKPOINT .section = "checkpoint"
 #define RUN .section = "run"
 
-/* Known, and without effect on a ResNet. */
-#define OF_TRANSFORMERS .field = FIELD_NONE
+#define OF_TRANSFORMERS .of = "transformer"
+#define OF_RESNETS .of = "resnet"
 
 /* clang-format off */
 const struct key key_table[] = {
   { MODEL, .name = "family", .kind = KEY_CHOICE, TEXT_AT (family),
-    .words = "resnet transformer", .later = "transformer", .value = "resnet",
+    .words = "resnet transformer", .value = "resnet",
     .meaning = "what kind of network" },
   { MODEL, .name = "preset", .kind = KEY_CHOICE, TEXT_AT (preset),
     .words = "resnet20 resnet32 resnet44 resnet56 resnet110 "
-             "resnet18 resnet34 resnet50 resnet101 resnet152",
-    .shown = "resnet20 where groups is not given",
+             "resnet18 resnet34 resnet50 resnet101 resnet152 gpt-nano gpt2",
+    .shown = "resnet20 where groups is not given; gpt-nano",
     .meaning = "a ResNet by its name: 20 to 110 are those for CIFAR (16, 32, "
                "64 channels), the others those for ImageNet; instead of block "
-               "and groups" },
-  { MODEL, .name = "block", .kind = KEY_CHOICE, TEXT_AT (block),
+               "and groups; or the sizes of a Transformer, each of which may "
+               "be given besides: gpt-nano (6 layers, d_model 256, 8 heads, "
+               "context 256), gpt2 (12, 768, 12, 1024)" },
+  { MODEL, .name = "block", .kind = KEY_CHOICE, OF_RESNETS, TEXT_AT (block),
     .words = "basic bottleneck", .shown = "basic where groups is given",
     .meaning = "residual block, where groups is given" },
-  { MODEL, .name = "groups", .kind = KEY_LIST, TEXT_AT (groups),
+  { MODEL, .name = "groups", .kind = KEY_LIST, OF_RESNETS, TEXT_AT (groups),
     .meaning = "channels x blocks of each group, as in 16x5,32x5,64x5; groups "
                "after the first start with stride 2" },
-  { MODEL, .name = "stem", .kind = KEY_CHOICE, TEXT_AT (stem),
+  { MODEL, .name = "stem", .kind = KEY_CHOICE, OF_RESNETS, TEXT_AT (stem),
     .words = "cifar imagenet", .shown = "the preset's; cifar with groups",
     .meaning = "first layers: a 3x3 convolution, or a 7x7 convolution with "
                "stride 2 and pooling" },
-  { MODEL, .name = "stem_width", .kind = KEY_INTEGER, INT_AT (stem_width),
+  { MODEL, .name = "stem_width", .kind = KEY_INTEGER, OF_RESNETS, INT_AT (stem_width),
     RANGE (0, 65536), .value = "0",
     .meaning = "channels of the stem; 0: those of the first group" },
   { MODEL, .name = "layers", .kind = KEY_INTEGER, OF_TRANSFORMERS,
-    RANGE (1, 4096), .shown = "none", .meaning = "Transformer: layers" },
+    INT_AT (layers), RANGE (1, 4096), .shown = "the preset's",
+    .meaning = "Transformer: layers" },
   { MODEL, .name = "d_model", .kind = KEY_INTEGER, OF_TRANSFORMERS,
-    RANGE (1, 1 << 20), .shown = "none", .meaning = "Transformer: width" },
+    INT_AT (d_model), RANGE (1, 1 << 20), .shown = "the preset's",
+    .meaning = "Transformer: width" },
   { MODEL, .name = "heads", .kind = KEY_INTEGER, OF_TRANSFORMERS,
-    RANGE (1, 4096), .shown = "none",
+    INT_AT (heads), RANGE (1, 4096), .shown = "the preset's",
     .meaning = "Transformer: attention heads" },
   { MODEL, .name = "context", .kind = KEY_INTEGER, OF_TRANSFORMERS,
-    RANGE (1, 1 << 20), .shown = "none",
+    INT_AT (context), RANGE (1, 1 << 20), .shown = "the preset's",
     .meaning = "Transformer: tokens of a sample" },
-  { MODEL, .name = "mlp_ratio", .kind = KEY_REAL, OF_TRANSFORMERS, ABOVE (0),
-    .shown = "none", .meaning = "Transformer: hidden width over d_model" },
-  { MODEL, .name = "dropout", .kind = KEY_REAL, OF_TRANSFORMERS, RANGE (0, 1),
-    .shown = "none", .meaning = "Transformer: share of values dropped" },
-  { MODEL, .name = "tied", .kind = KEY_BOOL, OF_TRANSFORMERS, .shown = "yes",
+  { MODEL, .name = "mlp_ratio", .kind = KEY_REAL, OF_TRANSFORMERS,
+    REAL_AT (mlp_ratio), ABOVE (0), .shown = "4", .meaning = "Transformer: hidden width over d_model" },
+  { MODEL, .name = "dropout", .kind = KEY_REAL, OF_TRANSFORMERS,
+    REAL_AT (dropout), .low = 0, .high = 0.99, .value = "0", .meaning = "Transformer: share of values dropped" },
+  { MODEL, .name = "tied", .kind = KEY_BOOL, OF_TRANSFORMERS, BOOL_AT (tied),
+    .value = "yes",
     .meaning = "Transformer: output weights are the embedding's" },
 
   { STAGES, .name = "count", .kind = KEY_INTEGER, INT_AT (count),
@@ -86,13 +91,15 @@ const struct key key_table[] = {
                "stem, each residual block, output); auto: balanced by measured "
                "cost" },
   { STAGES, .name = "head", .kind = KEY_TEXT, TEXT_AT (head),
-    .value = "conv128-bn-conv64-bn-gap-fc",
+    .shown = "conv128-bn-conv64-bn-gap-fc (ResNet), ln-fc (Transformer)",
     .meaning = "classifier behind each stage but the last: words joined by -, "
-               "out of convN, convNsM, bn, gap, fcN, ln and, last, fc" },
+               "out of convN, convNsM, bn, gap, fcN, ln and, last, fc; of a "
+               "Transformer ln, fcN and, last, fc or shared (all heads use one "
+               "output matrix)" },
   { STAGES, .name = "head_tokens", .kind = KEY_REAL, REAL_AT (head_tokens),
-    .low = 0, .high = 1, .open = true, .value = "1",
+    OF_TRANSFORMERS, .low = 0, .high = 1, .open = true, .value = "1",
     .meaning = "Transformer: share of positions on which inner heads compute "
-               "their loss; 1 in this version" },
+               "their loss" },
 
   { STRATEGY, .name = "span", .kind = KEY_CHOICE, TEXT_AT (span),
     .words = "local pairwise e2e all", .or_number = true, .value = "all",
@@ -118,7 +125,7 @@ const struct key key_table[] = {
   { DATA, .name = "test", .kind = KEY_CHOICE, TEXT_AT (test),
     .words = "train valid test", .value = "test",
     .meaning = "split to evaluate on at the end" },
-  { DATA, .name = "augment", .kind = KEY_CHOICE, TEXT_AT (augment),
+  { DATA, .name = "augment", .kind = KEY_CHOICE, TEXT_AT (augment), OF_RESNETS,
     .words = "none flip crop4 flip+crop4 imagenet", .later = "imagenet",
     .value = "none",
     .meaning = "mirror images at random; pad them by 4 and crop at random" },
@@ -127,7 +134,7 @@ const struct key key_table[] = {
     .meaning = "order of samples: a new permutation each epoch, or that of "
                "the file" },
   { DATA, .name = "stride", .kind = KEY_INTEGER, OF_TRANSFORMERS,
-    RANGE (1, 1 << 20), .shown = "model.context",
+    INT_AT (stride), RANGE (1, 1 << 20), .shown = "model.context",
     .meaning = "Transformer: tokens between windows in sequential order" },
   { DATA, .name = "limit", .kind = KEY_INTEGER, INT_AT (limit), FROM (0),
     .value = "0", .meaning = "use the first samples only; 0: all" },
@@ -149,7 +156,8 @@ const struct key key_table[] = {
     .value = "1",
     .meaning = "initial weights, order and augmentation follow from it" },
   { TRAIN, .name = "optimizer", .kind = KEY_CHOICE, TEXT_AT (optimizer),
-    .words = "sgd adamw", .value = "sgd", .meaning = "update rule" },
+    .words = "sgd adamw", .shown = "sgd (ResNet), adamw (Transformer)",
+    .meaning = "update rule" },
   { TRAIN, .name = "lr", .kind = KEY_REAL, REAL_AT (lr), FROM (0),
     .shown = "0.1 (sgd), 0.001 (adamw)", .meaning = "learning rate" },
   { TRAIN, .name = "momentum", .kind = KEY_REAL, REAL_AT (momentum),

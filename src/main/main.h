@@ -29,7 +29,6 @@ enum key_kind {
 
 /* What the field of struct run_config at `offset` is. */
 enum key_field {
-  FIELD_NONE,  /* known, but of a family that this version does not train */
   FIELD_TEXT,  /* char[size] */
   FIELD_INT64, /* int64_t */
   FIELD_REAL,  /* double */
@@ -48,6 +47,7 @@ struct key {
   const char *words; /* choices, separated by blanks */
   bool or_number;    /* a choice that also takes an integer, 1 or more */
   const char *later; /* those of the choices that this version does not have */
+  const char *of;    /* the family it is for; NULL: both */
   const char *value; /* default, as text; NULL: none, or made later */
   const char *shown; /* default as the manual says it; NULL: value */
   const char *meaning;
@@ -61,6 +61,9 @@ const struct key *
 key_find (const char *section, const char *name);
 bool
 key_section_known (const char *section);
+/* Whether it has any effect with the family of c. */
+bool
+key_applies (const struct key *k, const struct run_config *c);
 /* "integer", "choice", ... */
 const char *
 key_kind_name (enum key_kind kind);
@@ -162,7 +165,8 @@ enum { /* bits */
        CMD_INFO = 32,
        CMD_LATER = 64, /* named, not in this version */
        CMD_SWEEP = 128,
-       CMD_ALL = 255
+       CMD_GENERATE = 256,
+       CMD_ALL = 511
 };
 
 struct options;
@@ -202,6 +206,9 @@ struct options {
   const char *output, *split, *dump, *script;
   int threads, ranks, columns, pack, at_once;
   bool unit, measure, list, check, csv, missing, dry_run;
+  struct run_generate generate;
+  char made[3][RUN_PATH + 16]; /* words made of options */
+  int n_made;
 };
 
 /* Everything from argv, which is reordered and borrowed.  E_USAGE with a line
@@ -244,6 +251,8 @@ enum status
 command_train (const struct options *o, struct wire *w);
 enum status
 command_eval (const struct options *o, struct wire *w);
+enum status
+command_generate (const struct options *o, struct wire *w);
 enum status
 command_plan (const struct options *o, struct wire *w);
 enum status

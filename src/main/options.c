@@ -19,8 +19,14 @@ const struct command command_table[] = {
     "metrics of every head of a checkpoint on a split",
     "The configuration comes from the checkpoint (or the newest checkpoint of "
     "a run directory); later words win.", command_eval },
-  { "generate", CMD_LATER, false, "generate CHECKPOINT [options]",
-    "sample text from a language model", NULL, NULL },
+  { "generate", CMD_GENERATE, true,
+    "generate CHECKPOINT [section.key=value ...] [options]",
+    "sample text from a language model",
+    "Writes the prompt and what the network goes on with. CHECKPOINT may be a "
+    "run directory, whose newest checkpoint is meant. The configuration comes "
+    "from the checkpoint, the tokenizer from its data set file; later words "
+    "win. With --head only the stages up to that head are run.",
+    command_generate },
   { "plan", CMD_PLAN, false, "plan [CONFIG.ini] [section.key=value ...] [options]",
     "stages, windows, timetable, predicted time and memory; needs no MPI",
     "Shows what training would do on a number of ranks, without doing it.",
@@ -57,6 +63,8 @@ const size_t command_count = sizeof command_table / sizeof *command_table;
 enum { /* options without a short form */
   OPT_VERSION = 256, OPT_DUMP, OPT_THREADS, OPT_SPLIT, OPT_RANKS, OPT_COLUMNS,
   OPT_UNIT, OPT_MEASURE, OPT_LIST, OPT_CHECK, OPT_RESUME, OPT_CSV, OPT_MISSING, OPT_PACK,
+  OPT_TOKENIZER, OPT_VOCAB, OPT_MODEL, OPT_PROMPT, OPT_TOKENS, OPT_HEAT,
+  OPT_TOP_K, OPT_SEED, OPT_HEAD,
   OPT_AT_ONCE, OPT_DRY_RUN, OPT_SCRIPT
 };
 
@@ -91,10 +99,28 @@ const struct flag flag_table[] = {
   { "list", OPT_LIST, NULL, CMD_PLAN,
     "print every operation of every rank" },
   { "output", 'o', "FILE", CMD_IMPORT, "the file to write" },
+  { "tokenizer", OPT_TOKENIZER, "NAME", CMD_IMPORT,
+    "of text: bytes (default) or sentencepiece" },
+  { "vocab", OPT_VOCAB, "N", CMD_IMPORT,
+    "sentencepiece: pieces to find, default 8192; tokens: how many there are" },
+  { "model", OPT_MODEL, "FILE", CMD_IMPORT,
+    "sentencepiece: use this model instead of making one" },
+  { "prompt", OPT_PROMPT, "TEXT", CMD_GENERATE,
+    "text to begin with; default: an empty line" },
+  { "tokens", OPT_TOKENS, "N", CMD_GENERATE,
+    "tokens to add; default 200" },
+  { "temperature", OPT_HEAT, "X", CMD_GENERATE,
+    "1 (default): as the network says; lower: likelier; 0: the likeliest" },
+  { "top-k", OPT_TOP_K, "N", CMD_GENERATE,
+    "draw from the N likeliest tokens only; default 0: from all" },
+  { "seed", OPT_SEED, "N", CMD_GENERATE,
+    "the same seed draws the same text; default 1" },
+  { "head", OPT_HEAD, "H", CMD_GENERATE,
+    "ask head H, behind stage H; default: the last" },
   { "resume", OPT_RESUME, NULL, CMD_VERIFY,
     "the check of stopping and going on alone; as verify resume" },
   { "check", OPT_CHECK, NULL, CMD_INFO, "read every byte and compare digests" },
-  { "threads", OPT_THREADS, "N", CMD_TRAIN | CMD_EVAL | CMD_SWEEP,
+  { "threads", OPT_THREADS, "N", CMD_TRAIN | CMD_EVAL | CMD_SWEEP | CMD_GENERATE,
     "threads of each rank; default: OMP_NUM_THREADS, else the cores there are" },
   { "quiet", 'q', NULL, CMD_ALL & ~CMD_LATER, "errors and warnings only" },
   { "verbose", 'v', NULL, CMD_ALL & ~CMD_LATER, "more messages" },
@@ -104,7 +130,7 @@ const struct flag flag_table[] = {
 /* clang-format on */
 const size_t flag_count = sizeof flag_table / sizeof *flag_table;
 
-#define FLAGS 32 /* room for flag_count */
+#define FLAGS 48 /* room for flag_count */
 #define SWEEP_WORDS "list check run submit table dir"
 
 struct parse {
@@ -137,6 +163,74 @@ split (struct parse *p, const char *value)
     text_add (&p->lines, "--split %s: wanted train, valid or test%s%s%s\n",
               value, near[0] ? "; did you mean " : "", near,
               near[0] ? "?" : "");
+}
+
+/* An option that says the same as a word key=value. */
+static void
+make_word (struct parse *p, const char *key, const char *value)
+{
+  struct options *o = p->o;
+  int room = (int)sizeof o->made[0];
+  if (o->n_made == 3) {
+    text_add (&p->lines, "--%s %s: given before\n", key, value);
+    return;
+  }
+  char *word = o->made[o->n_made++];
+  if (snprintf (word, (size_t)room, "%s=%s", key, value) >= room)
+    text_add (&p->lines, "--%s: more than %d characters\n", key, RUN_PATH);
+  else
+    o->words[o->n_words++] = word;
+}
+
+static void
+long_number (struct parse *p, const char *name, const char *value, int64_t most,
+             int64_t *out)
+{
+  int64_t n;
+  if (text_to_long (value, &n) && n >= 0 && n <= most)
+    *out = n;
+  else
+    text_add (&p->lines, "--%s %s: wanted an integer from 0 to %lld\n", name,
+              value, (long long)most);
+}
+
+static void
+heat (struct parse *p, const char *value)
+{
+  double v;
+  if (text_to_double (value, &v) && v >= 0 && v <= 1000)
+    p->o->generate.temperature = v;
+  else
+    text_add (&p->lines, "--temperature %s: wanted a number from 0 to 1000\n",
+              value);
+}
+
+static void
+take_generate (struct parse *p, int letter, const char *value)
+{
+  struct run_generate *g = &p->o->generate;
+  switch (letter) {
+  case OPT_PROMPT:
+    g->prompt = value;
+    break;
+  case OPT_TOKENS:
+    long_number (p, "tokens", value, 1 << 30, &g->tokens);
+    break;
+  case OPT_HEAT:
+    heat (p, value);
+    break;
+  case OPT_TOP_K:
+    long_number (p, "top-k", value, 1 << 30, &g->top_k);
+    break;
+  case OPT_SEED:
+    long_number (p, "seed", value, INT64_MAX, &g->seed);
+    break;
+  case OPT_HEAD:
+    number (p, "head", value, 0, 63, &g->head);
+    break;
+  default:
+    CHECK (false, "option %d has no meaning", letter);
+  }
 }
 
 static void
@@ -189,6 +283,15 @@ take_option (struct parse *p, int letter, const char *value)
   case OPT_CHECK:
     o->check = true;
     break;
+  case OPT_TOKENIZER:
+    make_word (p, "tokenizer", value);
+    break;
+  case OPT_VOCAB:
+    make_word (p, "vocab", value);
+    break;
+  case OPT_MODEL:
+    make_word (p, "model", value);
+    break;
   case OPT_CSV:
     o->csv = true;
     break;
@@ -208,7 +311,7 @@ take_option (struct parse *p, int letter, const char *value)
     number (p, "at-once", value, 1, 1 << 20, &o->at_once);
     break;
   default:
-    CHECK (false, "option %d has no meaning", letter);
+    take_generate (p, letter, value);
   }
 }
 
@@ -364,13 +467,14 @@ check_present (struct parse *p, unsigned bit)
   if (bit & CMD_IMPORT && !o->kind)
     text_add (&p->lines, "import wants a kind: `interlock import --help` lists "
                          "them\n");
-  if (bit & CMD_IMPORT && o->kind &&
-      words_find ("folder text tokens", o->kind, NULL) >= 0)
+  if (bit & CMD_IMPORT && o->kind && words_find ("folder", o->kind, NULL) >= 0)
     text_add (&p->lines, "import %s is not in this version\n", o->kind);
   if (bit & CMD_IMPORT && !o->output)
     text_add (&p->lines, "import wants -o FILE\n");
   if (bit & CMD_EVAL && !o->path)
     text_add (&p->lines, "eval wants a checkpoint or a run directory\n");
+  if (bit & CMD_GENERATE && !o->path)
+    text_add (&p->lines, "generate wants a checkpoint or a run directory\n");
   if (bit & CMD_INFO && !o->path)
     text_add (&p->lines, "info wants a file or a run directory\n");
   if (o->unit && o->measure)
@@ -446,7 +550,12 @@ options_parse (int argc, char **argv, struct options *o)
 {
   struct parse p = {.o = o};
   enum status s = OK;
-  *o = (struct options){.columns = 100};
+  *o = (struct options){.columns = 100,
+                        .generate = {.prompt = "\n",
+                                     .tokens = 200,
+                                     .temperature = 1,
+                                     .seed = 1,
+                                     .head = -1}};
   text_init (&p.lines);
   TRY (MEM_NEW ((size_t)argc + 1, &o->words, "words"));
   TRY (MEM_NEW ((size_t)argc + 1, &o->inputs, "inputs"));

@@ -101,7 +101,7 @@ door_canonical (void *context, struct text *out)
     snprintf (name, sizeof name, "%.*s", (int)(value - 1 - word), word);
     const struct key *k = find_key (name, section);
     if (k &&
-        (k->field == FIELD_NONE || words_find (k->later, value, NULL) >= 0))
+        (!key_applies (k, &t->c) || words_find (k->later, value, NULL) >= 0))
       text_add (out, "%s\n", word);
   }
 }
@@ -132,7 +132,9 @@ training_samples (struct sweep_set *t)
   }
   for (int i = 0; i < STORE_SPLITS; i++)
     if (strcmp (names[i], t->c.train) == 0) {
-      int64_t n = t->info.samples[i];
+      int64_t n =
+          store_info_samples (&t->info, (enum store_split)i, t->c.context,
+                              t->c.stride, t->c.order == RUN_SHUFFLE);
       return t->c.limit > 0 && t->c.limit < n ? t->c.limit : n;
     }
   return 0;

@@ -17,6 +17,20 @@ maker_pair (struct layer_maker *m, size_t bytes)
   return at;
 }
 
+size_t
+maker_cache (struct layer_maker *m, size_t bytes)
+{
+  size_t at = m->cache_bytes;
+  m->cache_bytes += arena_round (bytes);
+  return at;
+}
+
+int64_t
+maker_rows (const struct layer_maker *m)
+{
+  return m->n * m->length;
+}
+
 struct kern_dims
 maker_dims (const struct layer_maker *m, struct kern_dims d)
 {
@@ -56,8 +70,39 @@ build_step (struct layer_maker *m, const struct recipe_step *s,
     return layer_pool (m, s, out);
   case RECIPE_LINEAR:
     return layer_linear (m, s, out);
+  case RECIPE_ATTENTION:
+    return layer_attention (m, s, out);
+  case RECIPE_EMBED:
+  case RECIPE_NORM:
+  case RECIPE_DENSE:
+  case RECIPE_GELU:
+  case RECIPE_RECTIFY:
+  case RECIPE_DROPOUT:
+    return layer_token (m, s, out);
+  case RECIPE_BRANCH:
+  case RECIPE_JOIN:
+  case RECIPE_PROJECT:
+    break;
   }
   CHECK (false, "step of kind %d", s->kind);
+}
+
+static enum status
+build_row (struct layer_maker *m, const struct recipe_step *s, int n,
+           struct layer **out);
+
+/* The steps behind a BRANCH up to its JOIN; *used: how many steps that is. */
+static enum status
+build_branch (struct layer_maker *m, const struct recipe_step *s, int *used,
+              struct layer **out)
+{
+  struct layer *path;
+  int n = 0;
+  while (s[1 + n].kind != RECIPE_JOIN)
+    n++;
+  *used = n + 2;
+  TRY (build_row (m, s + 1, n, &path));
+  return layer_branch (m, path, out);
 }
 
 static enum status
@@ -65,23 +110,31 @@ build_row (struct layer_maker *m, const struct recipe_step *s, int n,
            struct layer **out)
 {
   struct layer *child[RECIPE_STEPS] = {NULL};
-  for (int i = 0; i < n; i++) {
-    enum status status = build_step (m, &s[i], &child[i]);
+  int children = 0;
+  for (int i = 0, used = 1; i < n; i += used, used = 1) {
+    struct layer **to = &child[children];
+    enum status status = s[i].kind == RECIPE_BRANCH
+                             ? build_branch (m, &s[i], &used, to)
+                             : build_step (m, &s[i], to);
     if (status != OK) {
-      while (--i >= 0)
-        layer_destroy (&child[i]);
+      while (--children >= 0)
+        layer_destroy (&child[children]);
       return status;
     }
+    children++;
   }
-  return layer_sequence (m, child, n, out);
+  return layer_sequence (m, child, children, out);
 }
 
 enum status
 layer_build (struct layer_maker *m, const struct recipe *r, struct layer **out)
 {
   struct layer *path, *skip = NULL;
-  if (!r->residual)
-    return build_row (m, r->path, r->n_path, out);
+  *out = NULL;
+  if (!r->residual) {
+    int n = r->n_path - (recipe_projects (r) != NULL);
+    return n > 0 ? build_row (m, r->path, n, out) : OK;
+  }
   TRY (build_row (m, r->path, r->n_path, &path));
   if (r->n_skip) {
     enum status s = build_row (m, r->skip, r->n_skip, &skip);

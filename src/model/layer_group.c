@@ -304,3 +304,80 @@ bad:
   layer_destroy (&skip);
   return s;
 }
+
+/* -- a branch of a Transformer ----------------------------------------------
+ */
+
+/* The slope of the sum is the same on both ways, so a cotangent that the path
+ * keeps is the one of the branch. */
+struct branch_layer {
+  struct layer layer;
+  struct layer *path; /* owned */
+  size_t width;       /* floats of a row */
+};
+
+static enum status
+branch_forward (struct layer *l, struct work *w, const float *x, float *y)
+{
+  struct branch_layer *b = (struct branch_layer *)l;
+  TRY (b->path->kind->forward (b->path, w, x, y));
+  kern_axpy (w->k, (size_t)w->rows * b->width, 1.0f, x, y);
+  return OK;
+}
+
+static enum status
+branch_eval (struct layer *l, struct work *w, const float *x, float *y)
+{
+  struct branch_layer *b = (struct branch_layer *)l;
+  TRY (b->path->kind->eval (b->path, w, x, y));
+  kern_axpy (w->k, (size_t)w->rows * b->width, 1.0f, x, y);
+  return OK;
+}
+
+static enum status
+branch_back (struct layer *l, struct work *w, const float *d_y, float *d_x)
+{
+  struct branch_layer *b = (struct branch_layer *)l;
+  TRY (b->path->kind->back (b->path, w, d_y, d_x));
+  if (d_x)
+    kern_axpy (w->k, (size_t)w->rows * b->width, 1.0f, d_y, d_x);
+  return OK;
+}
+
+static enum status
+branch_weights (struct layer *l, struct work *w)
+{
+  struct branch_layer *b = (struct branch_layer *)l;
+  return b->path->kind->weights (b->path, w);
+}
+
+static void
+branch_destroy (struct layer *l)
+{
+  layer_destroy (&((struct branch_layer *)l)->path);
+}
+
+static const struct layer_kind branch_kind = {"branch",       branch_forward,
+                                              branch_eval,    branch_back,
+                                              branch_weights, branch_destroy};
+
+enum status
+layer_branch (struct layer_maker *m, struct layer *path, struct layer **out)
+{
+  struct branch_layer *b = NULL;
+  enum status s;
+  CHECK (path->x_bytes == path->y_bytes, "a branch that reshapes");
+  TRY_GOTO (MEM_NEW (1, &b, "branch"), bad);
+  b->layer.kind = &branch_kind;
+  b->path = path;
+  b->width = path->y_bytes / sizeof (float) / (size_t)maker_rows (m);
+  b->layer.x_bytes = path->x_bytes;
+  b->layer.y_bytes = path->y_bytes;
+  b->layer.keeps = path->keeps;
+  b->layer.scratch_bytes = path->scratch_bytes;
+  *out = &b->layer;
+  return OK;
+bad:
+  layer_destroy (&path);
+  return s;
+}

@@ -27,7 +27,18 @@ struct work {
   char *slot;    /* slab of the slot; NULL in eval */
   char *pair;    /* slab of the pair; NULL: this pass does not learn */
   char *scratch; /* next free byte of the scratch stack */
-  bool now;      /* back with a pair: weight gradients on the way, at once */
+  bool now;      /* back with a pair: weight gradients on the way, at once (not
+                    in Transformers) */
+  /* of Transformers */
+  int64_t rows;          /* tokens in this call */
+  const struct when *at; /* what dropout depends on; NULL in eval */
+  char *cache;           /* keys and values of one sequence; NULL: none */
+  int64_t first;         /* with a cache: positions that are in it already */
+};
+/* Which samples are in a slot. */
+struct when {
+  uint64_t seed;
+  int64_t step, first_sample;
 };
 /* A 64-byte aligned piece; give it back by restoring w->scratch. */
 void *
@@ -68,12 +79,19 @@ struct layer_maker {
   int64_t n; /* samples per micro-batch */
   bool training;
   struct params *params;
-  size_t slot_bytes, pair_bytes;
+  struct params *shared; /* where the embedding's table is; NULL: in params */
+  size_t slot_bytes, pair_bytes, cache_bytes;
+  int64_t length; /* positions of a sample; 1 of images */
 };
+/* Tokens of a micro-batch. */
+int64_t
+maker_rows (const struct layer_maker *m);
 size_t
 maker_slot (struct layer_maker *m, size_t bytes);
 size_t
 maker_pair (struct layer_maker *m, size_t bytes);
+size_t
+maker_cache (struct layer_maker *m, size_t bytes);
 /* Step dims at the maker's batch, and bytes of such a tensor in the inner
  * layout (flat: plain, as behind global pooling). */
 struct kern_dims
@@ -97,6 +115,14 @@ layer_pool (struct layer_maker *m, const struct recipe_step *s,
 enum status
 layer_linear (struct layer_maker *m, const struct recipe_step *s,
               struct layer **out);
+/* Of Transformers: embedding, LayerNorm, linear, attention, GELU, ReLU,
+ * dropout; they work on w->rows rows, at most those of the micro-batch. */
+enum status
+layer_token (struct layer_maker *m, const struct recipe_step *s,
+             struct layer **out);
+enum status
+layer_attention (struct layer_maker *m, const struct recipe_step *s,
+                 struct layer **out);
 /* Containers take the layers in child[] (also when they fail).  n >= 1. */
 enum status
 layer_sequence (struct layer_maker *m, struct layer **child, int n,
@@ -106,7 +132,11 @@ layer_sequence (struct layer_maker *m, struct layer **child, int n,
 enum status
 layer_residual (struct layer_maker *m, struct layer *path, struct layer *skip,
                 struct layer **out);
-/* Everything a recipe says. */
+/* y = x + path (x), of rows; w->rows of them. */
+enum status
+layer_branch (struct layer_maker *m, struct layer *path, struct layer **out);
+/* Everything a recipe says, but for a PROJECT at the end; *out NULL: there is
+ * nothing else. */
 enum status
 layer_build (struct layer_maker *m, const struct recipe *r, struct layer **out);
 /* NULL is accepted; leaves NULL. */

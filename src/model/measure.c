@@ -15,6 +15,14 @@ struct bench {
   int32_t *labels;
 };
 
+/* Tokens 0 .. words - 1 by turns. */
+static void
+fill_tokens (int32_t *t, size_t n, int words)
+{
+  for (size_t i = 0; i < n; i++)
+    t[i] = (int32_t)(i * 7919 % (size_t)words);
+}
+
 /* Small numbers of both signs; a period keeps the filling cheap. */
 static void
 fill (float *t, size_t n)
@@ -35,9 +43,17 @@ bench_open (struct kern *k, const struct stage_spec *spec, struct bench *b)
   TRY (MEM_NEW (in.bytes / sizeof (float), &b->x, "measuring"));
   TRY (MEM_NEW (in.bytes / sizeof (float), &b->d_x, "measuring"));
   TRY (MEM_NEW (out.bytes / sizeof (float), &b->d_y, "measuring"));
-  TRY (MEM_NEW ((size_t)spec->n_samples, &b->labels, "measuring"));
+  const struct model_spec *m = network_spec (spec->net);
+  const bool tokens = m->family == MODEL_TRANSFORMER;
+  const size_t n = (size_t)spec->n_samples * (tokens ? (size_t)m->context : 1);
+  TRY (MEM_NEW (n, &b->labels, "measuring"));
   /* Padding takes part in nothing, so it may be filled as well. */
   fill (b->x, in.bytes / sizeof (float));
+  if (tokens) {
+    fill_tokens (b->labels, n, m->classes);
+    if (stage_is_first (b->s))
+      fill_tokens ((int32_t *)(void *)b->x, n, m->classes);
+  }
   fill (b->d_y, out.bytes / sizeof (float));
   return stage_forward (b->s, 0, b->x);
 }

@@ -6,6 +6,7 @@
 #include "model/recipe_impl.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,6 +17,16 @@ struct network {
 };
 
 /* -- specs ----------------------------------------------------------------- */
+
+struct token_preset {
+  const char *name;
+  int layers, d_model, heads, context;
+};
+static const struct token_preset token_presets[] = {
+    {"gpt-nano", 6, 256, 8, 256},
+    {"gpt2", 12, 768, 12, 1024},
+};
+#define TOKEN_PRESETS (sizeof token_presets / sizeof token_presets[0])
 
 struct preset {
   const char *name;
@@ -47,15 +58,38 @@ static const struct preset presets[] = {
 /* clang-format on */
 #define PRESETS (sizeof presets / sizeof presets[0])
 
+static bool
+token_preset (const char *preset, struct model_spec *spec)
+{
+  for (size_t i = 0; i < TOKEN_PRESETS; i++) {
+    const struct token_preset *p = &token_presets[i];
+    if (strcmp (preset, p->name) != 0)
+      continue;
+    spec->family = MODEL_TRANSFORMER;
+    spec->layers = p->layers;
+    spec->d_model = p->d_model;
+    spec->heads = p->heads;
+    spec->context = p->context;
+    spec->mlp_ratio = 4;
+    spec->dropout = 0;
+    spec->tied = true;
+    return true;
+  }
+  return false;
+}
+
 enum status
 model_spec_preset (const char *preset, struct model_spec *spec)
 {
-  const char *names[PRESETS];
+  const char *names[PRESETS + TOKEN_PRESETS];
+  if (token_preset (preset, spec))
+    return OK;
   for (size_t i = 0; i < PRESETS; i++) {
     const struct preset *p = &presets[i];
     names[i] = p->name;
     if (strcmp (preset, p->name) != 0)
       continue;
+    spec->family = MODEL_RESNET;
     spec->block = p->block;
     spec->stem = p->stem;
     spec->n_groups = p->n_groups;
@@ -65,7 +99,9 @@ model_spec_preset (const char *preset, struct model_spec *spec)
     }
     return OK;
   }
-  const char *near = text_nearest (preset, names, PRESETS);
+  for (size_t i = 0; i < TOKEN_PRESETS; i++)
+    names[PRESETS + i] = token_presets[i].name;
+  const char *near = text_nearest (preset, names, PRESETS + TOKEN_PRESETS);
   return fail (E_CONFIG, "unknown preset \"%s\"%s%s%s", preset,
                near ? " (did you mean \"" : "", near ? near : "",
                near ? "\"?)" : "");
@@ -133,8 +169,35 @@ model_spec_groups (const char *groups, struct model_spec *spec)
 /* -- networks -------------------------------------------------------------- */
 
 static enum status
+check_tokens (const struct model_spec *s)
+{
+  if (s->layers < 1 || s->d_model < 1 || s->heads < 1 || s->context < 1 ||
+      s->classes < 1)
+    return fail (E_CONFIG,
+                 "a Transformer of %d layers, d_model %d, %d heads, context "
+                 "%d and %d words: all must be at least 1",
+                 s->layers, s->d_model, s->heads, s->context, s->classes);
+  if (s->d_model % s->heads != 0)
+    return fail (E_CONFIG,
+                 "model.heads = %d does not divide model.d_model = %d",
+                 s->heads, s->d_model);
+  if (!(s->mlp_ratio * s->d_model >= 1) || !(s->mlp_ratio <= 1024))
+    return fail (E_CONFIG, "model.mlp_ratio = %g is out of range",
+                 s->mlp_ratio);
+  if (!(s->dropout >= 0 && s->dropout < 1))
+    return fail (E_CONFIG, "model.dropout = %g is not from 0 to below 1",
+                 s->dropout);
+  if (!(s->head_tokens >= 0 && s->head_tokens <= 1))
+    return fail (E_CONFIG, "stages.head_tokens = %g is not in 0 .. 1",
+                 s->head_tokens);
+  return OK;
+}
+
+static enum status
 check_spec (const struct model_spec *s)
 {
+  if (s->family == MODEL_TRANSFORMER)
+    return check_tokens (s);
   if (s->n_groups < 1 || s->n_groups > MODEL_GROUPS)
     return fail (E_CONFIG, "a network needs 1 to %d groups, not %d",
                  MODEL_GROUPS, s->n_groups);
@@ -171,6 +234,13 @@ fill_units (struct network *net)
 {
   const struct model_spec *s = &net->spec;
   int i = 0;
+  if (s->family == MODEL_TRANSFORMER) {
+    recipe_embedding (&net->unit[0], s);
+    for (; i < s->layers; i++)
+      recipe_layer (&net->unit[i + 1], s, i, net->unit[i].out);
+    recipe_token_output (&net->unit[i + 1], s, net->unit[i].out);
+    return;
+  }
   recipe_stem (&net->unit[i], s);
   for (int g = 0; g < s->n_groups; g++)
     for (int b = 0; b < s->blocks[g]; b++, i++)
@@ -187,8 +257,8 @@ network_create (const struct model_spec *spec, struct network **out)
   TRY (check_spec (spec));
   TRY (MEM_NEW (1, &net, "network"));
   net->spec = *spec;
-  net->n = 2;
-  for (int g = 0; g < spec->n_groups; g++)
+  net->n = 2 + (spec->family == MODEL_TRANSFORMER ? spec->layers : 0);
+  for (int g = 0; spec->family == MODEL_RESNET && g < spec->n_groups; g++)
     net->n += spec->blocks[g];
   TRY_GOTO (MEM_NEW ((size_t)net->n, &net->unit, "units"), bad);
   fill_units (net);
@@ -253,11 +323,31 @@ network_head (const struct network *net, int after, const char *grammar,
 {
   struct recipe r;
   CHECK (after < net->n - 1, "a head behind the output unit");
-  TRY (recipe_head (grammar, network_recipe (net, after)->out,
-                    net->spec.classes, &r));
+  TRY (recipe_head (grammar, network_recipe (net, after)->out, &net->spec, &r));
   recipe_cost (&r, out);
   out->name = "head";
   return OK;
+}
+
+int64_t
+network_positions (const struct network *net, bool inner)
+{
+  const struct model_spec *s = &net->spec;
+  if (s->family != MODEL_TRANSFORMER)
+    return 1;
+  if (!inner || s->head_tokens <= 0)
+    return s->context;
+  int64_t taken = llround (s->head_tokens * (double)s->context);
+  return taken < 1 ? 1 : taken;
+}
+
+bool
+network_shares (const struct network *net, const char *head)
+{
+  size_t n = head ? strlen (head) : 0, word = strlen ("shared");
+  return net->spec.family == MODEL_TRANSFORMER &&
+         (net->spec.tied ||
+          (n >= word && strcmp (head + n - word, "shared") == 0));
 }
 
 /* -- written cuts ---------------------------------------------------------- */

@@ -1,8 +1,14 @@
 /* model/network.h -- what a network is, before any memory: a row of units.
  *
  * A unit is what a cut may not split: the stem, each residual block, the output
- * (global pooling and classifier).  The last unit is head K-1; every other head
- * comes from a grammar.  Names and layouts of parameters are torchvision's.
+ * (global pooling and classifier); of a Transformer the embedding, each layer,
+ * the output (LayerNorm and projection).  The last unit is head K-1; every
+ * other head comes from a grammar.  Names and layouts of parameters are
+ * torchvision's and, for Transformers, GPT-2's.
+ *
+ * A sample of a Transformer is a window of T = `context` tokens.  Its dims, one
+ * sample each: tokens {1, 1, T, 1}; tensors between units {1, D, T, 1} (in
+ * memory [T, D]: KERN_LAST); the output {1, classes, T, 1}.
  */
 #ifndef MODEL_NETWORK_H
 #define MODEL_NETWORK_H
@@ -12,20 +18,33 @@
 #include "kern/kern.h"
 #include <stdbool.h>
 
+enum model_family { MODEL_RESNET, MODEL_TRANSFORMER };
 enum model_block { MODEL_BASIC, MODEL_BOTTLENECK };
 enum model_stem { MODEL_STEM_CIFAR, MODEL_STEM_IMAGENET };
 #define MODEL_GROUPS 8
 
 struct model_spec {
+  enum model_family family;
+  int classes; /* from the data set; of tokens: the vocabulary */
+  /* ResNet */
   enum model_block block;
   enum model_stem stem;
   int n_groups;
   int width[MODEL_GROUPS], blocks[MODEL_GROUPS]; /* `16x5,32x5,64x5` */
   int stem_width;                                /* 0: width[0] */
-  int classes, channels, height, width_px;       /* from the data set */
+  int channels, height, width_px;                /* from the data set */
+  /* Transformer */
+  int layers, d_model, heads, context;
+  double mlp_ratio;   /* mlp_ratio x d_model is rounded to a whole number */
+  double dropout;     /* 0: none; of embedding, attention, both branches */
+  bool tied;          /* the output matrix is the token embedding */
+  double head_tokens; /* fraction of positions on which inner heads compute
+                         their loss; 0 counts as 1 */
 };
-/* preset ("resnet20" ...) or groups text ("16x5,32x5"); E_CONFIG with the
- * nearest known preset.  Only block, stem, groups are written. */
+/* preset ("resnet20" ... "gpt-nano", "gpt2") or groups text ("16x5,32x5");
+ * E_CONFIG with the nearest known preset.  A preset of ResNets writes family,
+ * block, stem, groups; one of Transformers family, layers, d_model, heads,
+ * context, mlp_ratio, dropout, tied. */
 enum status
 model_spec_preset (const char *preset, struct model_spec *spec);
 enum status
@@ -55,12 +74,23 @@ network_unit (const struct network *net, int i, struct network_unit *out);
 int64_t
 network_params (const struct network *net);
 
-/* Check a head grammar behind unit `after` and tell its cost; E_CONFIG names
- * the word.  "gap-fc", "conv128-bn-conv64-bn-gap-fc", "conv64s2-gap-fc128-fc".
- */
+/* Check a head grammar behind unit `after` and tell its cost (with the fraction
+ * head_tokens); E_CONFIG names the word.  "gap-fc",
+ * "conv128-bn-conv64-bn-gap-fc", "conv64s2-gap-fc128-fc"; for Transformers
+ * "ln-fc", "ln-shared", "fc". */
 enum status
 network_head (const struct network *net, int after, const char *grammar,
               struct network_unit *out);
+
+/* Positions of a sample whose loss a head counts in training, inner or the last
+ * one; 1 of images. */
+int64_t
+network_positions (const struct network *net, bool inner);
+/* Whether uses of one matrix have to be brought together by the engine
+ * (stage.h): `tied`, or a head grammar that ends in `shared`.  head NULL: there
+ * are no inner heads. */
+bool
+network_shares (const struct network *net, const char *head);
 
 /* Cut text "2,1,1,rest" or "auto" -> first[0..K], first[K] = units; an empty
  * stage or a wrong sum is E_CONFIG.  For auto `cost[units]` is used

@@ -119,18 +119,21 @@ make_ranges (struct params *p, bool decay_all)
 
 enum status
 params_make (struct params *p, uint64_t seed, const struct optimizer *o,
-             bool training)
+             enum params_keep keep)
 {
   if (p->n == 0)
     return OK;
   const bool two = o->kind == OPTIMIZER_ADAMW;
+  const size_t blocks = keep == PARAMS_VALUES      ? 1
+                        : keep == PARAMS_GRADIENTS ? 2
+                                                   : 3 + two;
   size_t block = p->n_values * sizeof (float);
   size_t stats = p->n_stats * sizeof (float);
-  TRY (arena_open (block * (training ? 3 + two : 1) + stats, "parameters",
-                   &p->memory));
+  TRY (arena_open (block * blocks + stats, "parameters", &p->memory));
   p->value = arena_take (&p->memory, block);
-  if (training) {
+  if (keep >= PARAMS_GRADIENTS)
     p->grad = arena_take (&p->memory, block);
+  if (keep == PARAMS_MOMENTS) {
     p->moment1 = arena_take (&p->memory, block);
     p->moment2 = two ? arena_take (&p->memory, block) : NULL;
   }
@@ -138,6 +141,18 @@ params_make (struct params *p, uint64_t seed, const struct optimizer *o,
   TRY (make_ranges (p, o->decay_all));
   TRY (fill (p, seed));
   return params_refresh (p);
+}
+
+enum status
+params_borrow (struct params *p, float *value, bool gradients)
+{
+  size_t block = p->n_values * sizeof (float);
+  p->value = value;
+  if (!gradients)
+    return OK;
+  TRY (arena_open (block, "gradients", &p->memory));
+  p->grad = arena_take (&p->memory, block);
+  return OK;
 }
 
 /* -- for layers ------------------------------------------------------------ */
@@ -167,6 +182,14 @@ params_grad (struct params *p, int id, bool *add)
 }
 
 /* -- for the stage --------------------------------------------------------- */
+
+void
+params_begin (struct params *p)
+{
+  for (int i = 0; i < p->n; i++)
+    p->list[i].written = false;
+  p->touched = false;
+}
 
 void
 params_settle (struct params *p)
@@ -222,17 +245,14 @@ params_update (struct params *p, const struct optimizer *o, double lr,
                double clip, int64_t step)
 {
   if (!p->touched) {
-    for (int i = 0; i < p->n; i++)
-      p->list[i].written = false;
+    params_begin (p);
     return OK;
   }
   const double rate[2] = {lr, clip};
   params_settle (p);
   for (int i = 0; i < p->n_ranges; i++)
     update_range (p, &p->range[i], o, rate, step);
-  for (int i = 0; i < p->n; i++)
-    p->list[i].written = false;
-  p->touched = false;
+  params_begin (p);
   return params_refresh (p);
 }
 

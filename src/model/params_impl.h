@@ -35,6 +35,9 @@ struct param {
   bool written; /* gradient of this batch begun */
 };
 
+/* Standard deviation of Transformers' matrices (GPT-2). */
+#define PARAMS_TOKEN_SPREAD 0.02
+
 struct params_range { /* neighbours that decay alike */
   size_t at, n;       /* floats */
   bool decay;
@@ -65,10 +68,16 @@ params_clear (struct params *p);
  * block (0: the product of the dims). */
 enum status
 params_add (struct params *p, const struct param *want, size_t floats, int *id);
-/* Memory and first values, from (seed, prefix and name) alone. */
+/* Memory and first values, from (seed, prefix and name) alone.  Blocks that
+ * keep leaves out are NULL. */
+enum params_keep { PARAMS_VALUES, PARAMS_GRADIENTS, PARAMS_MOMENTS };
 enum status
 params_make (struct params *p, uint64_t seed, const struct optimizer *o,
-             bool training);
+             enum params_keep keep);
+/* The same for a copy whose values are elsewhere, n_values of them, borrowed:
+ * only gradients are its own, if it has any. */
+enum status
+params_borrow (struct params *p, float *value, bool gradients);
 
 float *
 params_value (const struct params *p, int id);
@@ -78,6 +87,9 @@ params_stat (const struct params *p, int id);
  * written. */
 float *
 params_grad (struct params *p, int id, bool *add);
+/* A new batch begins: what gradients held does not count. */
+void
+params_begin (struct params *p);
 /* Zero what no pass has written in this batch. */
 void
 params_settle (struct params *p);

@@ -15,9 +15,8 @@ recipe_init (struct recipe *r, const char *name, struct kern_dims in)
   snprintf (r->name, sizeof r->name, "%s", name);
 }
 
-/* A fresh step at the end of the path, as wide as what comes in. */
-static struct recipe_step *
-add (struct recipe *r, enum recipe_kind kind, const char *name)
+struct recipe_step *
+recipe_add (struct recipe *r, enum recipe_kind kind, const char *name)
 {
   CHECK (r->n_path < RECIPE_STEPS, "recipe %s has too many steps", r->name);
   struct recipe_step *s = &r->path[r->n_path++];
@@ -31,7 +30,7 @@ void
 recipe_conv (struct recipe *r, const char *name, int64_t out_c, int kernel,
              int stride, bool bias)
 {
-  struct recipe_step *s = add (r, RECIPE_CONV, name);
+  struct recipe_step *s = recipe_add (r, RECIPE_CONV, name);
   s->kernel = kernel;
   s->stride = stride;
   s->pad = kernel / 2;
@@ -45,7 +44,7 @@ recipe_conv (struct recipe *r, const char *name, int64_t out_c, int kernel,
 void
 recipe_bn (struct recipe *r, const char *name, bool relu)
 {
-  struct recipe_step *s = add (r, RECIPE_BN, name);
+  struct recipe_step *s = recipe_add (r, RECIPE_BN, name);
   s->relu = relu;
   if (r->n_path > 1 && s[-1].kind == RECIPE_CONV)
     s[-1].normalised = true;
@@ -54,13 +53,13 @@ recipe_bn (struct recipe *r, const char *name, bool relu)
 void
 recipe_relu (struct recipe *r)
 {
-  add (r, RECIPE_RELU, "");
+  recipe_add (r, RECIPE_RELU, "");
 }
 
 void
 recipe_maxpool (struct recipe *r, int kernel, int stride, int pad)
 {
-  struct recipe_step *s = add (r, RECIPE_MAXPOOL, "");
+  struct recipe_step *s = recipe_add (r, RECIPE_MAXPOOL, "");
   s->kernel = kernel;
   s->stride = stride;
   s->pad = pad;
@@ -72,7 +71,7 @@ recipe_maxpool (struct recipe *r, int kernel, int stride, int pad)
 void
 recipe_gap (struct recipe *r)
 {
-  struct recipe_step *s = add (r, RECIPE_GAP, "");
+  struct recipe_step *s = recipe_add (r, RECIPE_GAP, "");
   s->out.h = s->out.w = 1;
   s->flat = true;
   r->out = s->out;
@@ -81,7 +80,7 @@ recipe_gap (struct recipe *r)
 void
 recipe_linear (struct recipe *r, const char *name, int64_t out_c)
 {
-  struct recipe_step *s = add (r, RECIPE_LINEAR, name);
+  struct recipe_step *s = recipe_add (r, RECIPE_LINEAR, name);
   s->bias = true;
   s->flat = true;
   s->out.c = out_c;
@@ -223,9 +222,8 @@ step_cost (const struct recipe_step *s, struct network_unit *u)
     u->params += (s->in.c + 1) * s->out.c;
     u->flops += 2.0 * count (s->in) * count (s->out);
     break;
-  case RECIPE_RELU:
-  case RECIPE_MAXPOOL:
-  case RECIPE_GAP:
+  default:
+    recipe_token_cost (s, u);
     break;
   }
 }
@@ -234,9 +232,10 @@ step_cost (const struct recipe_step *s, struct network_unit *u)
 static uint64_t
 step_alike (const struct recipe_step *s, uint64_t h)
 {
-  int64_t word[] = {s->kind,  s->in.c,  s->in.h,   s->in.w,   s->out.c,
-                    s->out.h, s->out.w, s->kernel, s->stride, s->pad,
-                    s->bias,  s->relu,  s->plain,  s->flat};
+  int64_t word[] = {s->kind,  s->in.c,     s->in.h,   s->in.w,   s->out.c,
+                    s->out.h, s->out.w,    s->kernel, s->stride, s->pad,
+                    s->bias,  s->relu,     s->plain,  s->flat,   s->heads,
+                    s->words, s->drop > 0, s->shared};
   return hash_bytes (word, sizeof word, h);
 }
 

@@ -18,7 +18,18 @@ enum recipe_kind {
   RECIPE_RELU,
   RECIPE_MAXPOOL,
   RECIPE_GAP,
-  RECIPE_LINEAR
+  RECIPE_LINEAR,
+  /* of Transformers; rows of tokens */
+  RECIPE_EMBED,
+  RECIPE_NORM,
+  RECIPE_DENSE, /* linear over rows */
+  RECIPE_ATTENTION,
+  RECIPE_GELU,
+  RECIPE_RECTIFY, /* ReLU over rows */
+  RECIPE_DROPOUT,
+  RECIPE_BRANCH, /* what follows, up to JOIN, is added to its input */
+  RECIPE_JOIN,
+  RECIPE_PROJECT /* to the vocabulary, with the loss: the last of a head */
 };
 
 #define RECIPE_NAME 48
@@ -32,6 +43,11 @@ struct recipe_step {
   bool relu;                /* BN: ReLU fused */
   bool plain;               /* CONV: reads plain images */
   bool flat;                /* output is plain [n, c], no inner layout */
+  int heads;                /* ATTENTION */
+  int words;                /* EMBED: the vocabulary */
+  double drop;              /* DROPOUT, ATTENTION: probability */
+  bool shared;              /* EMBED, PROJECT: the matrix that stages share */
+  double share;             /* PROJECT: fraction of positions */
 };
 
 #define RECIPE_STEPS 48
@@ -48,6 +64,8 @@ struct recipe {
 void
 recipe_init (struct recipe *r, const char *name, struct kern_dims in);
 /* Add a step to the path; input dims follow from the step before. */
+struct recipe_step *
+recipe_add (struct recipe *r, enum recipe_kind kind, const char *name);
 void
 recipe_conv (struct recipe *r, const char *name, int64_t out_c, int kernel,
              int stride, bool bias);
@@ -72,12 +90,42 @@ void
 recipe_output (struct recipe *r, const struct model_spec *spec,
                struct kern_dims in);
 
+/* The three kinds of units of a Transformer, and the tensor that `tied` and
+ * shared heads share. */
+void
+recipe_embedding (struct recipe *r, const struct model_spec *spec);
+void
+recipe_layer (struct recipe *r, const struct model_spec *spec, int index,
+              struct kern_dims in);
+void
+recipe_token_output (struct recipe *r, const struct model_spec *spec,
+                     struct kern_dims in);
+const char *
+recipe_shared_name (const struct model_spec *spec);
+/* Words of a head: LayerNorm, fcN with ReLU, and the last one. */
+void
+recipe_norm (struct recipe *r, const char *name);
+void
+recipe_dense (struct recipe *r, const char *name, int64_t out_c);
+void
+recipe_rectify (struct recipe *r);
+void
+recipe_project (struct recipe *r, const char *name, int64_t words, bool shared,
+                double share);
+
 /* The head that a grammar describes, behind a tensor of dims `in`.  Fails with
  * E_CONFIG naming the word. */
 enum status
-recipe_head (const char *grammar, struct kern_dims in, int classes,
-             struct recipe *out);
+recipe_head (const char *grammar, struct kern_dims in,
+             const struct model_spec *spec, struct recipe *out);
+/* The PROJECT at the end of a recipe of tokens; NULL: there is none. */
+const struct recipe_step *
+recipe_projects (const struct recipe *r);
 
+/* Add what a step of tokens costs, beyond its output; pooling and ReLU cost
+ * nothing. */
+void
+recipe_token_cost (const struct recipe_step *s, struct network_unit *u);
 /* Everything in network_unit but the name. */
 void
 recipe_cost (const struct recipe *r, struct network_unit *out);

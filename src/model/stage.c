@@ -15,6 +15,15 @@ larger (size_t a, size_t b)
 
 /* -- layers ---------------------------------------------------------------- */
 
+/* Where an embedding that is shared has its table. */
+static struct params *
+shared_table (struct stage *s, enum stage_part part)
+{
+  const struct model_spec *m = network_spec (s->spec.net);
+  bool shared = m->family == MODEL_TRANSFORMER && m->tied;
+  return shared && part == STAGE_BODY ? &s->shared[STAGE_BODY] : NULL;
+}
+
 static struct layer_maker
 maker_of (struct stage *s, const struct stage_spec *spec, enum stage_part part)
 {
@@ -22,8 +31,10 @@ maker_of (struct stage *s, const struct stage_spec *spec, enum stage_part part)
                               .tuning = spec->tuning,
                               .inner = s->inner,
                               .n = spec->n_samples,
+                              .length = s->length,
                               .training = spec->training,
-                              .params = &s->params[part]};
+                              .params = &s->params[part],
+                              .shared = shared_table (s, part)};
 }
 
 static enum status
@@ -45,6 +56,7 @@ build_body (struct stage *s, const struct stage_spec *spec, int end)
   mem_free (&unit);
   s->body_slot_bytes = m.slot_bytes;
   s->body_pair_bytes = m.pair_bytes;
+  s->cache_bytes = m.cache_bytes;
   return status;
 }
 
@@ -54,6 +66,7 @@ build_head (struct stage *s, const struct stage_spec *spec,
 {
   struct layer_maker m = maker_of (s, spec, STAGE_HEAD);
   TRY (layer_build (&m, r, &s->head));
+  TRY (stage_token_project (s, spec, r));
   s->head_slot_bytes = m.slot_bytes;
   s->head_pair_bytes = m.pair_bytes;
   return OK;
@@ -65,6 +78,8 @@ build (struct stage *s, const struct stage_spec *spec)
   const int units = network_units (spec->net);
   const bool last = spec->unit_end == units;
   const int end = last ? units - 1 : spec->unit_end;
+  const struct model_spec *model = network_spec (spec->net);
+  s->length = model->family == MODEL_TRANSFORMER ? model->context : 1;
   s->in = network_recipe (spec->net, spec->unit_first)->in;
   s->out =
       end > spec->unit_first ? network_recipe (spec->net, end - 1)->out : s->in;
@@ -75,8 +90,7 @@ build (struct stage *s, const struct stage_spec *spec)
   if (!spec->head)
     return OK;
   struct recipe head;
-  TRY (recipe_head (spec->head, s->out, network_spec (spec->net)->classes,
-                    &head));
+  TRY (recipe_head (spec->head, s->out, model, &head));
   return build_head (s, spec, &head);
 }
 
@@ -85,6 +99,8 @@ build (struct stage *s, const struct stage_spec *spec)
 static size_t
 logits_bytes (const struct stage *s)
 {
+  if (s->project.on)
+    return 0;
   return (size_t)s->in.n * (size_t)network_spec (s->spec.net)->classes *
          sizeof (float);
 }
@@ -102,9 +118,10 @@ slot_bytes (const struct stage *s)
 {
   size_t border = arena_round (TENSOR_HEADER + s->out_bytes);
   size_t sum = s->body ? arena_round (s->body_slot_bytes) + border : 0;
-  if (s->head)
-    sum += arena_round (s->head_slot_bytes) + arena_round (s->head_pair_bytes) +
-           border + 2 * arena_round (logits_bytes (s));
+  if (stage_has_head (s))
+    sum += stage_token_slot (s) + arena_round (s->head_slot_bytes) +
+           arena_round (s->head_pair_bytes) + border +
+           2 * arena_round (logits_bytes (s));
   return sum;
 }
 
@@ -115,10 +132,12 @@ fill_slot (struct stage *s, struct place *p)
     p->body = arena_take (&s->slots, s->body_slot_bytes);
     p->y = take_border (&s->slots, s->out_bytes);
   }
-  if (s->head) {
+  if (stage_has_head (s)) {
     p->head = arena_take (&s->slots, s->head_slot_bytes);
     p->head_pair = arena_take (&s->slots, s->head_pair_bytes);
     p->head_grad = take_border (&s->slots, s->out_bytes);
+    if (stage_token_slot (s) > 0)
+      p->chosen = arena_take (&s->slots, stage_token_slot (s));
     p->logits = arena_take (&s->slots, logits_bytes (s));
     p->d_logits = arena_take (&s->slots, logits_bytes (s));
   }
@@ -146,6 +165,7 @@ make_rest (struct stage *s)
   size_t y = s->body ? arena_round (TENSOR_HEADER + s->out_bytes) : 0;
   s->scratch_bytes = larger (s->body ? s->body->scratch_bytes : 0,
                              s->head ? s->head->scratch_bytes : 0);
+  s->scratch_bytes += stage_token_scratch (s);
   TRY (arena_open (s->scratch_bytes + y + logits, "stage scratch", &s->rest));
   s->scratch = arena_take (&s->rest, s->scratch_bytes);
   if (s->body)
@@ -167,7 +187,8 @@ make (struct stage *s, const struct stage_spec *spec)
   TRY (kern_seal (s->k));
   for (int part = 0; part < 2; part++)
     TRY (params_make (&s->params[part], spec->seed, &spec->optimizer,
-                      spec->training));
+                      spec->training ? PARAMS_MOMENTS : PARAMS_VALUES));
+  TRY (stage_token_shared (s));
   TRY (make_slots (s));
   return make_rest (s);
 }
@@ -190,13 +211,17 @@ stage_create (struct kern *k, const struct stage_spec *spec, struct stage **out)
   st->spec = *spec;
   st->spec.tuning = NULL;
   st->spec.head = NULL;
-  st->inner = kern_tuning_layout (spec->tuning);
+  st->inner = network_spec (spec->net)->family == MODEL_TRANSFORMER
+                  ? KERN_LAST
+                  : kern_tuning_layout (spec->tuning);
   st->n_slots = spec->training ? spec->n_slots : 0;
   st->n_pairs = spec->training ? spec->n_pairs : 0;
   bool last = spec->unit_end == network_units (spec->net);
   snprintf (prefix, sizeof prefix, last ? "" : "heads/%d/", spec->k);
   params_init (&st->params[STAGE_BODY], k, "");
   params_init (&st->params[STAGE_HEAD], k, prefix);
+  params_init (&st->shared[STAGE_BODY], k, "");
+  params_init (&st->shared[STAGE_HEAD], k, "");
   TRY_GOTO (make (st, spec), bad);
   *out = st;
   return OK;
@@ -215,6 +240,9 @@ stage_destroy (struct stage **s)
   layer_destroy (&st->head);
   params_clear (&st->params[STAGE_BODY]);
   params_clear (&st->params[STAGE_HEAD]);
+  params_clear (&st->shared[STAGE_BODY]);
+  params_clear (&st->shared[STAGE_HEAD]);
+  arena_close (&st->cache);
   arena_close (&st->slots);
   arena_close (&st->pairs);
   arena_close (&st->rest);
@@ -229,10 +257,11 @@ stage_destroy (struct stage **s)
 void
 stage_memory (const struct stage *s, size_t bytes[4])
 {
-  bytes[0] = s->params[0].memory.size + s->params[1].memory.size;
+  bytes[0] = s->params[0].memory.size + s->params[1].memory.size +
+             s->shared[0].memory.size + s->shared[1].memory.size;
   bytes[1] = s->slots.size;
   bytes[2] = s->pairs.size;
-  bytes[3] = s->rest.size + s->input_bytes;
+  bytes[3] = s->rest.size + s->input_bytes + s->cache.size;
 }
 
 /* -- borders --------------------------------------------------------------- */
@@ -246,9 +275,15 @@ stage_place (const struct stage *s, int slot)
   return slot == STAGE_EVAL ? (struct place *)&s->eval : &s->place[slot];
 }
 
+/* Of tokens [B, T, D], or [B, T] of the first stage's input. */
 static struct tensor
-border (struct kern_dims d, size_t bytes, float *data)
+border (const struct stage *s, struct kern_dims d, size_t bytes, float *data)
 {
+  if (network_spec (s->spec.net)->family == MODEL_TRANSFORMER)
+    return (struct tensor){.data = data,
+                           .bytes = bytes,
+                           .n_dims = d.c == 1 ? 2 : 3,
+                           .dims = {d.n, d.h, d.c}};
   return (struct tensor){
       .data = data, .bytes = bytes, .n_dims = 4, .dims = {d.n, d.c, d.h, d.w}};
 }
@@ -261,7 +296,7 @@ stage_input (struct stage *s, int slot, struct tensor *out)
     TRY (MEM_NEW (TENSOR_HEADER + s->in_bytes, &p->input, "stage input"));
     s->input_bytes += TENSOR_HEADER + s->in_bytes;
   }
-  *out = border (s->in, s->in_bytes, (float *)(p->input + TENSOR_HEADER));
+  *out = border (s, s->in, s->in_bytes, (float *)(p->input + TENSOR_HEADER));
   return OK;
 }
 
@@ -275,14 +310,14 @@ stage_output (const struct stage *s, int slot, struct tensor *out)
     y = p->x       ? (float *)(uintptr_t)p->x
         : p->input ? (float *)(p->input + TENSOR_HEADER)
                    : NULL;
-  *out = border (s->out, s->out_bytes, y);
+  *out = border (s, s->out, s->out_bytes, y);
 }
 
 void
 stage_border (const struct stage *s, struct tensor *in, struct tensor *out)
 {
-  *in = border (s->in, s->in_bytes, NULL);
-  *out = border (s->out, s->out_bytes, NULL);
+  *in = border (s, s->in, s->in_bytes, NULL);
+  *out = border (s, s->out, s->out_bytes, NULL);
 }
 
 bool
@@ -294,5 +329,5 @@ stage_is_first (const struct stage *s)
 bool
 stage_has_head (const struct stage *s)
 {
-  return s->head != NULL;
+  return s->head != NULL || s->project.on;
 }

@@ -8,6 +8,14 @@
  *   stage_update once per batch.           (* where there is a head)
  * The last unit of the network belongs to no stage body: it is the head of the
  * last stage.  A last stage may have an empty body; then output is input.
+ * Tokens.  The input of the first stage of a Transformer is int32_t [B, T] in
+ * the place of its floats (stage_input gives a buffer of B T 4 bytes; cast its
+ * data); every other border is f32 [B, T, D].  Labels are int32_t [B T], the
+ * next token of each place; a negative one does not count.  Losses count
+ * positions (stage_loss.counted).  Before stage_forward, stage_moment says
+ * which samples these are: dropout and the choice of positions follow from
+ * (seed, step, sample) alone, whatever the folding, replicas and micro-batches.
+ *
  * All calls are Local.  Tensors at stage borders have TENSOR_HEADER bytes of
  * room in front (see base/tensor.h).  pulse () is called between layers.
  */
@@ -26,6 +34,8 @@ struct stage_spec {
   int unit_first, unit_end; /* units of this stage; the last stage's range
                                includes the output unit */
   const char *head;         /* grammar; ignored in the last stage; NULL: none */
+  bool head_observes;       /* the head is a witness: it adds nothing to a
+                               shared matrix */
   int64_t n_samples;        /* per micro-batch */
   int n_slots, n_pairs;     /* >= 1 */
   uint64_t seed;
@@ -50,6 +60,11 @@ stage_destroy (struct stage **s);
 void
 stage_memory (const struct stage *s, size_t bytes[4]);
 
+/* Bytes that a stage of a Transformer would hold, own input buffers included,
+ * without making it.  Fails with E_CONFIG (the head's grammar). */
+enum status
+stage_estimate (const struct stage_spec *spec, double *bytes);
+
 /* -- borders --------------------------------------------------------------- */
 
 /* Own input buffer of a slot (made on first use, before kern_seal; with header
@@ -72,6 +87,11 @@ stage_has_head (const struct stage *s);
 
 /* -- work ------------------------------------------------------------------ */
 
+/* What is in the slot from now on: step (from 0) and the place of the first
+ * sample in the whole batch of all replicas (replica r's micro-batch m: (r M +
+ * m) n_samples).  Of Transformers, in every stage, before stage_forward. */
+void
+stage_moment (struct stage *s, int slot, int64_t step, int64_t first_sample);
 /* Output of the slot from input x (own input buffer or a neighbour's output;
  * borrowed until the slot's last backward).  Training statistics; running ones
  * move. */
@@ -82,13 +102,20 @@ enum status
 stage_eval (struct stage *s, const float *x);
 
 struct stage_loss {
-  double loss;     /* sum over samples */
-  int64_t correct; /* samples */
+  double loss;     /* sum over samples; of tokens: over positions */
+  int64_t correct; /* samples or positions */
+  int64_t counted; /* samples; positions that have a label and were chosen */
 };
 /* Head on the output of the slot: loss, and its gradient with respect to the
  * stage's output (scale x d(sum of losses)/dy), readable by stage_head_grad
  * until the next stage_head on this slot.  labels [n_samples]. witness: the
- * gradient with respect to the output is not computed. */
+ * gradient with respect to the output is not computed.
+ * Tokens: labels [n_samples T].  scale is that of one position when all count:
+ * 1 / (T x whole batch).  A head that takes n of T positions of each sample
+ * multiplies by T / n itself; its loss and `counted` are of those n.  The
+ * gradient of the output matrix is added here already, chunk by chunk, so that
+ * logits need not be kept; stage_head_weights has to be called all the same.
+ */
 enum status
 stage_head (struct stage *s, int slot, const int32_t *labels, float scale,
             bool witness, struct stage_loss *out);
@@ -98,9 +125,41 @@ stage_head_grad (const struct stage *s, int slot);
 enum status
 stage_head_eval (struct stage *s, const int32_t *labels,
                  struct stage_loss *out);
-/* Logits [n_samples, classes] of the last head or head_eval on the slot. */
+/* Logits [n_samples, classes] of the last head or head_eval on the slot.  Not
+ * of tokens. */
 const float *
 stage_logits (const struct stage *s, int slot);
+/* Logits [n, classes] of the positions first .. first + n - 1, of B T, behind
+ * the last forward of the slot (STAGE_EVAL: the last stage_eval), computed now
+ * in evaluation mode.  Tokens only; not for use in a step.  n <= B T. */
+enum status
+stage_token_logits (struct stage *s, int slot, int64_t first, int64_t n,
+                    float *logits);
+
+/* -- generating (Transformers made with training false) --------------------
+ *
+ * One sequence grows: stage 0 gets the next n tokens (the whole prompt at
+ * first, then one at a time), every stage appends their keys and values to its
+ * cache.  Only stages up to the one whose head is asked need to run. */
+
+/* Room for the keys and values of `context` positions (n_samples is not used);
+ * before kern_seal.  Begins an empty sequence. */
+enum status
+stage_decode_open (struct stage *s);
+/* Forget all positions from `at` on (0: a new sequence). */
+void
+stage_decode_rewind (struct stage *s, int64_t at);
+/* Positions in the cache. */
+int64_t
+stage_decode_length (const struct stage *s);
+/* The next n positions: x int32_t [n] (first stage) or f32 [n, D]; *y [n, D],
+ * valid until the next call.  length + n <= context, n <= n_samples T. */
+enum status
+stage_decode (struct stage *s, const float *x, int64_t n, const float **y);
+/* Logits [classes] of the head on the last position of the last
+ * stage_decode. */
+enum status
+stage_decode_logits (struct stage *s, float *logits);
 
 /* d_x = (d output / d input)^T cotangent, overwritten; d_x NULL: not wanted
  * (first stage, or nobody further back).  learn: also keep what
@@ -151,6 +210,40 @@ stage_gradient_squares (struct stage *s, enum stage_part part);
  * update stays as it is, without decay.  Begins a new batch. */
 enum status
 stage_update (struct stage *s, double lr, const float clip[2], int64_t step);
+/* The same for one part alone. */
+enum status
+stage_update_part (struct stage *s, enum stage_part part, double lr, float clip,
+                   int64_t step);
+
+/* -- the shared matrix (Transformers) ---------------------------------------
+ *
+ * `tied`: the output's matrix is the token embedding.  Heads `...-shared`: an
+ * inner head uses the output's matrix as well.  Its gradient is the sum of what
+ * its uses give: the embedding what the route gives stage 0, each head its own
+ * loss; a witness gives nothing.  The last stage owns the matrix: it alone
+ * keeps the moments, updates it and shows it to files (as part of STAGE_HEAD,
+ * so it is in the norm of window K-1).  The others hold copies, equal from
+ * creation on (seed and name), and after each update and each load the owner's
+ * values have to be passed on.  The sum is made in one fixed order, whatever
+ * the folding: embedding, head 0, .. head K-1.  Per batch, by the engine:
+ *
+ *   for k = 0 .. K-1 with stage_shared != NONE:  (all its weights are done)
+ *     sum = stage_shared_fold (k, sum)          NULL at the start
+ *   owner: replicas are reduced (stage_gradients, STAGE_HEAD) and the part
+ *     updated; then stage_shared_value of the owner -> all other copies
+ *   no copy may be used for the next batch before it has arrived. */
+enum stage_shared { STAGE_SHARED_NONE, STAGE_SHARED_COPY, STAGE_SHARED_OWNER };
+enum stage_shared
+stage_shared (const struct stage *s);
+/* The values [n] of copy or owner; write a copy's only between batches. */
+void
+stage_shared_value (struct stage *s, float **value, size_t *n);
+/* Add the sum of the stages below (NULL: none) to what this stage gives and
+ * return the new sum: of a stage that gives, its own block, borrowed until its
+ * next head or backward of the next batch; of a witness what came; of the owner
+ * its gradient.  NULL: nothing so far.  n as above. */
+const float *
+stage_shared_fold (struct stage *s, const float *below);
 
 /* -- tensors as files see them --------------------------------------------- */
 

@@ -6,14 +6,17 @@
 #include "model/stage_impl.h"
 #include <string.h>
 
-static struct work
-work_on (struct stage *s, enum stage_part part, char *slot, char *pair)
+struct work
+stage_work (struct stage *s, enum stage_part part, const struct place *p,
+            char *slot, char *pair)
 {
   return (struct work){.k = s->k,
                        .params = &s->params[part],
                        .slot = slot,
                        .pair = pair,
-                       .scratch = s->scratch};
+                       .scratch = s->scratch,
+                       .rows = stage_rows (s),
+                       .at = &p->when};
 }
 
 static char *
@@ -23,24 +26,32 @@ pair_of (const struct stage *s, int pair)
   return s->pair[pair];
 }
 
-/* What the head of a place reads. */
-static const float *
-output_of (const struct stage *s, const struct place *p)
+const float *
+stage_output_of (const struct stage *s, const struct place *p)
 {
   return s->body ? p->y : p->x;
 }
 
 /* -- forward --------------------------------------------------------------- */
 
+void
+stage_moment (struct stage *s, int slot, int64_t step, int64_t first_sample)
+{
+  struct place *p = stage_place (s, slot);
+  p->when.step = step;
+  p->when.first_sample = first_sample;
+}
+
 enum status
 stage_forward (struct stage *s, int slot, const float *x)
 {
   struct place *p = stage_place (s, slot);
+  p->when.seed = s->spec.seed;
   CHECK (slot != STAGE_EVAL, "stage_forward on the place of stage_eval");
   p->x = x;
   if (!s->body)
     return OK;
-  struct work w = work_on (s, STAGE_BODY, p->body, NULL);
+  struct work w = stage_work (s, STAGE_BODY, p, p->body, NULL);
   return s->body->kind->forward (s->body, &w, x, p->y);
 }
 
@@ -50,7 +61,7 @@ stage_eval (struct stage *s, const float *x)
   s->eval.x = x;
   if (!s->body)
     return OK;
-  struct work w = work_on (s, STAGE_BODY, NULL, NULL);
+  struct work w = stage_work (s, STAGE_BODY, &s->eval, NULL, NULL);
   return s->body->kind->eval (s->body, &w, x, s->eval.y);
 }
 
@@ -60,6 +71,9 @@ static enum status
 loss_of (struct stage *s, const struct place *p, const int32_t *labels,
          float scale, float *d_logits, struct stage_loss *out)
 {
+  out->counted = 0;
+  for (int64_t i = 0; i < s->in.n; i++)
+    out->counted += labels[i] >= 0;
   return kern_loss (s->k, s->in.n, network_spec (s->spec.net)->classes,
                     p->logits, labels, scale, &out->loss, &out->correct,
                     d_logits);
@@ -70,10 +84,12 @@ stage_head (struct stage *s, int slot, const int32_t *labels, float scale,
             bool witness, struct stage_loss *out)
 {
   struct place *p = stage_place (s, slot);
-  CHECK (s->head, "stage %d has no head", s->spec.k);
+  CHECK (stage_has_head (s), "stage %d has no head", s->spec.k);
   CHECK (slot != STAGE_EVAL && p->x, "stage_head before stage_forward");
-  struct work w = work_on (s, STAGE_HEAD, p->head, NULL);
-  TRY (s->head->kind->forward (s->head, &w, output_of (s, p), p->logits));
+  if (s->project.on)
+    return stage_token_head (s, p, labels, scale, witness, out);
+  struct work w = stage_work (s, STAGE_HEAD, p, p->head, NULL);
+  TRY (s->head->kind->forward (s->head, &w, stage_output_of (s, p), p->logits));
   TRY (loss_of (s, p, labels, scale, p->d_logits, out));
   w.pair = p->head_pair;
   return s->head->kind->back (s->head, &w, p->d_logits,
@@ -90,16 +106,19 @@ enum status
 stage_head_eval (struct stage *s, const int32_t *labels, struct stage_loss *out)
 {
   struct place *p = &s->eval;
-  CHECK (s->head, "stage %d has no head", s->spec.k);
+  CHECK (stage_has_head (s), "stage %d has no head", s->spec.k);
   CHECK (p->x, "stage_head_eval before stage_eval");
-  struct work w = work_on (s, STAGE_HEAD, NULL, NULL);
-  TRY (s->head->kind->eval (s->head, &w, output_of (s, p), p->logits));
+  if (s->project.on)
+    return stage_token_eval (s, labels, out);
+  struct work w = stage_work (s, STAGE_HEAD, p, NULL, NULL);
+  TRY (s->head->kind->eval (s->head, &w, stage_output_of (s, p), p->logits));
   return loss_of (s, p, labels, 1.0f, NULL, out);
 }
 
 const float *
 stage_logits (const struct stage *s, int slot)
 {
+  CHECK (!s->project.on, "logits of tokens are not kept");
   return stage_place (s, slot)->logits;
 }
 
@@ -120,7 +139,7 @@ back (struct stage *s, int slot, const float *cotangent, char *pair, bool now,
   }
   if (!pair && !d_x)
     return OK;
-  struct work w = work_on (s, STAGE_BODY, p->body, pair);
+  struct work w = stage_work (s, STAGE_BODY, p, p->body, pair);
   w.now = now;
   return s->body->kind->back (s->body, &w, cotangent, d_x);
 }
@@ -137,6 +156,11 @@ enum status
 stage_back_both (struct stage *s, int slot, const float *cotangent, int pair,
                  float *d_x)
 {
+  /* A Transformer's layers keep what their weights need; nothing is gained. */
+  if (network_spec (s->spec.net)->family == MODEL_TRANSFORMER) {
+    TRY (back (s, slot, cotangent, pair_of (s, pair), false, d_x));
+    return stage_back_weights (s, slot, pair);
+  }
   return back (s, slot, cotangent, pair_of (s, pair), true, d_x);
 }
 
@@ -147,7 +171,7 @@ stage_back_weights (struct stage *s, int slot, int pair)
   CHECK (slot != STAGE_EVAL, "stage_back_weights in evaluation");
   if (!s->body)
     return OK;
-  struct work w = work_on (s, STAGE_BODY, p->body, pair_of (s, pair));
+  struct work w = stage_work (s, STAGE_BODY, p, p->body, pair_of (s, pair));
   return s->body->kind->weights (s->body, &w);
 }
 
@@ -155,9 +179,13 @@ enum status
 stage_head_weights (struct stage *s, int slot)
 {
   struct place *p = stage_place (s, slot);
-  CHECK (s->head && slot != STAGE_EVAL, "stage %d: no head to learn",
+  CHECK (stage_has_head (s) && slot != STAGE_EVAL, "stage %d: no head to learn",
          s->spec.k);
-  struct work w = work_on (s, STAGE_HEAD, p->head, p->head_pair);
+  struct work w = stage_work (s, STAGE_HEAD, p, p->head, p->head_pair);
+  if (s->project.on)
+    w.rows = s->in.n * s->project.taken;
+  if (!s->head || !s->head->kind->weights)
+    return OK;
   return s->head->kind->weights (s->head, &w);
 }
 
@@ -195,14 +223,19 @@ stage_gradient_squares (struct stage *s, enum stage_part part)
 }
 
 enum status
-stage_update (struct stage *s, double lr, const float clip[2], int64_t step)
+stage_update_part (struct stage *s, enum stage_part part, double lr, float clip,
+                   int64_t step)
 {
   CHECK (s->spec.training, "update of a stage made for evaluation");
   CHECK (step >= 1, "steps count from 1");
-  for (int part = 0; part < 2; part++)
-    TRY (params_update (&s->params[part], &s->spec.optimizer, lr, clip[part],
-                        step));
-  return OK;
+  return params_update (&s->params[part], &s->spec.optimizer, lr, clip, step);
+}
+
+enum status
+stage_update (struct stage *s, double lr, const float clip[2], int64_t step)
+{
+  TRY (stage_update_part (s, STAGE_BODY, lr, clip[STAGE_BODY], step));
+  return stage_update_part (s, STAGE_HEAD, lr, clip[STAGE_HEAD], step);
 }
 
 /* -- tensors as files see them --------------------------------------------- */

@@ -3,7 +3,8 @@
  * Every distinct convolution of the network is measured by kern in both inner
  * layouts, every distinct normalisation is timed here; the layout with the
  * smaller sum wins, and heads are measured in that one only.  Blocked is out
- * where channels would have to be padded.
+ * where channels would have to be padded.  A Transformer has nothing to choose:
+ * its tensors are rows, KERN_LAST.
  */
 #include "model/layer_impl.h"
 #include "base/clock.h"
@@ -157,6 +158,10 @@ enum status
 stage_tune (struct kern *k, const struct network *net, int64_t n_samples,
             const char *head, const int *after, int n, struct kern_tuning *t)
 {
+  if (network_spec (net)->family == MODEL_TRANSFORMER) {
+    kern_tuning_layout_set (t, KERN_LAST);
+    return OK;
+  }
   const int block = kern_block (k);
   struct shapes *all = NULL, *heads = NULL;
   double blocked_s = 0.0, last_s = 0.0;
@@ -168,7 +173,7 @@ stage_tune (struct kern *k, const struct network *net, int64_t n_samples,
   for (int i = 0; i < n && head; i++) {
     struct recipe r;
     TRY_GOTO (recipe_head (head, network_recipe (net, after[i])->out,
-                           network_spec (net)->classes, &r),
+                           network_spec (net), &r),
               done);
     collect (heads, &r, block);
   }
@@ -191,7 +196,7 @@ void
 stage_tune_rule (struct kern *k, const struct network *net,
                  struct kern_tuning *t)
 {
-  bool divides = true;
+  bool divides = network_spec (net)->family == MODEL_RESNET;
   for (int i = 0; i < network_units (net); i++)
     divides =
         divides && recipe_divides (network_recipe (net, i), kern_block (k));

@@ -9,13 +9,13 @@
 
 #include <math.h>
 
-/* Per replica and head: loss, correct; then counts: ranks whose saver has
+/* Per replica and head: loss, correct, counted; then counts: ranks whose saver has
  * failed too often, ranks whose saver is busy, votes to save, and to stop for
  * each reason. */
 static int
 ballot_size (const struct session *s)
 {
-  return 2 * s->R * s->K + 2 + STOP_REASONS;
+  return 3 * s->R * s->K + 2 + STOP_REASONS;
 }
 
 enum status
@@ -28,7 +28,7 @@ ballot_open (struct session *s)
   if (n > WIRE_BALLOT_MOST)
     return fail (E_CONFIG,
                  "%d replicas x %d stages: at most %d of them fit in one run",
-                 s->R, s->K, (WIRE_BALLOT_MOST - 2 - STOP_REASONS) / 2);
+                 s->R, s->K, (WIRE_BALLOT_MOST - 2 - STOP_REASONS) / 3);
   TRY (MEM_NEW ((size_t)s->lag, &s->ballot, "ballots"));
   TRY (MEM_NEW ((size_t)room, &s->ballot_in, "ballots"));
   TRY (MEM_NEW ((size_t)room, &s->ballot_out, "ballots"));
@@ -51,10 +51,11 @@ ballot_cast (struct session *s, int64_t step, enum run_stop stop)
   double *v = s->ballot_in;
   for (int i = 0; i < s->n_ballot; i++)
     v[i] = 0;
-  int base = 2 * s->K * wire_replica (s->wire);
+  int base = 3 * s->K * wire_replica (s->wire);
   for (int k = 0; k < s->K; k++) {
-    v[base + 2 * k] = s->loss[k].loss;
-    v[base + 2 * k + 1] = (double)s->loss[k].correct;
+    v[base + 3 * k] = s->loss[k].loss;
+    v[base + 3 * k + 1] = (double)s->loss[k].correct;
+    v[base + 3 * k + 2] = (double)s->loss[k].counted;
   }
   double *votes = v + s->n_ballot - STOP_REASONS;
   votes[STOP_NONE] = s->vote_save ? 1 : 0; /* no reason to stop: to save */
@@ -80,8 +81,10 @@ ballot_read (struct session *s, int64_t step, bool *stop)
   for (int k = 0; k < s->K; k++) {
     struct stage_loss sum = {0};
     for (int r = 0; r < s->R; r++) {
-      sum.loss += v[2 * (r * s->K + k)];
-      sum.correct += (int64_t)v[2 * (r * s->K + k) + 1];
+      const double *of = v + 3 * (r * s->K + k);
+      sum.loss += of[0];
+      sum.correct += (int64_t)of[1];
+      sum.counted += (int64_t)of[2];
     }
     s->last_loss[k] = sum;
     if (!isfinite (sum.loss) && bad < 0)

@@ -41,10 +41,6 @@ check_sizes (const struct run_config *c, struct text *out, int *n)
   if (c->steps == 0 && !(c->epochs > 0))
     note (fail (E_CONFIG, "train.steps or train.epochs must be above 0"), out,
           n);
-  if (c->head_tokens != 1)
-    note (fail (E_CONFIG, "stages.head_tokens is for model.family = "
-                          "transformer, which this version does not have"),
-          out, n);
   if (strcmp (c->precision, "f32") != 0)
     note (fail (E_CONFIG, "train.precision = %s: this version has f32 only",
                 c->precision),
@@ -59,7 +55,8 @@ check_network (const struct run_config *c, struct text *out, int *n)
   struct model_spec spec;
   struct network *net = NULL;
   enum status s = derive_spec (c, NULL, &spec);
-  if (s == OK && spec.stem == MODEL_STEM_IMAGENET)
+  bool tokens = s == OK && spec.family == MODEL_TRANSFORMER;
+  if (s == OK && !tokens && spec.stem == MODEL_STEM_IMAGENET)
     spec.height = spec.width_px = 224;
   if (s == OK)
     s = network_create (&spec, &net);
@@ -69,9 +66,10 @@ check_network (const struct run_config *c, struct text *out, int *n)
   struct network_unit u;
   if (c->count > network_units (net))
     note (fail (E_CONFIG,
-                "stages.count = %lld: the network has only %d blocks (stem, "
-                "residual blocks, output)",
-                (long long)c->count, network_units (net)),
+                "stages.count = %lld: the network has only %d blocks (%s, "
+                "output)",
+                (long long)c->count, network_units (net),
+                tokens ? "embedding, layers" : "stem, residual blocks"),
           out, n);
   else if (c->count >= 1 && strcmp (c->cut, "auto") != 0) {
     int *first = NULL;
@@ -83,6 +81,27 @@ check_network (const struct run_config *c, struct text *out, int *n)
   }
   note (network_head (net, 0, c->head, &u), out, n);
   network_destroy (&net);
+}
+
+void
+run_config_sizes (struct run_config *c)
+{
+  struct model_spec spec = {.family = MODEL_RESNET};
+  if (model_spec_preset (c->preset, &spec) != OK ||
+      spec.family != MODEL_TRANSFORMER) {
+    fail_clear (); /* the check says it */
+    return;
+  }
+  if (c->layers == 0)
+    c->layers = spec.layers;
+  if (c->d_model == 0)
+    c->d_model = spec.d_model;
+  if (c->heads == 0)
+    c->heads = spec.heads;
+  if (c->context == 0)
+    c->context = spec.context;
+  if (!(c->mlp_ratio > 0))
+    c->mlp_ratio = spec.mlp_ratio;
 }
 
 void

@@ -163,6 +163,39 @@ derive_schedule (const struct run_config *c, int64_t steps,
   return OK;
 }
 
+/* Vocabulary of a plan without data: GPT-2's. */
+#define VOCABULARY 50257
+
+static enum status
+derive_transformer (const struct run_config *c,
+                    const struct store_dataset_info *data,
+                    struct model_spec *out)
+{
+  struct model_spec m = {.family = MODEL_TRANSFORMER};
+  if (c->preset[0])
+    TRY (model_spec_preset (c->preset, &m));
+  if (m.family != MODEL_TRANSFORMER)
+    return fail (E_CONFIG,
+                 "model.preset = %s is a ResNet, model.family = transformer",
+                 c->preset);
+  if (c->layers > 0)
+    m.layers = (int)c->layers;
+  if (c->d_model > 0)
+    m.d_model = (int)c->d_model;
+  if (c->heads > 0)
+    m.heads = (int)c->heads;
+  if (c->context > 0)
+    m.context = (int)c->context;
+  if (c->mlp_ratio > 0)
+    m.mlp_ratio = c->mlp_ratio;
+  m.dropout = c->dropout;
+  m.tied = c->tied;
+  m.head_tokens = c->head_tokens;
+  m.classes = data ? data->classes : VOCABULARY;
+  *out = m;
+  return OK;
+}
+
 enum status
 derive_spec (const struct run_config *c, const struct store_dataset_info *data,
              struct model_spec *out)
@@ -171,11 +204,15 @@ derive_spec (const struct run_config *c, const struct store_dataset_info *data,
   static const char *const blocks[] = {"basic", "bottleneck"};
   struct model_spec m = {
       .classes = 10, .channels = 3, .height = 32, .width_px = 32};
-  if (strcmp (c->family, "resnet") != 0)
-    return fail (E_CONFIG, "model.family = %s: this version has resnet only",
-                 c->family);
+  if (strcmp (c->family, "transformer") == 0)
+    return derive_transformer (c, data, out);
   if (c->preset[0])
     TRY (model_spec_preset (c->preset, &m));
+  if (m.family != MODEL_RESNET)
+    return fail (E_CONFIG,
+                 "model.preset = %s is a Transformer: model.family = "
+                 "transformer goes with it",
+                 c->preset);
   if (c->groups[0])
     TRY (model_spec_groups (c->groups, &m));
   if (c->block[0]) {

@@ -73,6 +73,8 @@ dump_one (struct session *s, struct local_stage *l, const struct dump *d)
   char path[RUN_PATH + 256];
   snprintf (path, sizeof path, "%s/dump-%lld-%lld-%s.npy", s->config.dir,
             (long long)d->step, (long long)d->stage, d->what);
+  if (strcmp (d->what, "logits") == 0 && s->length > 1)
+    return fail (E_CONFIG, "--dump: logits of tokens are not kept; output is");
   if (strcmp (d->what, "logits") == 0) {
     int64_t dims[] = {s->n_samples, s->info.classes};
     return write_npy (path, stage_logits (l->stage, 0), 2, dims);

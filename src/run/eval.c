@@ -5,18 +5,35 @@
 #include <string.h>
 
 static void
-print_heads (const struct session *s, const struct evaluation *v,
-             const char *split)
+print_number (double v)
 {
-  put ("%-6s %-24s %10s %10s   (%s, %lld samples)\n", "head", "behind", "loss",
-       "accuracy", split, (long long)v->samples);
+  if (isfinite (v))
+    put (" %12.4f", v);
+  else
+    put (" %12s", "-");
+}
+
+static void
+print_heads (const struct session *s, const struct evaluation *v,
+             enum store_split split)
+{
+  bool tokens = s->length > 1;
+  put ("%-6s %-24s %12s %12s", "head", "behind", "loss", "accuracy");
+  if (tokens)
+    put (" %12s %12s", "perplexity", "bits/byte");
+  put ("   (%s, %lld %s)\n", store_split_name (split), (long long)v->samples,
+       tokens ? "windows" : "samples");
   for (int k = 0; k < s->K; k++) {
     struct network_unit u;
     network_unit (s->net, s->first[k + 1] - 1, &u);
-    if (isfinite (v->loss[k]))
-      put ("%-6d %-24s %10.4f %10.4f\n", k, u.name, v->loss[k], v->accuracy[k]);
-    else
-      put ("%-6d %-24s %10s %10s\n", k, u.name, "-", "-");
+    put ("%-6d %-24s", k, u.name);
+    print_number (v->loss[k]);
+    print_number (v->accuracy[k]);
+    if (tokens) {
+      print_number (exp (v->loss[k]));
+      print_number (session_bits (s, split, v->loss[k]));
+    }
+    put ("\n");
   }
 }
 
@@ -64,7 +81,7 @@ run_eval (struct wire *w, const struct run_config *c, const char *checkpoint,
   if (e == OK)
     e = wire_agree (w, session_evaluate (&s, which, c->limit, &v));
   if (e == OK && wire_rank (w) == 0)
-    print_heads (&s, &v, split);
+    print_heads (&s, &v, which);
   mem_free (&v.loss);
   mem_free (&v.accuracy);
   mem_free (&tuning);

@@ -11,19 +11,9 @@
 /* Above every tag of a plan. */
 #define EVAL_TAG (1 << 24)
 
-struct sums { /* per head */
-  double *loss, *correct;
+struct sums { /* per head; counted: samples or positions */
+  double *loss, *correct, *counted;
 };
-
-static int
-fill_labels (const struct session *s, enum store_split split, int64_t first,
-             int64_t n, int32_t *labels)
-{
-  const int32_t *all = store_labels (s->data, split);
-  for (int64_t i = 0; i < s->n_samples; i++)
-    labels[i] = first + i < n ? all[first + i] : -1;
-  return 0;
-}
 
 /* The input of this rank's first stage for one batch. */
 static enum status
@@ -49,7 +39,8 @@ eval_batch (struct session *s, enum store_split split, int64_t batch, int64_t n,
 {
   struct tensor x;
   TRY (eval_input (s, split, batch, &x));
-  fill_labels (s, split, batch * s->n_samples, n, s->labels);
+  TRY (store_read_labels (s->data, split, batch * s->n_samples, s->n_samples, n,
+                          s->labels));
   s->labels_step = -1;
   for (int i = 0; i < s->n_local; i++) {
     struct local_stage *l = &s->local[i];
@@ -69,11 +60,12 @@ eval_batch (struct session *s, enum store_split split, int64_t batch, int64_t n,
     TRY (stage_head_eval (l->stage, s->labels, &loss));
     sums->loss[l->k] += loss.loss;
     sums->correct[l->k] += (double)loss.correct;
+    sums->counted[l->k] += (double)loss.counted;
   }
   return OK;
 }
 
-/* mine[3 K]: loss, correct, 1 where this rank has the head. */
+/* mine[3 K]: loss, correct, counted. */
 static enum status
 add_up (struct session *s, const double *mine, double *all, int64_t n,
         struct evaluation *out)
@@ -81,15 +73,15 @@ add_up (struct session *s, const double *mine, double *all, int64_t n,
   int K = s->K;
   TRY (wire_all_gather (s->wire, mine, 3 * K, all));
   for (int k = 0; k < K; k++) {
-    double loss = 0, correct = 0, heads = 0;
+    double loss = 0, correct = 0, counted = 0;
     for (int r = 0; r < wire_size (s->wire); r++) {
       const double *v = all + (size_t)r * 3 * (size_t)K;
       loss += v[k];
       correct += v[K + k];
-      heads += v[2 * K + k];
+      counted += v[2 * K + k];
     }
-    out->loss[k] = heads > 0 ? loss / (double)n : NAN;
-    out->accuracy[k] = heads > 0 ? correct / (double)n : NAN;
+    out->loss[k] = counted > 0 ? loss / counted : NAN;
+    out->accuracy[k] = counted > 0 ? correct / counted : NAN;
   }
   out->samples = n;
   return OK;
@@ -110,7 +102,7 @@ session_evaluate (struct session *s, enum store_split split, int64_t limit,
     e = MEM_NEW (3 * (size_t)(K * wire_size (s->wire)), &all, "evaluation");
   if (e != OK)
     wire_abort (e); /* the others are on their way into the pipe */
-  struct sums sums = {.loss = mine, .correct = mine + K};
+  struct sums sums = {mine, mine + K, mine + 2 * K};
   int64_t batches = (n + s->n_samples - 1) / s->n_samples;
   for (int64_t b = wire_replica (s->wire); b < batches; b += s->R) {
     place_set ((long)b, s->local[0].k, "evaluation batch");
@@ -119,9 +111,6 @@ session_evaluate (struct session *s, enum store_split split, int64_t limit,
       wire_abort (e);
   }
   TRY (wire_wait (s->wire, &sent, NULL, NULL));
-  for (int i = 0; i < s->n_local; i++)
-    if (stage_has_head (s->local[i].stage) && wire_replica (s->wire) == 0)
-      mine[2 * K + s->local[i].k] = 1;
   e = add_up (s, mine, all, n, out);
   mem_free (&mine);
   mem_free (&all);

@@ -360,6 +360,8 @@ load (struct session *s, const char *path, struct loading *g, int64_t *step)
   store_checkpoint_close (&file);
   e = wire_agree (s->wire, e);
   if (e == OK)
+    e = shared_spread (s, -1);
+  if (e == OK)
     *step = a.step;
   return e;
 }

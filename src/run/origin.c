@@ -23,7 +23,8 @@ steps_of (const struct run_config *c)
   if (derive_split (c->train, &split) == OK &&
       store_dataset_open (c->file, &d) == OK) {
     store_dataset_info (d, &info);
-    n = info.samples[split];
+    n = store_info_samples (&info, split, c->context, c->stride,
+                            c->order == RUN_SHUFFLE);
     n = c->limit > 0 && c->limit < n ? c->limit : n;
   }
   store_dataset_close (&d);

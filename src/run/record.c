@@ -13,47 +13,75 @@ training_seconds (const struct training *t)
   return t->s->trained_s + (clock_now_s () - t->loop_s);
 }
 
-enum status
-record_row (struct training *t, const char *split, int64_t steps_done,
-            const double *loss, const double *accuracy, double rate)
+/* Bits per byte of text of a split, from nats per token; NAN where the text is
+ * not known. */
+double
+session_bits (const struct session *s, enum store_split split, double loss)
+{
+  double bytes = (double)s->info.bytes[split];
+  double tokens = (double)s->info.tokens[split];
+  return bytes > 0 ? loss / log (2) * tokens / bytes : NAN;
+}
+
+struct row {
+  int n;
+  double *value;
+  char (*name)[32];
+  const char **column;
+};
+
+static void
+row_add (struct row *r, double value, const char *fmt, int k)
+{
+  snprintf (r->name[r->n], sizeof r->name[0], fmt, k);
+  r->column[r->n] = r->name[r->n];
+  r->value[r->n++] = value;
+}
+
+static void
+row_fill (struct training *t, enum store_split split, int64_t steps_done,
+          const double *loss, const double *accuracy, double rate,
+          struct row *r)
 {
   struct session *s = t->s;
+  int64_t last = steps_done > 0 ? steps_done - 1 : 0;
+  row_add (r, (double)steps_done, "step", 0);
+  row_add (r, (double)(steps_done * s->batch) / (double)s->n_train, "epoch", 0);
+  for (int k = 0; k < s->K; k++) {
+    row_add (r, loss[k], "head%d_loss", k);
+    row_add (r, accuracy[k], "head%d_accuracy", k);
+    if (s->length == 1)
+      continue;
+    row_add (r, exp (loss[k]), "head%d_perplexity", k);
+    row_add (r, session_bits (s, split, loss[k]), "head%d_bits_per_byte", k);
+  }
+  row_add (r, schedule_lr (&s->schedule, last), "lr", 0);
+  row_add (r, training_seconds (t), "seconds", 0);
+  row_add (r, rate, "samples_per_s", 0);
+}
+
+enum status
+record_row (struct training *t, enum store_split split, const char *name,
+            int64_t steps_done, const double *loss, const double *accuracy,
+            double rate)
+{
+  struct session *s = t->s;
+  struct row r = {0};
   if (!s->run)
     return OK;
-  int K = s->K, n = 2 * K + 5;
-  double *v = NULL;
-  char (*names)[32] = NULL;
-  const char **columns = NULL;
-  enum status e = MEM_NEW ((size_t)n, &v, "metrics");
+  size_t room = 4 * (size_t)s->K + 5;
+  enum status e = MEM_NEW (room, &r.value, "metrics");
   if (e == OK)
-    e = MEM_NEW ((size_t)n, &names, "metrics");
+    e = MEM_NEW (room, &r.name, "metrics");
   if (e == OK)
-    e = MEM_NEW ((size_t)n, &columns, "metrics");
+    e = MEM_NEW (room, &r.column, "metrics");
   if (e == OK) {
-    static const char *const tail[] = {"lr", "seconds", "samples_per_s"};
-    snprintf (names[0], 32, "step");
-    snprintf (names[1], 32, "epoch");
-    v[0] = (double)steps_done;
-    v[1] = (double)(steps_done * s->batch) / (double)s->n_train;
-    for (int k = 0; k < K; k++) {
-      snprintf (names[2 + 2 * k], 32, "head%d_loss", k);
-      snprintf (names[3 + 2 * k], 32, "head%d_accuracy", k);
-      v[2 + 2 * k] = loss[k];
-      v[3 + 2 * k] = accuracy[k];
-    }
-    for (int i = 0; i < 3; i++)
-      snprintf (names[2 + 2 * K + i], 32, "%s", tail[i]);
-    v[2 + 2 * K] =
-        schedule_lr (&s->schedule, steps_done > 0 ? steps_done - 1 : 0);
-    v[3 + 2 * K] = training_seconds (t);
-    v[4 + 2 * K] = rate;
-    for (int i = 0; i < n; i++)
-      columns[i] = names[i];
-    e = store_run_metrics (s->run, n, columns, split, v);
+    row_fill (t, split, steps_done, loss, accuracy, rate, &r);
+    e = store_run_metrics (s->run, r.n, r.column, name, r.value);
   }
-  mem_free (&v);
-  mem_free (&names);
-  mem_free (&columns);
+  mem_free (&r.value);
+  mem_free (&r.name);
+  mem_free (&r.column);
   return e;
 }
 
@@ -78,12 +106,13 @@ record_training (struct training *t, int64_t steps_done, bool timed)
   CHECK (s->K <= 64, "more than 64 stages in a record");
   for (int k = 0; k < s->K; k++) {
     bool silent = s->plan->head[k] == PLAN_SILENT;
-    loss[k] = silent ? NAN : p->sum[k].loss / n;
-    accuracy[k] = silent ? NAN : (double)p->sum[k].correct / n;
+    double counted = (double)p->sum[k].counted;
+    loss[k] = silent ? NAN : p->sum[k].loss / counted;
+    accuracy[k] = silent ? NAN : (double)p->sum[k].correct / counted;
     p->sum[k] = (struct stage_loss){0};
   }
   enum status e =
-      record_row (t, "train", steps_done, loss, accuracy,
+      record_row (t, s->train, "train", steps_done, loss, accuracy,
                   timed && now > p->row_s ? n / (now - p->row_s) : NAN);
   p->rows_from = steps_done;
   p->row_s = now;
@@ -107,16 +136,20 @@ record_progress (struct training *t, int64_t step)
   for (int k = 0; k < s->K; k++)
     loss[k] = s->plan->head[k] == PLAN_SILENT
                   ? NAN
-                  : s->last_loss[k].loss / (double)s->batch;
+                  : s->last_loss[k].loss / (double)s->last_loss[k].counted;
   record_heads (loss, s->K, &losses);
-  double accuracy = (double)s->last_loss[s->K - 1].correct / (double)s->batch;
+  const struct stage_loss *own = &s->last_loss[s->K - 1];
+  double goal = (double)own->correct / (double)own->counted;
+  if (s->length > 1)
+    goal = exp (loss[s->K - 1]);
   const char *eta =
       text_seconds ((double)(t->end - step - 1) * (double)s->batch / rate);
   struct text line;
   text_init (&line);
-  text_add (
-      &line, "step=%lld/%lld loss=[%s] accuracy=%.3f samples/s=%.0f eta=\"%s\"",
-      (long long)step + 1, (long long)t->end, losses.data, accuracy, rate, eta);
+  text_add (&line, "step=%lld/%lld loss=[%s] %s=%.3f samples/s=%.*f eta=\"%s\"",
+            (long long)step + 1, (long long)t->end, losses.data,
+            s->length > 1 ? "perplexity" : "accuracy", goal, rate < 10 ? 1 : 0,
+            rate, eta);
   if (live)
     log_live ("%s", line.data);
   else
@@ -134,7 +167,8 @@ record_progress_text (const struct training *t, struct text *out)
   text_add (out, "interval %lld from %lld heads %d:", (long long)p->interval,
             (long long)p->rows_from, t->s->K);
   for (int k = 0; k < t->s->K; k++)
-    text_add (out, " %a %lld", p->sum[k].loss, (long long)p->sum[k].correct);
+    text_add (out, " %a %lld %lld", p->sum[k].loss,
+              (long long)p->sum[k].correct, (long long)p->sum[k].counted);
 }
 
 void
@@ -152,6 +186,7 @@ record_progress_back (struct training *t, const char *text)
     char *end;
     p->sum[k].loss = strtod (text + at, &end);
     p->sum[k].correct = strtoll (end, &end, 10);
+    p->sum[k].counted = strtoll (end, &end, 10);
     at = (int)(end - text);
   }
   p->rows_from = from;

@@ -26,6 +26,10 @@ struct run_config {
   char family[RUN_WORD], preset[RUN_WORD], block[RUN_WORD], groups[RUN_TEXT];
   char stem[RUN_WORD];
   int64_t stem_width;
+  int64_t layers, d_model, heads, context; /* of a Transformer; 0: not given */
+  double mlp_ratio;                        /* likewise */
+  double dropout;
+  bool tied;
   /* [stages] */
   int64_t count;
   char cut[RUN_TEXT]; /* "auto" or "2,1,1,rest" */
@@ -40,7 +44,7 @@ struct run_config {
   char train[RUN_WORD], valid[RUN_WORD], test[RUN_WORD]; /* split names */
   char augment[RUN_WORD];
   enum run_order order;
-  int64_t limit;
+  int64_t limit, stride; /* stride 0: model.context */
   /* [train] */
   int64_t batch, micro, steps, seed, eval_every;
   double epochs; /* used where steps is 0 */
@@ -77,6 +81,11 @@ struct run_config {
 typedef void (*run_config_writer) (const struct run_config *c,
                                    struct text *out);
 
+/* Fill in the sizes of a Transformer that are not given with its preset's.
+ * Local. */
+void
+run_config_sizes (struct run_config *c);
+
 /* Everything that is wrong in c without data or ranks, one line each, added to
  * `out`; *n counts them.  Local. */
 void
@@ -108,6 +117,18 @@ run_train (struct wire *w, const struct run_config *c, run_config_writer write);
 enum status
 run_eval (struct wire *w, const struct run_config *c, const char *checkpoint,
           const char *split);
+struct run_generate {
+  const char *prompt; /* NUL-terminated */
+  int64_t tokens;     /* at most so many more */
+  double temperature; /* 0: the likeliest */
+  int64_t top_k;      /* 0: all */
+  int64_t seed;
+  int head; /* -1: the last */
+};
+/* Prompt and what a checkpoint's network goes on with, to stdout of root. */
+enum status
+run_generate (struct wire *w, const struct run_config *c,
+              const char *checkpoint, const struct run_generate *g);
 /* Self-check on this machine; out gets the report on root. */
 enum status
 run_verify (struct wire *w, const char *what);

@@ -133,7 +133,7 @@ struct session {
   struct run_config config;
   run_config_writer write;
   const char *given_tuning;
-  bool forward_only, unit_costs, guess_costs;
+  bool forward_only, decodes, unit_costs, guess_costs;
   int K, M, R;
   int64_t batch, n_samples; /* whole; of one micro-batch */
   int threads;
@@ -157,9 +157,13 @@ struct session {
   struct arena borders; /* cotangents, outgoing gradients, mixes */
   struct store_order *order;
   struct store_loader *loader; /* on ranks with stage 0 */
-  int32_t *labels;             /* n_samples x M, of the step labels_step */
+  int64_t length;              /* positions of a sample; 1 of images */
+  int32_t *labels;             /* n_samples x M x length, of labels_step */
   int64_t labels_step;
-  bool deferred_updates; /* clipping: updates wait for the window */
+  bool deferred_updates; /* clipping, shared matrix: updates wait for others */
+  bool shares;           /* stages share a matrix (shared.c) */
+  float *shared;         /* room for it, behind a header, in `borders`; NULL:
+                            this rank needs none */
 
   /* what a step leaves: per head, of this replica (see ballot.c) */
   struct stage_loss *loss; /* K */
@@ -195,6 +199,7 @@ struct session_how {
   struct store_run *run;   /* root only, borrowed; NULL: no record */
   const char *tuning;      /* kernel choices as text; NULL: as configured */
   bool forward_only;       /* evaluation: no gradients, nothing measured */
+  bool decodes;            /* stages keep the keys and values of one text */
   bool guess_costs;        /* of blocks, from FLOPs: for short runs */
 };
 /* Everything up to the first step: data, network, tuning, costs, cut, plan,
@@ -236,6 +241,26 @@ ballot_cast (struct session *s, int64_t step, enum run_stop stop);
 enum status
 ballot_read (struct session *s, int64_t step, bool *stop);
 
+/* -- the matrix that stages share (shared.c) ---------------------------------
+ */
+
+/* Bytes of room the rank needs beside its borders; then take it. */
+size_t
+shared_bytes (const struct session *s);
+void
+shared_make (struct session *s);
+/* Whether the stage's head owns the matrix of others. */
+bool
+shared_is_mine (const struct session *s, const struct local_stage *l);
+/* After a step's last gradient: the sum over all stages that use it arrives at
+ * the owner, and the sum over replicas of its part begins.  Local but for
+ * messages along the pipe. */
+enum status
+shared_sum (struct session *s, int64_t step);
+/* After an update or a load: the owner's values go to all copies.  The same. */
+enum status
+shared_spread (struct session *s, int64_t step);
+
 /* -- evaluation (evaluate.c) -------------------------------------------------
  */
 
@@ -247,6 +272,10 @@ struct evaluation {        /* K heads; NAN where a head is silent */
 enum status
 session_evaluate (struct session *s, enum store_split split, int64_t limit,
                   struct evaluation *out);
+/* Bits per byte of the text of a split, from nats per token; NAN where that is
+ * not known.  Local. */
+double
+session_bits (const struct session *s, enum store_split split, double loss);
 
 /* -- files (snapshot.c, load.c) ----------------------------------------------
  */

@@ -24,13 +24,21 @@ open_data (struct session *s)
   place_set (-1, -1, "opening the data set");
   TRY (store_dataset_open (c->file, &s->data));
   store_dataset_info (s->data, &s->info);
-  if (strcmp (s->info.kind, "images") != 0)
+  const bool tokens = strcmp (c->family, "transformer") == 0;
+  if (strcmp (s->info.kind, tokens ? "tokens" : "images") != 0)
     return fail (E_CONFIG,
                  "%s: a data set of %s does not fit model.family = %s", c->file,
                  s->info.kind, c->family);
-  s->n_train = s->info.samples[s->train];
-  if (s->n_train == 0)
+  if (s->info.samples[s->train] == 0)
     return fail (E_DATA, "%s: there is no split /%s", c->file, c->train);
+  if (tokens) {
+    struct model_spec spec;
+    TRY (derive_spec (c, &s->info, &spec));
+    store_dataset_windows (s->data, spec.context, c->stride);
+    store_dataset_info (s->data, &s->info);
+  }
+  TRY (store_training_samples (s->data, s->train, c->order == RUN_SHUFFLE,
+                               &s->n_train));
   if (c->limit > 0 && c->limit < s->n_train)
     s->n_train = c->limit;
   return OK;
@@ -43,7 +51,9 @@ make_network (struct session *s)
   TRY (derive_spec (&s->config, s->data ? &s->info : NULL, &spec));
   if (!s->data && spec.stem == MODEL_STEM_IMAGENET)
     spec.height = spec.width_px = 224;
-  return network_create (&spec, &s->net);
+  TRY (network_create (&spec, &s->net));
+  s->length = spec.family == MODEL_TRANSFORMER ? spec.context : 1;
+  return OK;
 }
 
 /* A text of the run directory or of a file, on the root; "" when there is
@@ -345,6 +355,7 @@ make_stage (struct session *s, int k, struct local_stage *l)
       .unit_first = s->first[k],
       .unit_end = s->first[k + 1],
       .head = k < s->K - 1 && p->head[k] != PLAN_SILENT ? s->config.head : NULL,
+      .head_observes = p->head[k] == PLAN_WITNESS,
       .n_samples = s->n_samples,
       .n_slots = p->n_slots[k],
       .n_pairs = p->n_pairs[k] > 0 ? p->n_pairs[k] : 1,
@@ -369,6 +380,8 @@ make_stage (struct session *s, int k, struct local_stage *l)
     TRY (MEM_NEW ((size_t)l->n_pairs + 1, &l->mix, "sums of cotangents"));
   place_set (-1, k, "making the stage");
   TRY (stage_create (s->kern, &spec, &l->stage));
+  if (s->decodes)
+    TRY (stage_decode_open (l->stage));
   for (int i = 0; i < l->n_slots; i++) {
     l->sent[i] = WIRE_NONE;
     l->in[i].request = WIRE_NONE;
@@ -408,8 +421,9 @@ make_borders (struct session *s)
       }
     }
     if (pass == 0)
-      TRY (arena_open (bytes, "border tensors", &s->borders));
+      TRY (arena_open (bytes + shared_bytes (s), "border tensors", &s->borders));
   }
+  shared_make (s);
   return OK;
 }
 
@@ -419,6 +433,7 @@ make_stages (struct session *s)
   const struct plan_rank *r = &s->plan->rank[wire_pipe_rank (s->wire)];
   int n = r->end_stage - r->first_stage;
   TRY (derive_optimizer (&s->config, &s->optimizer));
+  s->shares = network_shares (s->net, head_or_none (s));
   TRY (MEM_NEW ((size_t)n, &s->local, "stages"));
   s->n_local = n;
   for (int i = 0; i < n; i++)
@@ -436,7 +451,8 @@ make_stages (struct session *s)
       largest = size > largest ? size : largest;
     }
   TRY (wire_reduce_reserve (s->wire, largest, 4 * n));
-  TRY (MEM_NEW ((size_t)(s->n_samples * s->M), &s->labels, "labels"));
+  TRY (MEM_NEW ((size_t)(s->n_samples * s->M * s->length), &s->labels,
+                "labels"));
   TRY (MEM_NEW ((size_t)s->K, &s->loss, "losses"));
   TRY (MEM_NEW ((size_t)s->K, &s->last_loss, "losses"));
   s->labels_step = -1;
@@ -528,7 +544,7 @@ open_parts (struct session *s)
                           s->n_train, s->batch, s->config.order == RUN_SHUFFLE,
                           (uint64_t)s->config.seed, &s->order)));
   TRY (wire_agree (w, ballot_open (s)));
-  s->deferred_updates = s->config.clip > 0;
+  s->deferred_updates = s->config.clip > 0 || s->shares;
   pulse_hook (wire_poll, w);
   place_set (-1, -1, "loading parameters");
   if (s->config.init[0]) {
@@ -562,6 +578,7 @@ session_open (struct wire *w, const struct run_config *c,
   s->run = how->run;
   s->given_tuning = how->tuning;
   s->forward_only = how->forward_only;
+  s->decodes = how->decodes;
   s->guess_costs = how->guess_costs;
   enum status e = open_parts (s);
   if (e != OK)

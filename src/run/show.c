@@ -13,6 +13,37 @@ dims_bytes (struct kern_dims d)
  * gradient.  Counted on stages that were made; within a tenth. */
 #define OTHER_PLACES 8
 
+/* The same of a Transformer, which knows its stages' sizes; and the gradients
+ * at its upper border. */
+static double
+token_bytes (const struct session *s, int k)
+{
+  const struct plan *p = s->plan;
+  const bool last = k == s->K - 1;
+  const bool adamw = strcmp (s->config.optimizer, "adamw") == 0;
+  double bytes = 0;
+  struct stage_spec spec = {
+      .net = s->net,
+      .k = k,
+      .n_stages = s->K,
+      .unit_first = s->first[k],
+      .unit_end = s->first[k + 1],
+      .head = !last && p->head[k] != PLAN_SILENT ? s->config.head : NULL,
+      .head_observes = p->head[k] == PLAN_WITNESS,
+      .n_samples = s->n_samples,
+      .n_slots = p->n_slots[k],
+      .n_pairs = p->n_pairs[k] > 0 ? p->n_pairs[k] : 1,
+      .optimizer = {.kind = adamw ? OPTIMIZER_ADAMW : OPTIMIZER_SGD},
+      .training = true};
+  if (stage_estimate (&spec, &bytes) != OK)
+    fail_clear (); /* the grammar was checked before */
+  const double border = (double)s->length * network_spec (s->net)->d_model * 4 *
+                        (double)s->n_samples;
+  if (k > 0 && p->rank_of[k - 1] == p->rank_of[k]) /* no input of its own */
+    bytes -= border * (p->n_slots[k] + 1);
+  return bytes + border * p->n_streams[k + 1] * p->n_slots[k];
+}
+
 /* Copies of a parameter in a checkpoint's staging memory: itself and moments.
  */
 static int
@@ -42,6 +73,8 @@ stage_bytes (const struct session *s, int k)
     largest = in > largest ? in : largest;
     largest = out > largest ? out : largest;
   }
+  if (network_spec (s->net)->family == MODEL_TRANSFORMER)
+    return token_bytes (s, k) + params * 4 * staged_copies (s);
   bool adamw = strcmp (s->config.optimizer, "adamw") == 0;
   double n = (double)s->n_samples;
   int slots = s->plan->n_slots[k];

@@ -18,6 +18,13 @@ session_local (struct session *s, int k)
   return &s->local[k - first];
 }
 
+/* The place of a micro-batch's first sample in the whole batch. */
+static int64_t
+session_sample (const struct session *s, int micro)
+{
+  return (wire_replica (s->wire) * s->M + micro) * s->n_samples;
+}
+
 static struct wire_id
 id_of (const struct plan_op *op, int64_t step)
 {
@@ -86,7 +93,8 @@ do_post (struct session *s, struct local_stage *l, const struct plan_op *op)
 }
 
 static enum status
-do_forward (struct session *s, struct local_stage *l, const struct plan_op *op)
+do_forward (struct session *s, struct local_stage *l, const struct plan_op *op,
+            int64_t step)
 {
   TRY (await (s, &l->sent[op->slot], NULL));
   clock_switch (&s->account, CLOCK_PLAIN);
@@ -96,6 +104,7 @@ do_forward (struct session *s, struct local_stage *l, const struct plan_op *op)
     stage_output (session_local (s, op->stage - 1)->stage, op->source, &t);
     x = t.data;
   }
+  stage_moment (l->stage, op->slot, step, session_sample (s, op->micro));
   return stage_forward (l->stage, op->slot, x);
 }
 
@@ -111,16 +120,17 @@ do_send_act (struct session *s, struct local_stage *l, const struct plan_op *op,
 }
 
 /* Labels of the whole step's samples of this replica, looked up once. */
-static const int32_t *
-labels_of (struct session *s, int64_t step, int micro)
+static enum status
+labels_of (struct session *s, int64_t step, int micro, const int32_t **labels)
 {
   if (s->labels_step != step) {
-    int64_t n = s->n_samples * s->M;
-    store_take_labels (s->data, s->train, s->order, step,
-                       wire_replica (s->wire) * n, n, s->labels);
+    TRY (store_take_labels (s->data, s->train, s->order, step,
+                            session_sample (s, 0), s->n_samples * s->M,
+                            s->labels));
     s->labels_step = step;
   }
-  return s->labels + micro * s->n_samples;
+  *labels = s->labels + micro * s->n_samples * s->length;
+  return OK;
 }
 
 static enum status
@@ -128,13 +138,16 @@ do_head (struct session *s, struct local_stage *l, const struct plan_op *op,
          int64_t step)
 {
   clock_switch (&s->account, CLOCK_DATA);
-  const int32_t *labels = labels_of (s, step, op->micro);
+  const int32_t *labels;
+  TRY (labels_of (s, step, op->micro, &labels));
   clock_switch (&s->account, op->stage == s->K - 1 ? CLOCK_PLAIN : CLOCK_HEADS);
   struct stage_loss loss;
-  TRY (stage_head (l->stage, op->slot, labels, 1.0f / (float)s->batch,
+  TRY (stage_head (l->stage, op->slot, labels,
+                   1.0f / (float)(s->batch * s->length),
                    s->plan->head[op->stage] == PLAN_WITNESS, &loss));
   s->loss[op->stage].loss += loss.loss;
   s->loss[op->stage].correct += loss.correct;
+  s->loss[op->stage].counted += loss.counted;
   return OK;
 }
 
@@ -212,7 +225,8 @@ do_reduce (struct session *s, struct local_stage *l)
     float *block;
     size_t n;
     stage_gradients (l->stage, (enum stage_part)part, &block, &n);
-    if (n > 0)
+    bool later = part == STAGE_HEAD && shared_is_mine (s, l);
+    if (n > 0 && !later)
       TRY (wire_reduce_start (s->wire, block, n, &l->reduce[part]));
     stage_statistics (l->stage, (enum stage_part)part, &block, &n);
     if (n > 0)
@@ -322,11 +336,14 @@ window_factors (struct session *s, double *factor)
 }
 
 /* With clipping all updates of a rank come after its last gradient: a window's
- * norm needs every stage of the window, and only those. */
+ * norm needs every stage of the window, and only those.  With a shared matrix as
+ * well: its gradient is whole only when all stages that use it have given
+ * theirs. */
 static enum status
 deferred_updates (struct session *s, int64_t step)
 {
   double *factor = s->ballot_out;
+  TRY (shared_sum (s, step));
   for (int i = 0; i < s->n_local; i++) {
     struct local_stage *l = &s->local[i];
     TRY (finish_reduce (s, l));
@@ -336,7 +353,10 @@ deferred_updates (struct session *s, int64_t step)
           stage_gradient_squares (l->stage, (enum stage_part)part);
   }
   clock_switch (&s->account, CLOCK_WAIT);
-  TRY (window_factors (s, factor));
+  for (int h = 0; h < s->K; h++)
+    factor[h] = 1;
+  if (s->config.clip > 0)
+    TRY (window_factors (s, factor));
   for (int i = 0; i < s->n_local; i++) {
     struct local_stage *l = &s->local[i];
     float clip[2] = {1, (float)factor[l->k]};
@@ -346,7 +366,7 @@ deferred_updates (struct session *s, int64_t step)
         clip[0] = (float)factor[h];
     TRY (update (s, l, clip, step));
   }
-  return OK;
+  return shared_spread (s, step);
 }
 
 /* -- the step ---------------------------------------------------------------
@@ -370,7 +390,7 @@ run_op (struct session *s, const struct plan_op *op, int64_t step)
     id = id_of (op, step);
     return await (s, &cot_of (l, op->stream, op->slot)->request, &id);
   case PLAN_FORWARD:
-    return do_forward (s, l, op);
+    return do_forward (s, l, op, step);
   case PLAN_SEND_ACT:
     return do_send_act (s, l, op, step);
   case PLAN_HEAD:

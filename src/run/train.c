@@ -13,6 +13,34 @@
 /* -- the loop ----------------------------------------------------------------
  */
 
+static void
+say_evaluation (const struct training *t, enum store_split split,
+                int64_t steps_done)
+{
+  const struct session *s = t->s;
+  struct text line;
+  double v[64];
+  text_init (&line);
+  text_add (&line, "step=%lld split=%s loss=[", (long long)steps_done,
+            store_split_name (split));
+  record_heads (t->eval.loss, s->K, &line);
+  text_add (&line, "] accuracy=[");
+  record_heads (t->eval.accuracy, s->K, &line);
+  if (s->length > 1) {
+    for (int k = 0; k < s->K; k++)
+      v[k] = exp (t->eval.loss[k]);
+    text_add (&line, "] perplexity=[");
+    record_heads (v, s->K, &line);
+    for (int k = 0; k < s->K; k++)
+      v[k] = session_bits (s, split, t->eval.loss[k]);
+    text_add (&line, "] bits_per_byte=[");
+    record_heads (v, s->K, &line);
+  }
+  log_live_done ();
+  say (LOG_INFO, "%s]", line.data);
+  text_clear (&line);
+}
+
 static enum status
 evaluate (struct training *t, enum store_split split, int64_t steps_done)
 {
@@ -28,19 +56,9 @@ evaluate (struct training *t, enum store_split split, int64_t steps_done)
     t->worst_eval_s = t->loop_s - begin;
   if (wire_rank (s->wire) != 0)
     return OK;
-  struct text losses, accuracies;
-  text_init (&losses);
-  text_init (&accuracies);
-  record_heads (t->eval.loss, s->K, &losses);
-  record_heads (t->eval.accuracy, s->K, &accuracies);
-  log_live_done ();
-  say (LOG_INFO, "step=%lld split=%s loss=[%s] accuracy=[%s]",
-       (long long)steps_done, store_split_name (split), losses.data,
-       accuracies.data);
-  text_clear (&losses);
-  text_clear (&accuracies);
-  return record_row (t, store_split_name (split), steps_done, t->eval.loss,
-                     t->eval.accuracy, NAN);
+  say_evaluation (t, split, steps_done);
+  return record_row (t, split, store_split_name (split), steps_done,
+                     t->eval.loss, t->eval.accuracy, NAN);
 }
 
 /* How far all ranks are known to be, where a kill does not wipe it out.  False
@@ -79,6 +97,7 @@ read_ballot (struct training *t, int64_t step, bool timed, bool *stop)
   for (int k = 0; k < s->K; k++) {
     t->p.sum[k].loss += s->last_loss[k].loss;
     t->p.sum[k].correct += s->last_loss[k].correct;
+    t->p.sum[k].counted += s->last_loss[k].counted;
   }
   if (wire_rank (s->wire) != 0)
     return OK;
@@ -209,9 +228,16 @@ portrait (const struct session *s)
   const struct run_config *c = &s->config;
   say (LOG_INFO, "interlock %s; %s; %s; %s", PACKAGE_VERSION,
        kern_describe (s->kern), wire_describe (s->wire), store_describe ());
-  say (LOG_INFO, "data %s: %s, %lld training samples, %d x %d x %d, %d classes",
-       c->file, s->info.name, (long long)s->n_train, s->info.channels,
-       s->info.height, s->info.width, s->info.classes);
+  if (s->length > 1)
+    say (LOG_INFO,
+         "data %s: %s, %s training tokens, %lld windows of %lld, vocabulary %d",
+         c->file, s->info.name, text_count (s->info.tokens[s->train]),
+         (long long)s->n_train, (long long)s->length, s->info.classes);
+  else
+    say (LOG_INFO,
+         "data %s: %s, %lld training samples, %d x %d x %d, %d classes",
+         c->file, s->info.name, (long long)s->n_train, s->info.channels,
+         s->info.height, s->info.width, s->info.classes);
   say (LOG_INFO,
        "%d rank%s = %d replica%s x %d pipe rank%s, %d thread%s each; plan "
        "%016llx",

@@ -67,10 +67,17 @@ read_header (struct store_dataset *d)
                  "%s: data set of version %lld, this program reads "
                  "version 1",
                  d->path, (long long)version);
-  TRY (check_text (&root, "kind", "images",
-                   ": this program trains on images only"));
-  snprintf (d->info.kind, sizeof d->info.kind, "images");
+  char *kind = NULL;
+  TRY (store_h5_get_text (&root, "kind", &kind));
+  d->tokens = strcmp (kind, "tokens") == 0;
+  mem_free (&kind);
+  if (!d->tokens)
+    TRY (check_text (&root, "kind", "images", ", or \"tokens\""));
+  snprintf (d->info.kind, sizeof d->info.kind, "%s",
+            d->tokens ? "tokens" : "images");
   TRY (read_name (&root, d));
+  if (d->tokens)
+    return OK;
   TRY (store_h5_get_texts (&root, "classes", &d->classes, &d->n_names));
   d->info.classes = d->n_names;
   if (d->n_names < 2)
@@ -122,11 +129,9 @@ check_images (struct store_dataset *d, const struct store_h5_at *at,
   return OK;
 }
 
-/* Where the pixels lie in the file, if they lie as memory wants them; and that
- * they lie inside it. */
-static enum status
-locate_images (struct store_dataset *d, const struct store_h5_at *at,
-               struct store_dataset_split *split)
+enum status
+store_dataset_locate (struct store_dataset *d, const struct store_h5_at *at,
+                      hid_t type, struct store_dataset_split *split)
 {
   split->offset = -1;
   haddr_t offset = H5Dget_offset (at->id);
@@ -137,14 +142,13 @@ locate_images (struct store_dataset *d, const struct store_h5_at *at,
   int64_t size = store_file_bytes (d->path);
   if (size >= 0 && offset + bytes > (hsize_t)size)
     return fail (E_DATA,
-                 "%s: %s: cut off: the pixels end at byte %llu, the file at "
+                 "%s: %s: cut off: the %s end at byte %llu, the file at "
                  "%lld",
-                 d->path, at->path, (unsigned long long)(offset + bytes),
-                 (long long)size);
-  hid_t type = H5Dget_type (at->id);
-  bool same =
-      H5Tequal (type, d->floats ? H5T_NATIVE_FLOAT : H5T_NATIVE_UINT8) > 0;
-  H5Tclose (type);
+                 d->path, at->path, d->tokens ? "tokens" : "pixels",
+                 (unsigned long long)(offset + bytes), (long long)size);
+  hid_t found = H5Dget_type (at->id);
+  bool same = H5Tequal (found, type) > 0;
+  H5Tclose (found);
   if (same && bytes == wanted)
     split->offset = (int64_t)offset;
   return OK;
@@ -168,7 +172,8 @@ open_images (struct store_dataset *d, const char *path,
                  path, store_h5_shape_text (n_dims, dims));
   split->n = dims[0];
   TRY (check_images (d, &at, dims));
-  return locate_images (d, &at, split);
+  return store_dataset_locate (
+      d, &at, d->floats ? H5T_NATIVE_FLOAT : H5T_NATIVE_UINT8, split);
 }
 
 /* Every label in 0 .. classes - 1. */
@@ -300,23 +305,28 @@ digest (struct store_dataset *d)
 static enum status
 open_parts (struct store_dataset *d)
 {
+  d->fd = open (d->path, O_RDONLY | O_CLOEXEC);
+  if (d->fd < 0)
+    return fail (E_MISSING, "%s: %s", d->path, strerror (errno));
   TRY (read_header (d));
   int64_t total = 0;
+  if (d->tokens)
+    TRY (store_tokens_open (d));
   for (int i = 0; i < STORE_SPLITS; i++) {
-    TRY (open_split (d, (enum store_split)i));
+    if (!d->tokens)
+      TRY (open_split (d, (enum store_split)i));
     total += d->info.samples[i];
   }
   if (total == 0)
     return fail (E_DATA, "%s: none of /train, /valid, /test is there", d->path);
+  if (d->tokens)
+    return OK;
   TRY (read_scale (d));
   d->block_samples = (int64_t)(BLOCK_BYTES / d->sample_bytes);
   if (d->block_samples < 1)
     d->block_samples = 1;
   TRY (mem_new ((size_t)d->block_samples, d->sample_bytes, "image block",
                 (void **)&d->block));
-  d->fd = open (d->path, O_RDONLY | O_CLOEXEC);
-  if (d->fd < 0)
-    return fail (E_MISSING, "%s: %s", d->path, strerror (errno));
   digest (d);
   return OK;
 }
@@ -368,6 +378,7 @@ store_dataset_close (struct store_dataset **out)
   mem_free (&d->mean);
   mem_free (&d->std);
   mem_free (&d->origin);
+  mem_free (&d->tokenizer);
   mem_free (&d->path);
   mem_free (out);
 }

@@ -10,12 +10,13 @@
 #include "store/store.h"
 
 struct store_dataset_split {
-  int64_t n;             /* samples; 0: no such split */
+  int64_t n;             /* samples, or tokens; 0: no such split */
   int32_t *labels;       /* n; owned */
   hid_t images;          /* open; -1 when there is no such split */
   int64_t offset;        /* of the pixels in the file, when they lie there as
                             we want them in memory; else -1 */
   unsigned char *pixels; /* n x sample_bytes; owned; NULL when not in memory */
+  bool checked;          /* tokens: all are in the vocabulary */
 };
 
 struct store_dataset {
@@ -34,6 +35,10 @@ struct store_dataset {
   float *table;         /* C x 256: byte to normalised value; NULL: floats */
   unsigned char *block; /* block_samples x sample_bytes, for store_read */
   int64_t block_samples;
+  bool tokens;      /* a sample is one token, of sample_bytes 2 or 4 */
+  bool width_known; /* a first split has decided on sample_bytes */
+  char *tokenizer;  /* of tokens: its name; owned */
+  int64_t context, stride;
   int64_t memory_bytes; /* splits up to this are read to memory */
   struct store_dataset_split split[STORE_SPLITS];
 };
@@ -47,6 +52,39 @@ store_dataset_load (struct store_dataset *d, enum store_split split);
 enum status
 store_dataset_raw (const struct store_dataset *d, enum store_split split,
                    int64_t first, int64_t n, unsigned char *out);
+/* "/train/images", "/valid/tokens". */
+void
+store_dataset_path (const struct store_dataset *d, enum store_split which,
+                    char out[48]);
+/* Where the pixels or tokens lie in the file (split->offset), if they lie as
+ * memory wants them; and that they lie inside it.  type: of memory. */
+enum status
+store_dataset_locate (struct store_dataset *d, const struct store_h5_at *at,
+                      hid_t type, struct store_dataset_split *split);
+
+/* -- tokens (tokens.c) ----------------------------------------------------- */
+
+/* Header and splits of a set of kind tokens; every token is checked here where
+ * a split fits in memory, else when it is read. */
+enum status
+store_tokens_open (struct store_dataset *d);
+/* Tokens first .. first+n-1 as int32, checked; room: n x sample_bytes of
+ * scratch.  Calls HDF5 as store_dataset_raw does. */
+enum status
+store_tokens_read (const struct store_dataset *d, enum store_split split,
+                   int64_t first, int64_t n, unsigned char *room, int32_t *out);
+/* A window of an order: its T tokens, or the T behind its first. */
+enum status
+store_tokens_window (const struct store_dataset *d, enum store_split split,
+                     const struct store_order *o, int64_t epoch, int64_t sample,
+                     unsigned char *room, int32_t *out);
+enum status
+store_tokens_labels (const struct store_dataset *d, enum store_split split,
+                     const struct store_order *o, int64_t epoch, int64_t sample,
+                     int32_t *labels);
+enum status
+store_tokens_print (struct store_dataset *d, bool check, struct text *out);
+
 /* One sample's raw bytes as normalised floats [C, H, W]. */
 void
 store_dataset_normalise (const struct store_dataset *d,

@@ -17,10 +17,12 @@ store_dataset_memory (struct store_dataset *d, int64_t bytes)
   d->memory_bytes = bytes;
 }
 
-static void
-images_path (enum store_split which, char out[48])
+void
+store_dataset_path (const struct store_dataset *d, enum store_split which,
+                    char out[48])
 {
-  snprintf (out, 48, "/%s/images", store_split_name (which));
+  snprintf (out, 48, "/%s/%s", store_split_name (which),
+            d->tokens ? "tokens" : "images");
 }
 
 static enum status
@@ -28,7 +30,7 @@ read_plain (const struct store_dataset *d, enum store_split which,
             int64_t offset, size_t bytes, unsigned char *out)
 {
   char path[48];
-  images_path (which, path);
+  store_dataset_path (d, which, path);
   while (bytes > 0) {
     ssize_t n = pread (d->fd, out, bytes, (off_t)offset);
     if (n < 0 && errno == EINTR)
@@ -54,17 +56,20 @@ read_h5 (const struct store_dataset *d, enum store_split which, int64_t first,
   hsize_t count[4] = {(hsize_t)n, (hsize_t)d->info.channels,
                       (hsize_t)d->info.height, (hsize_t)d->info.width};
   hid_t file = H5Dget_space (d->split[which].images);
-  hid_t memory = H5Screate_simple (4, count, NULL);
+  hid_t memory = H5Screate_simple (d->tokens ? 1 : 4, count, NULL);
+  hid_t type =
+      d->tokens ? (d->sample_bytes == 2 ? H5T_NATIVE_UINT16 : H5T_NATIVE_UINT32)
+      : d->floats ? H5T_NATIVE_FLOAT
+                  : H5T_NATIVE_UINT8;
   H5Sselect_hyperslab (file, H5S_SELECT_SET, start, NULL, count, NULL);
-  herr_t done = H5Dread (d->split[which].images,
-                         d->floats ? H5T_NATIVE_FLOAT : H5T_NATIVE_UINT8,
-                         memory, file, H5P_DEFAULT, out);
+  herr_t done =
+      H5Dread (d->split[which].images, type, memory, file, H5P_DEFAULT, out);
   char why[256], path[48];
   if (done < 0)
     store_h5_why (why);
   H5Sclose (memory);
   H5Sclose (file);
-  images_path (which, path);
+  store_dataset_path (d, which, path);
   if (done < 0)
     return fail (E_DATA, "%s: %s[%lld..%lld]: not read: %s", d->path, path,
                  (long long)first, (long long)(first + n - 1), why);
@@ -105,7 +110,8 @@ store_dataset_load (struct store_dataset *d, enum store_split which)
   if (split->pixels || (plain && bytes > d->memory_bytes))
     return OK;
   unsigned char *all = NULL;
-  TRY (mem_new ((size_t)split->n, d->sample_bytes, "images", (void **)&all));
+  TRY (mem_new ((size_t)split->n, d->sample_bytes,
+                d->tokens ? "tokens" : "images", (void **)&all));
   enum status s = store_dataset_raw (d, which, 0, split->n, all);
   if (s == OK)
     split->pixels = all;
@@ -197,6 +203,46 @@ store_augment_sample (const struct store_dataset *d, const unsigned char *raw,
 
 /* -- evaluation ------------------------------------------------------------ */
 
+/* Of n windows in a row, the tokens from `ahead` behind each one's first; what
+ * is past the end is 0, or as a label -1. */
+static enum status
+read_windows (struct store_dataset *d, enum store_split which, int64_t first,
+              int64_t n, int64_t ahead, int32_t *out)
+{
+  int64_t T = d->context, all = d->split[which].n;
+  int64_t room = (int64_t)((size_t)d->block_samples);
+  CHECK (T > 0, "windows before store_dataset_windows");
+  for (int64_t i = 0; i < n * T;) {
+    int64_t at = first * T + i + ahead;
+    int64_t some = all - at < n * T - i ? all - at : n * T - i;
+    if (some <= 0) {
+      out[i++] = ahead ? -1 : 0;
+      continue;
+    }
+    if (some > room)
+      some = room;
+    TRY (store_tokens_read (d, which, at, some, d->block, out + i));
+    i += some;
+  }
+  return OK;
+}
+
+enum status
+store_read_labels (struct store_dataset *d, enum store_split which,
+                   int64_t first, int64_t n, int64_t n_samples, int32_t *labels)
+{
+  const int32_t *all = store_labels (d, which);
+  int64_t T = d->tokens ? d->context : 1;
+  if (d->tokens)
+    TRY (read_windows (d, which, first, n, 1, labels));
+  for (int64_t i = 0; i < n * T; i++)
+    if (first + i / T >= n_samples)
+      labels[i] = -1;
+    else if (!d->tokens)
+      labels[i] = all[first + i];
+  return OK;
+}
+
 enum status
 store_read (struct store_dataset *d, enum store_split which, int64_t first,
             int64_t n, float *x)
@@ -205,6 +251,8 @@ store_read (struct store_dataset *d, enum store_split which, int64_t first,
   if (split->n == 0)
     return fail (E_DATA, "%s: there is no /%s", d->path,
                  store_split_name (which));
+  if (d->tokens)
+    return read_windows (d, which, first, n, 0, (int32_t *)x);
   CHECK (first >= 0 && n >= 0, "samples %lld, %lld", (long long)first,
          (long long)n);
   int64_t last = split->n - 1;

@@ -7,20 +7,27 @@
 struct importer {
   const char *kind;
   enum status (*read) (const struct store_import *, struct store_images *);
+  enum status (*make) (const struct store_import *); /* where read is NULL */
   const char *help;
 };
 
 static const struct importer importers[] = {
-    {"cifar10", store_import_cifar10,
+    {"cifar10", store_import_cifar10, NULL,
      "folder with data_batch_1.bin .. 5 and test_batch.bin, or such files"},
-    {"cifar100", store_import_cifar100,
+    {"cifar100", store_import_cifar100, NULL,
      "folder with train.bin and test.bin, or such files (fine labels)"},
-    {"idx", store_import_idx,
+    {"idx", store_import_idx, NULL,
      "folder of MNIST's four files, or: train-images train-labels "
      "[test-images test-labels]"},
-    {"synthetic", store_import_synthetic,
+    {"synthetic", store_import_synthetic, NULL,
      "no input; draws pairs of shapes (options seed, train, valid, test, "
      "classes, size)"},
+    {"text", NULL, store_import_text,
+     "text files; --tokenizer bytes (default) or sentencepiece with --vocab N "
+     "or --model FILE"},
+    {"tokens", NULL, store_import_tokens,
+     "ready ids: raw little-endian (format=uint16 (default), uint32, uint64), "
+     "format=text, or .npy; vocab=N"},
 };
 #define N_IMPORTERS ((int)(sizeof importers / sizeof importers[0]))
 
@@ -30,9 +37,16 @@ store_import_help (struct text *out)
   for (int i = 0; i < N_IMPORTERS; i++)
     text_add (out, "  %-10s %s\n", importers[i].kind, importers[i].help);
   text_add (out,
-            "  Files may be plain, .gz or .xz.  Options: valid=N samples held "
-            "out from the\n  end of train (default: a tenth), limit=N use the "
-            "first N of each split.\n");
+            "  Files may be plain, .gz or .xz.  Options of images: valid=N "
+            "samples held out\n  from the end of train (default: a tenth), "
+            "limit=N use the first N of each split.\n"
+            "  Options of text and tokens: valid=, test= a share below 1 of "
+            "what the files hold\n  (valid=0.1 where neither is given), a "
+            "number of bytes or tokens, or a file.  Of text:\n"
+            "  documents=file, line or blank (what a separator stands "
+            "between), split=order (the\n  end of the text is held out) or "
+            "document (whole documents in turn).  Of tokens:\n"
+            "  separator=ID.\n");
 }
 
 enum status
@@ -59,6 +73,13 @@ store_options_parse (const char *kind, int n_options,
                    key, near ? "; did you mean \"" : "", near ? near : "",
                    near ? "\"?" : "");
     }
+    if (o->text && equals && equals[1]) {
+      *o->text = equals + 1;
+      continue;
+    }
+    if (o->text)
+      return fail (E_CONFIG, "import %s: \"%s\": expected %s=TEXT", kind,
+                   options[i], key);
     int64_t value = 0;
     if (!equals || !text_to_long (equals + 1, &value) || value < o->least ||
         value > o->most)
@@ -72,11 +93,29 @@ store_options_parse (const char *kind, int n_options,
   return OK;
 }
 
+static enum status
+import_images (const struct importer *how, const struct store_import *job)
+{
+  struct store_images m;
+  store_images_init (&m);
+  enum status s = how->read (job, &m);
+  if (s == OK)
+    s = store_images_write (&m, job->output);
+  log_live_done ();
+  if (s == OK)
+    say (LOG_INFO, "wrote %s: %s, %lld train, %lld valid, %lld test samples",
+         job->output, m.name, (long long)m.split[STORE_TRAIN].n,
+         (long long)m.split[STORE_VALID].n, (long long)m.split[STORE_TEST].n);
+  store_images_clear (&m);
+  return s;
+}
+
 enum status
 store_import (const char *kind, int n_inputs, const char *const *inputs,
               int n_options, const char *const *options, const char *output)
 {
-  struct store_import job = {kind, n_inputs, inputs, n_options, options};
+  struct store_import job = {kind,      n_inputs, inputs,
+                             n_options, options,  output};
   const struct importer *found = NULL;
   struct text list;
   text_init (&list);
@@ -86,23 +125,14 @@ store_import (const char *kind, int n_inputs, const char *const *inputs,
       found = &importers[i];
   }
   enum status s = OK;
-  struct store_images m;
-  store_images_init (&m);
   if (!found)
     s = fail (E_CONFIG, "import: unknown kind \"%s\"; there are: %s", kind,
               list.data);
   else if (!output || !output[0])
     s = fail (E_USAGE, "import %s: no output file", kind);
   if (s == OK)
-    s = found->read (&job, &m);
-  if (s == OK)
-    s = store_images_write (&m, output);
+    s = found->read ? import_images (found, &job) : found->make (&job);
   log_live_done ();
-  if (s == OK)
-    say (LOG_INFO, "wrote %s: %s, %lld train, %lld valid, %lld test samples",
-         output, m.name, (long long)m.split[STORE_TRAIN].n,
-         (long long)m.split[STORE_VALID].n, (long long)m.split[STORE_TEST].n);
-  store_images_clear (&m);
   text_clear (&list);
   return s;
 }

@@ -157,8 +157,8 @@ static enum status
 import_cifar (const struct layout *l, const struct store_import *job,
               struct store_images *m)
 {
-  struct store_option options[] = {{"valid", -1, 0, 1000000},
-                                   {"limit", 0, 1, 1000000}};
+  struct store_option options[] = {{"valid", -1, 0, 1000000, NULL},
+                                   {"limit", 0, 1, 1000000, NULL}};
   TRY (store_options_parse (job->kind, job->n_options, job->options, options,
                             2));
   if (job->n_inputs == 0)

@@ -149,8 +149,8 @@ add_pair (const struct store_import *job, enum store_split which, int64_t limit,
 enum status
 store_import_idx (const struct store_import *job, struct store_images *m)
 {
-  struct store_option options[] = {{"valid", -1, 0, 1000000},
-                                   {"limit", 0, 1, 1000000}};
+  struct store_option options[] = {{"valid", -1, 0, 1000000, NULL},
+                                   {"limit", 0, 1, 1000000, NULL}};
   TRY (store_options_parse (job->kind, job->n_options, job->options, options,
                             2));
   bool folder = job->n_inputs == 1 && store_file_is_folder (job->inputs[0]);

@@ -62,6 +62,7 @@ struct store_option {
   const char *key;
   int64_t value; /* the default, until parsed */
   int64_t least, most;
+  const char **text; /* where a text goes, borrowed; NULL: a number */
 };
 /* Words "key=value"; E_CONFIG naming word, kind and the nearest known key. */
 enum status
@@ -77,6 +78,7 @@ struct store_import {
   const char *const *inputs;
   int n_options;
   const char *const *options;
+  const char *output;
 };
 enum status
 store_import_cifar10 (const struct store_import *job, struct store_images *m);
@@ -86,6 +88,11 @@ enum status
 store_import_idx (const struct store_import *job, struct store_images *m);
 enum status
 store_import_synthetic (const struct store_import *job, struct store_images *m);
+/* These write the file themselves, in constant memory. */
+enum status
+store_import_text (const struct store_import *job);
+enum status
+store_import_tokens (const struct store_import *job);
 
 /* The drawing alone: sample number `sample` of a split, [3, size, size].  size
  * a divisor or multiple of 32, 8 to 128. */

@@ -44,6 +44,12 @@ make (struct store_loader *l, int64_t i, float *x)
     bool flip;
     int dy, dx;
     store_order_sample (l->order, step, from + j, &epoch, &sample);
+    if (spec->data->tokens) {
+      TRY (store_tokens_window (spec->data, spec->split, l->order, epoch,
+                                sample, l->raw,
+                                (int32_t *)x + j * spec->data->context));
+      continue;
+    }
     store_augment_draw (spec->augment, spec->seed, epoch, sample, &flip, &dy,
                         &dx);
     TRY (store_dataset_raw (spec->data, spec->split, sample, 1, l->raw));
@@ -104,17 +110,20 @@ static enum status
 open_memory (struct store_loader *l)
 {
   struct store_dataset *d = l->spec.data;
-  int64_t n = d->info.samples[l->spec.split];
+  int64_t n;
+  TRY (store_training_samples (d, l->spec.split, l->spec.shuffle, &n));
   if (l->spec.limit > 0 && l->spec.limit < n)
     n = l->spec.limit;
   TRY (store_dataset_load (d, l->spec.split));
   TRY (store_order_create (n, l->spec.batch, l->spec.shuffle, l->spec.seed,
                            &l->order));
   l->part = l->spec.n / l->spec.n_micro;
-  l->n_values = l->part * d->sample_values;
+  int64_t values = d->tokens ? d->context : d->sample_values;
+  size_t raw = d->sample_bytes * (d->tokens ? (size_t)d->context : 1);
+  l->n_values = l->part * values;
   TRY (MEM_NEW ((size_t)(l->spec.ahead * l->n_values), &l->ring,
                 "micro-batches ahead"));
-  return mem_new (d->sample_bytes, 1, "a sample", (void **)&l->raw);
+  return mem_new (raw, 1, "a sample", (void **)&l->raw);
 }
 
 enum status

@@ -4,7 +4,7 @@
  * parity: a batch may begin in one and end in the next, and ranks further down
  * the pipe ask for labels of an earlier step than the loader reads.
  */
-#include "store/store.h"
+#include "store/dataset_impl.h"
 
 #include "base/memory.h"
 #include "base/random.h"
@@ -73,7 +73,21 @@ store_order_sample (struct store_order *o, int64_t step, int64_t i,
   *sample = o->sample[half][at];
 }
 
-void
+bool
+store_order_shuffles (const struct store_order *o)
+{
+  return o->shuffle;
+}
+
+int64_t
+store_order_offset (const struct store_order *o, int64_t epoch, int64_t range)
+{
+  struct random_key key = {
+      .seed = o->seed, .purpose = RANDOM_WINDOW, .a = (uint64_t)epoch};
+  return o->shuffle ? (int64_t)random_below (&key, 0, (uint64_t)range) : 0;
+}
+
+enum status
 store_take_labels (const struct store_dataset *d, enum store_split split,
                    struct store_order *o, int64_t step, int64_t first,
                    int64_t n, int32_t *labels)
@@ -82,6 +96,11 @@ store_take_labels (const struct store_dataset *d, enum store_split split,
   for (int64_t i = 0; i < n; i++) {
     int64_t epoch, sample;
     store_order_sample (o, step, first + i, &epoch, &sample);
-    labels[i] = all[sample];
+    if (all)
+      labels[i] = all[sample];
+    else
+      TRY (store_tokens_labels (d, split, o, epoch, sample,
+                                labels + i * d->context));
   }
+  return OK;
 }

@@ -134,6 +134,8 @@ print_parts (struct store_dataset *d, bool check, struct text *out)
             d->info.name, d->info.kind);
   if (d->origin[0])
     text_add (out, "  origin: %s\n", d->origin);
+  if (d->tokens)
+    return store_tokens_print (d, check, out);
   text_add (out, "  images %d x %d x %d, %s\n", d->info.channels,
             d->info.height, d->info.width,
             d->floats ? "32-bit floats, used as they are" : "bytes");

@@ -152,7 +152,7 @@ store_run_get (const char *dir, const char *name, char **text)
   struct text path;
   size_t size;
   text_init (&path);
-  text_add (&path, "%s/%s", dir, name);
+  text_add (&path, "%s%s%s", dir, dir[0] ? "/" : "", name);
   enum status s = store_file_read (path.data, text, &size);
   text_clear (&path);
   return s;

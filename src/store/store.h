@@ -25,12 +25,18 @@ store_split_name (enum store_split s);
 
 struct store_dataset; /* an open data set file */
 struct store_dataset_info {
-  char kind[16]; /* "images" */
+  char kind[16]; /* "images", "tokens" */
   char name[64];
-  int classes;
+  int classes; /* of tokens: the vocabulary */
   int channels, height, width;
-  int64_t samples[STORE_SPLITS]; /* 0: the split does not exist */
-  uint64_t digest;               /* of header and labels: is it the same set? */
+  int64_t samples[STORE_SPLITS]; /* 0: the split does not exist; of tokens:
+                                    windows of an evaluation, or, before
+                                    store_dataset_windows, tokens */
+  /* of tokens */
+  int64_t tokens[STORE_SPLITS];
+  int64_t bytes[STORE_SPLITS]; /* of the text they were made from; 0: unknown */
+  int64_t separator;           /* the token between documents; -1: none */
+  uint64_t digest;             /* of header and labels: is it the same set? */
 };
 /* Open and check everything that does not need the pixels: format, ranks,
  * shapes, every label.  Refusals (E_DATA, E_MISSING) name file, dataset path
@@ -49,6 +55,24 @@ store_labels (const struct store_dataset *d, enum store_split split);
  * larger ones by sample.  Before the first loader. */
 void
 store_dataset_memory (struct store_dataset *d, int64_t bytes);
+/* Tokens: samples are windows of T = context tokens and the one behind.  In an
+ * evaluation and in sequential order window i begins at token i x stride (0:
+ * context); shuffled, at i x context + an offset below context that (seed,
+ * epoch) decide.  Once, before everything below. */
+void
+store_dataset_windows (struct store_dataset *d, int64_t context,
+                       int64_t stride);
+/* Samples to train on: of images those of the split, of tokens its windows.
+ * E_DATA when there is none: the context is longer than the data. */
+enum status
+store_training_samples (const struct store_dataset *d, enum store_split split,
+                        bool shuffle, int64_t *out);
+/* The same number from what is known of a set, also without the windows; 0:
+ * none. */
+int64_t
+store_info_samples (const struct store_dataset_info *info,
+                    enum store_split split, int64_t context, int64_t stride,
+                    bool shuffle);
 /* What `interlock info` prints; check: read every byte. */
 enum status
 store_dataset_print (const char *path, bool check, struct text *out);
@@ -65,9 +89,15 @@ store_order_destroy (struct store_order **o);
 void
 store_order_sample (struct store_order *o, int64_t step, int64_t i,
                     int64_t *epoch, int64_t *sample);
+bool
+store_order_shuffles (const struct store_order *o);
+/* A number below range from (seed, epoch) alone; 0 in sequential order. */
+int64_t
+store_order_offset (const struct store_order *o, int64_t epoch, int64_t range);
 
 /* Images of micro-batches, made ahead by a thread: normalised, augmented from
- * (seed, epoch, sample) alone, plain [n, c, h, w] f32. */
+ * (seed, epoch, sample) alone, plain [n, c, h, w] f32.  Of tokens: int32_t
+ * [n, T] in the place of the floats. */
 struct store_loader;
 enum store_augment {
   STORE_AUGMENT_NONE = 0,
@@ -99,8 +129,9 @@ store_loader_close (struct store_loader **l);
  * for the thread when it is behind; what failed in the thread fails here. */
 enum status
 store_take (struct store_loader *l, int64_t step, int micro, float *x);
-/* Labels of the same samples, without a loader, for ranks that hold heads. */
-void
+/* Labels of the same samples, without a loader, for ranks that hold heads: [n],
+ * or of tokens [n, T], the next token of each place. */
+enum status
 store_take_labels (const struct store_dataset *d, enum store_split split,
                    struct store_order *o, int64_t step, int64_t first,
                    int64_t n, int32_t *labels);
@@ -111,11 +142,37 @@ enum status
 store_read (struct store_dataset *d, enum store_split split, int64_t first,
             int64_t n, float *x);
 
+/* Labels of the same, [n] or [n, T]; -1 past sample n_samples and past the end
+ * of the tokens, so that each is scored once. */
+enum status
+store_read_labels (struct store_dataset *d, enum store_split split,
+                   int64_t first, int64_t n, int64_t n_samples,
+                   int32_t *labels);
+
+/* -- tokens and text ------------------------------------------------------- */
+
+/* The tokenizer that a data set of tokens holds. */
+struct store_tokenizer;
+enum status
+store_tokenizer_open (const struct store_dataset *d,
+                      struct store_tokenizer **out);
+void
+store_tokenizer_close (struct store_tokenizer **t);
+/* n bytes as ids, owned by the caller.  Of ready ids: numbers.  E_DATA for what
+ * cannot be said in this vocabulary. */
+enum status
+store_tokenizer_encode (struct store_tokenizer *t, const char *text, size_t n,
+                        int32_t **ids, int64_t *n_ids);
+/* The bytes of the next token of a text, and its size; valid until the next
+ * call.  Remembers whether a line begins. */
+const char *
+store_tokenizer_decode (struct store_tokenizer *t, int32_t id, size_t *n);
+
 /* `interlock import`.  kind: cifar10 cifar100 idx synthetic; others E_CONFIG
  * with the list.  inputs: a folder or files (.bin, plain, .gz or .xz; idx
- * pairs).  options: "key=value" words (synthetic: seed, train, valid, test,
- * classes, size; others: valid=N held out from train, limit=N).  Written under
- * another name and renamed. */
+ * pairs; text; ids).  options: "key=value" words (synthetic: seed, train,
+ * valid, test, classes, size; others: valid=N held out from train, limit=N).
+ * Written under another name and renamed. */
 enum status
 store_import (const char *kind, int n_inputs, const char *const *inputs,
               int n_options, const char *const *options, const char *output);
@@ -313,7 +370,8 @@ store_run_lost (const struct store_run *r);
 /* Put a whole text file in its place (written under another name, renamed). */
 enum status
 store_run_put (struct store_run *r, const char *name, const char *text);
-/* A whole text file of the directory; *text owned by the caller; E_MISSING. */
+/* A whole text file of the directory, or, dir "", of that path; *text owned by
+ * the caller; E_MISSING. */
 enum status
 store_run_get (const char *dir, const char *name, char **text);
 /* The log file, for log_file_set. */

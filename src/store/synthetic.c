@@ -268,9 +268,12 @@ enum status
 store_import_synthetic (const struct store_import *job, struct store_images *m)
 {
   struct store_option o[] = {
-      {"seed", 1, 0, INT64_MAX},        {"train", 20000, 1, 1000000},
-      {"valid", 2000, 0, 1000000},      {"test", 2000, 0, 1000000},
-      {"classes", 10, 2, CLASSES_MOST}, {"size", 32, 8, 128},
+      {"seed", 1, 0, INT64_MAX, NULL},
+      {"train", 20000, 1, 1000000, NULL},
+      {"valid", 2000, 0, 1000000, NULL},
+      {"test", 2000, 0, 1000000, NULL},
+      {"classes", 10, 2, CLASSES_MOST, NULL},
+      {"size", 32, 8, 128, NULL},
   };
   TRY (store_options_parse (job->kind, job->n_options, job->options, o, 6));
   int size = (int)o[5].value;

@@ -27,12 +27,13 @@ run dir replicas schedule trace time_margin attempts
 # section key | default | words its line has
 DEFAULTS='
 model.family|resnet|resnet transformer
-model.preset|resnet20|resnet20 resnet32 resnet44 resnet56 resnet110 resnet18 resnet34 resnet50 resnet101 resnet152
+model.preset|resnet20|resnet20 resnet32 resnet44 resnet56 resnet110 resnet18 resnet34 resnet50 resnet101 resnet152 gpt-nano gpt2
+model.dropout|0|dropped
 model.block|basic|basic bottleneck
 model.stem|preset|cifar imagenet
 model.tied|yes|yes no
 stages.cut|auto|2,1,1,rest
-stages.head|conv128-bn-conv64-bn-gap-fc|gap
+stages.head|conv128-bn-conv64-bn-gap-fc|gap ln shared
 stages.head_tokens|1|share
 strategy.span|all|local pairwise e2e all
 strategy.mix|furthest|furthest sum mean

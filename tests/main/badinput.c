@@ -26,6 +26,11 @@ struct row {
 #define QUICK \
   SMALL "data.file=good.h5 train.batch=8 train.steps=1 train.tune=no "
 
+/* A language model that is quick to make. */
+#define LANGUAGE \
+  "model.family=transformer model.layers=1 model.d_model=8 model.heads=2 " \
+  "model.context=8 stages.count=2 train.batch=2 train.steps=1 run.dir=lm "
+
 /* -- files ------------------------------------------------------------------
  */
 
@@ -52,12 +57,13 @@ make_configurations (void)
     tap_bail ("cannot write a file");
 }
 
-/* The good data set with one thing changed: value number i of a dataset. */
+/* A data set with one thing changed: value number i of a dataset. */
 static void
-make_changed (const char *name, const char *path, hsize_t i, int value)
+make_changed (const char *from, const char *name, const char *path, hsize_t i,
+              int value)
 {
   char command[256];
-  snprintf (command, sizeof command, "cp good.h5 %s && chmod u+w %s", name,
+  snprintf (command, sizeof command, "cp %s %s && chmod u+w %s", from, name,
             name);
   bool good = system (command) == 0;
   hid_t file = H5Fopen (name, H5F_ACC_RDWR, H5P_DEFAULT);
@@ -222,16 +228,72 @@ static const struct row rows[] = {
   { "$I sweep x.sweep list -- -N 3", 64, { "for sweep submit" } },
   { "$I verify everything", 64, { "everything", "gradients, foldings" } },
   /* what later versions bring */
-  { "$I generate x.h5", 64, { "generate is not in this version" } },
+  { "$I generate x.h5", 69, { "x.h5", "No such file" } },
+  { "$I generate", 64, { "generate wants a checkpoint" } },
+  { "$I generate x.h5 --temprature 1", 64, { "did you mean --temperature?" } },
+  { "$I generate x.h5 --temperature -1 --top-k x --head 64", 64,
+    { "--temperature -1: wanted a number", "--top-k x: wanted an integer",
+      "--head 64: wanted an integer from 0 to 63" } },
+  { "$I generate good.h5", 65, { "good.h5", "checkpoint" } },
   { "$I probe x.h5", 64, { "probe is not in this version" } },
   { "$I report run", 64, { "report is not in this version" } },
   { "$I import folder x -o y.h5", 64, { "import folder is not in this version" } },
-  { "$I import text x -o y.h5", 64, { "import text is not in this version" } },
-  { "$I import tokens x -o y.h5", 64, { "import tokens is not in this version" } },
-  { "$I plan model.family=transformer", 64, { "model.family = transformer is not in" } },
+  { "$I import text x -o y.h5", 69, { "x: No such file" } },
+  { "$I import text two.ini -o y.h5 --tokenizer byte", 64,
+    { "tokenizer \"byte\"", "did you mean bytes?" } },
+  { "$I import text two.ini -o y.h5 --vocab 300", 64, { "bytes", "256" } },
+  { "$I import text two.ini -o y.h5 --model m", 64, { "bytes", "no model" } },
+  { "$I import text two.ini -o y.h5 documents=page", 64,
+    { "documents=page", "file", "line", "blank" } },
+  { "$I import text two.ini -o y.h5 split=by", 64,
+    { "split=by", "order", "document" } },
+  { "$I import text two.ini -o y.h5 valid=0.6 test=0.6", 64,
+    { "leave nothing to train on" } },
+  { "$I import text two.ini -o y.h5 valid=9999", 64, { "9999", "only" } },
+  { "$I import text two.ini -o y.h5 valid=-1", 64, { "valid=-1", "a share" } },
+  { "$I import text two.ini -o y.h5 valid=none.txt", 69, { "none.txt" } },
+  { "$I import text two.ini -o y.h5 tokeniser=bytes", 64,
+    { "did you mean \"tokenizer\"?" } },
+  { "$I import text -o y.h5", 64, { "no files" } },
+  { "printf 'a\\377' >b.txt; $I import text b.txt -o y.h5 --tokenizer "
+    "sentencepiece --vocab 300; c=$?; command -v spm_train >/dev/null || "
+    "{ echo b.txt: byte 1 UTF-8 >&2; c=65; }; exit $c", 65,
+    { "b.txt: byte 1", "UTF-8" } },
+  { "PATH=/ $I import text two.ini -o y.h5 --tokenizer sentencepiece", 69,
+    { "spm_train is not on PATH", "apt install sentencepiece" } },
+  { "$I import tokens two.ini -o y.h5", 64, { "vocab=N is needed" } },
+  { "$I import tokens two.ini -o y.h5 vocab=9 format=utf", 64,
+    { "format=utf", "uint16", "text" } },
+  { "$I import tokens two.ini -o y.h5 vocab=9 format=text", 65,
+    { "two.ini: behind token 0", "is no id" } },
+  { "printf '1 2 9' >ids; $I import tokens ids -o y.h5 vocab=9 format=text", 65,
+    { "ids: token 2 is 9", "0 to 8" } },
+  { "$I train " LANGUAGE "data.file=good.h5", 64,
+    { "good.h5", "images", "transformer" } },
+  { "$I train " SMALL "data.file=text.h5", 64,
+    { "text.h5", "tokens", "resnet" } },
+  { "$I train " LANGUAGE "data.file=text.h5 model.heads=3", 64,
+    { "heads", "3", "d_model" } },
+  { "$I train " LANGUAGE "data.file=text.h5 model.context=4000", 65,
+    { "/train/tokens", "context = 4000", "4001" } },
+  { "$I train " LANGUAGE "data.file=text.h5 model.preset=gpt3", 64,
+    { "model.preset = gpt3", "did you mean gpt2?" } },
+  { "$I train " LANGUAGE "data.file=text.h5 model.preset=resnet20", 64,
+    { "resnet20", "ResNet", "transformer" } },
+  { "$I train " SMALL "data.file=good.h5 model.groups= model.preset=gpt2", 64,
+    { "gpt2", "Transformer" } },
+  { "$I train " LANGUAGE "data.file=text.h5 model.dropout=1.5", 64,
+    { "model.dropout = 1.5", "0.99" } },
+  { "$I train " LANGUAGE "data.file=text.h5 stages.head_tokens=0", 64,
+    { "stages.head_tokens = 0" } },
+  { "$I train " LANGUAGE "data.file=text.h5 stages.head=gap-fc", 64,
+    { "word 1", "ln-fc" } },
+  { "$I train " LANGUAGE "data.file=text.h5 stages.count=9", 64,
+    { "stages.count = 9", "embedding, layers, output" } },
+  { "$I train " LANGUAGE "data.file=high.h5", 65,
+    { "high.h5", "/valid/tokens[3]", "token 300", "vocab_size is 256" } },
   { "$I plan train.precision=bf16", 64, { "train.precision = bf16 is not in" } },
   { "$I plan data.augment=imagenet", 64, { "data.augment = imagenet is not in" } },
-  { "$I plan stages.head_tokens=0.5", 64, { "stages.head_tokens" } },
   /* configurations */
   { "$I plan two.ini", 64,
     { "two.ini:2: [train] has no key bacth; did you mean train.batch?",
@@ -309,7 +371,15 @@ make_files (void)
     tap_bail ("cannot make a data set");
     return;
   }
-  make_changed ("label.h5", "/train/labels", 5, 200);
+  if (run ("i=0; while [ $i -lt 40 ]; do echo some lines of a text $i; "
+           "i=$((i + 1)); done >text.txt; $I import text text.txt -o text.h5",
+           out, err, sizeof out) != 0) {
+    fprintf (stderr, "%s%s", out, err);
+    tap_bail ("cannot make a data set of text");
+    return;
+  }
+  make_changed ("text.h5", "high.h5", "/valid/tokens", 3, 300);
+  make_changed ("good.h5", "label.h5", "/train/labels", 5, 200);
   make_tiny ("tiny.h5");
   if (system ("head -c 30000 good.h5 >short.h5") != 0)
     tap_bail ("cannot cut a data set");

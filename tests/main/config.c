@@ -177,11 +177,13 @@ static const struct row rows[] = {
      {0},
      1,
      {"has 3 parts, stages.count is 4"}},
-    {"family of a later version",
-     NULL,
-     {"model.family=transformer"},
-     1,
-     {"model.family = transformer is not in this version"}},
+    {"sizes of a Transformer",
+     "[model]\nfamily = transformer\nlayers = 0\nd_modl = 8\ndropout = 1\n"
+     "tied = maybe\n[data]\nstride = 0\n",
+     {0},
+     5,
+     {"model.layers = 0: wanted an integer", "d_model", "model.dropout = 1",
+      "data.stride = 0"}},
     {"precision of a later version",
      "[train]\nprecision = bf16\n",
      {0},
@@ -287,6 +289,32 @@ test_defaults (void)
 }
 
 static void
+test_transformer (void)
+{
+  struct run_config c = good (NULL, "model.family=transformer", NULL);
+  tap_ok (same (c.preset, "gpt-nano") && c.layers == 6 && c.d_model == 256 &&
+              c.heads == 8 && c.context == 256 && c.mlp_ratio == 4 &&
+              c.dropout == 0 && c.tied && c.stride == 256,
+          "default Transformer");
+  tap_ok (same (c.head, "ln-fc") && same (c.optimizer, "adamw") &&
+              c.lr == 1e-3 && same (c.decay, "matrices") && c.head_tokens == 1,
+          "its head and optimizer");
+  c = good ("[model]\nfamily=transformer\npreset=gpt2\ncontext=512\n",
+            "model.layers=4", NULL);
+  tap_ok (c.layers == 4 && c.d_model == 768 && c.heads == 12 &&
+              c.context == 512 && c.stride == 512,
+          "a preset and what is said besides");
+  c = good ("[model]\nfamily=transformer\nlayers=4\ncontext=64\n"
+            "[data]\nstride=32\n",
+            "model.preset=gpt2", NULL);
+  tap_ok (c.layers == 12 && c.context == 1024 && c.stride == 32,
+          "a later preset beats earlier sizes");
+  c = good ("[model]\nfamily=transformer\ncontext=64\n[data]\nstride=64\n",
+            "model.context=32", NULL);
+  tap_ok (c.stride == 32, "a later context brings its own stride");
+}
+
+static void
 test_layers (void)
 {
   struct run_config c;
@@ -333,7 +361,8 @@ equal (const struct run_config *a, const struct run_config *b)
          N (warmup) && S (milestones) && S (precision) && S (init) &&
          S (tune) && N (every) && N (keep) && N (every_seconds) && N (at_end) &&
          S (dir) && N (replicas) && S (run_schedule) && N (trace) &&
-         N (time_margin);
+         N (time_margin) && N (layers) && N (d_model) && N (heads) &&
+         N (context) && N (mlp_ratio) && N (dropout) && N (tied) && N (stride);
 #undef S
 #undef N
 }
@@ -368,6 +397,11 @@ test_round_trips (void)
       "clip=2.5\ninit=a=b#c\ntune=no\neval_every=11\n[checkpoint]\nevery=4\n"
       "every_seconds=9.5\nkeep=7\nat_end=no\n[run]\ndir=a/b: c\nreplicas=2\n"
       "schedule=1f1b\ntrace=yes\ntime_margin=1\n";
+  static const char tokens[] =
+      "[model]\nfamily=transformer\npreset=gpt2\nlayers=3\nd_model=48\n"
+      "heads=6\ncontext=24\nmlp_ratio=2.5\ndropout=0.25\ntied=no\n"
+      "[stages]\nhead=ln-shared\nhead_tokens=0.3\n[data]\nstride=7\n";
+  round_trip (good (tokens, NULL, NULL), "every key of a Transformer");
   round_trip (good (NULL, NULL, NULL), "defaults");
   round_trip (good (all, NULL, NULL), "every key changed");
   round_trip (good (all, "train.steps=12", "model.preset=resnet110"),
@@ -435,6 +469,7 @@ main (void)
 {
   test_rows ();
   test_defaults ();
+  test_transformer ();
   test_layers ();
   test_round_trips ();
   test_long_lines ();

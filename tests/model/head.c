@@ -41,6 +41,7 @@ static const struct bad {
     {"conv8-bn-bn-gap-fc", "bn must follow"},
     {"gap-fc12-bn-fc", "bn must follow"},
     {"ln-fc", "Transformers"},
+    {"gap-shared", "Transformers"},
     {"conv-gap-fc", "unknown word \"conv\""},
     {"conv0-gap-fc", "unknown word \"conv0\""},
     {"conv8s-gap-fc", "unknown word \"conv8s\""},
@@ -62,9 +63,66 @@ static const struct bad {
      "more than"},
 };
 
+/* -- heads of Transformers ---------------------------------------------------
+ */
+
+static const struct good token_rows[] = {
+    {"fc", 12 * 50, 0},
+    {"ln-fc", 24 + 12 * 50, 0},
+    {"ln-shared", 24, 0},
+    {"shared", 0, 0},
+    {"ln-fc20-fc", 24 + 13 * 20 + 20 * 50, 0},
+    {"fc20-ln-fc", 13 * 20 + 40 + 20 * 50, 0},
+};
+
+static const struct bad token_bad[] = {
+    {"gap-fc", "made of ln"},
+    {"conv8-gap-fc", "made of ln"},
+    {"ln", "must be fc or shared"},
+    {"ln-shared-fc", "shared must be the last"},
+    {"ln-fc20-shared", "the model's width"},
+    {"ln-fc20", "without a number"},
+    {"ln-fc-fc", "must be the last word"},
+    {"ln-share", "did you mean \"shared\""},
+};
+
+static void
+tokens (void)
+{
+  struct model_spec spec = {.family = MODEL_TRANSFORMER,
+                            .classes = 50,
+                            .layers = 2,
+                            .d_model = 12,
+                            .heads = 2,
+                            .context = 8,
+                            .mlp_ratio = 4};
+  struct network *net = NULL;
+  struct network_unit u;
+  if (network_create (&spec, &net) != OK) {
+    tap_bail ("no network");
+    return;
+  }
+  for (size_t i = 0; i < sizeof token_rows / sizeof token_rows[0]; i++) {
+    const struct good *r = &token_rows[i];
+    tap_ok (network_head (net, 1, r->grammar, &u) == OK &&
+                u.params == r->params && u.out.c == 50 && u.out.h == 8,
+            "\"%s\" of a Transformer: %lld parameters", r->grammar,
+            (long long)u.params);
+  }
+  for (size_t i = 0; i < sizeof token_bad / sizeof token_bad[0]; i++) {
+    const struct bad *r = &token_bad[i];
+    enum status s = network_head (net, 1, r->grammar, &u);
+    tap_ok (s == E_CONFIG && strstr (fail_message (), r->word), "refused: %s",
+            fail_message ());
+    fail_clear ();
+  }
+  network_destroy (&net);
+}
+
 int
 main (void)
 {
+  tokens ();
   struct model_spec spec = {.stem = MODEL_STEM_CIFAR,
                             .n_groups = 1,
                             .width = {16},

@@ -211,9 +211,86 @@ refused (void)
   network_destroy (&net);
 }
 
+/* -- Transformers ------------------------------------------------------------
+ */
+
+static void
+transformers (void)
+{
+  struct model_spec spec = {.classes = 50257};
+  struct network *net = NULL;
+  struct network_unit u, h;
+  tap_ok (model_spec_preset ("gpt2", &spec) == OK &&
+              network_create (&spec, &net) == OK &&
+              network_params (net) == 124439808 && network_units (net) == 14,
+          "gpt2 has 124,439,808 parameters in 14 units");
+  network_unit (net, 1, &u);
+  /* 12 D^2 T multiply-adds, and half of all pairs twice; the rest is small. */
+  double products = 2.0 * 1024 * (12.0 * 768 * 768 + 1025.0 * 768);
+  tap_ok (u.flops > products && u.flops < 1.01 * products &&
+              strcmp (u.name, "h.0") == 0 && u.out.c == 768 && u.out.h == 1024,
+          "a layer of gpt2: %.0f operations", u.flops);
+  tap_ok (network_head (net, 1, "ln-fc", &u) == OK &&
+              u.params == 50257 * 768 + 2 * 768 &&
+              network_head (net, 1, "ln-shared", &h) == OK &&
+              h.params == 2 * 768 && u.flops == h.flops,
+          "a head with and without a matrix of its own");
+  tap_ok (network_shares (net, NULL) && network_shares (net, "ln-fc"),
+          "a tied matrix is shared");
+  network_destroy (&net);
+  spec.tied = false;
+  spec.head_tokens = 0.25;
+  tap_ok (network_create (&spec, &net) == OK &&
+              network_params (net) == 124439808 + 50257 * 768,
+          "untied, it has one matrix more");
+  tap_ok (network_head (net, 1, "ln-fc", &h) == OK &&
+              h.flops < 0.26 * u.flops &&
+              network_positions (net, true) == 256 &&
+              network_positions (net, false) == 1024,
+          "a head on a quarter of the positions costs a quarter");
+  tap_ok (!network_shares (net, NULL) && !network_shares (net, "ln-fc") &&
+              network_shares (net, "ln-shared"),
+          "untied, only a shared head shares");
+  network_destroy (&net);
+  tap_ok (model_spec_preset ("gpt3", &spec) == E_CONFIG &&
+              strstr (fail_message (), "gpt2"),
+          "unknown preset: %s", fail_message ());
+  fail_clear ();
+}
+
+static void
+transformers_refused (void)
+{
+  const struct model_spec good = {.family = MODEL_TRANSFORMER,
+                                  .classes = 256,
+                                  .layers = 2,
+                                  .d_model = 64,
+                                  .heads = 4,
+                                  .context = 16,
+                                  .mlp_ratio = 4};
+  struct network *net = NULL;
+  struct model_spec bad[7] = {good, good, good, good, good, good, good};
+  tap_ok (network_create (&good, &net) == OK, "a small Transformer");
+  network_destroy (&net);
+  bad[0].heads = 5;
+  bad[1].heads = 0;
+  bad[2].context = 0;
+  bad[3].dropout = 1;
+  bad[4].head_tokens = 1.5;
+  bad[5].mlp_ratio = 0;
+  bad[6].classes = 0;
+  for (int i = 0; i < 7; i++) {
+    tap_ok (network_create (&bad[i], &net) == E_CONFIG, "refused: %s",
+            fail_message ());
+    fail_clear ();
+  }
+}
+
 int
 main (void)
 {
+  transformers ();
+  transformers_refused ();
   counts ();
   units ();
   cuts ();

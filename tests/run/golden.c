@@ -1,8 +1,8 @@
 /* ranks: 1 2 4 */
 /* tests/run/golden.c -- training steps against values that another framework
- * computed (the file golden_resnet_basic.h5; INTERLOCK_SHARED, or ../shared
- * beside the sources).  Every strategy in it, every listed value; the limits
- * are those that come with the file: relative to the largest expected value of
+ * computed (the files golden_*.h5; INTERLOCK_SHARED, or ../shared beside the
+ * sources).  Every strategy in them, every listed value; the limits are those
+ * that come with the files: relative to the largest expected value of
  * a tensor, sharp in step 1, wider later (a ReLU near zero may fall on either
  * side).
  */
@@ -104,28 +104,23 @@ find (const struct golden *g, const struct local_stage *l, int i)
   return NULL;
 }
 
-/* -- what is compared -------------------------------------------------------
- */
-
-static void
-on_gradients (struct session *s, struct local_stage *l, int64_t step,
-              void *context)
+static size_t
+logits_of (const struct trial *t)
 {
-  struct trial *t = context;
-  (void)s;
-  if (step != 0)
-    return;
-  mem_open ();
-  for (int i = 0; i < stage_tensors (l->stage); i++) {
-    const struct golden_tensor *g = find (t->g, l, i);
-    if (!g || g->buffer)
-      continue;
-    rig_must (stage_tensor_out (l->stage, i, STAGE_GRAD, t->got));
-    if (expected (t, "grads_step_1/", g->name, g->n, t->want) == g->n)
-      count (t, GRADS_1, g->name, apart (t->got, t->want, g->n),
-             5e-4 * fmax (largest (t->want, g->n), 1e-3));
-  }
-  mem_close ();
+  return (size_t)(t->g->batch * t->g->seq * t->g->classes);
+}
+
+/* Those of the last forward on the slot; of tokens they are made now, so the
+ * parameters must still be those of the forward. */
+static double
+logits_apart (struct trial *t, const struct local_stage *l, int slot)
+{
+  size_t n = logits_of (t);
+  if (!t->g->tokens)
+    return apart (stage_logits (l->stage, slot), t->want, n);
+  rig_must (
+      stage_token_logits (l->stage, slot, 0, t->g->batch * t->g->seq, t->got));
+  return apart (t->got, t->want, n);
 }
 
 /* The slot whose head ran in a step. */
@@ -140,22 +135,44 @@ head_slot (const struct session *s, int k)
 }
 
 static void
-compare_logits (struct trial *t, struct session *s)
+compare_logits (struct trial *t, const struct session *s,
+                const struct local_stage *l)
 {
-  size_t n = (size_t)(t->g->batch * t->g->classes);
-  for (int i = 0; i < s->n_local; i++) {
-    const struct local_stage *l = &s->local[i];
-    bool last = l->k == s->K - 1;
-    int slot = head_slot (s, l->k);
-    char name[16];
-    snprintf (name, sizeof name, "%d", l->k);
-    if (slot < 0 || (!last && !t->aux))
+  size_t n = logits_of (t);
+  bool last = l->k == s->K - 1;
+  int slot = head_slot (s, l->k);
+  char name[16];
+  snprintf (name, sizeof name, "%d", l->k);
+  if (slot < 0 || (!last && !t->aux))
+    return;
+  if (expected (t, last ? "logits_step_1" : "aux_logits_step_1/",
+                last ? "" : name, n, t->want) == n)
+    count (t, last ? LOGITS_1 : AUX_LOGITS_1, name, logits_apart (t, l, slot),
+           2e-5);
+}
+
+/* -- what is compared -------------------------------------------------------
+ */
+
+static void
+on_gradients (struct session *s, struct local_stage *l, int64_t step,
+              void *context)
+{
+  struct trial *t = context;
+  if (step != 0)
+    return;
+  mem_open ();
+  compare_logits (t, s, l);
+  for (int i = 0; i < stage_tensors (l->stage); i++) {
+    const struct golden_tensor *g = find (t->g, l, i);
+    if (!g || g->buffer)
       continue;
-    if (expected (t, last ? "logits_step_1" : "aux_logits_step_1/",
-                  last ? "" : name, n, t->want) == n)
-      count (t, last ? LOGITS_1 : AUX_LOGITS_1, name,
-             apart (stage_logits (l->stage, slot), t->want, n), 2e-5);
+    rig_must (stage_tensor_out (l->stage, i, STAGE_GRAD, t->got));
+    if (expected (t, "grads_step_1/", g->name, g->n, t->want) == g->n)
+      count (t, GRADS_1, g->name, apart (t->got, t->want, g->n),
+             5e-4 * fmax (largest (t->want, g->n), 1e-3));
   }
+  mem_close ();
 }
 
 static void
@@ -168,7 +185,7 @@ compare_losses (struct trial *t, const struct session *s, int step)
     return;
   for (size_t c = 0; c < columns; c++) {
     int k = t->aux ? (int)c : s->K - 1;
-    double got = s->last_loss[k].loss / (double)s->batch;
+    double got = s->last_loss[k].loss / (double)(s->batch * t->g->seq);
     double want = (double)t->want[(size_t)step * columns + c];
     count (t, step == 0 ? LOSSES_1 : LOSSES, "loss", fabs (got - want),
            step == 0 ? 2e-5 : 1e-3);
@@ -193,7 +210,7 @@ compare_tensor (struct trial *t, const struct golden_tensor *g, int step,
   }
   if (step == 1)
     count (t, PARAMS_1, g->name, off,
-           2e-6 + 5e-4 * apart (t->want, g->init, g->n));
+           2e-6 + (t->g->adamw ? 2e-2 : 5e-4) * apart (t->want, g->init, g->n));
   for (size_t i = 0; i < g->n; i++) {
     double d = (double)t->got[i] - t->want[i];
     double u = (double)t->want[i] - g->init[i];
@@ -226,14 +243,14 @@ compare_tensors (struct trial *t, struct session *s, int step)
 static void
 compare_evaluation (struct trial *t, struct session *s)
 {
-  size_t n = (size_t)(t->g->batch * t->g->classes);
+  size_t n = logits_of (t);
   double loss[GOLDEN_STAGES], accuracy[GOLDEN_STAGES];
   struct evaluation v = {.loss = loss, .accuracy = accuracy};
-  rig_must (session_evaluate (s, STORE_TRAIN, t->g->batch, &v));
+  rig_must (session_evaluate (s, t->g->tokens ? STORE_VALID : STORE_TRAIN,
+                              t->g->batch, &v));
   const struct local_stage *l = &s->local[s->n_local - 1];
   if (l->k == s->K - 1 && expected (t, "eval_logits", "", n, t->want) == n)
-    count (t, EVAL_LOGITS, "logits",
-           apart (stage_logits (l->stage, STAGE_EVAL), t->want, n), 5e-3);
+    count (t, EVAL_LOGITS, "logits", logits_apart (t, l, STAGE_EVAL), 5e-3);
 }
 
 /* Train as `strategy` says and compare with `against`. */
@@ -248,16 +265,15 @@ run_trial (const struct golden *g, struct rig *r, const char *strategy,
   golden_config (g, r, against, &c);
   t->aux = c.heads_all;
   golden_config (g, r, strategy, &c);
-  rig_must (MEM_NEW (g->largest, &t->got, "values"));
-  rig_must (MEM_NEW (g->largest, &t->want, "values"));
+  size_t most = logits_of (t) > g->largest ? logits_of (t) : g->largest;
+  rig_must (MEM_NEW (most, &t->got, "values"));
+  rig_must (MEM_NEW (most, &t->want, "values"));
   rig_session (r->w, &c, &s);
   s.on_gradients = on_gradients;
   s.on_gradients_context = t;
   rig_must (session_begin (&s, 0, g->steps));
   for (int step = 0, snap = 0; step < g->steps; step++) {
     rig_step (&s, step);
-    if (step == 0)
-      compare_logits (t, &s);
     compare_losses (t, &s, step);
     if (snap < g->n_snap && g->snap[snap] == step + 1) {
       compare_tensors (t, &s, step + 1);
@@ -308,6 +324,12 @@ wanted (const struct golden *g, bool aux, enum kind kind)
   return 1;
 }
 
+static const char *
+label (const struct golden *g)
+{
+  return g->adamw ? "tokens, adamw, " : g->tokens ? "tokens, " : "";
+}
+
 static void
 test_strategy (const struct golden *g, struct rig *r, const char *strategy)
 {
@@ -317,8 +339,9 @@ test_strategy (const struct golden *g, struct rig *r, const char *strategy)
     int n = wanted (g, t.aux, (enum kind)i);
     if (n > 0)
       tap_ok (t.tally[i].worst <= 1 && t.tally[i].n == n,
-              "%s: %s: %d of %d compared, at worst %.2g of the limit", strategy,
-              kind_names[i], t.tally[i].n, n, t.tally[i].worst);
+              "%s%s: %s: %d of %d compared, at worst %.2g of the limit",
+              label (g), strategy, kind_names[i], t.tally[i].n, n,
+              t.tally[i].worst);
   }
 }
 
@@ -358,30 +381,43 @@ test_all (struct golden *g, struct rig *r)
   for (char *word = strtok_r (names, ",", &save); word;
        word = strtok_r (NULL, ",", &save), n++)
     test_strategy (g, r, word);
-  tap_ok (n >= 6, "the file holds %d strategies", n);
-  test_fault (g, r, "pairwise", "local");
-  test_fault (g, r, "3wise_sum", "3wise");
+  tap_ok (n >= (g->adamw ? 3 : 6), "the file holds %d strategies", n);
+  if (!g->adamw) {
+    test_fault (g, r, "pairwise", "local");
+    test_fault (g, r, "3wise_sum", "3wise");
+  }
+  wire_barrier (r->w);
+  if (wire_rank (r->w) == 0)
+    rig_empty (r->folder);
+}
+
+static void
+test_file (struct rig *r, const char *name)
+{
+  struct golden g;
+  char path[RUN_PATH + 32];
+  const char *shared = getenv ("INTERLOCK_SHARED");
+  const char *top = getenv ("abs_top_srcdir");
+  snprintf (path, sizeof path, "%s%s/goldens/%s",
+            shared ? shared
+            : top  ? top
+                   : ".",
+            shared ? "" : "/../shared", name);
+  if (golden_open (path, &g))
+    test_all (&g, r);
+  else
+    tap_skip ("there is no file of golden values (INTERLOCK_SHARED/goldens)");
+  golden_close (&g);
 }
 
 int
 main (int argc, char **argv)
 {
   struct rig r;
-  struct golden g;
-  char path[RUN_PATH + 32];
-  const char *shared = getenv ("INTERLOCK_SHARED");
-  const char *top = getenv ("abs_top_srcdir");
   rig_open (&argc, &argv, &r);
-  snprintf (path, sizeof path, "%s%s/goldens/golden_resnet_basic.h5",
-            shared ? shared
-            : top  ? top
-                   : ".",
-            shared ? "" : "/../shared");
-  if (golden_open (path, &g))
-    test_all (&g, &r);
-  else
-    tap_skip ("there is no file of golden values (INTERLOCK_SHARED/goldens)");
-  golden_close (&g);
+  test_file (&r, "golden_resnet_basic.h5");
+  test_file (&r, "golden_transformer.h5");
+  test_file (&r, "golden_transformer_adamw.h5");
   int result = tap_done ();
   rig_close (&r);
   return result;

@@ -1,4 +1,4 @@
-/* tests/run/golden.h -- the file of golden values, as inputs of our own.
+/* tests/run/golden.h -- the files of golden values, as inputs of our own.
  *
  * Reads what another framework computed and writes the same network as a data
  * set file and a parameter file of ours.  Names are translated here and nowhere
@@ -29,6 +29,9 @@ struct golden {
   double lr, momentum, weight_decay;
   char block[16], architecture[128], split[64], aux[64], strategies[256];
   int n_groups, blocks[MODEL_GROUPS], width[MODEL_GROUPS];
+  bool tokens, adamw;                      /* a language model; its optimizer */
+  int layers, d_model, heads, hidden, seq; /* seq 1 of images */
+  double beta1, beta2, eps;
   int first[GOLDEN_STAGES + 1]; /* unit of each component */
   int n;
   struct golden_tensor *tensor; /* n, owned */
@@ -118,11 +121,43 @@ golden_unit_path (const struct golden *g, int u, const char *part,
               part);
 }
 
-/* The words of conv8-bn-gap-fc are 0, 1, 2, 3; there the linear map is 5. */
+/* The same of a language model's unit. */
+RIG_FN void
+golden_token_path (const struct golden *g, int u, const char *part,
+                   struct golden_tensor *t)
+{
+  static const char *const parts[][2] = {
+      {"tok", "wte"},         {"pos", "wpe"},          {"ln1", "ln_1"},
+      {"qkv", "attn.c_attn"}, {"proj", "attn.c_proj"}, {"ln2", "ln_2"},
+      {"fc", "mlp.c_fc"},     {"out", "mlp.c_proj"},   {"ln", "ln_f"}};
+  int n = (int)strcspn (part, ".");
+  const char *ours = "?";
+  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+    if ((int)strlen (parts[i][0]) == n &&
+        strncmp (part, parts[i][0], (size_t)n) == 0)
+      ours = parts[i][1];
+  if (u == g->layers + 1 && strncmp (part, "fc.", 3) == 0)
+    snprintf (t->path, sizeof t->path, "/model/lm_head%s", part + n);
+  else if (u == 0 || u == g->layers + 1)
+    snprintf (t->path, sizeof t->path, "/model/transformer.%s%s", ours,
+              part + n);
+  else
+    snprintf (t->path, sizeof t->path, "/model/transformer.h.%d.%s%s", u - 1,
+              ours, part + n);
+}
+
+/* The words of conv8-bn-gap-fc are 0, 1, 2, 3; there the linear map is 5. Those
+ * of ln-fc have names there. */
 RIG_FN bool
 golden_path (const struct golden *g, struct golden_tensor *t)
 {
   int c, i, used = 0;
+  if (g->tokens && sscanf (t->name, "aux.%d.%n", &c, &used) == 1) {
+    bool ln = strncmp (t->name + used, "ln.", 3) == 0;
+    snprintf (t->path, sizeof t->path, "/heads/%d/%d.%s", c, !ln,
+              t->name + used + 3);
+    return true;
+  }
   if (sscanf (t->name, "aux.%d.%d.%n", &c, &i, &used) == 2 && used > 0) {
     snprintf (t->path, sizeof t->path, "/heads/%d/%d.%s", c, i == 5 ? 3 : i,
               t->name + used);
@@ -131,7 +166,10 @@ golden_path (const struct golden *g, struct golden_tensor *t)
   if (sscanf (t->name, "main.%d.%d.%n", &c, &i, &used) != 2 || used == 0 ||
       c < 0 || c >= g->K)
     return false;
-  golden_unit_path (g, g->first[c] + i, t->name + used, t);
+  if (g->tokens)
+    golden_token_path (g, g->first[c] + i, t->name + used, t);
+  else
+    golden_unit_path (g, g->first[c] + i, t->name + used, t);
   return true;
 }
 
@@ -156,6 +194,34 @@ golden_shape (struct golden *g)
     g->first[k + 1] = g->first[k] + n;
     p += strcspn (p, ",");
     p += *p == ',';
+  }
+}
+
+RIG_FN void
+golden_token_shape (struct golden *g)
+{
+  char optimizer[16];
+  double blocks[GOLDEN_STAGES];
+  g->d_model = (int)golden_number (g->file, "d_model");
+  g->heads = (int)golden_number (g->file, "heads");
+  g->hidden = (int)golden_number (g->file, "hidden");
+  g->seq = (int)golden_number (g->file, "seq");
+  rig_must (golden_numbers (g->file, "blocks_per_component", GOLDEN_STAGES,
+                            blocks) == g->K
+                ? OK
+                : fail (E_DATA, "golden file: blocks"));
+  for (int k = 0; k < g->K; k++) {
+    int units = (int)blocks[k] + (k == 0) + (k == g->K - 1);
+    g->layers += (int)blocks[k];
+    g->first[k + 1] = g->first[k] + units;
+    snprintf (g->split + strlen (g->split), 8, "%s%d", k ? "," : "", units);
+  }
+  golden_text (g->file, "optimizer", optimizer, sizeof optimizer);
+  g->adamw = strcmp (optimizer, "adamw") == 0;
+  if (g->adamw) {
+    g->beta1 = golden_number (g->file, "beta1");
+    g->beta2 = golden_number (g->file, "beta2");
+    g->eps = golden_number (g->file, "eps");
   }
 }
 
@@ -208,7 +274,9 @@ RIG_FN bool
 golden_open (const char *path, struct golden *g)
 {
   double snap[8];
+  char network[32];
   memset (g, 0, sizeof *g);
+  g->seq = 1;
   if (access (path, R_OK) != 0)
     return false;
   g->file = H5Fopen (path, H5F_ACC_RDONLY, H5P_DEFAULT);
@@ -216,19 +284,27 @@ golden_open (const char *path, struct golden *g)
   g->K = (int)golden_number (g->file, "components");
   g->steps = (int)golden_number (g->file, "steps");
   g->batch = (int)golden_number (g->file, "batch");
-  g->classes = (int)golden_number (g->file, "classes");
+  golden_text (g->file, "network", network, sizeof network);
+  g->tokens = strcmp (network, "transformer-lm") == 0;
+  g->classes = (int)golden_number (g->file, g->tokens ? "vocab" : "classes");
   g->lr = golden_number (g->file, "lr");
-  g->momentum = golden_number (g->file, "momentum");
+  if (golden_numbers (g->file, "momentum", 1, &g->momentum) != 1)
+    g->momentum = 0;
   g->weight_decay = golden_number (g->file, "weight_decay");
   g->n_snap = golden_numbers (g->file, "snap", 8, snap);
   for (int i = 0; i < g->n_snap; i++)
     g->snap[i] = (int)snap[i];
+  golden_text (g->file, "strategies", g->strategies, sizeof g->strategies);
+  if (g->tokens) {
+    golden_token_shape (g);
+    golden_index (g, "params");
+    return true;
+  }
   golden_text (g->file, "block", g->block, sizeof g->block);
   golden_text (g->file, "architecture", g->architecture,
                sizeof g->architecture);
   golden_text (g->file, "split", g->split, sizeof g->split);
   golden_text (g->file, "aux", g->aux, sizeof g->aux);
-  golden_text (g->file, "strategies", g->strategies, sizeof g->strategies);
   golden_shape (g);
   golden_index (g, "params");
   golden_index (g, "buffers");
@@ -248,10 +324,45 @@ golden_close (struct golden *g)
 /* -- writing our files -------------------------------------------------------
  */
 
+/* The batches in their order, as one row of tokens: each window and the token
+ * behind it; batch 0 without gaps to validate, which walks a split that way. */
+RIG_FN void
+golden_write_tokens (const struct golden *g, const char *path)
+{
+  size_t n = (size_t)(g->steps * g->batch), T = (size_t)g->seq;
+  int *inputs = NULL, *labels = NULL;
+  unsigned short *row = NULL, *valid = NULL;
+  rig_must (MEM_NEW (n * T, &inputs, "tokens"));
+  rig_must (MEM_NEW (n * T, &labels, "tokens"));
+  rig_must (MEM_NEW (n * (T + 1), &row, "tokens"));
+  rig_must (MEM_NEW (n * T, &valid, "tokens"));
+  bool good = golden_values (g, "/batches/inputs", H5T_NATIVE_INT, n * T,
+                             inputs) == n * T &&
+              golden_values (g, "/batches/labels", H5T_NATIVE_INT, n * T,
+                             labels) == n * T;
+  for (size_t i = 0; i < n * T; i++) {
+    row[i / T * (T + 1) + i % T] = (unsigned short)inputs[i];
+    valid[i] = (unsigned short)inputs[i];
+    row[i / T * (T + 1) + i % T + 1] = (unsigned short)labels[i];
+    good = good && (i % T == 0 || labels[i - 1] == inputs[i]);
+  }
+  rig_must (good ? OK : fail (E_DATA, "golden file: the batches"));
+  h5_write_tokens (path, g->classes, n * (T + 1), row, (size_t)g->batch * T + 1,
+                   valid);
+  mem_free (&inputs);
+  mem_free (&labels);
+  mem_free (&row);
+  mem_free (&valid);
+}
+
 /* The batches in their order, as a training split of floats. */
 RIG_FN void
 golden_write_data (const struct golden *g, const char *path)
 {
+  if (g->tokens) {
+    golden_write_tokens (g, path);
+    return;
+  }
   size_t n = (size_t)(g->steps * g->batch), pixels = 3 * 32 * 32;
   float *images = NULL;
   int *labels = NULL;
@@ -280,6 +391,29 @@ golden_write_params (const struct golden *g, const char *path)
   H5Fclose (f);
 }
 
+RIG_FN void
+golden_token_config (const struct golden *g, struct run_config *c)
+{
+  snprintf (c->family, RUN_WORD, "transformer");
+  c->block[0] = c->groups[0] = c->stem[0] = '\0';
+  c->layers = g->layers;
+  c->d_model = g->d_model;
+  c->heads = g->heads;
+  c->context = g->seq;
+  c->mlp_ratio = (double)g->hidden / g->d_model;
+  c->dropout = 0;
+  c->tied = false;
+  c->stride = g->seq + 1;
+  snprintf (c->head, RUN_TEXT, "ln-fc");
+  if (!g->adamw)
+    return;
+  snprintf (c->optimizer, RUN_WORD, "adamw");
+  snprintf (c->decay, RUN_WORD, "all");
+  c->beta1 = g->beta1;
+  c->beta2 = g->beta2;
+  c->eps = g->eps;
+}
+
 /* The golden network as a configuration; span and mix from a strategy. */
 RIG_FN void
 golden_config (const struct golden *g, const struct rig *r,
@@ -306,6 +440,8 @@ golden_config (const struct golden *g, const struct rig *r,
       *p = '-';
   if ((p = strstr (c->head, "gbpl")) != NULL)
     memmove (memcpy (p, "gap", 3) + 3, p + 4, strlen (p + 4) + 1);
+  if (g->tokens)
+    golden_token_config (g, c);
   snprintf (c->file, RUN_PATH, "%.*s/golden.h5", RUN_PATH - 32, r->folder);
   snprintf (c->init, RUN_PATH, "%.*s/params.h5", RUN_PATH - 32, r->folder);
   c->order = RUN_SEQUENTIAL;

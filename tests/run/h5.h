@@ -66,4 +66,34 @@ h5_write_data (const char *path, size_t n, int size, int classes,
   H5Fclose (f);
 }
 
+/* Splits of n tokens to train on, and of others. */
+RIG_FN void
+h5_write_tokens (const char *path, int vocab, size_t n,
+                 const unsigned short *train, size_t n_valid,
+                 const unsigned short *valid)
+{
+  const int numbers[2] = {1, vocab};
+  const char *const names[2] = {"version", "vocab_size"};
+  hid_t f = H5Fcreate (path, H5F_ACC_EXCL, H5P_DEFAULT, H5P_DEFAULT);
+  rig_must (f >= 0 ? OK : fail (E_IO, "%s: not made", path));
+  h5_put_words (f, "interlock_format", 0, "dataset\0\0\0\0\0\0\0\0");
+  h5_put_words (f, "kind", 0, "tokens\0\0\0\0\0\0\0\0\0");
+  h5_put_words (f, "name", 0, "a test\0\0\0\0\0\0\0\0\0");
+  h5_put_words (f, "origin", 0, "a test\0\0\0\0\0\0\0\0\0");
+  h5_put_words (f, "tokenizer", 0, "ids\0\0\0\0\0\0\0\0\0\0\0\0");
+  for (int i = 0; i < 2; i++) {
+    hid_t space = H5Screate (H5S_SCALAR);
+    hid_t a = H5Acreate2 (f, names[i], H5T_NATIVE_INT, space, H5P_DEFAULT,
+                          H5P_DEFAULT);
+    H5Awrite (a, H5T_NATIVE_INT, &numbers[i]);
+    H5Aclose (a);
+    H5Sclose (space);
+  }
+  hsize_t dims[] = {n};
+  h5_put (f, "/train/tokens", H5T_NATIVE_USHORT, 1, dims, train);
+  dims[0] = n_valid;
+  h5_put (f, "/valid/tokens", H5T_NATIVE_USHORT, 1, dims, valid);
+  H5Fclose (f);
+}
+
 #endif

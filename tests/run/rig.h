@@ -41,9 +41,9 @@ rig_open (int *argc, char ***argv, struct rig *r)
   rig_must (wire_broadcast (r->w, r->folder, sizeof r->folder, 0));
 }
 
-/* The files of the folder, and the folder.  It holds no other folders. */
+/* The files of the folder.  It holds no other folders. */
 RIG_FN void
-rig_remove (const char *folder)
+rig_empty (const char *folder)
 {
   char path[2 * RUN_PATH];
   DIR *d = opendir (folder);
@@ -54,6 +54,12 @@ rig_remove (const char *folder)
   }
   if (d)
     closedir (d);
+}
+
+RIG_FN void
+rig_remove (const char *folder)
+{
+  rig_empty (folder);
   rmdir (folder);
 }
 

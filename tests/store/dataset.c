@@ -18,7 +18,7 @@ struct refusal {
 static const struct refusal refusals[] = {
     {SPOIL_FORMAT, E_DATA, {"interlock_format", "checkpoint", "dataset"}},
     {SPOIL_VERSION, E_DATA, {"version 2", "version 1"}},
-    {SPOIL_KIND, E_DATA, {"kind", "tokens", "images"}},
+    {SPOIL_KIND, E_DATA, {"kind", "sounds", "tokens"}},
     {SPOIL_NO_NAME, E_DATA, {"\"name\" is missing"}},
     {SPOIL_LABEL_HIGH, E_DATA, {"/valid/labels[2]", "label 4", "0 to 3"}},
     {SPOIL_LABEL_LOW, E_DATA, {"/train/labels[4]", "label -1", "0 to 3"}},

@@ -19,7 +19,7 @@ enum spoil {
   SPOIL_NOTHING,
   SPOIL_FORMAT,  /* another interlock_format */
   SPOIL_VERSION, /* version 2 */
-  SPOIL_KIND,    /* tokens */
+  SPOIL_KIND,    /* sounds */
   SPOIL_NO_NAME,
   SPOIL_LABEL_HIGH,  /* valid[2] = classes */
   SPOIL_LABEL_LOW,   /* train[4] = -1 */
@@ -184,7 +184,7 @@ set_make (const char *path, const struct set_spec *s)
   set_text (file, "interlock_format",
             p == SPOIL_FORMAT ? "checkpoint" : "dataset");
   set_numbers (file, "version", H5T_NATIVE_INT, 0, &version);
-  set_text (file, "kind", p == SPOIL_KIND ? "tokens" : "images");
+  set_text (file, "kind", p == SPOIL_KIND ? "sounds" : "images");
   if (p != SPOIL_NO_NAME)
     set_text (file, "name", "small");
   set_texts (file, "classes", p == SPOIL_ONE_CLASS ? 1 : SET_CLASSES, names);

@@ -1,0 +1,396 @@
+/* kern/attention.c -- causal attention in tiles, with a running softmax.
+ *
+ * A task is one head of one sample; tasks are shared out among threads and each
+ * is done by one thread alone, so the bits do not depend on their number.  A
+ * tile is up to SIDE queries against SIDE keys; tiles above the diagonal are
+ * skipped, the one on it is masked.  Forward keeps the log of each row's sum,
+ * from which backward makes the probabilities again (Dao, Fu, Ermon, Rudra, Re:
+ * "FlashAttention", 2022).  Matrix products are the library's sgemm on strided
+ * views of the fused tensor: no head is ever copied.
+ */
+#include "kern/kern_impl.h"
+
+#include <math.h>
+#include <omp.h>
+
+#define SIDE 64
+
+/* One head of one sample: where its rows are. */
+struct task {
+  int64_t t, width, ld; /* ld: floats from row to row of q, k, v */
+  int64_t ld_o;         /* of o */
+  const float *q, *k, *v;
+  float scale;
+  int64_t sample, head;
+  const struct kern_drop *drop; /* NULL: none */
+};
+
+/* A tile: queries i0 .. i0 + rows - 1, keys j0 .. j0 + cols - 1. */
+struct tile {
+  int64_t i0, j0, rows, cols;
+};
+
+struct scratch {
+  float *s, *d_s, *dropped; /* SIDE x SIDE */
+  float *row;               /* t */
+};
+
+static size_t
+scratch_floats (const struct kern_attention *a)
+{
+  return 3 * SIDE * SIDE + arena_round ((size_t)a->t * 4) / 4 + 2 * SIDE;
+}
+
+void
+kern_attention_want (struct kern *k, const struct kern_attention *a)
+{
+  kern_side_want (k, (size_t)k->threads * scratch_floats (a) * sizeof (float));
+}
+
+static struct scratch
+scratch_of_thread (struct kern *k, const struct kern_attention *a)
+{
+  float *at =
+      kern_side (k) + (size_t)omp_get_thread_num () * scratch_floats (a);
+  return (struct scratch){at, at + SIDE * SIDE, at + 2 * SIDE * SIDE,
+                          at + 3 * SIDE * SIDE};
+}
+
+static struct task
+task_of (const struct kern_attention *a, int64_t i,
+         const struct kern_drop *drop, const float *qkv)
+{
+  const int64_t d = a->heads * a->width, sample = i / a->heads;
+  const int64_t head = i % a->heads;
+  const float *q = qkv + sample * a->t * 3 * d + head * a->width;
+  return (struct task){.t = a->t,
+                       .width = a->width,
+                       .ld = 3 * d,
+                       .ld_o = d,
+                       .q = q,
+                       .k = q + d,
+                       .v = q + 2 * d,
+                       .scale = 1.0f / sqrtf ((float)a->width),
+                       .sample = sample,
+                       .head = head,
+                       .drop = kern_drop_least (drop) > 0 ? drop : NULL};
+}
+
+/* How many keys of the tile row i sees. */
+static int64_t
+seen (const struct tile *p, int64_t i)
+{
+  int64_t n = p->i0 + i - p->j0 + 1;
+  return n < p->cols ? n : p->cols;
+}
+
+static dnnl_status_t
+scores (const struct task *a, const struct tile *p, float *s)
+{
+  return dnnl_sgemm ('N', 'T', p->rows, p->cols, a->width, a->scale,
+                     a->q + p->i0 * a->ld, a->ld, a->k + p->j0 * a->ld, a->ld,
+                     0, s, SIDE);
+}
+
+/* The tile's probabilities behind dropout.  Rows of the sample's t x t numbers
+ * are padded to whole blocks of random words. */
+static void
+drop_tile (const struct task *a, const struct tile *p, const float *s, float *y)
+{
+  const int64_t row =
+      (a->t + KERN_DROP_BLOCK - 1) / KERN_DROP_BLOCK * KERN_DROP_BLOCK;
+  for (int64_t i = 0; i < p->rows; i++)
+    kern_drop_some (a->drop, a->sample,
+                    (a->head * a->t + p->i0 + i) * row + p->j0, p->cols,
+                    s + i * SIDE, y + i * SIDE);
+}
+
+/* -- forward --------------------------------------------------------------- */
+
+/* s[0 .. n-1] becomes e^(s - top) with top the largest of it and *top; zeros up
+ * to cols.  Returns the sum; *top is raised, *shrink is what it does to older
+ * sums. */
+KERN_CLONES static float
+row_softmax (int64_t n, int64_t cols, float *s, float *top, float *shrink)
+{
+  float most = *top, sum = 0;
+#pragma omp simd reduction(max : most)
+  for (int64_t j = 0; j < n; j++)
+    most = s[j] > most ? s[j] : most;
+#pragma omp simd
+  for (int64_t j = 0; j < n; j++) {
+    float t = s[j] - most;
+    s[j] = t < KERN_EXP_LEAST ? KERN_EXP_LEAST : t;
+  }
+#pragma omp simd reduction(+ : sum)
+  for (int64_t j = 0; j < n; j++) {
+    s[j] = kern_exp (s[j]);
+    sum += s[j];
+  }
+  for (int64_t j = n; j < cols; j++)
+    s[j] = 0;
+  *shrink = expf (*top - most);
+  *top = most;
+  return sum;
+}
+
+KERN_CLONES static void
+scale_row (int64_t n, float a, float *y)
+{
+#pragma omp simd
+  for (int64_t j = 0; j < n; j++)
+    y[j] *= a;
+}
+
+/* Rows i0 .. of o from all tiles in front of them. */
+static dnnl_status_t
+query_rows (const struct task *a, int64_t i0, struct scratch *w, float *o,
+            float *lse)
+{
+  float top[SIDE], sum[SIDE];
+  struct tile p = {.i0 = i0, .rows = a->t - i0 < SIDE ? a->t - i0 : SIDE};
+  for (int64_t i = 0; i < p.rows; i++) {
+    top[i] = -INFINITY;
+    sum[i] = 0;
+  }
+  for (; p.j0 < i0 + p.rows; p.j0 += SIDE) {
+    const int64_t end = i0 + p.rows - p.j0;
+    p.cols = end < SIDE ? end : SIDE;
+    dnnl_status_t s = scores (a, &p, w->s);
+    if (s != dnnl_success)
+      return s;
+    for (int64_t i = 0; i < p.rows; i++) {
+      float shrink;
+      float more =
+          row_softmax (seen (&p, i), p.cols, w->s + i * SIDE, &top[i], &shrink);
+      sum[i] = sum[i] * shrink + more;
+      if (p.j0 > 0 && shrink != 1)
+        scale_row (a->width, shrink, o + (i0 + i) * a->ld_o);
+    }
+    const float *weight = w->s;
+    if (a->drop) {
+      drop_tile (a, &p, w->s, w->dropped);
+      weight = w->dropped;
+    }
+    s = dnnl_sgemm ('N', 'N', p.rows, a->width, p.cols, 1, weight, SIDE,
+                    a->v + p.j0 * a->ld, a->ld, p.j0 > 0, o + i0 * a->ld_o,
+                    a->ld_o);
+    if (s != dnnl_success)
+      return s;
+  }
+  for (int64_t i = 0; i < p.rows; i++) {
+    scale_row (a->width, 1 / sum[i], o + (i0 + i) * a->ld_o);
+    lse[i0 + i] = top[i] + logf (sum[i]);
+  }
+  return dnnl_success;
+}
+
+static enum status
+said (dnnl_status_t s)
+{
+  return s == dnnl_success ? OK
+                           : kern_lib_failed (s, "matrix product", "attention");
+}
+
+/* Seen by all threads; who fails writes. */
+static void
+note (dnnl_status_t *worst, dnnl_status_t s)
+{
+  if (s != dnnl_success) {
+#pragma omp atomic write
+    *worst = s;
+  }
+}
+
+enum status
+kern_attention_forward (struct kern *k, const struct kern_attention *a,
+                        const struct kern_drop *drop, const float *qkv,
+                        float *o, float *lse)
+{
+  const int64_t d = a->heads * a->width;
+  dnnl_status_t worst = dnnl_success;
+#pragma omp parallel for schedule(static) num_threads(k->threads)
+  for (int64_t i = 0; i < a->batch * a->heads; i++) {
+    struct scratch w = scratch_of_thread (k, a);
+    struct task task = task_of (a, i, drop, qkv);
+    float *to = o + task.sample * a->t * d + task.head * a->width;
+    for (int64_t i0 = 0; i0 < a->t; i0 += SIDE)
+      note (&worst, query_rows (&task, i0, &w, to, lse + i * a->t));
+  }
+  return said (worst);
+}
+
+/* -- backward -------------------------------------------------------------- */
+
+/* s becomes the probabilities e^(s - lse), zeros from n to cols. */
+KERN_CLONES static void
+row_again (int64_t n, int64_t cols, float lse, float *s)
+{
+#pragma omp simd
+  for (int64_t j = 0; j < n; j++) {
+    float t = s[j] - lse;
+    s[j] = t < KERN_EXP_LEAST ? KERN_EXP_LEAST : t;
+  }
+#pragma omp simd
+  for (int64_t j = 0; j < n; j++)
+    s[j] = kern_exp (s[j]);
+  for (int64_t j = n; j < cols; j++)
+    s[j] = 0;
+}
+
+/* d_s = p (d_p - delta) scale, where d_s holds d_p. */
+KERN_CLONES static void
+row_slope (int64_t n, float delta, float scale, const float *p, float *d_s)
+{
+#pragma omp simd
+  for (int64_t j = 0; j < n; j++)
+    d_s[j] = p[j] * (d_s[j] - delta) * scale;
+}
+
+KERN_CLONES static float
+dot (int64_t n, const float *a, const float *b)
+{
+  float sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int64_t j = 0; j < n; j++)
+    sum += a[j] * b[j];
+  return sum;
+}
+
+struct slopes { /* of one task */
+  const float *d_o, *lse;
+  float *d_q, *d_k, *d_v;
+};
+
+/* Probabilities into w->s and, behind dropout, *weight; their slopes into
+ * w->d_s. */
+static dnnl_status_t
+tile_slopes (const struct task *a, const struct tile *p, const struct slopes *g,
+             struct scratch *w, const float **weight)
+{
+  dnnl_status_t s = scores (a, p, w->s);
+  if (s != dnnl_success)
+    return s;
+  s = dnnl_sgemm ('N', 'T', p->rows, p->cols, a->width, 1,
+                  g->d_o + p->i0 * a->ld_o, a->ld_o, a->v + p->j0 * a->ld,
+                  a->ld, 0, w->d_s, SIDE);
+  for (int64_t i = 0; i < p->rows; i++)
+    row_again (seen (p, i), p->cols, g->lse[p->i0 + i], w->s + i * SIDE);
+  *weight = w->s;
+  if (a->drop) {
+    drop_tile (a, p, w->d_s, w->d_s);
+    drop_tile (a, p, w->s, w->dropped);
+    *weight = w->dropped;
+  }
+  for (int64_t i = 0; i < p->rows; i++)
+    row_slope (p->cols, w->row[p->i0 + i], a->scale, w->s + i * SIDE,
+               w->d_s + i * SIDE);
+  return s;
+}
+
+static dnnl_status_t
+tile_back (const struct task *a, const struct tile *p, const struct slopes *g,
+           struct scratch *w, bool first)
+{
+  const float *weight;
+  dnnl_status_t s = tile_slopes (a, p, g, w, &weight);
+  if (s == dnnl_success)
+    s = dnnl_sgemm ('T', 'N', p->cols, a->width, p->rows, 1, weight, SIDE,
+                    g->d_o + p->i0 * a->ld_o, a->ld_o, !first,
+                    g->d_v + p->j0 * a->ld, a->ld);
+  if (s == dnnl_success)
+    s = dnnl_sgemm ('N', 'N', p->rows, a->width, p->cols, 1, w->d_s, SIDE,
+                    a->k + p->j0 * a->ld, a->ld, p->j0 > 0,
+                    g->d_q + p->i0 * a->ld, a->ld);
+  if (s == dnnl_success)
+    s = dnnl_sgemm ('T', 'N', p->cols, a->width, p->rows, 1, w->d_s, SIDE,
+                    a->q + p->i0 * a->ld, a->ld, !first, g->d_k + p->j0 * a->ld,
+                    a->ld);
+  return s;
+}
+
+/* All tiles, keys outside: for one row of queries the tiles come with j0
+ * rising, so the one with j0 = 0 is its first. */
+static dnnl_status_t
+task_back (const struct task *a, const float *o, const struct slopes *g,
+           struct scratch *w)
+{
+  for (int64_t i = 0; i < a->t; i++)
+    w->row[i] = dot (a->width, g->d_o + i * a->ld_o, o + i * a->ld_o);
+  for (int64_t j0 = 0; j0 < a->t; j0 += SIDE)
+    for (int64_t i0 = j0; i0 < a->t; i0 += SIDE) {
+      struct tile p = {i0, j0, a->t - i0 < SIDE ? a->t - i0 : SIDE,
+                       a->t - j0 < SIDE ? a->t - j0 : SIDE};
+      dnnl_status_t s = tile_back (a, &p, g, w, i0 == j0);
+      if (s != dnnl_success)
+        return s;
+    }
+  return dnnl_success;
+}
+
+enum status
+kern_attention_back (struct kern *k, const struct kern_attention *a,
+                     const struct kern_drop *drop, const float *qkv,
+                     const float *o, const float *lse, const float *d_o,
+                     float *d_qkv)
+{
+  const int64_t d = a->heads * a->width;
+  dnnl_status_t worst = dnnl_success;
+#pragma omp parallel for schedule(static) num_threads(k->threads)
+  for (int64_t i = 0; i < a->batch * a->heads; i++) {
+    struct scratch w = scratch_of_thread (k, a);
+    struct task task = task_of (a, i, drop, qkv);
+    const int64_t at = task.sample * a->t * d + task.head * a->width;
+    float *d_q = d_qkv + (task.q - qkv);
+    struct slopes g = {d_o + at, lse + i * a->t, d_q, d_q + d, d_q + 2 * d};
+    note (&worst, task_back (&task, o + at, &g, &w));
+  }
+  return said (worst);
+}
+
+/* -- one position at a time -------------------------------------------------
+ */
+
+KERN_CLONES static void
+add_scaled (int64_t n, float a, const float *x, float *y)
+{
+#pragma omp simd
+  for (int64_t j = 0; j < n; j++)
+    y[j] += a * x[j];
+}
+
+/* One query over keys 0 .. n-1 of the cache, rows of ld; p [n] is scratch. */
+static void
+look_back (int64_t n, int64_t width, int64_t ld, const float *q,
+           const float *key, const float *value, float *p, float *o)
+{
+  const float scale = 1.0f / sqrtf ((float)width);
+  float top = -INFINITY, shrink;
+  for (int64_t j = 0; j < n; j++)
+    p[j] = scale * dot (width, q, key + j * ld);
+  float sum = row_softmax (n, n, p, &top, &shrink);
+  for (int64_t j = 0; j < width; j++)
+    o[j] = 0;
+  for (int64_t j = 0; j < n; j++)
+    add_scaled (width, p[j] / sum, value + j * ld, o);
+}
+
+void
+kern_attention_decode (struct kern *k, const struct kern_attention *a,
+                       int64_t at, int64_t n, const float *qkv, float *cache,
+                       float *o)
+{
+  const int64_t d = a->heads * a->width;
+  CHECK (at + n <= a->t, "position %lld of %lld", (long long)(at + n),
+         (long long)a->t);
+  for (int64_t i = 0; i < n; i++)
+    memcpy (cache + (at + i) * 2 * d, qkv + i * 3 * d + d,
+            (size_t)(2 * d) * sizeof (float));
+#pragma omp parallel for schedule(static) num_threads(k->threads)
+  for (int64_t i = 0; i < n * a->heads; i++) {
+    const int64_t row = i / a->heads, head = i % a->heads * a->width;
+    struct scratch w = scratch_of_thread (k, a);
+    look_back (at + row + 1, a->width, 2 * d, qkv + row * 3 * d + head,
+               cache + head, cache + d + head, w.row, o + row * d + head);
+  }
+}

@@ -1,0 +1,119 @@
+/* kern/norm.c -- LayerNorm over rows.
+ *
+ * Own loops: the library has no backward pass for data alone, which every pass
+ * that only carries a gradient would need, and rows are short enough to stay in
+ * the first cache between the sweeps.  Rows are shared out among threads, sums
+ * over rows by columns, so the bits do not depend on the number of threads.
+ */
+#include "kern/kern_impl.h"
+
+#include <math.h>
+
+#define EPS 1e-5f
+
+/* Columns that one thread sums at a time. */
+#define COLUMNS 64
+
+KERN_CLONES static void
+row_forward (int64_t d, const float *x, const float *scale, const float *shift,
+             float *y, float *mean, float *rstd)
+{
+  float sum = 0, squares = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int64_t i = 0; i < d; i++)
+    sum += x[i];
+  const float m = sum / (float)d;
+#pragma omp simd reduction(+ : squares)
+  for (int64_t i = 0; i < d; i++)
+    squares += (x[i] - m) * (x[i] - m);
+  const float r = 1.0f / sqrtf (squares / (float)d + EPS);
+#pragma omp simd
+  for (int64_t i = 0; i < d; i++)
+    y[i] = (x[i] - m) * r * scale[i] + shift[i];
+  *mean = m;
+  *rstd = r;
+}
+
+void
+kern_norm_forward (struct kern *k, int64_t n, int64_t d, const float *x,
+                   const float *scale, const float *shift, float *y,
+                   float *mean, float *rstd)
+{
+#pragma omp parallel for schedule(static) \
+    num_threads(k->threads) if (n * d > KERN_ALONE)
+  for (int64_t i = 0; i < n; i++) {
+    float m, r;
+    row_forward (d, x + i * d, scale, shift, y + i * d, &m, &r);
+    if (mean != NULL) {
+      mean[i] = m;
+      rstd[i] = r;
+    }
+  }
+}
+
+/* With z = (x - mean) rstd and g = scale d_y: d_x = rstd (g - mean of g - z
+ * mean of (g z)). */
+KERN_CLONES static void
+row_back (int64_t d, const float *x, const float *d_y, const float *scale,
+          float mean, float rstd, float *d_x)
+{
+  float sum = 0, along = 0;
+#pragma omp simd reduction(+ : sum, along)
+  for (int64_t i = 0; i < d; i++) {
+    float g = scale[i] * d_y[i];
+    sum += g;
+    along += g * ((x[i] - mean) * rstd);
+  }
+  sum /= (float)d;
+  along /= (float)d;
+#pragma omp simd
+  for (int64_t i = 0; i < d; i++) {
+    float g = scale[i] * d_y[i];
+    d_x[i] = rstd * (g - sum - (x[i] - mean) * rstd * along);
+  }
+}
+
+void
+kern_norm_back (struct kern *k, int64_t n, int64_t d, const float *x,
+                const float *d_y, const float *scale, const float *mean,
+                const float *rstd, float *d_x)
+{
+#pragma omp parallel for schedule(static) \
+    num_threads(k->threads) if (n * d > KERN_ALONE)
+  for (int64_t i = 0; i < n; i++)
+    row_back (d, x + i * d, d_y + i * d, scale, mean[i], rstd[i], d_x + i * d);
+}
+
+/* m <= COLUMNS columns from x and d_y on, rows of d. */
+KERN_CLONES static void
+columns_back (int64_t n, int64_t d, int64_t m, const float *x, const float *d_y,
+              const float *mean, const float *rstd, float *scale, float *shift)
+{
+  for (int64_t i = 0; i < n; i++) {
+    const float *a = x + i * d, *b = d_y + i * d;
+    const float mu = mean[i], r = rstd[i];
+#pragma omp simd
+    for (int64_t j = 0; j < m; j++) {
+      scale[j] += b[j] * ((a[j] - mu) * r);
+      shift[j] += b[j];
+    }
+  }
+}
+
+void
+kern_norm_back_weights (struct kern *k, int64_t n, int64_t d, const float *x,
+                        const float *d_y, const float *mean, const float *rstd,
+                        bool accumulate, float *d_scale, float *d_shift)
+{
+#pragma omp parallel for schedule(static) \
+    num_threads(k->threads) if (n * d > KERN_ALONE)
+  for (int64_t at = 0; at < d; at += COLUMNS) {
+    int64_t m = d - at < COLUMNS ? d - at : COLUMNS;
+    float scale[COLUMNS] = {0}, shift[COLUMNS] = {0};
+    columns_back (n, d, m, x + at, d_y + at, mean, rstd, scale, shift);
+    for (int64_t j = 0; j < m; j++) {
+      d_scale[at + j] = (accumulate ? d_scale[at + j] : 0) + scale[j];
+      d_shift[at + j] = (accumulate ? d_shift[at + j] : 0) + shift[j];
+    }
+  }
+}

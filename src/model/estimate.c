@@ -1,0 +1,118 @@
+/* model/estimate.c -- how much memory a stage of a Transformer will take, from
+ * its recipes alone: for plans, before anything is made.
+ *
+ * Follows stage.c, stage_token.c and layer_group.c; a test holds it to what
+ * stages take.  Rounding to whole cache lines is left out.
+ */
+#include "model/stage_impl.h"
+
+struct sizes { /* floats */
+  double params, slot, pair, wide;
+};
+
+static void
+add_recipe (const struct recipe *r, double rows, struct sizes *z)
+{
+  struct network_unit u = {0};
+  recipe_cost (r, &u);
+  z->params += (double)u.params;
+  z->slot += rows / (double)r->in.h * u.act_bytes / sizeof (float);
+  for (int i = 0; i < r->n_path; i++) {
+    const struct recipe_step *s = &r->path[i];
+    const double y = rows * (double)s->out.c;
+    if (s->kind == RECIPE_DENSE || s->kind == RECIPE_EMBED)
+      z->pair += y;
+    if (s->kind != RECIPE_PROJECT)
+      z->wide = y > z->wide ? y : z->wide;
+  }
+}
+
+/* The body: *table is what of its parameters is a shared table. */
+static void
+add_body (const struct stage_spec *spec, double rows, struct sizes *z,
+          double *table)
+{
+  const int units = network_units (spec->net);
+  const int end = spec->unit_end < units ? spec->unit_end : units - 1;
+  const struct model_spec *m = network_spec (spec->net);
+  for (int i = spec->unit_first; i < end; i++)
+    add_recipe (network_recipe (spec->net, i), rows, z);
+  *table = spec->unit_first == 0 && m->tied
+               ? (double)m->classes * (double)m->d_model
+               : 0;
+  z->params -= *table;
+}
+
+/* Floats of what training keeps of each parameter. */
+static double
+copies (const struct stage_spec *spec)
+{
+  return !spec->training ? 1 : spec->optimizer.kind == OPTIMIZER_ADAMW ? 4 : 3;
+}
+
+/* The head: its own parameters, places, and the logits of a chunk. */
+static enum status
+head_floats (const struct stage_spec *spec, double rows, double table,
+             double *sum)
+{
+  const int units = network_units (spec->net);
+  const bool last = spec->unit_end == units;
+  const struct model_spec *m = network_spec (spec->net);
+  const double d = m->d_model, matrix = (double)m->classes * d;
+  struct recipe r;
+  if (last)
+    r = *network_recipe (spec->net, units - 1);
+  else
+    TRY (recipe_head (spec->head,
+                      network_recipe (spec->net, spec->unit_end - 1)->out, m,
+                      &r));
+  const struct recipe_step *step = recipe_projects (&r);
+  /* What goes into the projection is scratch, not kept. */
+  const double inner = r.n_path > 1 ? rows * (double)step->in.c : 0;
+  const double taken = step->share < 1 ? step->share * rows : 0;
+  const double grad = spec->training ? 1 : 0;
+  struct sizes z = {0};
+  add_recipe (&r, rows, &z);
+  if (last) /* the owner, whatever its name */
+    z.params += step->shared ? matrix : 0;
+  else if (step->shared)
+    *sum +=
+        (spec->head_observes ? 0 : grad) * matrix + (table > 0 ? 0 : matrix);
+  *sum += copies (spec) * z.params;
+  *sum += spec->training
+              ? spec->n_slots * (z.slot - inner + z.pair + rows * d + taken * d)
+              : 0;
+  *sum += stage_token_chunk (rows, m->classes) * (double)m->classes +
+          2 * inner + taken * d + rows;
+  return OK;
+}
+
+enum status
+stage_estimate (const struct stage_spec *spec, double *bytes)
+{
+  const struct model_spec *m = network_spec (spec->net);
+  const double rows = (double)(spec->n_samples * m->context), d = m->d_model;
+  const bool last = spec->unit_end == network_units (spec->net);
+  const double grad = spec->training ? 1 : 0;
+  struct sizes z = {0};
+  double table, sum = 0;
+  CHECK (m->family == MODEL_TRANSFORMER, "an estimate of a Transformer");
+  add_body (spec, rows, &z, &table);
+  sum += copies (spec) * z.params;
+  sum += table * (grad + (last ? 0 : 1)); /* the last stage has the values */
+  const int units = spec->unit_end - spec->unit_first - last;
+  /* The last cotangent is the caller's. */
+  if (spec->training && units > 0)
+    sum += spec->n_slots * z.slot + spec->n_pairs * (z.pair - rows * d);
+  if (units > 0)
+    sum += rows * d; /* evaluation */
+  /* Scratch between units, branches and layers. */
+  sum += 2 * ((units > 1) * rows * d + rows * d + z.wide);
+  sum += rows * (double)m->heads; /* log-sums in evaluation */
+  if (last || spec->head)
+    TRY (head_floats (spec, rows, table, &sum));
+  const double input = spec->unit_first == 0 ? rows : rows * d;
+  sum += (grad * spec->n_slots + 1) * input;
+  *bytes = sum * sizeof (float);
+  return OK;
+}

@@ -1,0 +1,289 @@
+/* store/import_tokens.c -- ready ids as a data set: raw little-endian integers,
+ * numbers as text, or a one-dimensional .npy; each of them plain, .gz or .xz.
+ */
+#include "store/corpus_impl.h"
+#include "store/file_impl.h"
+#include "store/import_impl.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include <ctype.h>
+#include <string.h>
+
+enum form { FORM_UINT16, FORM_UINT32, FORM_UINT64, FORM_TEXT };
+enum { CHUNK = 1 << 16, BLOCK = 4096 };
+
+struct ids_in {
+  struct store_corpus *corpus;
+  enum store_split split;
+  enum form form;
+  const char *path;
+  int64_t index, largest; /* index: of the next id of the file */
+  uint32_t block[BLOCK];
+  size_t n;
+  int64_t number;        /* text: the digits so far; -1: none */
+  unsigned char part[8]; /* bytes of an id that a chunk has cut */
+  size_t n_part;
+};
+
+static enum status
+flush_ids (struct ids_in *t)
+{
+  size_t n = t->n;
+  t->n = 0;
+  return n ? store_corpus_put (t->corpus, t->split, t->block, n) : OK;
+}
+
+static enum status
+add_id (struct ids_in *t, uint64_t id)
+{
+  if (id >= (uint64_t)t->corpus->vocab)
+    return fail (E_DATA, "%s: token %lld is %llu: vocab=%lld allows 0 to %lld",
+                 t->path, (long long)t->index, (unsigned long long)id,
+                 (long long)t->corpus->vocab, (long long)t->corpus->vocab - 1);
+  t->index++;
+  if (t->n == BLOCK)
+    TRY (flush_ids (t));
+  t->block[t->n++] = (uint32_t)id;
+  return OK;
+}
+
+static enum status
+feed_text (struct ids_in *t, const unsigned char *p, size_t n)
+{
+  for (size_t i = 0; i < n; i++) {
+    if (isdigit (p[i])) {
+      t->number = (t->number < 0 ? 0 : t->number) * 10 + (p[i] - '0');
+      if (t->number > UINT32_MAX)
+        t->number = UINT32_MAX;
+      continue;
+    }
+    if (!isspace (p[i]) && p[i] != ',')
+      return fail (E_DATA, "%s: behind token %lld: \"%c\" is no id", t->path,
+                   (long long)t->index, isprint (p[i]) ? p[i] : '?');
+    if (t->number >= 0)
+      TRY (add_id (t, (uint64_t)t->number));
+    t->number = -1;
+  }
+  return OK;
+}
+
+static enum status
+feed_raw (struct ids_in *t, const unsigned char *p, size_t n)
+{
+  size_t width = t->form == FORM_UINT16 ? 2 : t->form == FORM_UINT32 ? 4 : 8;
+  for (size_t i = 0; i < n; i++) {
+    t->part[t->n_part++] = p[i];
+    if (t->n_part < width)
+      continue;
+    uint64_t id = 0;
+    for (size_t k = 0; k < width; k++)
+      id |= (uint64_t)t->part[k] << (8 * k);
+    t->n_part = 0;
+    TRY (add_id (t, id));
+  }
+  return OK;
+}
+
+/* -- .npy ------------------------------------------------------------------ */
+
+/* Its header, if the file has one: form and the bytes before the data. */
+static enum status
+read_npy (struct ids_in *t, const unsigned char *p, size_t n, size_t *skip)
+{
+  static const unsigned char magic[6] = {0x93, 'N', 'U', 'M', 'P', 'Y'};
+  static const char *const types[] = {"'<u2'", "'<u4'", "'<i4'", "'<i8'",
+                                      "'<u8'"};
+  static const enum form forms[] = {FORM_UINT16, FORM_UINT32, FORM_UINT32,
+                                    FORM_UINT64, FORM_UINT64};
+  *skip = 0;
+  if (n < 12 || memcmp (p, magic, 6) != 0)
+    return OK;
+  size_t wide = p[6] == 1 ? 2 : 4, length = 0;
+  for (size_t i = 0; i < wide; i++)
+    length |= (size_t)p[8 + i] << (8 * i);
+  char header[1024] = "";
+  if (length + 8 + wide <= n && length < sizeof header)
+    memcpy (header, p + 8 + wide, length);
+  const char *shape = strstr (header, "'shape': (");
+  const char *comma = shape ? strchr (shape, ',') : NULL;
+  bool one = comma && (comma[1] == ')' || comma[2] == ')');
+  for (int i = 0; i < 5 && one; i++)
+    if (strstr (header, types[i])) {
+      t->form = forms[i];
+      *skip = length + 8 + wide;
+      return OK;
+    }
+  return fail (E_DATA,
+               "%s: a .npy file, but not one-dimensional of little-endian "
+               "integers (uint16, uint32, int32, int64)",
+               t->path);
+}
+
+/* -- a file ---------------------------------------------------------------- */
+
+static enum status
+end_file (struct ids_in *t)
+{
+  if (t->n_part > 0)
+    return fail (E_DATA, "%s: ends %zu bytes into token %lld", t->path,
+                 t->n_part, (long long)t->index);
+  if (t->form == FORM_TEXT)
+    TRY (feed_text (t, (const unsigned char *)"\n", 1));
+  if (t->index == 0)
+    return fail (E_DATA, "%s: no tokens in it", t->path);
+  return flush_ids (t);
+}
+
+static enum status
+feed (struct ids_in *t, const unsigned char *p, size_t n)
+{
+  return t->form == FORM_TEXT ? feed_text (t, p, n) : feed_raw (t, p, n);
+}
+
+static enum status
+read_file (struct ids_in *t, unsigned char *chunk)
+{
+  struct store_stream *in = NULL;
+  enum form given = t->form;
+  t->index = 0;
+  t->number = -1;
+  t->n_part = 0;
+  TRY (store_stream_open (t->path, &in));
+  size_t got = 0, skip = 0;
+  enum status s = store_stream_read (in, chunk, CHUNK, &got);
+  if (s == OK)
+    s = read_npy (t, chunk, got, &skip);
+  while (s == OK && got > 0) {
+    s = feed (t, chunk + skip, got - skip);
+    skip = 0;
+    log_live ("reading %s: %s tokens", t->path, text_count (t->index));
+    if (s == OK)
+      s = store_stream_read (in, chunk, CHUNK, &got);
+  }
+  if (s == OK)
+    s = end_file (t);
+  t->form = given;
+  store_stream_close (&in);
+  return s;
+}
+
+/* -- the command ----------------------------------------------------------- */
+
+/* valid=, test=: a share or number of the tokens of train, or a file. */
+static enum status
+choose_share (const char *word, int split, double *share, const char **file)
+{
+  *share = 0;
+  *file = NULL;
+  if (!word)
+    return OK;
+  if (!text_to_double (word, share))
+    *file = word;
+  else if (!(*share >= 0) || (*share > 1 && *share != (double)(int64_t)*share))
+    return fail (E_CONFIG,
+                 "import tokens: %s=%s: a share below 1, a number of tokens, "
+                 "or a file",
+                 store_split_name ((enum store_split)split), word);
+  return OK;
+}
+
+static enum status
+hold_out (const struct store_corpus *c, const double *share, int64_t *hold)
+{
+  int64_t n = c->split[STORE_TRAIN].n, left = n;
+  for (int i = STORE_VALID; i < STORE_SPLITS; i++) {
+    hold[i] = (int64_t)(share[i] < 1 ? share[i] * (double)n : share[i]);
+    left -= hold[i];
+  }
+  if (left < 2)
+    return fail (E_CONFIG,
+                 "import tokens: valid and test leave %lld of %lld tokens to "
+                 "train on",
+                 (long long)left, (long long)n);
+  return OK;
+}
+
+static enum status
+import_ids (const struct store_import *job, enum form form, int64_t vocab,
+            int64_t separator, const double *share, const char *const *files)
+{
+  static struct ids_in t; /* the block is large for a stack */
+  struct store_corpus corpus = {
+      .name = "tokens", .tokenizer = "ids", .separator = separator};
+  unsigned char *chunk = NULL;
+  int64_t hold[STORE_SPLITS] = {0};
+  t = (struct ids_in){.corpus = &corpus, .form = form};
+  text_init (&corpus.origin);
+  text_add (&corpus.origin, "%s", store_file_name (job->inputs[0]));
+  enum status s = store_corpus_open (job->output, vocab, &corpus);
+  if (s == OK)
+    s = mem_new (CHUNK, 1, "input", (void **)&chunk);
+  for (int i = 0; s == OK && i < job->n_inputs; i++) {
+    t.path = job->inputs[i];
+    s = read_file (&t, chunk);
+  }
+  for (int i = STORE_VALID; s == OK && i < STORE_SPLITS; i++)
+    if (files[i]) {
+      t.split = (enum store_split)i;
+      t.path = files[i];
+      s = read_file (&t, chunk);
+    }
+  if (s == OK)
+    s = hold_out (&corpus, share, hold);
+  if (s == OK)
+    s = store_corpus_write (&corpus, hold);
+  for (int i = STORE_VALID; i < STORE_SPLITS; i++) {
+    corpus.split[i].n += hold[i];
+    corpus.split[STORE_TRAIN].n -= hold[i];
+  }
+  if (s == OK)
+    store_corpus_say (&corpus);
+  mem_free (&chunk);
+  store_corpus_close (&corpus);
+  text_clear (&corpus.origin);
+  return s;
+}
+
+enum status
+store_import_tokens (const struct store_import *job)
+{
+  static const char *const forms[] = {"uint16", "uint32", "uint64", "text"};
+  const char *form = NULL, *valid = NULL, *test = NULL;
+  const char *files[STORE_SPLITS] = {NULL};
+  double share[STORE_SPLITS] = {0};
+  struct store_option options[] = {
+      {"vocab", 0, 2, (int64_t)1 << 31, NULL},
+      {"separator", -1, 0, 1 << 30, NULL},
+      {"format", 0, 0, 0, &form},
+      {"valid", 0, 0, 0, &valid},
+      {"test", 0, 0, 0, &test},
+  };
+  int found = 0;
+  TRY (store_options_parse (job->kind, job->n_options, job->options, options,
+                            sizeof options / sizeof *options));
+  if (job->n_inputs < 1)
+    return fail (E_USAGE, "import tokens: no files");
+  if (options[0].value == 0)
+    return fail (E_CONFIG, "import tokens: vocab=N is needed: tokens are 0 to "
+                           "N - 1");
+  if (options[1].value >= options[0].value)
+    return fail (E_CONFIG,
+                 "import tokens: separator=%lld is outside the "
+                 "vocabulary of %lld",
+                 (long long)options[1].value, (long long)options[0].value);
+  while (form && found < 4 && strcmp (form, forms[found]) != 0)
+    found++;
+  if (found == 4)
+    return fail (E_CONFIG,
+                 "import tokens: format=%s: uint16, uint32, uint64 "
+                 "(little-endian), text (numbers), or nothing for .npy",
+                 form);
+  for (int i = STORE_VALID; i < STORE_SPLITS; i++)
+    TRY (choose_share (i == STORE_VALID ? valid : test, i, &share[i],
+                       &files[i]));
+  if (!valid && !test)
+    share[STORE_VALID] = 0.1;
+  return import_ids (job, (enum form)found, options[0].value, options[1].value,
+                     share, files);
+}

@@ -1,0 +1,94 @@
+/* store/process.c -- one other program, run to its end. */
+#include "store/corpus_impl.h"
+#include "store/file_impl.h"
+
+#include "base/memory.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+extern char **environ;
+
+bool
+store_process_found (const char *program)
+{
+  const char *path = getenv ("PATH");
+  bool found = false;
+  while (path && *path && !found) {
+    size_t n = strcspn (path, ":");
+    struct text t;
+    text_init (&t);
+    text_add (&t, "%.*s/%s", (int)n, path, program);
+    found = access (t.data, X_OK) == 0;
+    text_clear (&t);
+    path += n + (path[n] == ':');
+  }
+  return found;
+}
+
+/* What it said last, without blanks and line breaks at the end. */
+static void
+last_words (const char *err, char out[512])
+{
+  char *text = NULL;
+  size_t n = 0;
+  out[0] = '\0';
+  if (store_file_read (err, &text, &n) != OK) {
+    fail_clear ();
+    return;
+  }
+  while (n > 0 && strchr (" \n\r\t", text[n - 1]))
+    text[--n] = '\0';
+  snprintf (out, 512, ": %s", n > 500 ? text + n - 500 : text);
+  mem_free (&text);
+}
+
+static enum status
+judge (const char *program, int state, const char *err)
+{
+  char words[512];
+  if (WIFEXITED (state) && WEXITSTATUS (state) == 0)
+    return OK;
+  last_words (err, words);
+  if (WIFSIGNALED (state))
+    return fail (E_DATA, "%s ended by signal %d%s", program, WTERMSIG (state),
+                 words);
+  return fail (E_DATA, "%s failed with code %d%s", program, WEXITSTATUS (state),
+               words);
+}
+
+enum status
+store_process_run (const char *const *argv, const char *package,
+                   const char *out, const char *err)
+{
+  if (!store_process_found (argv[0]))
+    return fail (E_MISSING,
+                 "%s is not on PATH: install SentencePiece's programs (Debian: "
+                 "apt install %s)",
+                 argv[0], package);
+  posix_spawn_file_actions_t files;
+  posix_spawn_file_actions_init (&files);
+  posix_spawn_file_actions_addopen (&files, 0, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_addopen (&files, 1, out ? out : "/dev/null",
+                                    O_CREAT | O_WRONLY | O_TRUNC, 0666);
+  posix_spawn_file_actions_addopen (&files, 2, err,
+                                    O_CREAT | O_WRONLY | O_TRUNC, 0666);
+  pid_t child;
+  int error =
+      posix_spawnp (&child, argv[0], &files, NULL, (char **)argv, environ);
+  posix_spawn_file_actions_destroy (&files);
+  if (error != 0)
+    return fail (E_MISSING, "%s: not started: %s", argv[0], strerror (error));
+  int state = 0;
+  pid_t got;
+  do
+    got = waitpid (child, &state, 0);
+  while (got < 0 && errno == EINTR);
+  if (got < 0)
+    return fail (E_FAULT, "%s: %s", argv[0], strerror (errno));
+  return judge (argv[0], state, err);
+}

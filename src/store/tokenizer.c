@@ -1,0 +1,193 @@
+/* store/tokenizer.c -- the tokenizer that a data set holds: text to tokens and
+ * back.
+ */
+#include "store/dataset_impl.h"
+#include "store/pieces_impl.h"
+#include "store/tokens_impl.h"
+
+#include "base/memory.h"
+#include <ctype.h>
+#include <string.h>
+
+struct store_tokenizer {
+  enum { BYTES, PIECES, IDS } kind;
+  char *path; /* of the data set */
+  int64_t vocab, separator;
+  unsigned char *model;
+  struct store_pieces *pieces;
+  bool line_start;
+  char text[256]; /* of the last token */
+};
+
+static enum status
+read_model (const struct store_dataset *d, struct store_tokenizer *t)
+{
+  int n_dims = 0;
+  int64_t dims[STORE_H5_DIMS];
+  if (!store_h5_has (d->file, TOKENS_MODEL))
+    return fail (E_DATA, "%s: %s is missing: the tokenizer's model", d->path,
+                 TOKENS_MODEL);
+  hid_t id = H5Dopen2 (d->file, TOKENS_MODEL, H5P_DEFAULT);
+  struct store_h5_at at = {id, d->path, TOKENS_MODEL, E_DATA};
+  enum status s =
+      id < 0 ? fail (E_DATA, "%s: %s is not a dataset", d->path, TOKENS_MODEL)
+             : store_h5_shape (&at, &n_dims, dims);
+  if (s == OK && n_dims != 1)
+    s = fail (E_DATA, "%s: %s: not a row of bytes", d->path, TOKENS_MODEL);
+  if (s == OK)
+    s = mem_new ((size_t)dims[0], 1, "a tokenizer's model", (void **)&t->model);
+  if (s == OK && H5Dread (id, H5T_NATIVE_UINT8, H5S_ALL, H5S_ALL, H5P_DEFAULT,
+                          t->model) < 0)
+    s = fail (E_DATA, "%s: %s: not read", d->path, TOKENS_MODEL);
+  if (id >= 0)
+    H5Dclose (id);
+  if (s == OK)
+    s = store_pieces_open (d->path, t->model, (size_t)dims[0], &t->pieces);
+  if (s == OK && store_pieces_count (t->pieces) != t->vocab)
+    s = fail (E_DATA, "%s: %s has %lld pieces, vocab_size is %lld", d->path,
+              TOKENS_MODEL, (long long)store_pieces_count (t->pieces),
+              (long long)t->vocab);
+  return s;
+}
+
+enum status
+store_tokenizer_open (const struct store_dataset *d,
+                      struct store_tokenizer **out)
+{
+  struct store_tokenizer *t = NULL;
+  if (!d->tokens)
+    return fail (E_DATA, "%s: a data set of images: no text comes of it",
+                 d->path);
+  TRY (MEM_NEW (1, &t, "tokenizer"));
+  t->vocab = d->info.classes;
+  t->separator = d->info.separator;
+  t->line_start = true;
+  t->kind = strcmp (d->tokenizer, "bytes") == 0           ? BYTES
+            : strcmp (d->tokenizer, "sentencepiece") == 0 ? PIECES
+                                                          : IDS;
+  enum status s = mem_text (d->path, &t->path);
+  if (s == OK && t->kind == BYTES && t->vocab != 256)
+    s = fail (E_DATA, "%s: tokenizer bytes, but vocab_size is %lld", d->path,
+              (long long)t->vocab);
+  if (s == OK && t->kind == PIECES)
+    s = read_model (d, t);
+  if (s != OK)
+    store_tokenizer_close (&t);
+  else
+    *out = t;
+  return s;
+}
+
+void
+store_tokenizer_close (struct store_tokenizer **out)
+{
+  struct store_tokenizer *t = *out;
+  if (!t)
+    return;
+  store_pieces_close (&t->pieces);
+  mem_free (&t->model);
+  mem_free (&t->path);
+  mem_free (out);
+}
+
+/* -- text to tokens -------------------------------------------------------- */
+
+/* Line by line, as the importer does. */
+static enum status
+encode_pieces (const struct store_tokenizer *t, const char *text, size_t n,
+               int32_t *ids, int64_t *n_ids)
+{
+  int64_t have = 0;
+  for (size_t at = 0; at < n;) {
+    const char *end = memchr (text + at, '\n', n - at);
+    size_t length = end ? (size_t)(end - text) - at : n - at, some = 0;
+    TRY (store_pieces_encode (t->pieces, text + at, length, ids + have, &some));
+    have += (int64_t)some;
+    if (end)
+      ids[have++] = store_pieces_byte (t->pieces, '\n');
+    at += length + (end ? 1 : 0);
+  }
+  *n_ids = have;
+  return OK;
+}
+
+static enum status
+encode_numbers (const struct store_tokenizer *t, const char *text, size_t n,
+                int32_t *ids, int64_t *n_ids)
+{
+  int64_t have = 0;
+  for (size_t i = 0; i < n;) {
+    int64_t id = 0;
+    size_t digits = 0;
+    while (i < n && (isspace ((unsigned char)text[i]) || text[i] == ','))
+      i++;
+    for (; i < n && isdigit ((unsigned char)text[i]) && digits < 12; digits++)
+      id = id * 10 + (text[i++] - '0');
+    if (digits == 0 && i == n)
+      break;
+    if (digits == 0 || id >= t->vocab)
+      return fail (E_DATA,
+                   "%s: ready ids: the prompt is a list of numbers from 0 to "
+                   "%lld; number %lld is none",
+                   t->path, (long long)t->vocab - 1, (long long)have + 1);
+    ids[have++] = (int32_t)id;
+  }
+  *n_ids = have;
+  return OK;
+}
+
+enum status
+store_tokenizer_encode (struct store_tokenizer *t, const char *text, size_t n,
+                        int32_t **ids, int64_t *n_ids)
+{
+  int32_t *all = NULL;
+  int64_t have = 0;
+  enum status s = OK;
+  TRY (MEM_NEW (3 * (n + 1), &all, "a prompt's tokens"));
+  if (t->kind == PIECES)
+    s = encode_pieces (t, text, n, all, &have);
+  else if (t->kind == IDS)
+    s = encode_numbers (t, text, n, all, &have);
+  else
+    for (; have < (int64_t)n; have++)
+      all[have] = (unsigned char)text[have];
+  if (s != OK) {
+    mem_free (&all);
+    return s;
+  }
+  *ids = all;
+  *n_ids = have;
+  return OK;
+}
+
+/* -- tokens to text -------------------------------------------------------- */
+
+const char *
+store_tokenizer_decode (struct store_tokenizer *t, int32_t id, size_t *n)
+{
+  CHECK (id >= 0 && id < t->vocab, "token %d", id);
+  const char *text = t->text;
+  bool fresh = t->line_start;
+  if (id == t->separator) { /* a new document: a new line */
+    t->text[0] = '\n';
+    *n = fresh ? 0 : 1;
+  } else if (t->kind == IDS)
+    *n = (size_t)snprintf (t->text, sizeof t->text, "%d ", id);
+  else if (t->kind == BYTES) {
+    t->text[0] = (char)id;
+    *n = 1;
+  } else {
+    text = store_pieces_text (t->pieces, id, t->text, n);
+    if (fresh && *n > 0 &&
+        text[0] == ' ') { /* the mark that lines begin with */
+      text++;
+      --*n;
+    }
+    t->line_start = false;
+  }
+  if (id == t->separator || (*n > 0 && text[*n - 1] == '\n'))
+    t->line_start = true;
+  else if (*n > 0)
+    t->line_start = false;
+  return text;
+}

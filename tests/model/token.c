@@ -1,0 +1,585 @@
+/* ranks: 0 */
+/* Stages of a Transformer against a slow one in double: losses, logits,
+ * gradients of every tensor under every route, shared matrices, dropout,
+ * fractions of positions, growing sequences. */
+#include "tests/model/token.h"
+#include <stdarg.h>
+#include <stdlib.h>
+
+enum { K = 3, B = 2, LAYERS = 4 };
+
+struct rig {
+  struct kern *k;
+  struct kern_tuning *t;
+  struct network *net;
+  struct token_twin *twin;
+  struct stage *s[K];
+  int32_t token[512], label[512];
+  float *route; /* K x K */
+  bool witness; /* heads that nobody learns from are there and observe */
+};
+
+static const int cut[K + 1] = {0, 2, 4, LAYERS + 2};
+
+static struct model_spec
+small (void)
+{
+  return (struct model_spec){.family = MODEL_TRANSFORMER,
+                             .classes = 11,
+                             .layers = LAYERS,
+                             .d_model = 12,
+                             .heads = 3,
+                             .context = 7,
+                             .mlp_ratio = 2.5};
+}
+
+static bool
+used (const struct rig *r, int h)
+{
+  bool any = h == K - 1;
+  for (int k = 0; k <= h; k++)
+    any = any || r->route[k * K + h] != 0;
+  return any;
+}
+
+static void
+rig_open (struct rig *r, struct model_spec m, const char *head)
+{
+  const struct random_key key = {3, RANDOM_TEST, 4, 5};
+  must (kern_open (2, &r->k));
+  must (kern_tuning_create (&r->t));
+  must (network_create (&m, &r->net));
+  stage_tune_rule (r->k, r->net, r->t);
+  r->twin = twin_new (1, sizeof *r->twin);
+  *r->twin = (struct token_twin){.m = m,
+                                 .K = K,
+                                 .head = head,
+                                 .B = B,
+                                 .token = r->token,
+                                 .label = r->label,
+                                 .seed = 5,
+                                 .step = 17,
+                                 .first_sample = 6};
+  memcpy (r->twin->first, cut, sizeof cut);
+  for (int i = 0; i < B * m.context; i++) {
+    r->token[i] =
+        (int32_t)random_below (&key, (uint64_t)i, (uint64_t)m.classes);
+    r->label[i] =
+        (int32_t)random_below (&key, (uint64_t)i + 999, (uint64_t)m.classes);
+  }
+  for (int k = 0; k < K; k++) {
+    struct stage_spec spec = {.net = r->net,
+                              .tuning = r->t,
+                              .k = k,
+                              .n_stages = K,
+                              .unit_first = cut[k],
+                              .unit_end = cut[k + 1],
+                              .head = head,
+                              .head_observes = !used (r, k),
+                              .n_samples = B,
+                              .n_slots = 1,
+                              .n_pairs = 1,
+                              .seed = 5,
+                              .optimizer = {.kind = OPTIMIZER_SGD},
+                              .training = true};
+    must (stage_create (r->k, &spec, &r->s[k]));
+  }
+  must (kern_seal (r->k));
+}
+
+/* Larger values than the first ones, so that every path matters. */
+static void
+rig_shake (struct rig *r)
+{
+  for (int k = 0; k < K; k++)
+    for (int i = 0; i < stage_tensors (r->s[k]); i++) {
+      struct tensor_info info;
+      bool head, statistic;
+      stage_tensor (r->s[k], i, &info, &head, &statistic);
+      size_t n = (size_t)tensor_info_count (&info);
+      float *t = twin_new (n, sizeof *t), *more = twin_new (n, sizeof *t);
+      must (stage_tensor_out (r->s[k], i, STAGE_VALUE, t));
+      random_floats (more, n, (uint64_t)(100 * k + i));
+      for (size_t j = 0; j < n; j++)
+        t[j] += 0.4f * more[j];
+      must (stage_tensor_in (r->s[k], i, STAGE_VALUE, t));
+      mem_free (&t);
+      mem_free (&more);
+    }
+  float *own, *copy;
+  size_t n;
+  stage_shared_value (r->s[K - 1], &own, &n);
+  for (int k = 0; k < K - 1; k++)
+    if (stage_shared (r->s[k]) == STAGE_SHARED_COPY) {
+      stage_shared_value (r->s[k], &copy, &n);
+      memcpy (copy, own, n * sizeof *own);
+    }
+  token_read (r->twin, r->s);
+}
+
+static void
+rig_close (struct rig *r)
+{
+  for (int k = 0; k < K; k++)
+    stage_destroy (&r->s[k]);
+  token_clear (r->twin);
+  mem_free (&r->twin);
+  network_destroy (&r->net);
+  kern_tuning_destroy (&r->t);
+  kern_close (&r->k);
+}
+
+/* Forward and all heads; mean losses. */
+static void
+rig_forward (struct rig *r, double *losses)
+{
+  const int64_t T = r->twin->m.context;
+  const float *x = (const float *)(const void *)r->token;
+  for (int k = 0; k < K; k++) {
+    struct tensor y;
+    struct stage_loss l;
+    stage_moment (r->s[k], 0, r->twin->step, r->twin->first_sample);
+    must (stage_forward (r->s[k], 0, x));
+    must (stage_head (r->s[k], 0, r->label, 1.0f / (float)(B * T), !used (r, k),
+                      &l));
+    losses[k] = l.loss / (double)l.counted;
+    stage_output (r->s[k], 0, &y);
+    x = y.data;
+  }
+}
+
+/* The gradient of loss h at the output of stage k. */
+static void
+carry (struct rig *r, int h, int k, float *g)
+{
+  struct tensor in, out;
+  stage_border (r->s[h], &in, &out);
+  memcpy (g, stage_head_grad (r->s[h], 0), out.bytes);
+  float *d_x = twin_new (out.bytes / sizeof *g, sizeof *g);
+  for (int i = h; i > k; i--) {
+    must (stage_back_data (r->s[i], 0, g, false, 0, d_x));
+    memcpy (g, d_x, out.bytes);
+  }
+  mem_free (&d_x);
+}
+
+static void
+rig_backward (struct rig *r)
+{
+  struct tensor in, out;
+  const float *sum = NULL;
+  for (int k = 0; k < K; k++) {
+    stage_border (r->s[k], &in, &out);
+    size_t n = out.bytes / sizeof (float);
+    float *g[K], a[K];
+    const float *from[K];
+    for (int h = 0; h < K; h++) {
+      from[h] = g[h] = twin_new (n, sizeof (float));
+      a[h] = r->route[k * K + h];
+      if (a[h] != 0)
+        carry (r, h, k, g[h]);
+    }
+    float *mix = twin_new (n, sizeof (float));
+    stage_combine (r->s[k], K, from, a, mix);
+    must (stage_back_data (r->s[k], 0, mix, true, 0, NULL));
+    must (stage_back_weights (r->s[k], 0, 0));
+    must (stage_head_weights (r->s[k], 0));
+    for (int h = 0; h < K; h++)
+      mem_free (&g[h]);
+    mem_free (&mix);
+    if (stage_shared (r->s[k]) != STAGE_SHARED_NONE)
+      sum = stage_shared_fold (r->s[k], sum);
+  }
+}
+
+/* What tensor t of the twin follows: weights of the losses.  A matrix that
+ * several use is handled by its caller. */
+static void
+follows (const struct rig *r, const struct token_value *t, float *weight)
+{
+  int h = -1;
+  bool output = strstr (t->path, "ln_f") || strstr (t->path, "lm_head");
+  sscanf (t->path, "heads/%d/", &h);
+  if (output)
+    h = K - 1;
+  for (int i = 0; i < K; i++)
+    weight[i] = h >= 0 ? (float)(i == h) : r->route[t->stage * K + i];
+}
+
+/* d (sum of weight x loss) / dt along a direction, central differences. */
+static double
+token_slope (const struct rig *r, struct token_value *t, const float *along,
+             const float *weight)
+{
+  const double h = 1e-4;
+  double value[2] = {0, 0}, losses[K];
+  for (int side = 0; side < 2; side++) {
+    for (size_t j = 0; j < t->n; j++)
+      t->v[j] += (side ? h : -h) * (double)along[j];
+    token_losses (r->twin, losses, NULL);
+    for (int i = 0; i < K; i++)
+      value[side] += (double)weight[i] * losses[i];
+    for (size_t j = 0; j < t->n; j++)
+      t->v[j] -= (side ? h : -h) * (double)along[j];
+  }
+  return (value[1] - value[0]) / (2 * h);
+}
+
+/* Largest deviation of any tensor's gradient, relative to its norm, with the
+ * tensor's name. skip: the shared matrix. */
+static double
+worst_gradient (struct rig *r, const char *skip, const char **name)
+{
+  double worst = 0;
+  for (int i = 0; i < r->twin->n; i++) {
+    struct token_value *t = &r->twin->t[i];
+    float weight[K], *g = twin_new (t->n, sizeof *g);
+    float *along = twin_new (t->n, sizeof *along);
+    if (skip && strcmp (t->path, skip) == 0)
+      continue;
+    follows (r, t, weight);
+    must (stage_tensor_out (r->s[t->stage], t->index, STAGE_GRAD, g));
+    random_floats (along, t->n, 77 + (uint64_t)i);
+    double got = 0, norm = 1e-3;
+    for (size_t j = 0; j < t->n; j++) {
+      got += (double)g[j] * (double)along[j];
+      norm += fabs ((double)g[j] * (double)along[j]);
+    }
+    double off = fabs (got - token_slope (r, t, along, weight)) / norm;
+    if (!(off <= worst)) {
+      worst = off;
+      *name = t->path;
+    }
+    mem_free (&g);
+    mem_free (&along);
+  }
+  return worst;
+}
+
+/* The shared matrix: what the route gives the embedding, plus what each head
+ * that learns gives.  The twin tells the uses apart by giving one of them a
+ * matrix of its own. */
+static double
+shared_off (struct rig *r, bool planted)
+{
+  struct token_twin *w = r->twin;
+  const char *name = w->m.tied ? "transformer.wte.weight" : "lm_head.weight";
+  struct token_value *t = NULL;
+  double slope = 0, got = 0, norm = 1e-3;
+  for (int i = 0; i < w->n; i++)
+    if (strcmp (w->t[i].path, name) == 0)
+      t = &w->t[i];
+  float *g = twin_new (t->n, sizeof *g), *along = twin_new (t->n, sizeof *g);
+  must (stage_tensor_out (r->s[t->stage], t->index, STAGE_GRAD, g));
+  random_floats (along, t->n, 5);
+  for (size_t j = 0; j < t->n; j++) {
+    got += (double)g[j] * (double)along[j];
+    norm += fabs ((double)g[j] * (double)along[j]);
+  }
+  /* Each use in turn moves alone: the others see the matrix under its name as
+   * it was. */
+  for (int use = -1; use < K; use++) {
+    const double h = 1e-4;
+    double value[2] = {0, 0};
+    bool inner = use >= 0 && use < K - 1;
+    if ((use < 0 && !w->m.tied) || (inner && !strstr (w->head, "shared")) ||
+        (use >= 0 && !used (r, use)) || (planted && use == K - 1))
+      continue;
+    for (int side = 0; side < 2; side++) {
+      double losses[K];
+      token_use = use;
+      token_move = token_doubles (t->n);
+      for (size_t j = 0; j < t->n; j++)
+        token_move[j] = t->v[j] + (side ? h : -h) * (double)along[j];
+      token_losses (w, losses, NULL);
+      mem_free (&token_move);
+      for (int i = 0; i < K; i++)
+        value[side] += losses[i] * (use < 0 ? (double)r->route[i] : i == use);
+    }
+    token_use = -2;
+    slope += (value[1] - value[0]) / (2 * h);
+  }
+  mem_free (&g);
+  mem_free (&along);
+  return fabs (got - slope) / norm;
+}
+
+static void
+check_losses (struct rig *r, const char *what)
+{
+  double got[K], want[K], off = 0;
+  rig_forward (r, got);
+  token_losses (r->twin, want, NULL);
+  for (int h = 0; h < K; h++)
+    off = fmax (off, fabs (got[h] - want[h]));
+  tap_ok (off < 3e-6, "%s: losses of all heads (off by %.1e)", what, off);
+}
+
+static void
+test_route (struct model_spec m, const char *head, const float *route,
+            const char *what)
+{
+  struct rig r = {.route = (float *)(uintptr_t)route};
+  const char *name = "";
+  rig_open (&r, m, head);
+  rig_shake (&r);
+  check_losses (&r, what);
+  rig_backward (&r);
+  bool shares = network_shares (r.net, head);
+  const char *skip = !shares  ? NULL
+                     : m.tied ? "transformer.wte.weight"
+                              : "lm_head.weight";
+  double off = worst_gradient (&r, skip, &name);
+  r.twin->label = r.token; /* planted: the inputs for labels */
+  const char *ignored;
+  double planted = worst_gradient (&r, skip, &ignored);
+  r.twin->label = r.label;
+  tap_ok (off < 2e-5 && planted > 0.1,
+          "%s: gradients (off by %.1e in %s; planted %.1e)", what, off, name,
+          planted);
+  if (shares) {
+    off = shared_off (&r, false);
+    planted = shared_off (&r, true);
+    tap_ok (off < 2e-5 && planted > 1e-2,
+            "%s: the shared matrix (off by %.1e; planted %.1e)", what, off,
+            planted);
+  }
+  rig_close (&r);
+}
+
+static const float local[K * K] = {1, 0, 0, 0, 1, 0, 0, 0, 1};
+static const float pairwise[K * K] = {0, 1, 0, 0, 0, 1, 0, 0, 1};
+static const float e2e[K * K] = {0, 0, 1, 0, 0, 1, 0, 0, 1};
+static const float sums[K * K] = {1, 1, 0, 0, 1, 1, 0, 0, 1};
+static const float means[K * K] = {.5f, .5f, 0, 0, .5f, .5f, 0, 0, 1};
+
+/* -- generating -------------------------------------------------------------
+ */
+
+/* Logits of every position through the cache are those of the whole window. */
+static void
+test_decode (void)
+{
+  struct rig r = {.route = (float *)(uintptr_t)e2e};
+  struct model_spec m = small ();
+  m.tied = true;
+  rig_open (&r, m, "ln-shared");
+  rig_shake (&r);
+  const int T = m.context, V = m.classes;
+  double losses[K], *want = token_doubles ((size_t)(B * T * V)), worst = 0;
+  float logits[64], *all = twin_new ((size_t)(B * T * V), sizeof *all);
+  token_losses (r.twin, losses, want);
+  rig_forward (&r, losses);
+  must (stage_token_logits (r.s[K - 1], 0, 0, B * T, all));
+  for (int i = 0; i < B * T * V; i++)
+    worst = fmax (worst, fabs ((double)all[i] - want[i]));
+  tap_ok (worst < 3e-5, "logits of all positions (off by %.1e)", worst);
+  worst = 0;
+  for (int k = 0; k < K; k++)
+    must (stage_decode_open (r.s[k]));
+  for (int turn = 0; turn < 2; turn++) { /* a prompt of 3 or of 1 */
+    for (int k = 0; k < K; k++)
+      stage_decode_rewind (r.s[k], 0);
+    for (int t = 0, n = turn ? 1 : 3; t < T; t += n, n = 1) {
+      const float *x = (const float *)(const void *)(r.token + t);
+      for (int k = 0; k < K; k++)
+        must (stage_decode (r.s[k], x, n, &x));
+      must (stage_decode_logits (r.s[K - 1], logits));
+      for (int v = 0; v < V; v++)
+        worst =
+            fmax (worst, fabs ((double)logits[v] - want[(t + n - 1) * V + v]));
+    }
+  }
+  tap_ok (worst < 3e-5 && stage_decode_length (r.s[0]) == T,
+          "position by position, through the cache (off by %.1e)", worst);
+  mem_free (&want);
+  mem_free (&all);
+  rig_close (&r);
+}
+
+/* -- first values, memory, chunks --------------------------------------------
+ */
+
+static struct stage *
+make (struct kern *k, const struct network *net, const struct kern_tuning *t,
+      int first, int end, const char *head, int64_t n, struct stage_spec *spec)
+{
+  struct stage *s;
+  *spec = (struct stage_spec){.net = net,
+                              .tuning = t,
+                              .k = first,
+                              .n_stages = 3,
+                              .unit_first = first,
+                              .unit_end = end,
+                              .head = head,
+                              .n_samples = n,
+                              .n_slots = 2,
+                              .n_pairs = 1,
+                              .seed = 5,
+                              .optimizer = {.kind = OPTIMIZER_ADAMW},
+                              .training = true};
+  must (stage_create (k, spec, &s));
+  must (kern_seal (k));
+  return s;
+}
+
+/* What stages hold is what was said before they were made. */
+static void
+test_memory (bool tied, const char *head, double share)
+{
+  struct model_spec m = {.family = MODEL_TRANSFORMER,
+                         .classes = 1000,
+                         .layers = 4,
+                         .d_model = 64,
+                         .heads = 4,
+                         .context = 32,
+                         .mlp_ratio = 4,
+                         .tied = tied,
+                         .head_tokens = share};
+  static const int ends[][2] = {{0, 2}, {2, 4}, {4, 6}, {0, 6}};
+  struct kern *k = NULL;
+  struct kern_tuning *t = NULL;
+  struct network *net = NULL;
+  double worst = 0;
+  must (kern_open (1, &k));
+  must (kern_tuning_create (&t));
+  must (network_create (&m, &net));
+  for (int i = 0; i < 4; i++) {
+    struct stage_spec spec;
+    struct tensor in;
+    double said, held = 0;
+    size_t bytes[4];
+    struct stage *s = make (k, net, t, ends[i][0], ends[i][1], head, 4, &spec);
+    for (int slot = -1; slot < 2; slot++)
+      must (stage_input (s, slot, &in));
+    stage_memory (s, bytes);
+    for (int j = 0; j < 4; j++)
+      held += (double)bytes[j];
+    must (stage_estimate (&spec, &said));
+    worst = fmax (worst, fabs (said / held - 1));
+    stage_destroy (&s);
+  }
+  tap_ok (worst < 0.02, "memory of stages, %s%s, share %g: off by %.1f %%",
+          head, tied ? ", tied" : "", share, 100 * worst);
+  network_destroy (&net);
+  kern_tuning_destroy (&t);
+  kern_close (&k);
+}
+
+static void
+test_init (void)
+{
+  struct model_spec m = small ();
+  struct rig r = {.route = (float *)(uintptr_t)e2e};
+  double squares = 0, n = 0;
+  bool plain = true;
+  m.d_model = 48;
+  m.tied = true;
+  rig_open (&r, m, "ln-shared");
+  token_read (r.twin, r.s);
+  for (int i = 0; i < r.twin->n; i++) {
+    const struct token_value *t = &r.twin->t[i];
+    bool matrix = strstr (t->path, "wte") || strstr (t->path, "wpe") ||
+                          strstr (t->path, "c_")
+                      ? !strstr (t->path, "bias")
+                      : false;
+    for (size_t j = 0; j < t->n; j++) {
+      if (matrix)
+        squares += t->v[j] * t->v[j];
+      else
+        plain = plain && t->v[j] == (strstr (t->path, "weight") ? 1 : 0);
+    }
+    n += matrix ? (double)t->n : 0;
+  }
+  double rms = sqrt (squares / n);
+  tap_ok (plain && fabs (rms - 0.02) < 5 * 0.02 / sqrt (2 * n),
+          "first values: matrices of spread 0.02 (%.5f), LayerNorm 1 and 0, "
+          "biases 0",
+          rms);
+  rig_close (&r);
+}
+
+/* Two samples at once, whose rows are more than a chunk, and one by one. */
+static void
+test_chunks (void)
+{
+  enum { T = 300, V = 20000 };
+  struct model_spec m = {.family = MODEL_TRANSFORMER,
+                         .classes = V,
+                         .layers = 1,
+                         .d_model = 8,
+                         .heads = 2,
+                         .context = T,
+                         .mlp_ratio = 1};
+  struct kern *k = NULL;
+  struct kern_tuning *t = NULL;
+  struct network *net = NULL;
+  int32_t token[2 * T];
+  float *g[2] = {NULL, NULL};
+  struct stage_loss loss[3];
+  must (kern_open (2, &k));
+  must (kern_tuning_create (&t));
+  must (network_create (&m, &net));
+  for (int i = 0; i < 2 * T; i++)
+    token[i] = i * 311 % V;
+  for (int one = 0; one < 2; one++) {
+    struct stage_spec spec;
+    struct stage *s = make (k, net, t, 0, 3, NULL, one ? 1 : 2, &spec);
+    for (int b = 0; b < 1 + one; b++) {
+      const int32_t *x = token + b * T;
+      must (stage_forward (s, b, (const float *)(const void *)x));
+      must (stage_head (s, b, x, 0.01f, false, &loss[one + b]));
+    }
+    for (int i = 0; i < stage_tensors (s); i++) {
+      struct tensor_info info;
+      bool head, statistic;
+      stage_tensor (s, i, &info, &head, &statistic);
+      if (strcmp (info.name, "lm_head.weight") != 0)
+        continue;
+      g[one] = twin_new ((size_t)tensor_info_count (&info), sizeof (float));
+      must (stage_tensor_out (s, i, STAGE_GRAD, g[one]));
+    }
+    stage_destroy (&s);
+  }
+  double off = 0, most = 0;
+  for (int i = 0; i < V * 8; i++) {
+    off = fmax (off, fabs ((double)g[0][i] - (double)g[1][i]));
+    most = fmax (most, fabs ((double)g[0][i]));
+  }
+  tap_ok (off < 1e-5 * most && loss[0].counted == 2 * T &&
+              fabs (loss[0].loss - loss[1].loss - loss[2].loss) < 1e-3,
+          "many chunks and few are the same (%.1e of %.1e)", off, most);
+  mem_free (&g[0]);
+  mem_free (&g[1]);
+  network_destroy (&net);
+  kern_tuning_destroy (&t);
+  kern_close (&k);
+}
+
+int
+main (void)
+{
+  test_memory (true, "ln-fc", 1);
+  test_memory (true, "ln-shared", 0.5);
+  test_memory (false, "ln-fc", 0.5);
+  test_memory (false, "ln-shared", 1);
+  test_init ();
+  test_chunks ();
+  struct model_spec m = small ();
+  test_route (m, "ln-fc", local, "local, ln-fc");
+  test_route (m, "ln-fc", pairwise, "pairwise, ln-fc");
+  test_route (m, "ln-fc", e2e, "end to end, ln-fc");
+  test_route (m, "ln-fc", sums, "sum, ln-fc");
+  test_route (m, "ln-shared", means, "mean, ln-shared");
+  m.tied = true;
+  test_route (m, "ln-fc", local, "local, ln-fc, tied");
+  test_route (m, "ln-shared", pairwise, "pairwise, ln-shared, tied");
+  test_route (m, "ln-shared", e2e, "end to end, ln-shared witnesses, tied");
+  test_route (m, "ln-shared", sums, "sum, ln-shared, tied");
+  m.dropout = 0.25;
+  test_route (m, "ln-fc", pairwise, "pairwise with dropout");
+  m.head_tokens = 0.6;
+  test_route (m, "ln-shared", sums, "sum, ln-shared, 4 of 7 positions");
+  test_decode ();
+  return tap_done ();
+}

@@ -1,0 +1,263 @@
+/* ranks: 1 2 3 4 */
+/* tests/run/tokens.c -- language models in the engine: the same bits for any
+ * folding and order of micro-batches, with matrices that stages share, dropout
+ * and heads on some positions; copies stay equal; random choices do not depend
+ * on micro-batches or replicas; one stage is the same as four.
+ */
+#define TAP_MPI
+#include "tests/run/h5.h"
+
+enum { STEPS = 3, WORDS = 19, LENGTH = 8 };
+
+struct row {
+  const char *span, *mix, *head;
+  bool tied, all;
+  int micro;
+  double clip, dropout, head_tokens;
+  const char *orders; /* all have to agree with the first */
+};
+
+static const struct row rows[] = {
+    {"1", "furthest", "ln-fc", false, false, 1, 0, 0, 1, "eager"},
+    {"1", "furthest", "ln-fc", true, false, 2, 0, 0, 1, "eager 1f1b"},
+    {"1", "furthest", "ln-shared", true, false, 1, 0, 0.1, 1, "eager"},
+    {"2", "furthest", "ln-shared", false, true, 2, 0, 0.1, 0.5, "eager 1f1b"},
+    {"2", "furthest", "ln-shared", true, true, 1, 0.5, 0, 1, "eager"},
+    {"3", "sum", "ln-fc", true, false, 2, 0.5, 0.2, 0.5, "eager filldrain"},
+    {"3", "mean", "ln-shared", true, false, 4, 0, 0.2, 0.25, "eager 1f1b"},
+    {"4", "furthest", "ln-fc", true, false, 2, 0.5, 0.1, 1, "eager 1f1b"},
+    {"4", "furthest", "ln-shared", true, true, 1, 0, 0, 0.5, "eager"},
+};
+
+static void
+make_data (const struct rig *r)
+{
+  unsigned short row[40 * LENGTH + 1];
+  const struct random_key key = {5, RANDOM_TEST, 6, 7};
+  char path[RUN_PATH + 16];
+  const size_t n = sizeof row / sizeof *row;
+  for (size_t i = 0; i < n; i++)
+    row[i] = (unsigned short)random_below (&key, i, WORDS);
+  snprintf (path, sizeof path, "%s/data.h5", r->folder);
+  if (wire_rank (r->w) == 0)
+    h5_write_tokens (path, WORDS, n, row, n / 2, row);
+  wire_barrier (r->w);
+}
+
+static void
+config (const struct rig *r, int K, const struct row *row, struct run_config *c)
+{
+  rig_config (r, K, c);
+  snprintf (c->family, RUN_WORD, "transformer");
+  c->block[0] = c->groups[0] = c->stem[0] = '\0';
+  c->layers = 4;
+  c->d_model = 12;
+  c->heads = 3;
+  c->context = LENGTH;
+  c->mlp_ratio = 2;
+  c->dropout = row->dropout;
+  c->tied = row->tied;
+  snprintf (c->head, RUN_TEXT, "%s", row->head);
+  c->head_tokens = row->head_tokens;
+  snprintf (c->span, RUN_WORD, "%s", K == 1 ? "1" : row->span);
+  snprintf (c->mix, RUN_WORD, "%s", row->mix);
+  c->heads_all = row->all;
+  c->micro = row->micro;
+  c->clip = row->clip;
+  snprintf (c->optimizer, RUN_WORD, "adamw");
+  c->lr = 0.01;
+}
+
+static void
+test_row (struct rig *r, const struct row *row)
+{
+  struct run_config c;
+  char *alone = NULL, *here = NULL, *save = NULL, orders[64];
+  config (r, 4, row, &c);
+  if (wire_rank (r->w) == 0)
+    rig_walk_alone (&c, STEPS, &alone);
+  snprintf (orders, sizeof orders, "%s", row->orders);
+  for (char *word = strtok_r (orders, " ", &save); word;
+       word = strtok_r (NULL, " ", &save)) {
+    snprintf (c.run_schedule, RUN_WORD, "%s", word);
+    rig_walk (r->w, &c, STEPS, &here);
+    const char *differs = here ? rig_difference (alone, here) : "";
+    tap_ok (differs[0] == '\0',
+            "span %s %s, %s%s, micro %d, clip %g, dropout %g, head_tokens %g, "
+            "%s%s%s",
+            row->span, row->mix, row->head, row->tied ? ", tied" : "",
+            row->micro, row->clip, row->dropout, row->head_tokens, word,
+            differs[0] ? ": differs: " : "", differs);
+    mem_free (&here);
+  }
+  mem_free (&alone);
+}
+
+/* -- copies ------------------------------------------------------------------
+ */
+
+/* 32 bits of a digest of every copy on this rank: 0 none, -1 they differ. */
+static double
+copies (struct session *s)
+{
+  double first = 0;
+  for (int i = 0; i < s->n_local; i++) {
+    struct stage *stage = s->local[i].stage;
+    float *value;
+    size_t n;
+    if (stage_shared (stage) == STAGE_SHARED_NONE)
+      continue;
+    stage_shared_value (stage, &value, &n);
+    uint64_t h = hash_bytes (value, n * sizeof *value, 0);
+    double mine = (double)(uint32_t)h + 1;
+    if (first != 0 && mine != first)
+      return -1;
+    first = mine;
+  }
+  return first;
+}
+
+static void
+test_copies (struct rig *r, const struct row *row)
+{
+  struct run_config c;
+  struct session s;
+  double all[64], before[64];
+  int n = wire_size (r->w), users = 0;
+  config (r, 4, row, &c);
+  rig_session (r->w, &c, &s);
+  double mine = copies (&s);
+  rig_must (wire_all_gather (r->w, &mine, 1, before));
+  rig_must (session_begin (&s, 0, STEPS));
+  for (int step = 0; step < STEPS; step++)
+    rig_step (&s, step);
+  rig_must (session_end (&s));
+  mine = copies (&s);
+  rig_must (wire_all_gather (r->w, &mine, 1, all));
+  bool good = mine >= 0;
+  for (int i = 0; i < n; i++) {
+    users += all[i] != 0;
+    good = good && (all[i] == 0 || all[i] == all[n - 1]);
+    good = good && (before[i] == 0 || before[i] == before[n - 1]);
+  }
+  tap_ok (good && all[n - 1] != before[n - 1],
+          "%s%s: %d ranks have the shared matrix, equal at first and later",
+          row->head, row->tied ? ", tied" : "", users);
+  session_close (&s);
+}
+
+/* -- what random choices depend on -------------------------------------------
+ */
+
+/* Losses of all heads in the first step: of a forward pass alone. */
+static void
+first_losses (struct wire *w, const struct run_config *c, double *losses)
+{
+  struct session s;
+  rig_session (w, c, &s);
+  rig_must (session_begin (&s, 0, 1));
+  rig_step (&s, 0);
+  rig_must (session_end (&s));
+  for (int k = 0; k < s.K; k++)
+    losses[k] = s.last_loss[k].loss / (double)s.last_loss[k].counted;
+  session_close (&s);
+}
+
+static double
+apart (const double *a, const double *b, int n)
+{
+  double most = 0;
+  for (int i = 0; i < n; i++)
+    most = fmax (most, fabs (a[i] - b[i]));
+  return most;
+}
+
+static void
+test_random (struct rig *r)
+{
+  const struct row row = {"1", "furthest", "ln-fc", true, false,
+                          1,   0,          0.3,     0.5,  "eager"};
+  struct run_config c;
+  double one[4], other[4];
+  config (r, 4, &row, &c);
+  first_losses (r->w, &c, one);
+  c.micro = 4;
+  first_losses (r->w, &c, other);
+  tap_ok (apart (one, other, 4) < 1e-6,
+          "four micro-batches drop and choose the same (%.1e)",
+          apart (one, other, 4));
+  c.micro = 2;
+  if (wire_size (r->w) % 2 == 0) {
+    c.replicas = 2;
+    first_losses (r->w, &c, other);
+    tap_ok (apart (one, other, 4) < 1e-6,
+            "two replicas drop and choose the same (%.1e)",
+            apart (one, other, 4));
+    c.replicas = 1;
+  }
+  c.dropout = 0.29;
+  first_losses (r->w, &c, other);
+  tap_ok (apart (one, other, 4) > 1e-4, "another dropout does not (%.1e)",
+          apart (one, other, 4));
+}
+
+/* -- one stage ----------------------------------------------------------------
+ */
+
+static void
+model_only (char *digests)
+{
+  char *to = digests;
+  for (char *p = digests; *p;) {
+    size_t n = strcspn (p, "\n") + 1;
+    if (strncmp (p, "/model/", 7) == 0) {
+      memmove (to, p, n);
+      to += n;
+    }
+    p += n;
+  }
+  *to = '\0';
+}
+
+static void
+test_uncut (struct rig *r, bool tied)
+{
+  const struct row row = {"4", "furthest", "ln-fc", tied, false,
+                          2,   0,          0.1,     1,    "eager"};
+  struct run_config c;
+  char *cut = NULL, *whole = NULL;
+  config (r, 4, &row, &c);
+  rig_walk (r->w, &c, STEPS, &cut);
+  const char *differs = "";
+  if (wire_rank (r->w) == 0) {
+    config (r, 1, &row, &c);
+    rig_walk_alone (&c, STEPS, &whole);
+    model_only (cut);
+    model_only (whole);
+    differs = rig_difference (whole, cut);
+  }
+  tap_ok (differs[0] == '\0' && (!whole || whole[0]),
+          "end to end, four stages are one%s%s%s", tied ? ", tied" : "",
+          differs[0] ? ": differs: " : "", differs);
+  mem_free (&cut);
+  mem_free (&whole);
+}
+
+int
+main (int argc, char **argv)
+{
+  struct rig r;
+  rig_open (&argc, &argv, &r);
+  make_data (&r);
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    test_row (&r, &rows[i]);
+  test_copies (&r, &rows[2]);
+  test_copies (&r, &rows[3]);
+  test_copies (&r, &rows[7]);
+  test_random (&r);
+  test_uncut (&r, false);
+  test_uncut (&r, true);
+  int result = tap_done ();
+  rig_close (&r);
+  return result;
+}
