@@ -221,7 +221,8 @@ session_sketch (struct wire *alone, const struct run_config *c, int n_pipe,
                 bool measure, bool unit_costs, struct session *s);
 void
 session_close (struct session *s);
-/* Open the loader and post the receives of the first step. Local. */
+/* Read the data, open the loader and post the receives of the first step.
+ * Collective on world; what fails after the reading is this rank's own. */
 enum status
 session_begin (struct session *s, int64_t start, int64_t end);
 /* Withdraw posted receives and wait for what is under way. Collective (the

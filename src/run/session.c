@@ -12,7 +12,7 @@
  */
 
 static enum status
-open_data (struct session *s)
+name_data (struct session *s)
 {
   const struct run_config *c = &s->config;
   TRY (derive_split (c->train, &s->train));
@@ -21,8 +21,16 @@ open_data (struct session *s)
   if (!c->file[0])
     return fail (E_CONFIG, "data.file is not given: name a data set file, made "
                            "by `interlock import`");
+  return OK;
+}
+
+static enum status
+open_data (struct session *s)
+{
+  const struct run_config *c = &s->config;
+  TRY (wire_worst (s->wire, name_data (s)));
   place_set (-1, -1, "opening the data set");
-  TRY (store_dataset_open (c->file, &s->data));
+  TRY (store_dataset_open_all (s->wire, c->file, &s->data));
   store_dataset_info (s->data, &s->info);
   const bool tokens = strcmp (c->family, "transformer") == 0;
   if (strcmp (s->info.kind, tokens ? "tokens" : "images") != 0)
@@ -410,7 +418,8 @@ make_borders (struct session *s)
       }
     }
     if (pass == 0)
-      TRY (arena_open (bytes + shared_bytes (s), "border tensors", &s->borders));
+      TRY (
+          arena_open (bytes + shared_bytes (s), "border tensors", &s->borders));
   }
   shared_make (s);
   return OK;

@@ -336,8 +336,8 @@ window_factors (struct session *s, double *factor)
 }
 
 /* With clipping all updates of a rank come after its last gradient: a window's
- * norm needs every stage of the window, and only those.  With a shared matrix as
- * well: its gradient is whole only when all stages that use it have given
+ * norm needs every stage of the window, and only those.  With a shared matrix
+ * as well: its gradient is whole only when all stages that use it have given
  * theirs. */
 static enum status
 deferred_updates (struct session *s, int64_t step)
@@ -454,6 +454,7 @@ session_begin (struct session *s, int64_t start, int64_t end)
 {
   s->start_step = start;
   s->steps = end;
+  TRY (store_dataset_fetch (s->wire, s->data, s->train, s->local[0].k == 0));
   if (s->local[0].k == 0) {
     int64_t n = s->n_samples * s->M;
     struct store_loader_spec spec = {

@@ -1,7 +1,7 @@
 /* store/dataset.c -- opening a data set and refusing what does not hold.
  *
  * Everything but the pixels is read and checked here; they are read in
- * dataset_read.c.
+ * dataset_read.c.  Several ranks read labels and pixels in together.c.
  */
 #include "store/dataset_impl.h"
 #include "store/file_impl.h"
@@ -191,10 +191,54 @@ check_labels (const struct store_dataset *d, const char *path,
   return OK;
 }
 
+enum status
+store_labels_take (struct store_dataset *d, enum store_split which, hid_t type,
+                   void *raw)
+{
+  struct store_dataset_split *split = &d->split[which];
+  char path[48], why[256];
+  snprintf (path, sizeof path, "/%s/labels", store_split_name (which));
+  if (H5Tconvert (type, H5T_NATIVE_INT64, (size_t)split->n, raw, NULL,
+                  H5P_DEFAULT) < 0)
+    return fail (E_DATA, "%s: %s: not read: %s", d->path, path,
+                 store_h5_why (why));
+  return check_labels (d, path, raw, split);
+}
+
+enum status
+store_labels_room (const struct store_dataset *d, enum store_split which,
+                   hid_t type, void **raw)
+{
+  size_t size = H5Tget_size (type);
+  return mem_new ((size_t)d->split[which].n,
+                  size > sizeof (int64_t) ? size : sizeof (int64_t), "labels",
+                  raw);
+}
+
+/* All of an open dataset, by this rank alone. */
 static enum status
 read_labels (struct store_dataset *d, hid_t id, const char *path,
-             struct store_dataset_split *split)
+             enum store_split which)
 {
+  hid_t type = H5Dget_type (id);
+  void *raw = NULL;
+  char why[256];
+  enum status s = store_labels_room (d, which, type, &raw);
+  if (s == OK && H5Dread (id, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, raw) < 0)
+    s = fail (E_DATA, "%s: %s: not read: %s", d->path, path,
+              store_h5_why (why));
+  if (s == OK)
+    s = store_labels_take (d, which, type, raw);
+  H5Tclose (type);
+  mem_free (&raw);
+  return s;
+}
+
+static enum status
+open_labels (struct store_dataset *d, hid_t id, const char *path,
+             enum store_split which)
+{
+  struct store_dataset_split *split = &d->split[which];
   struct store_h5_at at = {id, d->path, path, E_DATA};
   int n_dims = 0;
   int64_t dims[STORE_H5_DIMS];
@@ -209,18 +253,8 @@ read_labels (struct store_dataset *d, hid_t id, const char *path,
   if (dims[0] != split->n)
     return fail (E_DATA, "%s: %s: %lld labels for %lld images", d->path, path,
                  (long long)dims[0], (long long)split->n);
-  int64_t *wide = NULL;
   TRY (MEM_NEW ((size_t)split->n, &split->labels, "labels"));
-  TRY (MEM_NEW ((size_t)split->n, &wide, "labels"));
-  enum status s = OK;
-  char why[256];
-  if (H5Dread (id, H5T_NATIVE_INT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, wide) < 0)
-    s = fail (E_DATA, "%s: %s: not read: %s", d->path, path,
-              store_h5_why (why));
-  if (s == OK)
-    s = check_labels (d, path, wide, split);
-  mem_free (&wide);
-  return s;
+  return d->together ? OK : read_labels (d, id, path, which);
 }
 
 static enum status
@@ -243,7 +277,7 @@ open_split (struct store_dataset *d, enum store_split which)
   hid_t id = H5Dopen2 (d->file, labels, H5P_DEFAULT);
   if (id < 0)
     return fail (E_DATA, "%s: %s is not a dataset", d->path, labels);
-  enum status s = read_labels (d, id, labels, split);
+  enum status s = open_labels (d, id, labels, which);
   H5Dclose (id);
   if (s == OK)
     d->info.samples[which] = split->n;
@@ -278,8 +312,8 @@ read_scale (struct store_dataset *d)
   return OK;
 }
 
-static void
-digest (struct store_dataset *d)
+void
+store_dataset_digest (struct store_dataset *d)
 {
   struct text t;
   text_init (&t);
@@ -327,12 +361,14 @@ open_parts (struct store_dataset *d)
     d->block_samples = 1;
   TRY (mem_new ((size_t)d->block_samples, d->sample_bytes, "image block",
                 (void **)&d->block));
-  digest (d);
+  if (!d->together)
+    store_dataset_digest (d);
   return OK;
 }
 
 enum status
-store_dataset_open (const char *path, struct store_dataset **out)
+store_dataset_begin (const char *path, bool together,
+                     struct store_dataset **out)
 {
   if (fault_here ("read"))
     return fail (E_DATA, "%s: reading failed (planted)", path);
@@ -340,6 +376,7 @@ store_dataset_open (const char *path, struct store_dataset **out)
   TRY (MEM_NEW (1, &d, "data set"));
   d->file = -1;
   d->fd = -1;
+  d->together = together;
   d->memory_bytes = MEMORY_BYTES;
   text_init (&d->classes);
   for (int i = 0; i < STORE_SPLITS; i++)
@@ -354,6 +391,12 @@ store_dataset_open (const char *path, struct store_dataset **out)
   else
     *out = d;
   return s;
+}
+
+enum status
+store_dataset_open (const char *path, struct store_dataset **out)
+{
+  return store_dataset_begin (path, false, out);
 }
 
 void

@@ -39,10 +39,31 @@ struct store_dataset {
   bool width_known; /* a first split has decided on sample_bytes */
   char *tokenizer;  /* of tokens: its name; owned */
   int64_t context, stride;
+  bool together;        /* labels are read by all ranks at once, later */
   int64_t memory_bytes; /* splits up to this are read to memory */
   struct store_dataset_split split[STORE_SPLITS];
 };
 
+/* store_dataset_open; together: but for reading labels and for the digest. */
+enum status
+store_dataset_begin (const char *path, bool together,
+                     struct store_dataset **out);
+/* Room for all labels of a split as the file has them (type), and as int64. */
+enum status
+store_labels_room (const struct store_dataset *d, enum store_split which,
+                   hid_t type, void **raw);
+/* What was read there, checked, as the split's labels; raw is overwritten. */
+enum status
+store_labels_take (struct store_dataset *d, enum store_split which, hid_t type,
+                   void *raw);
+void
+store_dataset_digest (struct store_dataset *d);
+/* Type of a sample's values in memory; not to be closed. */
+hid_t
+store_dataset_type (const struct store_dataset *d);
+/* Whether a loader of the split is to have all of it in memory. */
+bool
+store_dataset_fits (const struct store_dataset *d, enum store_split which);
 /* Bring the split to memory where it fits (memory_bytes) or must be (chunked or
  * compressed, which a loader's thread cannot read). */
 enum status

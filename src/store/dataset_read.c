@@ -25,6 +25,14 @@ store_dataset_path (const struct store_dataset *d, enum store_split which,
             d->tokens ? "tokens" : "images");
 }
 
+hid_t
+store_dataset_type (const struct store_dataset *d)
+{
+  if (d->tokens)
+    return d->sample_bytes == 2 ? H5T_NATIVE_UINT16 : H5T_NATIVE_UINT32;
+  return d->floats ? H5T_NATIVE_FLOAT : H5T_NATIVE_UINT8;
+}
+
 static enum status
 read_plain (const struct store_dataset *d, enum store_split which,
             int64_t offset, size_t bytes, unsigned char *out)
@@ -57,13 +65,9 @@ read_h5 (const struct store_dataset *d, enum store_split which, int64_t first,
                       (hsize_t)d->info.height, (hsize_t)d->info.width};
   hid_t file = H5Dget_space (d->split[which].images);
   hid_t memory = H5Screate_simple (d->tokens ? 1 : 4, count, NULL);
-  hid_t type =
-      d->tokens ? (d->sample_bytes == 2 ? H5T_NATIVE_UINT16 : H5T_NATIVE_UINT32)
-      : d->floats ? H5T_NATIVE_FLOAT
-                  : H5T_NATIVE_UINT8;
   H5Sselect_hyperslab (file, H5S_SELECT_SET, start, NULL, count, NULL);
-  herr_t done =
-      H5Dread (d->split[which].images, type, memory, file, H5P_DEFAULT, out);
+  herr_t done = H5Dread (d->split[which].images, store_dataset_type (d), memory,
+                         file, H5P_DEFAULT, out);
   char why[256], path[48];
   if (done < 0)
     store_h5_why (why);
@@ -98,6 +102,15 @@ store_dataset_raw (const struct store_dataset *d, enum store_split which,
   return s;
 }
 
+bool
+store_dataset_fits (const struct store_dataset *d, enum store_split which)
+{
+  const struct store_dataset_split *split = &d->split[which];
+  bool plain = split->offset >= 0;
+  return split->n > 0 &&
+         (!plain || split->n * (int64_t)d->sample_bytes <= d->memory_bytes);
+}
+
 enum status
 store_dataset_load (struct store_dataset *d, enum store_split which)
 {
@@ -105,9 +118,7 @@ store_dataset_load (struct store_dataset *d, enum store_split which)
   if (split->n == 0)
     return fail (E_DATA, "%s: there is no /%s", d->path,
                  store_split_name (which));
-  int64_t bytes = split->n * (int64_t)d->sample_bytes;
-  bool plain = split->offset >= 0;
-  if (split->pixels || (plain && bytes > d->memory_bytes))
+  if (split->pixels || !store_dataset_fits (d, which))
     return OK;
   unsigned char *all = NULL;
   TRY (mem_new ((size_t)split->n, d->sample_bytes,

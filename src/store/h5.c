@@ -60,8 +60,8 @@ store_h5_why (char buf[256])
 }
 
 /* Network file systems without flock must not keep anybody from reading. */
-static hid_t
-read_access (void)
+hid_t
+store_h5_read_access (void)
 {
   hid_t fapl = H5Pcreate (H5P_FILE_ACCESS);
 #if H5_VERSION_GE(1, 14, 0) || \
@@ -77,7 +77,7 @@ store_h5_open (const char *path, enum status bad, hid_t *file)
   store_h5_start ();
   if (access (path, R_OK) != 0)
     return fail (E_MISSING, "%s: %s", path, strerror (errno));
-  hid_t fapl = read_access ();
+  hid_t fapl = store_h5_read_access ();
   hid_t id = H5Fopen (path, H5F_ACC_RDONLY, fapl);
   char why[256];
   if (id < 0)

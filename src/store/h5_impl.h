@@ -39,6 +39,9 @@ store_h5_start (void);
 const char *
 store_h5_why (char buf[256]);
 
+/* Properties of a file that is only read; owned by the caller. */
+hid_t
+store_h5_read_access (void);
 /* Open for reading by the serial driver.  E_MISSING when there is no such file
  * or it may not be read, bad when it is no HDF5 file or cut off. */
 enum status

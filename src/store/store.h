@@ -43,6 +43,20 @@ struct store_dataset_info {
  * and index.  fault_here ("read"). */
 enum status
 store_dataset_open (const char *path, struct store_dataset **out);
+/* The same by all ranks of a world, which must find the same file (E_PROTOCOL):
+ * labels are read in one collective transfer of parallel HDF5 for each split.
+ * In a world of one rank: store_dataset_open.  All ranks return the same status
+ * and message.  Collective on world. */
+enum status
+store_dataset_open_all (struct wire *w, const char *path,
+                        struct store_dataset **out);
+/* Before the loaders of a split: ranks that want it get it into memory, if it
+ * is to be there, in one collective transfer; the others take part and get
+ * nothing.  Does nothing in a world of one rank, where the loader reads.  All
+ * ranks return the same status and message.  Collective on world. */
+enum status
+store_dataset_fetch (struct wire *w, struct store_dataset *d,
+                     enum store_split split, bool wanted);
 void
 store_dataset_close (struct store_dataset **d);
 void

@@ -72,6 +72,11 @@ wire_describe (const struct wire *w);
  * Collective on world: a fence. */
 enum status
 wire_agree (struct wire *w, enum status mine);
+/* The worst status of all ranks, and its owner's message kept on all of them,
+ * with rank and place when it is not the same on all; nobody speaks: for calls
+ * that fail on all ranks alike.  Collective on world. */
+enum status
+wire_worst (struct wire *w, enum status mine);
 /* Print rank, place and kept text, and end all ranks with the status's exit
  * code.  Local; does not return. */
 void

@@ -114,11 +114,6 @@ wire_pause_step (struct wire_pause *p);
 void
 wire_complete (struct wire *w, MPI_Request *request);
 
-/* The worst status of all ranks, and its owner's message kept on all of them;
- * nobody speaks.  Collective on world. */
-enum status
-wire_worst (struct wire *w, enum status mine);
-
 /* Set up and take down what message.c, reduce.c and ballot.c keep. */
 enum status
 wire_message_open (struct wire *w);
