@@ -2,7 +2,7 @@
 #
 # IL_SCALAPACK
 #   Offers --with-scalapack=DIR, SCALAPACK_CPPFLAGS and SCALAPACK_LIBS.  Sets
-#   both, and defines IL_WITH_SCALAPACK where it is found.  Only the command probe
+#   both, and defines HAVE_SCALAPACK where it is found.  Only the command probe
 #   uses it; without it that command refuses, and all others work.
 #   It ships no header: the functions are declared where they are used.
 
@@ -14,7 +14,7 @@ IL_LIBRARY([ScaLAPACK], [SCALAPACK], [scalapack],
   [$MPI_CPPFLAGS], [$MPI_LIBS -lm])
 SCALAPACK_VERSION=yes
 AS_IF([test "$il_have_SCALAPACK" = yes],
-  [AC_DEFINE([IL_WITH_SCALAPACK], [1], [ScaLAPACK is there])])
+  [AC_DEFINE([HAVE_SCALAPACK], [1], [ScaLAPACK is there])])
 IL_REPORT([SCALAPACK], [ScaLAPACK], [no],
   [the command probe refuses (all others work)],
   [libscalapack-openmpi-dev libopenblas-dev], [netlib-scalapack], [scalapack])

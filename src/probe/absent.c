@@ -3,7 +3,7 @@
  */
 #include "probe/probe_impl.h"
 
-#ifndef IL_WITH_SCALAPACK
+#ifndef HAVE_SCALAPACK
 
 const char *
 matrix_library (void)

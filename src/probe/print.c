@@ -126,11 +126,12 @@ static void
 stages_csv (const struct probe *p, const struct probe_result *r,
             struct text *out)
 {
-  text_add (out,
-            "side,checkpoint,step,stage,behind,features,samples,fit,choose,"
-            "judge,accuracy,accuracy_choose,lambda,lambda_relative,"
-            "lambdas_refused,rank,effective_rank,participation_ratio,"
-            "trace\n");
+  text_add (
+      out,
+      "side,checkpoint,step,stage,behind,features,samples,fit,choose,"
+      "judge,accuracy,accuracy_choose,squared_error,lambda,lambda_relative,"
+      "lambdas_refused,rank,effective_rank,participation_ratio,"
+      "trace\n");
   for (int i = 0; i < p->n_views; i++) {
     const struct view *v = &p->view[i];
     const struct ridge *g = &r->ridge[i];
@@ -143,6 +144,7 @@ stages_csv (const struct probe *p, const struct probe_result *r,
               p->n_choose, p->n - p->n_fit - p->n_choose);
     add_number (out, g->judged);
     add_number (out, g->chosen);
+    add_number (out, g->error);
     add_number (out, g->lambda);
     add_number (out, g->relative);
     text_add (out, ",%d,%d", g->n_refused, s->rank);

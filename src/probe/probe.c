@@ -32,6 +32,7 @@ probe_open (struct wire *w, const struct probe_how *how, struct probe **out)
   TRY (wire_agree (w, MEM_NEW (1, &p, "the probe")));
   p->wire = w;
   p->how = *how;
+  p->panel = 2048;
   *out = p;
   return OK;
 }

@@ -194,7 +194,8 @@ struct probe {
   uint64_t digest;
   int64_t *row;   /* n: matrix row of a sample, owned */
   int32_t *label; /* n: by matrix row, owned */
-  double held_bytes, peak_bytes;
+  double held_bytes;
+  int panel; /* columns that similarity multiplies at a time, about */
 
   int n_entries, most_entries;
   struct entry *entry; /* owned */
@@ -212,8 +213,9 @@ struct ridge {
   double lambda, relative; /* chosen; relative to the mean eigenvalue */
   double chosen, judged;   /* accuracy on the part it was chosen by, and on the
                               last part */
-  int n_refused;           /* lambdas whose matrix had no Cholesky factor */
-  bool constant;           /* the outputs do not depend on the sample */
+  double error;  /* on the last part: mean of (score - one-hot label)^2 */
+  int n_refused; /* lambdas whose matrix had no Cholesky factor */
+  bool constant; /* the outputs do not depend on the sample */
 };
 /* Linear probe of a view.  Collective. */
 enum status

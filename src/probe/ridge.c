@@ -198,32 +198,38 @@ make_offset (struct fit *f)
   return OK;
 }
 
-/* Share of samples first .. first+n-1 whose class has the highest score; all
- * scores of a sample are on one rank. */
+struct verdict {
+  double accuracy; /* share of samples whose class has the highest score */
+  double error;    /* mean of (score - one-hot label)^2 */
+};
+
+/* Of samples first .. first+n-1; all scores of a sample are on one rank. */
 static enum status
-judge (struct fit *f, int first, int n, double *accuracy)
+judge (struct fit *f, int first, int n, struct verdict *out)
 {
   struct matrix *s = &f->scores;
   struct part x = {&f->v->x, first, 0, n, f->order};
   part_product (x, false, part_rows (&f->z, 0, f->order), false,
                 part_rows (s, first, n));
   TRY (make_offset (f));
-  double right = 0;
+  double sums[2] = {0, 0};
   int end = matrix_row_local (s, first + n);
   for (int i = matrix_row_local (s, first); s->cols > 0 && i < end; i++) {
     int best = 0;
     double most = -INFINITY;
     for (int c = 0; c < s->cols; c++) {
       double v = matrix_get (s, i, c) + f->offset[c];
+      double off = v - (f->p->label[matrix_row (s, i)] == c);
+      sums[1] += off * off;
       if (v > most) {
         most = v;
         best = c;
       }
     }
-    right += f->p->label[matrix_row (s, i)] == best;
+    sums[0] += f->p->label[matrix_row (s, i)] == best;
   }
-  TRY (wire_sum (f->p->wire, &right, 1));
-  *accuracy = right / n;
+  TRY (wire_sum (f->p->wire, sums, 2));
+  *out = (struct verdict){sums[0] / n, sums[1] / n / f->p->classes};
   return OK;
 }
 
@@ -232,11 +238,11 @@ judge (struct fit *f, int first, int n, double *accuracy)
 
 /* Where nothing can be learnt, the most frequent class is all there is. */
 static enum status
-judge_constant (struct fit *f, int first, int n, double *accuracy)
+judge_constant (struct fit *f, int first, int n, struct verdict *out)
 {
   memset (f->z.data, 0,
           (size_t)f->z.rows * (size_t)f->z.cols * (f->z.wide ? 8 : 4));
-  return judge (f, first, n, accuracy);
+  return judge (f, first, n, out);
 }
 
 static enum status
@@ -245,46 +251,48 @@ choose (struct fit *f, struct ridge *out)
   struct probe *p = f->p;
   TRY (begin_fit (f, p->n_fit));
   out->constant = !(f->unit > 0) || !isfinite (f->unit);
-  if (out->constant)
-    return judge_constant (f, p->n_fit, p->n_choose, &out->chosen);
+  struct verdict v;
+  if (out->constant) {
+    TRY (judge_constant (f, p->n_fit, p->n_choose, &v));
+    out->chosen = v.accuracy;
+    return OK;
+  }
   for (int i = 0; i < LADDER; i++) {
     bool good;
-    double accuracy;
     solve (f, ladder[i] * f->unit, &good);
     if (!good) {
       out->n_refused++;
       continue;
     }
-    TRY (judge (f, p->n_fit, p->n_choose, &accuracy));
-    if (accuracy >= out->chosen) { /* of equals the smoothest */
-      out->chosen = accuracy;
+    TRY (judge (f, p->n_fit, p->n_choose, &v));
+    if (v.accuracy >= out->chosen) { /* of equals the smoothest */
+      out->chosen = v.accuracy;
       out->relative = ladder[i];
     }
   }
   return OK;
 }
 
-/* The chosen lambda on both parts, judged on the last. */
+/* The chosen lambda on both parts. */
 static enum status
-conclude (struct fit *f, struct ridge *out)
+conclude (struct fit *f, struct ridge *out, struct verdict *v)
 {
   struct probe *p = f->p;
   int n = p->n_fit + p->n_choose, left = p->n - n;
   bool good = false;
   TRY (begin_fit (f, n));
   if (out->constant)
-    return judge_constant (f, n, left, &out->judged);
+    return judge_constant (f, n, left, v);
   for (double r = out->relative > 0 ? out->relative : 10; r < 1e9; r *= 10) {
     out->relative = r;
     out->lambda = r * f->unit;
     solve (f, out->lambda, &good);
     if (good)
-      return judge (f, n, left, &out->judged);
+      return judge (f, n, left, v);
     out->n_refused++;
   }
   return fail (E_NUMBERS,
-               "stage %d: no lambda makes its Gram matrix positive "
-               "definite",
+               "stage %d: no lambda makes its Gram matrix positive definite",
                f->v->stage);
 }
 
@@ -293,12 +301,15 @@ ridge_study (struct probe *p, struct view *v, struct ridge *out)
 {
   struct fit f = {.p = p, .v = v};
   struct ridge r = {.relative = 0};
+  struct verdict end = {0};
   enum status s = wire_agree (p->wire, fit_memory (&f));
   if (s == OK)
     s = choose (&f, &r);
   if (s == OK)
-    s = conclude (&f, &r);
+    s = conclude (&f, &r, &end);
   fit_close (&f);
+  r.judged = end.accuracy;
+  r.error = end.error;
   if (s == OK)
     *out = r;
   return s;

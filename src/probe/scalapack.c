@@ -6,7 +6,7 @@
  */
 #include "probe/probe_impl.h"
 
-#ifdef IL_WITH_SCALAPACK
+#ifdef HAVE_SCALAPACK
 #include "wire/raw.h"
 
 extern int Csys2blacs_handle (MPI_Comm);

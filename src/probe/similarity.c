@@ -10,15 +10,12 @@
 
 #include <math.h>
 
-/* Columns of Y that are multiplied at a time. */
-#define PANEL 2048
-
 static int
 panel_of (const struct probe *p, int64_t width)
 {
   /* Whole rounds of blocks, so that every panel is laid out as its matrix. */
   int round = p->grid.block * p->grid.n_cols;
-  int most = (PANEL + round - 1) / round * round;
+  int most = (p->panel + round - 1) / round * round;
   return width < most ? (int)width : most;
 }
 

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#ifdef IL_WITH_SCALAPACK
+#ifdef HAVE_SCALAPACK
 #define CLASSES 10
 
 extern void

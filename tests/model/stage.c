@@ -540,6 +540,45 @@ failing_allocations (void)
   fixture_close (&f);
 }
 
+/* Rows of outputs are what a reorder to the plain layout gives, whatever the
+ * inner one; pooled ones their means. */
+static void
+rows (enum kern_layout l, const struct model_spec *spec, const char *title)
+{
+  fixture_open (&f, *spec, 4, l);
+  struct stage *s = fixture_stage (&f, 0, 2, 0, 3, HEAD);
+  struct network_unit u;
+  struct tensor y;
+  must (kern_seal (f.k));
+  network_unit (f.net, 2, &u);
+  struct kern_dims d = {4, u.out.c, u.out.h, u.out.w};
+  size_t pixels = (size_t)(d.h * d.w), channels = (size_t)d.c;
+  float *plain = twin_new (4 * channels * pixels, sizeof (float));
+  float *got = twin_new (4 * channels * pixels, sizeof (float));
+  must (stage_eval (s, f.images));
+  stage_output (s, STAGE_EVAL, &y);
+  must (kern_reorder (f.k, d, l, KERN_PLAIN, y.data, plain));
+  tap_ok (stage_row_width (s, false) == (int64_t)(channels * pixels) &&
+              stage_row_width (s, true) == d.c,
+          "%s: widths of rows", title);
+  stage_output_rows (s, 3, false, got);
+  tap_ok (memcmp (got, plain, 3 * channels * pixels * sizeof *got) == 0,
+          "%s: rows are whole maps", title);
+  stage_output_rows (s, 4, true, got);
+  double off = 0;
+  for (size_t i = 0; i < 4 * channels; i++) {
+    double sum = 0;
+    for (size_t j = 0; j < pixels; j++)
+      sum += (double)plain[i * pixels + j];
+    off = fmax (off, fabs (sum / (double)pixels - (double)got[i]));
+  }
+  tap_near (off, 0, 1e-6, "%s: rows are means of maps", title);
+  mem_free (&plain);
+  mem_free (&got);
+  stage_destroy (&s);
+  fixture_close (&f);
+}
+
 int
 main (void)
 {
@@ -557,6 +596,9 @@ main (void)
   names ();
   round_trip (KERN_BLOCKED, KERN_LAST);
   round_trip (KERN_LAST, KERN_BLOCKED);
+  rows (KERN_BLOCKED, &spec_basic, "blocked");
+  rows (KERN_LAST, &spec_basic, "channels last");
+  rows (KERN_BLOCKED, &spec_bottle, "blocked, bottleneck");
   failing_allocations ();
   no_allocation ();
   return tap_done ();

@@ -43,8 +43,8 @@ def compare(what, got, want):
 
 
 for v in range(views):
-    width, relative, chosen, judged, effective, participation, trace = (
-        number() for _ in range(7))
+    width, relative, chosen, judged, error, effective, participation, trace = (
+        number() for _ in range(8))
     f = array(n, int(width))
     x.append(f - f.mean(axis=0))
 
@@ -56,12 +56,16 @@ for v in range(views):
         lam = relative * np.trace(g) / min(fit, g.shape[0])
         w = np.linalg.solve(g + lam * np.eye(len(g)), c.T @ (t - t.mean(axis=0)))
         score = (f[rows] - a.mean(axis=0)) @ w + t.mean(axis=0)
-        return np.mean(score.argmax(axis=1) == label[rows])
+        off = score - np.eye(classes)[label[rows]]
+        return (np.mean(score.argmax(axis=1) == label[rows]),
+                np.mean(off ** 2))
 
     both = n_fit + n_choose
-    compare("view %d: accuracy" % v, judged, accuracy(both, slice(both, n)))
+    compare("view %d: accuracy" % v, judged, accuracy(both, slice(both, n))[0])
+    compare("view %d: squared error" % v, error,
+            accuracy(both, slice(both, n))[1])
     compare("view %d: accuracy that chose" % v, chosen,
-            accuracy(n_fit, slice(n_fit, both)))
+            accuracy(n_fit, slice(n_fit, both))[0])
     e = np.linalg.svd(x[v], compute_uv=False) ** 2 / (n - 1)
     p = e[e > 0] / e.sum()
     compare("view %d: trace" % v, trace, e.sum())
