@@ -44,9 +44,9 @@ struct store_dataset_info {
 enum status
 store_dataset_open (const char *path, struct store_dataset **out);
 /* The same by all ranks of a world, which must find the same file (E_PROTOCOL):
- * labels are read in one collective transfer of parallel HDF5 for each split.
- * In a world of one rank: store_dataset_open.  All ranks return the same status
- * and message.  Collective on world. */
+ * the ranks of a node read the labels of a split in one collective transfer of
+ * parallel HDF5.  In a world of one rank: store_dataset_open.  All ranks return
+ * the same status and message.  Collective on world. */
 enum status
 store_dataset_open_all (struct wire *w, const char *path,
                         struct store_dataset **out);

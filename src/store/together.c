@@ -1,10 +1,12 @@
 /* store/together.c -- labels and pixels read by all ranks at once.
  *
  * Every rank has checked header and shapes by itself.  The bulk is then read
- * through a second handle of parallel HDF5 on the world, opened for the purpose
- * and closed again: labels whole on every rank, pixels where they are wanted.
- * Values come in the file's own type, since HDF5 makes a transfer that converts
- * an independent one.
+ * through a second handle of parallel HDF5, opened for the purpose and closed
+ * again: labels whole on every rank, pixels where they are wanted.  The ranks
+ * of a node read together; between nodes the file may be a copy on a local
+ * disk, which only looks like one file, so there they only agree. Values come
+ * in the file's own type, since HDF5 makes a transfer that converts an
+ * independent one.
  *
  * Whatever may fail on one rank alone is done before a transfer or after it,
  * and the ranks tell each other in between: nobody enters a collective call
@@ -51,7 +53,7 @@ open_file (struct together *t)
   enum status s = OK;
   hid_t access = store_h5_read_access ();
   t->transfer = H5Pcreate (H5P_DATASET_XFER);
-  if (H5Pset_fapl_mpio (access, wire_raw_world (t->wire), MPI_INFO_NULL) < 0 ||
+  if (H5Pset_fapl_mpio (access, wire_raw_node (t->wire), MPI_INFO_NULL) < 0 ||
       H5Pset_dxpl_mpio (t->transfer, H5FD_MPIO_COLLECTIVE) < 0)
     s = not_read (t, "parallel access");
   s = wire_worst (t->wire, s);

@@ -62,6 +62,7 @@ wire_new (struct wire **out)
   struct wire *w;
   TRY (MEM_NEW (1, &w, "the wire"));
   w->world = w->votes = w->pipe = w->twins = w->rounds = MPI_COMM_NULL;
+  w->node = MPI_COMM_NULL;
   w->round = MPI_REQUEST_NULL;
   w->line = MPI_DATATYPE_NULL;
   w->size = w->pipe_size = w->n_replicas = w->node_size = 1;
@@ -117,17 +118,15 @@ world_is_whole (int size, int expected)
 static enum status
 world_open (struct wire *w)
 {
-  MPI_Comm node;
   MPI_Comm_dup (MPI_COMM_WORLD, &w->world);
   MPI_Comm_dup (MPI_COMM_WORLD, &w->votes);
   MPI_Comm_dup (MPI_COMM_WORLD, &w->rounds);
   MPI_Comm_rank (w->world, &w->rank);
   MPI_Comm_size (w->world, &w->size);
   MPI_Comm_split_type (w->world, MPI_COMM_TYPE_SHARED, w->rank, MPI_INFO_NULL,
-                       &node);
-  MPI_Comm_rank (node, &w->node_rank);
-  MPI_Comm_size (node, &w->node_size);
-  MPI_Comm_free (&node);
+                       &w->node);
+  MPI_Comm_rank (w->node, &w->node_rank);
+  MPI_Comm_size (w->node, &w->node_size);
   MPI_Type_contiguous (TENSOR_HEADER, MPI_BYTE, &w->line);
   MPI_Type_commit (&w->line);
   w->pipe_rank = w->rank;
@@ -232,6 +231,7 @@ wire_close (struct wire **at)
       comm_free (&w->votes);
     if (!w->round_open)
       comm_free (&w->rounds);
+    comm_free (&w->node);
     comm_free (&w->world);
     mem_free (at);
   }
@@ -419,6 +419,12 @@ MPI_Comm
 wire_raw_world (const struct wire *w)
 {
   return w->world;
+}
+
+MPI_Comm
+wire_raw_node (const struct wire *w)
+{
+  return w->node;
 }
 
 MPI_Comm

@@ -69,6 +69,7 @@ struct wire {
   bool alone;
   MPI_Comm world, votes; /* votes: ballots of the world */
   MPI_Comm rounds;       /* see round.c */
+  MPI_Comm node;         /* ranks that share memory with this one */
   MPI_Comm pipe, twins;  /* MPI_COMM_NULL before wire_grid */
   int rank, size;
   int pipe_rank, pipe_size, replica, n_replicas;
