@@ -110,8 +110,12 @@ test_same (const char *what, const struct set_spec *spec, bool alike)
   store_dataset_info (one, &one_info);
   tap_ok (same_labels (d, one, spec), "%s: labels", what);
   tap_ok (memcmp (&info, &one_info, sizeof info) == 0, "%s: header", what);
-  tap_ok (n_reads + n_shared == (many ? 2 : 0), "%s: a transfer each (%d, %d)",
-          what, n_reads, n_shared);
+  /* Which MPI calls later versions make of it is not known here. */
+  if (strncmp (store_describe (), "HDF5 1.10.", 10) != 0)
+    tap_skip ("transfers are counted with HDF5 1.10 only");
+  else
+    tap_ok (n_reads + n_shared == (many ? 2 : 0),
+            "%s: a transfer each (%d, %d)", what, n_reads, n_shared);
   n_reads = 0;
   size_t before = held (), bytes = (size_t)spec->train * SET_VALUES;
   good = store_dataset_fetch (w, d, STORE_TRAIN, wanted) == OK;
