@@ -154,22 +154,33 @@ store_dataset_locate (struct store_dataset *d, const struct store_h5_at *at,
   return OK;
 }
 
-static enum status
-open_images (struct store_dataset *d, const char *path,
-             struct store_dataset_split *split)
+enum status
+store_dataset_array (const struct store_dataset *d, const char *path,
+                     int n_dims, const char *shape,
+                     struct store_dataset_split *split, struct store_h5_at *at,
+                     int64_t *dims)
 {
   if (!store_h5_has (d->file, path))
     return fail (E_DATA, "%s: %s is missing", d->path, path);
   split->images = H5Dopen2 (d->file, path, H5P_DEFAULT);
   if (split->images < 0)
     return fail (E_DATA, "%s: %s is not a dataset", d->path, path);
-  struct store_h5_at at = {split->images, d->path, path, E_DATA};
-  int n_dims = 0;
+  *at = (struct store_h5_at){split->images, d->path, path, E_DATA};
+  int n = 0;
+  TRY (store_h5_shape (at, &n, dims));
+  if (n != n_dims || dims[0] < 1)
+    return fail (E_DATA, "%s: %s: shape %s, expected %s", d->path, path,
+                 store_h5_shape_text (n, dims), shape);
+  return OK;
+}
+
+static enum status
+open_images (struct store_dataset *d, const char *path,
+             struct store_dataset_split *split)
+{
+  struct store_h5_at at;
   int64_t dims[STORE_H5_DIMS];
-  TRY (store_h5_shape (&at, &n_dims, dims));
-  if (n_dims != 4 || dims[0] < 1)
-    return fail (E_DATA, "%s: %s: shape %s, expected [N, C, H, W]", d->path,
-                 path, store_h5_shape_text (n_dims, dims));
+  TRY (store_dataset_array (d, path, 4, "[N, C, H, W]", split, &at, dims));
   split->n = dims[0];
   TRY (check_images (d, &at, dims));
   return store_dataset_locate (

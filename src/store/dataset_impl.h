@@ -73,6 +73,19 @@ store_dataset_load (struct store_dataset *d, enum store_split split);
 enum status
 store_dataset_raw (const struct store_dataset *d, enum store_split split,
                    int64_t first, int64_t n, unsigned char *out);
+/* Open the array of a split's samples, which must have n_dims dimensions, the
+ * first at least 1; shape: how the format writes it, "[T]".  Fills
+ * split->images and dims; at borrows path. */
+enum status
+store_dataset_array (const struct store_dataset *d, const char *path,
+                     int n_dims, const char *shape,
+                     struct store_dataset_split *split, struct store_h5_at *at,
+                     int64_t *dims);
+/* Compare what was computed with the digest that the file keeps of it, if any;
+ * adds a line to out.  E_DATA where they differ. */
+enum status
+store_dataset_compare (const struct store_h5_at *at, const char *digest,
+                       struct text *out);
 /* "/train/images", "/valid/tokens". */
 void
 store_dataset_path (const struct store_dataset *d, enum store_split which,

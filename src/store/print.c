@@ -47,26 +47,35 @@ print_balance (const struct store_dataset *d, enum store_split which,
 }
 
 /* Compare a digest kept with the dataset, when there is one. */
+enum status
+store_dataset_compare (const struct store_h5_at *at, const char *digest,
+                       struct text *out)
+{
+  if (!store_h5_has_attribute (at->id, "digest")) {
+    text_add (out, "  %-14s %s (none kept to compare with)\n", at->path,
+              digest);
+    return OK;
+  }
+  char *kept = NULL;
+  TRY (store_h5_get_text (at, "digest", &kept));
+  enum status s = OK;
+  if (strcmp (kept, digest) != 0)
+    s = fail (E_DATA, "%s: %s: damaged: digest %s, the file's own says %s",
+              at->file, at->path, digest, kept);
+  else
+    text_add (out, "  %-14s %s agrees\n", at->path, digest);
+  mem_free (&kept);
+  return s;
+}
+
 static enum status
 check_bytes (const struct store_dataset *d, hid_t id, const char *path,
              const void *data, size_t bytes, struct text *out)
 {
   struct store_h5_at at = {id, d->path, path, E_DATA};
-  char digest[33], *kept = NULL;
+  char digest[33];
   hash_digest (data, bytes, digest);
-  if (!store_h5_has_attribute (id, "digest")) {
-    text_add (out, "  %-14s %s (none kept to compare with)\n", path, digest);
-    return OK;
-  }
-  TRY (store_h5_get_text (&at, "digest", &kept));
-  enum status s = OK;
-  if (strcmp (kept, digest) != 0)
-    s = fail (E_DATA, "%s: %s: damaged: digest %s, the file's own says %s",
-              d->path, path, digest, kept);
-  else
-    text_add (out, "  %-14s %s agrees\n", path, digest);
-  mem_free (&kept);
-  return s;
+  return store_dataset_compare (&at, digest, out);
 }
 
 /* Labels as the bytes they were written from, where they are bytes. */

@@ -30,18 +30,9 @@ static enum status
 open_tokens (struct store_dataset *d, const char *path,
              struct store_dataset_split *split)
 {
-  if (!store_h5_has (d->file, path))
-    return fail (E_DATA, "%s: %s is missing", d->path, path);
-  split->images = H5Dopen2 (d->file, path, H5P_DEFAULT);
-  if (split->images < 0)
-    return fail (E_DATA, "%s: %s is not a dataset", d->path, path);
-  struct store_h5_at at = {split->images, d->path, path, E_DATA};
-  int n_dims = 0;
+  struct store_h5_at at;
   int64_t dims[STORE_H5_DIMS];
-  TRY (store_h5_shape (&at, &n_dims, dims));
-  if (n_dims != 1 || dims[0] < 1)
-    return fail (E_DATA, "%s: %s: shape %s, expected [T]", d->path, path,
-                 store_h5_shape_text (n_dims, dims));
+  TRY (store_dataset_array (d, path, 1, "[T]", split, &at, dims));
   size_t width = width_of (split->images);
   if (width == 0)
     return fail (E_DATA,
@@ -321,7 +312,7 @@ check_digest (struct store_dataset *d, enum store_split which, struct text *out)
 {
   const struct store_dataset_split *split = &d->split[which];
   uint64_t h = TOKENS_DIGEST_SEED;
-  char path[48], digest[33], *kept = NULL;
+  char path[48], digest[33];
   store_dataset_path (d, which, path);
   for (int64_t at = 0; at < split->n;) {
     int64_t n = split->n - at;
@@ -336,19 +327,7 @@ check_digest (struct store_dataset *d, enum store_split which, struct text *out)
   log_live_done ();
   snprintf (digest, sizeof digest, "%016llx", (unsigned long long)h);
   struct store_h5_at at = {split->images, d->path, path, E_DATA};
-  if (!store_h5_has_attribute (split->images, "digest")) {
-    text_add (out, "  %-14s %s (none kept to compare with)\n", path, digest);
-    return OK;
-  }
-  TRY (store_h5_get_text (&at, "digest", &kept));
-  enum status s = OK;
-  if (strcmp (kept, digest) != 0)
-    s = fail (E_DATA, "%s: %s: damaged: digest %s, the file's own says %s",
-              d->path, path, digest, kept);
-  else
-    text_add (out, "  %-14s %s agrees\n", path, digest);
-  mem_free (&kept);
-  return s;
+  return store_dataset_compare (&at, digest, out);
 }
 
 enum status
