@@ -310,6 +310,8 @@ training_open (struct training *t)
   if (s->run && s->resumed[0]) {
     TRY (store_run_rows_back (s->run, t->start, s->resumed[0]));
     record_progress_back (t, s->resumed[1]);
+  } else if (s->run) {
+    TRY (store_run_rows_aside (s->run));
   }
   return s->config.trace ? trace_open (s) : OK;
 }

@@ -215,10 +215,9 @@ header_fits (const struct store_run *r, int n, const char *const *columns)
   return fits;
 }
 
-/* A run that goes on with other heads has other columns: the earlier file is
- * kept beside the new one. */
+/* The earlier file is kept beside a new one.  why: what the user is told. */
 static enum status
-move_aside (struct store_run *r, const char *path)
+move_aside (struct store_run *r, const char *path, const char *why)
 {
   struct text to;
   text_init (&to);
@@ -227,10 +226,25 @@ move_aside (struct store_run *r, const char *path)
     text_init (&to);
     text_add (&to, "%s/metrics-%d.csv", r->dir, i);
   }
-  tell (LOG_INFO, "%s has other columns; kept as %s", path, to.data);
+  tell (LOG_INFO, "%s %s; kept as %s", path, why, to.data);
   forget_columns (r);
   enum status s = store_file_rename (path, to.data);
   text_clear (&to);
+  return s;
+}
+
+enum status
+store_run_rows_aside (struct store_run *r)
+{
+  CHECK (!r->metrics, "metrics.csv is open already");
+  struct text path;
+  text_init (&path);
+  text_add (&path, "%s/metrics.csv", r->dir);
+  enum status s =
+      store_file_bytes (path.data) > 0
+          ? move_aside (r, path.data, "is of an earlier start from nothing")
+          : OK;
+  text_clear (&path);
   return s;
 }
 
@@ -262,7 +276,7 @@ open_metrics (struct store_run *r, int n, const char *const *columns)
   if (s == OK)
     s = read_header (r, path.data);
   if (s == OK && r->n_columns > 0 && !header_fits (r, n, columns))
-    s = move_aside (r, path.data);
+    s = move_aside (r, path.data, "has other columns"); /* other heads */
   if (s == OK)
     s = store_lines_open (r->dir, "metrics.csv", &r->metrics);
   if (s == OK && r->n_columns == 0)

@@ -87,26 +87,41 @@ store_run_rows (const struct store_run *r, struct text *out)
   return OK;
 }
 
+/* Whole rows of text up to step, header included; how many there are. */
+static int
+rows_until (const char *text, int64_t step, struct text *out)
+{
+  int at = column_of (text, "step"), n = 0;
+  for (const char *line = text; *line; line = next_line (line)) {
+    bool late = line != text && at >= 0 &&
+                strtoll (field_of (line, at), NULL, 10) > step;
+    size_t length = strcspn (line, "\n");
+    if (late || !line[length])
+      continue;
+    text_add (out, "%.*s\n", (int)length, line);
+    n++;
+  }
+  return n;
+}
+
 enum status
 store_run_rows_back (struct store_run *r, int64_t step, const char *kept)
 {
   char *all = NULL;
-  struct text out;
+  struct text there, known;
   CHECK (!r->metrics, "metrics.csv is open already");
   TRY (read_rows (r, &all));
-  text_init (&out);
-  const char *from = all[0] ? all : kept;
-  int at = column_of (from, "step");
-  bool less = !all[0] && kept[0];
-  for (const char *line = from; *line; line = next_line (line)) {
-    bool late = line != from && at >= 0 &&
-                strtoll (field_of (line, at), NULL, 10) > step;
-    if (!late)
-      text_add (&out, "%.*s\n", (int)strcspn (line, "\n"), line);
-    less = less || late;
-  }
-  enum status s = less ? store_run_put (r, "metrics.csv", out.data) : OK;
-  text_clear (&out);
+  text_init (&there);
+  text_init (&known);
+  /* A file that lost rows, as when a disk was full or a node went down, has
+   * less than the checkpoint knows. */
+  bool lost = rows_until (all, step, &there) < rows_until (kept, step, &known);
+  const char *rows = lost ? known.data : there.data;
+  enum status s = rows && strcmp (rows, all) != 0
+                      ? store_run_put (r, "metrics.csv", rows)
+                      : OK;
+  text_clear (&there);
+  text_clear (&known);
   mem_free (&all);
   return s;
 }

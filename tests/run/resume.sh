@@ -24,6 +24,7 @@ for ranks in 1 2 4; do
     [ -n "$(last saved_$part)" ] && [ "$(last saved_$part)" = "$(last loaded_$part)" ]
     ok $? "digests of $part: as saved, as loaded"
   done
+  cp "$(newest)" ../resumed.h5
 done
 
 # Two micro-batches on one replica, one on each of two: over the same samples.
@@ -43,6 +44,35 @@ $AWK -F, 'NR == FNR { if ($3 == "train") was[$1] = $10; next }
     if (d > 0.001 * was[$1]) { print $1, $10, was[$1]; bad = 1 } }
   END { exit bad || n != 6 }' ../two/run/metrics.csv run/metrics.csv >said
 ok $? "the same batches: every loss within 1 in 1000"
+
+# -- nothing saved yet ------------------------------------------------------------
+
+# Rows of metrics.csv are part of a checkpoint: those of a start that came to no
+# checkpoint must not stay among those of the next.
+cd "$tmp" && mkdir early && cd early || exit 1
+# shellcheck disable=SC2086
+INTERLOCK_FAIL=loss:30 one train $small train.steps=24 checkpoint.every=12 \
+  checkpoint.keep=9
+[ $? = 76 ] && [ "$(wc -l <run/metrics.csv)" -gt 2 ] &&
+  [ -z "$(ls run/checkpoints 2>/dev/null)" ]
+ok $? "a run that fails before its first checkpoint"
+# shellcheck disable=SC2086
+one train $small train.steps=24 checkpoint.every=12 checkpoint.keep=9
+ok $? "started again"
+cmp "$(newest)" "../whole/$(newest)" >said 2>&1
+ok $? "its last checkpoint is that of the undisturbed run, byte for byte"
+[ "$(wc -l <run/metrics.csv)" = "$(wc -l <../whole/run/metrics.csv)" ] &&
+  [ -s run/metrics-1.csv ]
+ok $? "the rows of the first start are kept beside"
+
+# A file of rows that lost some of them: the checkpoint has them.
+from half
+head -c 200 run/metrics.csv >x && mv x run/metrics.csv
+# shellcheck disable=SC2086
+one train $small train.steps=24 checkpoint.every=12 checkpoint.keep=9
+ok $? "12 more with a cut metrics.csv"
+cmp "$(newest)" ../resumed.h5 >said 2>&1
+ok $? "the rows that it lost are in the last checkpoint"
 
 # -- damage ---------------------------------------------------------------------
 
