@@ -95,7 +95,8 @@ add_table (struct report *r, const char *name, struct text *out)
 {
   struct table t;
   table_make (r, name, &t);
-  table_html (&t, out);
+  if (t.n_rows > 0)
+    table_html (&t, out);
   text_clear (&t.note);
 }
 
@@ -146,11 +147,10 @@ add_head (struct report *r, struct text *out)
   }
 }
 
-/* In this order on the page.  A picture of something new (probes, agreement of
- * gradients) is a function here that adds nothing when a run has no such file.
- */
+/* In this order on the page. */
 static void (*const pictures[]) (struct report *r, struct text *out) = {
     picture_output, picture_depth, picture_heads,
+    picture_probe,  picture_alike, picture_agreement,
     picture_time,   picture_gantt, picture_sweep};
 
 void
@@ -166,6 +166,8 @@ page_make (struct report *r, struct text *out)
   text_add (out, "<h2>Tables</h2>\n");
   add_table (r, "heads", out);
   add_table (r, "time", out);
+  add_table (r, "probe", out);
+  add_table (r, "agreement", out);
   add_table (r, "runs", out);
   text_add (out, "</main>\n</body>\n</html>\n");
 }
