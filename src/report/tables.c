@@ -141,8 +141,12 @@ compare_fill (struct report *r, struct table *t)
     const struct group *g = &r->group[i];
     table_put_text (&f, g->label);
     table_put_number (&f, g->n);
-    for (int a = 0; a < 4; a++)
+    for (int a = 0; a < 4; a++) {
       table_put_stat (&f, g, of_budget, &axes[a]);
+      if (isfinite (r->budget[axes[a]]))
+        t->cell[f.at - 1].text =
+            t->cell[f.at - 1].s.n == 0 ? "not yet evaluated" : NULL;
+    }
     put_reach (&f, g, &axes[2]);
     put_reach (&f, g, &axes[3]);
   }

@@ -224,7 +224,63 @@ make_groups (int n, double apart, char (*dirs)[512])
     struct made m = {name, span, "gap-fc",        lrs[i / 4 % 3],
                      1,    4,    0.9 + apart * i, 1 + 0.1 * i};
     made_run (&m, dirs[i]);
+    made_metrics (&m, dirs[i], true);
+    /* Each with the one before it, so that there are pairs. */
+    const char *const paths[] = {dirs[i], dirs[i > 0 ? i - 1 : 0]};
+    char side[2][600];
+    for (int k = 0; k < 2; k++)
+      snprintf (side[k], sizeof side[k], "%s/checkpoints/step-100.h5",
+                paths[k]);
+    made_probe (dirs[i], "step-100-valid-pooled", i > 0 ? 2 : 1,
+                (const char *const[]){side[0], side[1]}, 100, 4, false);
   }
+}
+
+/* Scales of all magnitudes and densities, in pictures of all widths. */
+static void
+test_ticks (void)
+{
+  static const double high[] = {7e-7, 0.0125, 1, 37, 15000, 320000};
+  static const double width[] = {252, 512, 1040};
+  static const int ticks[] = {3, 8, 20, 60};
+  int wrong = 0, bare = 0, thinned = 0, labels = 0;
+  for (int i = 0; i < 6 * 3 * 4; i++) {
+    struct report r = {0};
+    struct text out;
+    char said[200];
+    int texts;
+    text_init (&out);
+    struct frame f = {.out = &out,
+                      .width = width[i / 6 % 3],
+                      .height = 180,
+                      .left = 44,
+                      .right = 14,
+                      .top = 24,
+                      .bottom = 42,
+                      .x = {.high = high[i % 6]},
+                      .y = {.high = 1}};
+    axis_make (&f.x, ticks[i / 18], true);
+    axis_make (&f.y, 4, true);
+    frame_begin (&r, &f, "ticks");
+    frame_data_end (&f);
+    frame_end (&f);
+    wrong += bad_pictures (out.data, &texts, said);
+    int n = 0, marks = -1; /* the axis itself is drawn like a mark */
+    for (const char *p = out.data;
+         (p = strstr (p, "\"middle\" class=\"tick\"")); p++)
+      n++;
+    for (const char *p = out.data; (p = strstr (p, "class=\"axis\"")); p++)
+      marks++;
+    bare += n < 2;
+    thinned += n < marks;
+    labels += width[i / 6 % 3] == 1040 && ticks[i / 18] == 3 && n != marks;
+    text_clear (&out);
+  }
+  tap_ok (wrong == 0, "labels of ticks never touch or leave the picture (%d)",
+          wrong);
+  tap_ok (bare == 0, "every scale has two labels at least");
+  tap_ok (thinned > 0 && labels == 0,
+          "thinned where they are dense, all there where there is room");
 }
 
 static void
@@ -244,7 +300,9 @@ test_overlap (void)
       tap_ok (formed, "%d runs: well-formed%s%.40s", n, formed ? "" : ": ",
               formed ? "" : where);
       int bad = bad_pictures (out.data, &texts, said);
-      tap_ok (bad == 0 && texts > 40,
+      tap_ok (bad == 0 && texts > 40 && strstr (out.data, "id=\"probe\"") &&
+                  strstr (out.data, "id=\"cka\"") &&
+                  strstr (out.data, "id=\"agreement\""),
               "%d runs, %s: none of %d texts touches another%s%s", n,
               far ? "far apart" : "close", texts, bad ? ": " : "", said);
       text_clear (&out);
@@ -289,6 +347,8 @@ test_hostile (void)
       {"]]><b>\n,\"x\"\x1b[31m", "2", "gap-fc", "0.1", 1, 2, 0.7, 1}};
   for (int i = 0; i < 2; i++)
     made_run (&m[i], dirs[i]);
+  made_probe (dirs[0], "a-\"'<b>&-x<script>-with-9", 2,
+              (const char *const[]){"=cmd,<b>/x.h5", dirs[1]}, 7, 2, false);
   text_init (&html);
   text_init (&csv);
   text_init (&latex);
@@ -297,7 +357,8 @@ test_hostile (void)
               page_of (2, dirs, REPORT_CSV, "runs", &csv) == OK &&
               page_of (2, dirs, REPORT_LATEX, "runs", &latex) == OK &&
               page_of (2, dirs, REPORT_TEXT, NULL, &plain) == OK;
-  tap_ok (good, "hostile names are reported");
+  tap_ok (good && strstr (html.data, "id=\"probe\""),
+          "hostile names are reported");
   tap_ok (well_formed (html.data, &where), "the page stays well-formed");
   tap_ok (!strstr (html.data, "<script") && !strstr (html.data, "<b>") &&
               !strstr (html.data, "<svg onload") &&
@@ -366,6 +427,7 @@ main (void)
     return tap_done ();
   }
   test_checkers ();
+  test_ticks ();
   test_overlap ();
   test_hostile ();
   test_many ();
