@@ -8,6 +8,7 @@
 #include "report/report_impl.h"
 
 #include <dirent.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,10 +50,8 @@ run_of_checkpoint (struct pool *p, const char *path)
 static char *
 real_path (struct pool *p, const char *path)
 {
-  char *found = realpath (path[0] ? path : ".", NULL);
-  char *out = pool_text (p, "%s", found ? found : "");
-  free (found);
-  return out;
+  char real[PATH_MAX];
+  return pool_text (p, "%s", realpath (path[0] ? path : ".", real) ? real : "");
 }
 
 static const char *

@@ -1,4 +1,5 @@
 /* report/tables.c -- which tables there are, and what goes into them. */
+#include "base/clock.h"
 #include "report/report_impl.h"
 
 #include <stdio.h>
@@ -94,6 +95,18 @@ static const struct column compare_columns[] = {
      1},
 };
 
+/* A run whose first evaluation came later has no accuracy there. */
+static void
+put_budget (struct filling *f, const struct group *g, const enum run_axis *axis)
+{
+  struct cell *c = table_next (f);
+  c->s = group_stat (f->r, g, of_budget, axis);
+  if (c->s.n > 0 && c->s.n < g->n)
+    c->text = pool_text (&f->r->pool, "%d of %d runs", c->s.n, g->n);
+  if (c->s.n == 0 && isfinite (f->r->budget[*axis]))
+    c->text = "not yet evaluated";
+}
+
 static void
 put_reach (struct filling *f, const struct group *g, const enum run_axis *axis)
 {
@@ -141,12 +154,8 @@ compare_fill (struct report *r, struct table *t)
     const struct group *g = &r->group[i];
     table_put_text (&f, g->label);
     table_put_number (&f, g->n);
-    for (int a = 0; a < 4; a++) {
-      table_put_stat (&f, g, of_budget, &axes[a]);
-      if (isfinite (r->budget[axes[a]]))
-        t->cell[f.at - 1].text =
-            t->cell[f.at - 1].s.n == 0 ? "not yet evaluated" : NULL;
-    }
+    for (int a = 0; a < 4; a++)
+      put_budget (&f, g, &axes[a]);
     put_reach (&f, g, &axes[2]);
     put_reach (&f, g, &axes[3]);
   }
