@@ -5,7 +5,7 @@
 #     sh jobs/quickstart.sh CIFAR-10-FOLDER  on cifar-10-batches-bin (.bin, .xz)
 #
 # Nodes: one machine of 2 cores or more.  Minutes: 5, installation included.
-# Output: a table; build/ and runs/quickstart-* stay.
+# Output: a table, and a page with pictures; build/ and runs/quickstart-* stay.
 #
 # Installs what is missing, builds, and trains the same ResNet, cut into four
 # stages, under four strategies with the same data, seed and number of steps.  A

@@ -69,7 +69,8 @@ static const char *const colours[][2] = {
     {"plain", "c0"},  {"extra", "c1"},        {"heads", "c2"},
     {"wait", "wait"}, {"exposed", "exposed"}, {"data", "data"},
     {"busy", "busy"}, {"idle", "idle"},       {"forward", "c0"},
-    {"pass", "c1"},   {"weights", "c5"},      {"update", "c3"}};
+    {"pass", "c1"},   {"weights", "c5"},      {"update", "c3"},
+    {"agree", "c3"}};
 
 static void
 add_style (struct text *out)
