@@ -54,14 +54,15 @@ static void
 draw_map (struct report *r, const struct likeness *m, struct text *out)
 {
   int most = m->n[0] > m->n[1] ? m->n[0] : m->n[1];
-  double cell = most <= NUMBERED ? 36 : fmax (36.0 * NUMBERED / most, 6);
+  double cell = most <= NUMBERED ? 34 : fmax (34.0 * NUMBERED / most, 6);
   double left = 24, top = 58;
   const char *down = svg_short (&r->pool, r->group[m->of[0]].label, LETTERS);
   const char *across =
-      m->within ? "between its stages"
-                : pool_text (&r->pool, "down; across: %s",
-                             svg_short (&r->pool, r->group[m->of[1]].label,
-                                        LETTERS - 10));
+      svg_short (&r->pool, r->group[m->of[1]].label, LETTERS - 6);
+  if (m->within)
+    across = "between its stages";
+  else
+    across = pool_text (&r->pool, "across: %s", across);
   double width = fmax (fmax (svg_width (down, 12), svg_width (across, 11)) + 8,
                        left + cell * m->n[1] + 4);
   double height = top + cell * m->n[0] + 6;
