@@ -5,7 +5,7 @@
 #     sh jobs/quickstart.sh CIFAR-10-FOLDER  on cifar-10-batches-bin (.bin, .xz)
 #
 # Nodes: one machine of 2 cores or more.  Minutes: 5, installation included.
-# Output: a table; build/ and runs/quickstart-* stay.
+# Output: a table, and a page with pictures; build/ and runs/quickstart-* stay.
 #
 # Installs what is missing, builds, and trains the same ResNet, cut into four
 # stages, under four strategies with the same data, seed and number of steps.  A
@@ -226,5 +226,16 @@ done | awk -F'|' -v model="$MODEL" -v steps="$STEPS" -v batch="$BATCH" \
     print ""
   }
   function f(x, how) { return (x == "-" || x == "") ? "-" : sprintf(how, x) }'
+report=$OUT/quickstart-$name.html
+set --
+for span in $SPANS; do
+  set -- "$@" "$OUT/quickstart-$name-span-$span"
+done
+"$interlock" report "$@" -o "$report" >"$report.out" 2>&1 || {
+  cat "$report.out"
+  stop "the report failed, see above"
+}
+rm -f "$report.out"
+say "side by side, with pictures: $report"
 say "runs are in $OUT/quickstart-$name-span-*; all of this took\
  $(($(date +%s) - started)) s"

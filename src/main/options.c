@@ -105,7 +105,8 @@ const struct flag flag_table[] = {
   { "latex", OPT_LATEX, NULL, CMD_REPORT, "a table for LaTeX (booktabs)" },
   { "text", OPT_TEXT, NULL, CMD_REPORT, "all tables for the terminal" },
   { "table", OPT_TABLE, "NAME", CMD_REPORT,
-    "--csv, --latex: which table: compare (default), cost, heads, time or "
+    "--csv, --latex: which table: compare (default), cost, heads, time, "
+    "probe, cka, agreement or "
     "runs" },
   { "accuracy", OPT_ACCURACY, "PERCENT", CMD_REPORT,
     "ask for the time to this accuracy; default: the highest that all runs "

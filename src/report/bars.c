@@ -1,6 +1,5 @@
 /* report/bars.c -- where the time of a step went, beside what the plan said;
  * the operations of one step. */
-#include "base/clock.h"
 #include "report/report_impl.h"
 
 #include <stdio.h>
@@ -16,13 +15,15 @@ static const struct axis no_ticks = {
 
 /* -- where the time went --------------------------------------------------- */
 
-#define PARTS 6 /* classes that a step consists of */
-static const enum clock_class part[PARTS] = {CLOCK_PLAIN,   CLOCK_EXTRA,
-                                             CLOCK_HEADS,   CLOCK_WAIT,
-                                             CLOCK_EXPOSED, CLOCK_DATA};
-static const char *const part_words[PARTS] = {
-    "plain backpropagation",   "extra gradient passes", "inner heads",
-    "waiting for a neighbour", "messages not hidden",   "waiting for data"};
+/* Columns of summary.csv of which a step consists. */
+static const struct {
+  const char *name, *words;
+} part[] = {
+    {"plain", "plain backpropagation"}, {"extra", "extra gradient passes"},
+    {"heads", "inner heads"},           {"wait", "waiting for a neighbour"},
+    {"exposed", "messages not hidden"}, {"data", "waiting for data"},
+    {"agree", "comparing gradients"}};
+#define PARTS 7
 
 struct row { /* of a group's rank; seconds of a step */
   const struct group *group;
@@ -49,9 +50,8 @@ fill_row (const struct report *r, const struct group *g, int rank,
     if (rank >= run->summary.n_rows || !(steps > 0))
       continue;
     for (int c = 0; c < PARTS; c++) {
-      double v =
-          sheet_at (&run->summary, rank,
-                    sheet_column (&run->summary, clock_class_name (part[c])));
+      double v = sheet_at (&run->summary, rank,
+                           sheet_column (&run->summary, part[c].name));
       out->v[c] += isfinite (v) ? v / steps : 0;
     }
     n++;
@@ -104,7 +104,7 @@ draw_row (struct frame *f, const struct row *row, double y)
   char css[32];
   double at = 0;
   for (int c = 0; c < PARTS; c++) {
-    snprintf (css, sizeof css, "part %s", clock_class_name (part[c]));
+    snprintf (css, sizeof css, "part %s", part[c].name);
     draw_part (f, at, at + row->v[c], y, 11, css);
     at += row->v[c];
   }
@@ -116,12 +116,17 @@ draw_row (struct frame *f, const struct row *row, double y)
 }
 
 static void
-time_legend (struct text *out)
+time_legend (const struct row *row, int n, struct text *out)
 {
   text_add (out, "<ul class=\"legend\">");
-  for (int c = 0; c < PARTS; c++)
-    text_add (out, "<li><i class=\"%s\"></i> %s</li>",
-              clock_class_name (part[c]), part_words[c]);
+  for (int c = 0; c < PARTS; c++) {
+    bool some = false;
+    for (int i = 0; i < n; i++)
+      some = some || row[i].v[c] > 0;
+    if (some)
+      text_add (out, "<li><i class=\"%s\"></i> %s</li>", part[c].name,
+                part[c].words);
+  }
   text_add (out, "<li><i class=\"busy\"></i> plan: busy</li>"
                  "<li><i class=\"idle\"></i> plan: idle</li></ul>\n");
 }
@@ -164,7 +169,7 @@ picture_time (struct report *r, struct text *out)
             "each rank (thick: measured, mean over runs%s); beside it what "
             "the plan predicted before the first step (thin).</figcaption>\n",
             n == BAR_ROWS ? ", the first ones only" : "");
-  time_legend (out);
+  time_legend (row, n, out);
   frame_begin (r, &f, "where the time went");
   for (int i = 0; i < n; i++)
     draw_row (&f, &row[i], layout (row, n, i, f.top));

@@ -66,7 +66,7 @@ places (struct report *r, const struct points *p, int n, double **out)
 }
 
 void
-group_curve (struct report *r, const struct group *g, enum store_split split,
+group_curve (struct report *r, const struct group *g, int split,
              const char *column, enum run_axis axis, struct curve *out)
 {
   struct points *p = pool_take (&r->pool, (size_t)g->n, sizeof *p);

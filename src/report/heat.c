@@ -97,9 +97,9 @@ heat_colour (double t, int out[3])
     out[k] = (int)lround (stop[i][k] + (t - i) * (stop[i + 1][k] - stop[i][k]));
 }
 
-static void
-heat_cell (struct text *out, double v, double low, double high, double scale,
-           int digits, const double box[4])
+void
+heat_cell (struct text *out, double v, const struct scale *s, bool number,
+           const double box[4])
 {
   char words[32];
   int c[3];
@@ -110,15 +110,16 @@ heat_cell (struct text *out, double v, double low, double high, double scale,
               box[0], box[1], box[2], box[3]);
     return;
   }
-  heat_colour (high > low ? (v - low) / (high - low) : 0.5, c);
+  heat_colour (s->high > s->low ? (v - s->low) / (s->high - s->low) : 0.5, c);
   bool dark = 0.299 * c[0] + 0.587 * c[1] + 0.114 * c[2] < 130;
-  snprintf (words, sizeof words, "%.*f", digits, v * scale);
+  snprintf (words, sizeof words, "%.*f", s->digits, v * s->unit);
   text_add (out,
             "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" "
             "fill=\"#%02x%02x%02x\"/>",
             box[0], box[1], box[2], box[3], c[0], c[1], c[2]);
-  svg_text (out, box[0] + box[2] / 2, box[1] + box[3] / 2 + 4, "middle",
-            dark ? "on-dark" : "on-light", words);
+  if (number)
+    svg_text (out, box[0] + box[2] / 2, box[1] + box[3] / 2 + 4, "middle",
+              dark ? "on-dark" : "on-light", words);
 }
 
 static double
@@ -133,10 +134,11 @@ column_width (struct report *r, const struct heat *h)
 
 static void
 heat_draw (struct report *r, struct text *out, const struct heat *h,
-           const char *title, double scale, int digits)
+           const char *title, double unit, int digits)
 {
   double left = 40, wide = column_width (r, h), high = 30, top = 64;
   struct spread all = stat_of (h->n_rows * h->n_columns, h->value);
+  const struct scale scale = {all.least, all.most, unit, digits};
   for (int i = 0; i < h->n_rows; i++)
     left =
         fmax (left, svg_width (svg_short (&r->pool, h->row[i], 24), 11) + 16);
@@ -160,8 +162,7 @@ heat_draw (struct report *r, struct text *out, const struct heat *h,
     for (int k = 0; k < h->n_columns; k++) {
       const double box[] = {left + wide * k, top + high * i, wide - 2,
                             high - 2};
-      heat_cell (out, h->value[i * h->n_columns + k], all.least, all.most,
-                 scale, digits, box);
+      heat_cell (out, h->value[i * h->n_columns + k], &scale, true, box);
     }
   }
   text_add (out, "</svg>\n");

@@ -23,9 +23,11 @@ static const char style[] =
     "--c3:#b0558f;--c4:#8a6d00;--c5:#3aa0d8;--wait:#b9bec6;--exposed:#8d5a9c;"
     "--data:#c9a400;--busy:#4a505a;--idle:#dfe3e8}"
     "*{print-color-adjust:exact;-webkit-print-color-adjust:exact}"
-    "figure,table,svg{break-inside:avoid}"
-    ".tabs>label{display:none}.tabs>input:checked+label{display:inline}"
-    "main{padding:0}}\n"
+    "@page{margin:10mm}figure,table,tr,svg{break-inside:avoid}"
+    "h2,figcaption,.legend{break-after:avoid}.table{overflow:visible}"
+    ".tabs>label,.tabs>input{display:none}"
+    ".tabs>input:checked+label{display:inline}"
+    "main{padding:0;zoom:.66}}\n"
     "body{margin:0;background:var(--ground);color:var(--ink);"
     "font:15px/1.45 system-ui,-apple-system,\"Segoe UI\",Helvetica,Arial,"
     "sans-serif}\n"
@@ -67,7 +69,8 @@ static const char *const colours[][2] = {
     {"plain", "c0"},  {"extra", "c1"},        {"heads", "c2"},
     {"wait", "wait"}, {"exposed", "exposed"}, {"data", "data"},
     {"busy", "busy"}, {"idle", "idle"},       {"forward", "c0"},
-    {"pass", "c1"},   {"weights", "c5"},      {"update", "c3"}};
+    {"pass", "c1"},   {"weights", "c5"},      {"update", "c3"},
+    {"agree", "c3"}};
 
 static void
 add_style (struct text *out)
@@ -95,7 +98,8 @@ add_table (struct report *r, const char *name, struct text *out)
 {
   struct table t;
   table_make (r, name, &t);
-  table_html (&t, out);
+  if (t.n_rows > 0)
+    table_html (&t, out);
   text_clear (&t.note);
 }
 
@@ -146,11 +150,10 @@ add_head (struct report *r, struct text *out)
   }
 }
 
-/* In this order on the page.  A picture of something new (probes, agreement of
- * gradients) is a function here that adds nothing when a run has no such file.
- */
+/* In this order on the page. */
 static void (*const pictures[]) (struct report *r, struct text *out) = {
     picture_output, picture_depth, picture_heads,
+    picture_probe,  picture_alike, picture_agreement,
     picture_time,   picture_gantt, picture_sweep};
 
 void
@@ -166,6 +169,8 @@ page_make (struct report *r, struct text *out)
   text_add (out, "<h2>Tables</h2>\n");
   add_table (r, "heads", out);
   add_table (r, "time", out);
+  add_table (r, "probe", out);
+  add_table (r, "agreement", out);
   add_table (r, "runs", out);
   text_add (out, "</main>\n</body>\n</html>\n");
 }

@@ -79,8 +79,8 @@ add_plot (struct report *r, struct text *out)
 void
 plain_make (struct report *r, struct text *out)
 {
-  static const char *const names[] = {"compare", "cost", "heads", "time",
-                                      "runs"};
+  static const char *const names[] = {"compare", "cost",      "heads", "time",
+                                      "probe",   "agreement", "runs"};
   if (r->unlike.size > 0)
     text_add (out, "UNLIKE RUNS; besides their subject they differ in\n%s\n",
               r->unlike.data);
@@ -90,8 +90,12 @@ plain_make (struct report *r, struct text *out)
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     struct table t;
     table_make (r, names[i], &t);
-    table_print (&t, out);
-    text_add (out, "\n");
+    if (t.n_rows > 0) {
+      table_print (&t, out);
+      text_add (out, "\n");
+    }
+    if (strcmp (names[i], "probe") == 0)
+      alike_print (r, out);
     text_clear (&t.note);
   }
 }

@@ -19,28 +19,71 @@ copy (struct pool *p, const char *from, size_t n)
   return out;
 }
 
+/* Characters of the field at s, quotes and all; a quoted one may hold commas.
+ */
+static size_t
+field_length (const char *s)
+{
+  bool quoted = false;
+  size_t n = 0;
+  if (s[0] != '"')
+    return strcspn (s, ",\r\n");
+  for (; s[n] && s[n] != '\n' && (quoted || s[n] != ','); n++)
+    quoted ^= s[n] == '"';
+  return n - (n > 0 && s[n - 1] == '\r');
+}
+
 static int
 count_fields (const char *line, size_t n)
 {
   int fields = 1;
-  for (size_t i = 0; i < n; i++)
-    fields += line[i] == ',';
+  for (size_t i = field_length (line); i < n && line[i] == ',';
+       i += 1 + field_length (line + i + 1))
+    fields++;
   return fields;
 }
 
 static double
-field_value (const char *at, size_t n)
+field_number (const char *at, size_t n)
 {
   char word[64], *end;
   if (n == 0 || n >= sizeof word)
     return NAN;
   memcpy (word, at, n);
   word[n] = '\0';
-  for (int s = 0; s < STORE_SPLITS; s++)
-    if (strcmp (word, store_split_name ((enum store_split)s)) == 0)
-      return s;
   double v = strtod (word, &end);
   return *end == '\0' ? v : NAN;
+}
+
+/* A split that nobody knows is none. */
+static double
+field_split (const char *at, size_t n)
+{
+  static const char agreement[] = "agreement";
+  for (int s = 0; s < STORE_SPLITS; s++) {
+    const char *name = store_split_name ((enum store_split)s);
+    if (strlen (name) == n && strncmp (name, at, n) == 0)
+      return s;
+  }
+  return n == sizeof agreement - 1 && strncmp (agreement, at, n) == 0
+             ? SPLIT_AGREEMENT
+             : NAN;
+}
+
+/* Without quotes around it; doubled ones inside become one. */
+static char *
+field_word (struct pool *p, const char *at, size_t n)
+{
+  char *out = copy (p, at, n);
+  size_t k = 0;
+  if (n < 2 || at[0] != '"' || at[n - 1] != '"')
+    return out;
+  for (size_t i = 1; i < n - 1; i++) {
+    out[k++] = at[i];
+    i += at[i] == '"' && i + 1 < n - 1;
+  }
+  out[k] = '\0';
+  return out;
 }
 
 static void
@@ -49,41 +92,55 @@ read_header (struct pool *p, const char *line, size_t n, struct sheet *out)
   out->n_columns = count_fields (line, n);
   out->column = pool_take (p, (size_t)out->n_columns, sizeof *out->column);
   for (int i = 0; i < out->n_columns; i++) {
-    size_t length = strcspn (line, ",\r\n");
+    size_t length = field_length (line);
     out->column[i] = copy (p, line, length);
     line += length + 1;
   }
 }
 
 static void
-read_row (const char *line, size_t n, struct sheet *out)
+read_row (struct pool *p, const char *line, size_t n, struct sheet *out)
 {
   if (n == 0 || count_fields (line, n) != out->n_columns)
     return;
-  double *v = out->value + (size_t)out->n_rows * (size_t)out->n_columns;
+  size_t first = (size_t)out->n_rows * (size_t)out->n_columns;
   for (int i = 0; i < out->n_columns; i++) {
-    size_t length = strcspn (line, ",\r\n");
-    v[i] = field_value (line, length);
+    size_t length = field_length (line);
+    out->value[first + (size_t)i] = i == out->split
+                                        ? field_split (line, length)
+                                        : field_number (line, length);
+    if (i == out->texts)
+      out->text[out->n_rows] = field_word (p, line, length);
     line += length + 1;
   }
   out->n_rows++;
 }
 
 void
-sheet_read (struct pool *p, const char *text, struct sheet *out)
+sheet_read_with (struct pool *p, const char *text, const char *texts,
+                 struct sheet *out)
 {
   size_t lines = 0;
-  *out = (struct sheet){0};
+  *out = (struct sheet){.split = -1, .texts = -1};
   for (const char *c = text; *c; c++)
     lines += *c == '\n';
   const char *end = strchr (text, '\n');
   if (!end)
     return;
   read_header (p, text, (size_t)(end - text), out);
+  out->split = sheet_column (out, "split");
+  out->texts = sheet_column (out, texts);
   out->value =
       pool_take (p, lines * (size_t)out->n_columns, sizeof *out->value);
+  out->text = pool_take (p, lines, sizeof *out->text);
   for (const char *line = end + 1; (end = strchr (line, '\n')); line = end + 1)
-    read_row (line, (size_t)(end - line), out);
+    read_row (p, line, (size_t)(end - line), out);
+}
+
+void
+sheet_read (struct pool *p, const char *text, struct sheet *out)
+{
+  sheet_read_with (p, text, "", out);
 }
 
 int

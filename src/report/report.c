@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* -- finding runs ---------------------------------------------------------- */
@@ -81,16 +82,40 @@ add_folder (struct report *r, const char *path, int *n)
   return s;
 }
 
-static enum status
-add_path (struct report *r, const char *path)
+/* Why a path gives no run. */
+static const char *
+why_not (const char *path)
 {
-  int n = 0;
-  if (is_run (path))
-    return add_run (r, path);
-  TRY (add_folder (r, path, &n));
-  if (n == 0)
-    say (LOG_WARN, "%s: neither a run directory nor a folder of them; left out",
-         path);
+  struct stat at;
+  if (stat (path, &at) != 0)
+    return strerror (errno);
+  if (!S_ISDIR (at.st_mode))
+    return "a file; a run is a directory with config.ini or metrics.csv";
+  return "neither a run (a directory with config.ini or metrics.csv) nor a "
+         "folder of them";
+}
+
+/* Those that give none are told of in one place: as warnings beside the runs
+ * that there are, as the error where there is no run at all. */
+static enum status
+add_paths (struct report *r, struct text *wrong)
+{
+  for (int i = 0; i < r->ask->n_paths; i++) {
+    const char *path = r->ask->paths[i];
+    int n = 0;
+    if (is_run (path))
+      TRY (add_run (r, path));
+    else {
+      TRY (add_folder (r, path, &n));
+      if (n == 0)
+        text_add (wrong, "%s%s: %s", wrong->size ? "\n" : "", path,
+                  why_not (path));
+    }
+  }
+  if (r->n_runs == 0)
+    return fail (E_MISSING, "%s", wrong->data);
+  if (wrong->size > 0)
+    say (LOG_WARN, "left out: %s", wrong->data);
   return OK;
 }
 
@@ -153,15 +178,15 @@ one_table (struct report *r, struct text *out)
 static enum status
 make (struct report *r, struct text *out)
 {
-  for (int i = 0; i < r->ask->n_paths; i++)
-    TRY (add_path (r, r->ask->paths[i]));
+  struct text wrong;
+  text_init (&wrong);
+  enum status s = add_paths (r, &wrong);
+  text_clear (&wrong);
+  if (s != OK)
+    return s;
   drop_twins (r);
-  if (r->n_runs == 0)
-    return fail (E_MISSING,
-                 "%s: no run directory in it (one has config.ini "
-                 "or metrics.csv)",
-                 r->ask->paths[0]);
   TRY (group_runs (r));
+  TRY (probe_collect (r));
   choose_shown (r);
   if (r->ask->form == REPORT_HTML)
     page_make (r, out);

@@ -47,14 +47,25 @@ stat_student (double p, int freedom);
 
 /* -- what lies in a run directory (read.c) --------------------------------- */
 
+/* Rows of metrics.csv that tell how gradients agree; of no split of the data.
+ */
+enum { SPLIT_AGREEMENT = STORE_SPLITS };
+
 struct sheet { /* a file of comma-separated numbers */
   int n_columns, n_rows;
   char **column;
-  double *value; /* n_rows x n_columns; a split is its enum store_split */
+  double *value;    /* n_rows x n_columns; NAN where a field is no number */
+  int split, texts; /* columns; -1: none.  A split is its enum store_split,
+                       SPLIT_AGREEMENT, or NAN */
+  char **text;      /* n_rows: the fields of column `texts` */
 };
 /* Text that may end in the middle of a line: that line is left out. */
 void
 sheet_read (struct pool *p, const char *text, struct sheet *out);
+/* The same; the column of that name holds texts. */
+void
+sheet_read_with (struct pool *p, const char *text, const char *texts,
+                 struct sheet *out);
 int
 sheet_column (const struct sheet *s, const char *name); /* -1: none */
 double
@@ -114,14 +125,16 @@ struct run {
   char *processor;
   double *x[AXES]; /* n_rows of metrics each */
   int group;
+  struct probed *probed; /* NULL: nothing has been probed */
 };
 /* E_MISSING: not a run directory. */
 enum status
 run_read (struct pool *p, const char *path, struct run *out);
 /* Rows of a split in which the column has a number, in order of x: *n of them
- * into x and y, which have room for all rows.  column: "head0_loss". */
+ * into x and y, which have room for all rows.  split: also SPLIT_AGREEMENT;
+ * column: "head0_loss". */
 void
-run_points (const struct run *r, enum store_split split, const char *column,
+run_points (const struct run *r, int split, const char *column,
             enum run_axis axis, int *n, double *x, double *y);
 /* y at x, between the rows on both sides; NAN outside of them. */
 double
@@ -133,7 +146,7 @@ run_reach (struct pool *p, const struct run *r, enum store_split split,
            const char *column, enum run_axis axis, double y);
 /* The last number of a column; NAN. */
 double
-run_last (const struct run *r, enum store_split split, const char *column);
+run_last (const struct run *r, int split, const char *column);
 /* Busy seconds of a cycle that the plan has for a rank; NAN. */
 double
 run_planned (const struct run *r, int rank);
@@ -162,6 +175,10 @@ struct report {
   double target;          /* accuracy to which the time is asked */
   double budget[AXES];    /* what all runs have reached; NAN: not recorded */
   int clip;               /* numbers given to parts of pictures */
+  const char *probed;     /* kind of probe that is shown; NULL: none */
+  bool bits;              /* it has bits per token */
+  int n_maps;
+  struct likeness *map; /* within groups, then between them */
 };
 /* Groups, labels, differences, budgets.  Fails only as report_make. */
 enum status
@@ -186,8 +203,45 @@ struct curve { /* mean and band of a group */
 };
 /* n 0 where there is nothing. */
 void
-group_curve (struct report *r, const struct group *g, enum store_split split,
+group_curve (struct report *r, const struct group *g, int split,
              const char *column, enum run_axis axis, struct curve *out);
+
+/* -- what probes have found (probe.c) -------------------------------------- */
+
+enum finding {
+  FOUND_ACCURACY,
+  FOUND_BITS, /* per token */
+  FOUND_EFFECTIVE,
+  FOUND_PARTICIPATION,
+  FOUND_FEATURES,
+  FINDINGS
+};
+struct probed { /* of a run */
+  double step, samples;
+  int n;                                /* stages */
+  double value[FINDINGS][REPORT_HEADS]; /* NAN: not told */
+};
+struct likeness {  /* linear CKA of stages; a number of each run, or pair */
+  int of[2], n[2]; /* groups, and their stages */
+  bool within;     /* of the stages of each run, not between runs */
+  struct spread *value; /* n[0] x n[1] */
+};
+/* Fills run.probed, probed, bits and map from RUN/probe.  Groups are there. */
+enum status
+probe_collect (struct report *r);
+/* For group_stat. */
+struct probe_place {
+  enum finding what;
+  int stage;
+};
+double
+probe_of (const struct report *r, const struct run *run, const void *how);
+/* Most stages of a run of the group; 0: nothing probed. */
+int
+probe_stages (const struct report *r, const struct group *g);
+/* What was probed, in a sentence. */
+void
+probe_note (const struct report *r, struct text *out);
 
 /* -- tables (table.c, tables.c) -------------------------------------------- */
 
@@ -209,6 +263,32 @@ struct table {
   const struct column *column;
   struct cell *cell;
 };
+struct filling { /* of a table, cell by cell */
+  struct report *r;
+  struct table *t;
+  int at;
+};
+/* Room for n rows. */
+void
+table_rows (struct report *r, struct table *t, int n);
+struct cell *
+table_next (struct filling *f);
+void
+table_put_text (struct filling *f, const char *s);
+void
+table_put_number (struct filling *f, double v);
+void
+table_put_stat (struct filling *f, const struct group *g,
+                double (*of) (const struct report *r, const struct run *run,
+                              const void *how),
+                const void *how);
+/* Fill tables (insight.c). */
+void
+insight_probe (struct report *r, struct table *t);
+void
+insight_cka (struct report *r, struct table *t);
+void
+insight_agreement (struct report *r, struct table *t);
 /* The one of that name; its note must be cleared. */
 void
 table_make (struct report *r, const char *name, struct table *out);
@@ -235,7 +315,8 @@ escape_plain (const char *s, struct text *out);
 int
 escape_width (const char *s);
 
-/* -- pictures (axis.c, svg.c, line.c, bars.c) ------------------------------ */
+/* -- pictures (svg.c and one file for each kind) ------------------------------
+ */
 
 struct axis {
   double low, high; /* of the data; the ends of the scale once it is made */
@@ -282,9 +363,55 @@ svg_short (struct pool *p, const char *s, int most);
 void
 svg_legend (struct report *r, struct text *out);
 
+struct scale {            /* of colours */
+  double low, high, unit; /* numbers are shown times the unit ... */
+  int digits;             /* ... with so many decimals */
+};
+/* A cell of a map; box: left, top, width, height.  v NAN: empty. */
+void
+heat_cell (struct text *out, double v, const struct scale *s, bool number,
+           const double box[4]);
+
+enum chart_size { CHART_SMALL, CHART_HALF, CHART_FULL /* with labels */ };
+struct lines { /* a chart: a curve of each group, in their order */
+  struct curve *curve;
+  bool percent;
+  enum chart_size size;
+  struct axis x, y;
+};
+/* Lowest and highest of what is drawn into x and y. */
+void
+lines_reach (struct report *r, struct lines *s);
+void
+lines_draw (struct report *r, struct text *out, const struct lines *s,
+            const char *about);
+/* Several curves of one quantity in one chart.  column: of metrics.csv; "output
+ * loss", "output accuracy": of the last head of each. */
+bool
+line_chart (struct report *r, struct text *out, int split, const char *column,
+            enum run_axis axis, enum chart_size size, const char *title);
+
+struct series { /* a column of each head, or of each stage */
+  int split;
+  const char *place, *column, *title; /* "head0_loss" is head and loss */
+};
+/* A small chart for each of them, side by side. */
+void
+series_row (struct report *r, struct text *out, const struct series *s,
+            enum run_axis axis);
+
+struct depth { /* a number of each stage, or of the head behind it */
+  double (*of) (const struct report *r, const struct run *run, int stage);
+  const char *title;
+  bool heads, percent, from_zero;
+};
+/* Nothing where no group has it at two stages. */
+void
+depth_chart (struct report *r, struct text *out, const struct depth *what,
+             enum chart_size size);
+
 /* One picture: adds <figure>s to out, or nothing where a run has nothing to
- * show.  Those of later files (probes, agreement of gradients) are functions of
- * this kind, and go into the list of page.c. */
+ * show.  They are listed in page.c. */
 void
 picture_output (struct report *r, struct text *out);
 void
@@ -292,17 +419,17 @@ picture_heads (struct report *r, struct text *out);
 void
 picture_depth (struct report *r, struct text *out);
 void
+picture_probe (struct report *r, struct text *out);
+void
+picture_alike (struct report *r, struct text *out);
+void
+picture_agreement (struct report *r, struct text *out);
+void
 picture_time (struct report *r, struct text *out);
 void
 picture_gantt (struct report *r, struct text *out);
 void
 picture_sweep (struct report *r, struct text *out);
-/* Several curves of one quantity in one chart.  column: of metrics.csv; "output
- * loss", "output accuracy": of the last head of each. */
-bool
-line_chart (struct report *r, struct text *out, enum store_split split,
-            const char *column, enum run_axis axis, bool small,
-            const char *title);
 
 /* -- the whole (page.c, plain.c) ------------------------------------------- */
 
@@ -310,5 +437,8 @@ void
 page_make (struct report *r, struct text *out);
 void
 plain_make (struct report *r, struct text *out);
+/* Maps of similarity for a terminal (alike.c). */
+void
+alike_print (struct report *r, struct text *out);
 
 #endif

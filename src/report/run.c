@@ -71,6 +71,15 @@ owner (const struct run *r, int n, double step)
   return i;
 }
 
+/* Rows of splits that are none of the data's (or that nobody knows) say nothing
+ * about time and progress. */
+static bool
+row_counts (const struct run *r, int row)
+{
+  double split = sheet_at (&r->metrics, row, r->metrics.split);
+  return split >= 0 && split < STORE_SPLITS;
+}
+
 /* When start i began: where the newest kept row of an earlier one ended, and
  * the steps between at the same pace. */
 static void
@@ -83,7 +92,8 @@ begin_clock (struct run *r, int i)
     double step = sheet_at (&r->metrics, row, steps);
     double took = sheet_at (&r->metrics, row, seconds);
     const struct start *by = &r->start[owner (r, i, step)];
-    if (!(step <= s->step) || !isfinite (took) || step <= by->step)
+    if (!row_counts (r, row) || !(step <= s->step) || !isfinite (took) ||
+        step <= by->step)
       continue;
     took *= (s->step - by->step) / (step - by->step);
     s->clock_s = by->clock_s + took;
@@ -101,7 +111,9 @@ read_axes (struct pool *p, struct run *r)
   for (int i = 1; i < r->n_starts; i++)
     begin_clock (r, i);
   for (int row = 0; row < m->n_rows; row++) {
-    double step = sheet_at (m, row, steps), took = sheet_at (m, row, seconds);
+    bool counts = row_counts (r, row);
+    double step = sheet_at (m, row, steps);
+    double took = counts ? sheet_at (m, row, seconds) : NAN;
     const struct start *by = &r->start[owner (r, r->n_starts, step)];
     r->x[AXIS_STEPS][row] = step;
     r->x[AXIS_SAMPLES][row] = step * r->batch;
@@ -109,7 +121,7 @@ read_axes (struct pool *p, struct run *r)
     r->x[AXIS_FLOPS][row] = step * r->executed;
     r->x[AXIS_CORES][row] =
         (by->core_s + took * by->ranks * by->threads) / 3600;
-    if (step > r->steps)
+    if (counts && step > r->steps)
       r->steps = step;
   }
 }
@@ -196,16 +208,15 @@ run_output (const struct run *r, const char *what)
 }
 
 void
-run_points (const struct run *r, enum store_split split, const char *column,
+run_points (const struct run *r, int split, const char *column,
             enum run_axis axis, int *n, double *x, double *y)
 {
   int at = sheet_column (&r->metrics, column);
-  int splits = sheet_column (&r->metrics, "split");
   *n = 0;
   for (int row = 0; at >= 0 && row < r->metrics.n_rows; row++) {
     double v = sheet_at (&r->metrics, row, at), where = r->x[axis][row];
-    if (sheet_at (&r->metrics, row, splits) != split || !isfinite (v) ||
-        !isfinite (where) || (*n > 0 && where < x[*n - 1]))
+    if (sheet_at (&r->metrics, row, r->metrics.split) != split ||
+        !isfinite (v) || !isfinite (where) || (*n > 0 && where < x[*n - 1]))
       continue;
     /* A second evaluation at the same place is the one that counts. */
     if (*n > 0 && where == x[*n - 1])
@@ -261,14 +272,13 @@ run_reach (struct pool *p, const struct run *r, enum store_split split,
 }
 
 double
-run_last (const struct run *r, enum store_split split, const char *column)
+run_last (const struct run *r, int split, const char *column)
 {
   int at = sheet_column (&r->metrics, column);
-  int splits = sheet_column (&r->metrics, "split");
   double last = NAN;
   for (int row = 0; row < r->metrics.n_rows; row++) {
     double v = sheet_at (&r->metrics, row, at);
-    if (sheet_at (&r->metrics, row, splits) == split && isfinite (v))
+    if (sheet_at (&r->metrics, row, r->metrics.split) == split && isfinite (v))
       last = v;
   }
   return last;

@@ -166,30 +166,38 @@ tick_count (const struct axis *a)
 static int
 tick_every (const struct frame *f)
 {
-  char last[48];
+  char low[48], high[48];
   int n = tick_count (&f->x), every = 1;
-  tick_text (&f->x, f->x.high, last, sizeof last);
+  tick_text (&f->x, f->x.low, low, sizeof low);
+  tick_text (&f->x, f->x.high, high, sizeof high);
+  double wide = fmax (svg_width (low, 11), svg_width (high, 11)) + 8;
   double room =
       (f->width - f->left - f->right) * f->x.step / (f->x.high - f->x.low);
-  while (every < n && room * every < svg_width (last, 11) + 8)
+  while (every < n && room * every < wide)
     every++;
   return every;
 }
 
 static void
-frame_ticks (const struct frame *f)
+frame_ticks_y (const struct frame *f)
 {
   char words[48];
-  double base = f->height - f->bottom, end = f->width - f->right;
   for (int i = 0; i < tick_count (&f->y); i++) {
     double v = f->y.low + i * f->y.step, y = frame_y (f, v);
     text_add (f->out,
               "<line class=\"grid\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" "
               "y2=\"%.1f\"/>",
-              f->left, end, y, y);
+              f->left, f->width - f->right, y, y);
     tick_text (&f->y, v, words, sizeof words);
     svg_text (f->out, f->left - 6, y + 4, "end", "tick", words);
   }
+}
+
+static void
+frame_ticks_x (const struct frame *f)
+{
+  char words[48];
+  double base = f->height - f->bottom, end = -INFINITY;
   int every = tick_every (f);
   for (int i = 0; i < tick_count (&f->x); i++) {
     double v = f->x.low + i * f->x.step, x = frame_x (f, v);
@@ -198,13 +206,17 @@ frame_ticks (const struct frame *f)
               "y2=\"%.1f\"/>",
               x, x, base, base + 4);
     tick_text (&f->x, v, words, sizeof words);
-    if (i % every == 0)
-      svg_text (f->out, x, base + 17, "middle", "tick", words);
+    double half = svg_width (words, 11) / 2;
+    double at = fmin (x, f->width - half - 1); /* whole at the right edge */
+    if (i % every != 0 || at - half < end + 4)
+      continue;
+    svg_text (f->out, at, base + 17, "middle", "tick", words);
+    end = at + half;
   }
   text_add (f->out,
             "<line class=\"axis\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" "
             "y2=\"%.1f\"/>\n",
-            f->left, end, base, base);
+            f->left, f->width - f->right, base, base);
 }
 
 void
@@ -219,10 +231,11 @@ frame_begin (struct report *r, struct frame *f, const char *about)
   text_add (f->out,
             "</title>\n<clipPath id=\"clip%d\"><rect x=\"%.1f\" y=\"%.1f\" "
             "width=\"%.1f\" height=\"%.1f\"/></clipPath>\n",
-            f->clip, f->left, f->top - 2, f->width - f->left - f->right + 2,
-            f->height - f->top - f->bottom + 4);
+            f->clip, f->left - 3, f->top - 3, f->width - f->left - f->right + 6,
+            f->height - f->top - f->bottom + 6);
   svg_text (f->out, 4, 13, "start", "name", f->y.title);
-  frame_ticks (f);
+  frame_ticks_y (f);
+  frame_ticks_x (f);
   svg_text (f->out, (f->left + f->width - f->right) / 2, f->height - 6,
             "middle", "name", f->x.title);
   text_add (f->out, "<g clip-path=\"url(#clip%d)\">\n", f->clip);

@@ -10,6 +10,45 @@
 
 #define EXACT "%.9g"
 
+/* -- cells ----------------------------------------------------------------- */
+
+struct cell *
+table_next (struct filling *f)
+{
+  return &f->t->cell[f->at++];
+}
+
+void
+table_put_text (struct filling *f, const char *s)
+{
+  table_next (f)->text = s;
+}
+
+void
+table_put_number (struct filling *f, double v)
+{
+  table_next (f)->s = stat_of (1, &v);
+}
+
+void
+table_put_stat (struct filling *f, const struct group *g,
+                double (*of) (const struct report *, const struct run *,
+                              const void *),
+                const void *how)
+{
+  table_next (f)->s = group_stat (f->r, g, of, how);
+}
+
+void
+table_rows (struct report *r, struct table *t, int n)
+{
+  t->n_rows = n;
+  t->cell =
+      pool_take (&r->pool, (size_t)n * (size_t)t->n_columns, sizeof *t->cell);
+}
+
+/* -- numbers for people --------------------------------------------------- */
+
 static const char *
 none (const struct cell *c)
 {

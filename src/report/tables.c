@@ -80,49 +80,6 @@ of_waiting (const struct report *r, const struct run *run, const void *how)
   return (part[0] + part[1]) / all; /* NAN where nothing is there */
 }
 
-/* -- cells ----------------------------------------------------------------- */
-
-struct filling {
-  struct report *r;
-  struct table *t;
-  int at;
-};
-
-static struct cell *
-next_cell (struct filling *f)
-{
-  return &f->t->cell[f->at++];
-}
-
-static void
-put_text (struct filling *f, const char *s)
-{
-  next_cell (f)->text = s;
-}
-
-static void
-put_number (struct filling *f, double v)
-{
-  next_cell (f)->s = stat_of (1, &v);
-}
-
-static void
-put_stat (struct filling *f, const struct group *g,
-          double (*of) (const struct report *, const struct run *,
-                        const void *),
-          const void *how)
-{
-  next_cell (f)->s = group_stat (f->r, g, of, how);
-}
-
-static void
-take_rows (struct report *r, struct table *t, int n)
-{
-  t->n_rows = n;
-  t->cell =
-      pool_take (&r->pool, (size_t)n * (size_t)t->n_columns, sizeof *t->cell);
-}
-
 /* -- compare --------------------------------------------------------------- */
 
 #define PERCENT 100, 2
@@ -138,10 +95,22 @@ static const struct column compare_columns[] = {
      1},
 };
 
+/* A run whose first evaluation came later has no accuracy there. */
+static void
+put_budget (struct filling *f, const struct group *g, const enum run_axis *axis)
+{
+  struct cell *c = table_next (f);
+  c->s = group_stat (f->r, g, of_budget, axis);
+  if (c->s.n > 0 && c->s.n < g->n)
+    c->text = pool_text (&f->r->pool, "%d of %d runs", c->s.n, g->n);
+  if (c->s.n == 0 && isfinite (f->r->budget[*axis]))
+    c->text = "not yet evaluated";
+}
+
 static void
 put_reach (struct filling *f, const struct group *g, const enum run_axis *axis)
 {
-  struct cell *c = next_cell (f);
+  struct cell *c = table_next (f);
   c->s = group_stat (f->r, g, of_reach, axis);
   if (c->s.n > 0 && c->s.n < g->n)
     c->text = pool_text (&f->r->pool, "%d of %d runs reach it", c->s.n, g->n);
@@ -180,13 +149,13 @@ compare_fill (struct report *r, struct table *t)
   static const enum run_axis axes[] = {AXIS_SAMPLES, AXIS_FLOPS, AXIS_SECONDS,
                                        AXIS_CORES};
   struct filling f = {r, t, 0};
-  take_rows (r, t, r->n_groups);
+  table_rows (r, t, r->n_groups);
   for (int i = 0; i < r->n_groups; i++) {
     const struct group *g = &r->group[i];
-    put_text (&f, g->label);
-    put_number (&f, g->n);
+    table_put_text (&f, g->label);
+    table_put_number (&f, g->n);
     for (int a = 0; a < 4; a++)
-      put_stat (&f, g, of_budget, &axes[a]);
+      put_budget (&f, g, &axes[a]);
     put_reach (&f, g, &axes[2]);
     put_reach (&f, g, &axes[3]);
   }
@@ -213,19 +182,19 @@ cost_fill (struct report *r, struct table *t)
 {
   static const enum run_axis seconds = AXIS_SECONDS;
   struct filling f = {r, t, 0};
-  take_rows (r, t, r->n_groups);
+  table_rows (r, t, r->n_groups);
   for (int i = 0; i < r->n_groups; i++) {
     const struct group *g = &r->group[i];
-    put_text (&f, g->label);
-    put_stat (&f, g, of_last, &seconds);
-    put_stat (&f, g, of_step, NULL);
-    put_stat (&f, g, of_fact, "facts.cycle_s");
-    put_stat (&f, g, of_waiting, NULL);
-    put_stat (&f, g, of_flops, "useful");
-    put_stat (&f, g, of_flops, "executed");
-    put_stat (&f, g, of_flops, "ratio");
-    put_stat (&f, g, of_fact, "measured.peak_bytes");
-    put_stat (&f, g, of_fact, "measured.peak_bytes_all");
+    table_put_text (&f, g->label);
+    table_put_stat (&f, g, of_last, &seconds);
+    table_put_stat (&f, g, of_step, NULL);
+    table_put_stat (&f, g, of_fact, "facts.cycle_s");
+    table_put_stat (&f, g, of_waiting, NULL);
+    table_put_stat (&f, g, of_flops, "useful");
+    table_put_stat (&f, g, of_flops, "executed");
+    table_put_stat (&f, g, of_flops, "ratio");
+    table_put_stat (&f, g, of_fact, "measured.peak_bytes");
+    table_put_stat (&f, g, of_fact, "measured.peak_bytes_all");
   }
   text_add (&t->note,
             "Useful operations are those of plain backpropagation through the "
@@ -258,15 +227,16 @@ heads_fill (struct report *r, struct table *t)
   int rows = 0;
   for (int i = 0; i < r->n_groups; i++)
     rows += r->group[i].K;
-  take_rows (r, t, rows);
+  table_rows (r, t, rows);
   for (int i = 0; i < r->n_groups; i++)
     for (int k = 0; k < r->group[i].K; k++) {
       const struct group *g = &r->group[i];
-      put_text (&f, g->label);
-      put_number (&f, k);
-      put_stat (&f, g, of_head, pool_text (&r->pool, "head%d_accuracy", k));
+      table_put_text (&f, g->label);
+      table_put_number (&f, k);
+      table_put_stat (&f, g, of_head,
+                      pool_text (&r->pool, "head%d_accuracy", k));
       f.t->cell[f.at - 1].text = f.t->cell[f.at - 1].s.n == 0 ? "silent" : NULL;
-      put_stat (&f, g, of_head, pool_text (&r->pool, "head%d_loss", k));
+      table_put_stat (&f, g, of_head, pool_text (&r->pool, "head%d_loss", k));
       f.t->cell[f.at - 1].text = f.t->cell[f.at - 1].s.n == 0 ? "silent" : NULL;
     }
   text_add (&t->note,
@@ -331,16 +301,16 @@ time_fill (struct report *r, struct table *t)
   int rows = 0;
   for (int i = 0; i < r->n_groups; i++)
     rows += group_ranks (r, &r->group[i]);
-  take_rows (r, t, rows);
+  table_rows (r, t, rows);
   for (int i = 0; i < r->n_groups; i++)
     for (int rank = 0; rank < group_ranks (r, &r->group[i]); rank++) {
-      put_text (&f, r->group[i].label);
-      put_number (&f, rank);
-      for (int k = 2; k < 2 + CLOCK_CLASSES; k++) {
+      table_put_text (&f, r->group[i].label);
+      table_put_number (&f, rank);
+      for (int k = 2; k < t->n_columns - 1; k++) {
         struct place p = {rank, t->column[k].name};
-        put_stat (&f, &r->group[i], of_place, &p);
+        table_put_stat (&f, &r->group[i], of_place, &p);
       }
-      put_stat (&f, &r->group[i], of_busy, &rank);
+      table_put_stat (&f, &r->group[i], of_busy, &rank);
     }
   text_add (&t->note,
             "Seconds of the newest start of each run. plain: arithmetic of "
@@ -372,24 +342,24 @@ runs_fill (struct report *r, struct table *t)
 {
   static const enum run_axis seconds = AXIS_SECONDS;
   struct filling f = {r, t, 0};
-  take_rows (r, t, r->n_runs);
+  table_rows (r, t, r->n_runs);
   for (int i = 0; i < r->n_groups; i++)
     for (int k = 0; k < r->group[i].n; k++) {
       const struct run *run = &r->run[r->group[i].run[k]];
       const struct start *last = &run->start[run->n_starts - 1];
       const char *accuracy = run_output (run, "accuracy");
-      put_text (&f, run->name);
-      put_text (&f, r->group[i].label);
-      put_text (&f, run->state);
-      put_number (&f, run->seed);
-      put_number (&f, last->ranks);
-      put_number (&f, last->threads);
-      put_number (&f, run->steps);
-      put_number (&f, run->n_starts);
-      put_number (&f, run->lost);
-      put_number (&f, of_last (r, run, &seconds));
-      put_number (&f, run_last (run, STORE_VALID, accuracy));
-      put_number (&f, run_last (run, STORE_TEST, accuracy));
+      table_put_text (&f, run->name);
+      table_put_text (&f, r->group[i].label);
+      table_put_text (&f, run->state);
+      table_put_number (&f, run->seed);
+      table_put_number (&f, last->ranks);
+      table_put_number (&f, last->threads);
+      table_put_number (&f, run->steps);
+      table_put_number (&f, run->n_starts);
+      table_put_number (&f, run->lost);
+      table_put_number (&f, of_last (r, run, &seconds));
+      table_put_number (&f, run_last (run, STORE_VALID, accuracy));
+      table_put_number (&f, run_last (run, STORE_TEST, accuracy));
     }
 }
 
@@ -406,13 +376,16 @@ static const struct {
     {"cost", "What it costs", COLUMNS (cost_columns), cost_fill},
     {"heads", "Every head", COLUMNS (heads_columns), heads_fill},
     {"time", "Where the time went", COLUMNS (time_columns), time_fill},
+    {"probe", "What stages still know", 0, NULL, insight_probe},
+    {"cka", "Similarity of stages", 0, NULL, insight_cka},
+    {"agreement", "Agreement of gradients", 0, NULL, insight_agreement},
     {"runs", "The runs", COLUMNS (runs_columns), runs_fill},
 };
 
 const char *
 report_tables (void)
 {
-  return "compare cost heads time runs";
+  return "compare cost heads time probe cka agreement runs";
 }
 
 void

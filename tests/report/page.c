@@ -224,7 +224,90 @@ make_groups (int n, double apart, char (*dirs)[512])
     struct made m = {name, span, "gap-fc",        lrs[i / 4 % 3],
                      1,    4,    0.9 + apart * i, 1 + 0.1 * i};
     made_run (&m, dirs[i]);
+    made_metrics (&m, dirs[i], true);
+    /* Each with the one before it, so that there are pairs. */
+    const char *const paths[] = {dirs[i], dirs[i > 0 ? i - 1 : 0]};
+    char side[2][600];
+    for (int k = 0; k < 2; k++)
+      snprintf (side[k], sizeof side[k], "%s/checkpoints/step-100.h5",
+                paths[k]);
+    made_probe (dirs[i], "step-100-valid-pooled", i > 0 ? 2 : 1,
+                (const char *const[]){side[0], side[1]}, 100, 4, false);
   }
+}
+
+/* Places of the labels below the axis of x; how many. */
+static int
+label_places (const char *svg, double x[64])
+{
+  int n = 0;
+  for (const char *p = svg; (p = strstr (p, "<text ")) && n < 64; p++) {
+    const char *end = strchr (p, '>');
+    if (has (p, end, "\"middle\" class=\"tick\""))
+      x[n++] = attribute (p, end, "x=\"", 0);
+  }
+  return n;
+}
+
+struct ticks { /* what went wrong in how many pictures */
+  int touch, bare, uneven, thinned, missing;
+};
+
+static void
+look_at_ticks (double width, double high, int wanted, struct ticks *t)
+{
+  struct report r = {0};
+  struct text out;
+  char said[200];
+  double x[64];
+  int texts, marks = -1; /* the axis itself is drawn like a mark */
+  text_init (&out);
+  struct frame f = {.out = &out,
+                    .width = width,
+                    .height = 180,
+                    .left = 44,
+                    .right = 14,
+                    .top = 24,
+                    .bottom = 42,
+                    .x = {.high = high},
+                    .y = {.high = 1}};
+  axis_make (&f.x, wanted, true);
+  axis_make (&f.y, 4, true);
+  frame_begin (&r, &f, "ticks");
+  frame_data_end (&f);
+  frame_end (&f);
+  t->touch += bad_pictures (out.data, &texts, said) > 0;
+  int n = label_places (out.data, x);
+  for (const char *p = out.data; (p = strstr (p, "class=\"axis\"")); p++)
+    marks++;
+  /* The last one may have been moved from the edge. */
+  for (int i = 2; i + 1 < n; i++)
+    t->uneven += fabs (x[i] - 2 * x[i - 1] + x[i - 2]) > 0.25;
+  t->bare += n < 2;
+  t->thinned += n < marks;
+  t->missing += width == 1040 && wanted == 3 && n != marks;
+  text_clear (&out);
+}
+
+/* Scales of all magnitudes and densities, in pictures of all widths. */
+static void
+test_ticks (void)
+{
+  static const double width[] = {252, 512, 1040};
+  static const double lead[] = {1, 1.3, 2, 3, 4, 6, 8};
+  static const int wanted[] = {3, 8, 20, 60};
+  struct ticks t = {0};
+  for (int w = 0; w < 3; w++)
+    for (int k = 0; k < 4; k++)
+      for (int e = -6; e <= 6; e++)
+        for (int i = 0; i < 7; i++)
+          look_at_ticks (width[w], lead[i] * pow (10, e), wanted[k], &t);
+  tap_ok (t.touch == 0, "labels of ticks do not touch or leave a picture (%d)",
+          t.touch);
+  tap_ok (t.bare == 0, "every scale has two labels at least (%d)", t.bare);
+  tap_ok (t.uneven == 0, "labels are evenly apart (%d)", t.uneven);
+  tap_ok (t.thinned > 0 && t.missing == 0,
+          "thinned where they are dense, all there where there is room");
 }
 
 static void
@@ -244,7 +327,9 @@ test_overlap (void)
       tap_ok (formed, "%d runs: well-formed%s%.40s", n, formed ? "" : ": ",
               formed ? "" : where);
       int bad = bad_pictures (out.data, &texts, said);
-      tap_ok (bad == 0 && texts > 40,
+      tap_ok (bad == 0 && texts > 40 && strstr (out.data, "id=\"probe\"") &&
+                  strstr (out.data, "id=\"cka\"") &&
+                  strstr (out.data, "id=\"agreement\""),
               "%d runs, %s: none of %d texts touches another%s%s", n,
               far ? "far apart" : "close", texts, bad ? ": " : "", said);
       text_clear (&out);
@@ -289,6 +374,8 @@ test_hostile (void)
       {"]]><b>\n,\"x\"\x1b[31m", "2", "gap-fc", "0.1", 1, 2, 0.7, 1}};
   for (int i = 0; i < 2; i++)
     made_run (&m[i], dirs[i]);
+  made_probe (dirs[0], "a-\"'<b>&-x<script>-with-9", 2,
+              (const char *const[]){"=cmd,<b>/x.h5", dirs[1]}, 7, 2, false);
   text_init (&html);
   text_init (&csv);
   text_init (&latex);
@@ -297,7 +384,8 @@ test_hostile (void)
               page_of (2, dirs, REPORT_CSV, "runs", &csv) == OK &&
               page_of (2, dirs, REPORT_LATEX, "runs", &latex) == OK &&
               page_of (2, dirs, REPORT_TEXT, NULL, &plain) == OK;
-  tap_ok (good, "hostile names are reported");
+  tap_ok (good && strstr (html.data, "id=\"probe\""),
+          "hostile names are reported");
   tap_ok (well_formed (html.data, &where), "the page stays well-formed");
   tap_ok (!strstr (html.data, "<script") && !strstr (html.data, "<b>") &&
               !strstr (html.data, "<svg onload") &&
@@ -366,6 +454,7 @@ main (void)
     return tap_done ();
   }
   test_checkers ();
+  test_ticks ();
   test_overlap ();
   test_hostile ();
   test_many ();

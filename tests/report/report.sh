@@ -17,6 +17,17 @@ for span in 1 all; do
   done
 done
 
+# The probe of one seed; without ScaLAPACK there is none.
+probe=
+many 2 probe runs/s1-1 runs/sall-1
+status=$?
+if [ $status = 0 ]; then
+  probe=probe
+elif [ $status = 69 ] && grep -q 'built without ScaLAPACK' errors; then
+  status=0
+fi
+ok $status "stages are probed${probe:+ and found}"
+
 # -- facts ---------------------------------------------------------------------
 
 fact () # RUN KEY
@@ -59,15 +70,15 @@ if command -v xmllint >/dev/null 2>&1; then
 fi
 [ -s page.html ] && ! grep -q '<script\|<link\|<img\|@import\|url(h' page.html
 ok $? "the page fetches nothing and runs nothing"
-for id in output depth heads time step; do
+for id in output depth heads time step $probe ${probe:+cka}; do
   grep -q "<figure id=\"$id\"" page.html
   ok $? "the page has the picture $id"
 done
 
 # Each number of a table of the page, in its order, against the CSV: the whole
 # value is in <data value="...">, and what people see is that, rounded.
-for table in compare cost heads time runs; do
-  one report runs --csv --table $table && cp said $table.csv
+for table in compare cost heads time runs $probe; do
+  one report runs --csv --table "$table" && cp said "$table.csv"
   $AWK -v table="$table" '
     index ($0, "<table id=\"table-" table "\"") { on = 1 }
     on {
@@ -92,7 +103,7 @@ for table in compare cost heads time runs; do
         last = $i < 0 ? -$i : $i
         print $i
       }
-    }' $table.csv >told
+    }' "$table.csv" >told
   cut -d' ' -f1 shown | diff - told >errors && [ -s told ]
   ok $? "table $table: the page has the numbers of the CSV ($(wc -l <told))"
   $AWK '
@@ -111,6 +122,41 @@ for table in compare cost heads time runs; do
     END { exit bad || NR == 0 }' shown >errors
   ok $? "table $table: what is seen is the value, rounded"
 done
+
+if [ -n "$probe" ]; then
+  files=runs/s1-1/probe/step-000000012-valid-pooled-with-1
+  # columns FILE NAME...: those of that name
+  columns ()
+  {
+    file=$1
+    shift
+    $AWK -F, -v names="$*" '
+      NR == 1 {
+        n = split (names, name, " ")
+        for (i = 1; i <= NF; i++) at[$i] = i
+        next
+      }
+      { for (i = 1; i <= n; i++) printf "%s ", $at[name[i]]; print "" }' "$file"
+  }
+  columns $files-stages.csv accuracy effective_rank participation_ratio \
+    features >want
+  columns probe.csv accuracy effective_rank participation_ratio features >told
+  cmp -s want told && [ "$(wc -l <told)" = 6 ]
+  ok $? "the table of probes is that of the probe"
+  # Maps: each network by itself, then the two; cells from left to right.
+  $AWK -F, '
+    $1 == 0 && $3 == 0 { a = a sprintf ("%.2f\n", $5) }
+    $1 == 1 && $3 == 1 { b = b sprintf ("%.2f\n", $5) }
+    $1 == 0 && $3 == 1 { c = c sprintf ("%.2f\n", $5) }
+    END { printf "%s%s%s", a, b, c }' $files-cka.csv >want
+  sed -n '/<figure id="cka"/,/<\/figure>/s/.*"on-[a-z]*">\(.*\)<.text>/\1/p' \
+    page.html >told
+  cmp -s want told && [ "$(wc -l <told)" = 27 ]
+  ok $? "the maps of similarity have the numbers of the probe"
+  one report runs --text
+  grep -q '^What stages still know' said && grep -q '^Similarity of stages' said
+  ok $? "and so has the text"
+fi
 
 # The record itself: mean of two seeds after the last step.
 for span in 1 all; do
@@ -133,6 +179,37 @@ one report runs --text
 grep -q '^The comparison' said && grep -q 'accuracy of the output' said
 ok $? "a text for the terminal"
 
+# -- agreement of gradients ----------------------------------------------------
+
+# Rows as train.agreement writes them, put in by hand.
+mkdir agree
+for span in 1 all; do
+  cp -r runs/s$span-1 runs/s$span-2 agree
+done
+for f in agree/*/metrics.csv; do
+  $AWK -F, -v OFS=, 'NR == 1 { n = NF }
+    {
+      more = NR == 1 ? "stage0_cosine,stage1_cosine,stage2_cosine," \
+        "stage0_norm_ratio,stage1_norm_ratio,stage2_norm_ratio" : ",,,,,"
+      print $0, more
+      if (NR > 1 && $3 == "train") {
+        $3 = "agreement"
+        for (i = 4; i <= n; i++) $i = ""
+        print $0, "0.25,0.5,1,0.75,1.5,1"
+      }
+    }' "$f" >part && mv part "$f"
+done
+one report agree -o agree.html && grep -q '<figure id="agreement"' agree.html
+ok $? "gradients have a picture"
+one report agree --csv --table agreement
+[ "$(sed -n 2p said | cut -d, -f3,8,13,18)" = "0.25,0.25,0.75,0.75" ] &&
+  [ "$(wc -l <said)" = 7 ]
+ok $? "and a table"
+for table in compare cost heads time runs; do
+  one report agree --csv --table "$table" && cmp -s said "$table.csv"
+  ok $? "their rows leave the table $table as it was"
+done
+
 # -- refusals ------------------------------------------------------------------
 
 # shellcheck disable=SC2086
@@ -150,8 +227,14 @@ rm cut/s1-1/facts.ini cut/s1-2/facts.ini
 one report cut --unlike --text && grep -q 'not recorded' said
 ok $? "half-written and missing files are no obstacle"
 one report nothing-here
-[ $? = 69 ]
-ok $? "no run: 69"
+[ $? = 69 ] && [ "$(grep -c . errors)" = 1 ] && grep -q 'nothing-here' errors
+ok $? "no run: 69, and one message"
+one report data.h5
+[ $? = 69 ] && [ "$(grep -c . errors)" = 1 ] && grep -q 'a run is' errors
+ok $? "a file in place of a run: one message that says what a run is"
+one report runs nothing-here --csv
+[ $? = 0 ] && [ "$(grep -c 'nothing-here' errors)" = 1 ]
+ok $? "beside runs it is a warning"
 one report runs --csv --latex
 [ $? = 64 ]
 ok $? "two forms at once: 64"

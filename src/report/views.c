@@ -1,0 +1,138 @@
+/* report/views.c -- losses and accuracies while runs learn: along samples,
+ * steps, time, operations and core-hours, as the reader chooses.
+ */
+#include "report/report_impl.h"
+
+#include <string.h>
+
+static const struct {
+  enum run_axis axis;
+  const char *name;
+} views[] = {{AXIS_SAMPLES, "samples"},
+             {AXIS_STEPS, "steps"},
+             {AXIS_SECONDS, "training time"},
+             {AXIS_FLOPS, "executed FLOPs"},
+             {AXIS_CORES, "core-hours"}};
+#define VIEWS (sizeof views / sizeof *views)
+
+/* Is there more than a last evaluation? */
+static enum store_split
+split_of_curves (struct report *r)
+{
+  for (int i = 0; i < r->n_groups; i++) {
+    struct curve c;
+    group_curve (r, &r->group[i], r->split, "output loss", AXIS_STEPS, &c);
+    if (c.n > 1)
+      return r->split;
+  }
+  return STORE_TRAIN;
+}
+
+/* chart: adds one view; its charts, or nothing. */
+static void
+add_views (struct report *r, struct text *out, const char *name,
+           void (*chart) (struct report *r, struct text *out,
+                          enum run_axis axis))
+{
+  struct text body;
+  int n = 0;
+  text_init (&body);
+  text_add (out, "<div class=\"tabs\">");
+  for (size_t v = 0; v < VIEWS; v++) {
+    size_t before = body.size;
+    text_add (&body, "<section>\n");
+    size_t empty = body.size;
+    chart (r, &body, views[v].axis);
+    if (body.size == empty) {
+      body.data[body.size = before] = '\0';
+      continue;
+    }
+    text_add (&body, "</section>\n");
+    text_add (out,
+              "<input type=\"radio\" name=\"%s\" id=\"%s-%d\"%s/>"
+              "<label for=\"%s-%d\">%s</label>\n",
+              name, name, n, n == 0 ? " checked=\"checked\"" : "", name, n,
+              views[v].name);
+    n++;
+  }
+  text_add (out, "%s</div>\n", body.data);
+  text_clear (&body);
+}
+
+static void
+output_view (struct report *r, struct text *out, enum run_axis axis)
+{
+  enum store_split split = split_of_curves (r);
+  const char *name = store_split_name (split);
+  const char *what[] = {"accuracy", "loss"};
+  for (int i = 0; i < 2; i++)
+    line_chart (r, out, split, pool_text (&r->pool, "output %s", what[i]), axis,
+                CHART_FULL,
+                pool_text (&r->pool, "%s of the output, %s", what[i], name));
+}
+
+void
+picture_output (struct report *r, struct text *out)
+{
+  size_t before = out->size;
+  text_add (out, "<figure id=\"output\"><figcaption>The network's own output "
+                 "while it learns. Lines are means over seeds, bands reach "
+                 "from the lowest to the highest seed. Along:</figcaption>\n");
+  size_t empty = out->size;
+  add_views (r, out, "output-axis", output_view);
+  if (out->size == empty)
+    out->data[out->size = before] = '\0';
+  else
+    text_add (out, "</figure>\n");
+}
+
+void
+series_row (struct report *r, struct text *out, const struct series *s,
+            enum run_axis axis)
+{
+  int K = 0;
+  for (int i = 0; i < r->n_groups; i++)
+    K = r->group[i].K > K ? r->group[i].K : K;
+  size_t before = out->size;
+  text_add (out, "<div class=\"row\">");
+  size_t empty = out->size;
+  for (int k = 0; k < K; k++)
+    line_chart (r, out, s->split,
+                pool_text (&r->pool, "%s%d_%s", s->place, k, s->column), axis,
+                CHART_SMALL,
+                pool_text (&r->pool, "%s %d: %s", s->place, k, s->title));
+  if (out->size == empty)
+    out->data[out->size = before] = '\0';
+  else
+    text_add (out, "</div>\n");
+}
+
+static void
+add_heads (struct report *r, struct text *out, enum store_split split,
+           const char *what, enum run_axis axis)
+{
+  const struct series s = {
+      split, "head", what,
+      pool_text (&r->pool, "%s, %s", what, store_split_name (split))};
+  series_row (r, out, &s, axis);
+}
+
+static void
+heads_view (struct report *r, struct text *out, enum run_axis axis)
+{
+  enum store_split split = split_of_curves (r);
+  add_heads (r, out, split, "accuracy", axis);
+  add_heads (r, out, split, "loss", axis);
+  if (split != STORE_TRAIN)
+    add_heads (r, out, STORE_TRAIN, "loss", axis);
+}
+
+void
+picture_heads (struct report *r, struct text *out)
+{
+  text_add (out, "<figure id=\"heads\"><figcaption>Every head; the last is the "
+                 "output. Scales differ between charts. Along:</figcaption>\n");
+  svg_legend (r, out);
+  add_views (r, out, "heads-axis", heads_view);
+  text_add (out, "</figure>\n");
+}
