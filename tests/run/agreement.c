@@ -374,6 +374,38 @@ test_eval (struct rig *r)
   session_close (&s);
 }
 
+/* What a plan says that it takes, and what it takes. */
+static void
+test_memory (struct rig *r, const struct row *row)
+{
+  struct run_config c;
+  struct session s;
+  struct run_estimate told[2];
+  size_t held[2], blocks, peak;
+  struct wire *alone = NULL;
+  config (r, row, &c);
+  c.batch = 32 * row->micro;
+  if (row->tokens)
+    c.d_model = 96;
+  rig_must (wire_open_alone (&alone));
+  for (int on = 0; on < 2; on++) {
+    size_t before;
+    c.agreement = on;
+    rig_must (run_estimate (&c, 1, &told[on]));
+    mem_count (&before, &blocks, &peak);
+    rig_session (alone, &c, &s);
+    mem_count (&held[on], &blocks, &peak);
+    held[on] -= before;
+    session_close (&s);
+  }
+  wire_close (&alone);
+  double more = (double)held[1] - (double)held[0];
+  double said = told[1].most_bytes - told[0].most_bytes;
+  tap_ok (more > 0 && fabs (said / more - 1) < 0.15,
+          "span %s%s: it takes %.0f bytes, the plan says %.0f", row->span,
+          row->tokens ? ", tokens" : "", more, said);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -393,9 +425,12 @@ main (int argc, char **argv)
   make_tokens (&r);
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
     test_row (&r, &rows[i]);
-  if (wire_size (r.w) == 1)
+  if (wire_size (r.w) == 1) {
     for (size_t i = 0; i < sizeof alone / sizeof *alone; i++)
       test_two_runs (&r, &alone[i]);
+    for (int i = 1; i < 8; i += 3)
+      test_memory (&r, &rows[i]);
+  }
   for (int tokens = 0; tokens < 2; tokens++) {
     const struct row *row = &rows[tokens ? 7 : 1];
     test_part (&r, row, 2, 1);
