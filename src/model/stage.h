@@ -242,7 +242,7 @@ stage_aside_size (const struct stage *s);
 void
 stage_aside_keep (struct stage *s, float *copy);
 /* Copy . copy, copy . gradient and gradient . gradient, each the same bits
- * whenever its factors are; and begin again. */
+ * whenever its factors are. */
 void
 stage_aside_compare (struct stage *s, const float *copy, double product[3]);
 

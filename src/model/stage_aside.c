@@ -72,5 +72,4 @@ stage_aside_compare (struct stage *s, const float *copy, double product[3])
     product[2] += kern_dot (s->k, n, p[i]->grad, p[i]->grad);
     copy += n;
   }
-  begin (s);
 }

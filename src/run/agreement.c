@@ -36,34 +36,66 @@ struct agreement {
 /* -- making ------------------------------------------------------------------
  */
 
+/* What each operation costs that is in the walk. */
+static void
+walk_costs (const struct session *s, int walk, struct plan_cost *out)
+{
+  for (int k = 0; k < s->K; k++) {
+    out[k] = s->cost[k];
+    out[k].head_weights = out[k].update = 0;
+    if (walk == WHOLE)
+      out[k].forward = out[k].head = 0;
+  }
+}
+
 static enum status
-make_plan (struct session *s, const double *route, struct plan **out)
+make_plan (const struct session *s, int walk, double *route,
+           struct plan_cost *cost, struct plan **out)
 {
   const struct plan_ask ask = {
       .K = s->K,
-      .route = route,
+      .route = walk == WHOLE ? route : s->route,
       .n_micro = 1,
       .n_pipe = s->plan->n_pipe,
       .n_replicas = 1,
       .rank_of = s->plan->rank_of,
-      .cost = s->cost,
+      .cost = cost,
       .latency_s = s->plan->latency_s,
       .bytes_per_s = s->plan->bytes_per_s,
   };
+  plan_route_plain (s->K, route);
+  walk_costs (s, walk, cost);
   return plan_create (&ask, out);
 }
 
 static enum status
-make_plans (struct session *s, struct agreement *a)
+make_plans (const struct session *s, struct plan *plan[WALKS])
 {
-  double *whole = NULL;
-  TRY (MEM_NEW ((size_t)(s->K * s->K), &whole, "route"));
-  plan_route_plain (s->K, whole);
-  enum status e = make_plan (s, s->route, &a->plan[STRATEGY]);
+  double *route = NULL;
+  struct plan_cost *cost = NULL;
+  enum status e = MEM_NEW ((size_t)(s->K * s->K), &route, "route");
   if (e == OK)
-    e = make_plan (s, whole, &a->plan[WHOLE]);
-  mem_free (&whole);
+    e = MEM_NEW ((size_t)s->K, &cost, "stage costs");
+  for (int i = 0; e == OK && i < WALKS; i++)
+    e = make_plan (s, i, route, cost, &plan[i]);
+  mem_free (&route);
+  mem_free (&cost);
   return e;
+}
+
+double
+agreement_seconds (const struct session *s)
+{
+  struct plan *plan[WALKS] = {NULL};
+  double sum = 0;
+  if (make_plans (s, plan) != OK)
+    fail_clear (); /* a plan is worth showing without it */
+  for (int i = 0; i < WALKS; i++) {
+    if (plan[i])
+      sum += plan_time (plan[i], 1);
+    plan_destroy (&plan[i]);
+  }
+  return sum;
 }
 
 static int
@@ -161,7 +193,7 @@ make (struct session *s)
   TRY (MEM_NEW (2 * (size_t)s->K, &a->seen, "comparison of gradients"));
   for (int i = 0; i < 2 * s->K; i++)
     a->seen[i] = NAN;
-  TRY (make_plans (s, a));
+  TRY (make_plans (s, a->plan));
   return make_buffers (s, a);
 }
 

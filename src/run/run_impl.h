@@ -266,6 +266,9 @@ enum status
 agreement_open (struct session *s);
 void
 agreement_close (struct session *s);
+/* Predicted seconds of one comparison, from the plan's costs.  Local. */
+double
+agreement_seconds (const struct session *s);
 /* Whether step `step` (from 0) is compared. */
 bool
 agreement_due (const struct session *s, int64_t step);

@@ -172,6 +172,13 @@ show_prediction (const struct session *s, struct text *out)
   else
     text_add (out, "predicted cycle: %s per batch, %.0f samples/s\n",
               text_seconds (p->cycle_s), (double)s->batch / p->cycle_s);
+  if (s->config.agreement > 0 && !s->unit_costs) {
+    double each = agreement_seconds (s);
+    text_add (out,
+              "comparing gradients: %s every %lld steps, %.1f %% of the time\n",
+              text_seconds (each), (long long)s->config.agreement,
+              100 * each / (each + (double)s->config.agreement * p->cycle_s));
+  }
   for (int r = 0; r < p->n_pipe; r++) {
     text_add (out, "rank %d: stages %d..%d, bubble %.1f %%, memory %s\n", r,
               p->rank[r].first_stage, p->rank[r].end_stage - 1,

@@ -147,6 +147,8 @@ one plan $words --ranks 2 && sed -n 's/^rank 0.*memory //p' said >less
 one plan $words train.agreement=3 --ranks 2 && sed -n 's/^rank 0.*memory //p' said >more
 [ -s less ] && ! cmp less more >/dev/null
 ok $? "plan counts its memory"
+grep -q '^comparing gradients: .* every 3 steps, ' said
+ok $? "and says what it will take"
 one eval "$(newest .)" && grep -q '^3 ' said
 ok $? "eval of its checkpoint"
 for value in -1 often 1.5; do
