@@ -49,6 +49,7 @@ for span in $SPANS; do
         }
         next
       }
+      $split_at == "agreement" { next } # not about heads
       { accuracy[$split_at] = $output; step = $step_at }
       END {
         for (s in accuracy) print span, s, accuracy[s], step

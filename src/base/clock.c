@@ -12,7 +12,8 @@ clock_class_name (enum clock_class c)
       [CLOCK_PLAIN] = "plain",     [CLOCK_EXTRA] = "extra",
       [CLOCK_HEADS] = "heads",     [CLOCK_WAIT] = "wait",
       [CLOCK_EXPOSED] = "exposed", [CLOCK_DATA] = "data",
-      [CLOCK_EVAL] = "eval",       [CLOCK_OTHER] = "other",
+      [CLOCK_EVAL] = "eval",       [CLOCK_AGREE] = "agree",
+      [CLOCK_OTHER] = "other",
   };
   CHECK ((int)c >= 0 && c < CLOCK_CLASSES, "no clock class %d", (int)c);
   return names[c];

@@ -14,11 +14,12 @@ enum clock_class {
   CLOCK_EXPOSED, /* communication not hidden behind arithmetic */
   CLOCK_DATA,    /* waiting for the data set */
   CLOCK_EVAL,    /* evaluation */
+  CLOCK_AGREE,   /* comparing gradients, waiting in between included */
   CLOCK_OTHER,   /* the rest: logging, checkpoints, start */
   CLOCK_CLASSES
 };
 /* One word, as in summary.csv: plain, extra, heads, wait, exposed, data, eval,
- * other. */
+ * agree, other. */
 const char *
 clock_class_name (enum clock_class c);
 

@@ -401,6 +401,9 @@ kern_zero (struct kern *k, size_t n, float *x);
 /* Sum of squares in double; the same bits for any number of threads. */
 double
 kern_sum_squares (struct kern *k, size_t n, const float *x);
+/* Sum of x[i] y[i] in double; the same bits for any number of threads. */
+double
+kern_dot (struct kern *k, size_t n, const float *x, const float *y);
 
 struct kern_sgd {
   float lr, momentum, weight_decay;

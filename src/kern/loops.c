@@ -145,22 +145,22 @@ kern_zero (struct kern *k, size_t n, float *x)
   UNITS (k, n, zero (m, x + at));
 }
 
-/* -- sum of squares -------------------------------------------------------- */
+/* -- sums of products ------------------------------------------------------ */
 
 KERN_CLONES static double
-squares (size_t n, const float *x)
+products (size_t n, const float *x, const float *y)
 {
   double sum = 0;
 #pragma omp simd reduction(+ : sum)
   for (size_t i = 0; i < n; i++)
-    sum += (double)x[i] * (double)x[i];
+    sum += (double)x[i] * (double)y[i];
   return sum;
 }
 
 /* Sums of units are added in their order; the table of sums is refilled as
  * often as needed. */
 double
-kern_sum_squares (struct kern *k, size_t n, const float *x)
+kern_dot (struct kern *k, size_t n, const float *x, const float *y)
 {
   enum { TABLE = 1024 };
   double part[TABLE], sum = 0;
@@ -168,11 +168,18 @@ kern_sum_squares (struct kern *k, size_t n, const float *x)
     size_t now = n - done < (size_t)TABLE * KERN_CHUNK
                      ? n - done
                      : (size_t)TABLE * KERN_CHUNK;
-    UNITS (k, now, part[at / KERN_CHUNK] = squares (m, x + done + at));
+    UNITS (k, now,
+           part[at / KERN_CHUNK] = products (m, x + done + at, y + done + at));
     for (size_t i = 0; i < (now + KERN_CHUNK - 1) / KERN_CHUNK; i++)
       sum += part[i];
   }
   return sum;
+}
+
+double
+kern_sum_squares (struct kern *k, size_t n, const float *x)
+{
+  return kern_dot (k, n, x, x);
 }
 
 /* -- optimizers ------------------------------------------------------------ */

@@ -200,6 +200,10 @@ const struct key key_table[] = {
   { TRAIN, .name = "eval_every", .kind = KEY_INTEGER, INT_AT (eval_every),
     RANGE (0, 1e15), .value = "0",
     .meaning = "steps between evaluations; 0: at the end only" },
+  { TRAIN, .name = "agreement", .kind = KEY_INTEGER, INT_AT (agreement),
+    RANGE (0, 1e15), .value = "0",
+    .meaning = "steps between comparisons of each stage's gradient with the "
+               "end-to-end one, for metrics.csv; 0: none" },
 
   { CHECKPOINT, .name = "every", .kind = KEY_INTEGER, INT_AT (every),
     RANGE (0, 1e15), .value = "0",

@@ -34,8 +34,9 @@ bn_forward (struct layer *l, struct work *w, const float *x, float *y)
   TRY (kern_bn_forward (b->bn, x, params_value (w->params, b->scale),
                         params_value (w->params, b->shift), y, mean, var,
                         w->slot + b->mask_at));
-  kern_bn_running (b->bn, mean, var, params_stat (w->params, b->mean),
-                   params_stat (w->params, b->var));
+  if (!w->still)
+    kern_bn_running (b->bn, mean, var, params_stat (w->params, b->mean),
+                     params_stat (w->params, b->var));
   return OK;
 }
 

@@ -29,6 +29,7 @@ struct work {
   char *scratch; /* next free byte of the scratch stack */
   bool now;      /* back with a pair: weight gradients on the way, at once (not
                     in Transformers) */
+  bool still;    /* running statistics do not move */
   /* of Transformers */
   int64_t rows;          /* tokens in this call */
   const struct when *at; /* what dropout depends on; NULL in eval */

@@ -82,8 +82,7 @@ stage_border (const struct stage *s, struct tensor *in, struct tensor *out);
 /* The STAGE_EVAL output of the first n samples as plain rows: [n, c h w] in the
  * order of NCHW, or pooled: [n, c], means over h and w. */
 void
-stage_output_rows (const struct stage *s, int64_t n, bool pooled,
-                   float *rows);
+stage_output_rows (const struct stage *s, int64_t n, bool pooled, float *rows);
 /* Numbers in one such row. */
 int64_t
 stage_row_width (const struct stage *s, bool pooled);
@@ -222,6 +221,30 @@ stage_update (struct stage *s, double lr, const float clip[2], int64_t step);
 enum status
 stage_update_part (struct stage *s, enum stage_part part, double lr, float clip,
                    int64_t step);
+
+/* -- comparing gradients -----------------------------------------------------
+ *
+ * Between two batches a micro-batch may be walked that training is not to
+ * notice: forward, heads and backward between stage_aside and stage_aside_end,
+ * in any slot and pair, leave parameters, moments and running statistics as
+ * they are, and no gradient behind. */
+void
+stage_aside (struct stage *s);
+void
+stage_aside_end (struct stage *s);
+/* Numbers in the gradient of what the route decides about: all parameters of
+ * the body, and of a shared matrix what the body's use of it gives.  Not the
+ * head's (of the last stage: the output unit's), which follow their own loss.
+ */
+size_t
+stage_aside_size (const struct stage *s);
+/* Copy that gradient [stage_aside_size] and begin again. */
+void
+stage_aside_keep (struct stage *s, float *copy);
+/* Copy . copy, copy . gradient and gradient . gradient, each the same bits
+ * whenever its factors are. */
+void
+stage_aside_compare (struct stage *s, const float *copy, double product[3]);
 
 /* -- the shared matrix (Transformers) ---------------------------------------
  *

@@ -16,6 +16,7 @@ stage_work (struct stage *s, enum stage_part part, const struct place *p,
                        .pair = pair,
                        .scratch = s->scratch,
                        .rows = stage_rows (s),
+                       .still = s->aside,
                        .at = &p->when};
 }
 
@@ -321,8 +322,7 @@ channel_place (const struct stage *s, int64_t i, int64_t c, int64_t *step)
 }
 
 void
-stage_output_rows (const struct stage *s, int64_t n, bool pooled,
-                   float *rows)
+stage_output_rows (const struct stage *s, int64_t n, bool pooled, float *rows)
 {
   struct tensor y;
   int64_t pixels = s->out.h * s->out.w, step;

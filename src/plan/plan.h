@@ -20,6 +20,9 @@ enum plan_mix { PLAN_FURTHEST, PLAN_SUM, PLAN_MEAN };
  * section "Strategies").  E_CONFIG when span is not in 1..K. */
 enum status
 plan_route (int K, int span, enum plan_mix mix, double *route);
+/* Plain backpropagation: every stage follows the last loss alone. */
+void
+plan_route_plain (int K, double *route);
 /* A hand-written table: non-negative finite, zero for h < k, each row with a
  * non-zero entry; E_CONFIG names row and column. */
 enum status

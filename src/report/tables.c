@@ -258,9 +258,12 @@ static const struct column time_columns[] = {
     {"exposed", "exposed s", COLUMN_STAT, 1, 2},
     {"data", "data s", COLUMN_STAT, 1, 2},
     {"eval", "eval s", COLUMN_STAT, 1, 2},
+    {"agree", "agree s", COLUMN_STAT, 1, 2},
     {"other", "other s", COLUMN_STAT, 1, 2},
     {"predicted_busy_s", "predicted busy ms a step", COLUMN_STAT, 1e3, 2},
 };
+_Static_assert(sizeof time_columns / sizeof *time_columns == 3 + CLOCK_CLASSES,
+               "a column for each class");
 
 struct place {
   int rank;
@@ -316,8 +319,8 @@ time_fill (struct report *r, struct table *t)
             "Seconds of the newest start of each run. plain: arithmetic of "
             "plain backpropagation; extra: further gradient passes; heads: "
             "those that are not the output; wait: for a neighbour; exposed: "
-            "messages; data: for the data set; other: start, checkpoints, "
-            "log.");
+            "messages; data: for the data set; agree: comparing gradients; "
+            "other: start, checkpoints, log.");
 }
 
 /* -- runs ------------------------------------------------------------------ */

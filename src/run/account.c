@@ -47,7 +47,8 @@ show_table (const double *all, int size, struct text *table, struct text *csv)
     add_row (table, "mean  ", mean);
   text_add (table,
             "(plain: arithmetic of plain backpropagation; extra: further "
-            "gradient passes; wait: for a neighbour; exposed: messages)\n");
+            "gradient passes; wait: for a neighbour; exposed: messages; agree: "
+            "train.agreement)\n");
 }
 
 enum status

@@ -9,13 +9,13 @@
 
 #include <math.h>
 
-/* Per replica and head: loss, correct, counted; then counts: ranks whose saver has
- * failed too often, ranks whose saver is busy, votes to save, and to stop for
- * each reason. */
+/* Per replica and head: loss, correct, counted; what agreement.c adds; then
+ * counts: ranks whose saver has failed too often, ranks whose saver is busy,
+ * votes to save, and to stop for each reason. */
 static int
 ballot_size (const struct session *s)
 {
-  return 3 * s->R * s->K + 2 + STOP_REASONS;
+  return 3 * s->R * s->K + agreement_votes (s) + 2 + STOP_REASONS;
 }
 
 enum status
@@ -26,9 +26,10 @@ ballot_open (struct session *s)
   s->lag = wire_pipe_size (s->wire);
   s->n_ballot = n;
   if (n > WIRE_BALLOT_MOST)
-    return fail (E_CONFIG,
-                 "%d replicas x %d stages: at most %d of them fit in one run",
-                 s->R, s->K, (WIRE_BALLOT_MOST - 2 - STOP_REASONS) / 3);
+    return fail (
+        E_CONFIG, "%d replicas x %d stages: at most %d of them fit in one run",
+        s->R, s->K,
+        (WIRE_BALLOT_MOST - 2 - STOP_REASONS - agreement_votes (s)) / 3);
   TRY (MEM_NEW ((size_t)s->lag, &s->ballot, "ballots"));
   TRY (MEM_NEW ((size_t)room, &s->ballot_in, "ballots"));
   TRY (MEM_NEW ((size_t)room, &s->ballot_out, "ballots"));
@@ -57,6 +58,7 @@ ballot_cast (struct session *s, int64_t step, enum run_stop stop)
     v[base + 3 * k + 1] = (double)s->loss[k].correct;
     v[base + 3 * k + 2] = (double)s->loss[k].counted;
   }
+  agreement_cast (s, step, v + 3 * s->R * s->K);
   double *votes = v + s->n_ballot - STOP_REASONS;
   votes[STOP_NONE] = s->vote_save ? 1 : 0; /* no reason to stop: to save */
   if (stop != STOP_NONE)
@@ -91,6 +93,7 @@ ballot_read (struct session *s, int64_t step, bool *stop)
       bad = k;
   }
   s->last_step = step;
+  agreement_read (s, step, v + 3 * s->R * s->K);
   const double *votes = v + s->n_ballot - STOP_REASONS;
   if (step >= s->save_votes_from && votes[STOP_NONE] > 0)
     s->save_wanted = true;

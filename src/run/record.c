@@ -38,26 +38,66 @@ row_add (struct row *r, double value, const char *fmt, int k)
   r->value[r->n++] = value;
 }
 
+/* What a row may say about heads; else NAN. */
+struct heads {
+  enum store_split split;
+  const double *loss, *accuracy; /* K; NULL: the row is not about heads */
+  double rate;
+};
+
 static void
-row_fill (struct training *t, enum store_split split, int64_t steps_done,
-          const double *loss, const double *accuracy, double rate,
+row_heads (struct training *t, const struct heads *h, int k, struct row *r)
+{
+  double loss = h->loss ? h->loss[k] : NAN;
+  row_add (r, loss, "head%d_loss", k);
+  row_add (r, h->loss ? h->accuracy[k] : NAN, "head%d_accuracy", k);
+  if (t->s->length == 1)
+    return;
+  row_add (r, exp (loss), "head%d_perplexity", k);
+  row_add (r, session_bits (t->s, h->split, loss), "head%d_bits_per_byte", k);
+}
+
+static void
+row_fill (struct training *t, int64_t steps_done, const struct heads *h,
           struct row *r)
 {
   struct session *s = t->s;
+  const double *agreement = agreement_result (s);
   int64_t last = steps_done > 0 ? steps_done - 1 : 0;
   row_add (r, (double)steps_done, "step", 0);
   row_add (r, (double)(steps_done * s->batch) / (double)s->n_train, "epoch", 0);
-  for (int k = 0; k < s->K; k++) {
-    row_add (r, loss[k], "head%d_loss", k);
-    row_add (r, accuracy[k], "head%d_accuracy", k);
-    if (s->length == 1)
-      continue;
-    row_add (r, exp (loss[k]), "head%d_perplexity", k);
-    row_add (r, session_bits (s, split, loss[k]), "head%d_bits_per_byte", k);
-  }
-  row_add (r, schedule_lr (&s->schedule, last), "lr", 0);
+  for (int k = 0; k < s->K; k++)
+    row_heads (t, h, k, r);
+  row_add (r, h->loss ? schedule_lr (&s->schedule, last) : NAN, "lr", 0);
   row_add (r, training_seconds (t), "seconds", 0);
-  row_add (r, rate, "samples_per_s", 0);
+  row_add (r, h->rate, "samples_per_s", 0);
+  for (int i = 0; agreement && i < 2 * s->K; i++)
+    row_add (r, h->loss ? NAN : agreement[i],
+             i < s->K ? "stage%d_cosine" : "stage%d_norm_ratio", i % s->K);
+}
+
+static enum status
+put_row (struct training *t, const char *name, int64_t steps_done,
+         const struct heads *h)
+{
+  struct session *s = t->s;
+  struct row r = {0};
+  if (!s->run)
+    return OK;
+  size_t room = 4 * (size_t)s->K + 5 + (size_t)agreement_votes (s);
+  enum status e = MEM_NEW (room, &r.value, "metrics");
+  if (e == OK)
+    e = MEM_NEW (room, &r.name, "metrics");
+  if (e == OK)
+    e = MEM_NEW (room, &r.column, "metrics");
+  if (e == OK) {
+    row_fill (t, steps_done, h, &r);
+    e = store_run_metrics (s->run, r.n, r.column, name, r.value);
+  }
+  mem_free (&r.value);
+  mem_free (&r.name);
+  mem_free (&r.column);
+  return e;
 }
 
 enum status
@@ -65,24 +105,16 @@ record_row (struct training *t, enum store_split split, const char *name,
             int64_t steps_done, const double *loss, const double *accuracy,
             double rate)
 {
-  struct session *s = t->s;
-  struct row r = {0};
-  if (!s->run)
-    return OK;
-  size_t room = 4 * (size_t)s->K + 5;
-  enum status e = MEM_NEW (room, &r.value, "metrics");
-  if (e == OK)
-    e = MEM_NEW (room, &r.name, "metrics");
-  if (e == OK)
-    e = MEM_NEW (room, &r.column, "metrics");
-  if (e == OK) {
-    row_fill (t, split, steps_done, loss, accuracy, rate, &r);
-    e = store_run_metrics (s->run, r.n, r.column, name, r.value);
-  }
-  mem_free (&r.value);
-  mem_free (&r.name);
-  mem_free (&r.column);
-  return e;
+  const struct heads h = {
+      .split = split, .loss = loss, .accuracy = accuracy, .rate = rate};
+  return put_row (t, name, steps_done, &h);
+}
+
+enum status
+record_agreement (struct training *t, int64_t steps_done)
+{
+  const struct heads none = {.split = t->s->train, .rate = NAN};
+  return put_row (t, "agreement", steps_done, &none);
 }
 
 void

@@ -46,7 +46,7 @@ struct run_config {
   enum run_order order;
   int64_t limit, stride; /* stride 0: model.context */
   /* [train] */
-  int64_t batch, micro, steps, seed, eval_every;
+  int64_t batch, micro, steps, seed, eval_every, agreement;
   double epochs; /* used where steps is 0 */
   char optimizer[RUN_WORD];
   double lr, momentum, weight_decay, beta1, beta2, eps, clip;
@@ -130,8 +130,8 @@ enum status
 run_generate (struct wire *w, const struct run_config *c,
               const char *checkpoint, const struct run_generate *g);
 /* Outputs of every stage of a checkpoint on the first `samples` samples of a
- * split (0: all), given to a sink on the ranks that compute them.  Any number of
- * ranks: those that stages leave over become replicas. */
+ * split (0: all), given to a sink on the ranks that compute them.  Any number
+ * of ranks: those that stages leave over become replicas. */
 struct run_shape { /* all borrowed */
   int n_stages;
   const int64_t *width;      /* n_stages: numbers in a row */

@@ -117,6 +117,16 @@ struct staging {
   struct arena memory;
 };
 
+/* A timetable and the buffers it is walked with. */
+struct lane {
+  const struct plan *plan;
+  struct local_stage *local; /* one per stage of this rank */
+  bool aside; /* beside training: messages go along the pipe whatever their
+                 window, and the input is looked at, not taken */
+  int tag;    /* added to those of the plan */
+};
+
+struct agreement;
 struct trace;
 
 /* Why a run stops before its last step, the most pressing first. */
@@ -157,6 +167,7 @@ struct session {
   int64_t n_train; /* after limit */
   int n_local;
   struct local_stage *local;
+  struct lane lane;     /* that is walked now */
   struct arena borders; /* cotangents, outgoing gradients, mixes */
   struct store_order *order;
   struct store_loader *loader; /* on ranks with stage 0 */
@@ -186,6 +197,7 @@ struct session {
   struct stage_loss *last_loss; /* K: of the newest step read, all replicas */
   int64_t last_step;            /* -1: none */
 
+  struct agreement *agreement; /* NULL unless asked */
   struct clock_account account;
   struct trace *trace;         /* NULL unless asked */
   struct store_run *run;       /* root only */
@@ -234,6 +246,52 @@ enum status
 session_step (struct session *s, int64_t step);
 struct local_stage *
 session_local (struct session *s, int k);
+/* One operation of the lane that is walked now. */
+enum status
+session_op (struct session *s, const struct plan_op *op, int64_t step);
+/* Wait for a send, or for a receive with its id; booked. */
+enum status
+session_await (struct session *s, int *request, const struct wire_id *id);
+
+/* -- gradients side by side (agreement.c) -------------------------------------
+ *
+ * Every train.agreement steps, before the step, replica 0 walks the step's own
+ * first micro-batch aside: once as the strategy has it, and back again from the
+ * last loss to the first stage.  The results ride in the ballot of that step.
+ */
+
+/* Timetables, buffers and copies, where the configuration asks for them.
+ * Collective on world. */
+enum status
+agreement_open (struct session *s);
+void
+agreement_close (struct session *s);
+/* Predicted seconds of one comparison, from the plan's costs.  Local. */
+double
+agreement_seconds (const struct session *s);
+/* Whether step `step` (from 0) is compared. */
+bool
+agreement_due (const struct session *s, int64_t step);
+/* The comparison, if it is due; training does not notice.  Local but for
+ * messages along the pipe. */
+enum status
+agreement_walk (struct session *s, int64_t step);
+/* Wait until what was sent has left. */
+enum status
+agreement_settle (struct session *s);
+/* Numbers it adds to a ballot; put this rank's into v, take those of all out.
+ */
+int
+agreement_votes (const struct session *s);
+void
+agreement_cast (const struct session *s, int64_t step, double *v);
+void
+agreement_read (struct session *s, int64_t step, const double *v);
+/* Of the newest comparison read: per stage the cosine, then per stage the norm
+ * of the strategy's gradient over that of the end-to-end one; NAN where one of
+ * them is zero.  [2 K], NULL when it is off. */
+const double *
+agreement_result (const struct session *s);
 
 /* -- verdicts that lag (ballot.c) -------------------------------------------
  */

@@ -455,6 +455,7 @@ make_stages (struct session *s)
   TRY (MEM_NEW ((size_t)s->K, &s->last_loss, "losses"));
   s->labels_step = -1;
   s->last_step = -1;
+  s->lane = (struct lane){.plan = s->plan, .local = s->local};
   return kern_seal (s->kern);
 }
 
@@ -545,6 +546,7 @@ open_parts (struct session *s)
   TRY (wire_agree (w, store_order_create (
                           s->n_train, s->batch, s->config.order == RUN_SHUFFLE,
                           (uint64_t)s->config.seed, &s->order)));
+  TRY (agreement_open (s));
   TRY (wire_agree (w, ballot_open (s)));
   s->deferred_updates = s->config.clip > 0 || s->shares;
   pulse_hook (wire_poll, w);
@@ -625,6 +627,7 @@ session_close (struct session *s)
   pulse_hook (NULL, NULL);
   store_loader_close (&s->loader);
   ballot_close (s);
+  agreement_close (s);
   trace_close (s);
   for (int i = 0; i < s->n_local; i++) {
     struct local_stage *l = &s->local[i];

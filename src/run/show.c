@@ -56,6 +56,33 @@ staged_copies (const struct session *s)
   return saves ? 1 + (c->momentum > 0) : 0;
 }
 
+/* Bytes of stage k for comparing gradients (agreement.c): a copy of the body's
+ * gradient, an input and the gradients at its borders. */
+static double
+aside_bytes (const struct session *s, int k)
+{
+  const struct plan *p = s->plan;
+  const double n = (double)s->n_samples;
+  const bool own = k == 0 || p->rank_of[k - 1] != p->rank_of[k];
+  struct network_unit u;
+  double bytes = 0;
+  if (s->config.agreement == 0)
+    return 0;
+  for (int i = s->first[k]; i < s->first[k + 1]; i++) {
+    network_unit (s->net, i, &u);
+    if (i == s->first[k] && own) {
+      int down = k == 0 ? 0 : p->n_streams[k] > 1 ? p->n_streams[k] : 1;
+      bytes += dims_bytes (u.in) * n * (1 + down);
+    }
+    if (i < network_units (s->net) - 1)
+      bytes += (double)u.params * 4;
+  }
+  if (k < s->K - 1)
+    bytes += dims_bytes (u.out) * n *
+             (p->n_streams[k + 1] > 1 ? p->n_streams[k + 1] : 1);
+  return bytes;
+}
+
 /* Bytes of stage k, from the network's own numbers: parameters with gradients
  * and moments, their copy for a checkpoint, activations of its slots, deferred
  * pairs, borders, scratch. */
@@ -74,14 +101,15 @@ stage_bytes (const struct session *s, int k)
     largest = out > largest ? out : largest;
   }
   if (network_spec (s->net)->family == MODEL_TRANSFORMER)
-    return token_bytes (s, k) + params * 4 * staged_copies (s);
+    return token_bytes (s, k) + params * 4 * staged_copies (s) +
+           aside_bytes (s, k);
   bool adamw = strcmp (s->config.optimizer, "adamw") == 0;
   double n = (double)s->n_samples;
   int slots = s->plan->n_slots[k];
   return params * 4 * ((adamw ? 4 : 3) + staged_copies (s)) + act * n * slots +
          act * n * 0.5 * s->plan->n_pairs[k] +
          dims_bytes (u.out) * n * s->plan->n_streams[k + 1] * slots +
-         OTHER_PLACES * largest * n;
+         OTHER_PLACES * largest * n + aside_bytes (s, k);
 }
 
 static double
@@ -144,6 +172,13 @@ show_prediction (const struct session *s, struct text *out)
   else
     text_add (out, "predicted cycle: %s per batch, %.0f samples/s\n",
               text_seconds (p->cycle_s), (double)s->batch / p->cycle_s);
+  if (s->config.agreement > 0 && !s->unit_costs) {
+    double each = agreement_seconds (s);
+    text_add (out,
+              "comparing gradients: %s every %lld steps, %.1f %% of the time\n",
+              text_seconds (each), (long long)s->config.agreement,
+              100 * each / (each + (double)s->config.agreement * p->cycle_s));
+  }
   for (int r = 0; r < p->n_pipe; r++) {
     text_add (out, "rank %d: stages %d..%d, bubble %.1f %%, memory %s\n", r,
               p->rank[r].first_stage, p->rank[r].end_stage - 1,

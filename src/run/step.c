@@ -51,9 +51,22 @@ out_of (struct local_stage *l, int stream, int slot)
   return &l->out[stream * l->n_slots + slot];
 }
 
-/* Wait for a message; the part after it was sent counts as exposed. */
-static enum status
-await (struct session *s, int *request, const struct wire_id *id)
+/* The stage as the present walk sees it. */
+static struct local_stage *
+here (struct session *s, int k)
+{
+  return &s->lane.local[session_local (s, k) - s->local];
+}
+
+static int
+window_of (const struct session *s, const struct plan_op *op)
+{
+  return s->lane.aside ? -1 : op->window;
+}
+
+/* The part after it was sent counts as exposed. */
+enum status
+session_await (struct session *s, int *request, const struct wire_id *id)
 {
   if (*request == WIRE_NONE)
     return OK;
@@ -78,7 +91,9 @@ do_take (struct session *s, struct local_stage *l, const struct plan_op *op,
          int64_t step)
 {
   clock_switch (&s->account, CLOCK_DATA);
-  return store_take (s->loader, step, op->micro, l->in[op->slot].t.data);
+  float *x = l->in[op->slot].t.data;
+  return s->lane.aside ? store_look_ahead (s->loader, step, op->micro, x)
+                       : store_take (s->loader, step, op->micro, x);
 }
 
 static enum status
@@ -89,14 +104,15 @@ do_post (struct session *s, struct local_stage *l, const struct plan_op *op)
                                 : cot_of (l, op->stream, op->slot);
   clock_switch (&s->account, CLOCK_EXPOSED);
   CHECK (b->request == WIRE_NONE, "receive posted twice into one buffer");
-  return wire_post (s->wire, op->window, &b->t, op->peer, op->tag, &b->request);
+  return wire_post (s->wire, window_of (s, op), &b->t, op->peer,
+                    s->lane.tag + op->tag, &b->request);
 }
 
 static enum status
 do_forward (struct session *s, struct local_stage *l, const struct plan_op *op,
             int64_t step)
 {
-  TRY (await (s, &l->sent[op->slot], NULL));
+  TRY (session_await (s, &l->sent[op->slot], NULL));
   clock_switch (&s->account, CLOCK_PLAIN);
   const float *x = l->in[op->slot].t.data;
   if (op->source >= 0) {
@@ -115,8 +131,9 @@ do_send_act (struct session *s, struct local_stage *l, const struct plan_op *op,
   struct tensor t;
   stage_output (l->stage, op->slot, &t);
   clock_switch (&s->account, CLOCK_EXPOSED);
-  return wire_send (s->wire, op->window, &t, op->peer, op->tag,
-                    id_of (op, step), &l->sent[op->slot]);
+  return wire_send (s->wire, window_of (s, op), &t, op->peer,
+                    s->lane.tag + op->tag, id_of (op, step),
+                    &l->sent[op->slot]);
 }
 
 /* Labels of the whole step's samples of this replica, looked up once. */
@@ -144,7 +161,7 @@ do_head (struct session *s, struct local_stage *l, const struct plan_op *op,
   struct stage_loss loss;
   TRY (stage_head (l->stage, op->slot, labels,
                    1.0f / (float)(s->batch * s->length),
-                   s->plan->head[op->stage] == PLAN_WITNESS, &loss));
+                   s->lane.plan->head[op->stage] == PLAN_WITNESS, &loss));
   s->loss[op->stage].loss += loss.loss;
   s->loss[op->stage].correct += loss.correct;
   s->loss[op->stage].counted += loss.counted;
@@ -183,14 +200,13 @@ cotangent_of (struct local_stage *l, const struct plan_pass *p, int slot,
 static enum status
 do_pass (struct session *s, struct local_stage *l, const struct plan_op *op)
 {
-  const struct plan_pass *p = &s->plan->pass[op->stage][op->pass];
+  const struct plan_pass *p = &s->lane.plan->pass[op->stage][op->pass];
   float *d_x = NULL;
   if (p->out >= 0 && op->slot_to >= 0)
-    d_x =
-        cot_of (session_local (s, op->stage - 1), p->out, op->slot_to)->t.data;
+    d_x = cot_of (here (s, op->stage - 1), p->out, op->slot_to)->t.data;
   else if (p->out >= 0) {
     struct border_buffer *b = out_of (l, p->out, op->slot);
-    TRY (await (s, &b->request, NULL));
+    TRY (session_await (s, &b->request, NULL));
     d_x = b->t.data;
   }
   clock_switch (&s->account, p->learn ? CLOCK_PLAIN : CLOCK_EXTRA);
@@ -207,8 +223,8 @@ do_send_grad (struct session *s, struct local_stage *l,
 {
   struct border_buffer *b = out_of (l, op->stream, op->slot);
   clock_switch (&s->account, CLOCK_EXPOSED);
-  return wire_send (s->wire, op->window, &b->t, op->peer, op->tag,
-                    id_of (op, step), &b->request);
+  return wire_send (s->wire, window_of (s, op), &b->t, op->peer,
+                    s->lane.tag + op->tag, id_of (op, step), &b->request);
 }
 
 /* -- the end of a stage's batch ---------------------------------------------
@@ -372,10 +388,10 @@ deferred_updates (struct session *s, int64_t step)
 /* -- the step ---------------------------------------------------------------
  */
 
-static enum status
-run_op (struct session *s, const struct plan_op *op, int64_t step)
+enum status
+session_op (struct session *s, const struct plan_op *op, int64_t step)
 {
-  struct local_stage *l = session_local (s, op->stage);
+  struct local_stage *l = here (s, op->stage);
   struct wire_id id;
   switch (op->verb) {
   case PLAN_TAKE:
@@ -385,10 +401,10 @@ run_op (struct session *s, const struct plan_op *op, int64_t step)
     return do_post (s, l, op);
   case PLAN_RECV_ACT:
     id = id_of (op, step);
-    return await (s, &l->in[op->slot].request, &id);
+    return session_await (s, &l->in[op->slot].request, &id);
   case PLAN_RECV_GRAD:
     id = id_of (op, step);
-    return await (s, &cot_of (l, op->stream, op->slot)->request, &id);
+    return session_await (s, &cot_of (l, op->stream, op->slot)->request, &id);
   case PLAN_FORWARD:
     return do_forward (s, l, op, step);
   case PLAN_SEND_ACT:
@@ -424,6 +440,7 @@ session_step (struct session *s, int64_t step)
 {
   const struct plan_rank *r = &s->plan->rank[wire_pipe_rank (s->wire)];
   bool last = step + 1 >= s->steps;
+  TRY (agreement_walk (s, step));
   for (int k = 0; k < s->K; k++)
     s->loss[k] = (struct stage_loss){0};
   clock_pace ();
@@ -434,7 +451,7 @@ session_step (struct session *s, int64_t step)
       continue; /* nobody will send */
     place_set ((long)step, op->stage, plan_verb_name (op->verb));
     double begin = s->trace ? clock_now_s () : 0;
-    enum status e = run_op (s, op, step);
+    enum status e = session_op (s, op, step);
     if (e != OK) {
       mem_open ();
       return e;
@@ -499,11 +516,13 @@ session_end (struct session *s)
     struct local_stage *l = &s->local[i];
     for (int j = 0; j < l->n_slots; j++)
       if (e == OK)
-        e = await (s, &l->sent[j], NULL);
+        e = session_await (s, &l->sent[j], NULL);
     for (int j = 0; j < l->n_out * l->n_slots; j++)
       if (e == OK)
-        e = await (s, &l->out[j].request, NULL);
+        e = session_await (s, &l->out[j].request, NULL);
   }
+  if (e == OK)
+    e = agreement_settle (s);
   /* Everything sent has arrived once all ranks are here: what is still posted
    * belongs to steps that nobody will take. */
   e = wire_agree (s->wire, e);

@@ -104,11 +104,13 @@ read_ballot (struct training *t, int64_t step, bool timed, bool *stop)
   if (!mark_step (t, step + 1))
     return OK;
   record_progress (t, step);
-  if ((step + 1) % t->p.interval == 0) {
-    enum status e = record_training (t, step + 1, timed);
-    if (e != OK)
-      wire_abort (e); /* the others do not know and are on their way */
-  }
+  enum status e = OK;
+  if (agreement_due (s, step))
+    e = record_agreement (t, step + 1);
+  if (e == OK && (step + 1) % t->p.interval == 0)
+    e = record_training (t, step + 1, timed);
+  if (e != OK)
+    wire_abort (e); /* the others do not know and are on their way */
   train_save_describe (t, step + 1);
   return OK;
 }

@@ -46,11 +46,17 @@ struct training {
 double
 training_seconds (const struct training *t);
 /* One row of metrics.csv: step, epoch, loss and accuracy of K heads (NAN: left
- * empty; of tokens perplexity and bits per byte too), learning rate, seconds, samples/s.  Local, on the root. */
+ * empty; of tokens perplexity and bits per byte too), learning rate, seconds,
+ * samples/s; with train.agreement also the columns of record_agreement, empty.
+ * Local, on the root. */
 enum status
 record_row (struct training *t, enum store_split split, const char *name,
             int64_t steps_done, const double *loss, const double *accuracy,
             double rate);
+/* The row `agreement`: step, epoch, seconds, and what agreement_result says.
+ * Local, on the root. */
+enum status
+record_agreement (struct training *t, int64_t steps_done);
 /* The row of the training split over the steps since the last one.  timed: the
  * time between them means something. */
 enum status

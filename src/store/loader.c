@@ -174,7 +174,7 @@ store_loader_close (struct store_loader **out)
 }
 
 enum status
-store_take (struct store_loader *l, int64_t step, int micro, float *x)
+store_look_ahead (struct store_loader *l, int64_t step, int micro, float *x)
 {
   int64_t i = (step - l->spec.start_step) * l->spec.n_micro + micro;
   CHECK (i == l->taken && step < l->spec.end_step && micro < l->spec.n_micro,
@@ -192,6 +192,13 @@ store_take (struct store_loader *l, int64_t step, int micro, float *x)
   /* The slot is ours until taken grows. */
   memcpy (x, l->ring + i % l->spec.ahead * l->n_values,
           (size_t)l->n_values * sizeof *x);
+  return OK;
+}
+
+enum status
+store_take (struct store_loader *l, int64_t step, int micro, float *x)
+{
+  TRY (store_look_ahead (l, step, micro, x));
   pthread_mutex_lock (&l->lock);
   l->taken++;
   pthread_cond_signal (&l->took_more);

@@ -143,6 +143,9 @@ store_loader_close (struct store_loader **l);
  * for the thread when it is behind; what failed in the thread fails here. */
 enum status
 store_take (struct store_loader *l, int64_t step, int micro, float *x);
+/* The same, and it stays the next one. */
+enum status
+store_look_ahead (struct store_loader *l, int64_t step, int micro, float *x);
 /* Labels of the same samples, without a loader, for ranks that hold heads: [n],
  * or of tokens [n, T], the next token of each place. */
 enum status

@@ -137,6 +137,19 @@ test_squares (size_t n)
   mem_free (&x);
 }
 
+static void
+test_dot (size_t n)
+{
+  float *x = noise (n, 1), *y = noise (n, 2);
+  double want = dot (n, x, y), got = kern_dot (one, n, x, y);
+  double room = 1e-12 * (sqrt (dot (n, x, x)) * sqrt (dot (n, y, y)) + 1e-300);
+  tap_ok (fabs (got - want) <= room && got == kern_dot (two, n, x, y) &&
+              kern_dot (one, n, x, x) == kern_sum_squares (two, n, x),
+          "sum of %zu products, on one thread and on two", n);
+  mem_free (&x);
+  mem_free (&y);
+}
+
 /* -- optimizers ------------------------------------------------------------ */
 
 /* PyTorch's documentation, line by line.  fault: the step is taken along the
@@ -277,6 +290,9 @@ main (void)
   for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
     test_squares (lengths[i]);
   test_squares (1024 * 4096 + 5);
+  for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
+    test_dot (lengths[i]);
+  test_dot (1024 * 4096 + 5);
   for (int i = 0; i < 4; i++)
     test_sgd (i % 2 ? two : one, i / 2 == 1, i == 0 ? 0 : 0.9f,
               i == 3 ? 70001 : 333);

@@ -256,6 +256,21 @@ random_table (uint64_t seed)
   return good;
 }
 
+/* The last loss for all is the longest span. */
+static void
+plain (void)
+{
+  double route[64], want[64];
+  bool good = true;
+  for (int K = 1; K <= 8; K++) {
+    size_t bytes = (size_t)(K * K) * sizeof (double);
+    good = good && plan_route (K, K, PLAN_FURTHEST, want) == OK;
+    plan_route_plain (K, route);
+    good = good && memcmp (route, want, bytes) == 0;
+  }
+  tap_ok (good, "plain backpropagation is span K");
+}
+
 /* What the head comment of the room's passes promises in plain cases. */
 static void
 shapes (void)
@@ -310,6 +325,7 @@ main (void)
   for (uint64_t seed = 0; seed < 400; seed++)
     bad += !random_table (seed);
   tap_ok (bad == 0, "%d of 400 random tables differ", bad);
+  plain ();
   shapes ();
   return tap_done ();
 }
