@@ -178,9 +178,9 @@ plan_destroy (struct plan **p);
  * are NULL), so that such a plan cannot be hashed, walked or told in words.
  * E_CONFIG: a span between PLAN_CHAIN_SPAN and K. */
 #define PLAN_CHAIN_SPAN 32
-/* In a chain of at least so many equal stages a span up to 8 is as fast as in
- * any longer one: nothing that happens at an end is seen inside. */
-#define PLAN_CHAIN_ENOUGH 64
+/* In a chain of at least so many equal stages a span is as fast as in any
+ * longer one: what happens at an end is not seen inside. */
+#define PLAN_CHAIN_ENOUGH(span) ((span) <= 8 ? 64 : 8 * (span))
 struct plan_chain {
   int K, span;
   enum plan_mix mix;

@@ -176,11 +176,12 @@ inside (void)
   double worst = 0;
 
   for (int order = PLAN_EAGER; order <= PLAN_FILLDRAIN; order++)
-    for (int span = 1; span <= 5; span++)
+    for (int span = 1; span <= 12; span += span < 4 ? 1 : 4)
       for (int micro = 1; micro <= 8; micro *= 2) {
         double cycle[2];
         for (int i = 0; i < 2; i++) {
-          int K = i ? 2 * PLAN_CHAIN_ENOUGH + 7 : PLAN_CHAIN_ENOUGH;
+          int enough = PLAN_CHAIN_ENOUGH (span),
+              K = i ? 2 * enough + 7 : enough;
           even (K, 0.3);
           struct plan *p =
               chain ((struct plan_chain){.K = K,
