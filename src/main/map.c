@@ -71,9 +71,10 @@ ratio_cell (const struct map *m, int k, int micro, int span,
   }
   double v = m->units ? map_at (m, k, micro, span, best)->cycle_s
                       : map_at (m, k, micro, span, best)->samples_per_s;
-  snprintf (out->words, sizeof out->words, "%.4g", v);
+  char order = plan_order_name ((enum plan_order)best)[0];
+  snprintf (out->words, sizeof out->words, "%.4g %c", v, order);
   if (isfinite (r)) {
-    snprintf (out->below, sizeof out->below, "x%.2f", r);
+    snprintf (out->below, sizeof out->below, "x%.*f", r < 100 ? 2 : 0, r);
     out->value = log2 (r);
   }
   out->marked = map_fastest (m, k, micro) == span;
@@ -115,10 +116,12 @@ draw (const struct map *m, struct text *out)
   for (int i = 0; i < m->n_micro; i++)
     TRY_GOTO (fill_grid (m, i, &g[i]), done);
   text_add (&about, "%s", m->about.data);
-  text_add (&about,
-            "%s of the fastest order; below, times the samples/s of end to end "
-            "(span all); framed: the fastest span",
-            m->units ? "units of a cycle" : "samples/s");
+  text_add (
+      &about,
+      "%s of the fastest order (e eager, 1 1f1b, f filldrain); below, "
+      "times the samples/s of span all,\nwhich is end to end; framed: the "
+      "fastest span; grey: needs more memory on every order",
+      m->units ? "units of a cycle" : "samples/s");
   report_grids ("Where which span is fastest", about.data, m->n_micro, g, out);
   s = OK;
 done:

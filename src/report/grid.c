@@ -18,7 +18,7 @@ two_sided (double v, int out[3])
 {
   static const double low[] = {69, 117, 180}, high[] = {230, 133, 53};
   const double *end = v < 0 ? low : high;
-  double t = fmin (fabs (v) / 3, 1);
+  double t = 0.8 * fmin (fabs (v) / 3, 1);
   for (int i = 0; i < 3; i++)
     out[i] = (int)lround (255 + t * (end[i] - 255));
 }
