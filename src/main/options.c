@@ -247,8 +247,7 @@ memory (struct parse *p, const char *value)
   if (text_to_double (value, &gigabytes) && gigabytes > 0)
     p->o->probe.memory_bytes = gigabytes * 1e9;
   else
-    text_add (&p->lines, "--memory %s: wanted gigabytes, more than 0\n",
-              value);
+    text_add (&p->lines, "--memory %s: wanted gigabytes, more than 0\n", value);
 }
 
 static void
