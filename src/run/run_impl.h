@@ -228,6 +228,7 @@ session_open (struct wire *w, const struct run_config *c,
 /* Only what a plan needs: network, costs, plan. */
 struct session_sketch {
   bool measure, unit_costs;
+  bool tuned; /* kernels are chosen, for this number of samples */
   const struct run_costs *costs; /* borrowed; NULL: guessed, or measured */
   double latency_s, bytes_per_s; /* of messages; -1, 0: assumed */
 };

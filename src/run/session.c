@@ -604,8 +604,10 @@ sketch_costs (struct session *s, const struct session_sketch *how)
     TRY (derive_threads (s->wire, &s->config, &s->threads));
     TRY (wire_agree (s->wire, kern_open (s->threads, &s->kern)));
   }
-  kern_tuning_destroy (&s->tuning);
-  TRY (open_tuning (s));
+  if (!how->tuned) {
+    kern_tuning_destroy (&s->tuning);
+    TRY (open_tuning (s));
+  }
   return unit_costs_measure (s->wire, s->kern, s->net, s->tuning, s->n_samples,
                              head, &s->costs);
 }
