@@ -18,13 +18,14 @@ base   :                                   : xxhash               :
 kern   : base                              : dnnl omp             :
 model  : base kern                         :                      :
 plan   : base                              :                      :
+map    : base plan                         :                      :
 wire   : base                              : mpi                  : raw
 store  : base wire                         : hdf5 jpeg jansson z lzma : raw
-run    : base model plan wire store        :                      :
+run    : base model plan map wire store    :                      :
 probe  : base wire store                   : scalapack            : raw
 report : base store                        :                      :
 sweep  : base store                        :                      :
-main   : base plan wire store run probe report sweep : ini        :
+main   : base plan map wire store run probe report sweep : ini        :
 '
 
 # header | library; what is neither here nor in C_LIBRARY is unknown.
@@ -209,6 +210,7 @@ self_check ()
 #include <hdf5.h>
 #include <zlib.h>'
   clean base/x.c '#include <xxhash.h>'
+  plant map/x.c '#include "run/run.h"' 'map may not include run'
   clean sweep/x.c '#include "store/store.h"
 #include <spawn.h>'
   clean store/room.am 'src_store_libstore_a_CPPFLAGS = $(IL_CPPFLAGS) $(MPI_CPPFLAGS)'

@@ -56,24 +56,48 @@ command_train (const struct options *o, struct wire *w)
   return run_train (w, &c, config_write);
 }
 
+static enum status
+plan_or_map (const struct options *o, struct run_config *c,
+             struct run_plan_options *p)
+{
+  struct text out;
+  if (o->map.wanted)
+    return map_make (o, c, p);
+  if (p->ranks == 0)
+    p->ranks = (int)(c->count * c->replicas);
+  text_init (&out);
+  enum status s = run_plan (c, p, &out);
+  if (s == OK)
+    file_print (&out);
+  text_clear (&out);
+  return s;
+}
+
 enum status
 command_plan (const struct options *o, struct wire *w)
 {
   struct run_config c;
-  struct text out;
+  struct run_costs costs = {0};
   TRY (configure (o, w, CONFIG_PLAN, &c));
+  if (o->map.calibrate)
+    return map_calibrate (o, &c, w);
   struct run_plan_options p = {.ranks = o->ranks,
                                .columns = o->columns,
                                .unit_costs = o->unit,
                                .measure = o->measure,
-                               .list = o->list};
-  if (p.ranks == 0)
-    p.ranks = (int)(c.count * c.replicas);
-  text_init (&out);
-  enum status s = run_plan (&c, &p, &out);
-  if (s == OK)
-    file_print (&out);
-  text_clear (&out);
+                               .list = o->list,
+                               .latency_s = o->map.latency_s,
+                               .bytes_per_s = o->map.bytes_per_s};
+  if (o->map.costs) {
+    TRY (wire_agree (w, costs_read (o->map.costs, &costs)));
+    p.costs = &costs;
+    if (p.latency_s < 0)
+      p.latency_s = costs.link.latency_s;
+    if (p.bytes_per_s <= 0) /* activations and gradients cross */
+      p.bytes_per_s = costs.link.both_bytes_per_s;
+  }
+  enum status s = plan_or_map (o, &c, &p);
+  run_costs_close (&costs);
   return wire_agree (w, s);
 }
 

@@ -70,7 +70,8 @@ static enum status
 work (int argc, char **argv, const struct options *o)
 {
   struct wire *w = NULL;
-  bool mpi = o->command->mpi || command_sweep_trains (o);
+  bool mpi =
+      o->command->mpi || command_sweep_trains (o) || o->map.calibrate != NULL;
   if (o->command->work == command_train || command_sweep_trains (o))
     run_catch_signals ();
   enum status s = mpi ? wire_open (&argc, &argv, &w) : wire_open_alone (&w);

@@ -10,6 +10,7 @@
 
 #include "base/status.h"
 #include "base/text.h"
+#include "map/map.h"
 #include "run/run.h"
 #include "wire/wire.h"
 #include <stdbool.h>
@@ -171,6 +172,21 @@ enum { /* bits */
        CMD_ALL = 2047
 };
 
+/* Options of a map and a calibration (map_options.c): their letters. */
+enum {
+  OPT_MAP = 1024,
+  OPT_STAGES,
+  OPT_MICRO,
+  OPT_SPANS,
+  OPT_AHEAD,
+  OPT_LATENCY,
+  OPT_BANDWIDTH,
+  OPT_COSTS,
+  OPT_CALIBRATE,
+  OPT_CSV_FILE,
+  OPT_SVG
+};
+
 struct options;
 struct command {
   const char *name;
@@ -219,7 +235,22 @@ struct options {
     int samples, rows, cols, block;
     double memory_bytes;
   } probe;
+  struct {
+    bool wanted, micro_given;
+    struct map axes;               /* cells: none */
+    double latency_s, bytes_per_s; /* -1, 0: not given */
+    double ahead;                  /* 0.1: 10 %; -1: not given */
+    const char *costs, *calibrate, *csv, *svg;
+  } map;
 };
+
+/* One of the options of a map; complaints are added to lines.  Local. */
+void
+map_option (struct options *o, int letter, const char *value,
+            struct text *lines);
+/* What they come to together, with defaults for axes.  Local. */
+void
+map_options_check (struct options *o, struct text *lines);
 
 /* Everything from argv, which is reordered and borrowed.  E_USAGE with a line
  * for each thing that is wrong; *o can be cleared in any case. */
@@ -285,5 +316,21 @@ command_report (const struct options *o, struct wire *w);
 /* Does it need MPI this time? */
 bool
 command_sweep_trains (const struct options *o);
+
+/* -- maps (map.c) and their costs (costs_file.c) --------------------------- */
+
+/* Local. */
+enum status
+map_make (const struct options *o, const struct run_config *c,
+          const struct run_plan_options *p);
+/* Collective on world. */
+enum status
+map_calibrate (const struct options *o, const struct run_config *c,
+               struct wire *w);
+/* As an INI text; from a file.  E_CONFIG names file and line.  Local. */
+void
+costs_write (const struct run_costs *c, struct text *out);
+enum status
+costs_read (const char *path, struct run_costs *out);
 
 #endif

@@ -30,7 +30,10 @@ const struct command command_table[] = {
     command_generate },
   { "plan", CMD_PLAN, false, "plan [CONFIG.ini] [section.key=value ...] [options]",
     "stages, windows, timetable, predicted time and memory; needs no MPI",
-    "Shows what training would do on a number of ranks, without doing it.",
+    "Shows what training would do on a number of ranks, without doing it. With "
+    "--map: samples/s and memory for many numbers of stages and micro-batches, "
+    "every span and order, and from how many stages on which span is ahead of "
+    "end to end. With --calibrate, under MPI: measures for that.",
     command_plan },
   { "verify", CMD_VERIFY, true, "verify [CHECK] [options]",
     "self-check on this machine",
@@ -96,10 +99,35 @@ const struct flag flag_table[] = {
     "ranks in rows and columns; default: as square as they allow" },
   { "block", OPT_BLOCK, "N", CMD_PROBE,
     "rows and columns of a block; default: chosen by size" },
-  { "memory", OPT_MEMORY, "GB", CMD_PROBE,
-    "what matrices may take on a rank; default: what the machine has left" },
+  { "memory", OPT_MEMORY, "GB", CMD_PROBE | CMD_PLAN,
+    "what matrices may take on a rank; default: what the machine has left; of "
+    "a map: leave out what needs more on a rank; default: no limit" },
   { "missing", OPT_MISSING, NULL, CMD_SWEEP,
     "run: all that are neither finished nor under way" },
+  { "map", OPT_MAP, NULL, CMD_PLAN,
+    "where which span and order is fastest: a table over stages, micro-batches "
+    "and spans" },
+  { "stages", OPT_STAGES, "LIST", CMD_PLAN,
+    "of a map: numbers of stages; default: 2,4,8,16,32,64,128,256,512,1024" },
+  { "micro", OPT_MICRO, "LIST", CMD_PLAN,
+    "of a map or calibration: numbers of micro-batches; default: those of "
+    "1,2,4,8 that divide the batch" },
+  { "spans", OPT_SPANS, "LIST", CMD_PLAN,
+    "of a map: 1 to 32, or all; default: 1,2,3,all" },
+  { "ahead", OPT_AHEAD, "PERCENT", CMD_PLAN,
+    "of a map: tell from how many stages on a span is so much faster than end "
+    "to end; default: 10" },
+  { "latency", OPT_LATENCY, "TIME", CMD_PLAN,
+    "of a message, such as 2us; default: as calibrated, else 20us" },
+  { "bandwidth", OPT_BANDWIDTH, "RATE", CMD_PLAN,
+    "of a link, one way, such as 10GB/s; default: as calibrated, else 5GB/s" },
+  { "costs", OPT_COSTS, "FILE", CMD_PLAN,
+    "blocks and messages as --calibrate measured them" },
+  { "calibrate", OPT_CALIBRATE, "FILE", CMD_PLAN,
+    "under mpirun or srun: measure blocks and messages, and write them" },
+  { "csv", OPT_CSV_FILE, "FILE", CMD_PLAN,
+    "of a map: every cell as comma-separated lines" },
+  { "svg", OPT_SVG, "FILE", CMD_PLAN, "of a map: a picture" },
   { "csv", OPT_CSV, NULL, CMD_SWEEP | CMD_REPORT,
     "a table as comma-separated lines" },
   { "latex", OPT_LATEX, NULL, CMD_REPORT, "a table for LaTeX (booktabs)" },
@@ -170,7 +198,7 @@ const struct flag flag_table[] = {
 /* clang-format on */
 const size_t flag_count = sizeof flag_table / sizeof *flag_table;
 
-#define FLAGS 48 /* room for flag_count */
+#define FLAGS 64 /* room for flag_count */
 #define SWEEP_WORDS "list check run submit table dir"
 
 struct parse {
@@ -220,8 +248,7 @@ memory (struct parse *p, const char *value)
   if (text_to_double (value, &gigabytes) && gigabytes > 0)
     p->o->probe.memory_bytes = gigabytes * 1e9;
   else
-    text_add (&p->lines, "--memory %s: wanted gigabytes, more than 0\n",
-              value);
+    text_add (&p->lines, "--memory %s: wanted gigabytes, more than 0\n", value);
 }
 
 static void
@@ -449,7 +476,10 @@ take_option (struct parse *p, int letter, const char *value)
     number (p, "at-once", value, 1, 1 << 20, &o->at_once);
     break;
   default:
-    take_probe (p, letter, value);
+    if (letter >= OPT_MAP)
+      map_option (o, letter, value, &p->lines);
+    else
+      take_probe (p, letter, value);
   }
 }
 
@@ -627,6 +657,8 @@ check_present (struct parse *p, unsigned bit)
     text_add (&p->lines, "--text, --csv and --latex exclude each other\n");
   if (o->table && !o->csv && !o->latex)
     text_add (&p->lines, "--table wants --csv or --latex\n");
+  if (bit & CMD_PLAN)
+    map_options_check (p->o, &p->lines);
   if (o->unit && o->measure)
     text_add (&p->lines, "--unit and --measure exclude each other\n");
 }
@@ -701,6 +733,7 @@ options_parse (int argc, char **argv, struct options *o)
   struct parse p = {.o = o};
   enum status s = OK;
   *o = (struct options){.columns = 100,
+                        .map = {.latency_s = -1, .ahead = -1},
                         .generate = {.prompt = "\n",
                                      .tokens = 200,
                                      .temperature = 1,

@@ -28,11 +28,8 @@ plan_tag (const struct plan *p, bool gradient, int border, int stream,
 {
   int n = border;
 
-  if (gradient) {
-    n = p->K + stream;
-    for (int b = 0; b < border; b++)
-      n += p->n_streams[b];
-  }
+  if (gradient)
+    n = p->K + stream + p->streams_below[border];
   return n * p->n_micro + micro;
 }
 

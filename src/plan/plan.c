@@ -6,8 +6,10 @@
 #include <string.h>
 
 /* Steps simulated to find the cycle: enough for the pipe to fill and settle;
- * the mean is over the last TAIL, a multiple of the short periods. */
-#define SETTLE(p) (4 * (p)->n_pipe + 24)
+ * the mean is over the last TAIL, a multiple of the short periods.  A long pipe
+ * is given more only as long as its ranks are not in step. */
+#define SETTLE(n_pipe) (4 * (n_pipe) + 24)
+#define LONG 64 /* ranks */
 #define TAIL 12
 /* Timetables tried: each starts from the skew of ranks that the one before
  * settles into. */
@@ -36,8 +38,8 @@ plan_verb_name (enum plan_verb v)
 /* -- making ------------------------------------------------------------------
  */
 
-static enum status
-check_cost (const struct plan_cost *c, int k)
+enum status
+plan_check_cost (const struct plan_cost *c, int k)
 {
   const double part[] = {c->forward,      c->data,   c->weights,     c->head,
                          c->head_weights, c->update, c->output_bytes};
@@ -70,7 +72,7 @@ check_ask (const struct plan_ask *a)
       return fail (E_CONFIG, "stage %d on rank %d, the one before on %d", k,
                    a->rank_of[k], before);
     if (a->cost)
-      TRY (check_cost (&a->cost[k], k));
+      TRY (plan_check_cost (&a->cost[k], k));
   }
   if (a->rank_of[a->K - 1] != a->n_pipe - 1)
     return fail (E_CONFIG, "last stage on rank %d of %d", a->rank_of[a->K - 1],
@@ -78,16 +80,18 @@ check_ask (const struct plan_ask *a)
   return plan_route_check (a->K, a->route);
 }
 
-static enum status
-allocate (struct plan *p)
+enum status
+plan_allocate (struct plan *p, bool route)
 {
   size_t K = (size_t)p->K, R = (size_t)p->n_pipe;
 
   TRY (MEM_NEW (K, &p->rank_of, "plan"));
-  TRY (MEM_NEW (K * K, &p->route, "plan"));
+  if (route)
+    TRY (MEM_NEW (K * K, &p->route, "plan"));
   TRY (MEM_NEW (K, &p->head, "plan"));
   TRY (MEM_NEW (K, &p->window_first, "plan"));
   TRY (MEM_NEW (K + 1, &p->n_streams, "plan"));
+  TRY (MEM_NEW (K + 1, &p->streams_below, "plan"));
   TRY (MEM_NEW (K + 1, &p->stream, "plan"));
   TRY (MEM_NEW (K, &p->n_passes, "plan"));
   TRY (MEM_NEW (K, &p->pass, "plan"));
@@ -112,12 +116,45 @@ copy_ask (struct plan *p, const struct plan_ask *a)
                 : (struct plan_cost){.forward = 1, .data = 1, .weights = 1};
 }
 
-static void
-set_heads (struct plan *p, bool all)
+void
+plan_set_heads (struct plan *p, bool all)
 {
   for (int h = 0; h < p->K; h++) {
     enum plan_head rest = all ? PLAN_WITNESS : PLAN_SILENT;
     p->head[h] = p->window_first[h] >= 0 ? PLAN_ACTIVE : rest;
+  }
+}
+
+static int
+most_steps (const struct plan *p)
+{
+  return SETTLE (p->n_pipe < LONG ? p->n_pipe : LONG);
+}
+
+/* All ranks take the same time for the last TAIL steps and for those before. */
+static bool
+in_step (const struct plan *p, int n, const int64_t *end)
+{
+  int64_t span = end[n - 1] - end[n - 1 - TAIL];
+
+  for (int r = 0; r < p->n_pipe; r++, end += n)
+    if (end[n - 1] - end[n - 1 - TAIL] != span ||
+        end[n - 1 - TAIL] - end[n - 1 - 2 * TAIL] != span)
+      return false;
+  return true;
+}
+
+/* *n: steps simulated. */
+static enum status
+settle (const struct plan *p, int64_t *end, int64_t *idle, int *n)
+{
+  int most = most_steps (p);
+
+  for (*n = p->n_pipe > LONG ? 3 * TAIL : most;; *n *= 2) {
+    *n = *n < most ? *n : most;
+    TRY (plan_simulate (p, *n, TAIL, NULL, end, idle));
+    if (*n == most || in_step (p, *n, end))
+      return OK;
   }
 }
 
@@ -126,12 +163,12 @@ static enum status
 one_round (struct plan *p, struct plan_jobs *jobs, int64_t *start, int64_t *end,
            int64_t *idle, int64_t *cycle)
 {
-  int n = SETTLE (p);
+  int n;
   int64_t first = PLAN_NEVER;
 
   TRY (plan_schedule (p, start, jobs));
   TRY (plan_lists (p, jobs));
-  TRY (plan_simulate (p, n, TAIL, NULL, end, idle));
+  TRY (settle (p, end, idle, &n));
   *cycle = 0;
   for (int r = 0; r < p->n_pipe; r++) {
     int64_t span = end[r * n + n - 1] - end[r * n + n - 1 - TAIL];
@@ -184,7 +221,7 @@ rounds_init (const struct plan *p, struct rounds *x)
   TRY (MEM_NEW (R, &x->start, "timetable"));
   TRY (MEM_NEW (R, &x->tried, "timetable"));
   TRY (MEM_NEW (R, &x->best, "timetable"));
-  TRY (MEM_NEW (R * (size_t)SETTLE (p), &x->end, "timetable"));
+  TRY (MEM_NEW (R * (size_t)most_steps (p), &x->end, "timetable"));
   return MEM_NEW ((size_t)p->K, &x->idle, "timetable");
 }
 
@@ -215,8 +252,8 @@ run_rounds (struct plan *p, struct rounds *x)
   return OK;
 }
 
-static enum status
-make_timetable (struct plan *p)
+enum status
+plan_make_timetable (struct plan *p)
 {
   struct rounds x = {0};
   enum status s = rounds_init (p, &x);
@@ -242,11 +279,11 @@ plan_create (const struct plan_ask *ask, struct plan **out)
   p->order = ask->order;
   p->latency_s = ask->latency_s;
   p->bytes_per_s = ask->bytes_per_s;
-  TRY_GOTO (allocate (p), failed);
+  TRY_GOTO (plan_allocate (p, true), failed);
   copy_ask (p, ask);
   TRY_GOTO (plan_streams (p), failed);
-  set_heads (p, ask->heads_all);
-  TRY_GOTO (make_timetable (p), failed);
+  plan_set_heads (p, ask->heads_all);
+  TRY_GOTO (plan_make_timetable (p), failed);
   *out = p;
   return OK;
 failed:
@@ -282,6 +319,7 @@ plan_destroy (struct plan **address)
   mem_free (&p->head);
   mem_free (&p->window_first);
   mem_free (&p->n_streams);
+  mem_free (&p->streams_below);
   mem_free (&p->stream);
   mem_free (&p->n_passes);
   mem_free (&p->pass);
@@ -371,7 +409,7 @@ plan_messages (const struct plan *p, int *activations, int *gradients)
 double
 plan_time (const struct plan *p, int64_t n_steps)
 {
-  int most = SETTLE (p), n = n_steps < most ? (int)n_steps : most;
+  int most = most_steps (p), n = n_steps < most ? (int)n_steps : most;
   int64_t *end = NULL, *idle = NULL, last = 0;
 
   if (n_steps <= 0)

@@ -157,6 +157,7 @@ struct plan {
   enum plan_head *head;        /* K */
   int *window_first;           /* K: first stage that head h drives; -1: none */
   int *n_streams;              /* K + 1: per border 0..K (0 and K have none) */
+  int *streams_below;          /* K + 1: streams at the borders before */
   struct plan_stream **stream; /* [border][index] */
   int *n_passes;               /* K */
   struct plan_pass **pass;     /* [stage][index] */
@@ -174,6 +175,26 @@ enum status
 plan_create (const struct plan_ask *ask, struct plan **out);
 void
 plan_destroy (struct plan **p);
+/* The same for a regular strategy on a long pipe, one stage per rank, at a cost
+ * that grows as K x n_micro x span: cycle, work, waiting, slots and lists are
+ * those of plan_create, but there is no table (route and weights of streams
+ * are NULL), so that such a plan cannot be hashed, walked or told in words.
+ * E_CONFIG: a span between PLAN_CHAIN_SPAN and K. */
+#define PLAN_CHAIN_SPAN 32
+/* In a chain of at least so many equal stages a span is as fast as in any
+ * longer one: what happens at an end is not seen inside. */
+#define PLAN_CHAIN_ENOUGH(span) ((span) <= 8 ? 64 : 8 * (span))
+struct plan_chain {
+  int K, span;
+  enum plan_mix mix;
+  bool heads_all;
+  int n_micro;
+  enum plan_order order;
+  const struct plan_cost *cost; /* K */
+  double latency_s, bytes_per_s;
+};
+enum status
+plan_chain_create (const struct plan_chain *ask, struct plan **out);
 /* Equal on all ranks or the run does not start. */
 uint64_t
 plan_hash (const struct plan *p);

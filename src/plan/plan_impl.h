@@ -20,9 +20,21 @@ plan_producer (const struct plan *p, int border, int stream);
 /* Index of the one pass of the stage that learns. */
 int
 plan_learner (const struct plan *p, int stage);
-/* Both stages lie in the window of some head. */
-bool
-plan_share_window (const struct plan *p, int a, int b);
+/* streams_below from n_streams. */
+void
+plan_number_streams (struct plan *p);
+
+/* Which heads are active, silent or witnesses, from window_first. */
+void
+plan_set_heads (struct plan *p, bool all);
+/* The arrays of p, whose K and n_pipe are set; whether there is a route. */
+enum status
+plan_allocate (struct plan *p, bool route);
+enum status
+plan_check_cost (const struct plan_cost *c, int k);
+/* Order of work, lists, times, from the streams. */
+enum status
+plan_make_timetable (struct plan *p);
 
 /* Time is counted in whole nanoseconds, so that all ranks agree exactly. */
 int64_t

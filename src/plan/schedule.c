@@ -28,7 +28,20 @@ struct schedule {
   int *reach;       /* base[K]: for passes, nearest head - stage */
   int *first_stage; /* n_pipe + 1 */
   int64_t *free_at; /* n_pipe */
+  int *low, *high;  /* K: stages that share a window with the stage */
+  int *unreduced;   /* K: of those, how many have not started their sum */
   int64_t now;
+  int sweep;           /* of the ranks, at this time */
+  struct look *heap;   /* when ranks are to be looked at, the next first */
+  int n_looks, room;   /* in use; there */
+  struct look *looked; /* n_pipe: the last one */
+};
+
+/* Ranks are asked in their order, again and again until none can start
+ * anything, then time goes on.  Asked is only who may have a new answer. */
+struct look {
+  int64_t time;
+  int sweep, rank;
 };
 
 /* What could be done, and how good that would be: smaller is better, the first
@@ -166,10 +179,7 @@ reduce_ready (const struct schedule *s, int k)
 static int64_t
 update_ready (const struct schedule *s, int k)
 {
-  for (int j = 0; j < s->p->K; j++)
-    if (s->reduce[j] == PLAN_NEVER && plan_share_window (s->p, j, k))
-      return PLAN_NEVER;
-  return s->reduce[k];
+  return s->unreduced[k] > 0 ? PLAN_NEVER : s->reduce[k];
 }
 
 static int
@@ -307,7 +317,83 @@ free_slot (const struct schedule *s, int k, int m)
   }
 }
 
+/* -- the clock ---------------------------------------------------------------
+ */
+
+static bool
+before (const struct look *a, const struct look *b)
+{
+  if (a->time != b->time)
+    return a->time < b->time;
+  if (a->sweep != b->sweep)
+    return a->sweep < b->sweep;
+  return a->rank < b->rank;
+}
+
 static void
+swap (struct look *a, struct look *b)
+{
+  struct look c = *a;
+  *a = *b;
+  *b = c;
+}
+
+static enum status
+push (struct schedule *s, int64_t time, int sweep, int rank)
+{
+  int i = s->n_looks;
+
+  if (i == s->room) {
+    int room = s->room ? 2 * s->room : 256;
+    TRY (mem_grow (&s->heap, (size_t)s->room, (size_t)room, sizeof *s->heap,
+                   "schedule"));
+    s->room = room;
+  }
+  s->heap[s->n_looks++] = (struct look){time, sweep, rank};
+  for (; i > 0 && before (&s->heap[i], &s->heap[(i - 1) / 2]); i = (i - 1) / 2)
+    swap (&s->heap[i], &s->heap[(i - 1) / 2]);
+  return OK;
+}
+
+static struct look
+pop (struct schedule *s)
+{
+  struct look top = s->heap[0];
+
+  s->heap[0] = s->heap[--s->n_looks];
+  for (int i = 0;;) {
+    int least = i;
+    for (int j = 2 * i + 1; j <= 2 * i + 2 && j < s->n_looks; j++)
+      if (before (&s->heap[j], &s->heap[least]))
+        least = j;
+    if (least == i)
+      return top;
+    swap (&s->heap[i], &s->heap[least]);
+    i = least;
+  }
+}
+
+/* Something has changed for rank r: those above the one that was asked last
+ * come in this sweep, the others in the next. */
+static enum status
+touch (struct schedule *s, int by, int r)
+{
+  if (r < 0 || r >= s->p->n_pipe || s->free_at[r] > s->now)
+    return OK; /* asked when it is free */
+  return push (s, s->now, r > by ? s->sweep : s->sweep + 1, r);
+}
+
+static enum status
+reduced (struct schedule *s, int r, int k, int64_t end)
+{
+  s->reduce[k] = end;
+  for (int j = s->low[k]; j <= s->high[k]; j++)
+    if (--s->unreduced[j] == 0)
+      TRY (touch (s, r, s->p->rank_of[j]));
+  return OK;
+}
+
+static enum status
 start (struct schedule *s, int r, const struct choice *c)
 {
   struct plan_jobs *jobs = s->jobs;
@@ -322,7 +408,7 @@ start (struct schedule *s, int r, const struct choice *c)
   };
   s->free_at[r] = end;
   if (c->kind == REDUCE) {
-    s->reduce[c->stage] = end;
+    TRY (reduced (s, r, c->stage, end));
   } else if (c->kind == UPDATE) {
     s->updated[c->stage] = true;
   } else {
@@ -332,32 +418,38 @@ start (struct schedule *s, int r, const struct choice *c)
     *finish_of (s, c->stage, c->kind, c->micro) = end;
     s->next[s->base[c->stage] + c->kind]++;
   }
+  TRY (touch (s, r, r - 1));
+  TRY (touch (s, r, r + 1));
+  return push (s, end, end > s->now ? 0 : s->sweep + 1, r);
 }
 
-static void
+static enum status
 run (struct schedule *s)
 {
   int left = s->jobs->first[s->p->n_pipe];
 
+  for (int r = 0; r < s->p->n_pipe; r++)
+    TRY (push (s, s->free_at[r], 0, r));
   while (left > 0) {
+    CHECK (s->n_looks > 0, "%d jobs can never start", left);
+    struct look l = pop (s), *last = &s->looked[l.rank];
+    s->now = l.time;
+    s->sweep = l.sweep;
+    if (s->free_at[l.rank] > s->now ||
+        (last->time == l.time && last->sweep == l.sweep))
+      continue;
+    *last = l;
     int64_t wake = PLAN_NEVER;
-    bool moved = false;
-    for (int r = 0; r < s->p->n_pipe; r++) {
-      if (s->free_at[r] > s->now) {
-        wake = s->free_at[r] < wake ? s->free_at[r] : wake;
-        continue;
-      }
-      struct choice c = choose (s, r, &wake);
-      if (c.kind == NONE)
-        continue;
-      start (s, r, &c);
-      moved = true;
-      left--;
+    struct choice c = choose (s, l.rank, &wake);
+    if (c.kind == NONE) {
+      if (wake != PLAN_NEVER)
+        TRY (push (s, wake, 0, l.rank));
+      continue;
     }
-    CHECK (moved || wake != PLAN_NEVER, "%d jobs can never start", left);
-    if (!moved)
-      s->now = wake;
+    TRY (start (s, l.rank, &c));
+    left--;
   }
+  return OK;
 }
 
 /* -- making ------------------------------------------------------------------
@@ -384,22 +476,32 @@ nearest (const struct plan *p, const struct plan_pass *pass)
   return near - pass->stage;
 }
 
-/* The furthest head whose gradient comes through stage k, counted from it. */
-static int
-furthest (const struct plan *p, int k)
+/* Windows are intervals: so are the stages that share one with stage k.  Every
+ * stage is in one, since it learns from somebody. */
+static void
+set_windows (struct schedule *s)
 {
-  int far = k;
+  const struct plan *p = s->p;
 
-  for (int h = k; h < p->K; h++)
-    if (p->window_first[h] >= 0 && p->window_first[h] <= k)
-      far = h;
-  return far - k;
+  for (int k = 0; k < p->K; k++) {
+    s->low[k] = s->high[k] = k;
+    s->unreduced[k] = 0;
+  }
+  for (int h = 0; h < p->K; h++)
+    for (int k = h;
+         k >= 0 && p->window_first[h] >= 0 && p->window_first[h] <= k; k--) {
+      s->high[k] = h;
+      if (p->window_first[h] < s->low[k])
+        s->low[k] = p->window_first[h];
+    }
+  for (int k = 0; k < p->K; k++)
+    s->unreduced[k] = s->high[k] - s->low[k] + 1;
 }
 
 static int
-limit_of (const struct plan *p, int k)
+limit_of (const struct plan *p, int reach)
 {
-  int reach = furthest (p, k), n = p->n_micro;
+  int n = p->n_micro;
 
   if (p->order == PLAN_EAGER)
     n = reach + 2;
@@ -420,6 +522,11 @@ schedule_clear (struct schedule *s)
   mem_free (&s->reach);
   mem_free (&s->first_stage);
   mem_free (&s->free_at);
+  mem_free (&s->low);
+  mem_free (&s->high);
+  mem_free (&s->unreduced);
+  mem_free (&s->heap);
+  mem_free (&s->looked);
 }
 
 static void
@@ -427,17 +534,18 @@ schedule_set (struct schedule *s, const int64_t *start_at)
 {
   const struct plan *p = s->p;
 
-  s->now = PLAN_NEVER;
   for (int r = 0; r < p->n_pipe; r++) {
     s->free_at[r] = start_at[r];
-    s->now = start_at[r] < s->now ? start_at[r] : s->now;
+    s->looked[r].time = -1;
   }
+  set_windows (s);
   for (int i = 0; i < s->base[p->K] * p->n_micro; i++)
     s->finish[i] = PLAN_NEVER;
   for (int k = 0; k < p->K; k++) {
     s->first_stage[p->rank_of[k] + 1] = k + 1;
     s->reduce[k] = PLAN_NEVER;
-    s->limit[k] = limit_of (p, k);
+    /* The furthest head whose gradient comes through the stage. */
+    s->limit[k] = limit_of (p, s->high[k] - k);
     for (int i = 0; i < p->n_passes[k]; i++)
       s->reach[s->base[k] + PASS + i] = nearest (p, &p->pass[k][i]);
   }
@@ -461,6 +569,10 @@ schedule_init (struct schedule *s, const int64_t *start_at)
   TRY (MEM_NEW (K, &s->limit, "schedule"));
   TRY (MEM_NEW (R + 1, &s->first_stage, "schedule"));
   TRY (MEM_NEW (R, &s->free_at, "schedule"));
+  TRY (MEM_NEW (R, &s->looked, "schedule"));
+  TRY (MEM_NEW (K, &s->low, "schedule"));
+  TRY (MEM_NEW (K, &s->high, "schedule"));
+  TRY (MEM_NEW (K, &s->unreduced, "schedule"));
   schedule_set (s, start_at);
   return OK;
 }
@@ -476,7 +588,7 @@ plan_schedule (const struct plan *p, const int64_t *start_at,
     jobs->slot[i] = -1;
   enum status status = schedule_init (&s, start_at);
   if (status == OK)
-    run (&s);
+    status = run (&s);
   schedule_clear (&s);
   return status;
 }

@@ -268,9 +268,12 @@ run (struct machine *x)
 {
   const struct plan *p = x->p;
 
+  /* Upwards with activations, downwards with gradients. */
   for (bool moved = true; moved;) {
     moved = false;
     for (int r = 0; r < p->n_pipe; r++)
+      moved = advance (x, r) || moved;
+    for (int r = p->n_pipe - 1; r >= 0; r--)
       moved = advance (x, r) || moved;
   }
   for (int r = 0; r < p->n_pipe; r++)

@@ -268,7 +268,15 @@ plan_streams (struct plan *p)
   for (int k = K - 1; s == OK && k >= 0; k--)
     s = make_stage (p, &w, k);
   work_clear (&w);
+  plan_number_streams (p);
   return s;
+}
+
+void
+plan_number_streams (struct plan *p)
+{
+  for (int b = 0; b < p->K; b++)
+    p->streams_below[b + 1] = p->streams_below[b] + p->n_streams[b];
 }
 
 int
@@ -289,15 +297,4 @@ plan_learner (const struct plan *p, int stage)
       return i;
   CHECK (false, "stage %d does not learn", stage);
   return -1;
-}
-
-bool
-plan_share_window (const struct plan *p, int a, int b)
-{
-  int low = a < b ? a : b, high = a < b ? b : a;
-
-  for (int h = high; h < p->K; h++)
-    if (p->window_first[h] >= 0 && p->window_first[h] <= low)
-      return true;
-  return false;
 }

@@ -38,4 +38,25 @@ report_make (const struct report_ask *ask, struct text *out);
 enum status
 report_write (const char *path, const struct text *text);
 
+/* Tables as one picture of their own, SVG for light paper, one below the
+ * other: cells coloured by their value, blue below 0, orange above. */
+struct report_words {
+  char words[24];
+};
+struct report_cell {
+  double value;              /* NAN: grey, or empty without words */
+  char words[24], below[24]; /* two lines; "" for none */
+  bool marked;               /* a frame */
+};
+struct report_grid {
+  char title[64], rows[24], columns[24]; /* names of the axes */
+  int n_rows, n_columns;
+  struct report_words *row, *column;
+  struct report_cell *cell; /* n_rows x n_columns */
+};
+/* about: lines in front of the tables. */
+void
+report_grids (const char *title, const char *about, int n,
+              const struct report_grid *grids, struct text *out);
+
 #endif

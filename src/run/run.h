@@ -9,6 +9,7 @@
 
 #include "base/status.h"
 #include "base/text.h"
+#include "map/map.h"
 #include "wire/wire.h"
 #include <stdbool.h>
 #include <stdint.h>
@@ -167,15 +168,47 @@ run_verify (struct wire *w, const char *what);
 /* One line naming the kernel library, for --version.  Local. */
 const char *
 run_describe (void);
+/* What a machine takes for blocks and messages: measured once, by
+ * run_calibrate, for any number of predictions. */
+#define RUN_SIZES 8
+#define RUN_COST_NUMBERS 6 /* forward, data, weights; of the head the same */
+struct run_costs {
+  char network[RUN_TEXT]; /* which it is; compared */
+  int ranks, threads;     /* that were at work */
+  struct wire_link link;
+  int n_units, n_sizes;
+  int64_t samples[RUN_SIZES]; /* of a micro-batch, ascending */
+  double *seconds;            /* n_sizes x n_units x RUN_COST_NUMBERS; owned */
+};
+enum status
+run_costs_open (struct run_costs *c); /* n_units, n_sizes are set */
+void
+run_costs_close (struct run_costs *c);
+/* Blocks in micro-batches of each of the sizes (samples, n_sizes of them), and
+ * the links between ranks.  Collective on world. */
+enum status
+run_calibrate (struct wire *w, const struct run_config *c, int n_sizes,
+               const int64_t *samples, struct run_costs *out);
+/* Assumed of messages where nothing was measured or given. */
+#define RUN_LATENCY_S 2e-5
+#define RUN_BYTES_PER_S 5e9
 /* What `interlock plan` prints for n_pipe ranks per replica.  Local; no MPI.
  * unit_costs: forward = data = weights = 1. measure: time the blocks here. */
 struct run_plan_options {
   int ranks;   /* world size to plan for */
   int columns; /* of the Gantt */
   bool unit_costs, measure, list;
+  const struct run_costs *costs; /* borrowed; NULL: guessed, or measured */
+  double latency_s, bytes_per_s; /* of a message; -1, 0: RUN_LATENCY_S, ... */
 };
 enum status
 run_plan (const struct run_config *c, const struct run_plan_options *o,
           struct text *out);
+/* Fills in m, opened with all axes set.  As many stages as the network has
+ * blocks: the network, cut as `plan` would; more: a chain of mean blocks.
+ * o->ranks: at most so many ranks (0: one per stage).  Local; no MPI. */
+enum status
+run_map (const struct run_config *c, const struct run_plan_options *o,
+         struct map *m);
 
 #endif

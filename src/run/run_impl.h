@@ -86,6 +86,15 @@ bool
 unit_costs_parse (const char *text, const char *key, int n,
                   struct unit_costs *out);
 
+/* Seconds of an update, per parameter: read w, g, v, write w, v at 8 GB/s. */
+#define RUN_UPDATE_S (20 / 8e9)
+/* Costs for micro-batches of so many samples from measured ones: those of that
+ * size, else on the line through the two nearest sizes, else in proportion.
+ * E_CONFIG: of another network.  Local. */
+enum status
+run_costs_take (const struct run_costs *c, const struct network *net,
+                int64_t n_samples, const char *head, struct unit_costs *out);
+
 /* -- the session ------------------------------------------------------------
  */
 
@@ -146,7 +155,7 @@ struct session {
   struct run_config config;
   run_config_writer write;
   const char *given_tuning;
-  bool forward_only, decodes, unit_costs, guess_costs;
+  bool forward_only, decodes, unit_costs, guess_costs, given_costs;
   int K, M, R;
   int64_t batch, n_samples; /* whole; of one micro-batch */
   int threads;
@@ -159,7 +168,8 @@ struct session {
   int *first;    /* K + 1: cut */
   double *route; /* K x K */
   struct plan *plan;
-  struct plan_cost *cost; /* K */
+  struct plan_cost *cost;        /* K */
+  double latency_s, bytes_per_s; /* of messages, for predictions */
   struct optimizer optimizer;
   struct schedule schedule;
   int64_t steps, start_step;
@@ -227,10 +237,36 @@ struct session_how {
 enum status
 session_open (struct wire *w, const struct run_config *c,
               const struct session_how *how, struct session *s);
-/* Only what a plan for n_pipe ranks needs: network, costs, plan.  Local. */
+/* Only what a plan needs: network, costs, plan. */
+struct session_sketch {
+  bool measure, unit_costs;
+  bool tuned; /* kernels are chosen, for this number of samples */
+  const struct run_costs *costs; /* borrowed; NULL: guessed, or measured */
+  double latency_s, bytes_per_s; /* of messages; -1, 0: assumed */
+};
+/* Local. */
 enum status
 session_sketch (struct wire *alone, const struct run_config *c, int n_pipe,
-                bool measure, bool unit_costs, struct session *s);
+                const struct session_sketch *how, struct session *s);
+/* The same in steps.  Data and network; then, as often as wanted, the costs of
+ * blocks in micro-batches of so many samples; then the plan for K, M,
+ * config.span and config.run_schedule as they stand in s.  The first two are
+ * Collective on world. */
+enum status
+session_blocks (struct wire *w, const struct run_config *c,
+                const struct session_sketch *how, struct session *s);
+enum status
+session_costs (struct session *s, int64_t n_samples,
+               const struct session_sketch *how);
+enum status
+session_replan (struct session *s, int n_pipe);
+/* Memory of a rank; of stage k of `plan` if it were the units from .. end - 1.
+ */
+double
+session_rank_bytes (const struct session *s, int r);
+double
+session_range_bytes (const struct session *s, const struct plan *plan, int k,
+                     int from, int end);
 void
 session_close (struct session *s);
 /* Read the data, open the loader and post the receives of the first step.

@@ -238,7 +238,7 @@ stage_costs (struct session *s, const struct plan *probe)
     }
     network_unit (s->net, last ? end - 1 : end, &u);
     c.output_bytes = (double)(u.out.c * u.out.h * u.out.w * s->n_samples) * 4;
-    c.update = params * 20 / 8e9; /* read w, g, v, write w, v at 8 GB/s */
+    c.update = params * RUN_UPDATE_S;
     s->cost[k] = c;
   }
 }
@@ -308,8 +308,8 @@ make_plan (struct session *s, int n_pipe)
   }
   ask.n_pipe = n_pipe;
   ask.cost = s->unit_costs ? NULL : s->cost;
-  ask.latency_s = s->unit_costs ? 0 : 2e-5;
-  ask.bytes_per_s = s->unit_costs ? 0 : 5e9;
+  ask.latency_s = s->unit_costs ? 0 : s->latency_s;
+  ask.bytes_per_s = s->unit_costs ? 0 : s->bytes_per_s;
   if (e == OK)
     e = plan_create (&ask, &s->plan);
   plan_destroy (&probe);
@@ -569,6 +569,8 @@ session_init (struct wire *w, const struct run_config *c, struct session *s)
   s->R = (int)c->replicas;
   s->batch = c->batch;
   s->n_samples = c->batch / (c->micro * c->replicas);
+  s->latency_s = RUN_LATENCY_S;
+  s->bytes_per_s = RUN_BYTES_PER_S;
   s->started_s = clock_now_s ();
   clock_start (&s->account, CLOCK_OTHER);
 }
@@ -590,30 +592,73 @@ session_open (struct wire *w, const struct run_config *c,
   return e;
 }
 
+/* Costs for micro-batches of s->n_samples. */
 static enum status
-sketch_costs (struct session *s, bool measure)
+sketch_costs (struct session *s, const struct session_sketch *how)
 {
   const char *head = head_or_none (s);
-  if (!measure)
+  if (how->costs)
+    return run_costs_take (how->costs, s->net, s->n_samples, s->config.head,
+                           &s->costs);
+  if (!how->measure)
     return unit_costs_guess (s->net, s->n_samples, head, &s->costs);
-  TRY (derive_threads (s->wire, &s->config, &s->threads));
-  TRY (kern_open (s->threads, &s->kern));
-  TRY (open_tuning (s));
+  if (!s->kern) {
+    TRY (derive_threads (s->wire, &s->config, &s->threads));
+    TRY (wire_agree (s->wire, kern_open (s->threads, &s->kern)));
+  }
+  if (!how->tuned) {
+    kern_tuning_destroy (&s->tuning);
+    TRY (open_tuning (s));
+  }
   return unit_costs_measure (s->wire, s->kern, s->net, s->tuning, s->n_samples,
                              head, &s->costs);
 }
 
 enum status
-session_sketch (struct wire *alone, const struct run_config *c, int n_pipe,
-                bool measure, bool unit_costs, struct session *s)
+session_blocks (struct wire *w, const struct run_config *c,
+                const struct session_sketch *how, struct session *s)
 {
-  session_init (alone, c, s);
-  s->unit_costs = unit_costs;
+  session_init (w, c, s);
+  s->unit_costs = how->unit_costs;
+  s->given_costs = how->costs != NULL;
+  if (how->latency_s >= 0)
+    s->latency_s = how->latency_s;
+  if (how->bytes_per_s > 0)
+    s->bytes_per_s = how->bytes_per_s;
   enum status e = c->file[0] ? open_data (s) : OK;
   if (e == OK)
     e = make_network (s);
-  if (e == OK)
-    e = sketch_costs (s, measure);
+  e = wire_worst (w, e);
+  if (e != OK)
+    session_close (s);
+  return e;
+}
+
+enum status
+session_costs (struct session *s, int64_t n_samples,
+               const struct session_sketch *how)
+{
+  s->n_samples = n_samples;
+  unit_costs_clear (&s->costs);
+  return sketch_costs (s, how);
+}
+
+enum status
+session_replan (struct session *s, int n_pipe)
+{
+  plan_destroy (&s->plan);
+  mem_free (&s->first);
+  mem_free (&s->route);
+  mem_free (&s->cost);
+  return make_plan (s, n_pipe);
+}
+
+enum status
+session_sketch (struct wire *alone, const struct run_config *c, int n_pipe,
+                const struct session_sketch *how, struct session *s)
+{
+  TRY (session_blocks (alone, c, how, s));
+  enum status e = sketch_costs (s, how);
   if (e == OK)
     e = make_plan (s, n_pipe);
   if (e != OK)

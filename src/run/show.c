@@ -16,18 +16,18 @@ dims_bytes (struct kern_dims d)
 /* The same of a Transformer, which knows its stages' sizes; and the gradients
  * at its upper border. */
 static double
-token_bytes (const struct session *s, int k)
+token_bytes (const struct session *s, const struct plan *p, int k, int from,
+             int end)
 {
-  const struct plan *p = s->plan;
-  const bool last = k == s->K - 1;
+  const bool last = k == p->K - 1;
   const bool adamw = strcmp (s->config.optimizer, "adamw") == 0;
   double bytes = 0;
   struct stage_spec spec = {
       .net = s->net,
       .k = k,
-      .n_stages = s->K,
-      .unit_first = s->first[k],
-      .unit_end = s->first[k + 1],
+      .n_stages = p->K,
+      .unit_first = from,
+      .unit_end = end,
       .head = !last && p->head[k] != PLAN_SILENT ? s->config.head : NULL,
       .head_observes = p->head[k] == PLAN_WITNESS,
       .n_samples = s->n_samples,
@@ -59,18 +59,18 @@ staged_copies (const struct session *s)
 /* Bytes of stage k for comparing gradients (agreement.c): a copy of the body's
  * gradient, an input and the gradients at its borders. */
 static double
-aside_bytes (const struct session *s, int k)
+aside_bytes (const struct session *s, const struct plan *p, int k, int from,
+             int end)
 {
-  const struct plan *p = s->plan;
   const double n = (double)s->n_samples;
   const bool own = k == 0 || p->rank_of[k - 1] != p->rank_of[k];
   struct network_unit u;
   double bytes = 0;
   if (s->config.agreement == 0)
     return 0;
-  for (int i = s->first[k]; i < s->first[k + 1]; i++) {
+  for (int i = from; i < end; i++) {
     network_unit (s->net, i, &u);
-    if (i == s->first[k] && own) {
+    if (i == from && own) {
       int down = k == 0 ? 0 : p->n_streams[k] > 1 ? p->n_streams[k] : 1;
       bytes += dims_bytes (u.in) * n * (1 + down);
     }
@@ -83,15 +83,16 @@ aside_bytes (const struct session *s, int k)
   return bytes;
 }
 
-/* Bytes of stage k, from the network's own numbers: parameters with gradients
- * and moments, their copy for a checkpoint, activations of its slots, deferred
- * pairs, borders, scratch. */
-static double
-stage_bytes (const struct session *s, int k)
+/* From the network's own numbers: parameters with gradients and moments, their
+ * copy for a checkpoint, activations of its slots, deferred pairs, borders,
+ * scratch. */
+double
+session_range_bytes (const struct session *s, const struct plan *p, int k,
+                     int from, int end)
 {
   double params = 0, act = 0, largest = 0;
   struct network_unit u = {0};
-  for (int i = s->first[k]; i < s->first[k + 1]; i++) {
+  for (int i = from; i < end; i++) {
     network_unit (s->net, i, &u);
     params += (double)u.params;
     act += u.act_bytes;
@@ -101,19 +102,25 @@ stage_bytes (const struct session *s, int k)
     largest = out > largest ? out : largest;
   }
   if (network_spec (s->net)->family == MODEL_TRANSFORMER)
-    return token_bytes (s, k) + params * 4 * staged_copies (s) +
-           aside_bytes (s, k);
+    return token_bytes (s, p, k, from, end) + params * 4 * staged_copies (s) +
+           aside_bytes (s, p, k, from, end);
   bool adamw = strcmp (s->config.optimizer, "adamw") == 0;
   double n = (double)s->n_samples;
-  int slots = s->plan->n_slots[k];
+  int slots = p->n_slots[k];
   return params * 4 * ((adamw ? 4 : 3) + staged_copies (s)) + act * n * slots +
-         act * n * 0.5 * s->plan->n_pairs[k] +
-         dims_bytes (u.out) * n * s->plan->n_streams[k + 1] * slots +
-         OTHER_PLACES * largest * n + aside_bytes (s, k);
+         act * n * 0.5 * p->n_pairs[k] +
+         dims_bytes (u.out) * n * p->n_streams[k + 1] * slots +
+         OTHER_PLACES * largest * n + aside_bytes (s, p, k, from, end);
 }
 
 static double
-rank_bytes (const struct session *s, int r)
+stage_bytes (const struct session *s, int k)
+{
+  return session_range_bytes (s, s->plan, k, s->first[k], s->first[k + 1]);
+}
+
+double
+session_rank_bytes (const struct session *s, int r)
 {
   double bytes = 0;
   for (int k = s->plan->rank[r].first_stage; k < s->plan->rank[r].end_stage;
@@ -157,7 +164,9 @@ show_stages (const struct session *s, struct text *out)
             "(MFLOP: forward, per sample; times: per micro-batch of %lld "
             "samples%s)\n",
             (long long)s->n_samples,
-            s->kern ? ", measured" : ", guessed from FLOPs");
+            s->given_costs ? ", as calibrated"
+            : s->kern      ? ", measured"
+                           : ", guessed from FLOPs");
 }
 
 static void
@@ -183,7 +192,7 @@ show_prediction (const struct session *s, struct text *out)
     text_add (out, "rank %d: stages %d..%d, bubble %.1f %%, memory %s\n", r,
               p->rank[r].first_stage, p->rank[r].end_stage - 1,
               p->cycle_s > 0 ? 100 * (1 - p->busy_s[r] / p->cycle_s) : 0.0,
-              text_bytes (rank_bytes (s, r)));
+              text_bytes (session_rank_bytes (s, r)));
   }
 }
 
@@ -209,8 +218,12 @@ sketch (const struct run_config *c, int ranks, const struct run_plan_options *o,
     return fail (E_CONFIG, "run.replicas = %lld does not divide %d ranks",
                  (long long)c->replicas, ranks);
   TRY (wire_open_alone (alone));
-  enum status e = session_sketch (*alone, c, ranks / (int)c->replicas,
-                                  o->measure, o->unit_costs, s);
+  const struct session_sketch how = {.measure = o->measure,
+                                     .unit_costs = o->unit_costs,
+                                     .costs = o->costs,
+                                     .latency_s = o->latency_s,
+                                     .bytes_per_s = o->bytes_per_s};
+  enum status e = session_sketch (*alone, c, ranks / (int)c->replicas, &how, s);
   if (e != OK)
     wire_close (alone);
   return e;
@@ -221,12 +234,12 @@ run_estimate (const struct run_config *c, int ranks, struct run_estimate *out)
 {
   struct wire *alone = NULL;
   struct session s;
-  struct run_plan_options o = {0};
+  struct run_plan_options o = {.latency_s = -1};
   TRY (sketch (c, ranks, &o, &alone, &s));
   struct run_estimate most = {0};
   for (int r = 0; r < s.plan->n_pipe; r++)
-    if (rank_bytes (&s, r) > most.most_bytes) {
-      most.most_bytes = rank_bytes (&s, r);
+    if (session_rank_bytes (&s, r) > most.most_bytes) {
+      most.most_bytes = session_rank_bytes (&s, r);
       most.rank = r;
     }
   session_close (&s);

@@ -154,6 +154,18 @@ wire_under_way (const struct wire *w);
 void
 wire_traffic (const struct wire *w, double *bytes, int64_t *messages);
 
+/* What a message from stage to stage takes: latency_s + bytes / rate. */
+struct wire_link {
+  double latency_s;
+  double bytes_per_s;      /* while nothing comes the other way */
+  double both_bytes_per_s; /* while as much does */
+};
+/* Measured between all neighbours on the pipe (wire_grid is made), the worst of
+ * them, in a second or two.  E_USAGE where there is one rank.  Collective on
+ * world. */
+enum status
+wire_calibrate (struct wire *w, struct wire_link *out);
+
 /* -- sums ------------------------------------------------------------------ */
 
 /* Sum over the replicas along a fixed binary tree (the same bits for the same

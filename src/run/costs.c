@@ -1,0 +1,173 @@
+/* run/costs.c -- what blocks and messages take on a machine, measured once and
+ * used for many predictions. */
+#include "run/run_impl.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum status
+run_costs_open (struct run_costs *c)
+{
+  size_t n = (size_t)c->n_sizes * (size_t)c->n_units * RUN_COST_NUMBERS;
+  return MEM_NEW (n, &c->seconds, "calibrated costs");
+}
+
+void
+run_costs_close (struct run_costs *c)
+{
+  mem_free (&c->seconds);
+}
+
+/* What the seconds depend on but the number of samples. */
+static void
+name_network (const struct network *net, const char *head, char out[RUN_TEXT])
+{
+  snprintf (out, RUN_TEXT, "%d units, %lld parameters, head %.256s",
+            network_units (net), (long long)network_params (net), head);
+}
+
+static double *
+numbers (const struct run_costs *c, int size, int unit)
+{
+  return c->seconds + (size_t)(size * c->n_units + unit) * RUN_COST_NUMBERS;
+}
+
+/* -- measuring ---------------------------------------------------------------
+ */
+
+/* Blocks are measured so often, and the quickest counts: a machine that was
+ * busy with others for a moment says nothing. */
+#define ROUNDS 6
+
+static void
+keep (const struct unit_costs *u, int size, bool first, struct run_costs *c)
+{
+  for (int i = 0; i < u->n; i++) {
+    const struct stage_cost *a = &u->unit[i], *b = &u->head[i];
+    const double v[] = {a->forward, a->data, a->weights,
+                        b->forward, b->data, b->weights};
+    double *kept = numbers (c, size, i);
+    for (int j = 0; j < RUN_COST_NUMBERS; j++)
+      kept[j] = first ? v[j] : fmin (kept[j], v[j]);
+  }
+}
+
+/* Heads are measured whatever the span: maps ask for all of them. */
+static void
+with_heads (const struct run_config *c, struct run_config *out)
+{
+  *out = *c;
+  snprintf (out->span, sizeof out->span, "1");
+  if (out->count < 2)
+    out->count = 2;
+}
+
+static enum status
+measure_sizes (struct wire *w, struct session *s, struct run_costs *c)
+{
+  struct session_sketch how = {.measure = true, .latency_s = -1};
+  c->n_units = network_units (s->net);
+  TRY (wire_agree (w, run_costs_open (c)));
+  for (int i = 0; i < c->n_sizes; i++) {
+    say (LOG_INFO, "measuring %d blocks in micro-batches of %lld samples",
+         c->n_units, (long long)c->samples[i]);
+    for (int round = 0; round < ROUNDS; round++) {
+      how.tuned = round > 0;
+      TRY (session_costs (s, c->samples[i], &how));
+      keep (&s->costs, i, round == 0, c);
+    }
+  }
+  c->threads = s->threads;
+  name_network (s->net, s->config.head, c->network);
+  return OK;
+}
+
+enum status
+run_calibrate (struct wire *w, const struct run_config *c, int n_sizes,
+               const int64_t *samples, struct run_costs *out)
+{
+  const struct session_sketch how = {.latency_s = -1};
+  struct run_costs found = {.n_sizes = n_sizes, .ranks = wire_size (w)};
+  struct run_config heads;
+  struct session s;
+  memcpy (found.samples, samples, (size_t)n_sizes * sizeof *samples);
+  with_heads (c, &heads);
+  TRY (wire_grid (w, 1));
+  TRY (wire_calibrate (w, &found.link));
+  say (LOG_INFO, "link: latency %s, %s/s; %s/s while as much comes back",
+       text_seconds (found.link.latency_s), text_bytes (found.link.bytes_per_s),
+       text_bytes (found.link.both_bytes_per_s));
+  TRY (session_blocks (w, &heads, &how, &s));
+  enum status e = measure_sizes (w, &s, &found);
+  session_close (&s);
+  if (e != OK)
+    run_costs_close (&found);
+  else
+    *out = found;
+  return e;
+}
+
+/* -- using -------------------------------------------------------------------
+ */
+
+/* The sizes whose line is followed at n, and how far from a to b. */
+static double
+place (const struct run_costs *c, int64_t n, int *a, int *b)
+{
+  int i = 0;
+  while (i < c->n_sizes && c->samples[i] < n)
+    i++;
+  if (i < c->n_sizes && c->samples[i] == n) {
+    *a = *b = i;
+    return 0;
+  }
+  i = i < 1 ? 1 : i > c->n_sizes - 1 ? c->n_sizes - 1 : i;
+  *a = i - 1;
+  *b = i;
+  return (double)(n - c->samples[*a]) /
+         (double)(c->samples[*b] - c->samples[*a]);
+}
+
+/* Between sizes on their line, beyond them too, as far as it stays above what
+ * is in proportion to the samples: there is no arithmetic for nothing. */
+static double
+at_size (const struct run_costs *c, int64_t n, int unit, int which)
+{
+  int a = 0, b = 0;
+  if (c->n_sizes == 1)
+    return numbers (c, 0, unit)[which] * (double)n / (double)c->samples[0];
+  double t = place (c, n, &a, &b);
+  double x = numbers (c, a, unit)[which], y = numbers (c, b, unit)[which];
+  double least = fmin (x / (double)c->samples[a], y / (double)c->samples[b]);
+  return fmax (x + t * (y - x), 0.5 * least * (double)n);
+}
+
+static struct stage_cost
+cost_of (const struct run_costs *c, int64_t n, int unit, int from)
+{
+  return (struct stage_cost){.forward = at_size (c, n, unit, from),
+                             .data = at_size (c, n, unit, from + 1),
+                             .weights = at_size (c, n, unit, from + 2)};
+}
+
+enum status
+run_costs_take (const struct run_costs *c, const struct network *net,
+                int64_t n_samples, const char *head, struct unit_costs *out)
+{
+  char network[RUN_TEXT];
+  struct unit_costs u;
+  name_network (net, head, network);
+  if (strcmp (network, c->network) != 0 || c->n_units != network_units (net))
+    return fail (E_CONFIG,
+                 "the costs were measured on another network (%s), this one "
+                 "has %s",
+                 c->network, network);
+  TRY (unit_costs_guess (net, n_samples, NULL, &u));
+  for (int i = 0; i < u.n; i++) {
+    u.unit[i] = cost_of (c, n_samples, i, 0);
+    u.head[i] = cost_of (c, n_samples, i, 3);
+  }
+  *out = u;
+  return OK;
+}

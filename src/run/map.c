@@ -1,0 +1,278 @@
+/* run/map.c -- predictions for a map: the plan of every cell.
+ *
+ * Up to as many stages as the network has blocks a cell is what `plan` says of
+ * the network.  Beyond that there is nothing to cut; there a cell is a chain,
+ * one stage a rank, of the mean block between the first and the output: its
+ * times, its head, its border.
+ */
+#include "run/run_impl.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+struct mapper {
+  struct session s;
+  const struct run_plan_options *o;
+  struct session_sketch how;
+  struct map *m;
+  int units, pipe; /* blocks; ranks of a replica, 0: as many as stages */
+  struct plan_cost block, output; /* of a chain: inner stages, the last */
+  struct plan_cost *chain;        /* room for the deepest */
+};
+
+/* -- a network cut into stages ----------------------------------------------
+ */
+
+static enum status
+model_cell (struct mapper *x, int K, int pipe, struct map_cell *c)
+{
+  struct session *s = &x->s;
+  s->K = K;
+  TRY (session_replan (s, pipe));
+  c->cycle_s = s->plan->cycle_s;
+  c->bytes = 0;
+  for (int r = 0; r < pipe; r++)
+    c->bytes = fmax (c->bytes, session_rank_bytes (s, r));
+  return OK;
+}
+
+/* -- a chain -----------------------------------------------------------------
+ */
+
+/* From the costs of units in s. */
+static void
+mean_block (struct mapper *x)
+{
+  const struct session *s = &x->s;
+  int first = 1, end = x->units - 1, n = end - first;
+  struct plan_cost sum = {0};
+  const struct stage_cost *out = &s->costs.unit[end];
+  for (int i = first; i < end; i++) {
+    const struct stage_cost *u = &s->costs.unit[i], *h = &s->costs.head[i];
+    struct network_unit info;
+    network_unit (s->net, i, &info);
+    sum.forward += u->forward / n;
+    sum.data += u->data / n;
+    sum.weights += u->weights / n;
+    sum.head += (h->forward + h->data) / n;
+    sum.head_weights += h->weights / n;
+    sum.update += (double)info.params * RUN_UPDATE_S / n;
+    sum.output_bytes +=
+        (double)(info.out.c * info.out.h * info.out.w * s->n_samples) * 4 / n;
+  }
+  x->block = sum;
+  x->output = sum;
+  x->output.head = out->forward + out->data;
+  x->output.head_weights = out->weights;
+  if (s->unit_costs)
+    x->block = x->output =
+        (struct plan_cost){.forward = 1, .data = 1, .weights = 1};
+}
+
+static bool
+like_before (const struct plan *p, int k)
+{
+  return k > 1 && p->n_slots[k] == p->n_slots[k - 1] &&
+         p->n_pairs[k] == p->n_pairs[k - 1] &&
+         p->n_streams[k + 1] == p->n_streams[k] && p->head[k] == p->head[k - 1];
+}
+
+/* The stage that needs most, each as the mean of what it would with any of the
+ * blocks. */
+static double
+chain_bytes (const struct mapper *x, const struct plan *p)
+{
+  int first = 1, end = x->units - 1;
+  double most = session_range_bytes (&x->s, p, p->K - 1, end - 1, end + 1);
+  for (int k = 0; k < p->K - 1; k++) {
+    double mean = 0;
+    if (like_before (p, k))
+      continue;
+    for (int i = first; i < end; i++)
+      mean += session_range_bytes (&x->s, p, k, i, i + 1) / (end - first);
+    most = fmax (most, mean);
+  }
+  return most;
+}
+
+static enum status
+chain_cell (struct mapper *x, int K, int span, enum plan_order order,
+            struct map_cell *c)
+{
+  const struct session *s = &x->s;
+  struct plan *p = NULL;
+  struct plan_chain ask = {.span = span,
+                           .heads_all = s->config.heads_all,
+                           .n_micro = s->M,
+                           .order = order,
+                           .cost = x->chain,
+                           .latency_s = s->unit_costs ? 0 : s->latency_s,
+                           .bytes_per_s = s->unit_costs ? 0 : s->bytes_per_s};
+  /* A gradient that stays near sees no end of a long pipe. */
+  int enough = PLAN_CHAIN_ENOUGH (span);
+  ask.K = span < K && K > enough ? enough : K;
+  TRY (derive_mix (s->config.mix, &ask.mix));
+  for (int k = 0; k < ask.K; k++)
+    x->chain[k] = k < ask.K - 1 ? x->block : x->output;
+  TRY (plan_chain_create (&ask, &p));
+  c->cycle_s = p->cycle_s;
+  c->bytes = chain_bytes (x, p);
+  plan_destroy (&p);
+  return OK;
+}
+
+/* The cell of a depth before this one that is the same chain. */
+static bool
+known_chain (const struct mapper *x, const int at[4], struct map_cell *c)
+{
+  int span = x->m->span[at[2]], k = at[0] - 1;
+  if (span == 0 || k < 0 || !x->m->chain[k] ||
+      x->m->stages[k] < PLAN_CHAIN_ENOUGH (span))
+    return false;
+  *c = *map_at (x->m, k, at[1], at[2], at[3]);
+  return c->there;
+}
+
+/* -- the whole ---------------------------------------------------------------
+ */
+
+/* Positions: stages, micro-batches, span, order. */
+static enum status
+fill_cell (struct mapper *x, const int at[4])
+{
+  struct map *m = x->m;
+  struct session *s = &x->s;
+  int K = m->stages[at[0]], span = m->span[at[2]];
+  enum plan_order order = (enum plan_order)at[3];
+  struct map_cell c = {0};
+  if (span >= K)
+    return OK; /* told as end to end */
+  snprintf (s->config.span, sizeof s->config.span, "%s", map_span_name (span));
+  snprintf (s->config.run_schedule, sizeof s->config.run_schedule, "%s",
+            plan_order_name (order));
+  if (!m->chain[at[0]])
+    TRY (model_cell (x, K, m->ranks[at[0]], &c));
+  else if (!known_chain (x, at, &c))
+    TRY (chain_cell (x, K, span == 0 ? K : span, order, &c));
+  c.there = true;
+  c.samples_per_s = c.cycle_s > 0 ? m->batch / c.cycle_s : INFINITY;
+  *map_at (m, at[0], at[1], at[2], at[3]) = c;
+  return OK;
+}
+
+static enum status
+fill_micro (struct mapper *x, int micro)
+{
+  struct map *m = x->m;
+  struct session *s = &x->s;
+  int64_t parts = (int64_t)m->micro[micro] * s->R;
+  if (s->batch % parts != 0)
+    return fail (E_CONFIG,
+                 "train.batch = %lld does not divide into %d micro-batches x "
+                 "run.replicas = %d",
+                 (long long)s->batch, m->micro[micro], s->R);
+  s->M = m->micro[micro];
+  snprintf (s->config.span, sizeof s->config.span, "1"); /* heads as well */
+  s->K = 2;
+  TRY (session_costs (s, s->batch / parts, &x->how));
+  mean_block (x);
+  int at[4] = {0, micro, 0, 0};
+  for (at[0] = 0; at[0] < m->n_stages; at[0]++)
+    for (at[2] = 0; at[2] < m->n_spans; at[2]++)
+      for (at[3] = 0; at[3] < MAP_ORDERS; at[3]++)
+        TRY (fill_cell (x, at));
+  return OK;
+}
+
+static enum status
+set_depths (struct mapper *x)
+{
+  struct map *m = x->m;
+  x->units = network_units (x->s.net);
+  for (int i = 0; i < m->n_stages; i++) {
+    int K = m->stages[i];
+    m->chain[i] = K > x->units;
+    m->ranks[i] = x->pipe > 0 && x->pipe < K ? x->pipe : K;
+    if (m->chain[i] && m->ranks[i] < K)
+      return fail (E_CONFIG,
+                   "%d stages on %d ranks: the network has %d blocks, and a "
+                   "chain of more has a rank for each (leave out --ranks, or "
+                   "the depths above %d)",
+                   K, m->ranks[i], x->units, x->units);
+    /* A cut is for one number of stages. */
+    if (K != x->s.config.count)
+      snprintf (x->s.config.cut, sizeof x->s.config.cut, "auto");
+  }
+  if (x->units < 3 && m->chain[m->n_stages - 1])
+    return fail (E_CONFIG, "a network of %d blocks has none inside to repeat",
+                 x->units);
+  return MEM_NEW ((size_t)m->stages[m->n_stages - 1], &x->chain, "a chain");
+}
+
+static void
+tell_about (struct mapper *x)
+{
+  const struct session *s = &x->s;
+  struct text *out = &x->m->about;
+  text_add (out, "%s parameters in %d blocks, batch %lld, mix %s, head %s\n",
+            text_count (network_params (s->net)), x->units, (long long)s->batch,
+            s->config.mix, s->config.head);
+  if (s->unit_costs) {
+    text_add (out, "forward, data gradient and weight gradient cost 1 each, "
+                   "heads and messages nothing\n");
+  } else {
+    text_add (out, "blocks %s; messages: %s and %s/s\n",
+              x->how.costs     ? "as calibrated"
+              : x->how.measure ? "measured here"
+                               : "guessed from FLOPs (--measure, or --costs)",
+              text_seconds (s->latency_s), text_bytes (s->bytes_per_s));
+  }
+  if (x->m->chain[x->m->n_stages - 1])
+    text_add (out,
+              "up to %d stages: this network; more: a chain of its mean block, "
+              "a stage each\n",
+              x->units);
+  if (x->m->most_bytes > 0)
+    text_add (out, "left out: what needs more than %s on a rank\n",
+              text_bytes (x->m->most_bytes));
+}
+
+static enum status
+fill (struct mapper *x)
+{
+  x->m->batch = (double)x->s.batch;
+  x->m->units = x->s.unit_costs;
+  TRY (set_depths (x));
+  for (int i = 0; i < x->m->n_micro; i++)
+    TRY (fill_micro (x, i));
+  tell_about (x);
+  return OK;
+}
+
+enum status
+run_map (const struct run_config *c, const struct run_plan_options *o,
+         struct map *m)
+{
+  struct mapper x = {.o = o,
+                     .m = m,
+                     .how = {.measure = o->measure,
+                             .unit_costs = o->unit_costs,
+                             .costs = o->costs,
+                             .latency_s = o->latency_s,
+                             .bytes_per_s = o->bytes_per_s}};
+  struct wire *alone = NULL;
+  if (o->ranks % c->replicas != 0)
+    return fail (E_CONFIG, "run.replicas = %lld does not divide %d ranks",
+                 (long long)c->replicas, o->ranks);
+  x.pipe = o->ranks / (int)c->replicas;
+  TRY (wire_open_alone (&alone));
+  enum status e = session_blocks (alone, c, &x.how, &x.s);
+  if (e == OK) {
+    e = fill (&x);
+    session_close (&x.s);
+  }
+  mem_free (&x.chain);
+  wire_close (&alone);
+  return e;
+}
