@@ -194,6 +194,10 @@ struct probe {
   uint64_t digest;
   int64_t *row;   /* n: matrix row of a sample, owned */
   int32_t *label; /* n: by matrix row, owned */
+  /* of tokens */
+  int vocabulary; /* 0: not of tokens */
+  double *within; /* n: bits of the token where its class is known, by matrix
+                     row, owned; NULL: not of tokens */
   double held_bytes;
   int panel; /* columns that similarity multiplies at a time, about */
 
@@ -206,6 +210,16 @@ struct probe {
   int bad_stage;
 };
 
+/* Next tokens become classes: each of the most - 1 most frequent ones of the
+ * samples that fit has its own (of equally frequent ones the lower), all others
+ * share the last; a vocabulary that is no larger than most is not cut.  Among
+ * the others a token has (count + 1) / (counts of all others + their number) of
+ * the probability, counts being those of the samples that fit.  label[n] holds
+ * tokens and becomes classes; within[n].  Local; the same on all ranks. */
+enum status
+vocabulary_cut (int32_t *label, int n, int n_fit, int vocabulary, int most,
+                int *classes, double *within);
+
 /* -- studies ----------------------------------------------------------------
  */
 
@@ -213,7 +227,10 @@ struct ridge {
   double lambda, relative; /* chosen; relative to the mean eigenvalue */
   double chosen, judged;   /* accuracy on the part it was chosen by, and on the
                               last part */
-  double error;  /* on the last part: mean of (score - one-hot label)^2 */
+  double error; /* on the last part: mean of (score - one-hot label)^2 */
+  /* Of tokens, else NaN: bits per token on the last part, what frequencies
+     alone give, and their weight among the probabilities. */
+  double bits, bits_unigram, blend;
   int n_refused; /* lambdas whose matrix had no Cholesky factor */
   bool constant; /* the outputs do not depend on the sample */
 };

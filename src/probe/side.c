@@ -83,7 +83,13 @@ take_samples (struct probe *p, const struct probe_side *s)
   random_permutation (&key, p->row, (size_t)p->n);
   for (int i = 0; i < p->n; i++)
     p->label[p->row[i]] = s->labels[i];
-  return OK;
+  if (!s->tokens)
+    return OK;
+  int most = p->how.classes > 0 ? p->how.classes : PROBE_CLASSES;
+  p->vocabulary = s->classes;
+  TRY (MEM_NEW ((size_t)p->n, &p->within, "bits of tokens"));
+  return vocabulary_cut (p->label, p->n, p->n_fit, s->classes, most,
+                         &p->classes, p->within);
 }
 
 static enum status
