@@ -33,6 +33,14 @@ enum status
 grid_open (struct wire *w, int n_rows, int n_cols, int block, struct grid *g);
 void
 grid_close (struct grid *g);
+/* Ranks in rows and columns: as square as it can be, the longer side along the
+ * features, since products over samples are faster so.  Local. */
+void
+grid_shape (int size, int *rows, int *cols);
+/* Rows and columns of a block: large ones are fast, but every rank should have
+ * a few of the smaller side.  Local. */
+int
+grid_block (int rows, int cols, int64_t n, int64_t width);
 /* Threads of the numerical library on this rank, where it can be told. Local.
  */
 void

@@ -16,30 +16,6 @@
 /* -- grid and block ---------------------------------------------------------
  */
 
-/* As square as it can be, the longer side along the features: products over
- * samples are faster so. */
-static void
-choose_grid (int size, int *rows, int *cols)
-{
-  int r = (int)sqrt ((double)size);
-  while (size % r != 0)
-    r--;
-  *rows = r;
-  *cols = size / r;
-}
-
-/* Large blocks are fast; but every rank should have a few of the smaller side.
- */
-static int
-choose_block (int rows, int cols, int64_t n, int64_t width)
-{
-  int64_t a = n / (4 * rows), b = width / (4 * cols), least = a < b ? a : b;
-  int block = 128;
-  while (block > 8 && block > least)
-    block /= 2;
-  return block;
-}
-
 static int64_t
 widest (const struct probe_side *s)
 {
@@ -56,9 +32,9 @@ open_grid (struct probe *p, const struct probe_side *s)
   int rows = p->how.grid_rows, cols = p->how.grid_cols;
   int block = p->how.block;
   if (rows <= 0)
-    choose_grid (size, &rows, &cols);
+    grid_shape (size, &rows, &cols);
   if (block <= 0)
-    block = choose_block (rows, cols, s->n_samples, widest (s));
+    block = grid_block (rows, cols, s->n_samples, widest (s));
   enum status e = grid_open (p->wire, rows, cols, block, &p->grid);
   p->open = e == OK;
   return wire_agree (p->wire, e);
