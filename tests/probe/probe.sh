@@ -154,27 +154,35 @@ ok $? "a split that is not there"
 
 # -- against NumPy ---------------------------------------------------------------
 
-study=${abs_top_builddir-}/tests/probe/study
-[ -x "$study" ] || study=$(dirname "$I")/tests/probe/study
-if ! [ -x "$study" ]; then
-  skip "tests/probe/study is not built"
-elif ! command -v python3 >/dev/null 2>&1; then
-  skip "no python3 to compare with"
-else
-  program=$I
-  I=$study
-  many 2 --golden golden
+# golden PROGRAM SCRIPT WHAT FAULT: values that tests/probe/PROGRAM writes, against
+# NumPy; FAULT, for sed, makes one wrong
+golden ()
+{
+  program=${abs_top_builddir-}/tests/probe/$1
+  [ -x "$program" ] || program=$(dirname "$I")/tests/probe/$1
+  if ! [ -x "$program" ]; then
+    skip "tests/probe/$1 is not built"
+    return
+  elif ! command -v python3 >/dev/null 2>&1; then
+    skip "no python3 to compare with"
+    return
+  fi
+  kept=$I
   I=$program
-  python3 "$here/golden.py" golden >said 2>errors
+  many 2 --golden golden
+  I=$kept
+  python3 "$here/$2" golden >said 2>errors
   status=$?
   if [ $status = 77 ]; then
     skip "python3 has no NumPy to compare with"
-  else
-    ok $status "ridge, spectra and CKA as NumPy has them"
-    sed '$s/.*/0.5/' golden >wrong
-    python3 "$here/golden.py" wrong >said 2>errors
-    [ $? = 1 ] && grep -q 'CKA of views' said
-    ok $? "a wrong number would be seen"
+    return
   fi
-fi
+  ok $status "$3 as NumPy has them"
+  sed "$4" golden >wrong
+  python3 "$here/$2" wrong >said 2>errors
+  [ $? = 1 ] && grep -q 'and NumPy has' said
+  ok $? "a wrong number would be seen"
+}
+golden study golden.py "ridge, spectra and CKA" '$s/.*/0.5/'
+golden token golden_token.py "bits per token" '3s/[^ ]*$/9/'
 done_testing

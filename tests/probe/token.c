@@ -244,6 +244,34 @@ check_view (const struct probe *p, const struct probe_result *r, int v,
   tap_ok (g->bits < g->bits_unigram, "%s: features tell something", name);
 }
 
+/* Everything golden_token.py needs, for --golden FILE. */
+static void
+write_golden (const struct probe *p, const struct probe_result *r,
+              const char *path)
+{
+  FILE *f = wire_rank (p->wire) == 0 ? fopen (path, "w") : NULL;
+  int32_t by_row[N];
+  if (!f)
+    return;
+  for (int i = 0; i < N; i++)
+    by_row[p->row[i]] = token[i];
+  fprintf (f, "%d %d %d %d %d %d\n", N, p->n_fit, p->n_choose, WORDS, MOST,
+           VIEWS);
+  for (int i = 0; i < N; i++)
+    fprintf (f, "%d ", (int)by_row[i]);
+  for (int v = 0; v < VIEWS; v++) {
+    const struct ridge *g = &r->ridge[v];
+    fprintf (f, "\n%d %.17g %.17g %.17g %.17g\n", (int)width[v], g->relative,
+             g->blend, g->bits, g->bits_unigram);
+    for (int i = 0; i < N; i++)
+      for (int64_t j = 0; j < width[v]; j++)
+        fprintf (f, "%.9g ", (double)row_of (p, v, i)[j]);
+  }
+  fclose (f);
+}
+
+static const char *golden_path; /* NULL: none */
+
 static void
 test_study (struct wire *w, bool wide)
 {
@@ -261,6 +289,8 @@ test_study (struct wire *w, bool wide)
   tap_ok (p->classes == MOST, "%s: %d classes", name, MOST);
   for (int v = 0; v < VIEWS; v++)
     check_view (p, r, v, wide ? 1e-9 : 2e-5, name);
+  if (golden_path)
+    write_golden (p, r, golden_path);
   probe_result_destroy (&r);
   probe_close (&p);
 }
@@ -301,6 +331,11 @@ main (int argc, char **argv)
 {
   struct wire *w = tool_open (&argc, &argv);
   make_values ();
+  if (argc == 3 && strcmp (argv[1], "--golden") == 0) {
+    golden_path = argv[2];
+    test_study (w, false);
+    return tool_close (&w);
+  }
   test_cut (WORDS, MOST);
   test_cut (WORDS, WORDS);
   test_cut (WORDS, 38); /* more than there are in the part that fits */
