@@ -2,6 +2,7 @@
 # tests/probe/probe.sh -- the command `probe` from end to end: what it leaves, that
 # ranks and grids do not matter, what it refuses; and its numbers against NumPy.
 # Prints TAP.
+# limit: 240
 
 . "${abs_top_srcdir-$(dirname "$0")/../..}/tests/run/rig.sh"
 here=${abs_top_srcdir-$(dirname "$0")/../..}/tests/probe
