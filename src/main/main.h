@@ -232,7 +232,7 @@ struct options {
   bool text, latex, unlike;
   struct {
     bool maps, wide;
-    int samples, rows, cols, block;
+    int samples, classes, rows, cols, block;
     double memory_bytes;
   } probe;
   struct {

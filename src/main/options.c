@@ -54,7 +54,8 @@ const struct command command_table[] = {
     "Computes the outputs of every stage on a split, and from them, with "
     "ScaLAPACK over all ranks: how well a linear classifier does on each, the "
     "spectrum of its covariance, and the similarity (linear CKA) of all stages "
-    "of all checkpoints. A checkpoint may be a run directory: its newest one. "
+    "of all checkpoints. Of language models positions are samples, and the next "
+    "token is predicted, in bits. A checkpoint may be a run directory: its newest one. "
     "Results go to probe/ in the run directory of the first.", command_probe },
   { "sweep", CMD_SWEEP, false, "sweep FILE [list|check|run|submit|table|dir] [...]",
     "expand a sweep file and run its parts",
@@ -83,7 +84,8 @@ enum { /* options without a short form */
   OPT_TOP_K, OPT_SEED, OPT_HEAD,
   OPT_AT_ONCE, OPT_DRY_RUN, OPT_SCRIPT, OPT_TEXT, OPT_LATEX, OPT_TABLE,
   OPT_UNLIKE, OPT_ACCURACY,
-  OPT_SAMPLES, OPT_FEATURES, OPT_DOUBLE, OPT_GRID, OPT_BLOCK, OPT_MEMORY
+  OPT_SAMPLES, OPT_FEATURES, OPT_CLASSES, OPT_DOUBLE, OPT_GRID, OPT_BLOCK,
+  OPT_MEMORY
 };
 
 const struct flag flag_table[] = {
@@ -91,9 +93,13 @@ const struct flag flag_table[] = {
     "which split: train, valid or test; default: valid; of a sweep's table: "
     "test, or valid where there is none" },
   { "samples", OPT_SAMPLES, "N", CMD_PROBE,
-    "the first N of the split; default: 10000, or all where there are fewer" },
+    "the first N of the split; of tokens N positions, drawn; default: 10000, "
+    "or all where there are fewer" },
   { "features", OPT_FEATURES, "KIND", CMD_PROBE,
     "pooled: means over height and width (default); maps: whole maps" },
+  { "classes", OPT_CLASSES, "N", CMD_PROBE,
+    "of tokens: the N - 1 most frequent next tokens, and all others; default "
+    "256" },
   { "double", OPT_DOUBLE, NULL, CMD_PROBE, "double precision; default: single" },
   { "grid", OPT_GRID, "RxC", CMD_PROBE,
     "ranks in rows and columns; default: as square as they allow" },
@@ -180,8 +186,8 @@ const struct flag flag_table[] = {
     "1 (default): as the network says; lower: likelier; 0: the likeliest" },
   { "top-k", OPT_TOP_K, "N", CMD_GENERATE,
     "draw from the N likeliest tokens only; default 0: from all" },
-  { "seed", OPT_SEED, "N", CMD_GENERATE,
-    "the same seed draws the same text; default 1" },
+  { "seed", OPT_SEED, "N", CMD_GENERATE | CMD_PROBE,
+    "the same seed draws the same text, or parts and positions; default 1" },
   { "head", OPT_HEAD, "H", CMD_GENERATE,
     "ask head H, behind stage H; default: the last" },
   { "resume", OPT_RESUME, NULL, CMD_VERIFY,
@@ -365,6 +371,9 @@ take_probe (struct parse *p, int letter, const char *value)
     break;
   case OPT_FEATURES:
     features (p, value);
+    break;
+  case OPT_CLASSES:
+    number (p, "classes", value, 2, 1 << 16, &o->probe.classes);
     break;
   case OPT_DOUBLE:
     o->probe.wide = true;

@@ -16,6 +16,7 @@
 struct link {
   struct probe *probe;
   const char *name;
+  bool tokens; /* found out by begin */
 };
 
 static enum status
@@ -29,10 +30,12 @@ begin (void *context, const struct run_shape *s, int *per_turn)
                             .behind = s->behind,
                             .n_samples = s->n_samples,
                             .batch = s->batch,
+                            .tokens = s->tokens,
                             .classes = s->classes,
                             .threads = s->threads,
                             .labels = s->labels,
                             .digest = s->digest};
+  l->tokens = s->tokens;
   return probe_begin (l->probe, &side, per_turn);
 }
 
@@ -50,26 +53,33 @@ turn (void *context)
   return probe_turn (l->probe);
 }
 
-/* One checkpoint; *path, owned by the caller, is the file it was. */
+struct found {
+  char *path; /* the file that a checkpoint was; owned */
+  bool tokens;
+};
+
+/* One checkpoint. */
 static enum status
 take_side (const struct options *o, struct wire *w, struct probe *p,
-           const char *given, char **path)
+           const char *given, struct found *out)
 {
   struct run_config c;
   struct options with = *o;
   with.path = given;
-  TRY (configure_as (&with, w, path, &c));
-  struct link link = {p, *path};
+  TRY (configure_as (&with, w, &out->path, &c));
+  struct link link = {p, out->path, false};
   struct run_sink sink = {begin, rows, turn, &link};
-  struct run_features ask = {.checkpoint = *path,
+  struct run_features ask = {.checkpoint = out->path,
                              .split = o->split ? o->split : "valid",
                              .samples = o->probe.samples > 0 ? o->probe.samples
                                                              : SAMPLES,
-                             .pooled = !o->probe.maps};
+                             .pooled = !o->probe.maps,
+                             .seed = (uint64_t)o->generate.seed};
   double start = clock_now_s ();
   TRY (run_features (w, &c, &ask, &sink));
   TRY (probe_end (p));
-  say (LOG_INFO, "probe: outputs of %s in %s", *path,
+  out->tokens = link.tokens;
+  say (LOG_INFO, "probe: outputs of %s in %s", out->path,
        text_seconds (clock_now_s () - start));
   return OK;
 }
@@ -95,23 +105,29 @@ run_directory (const char *path, struct text *out)
     text_add (out, "%s", path[0] == '/' ? "/" : ".");
 }
 
+static const char *
+features_word (const struct options *o, const struct found *f)
+{
+  return f->tokens ? "positions" : o->probe.maps ? "maps" : "pooled";
+}
+
 /* "step-000000100-valid-pooled"; of several checkpoints "-with-N" more. */
 static void
-result_name (const struct options *o, const char *path, struct text *out)
+result_name (const struct options *o, const struct found *f, struct text *out)
 {
-  const char *name = strrchr (path, '/');
-  name = name ? name + 1 : path;
+  const char *name = strrchr (f->path, '/');
+  name = name ? name + 1 : f->path;
   size_t n = strlen (name);
   if (n > 3 && strcmp (name + n - 3, ".h5") == 0)
     n -= 3;
   text_add (out, "%.*s-%s-%s", (int)n, name, o->split ? o->split : "valid",
-            o->probe.maps ? "maps" : "pooled");
+            features_word (o, f));
   if (o->n_inputs > 0)
     text_add (out, "-with-%d", o->n_inputs);
 }
 
 static enum status
-leave (const struct options *o, const char *path, struct probe *p,
+leave (const struct options *o, const struct found *f, struct probe *p,
        const struct probe_result *r)
 {
   struct text out, dir, name, asked;
@@ -122,13 +138,13 @@ leave (const struct options *o, const char *path, struct probe *p,
   if (o->output)
     text_add (&dir, "%s", o->output);
   else {
-    run_directory (path, &dir);
+    run_directory (f->path, &dir);
     text_add (&dir, "/probe");
   }
-  result_name (o, path, &name);
-  text_add (&asked, "split=%s features=%s precision=%s",
-            o->split ? o->split : "valid", o->probe.maps ? "maps" : "pooled",
-            o->probe.wide ? "double" : "single");
+  result_name (o, f, &name);
+  text_add (&asked, "split=%s features=%s precision=%s seed=%lld",
+            o->split ? o->split : "valid", features_word (o, f),
+            o->probe.wide ? "double" : "single", (long long)o->generate.seed);
   probe_print (p, r, &out);
   text_add (&out, "written: %s/%s.h5, -stages.csv, -spectrum.csv, -cka.csv",
             dir.data, name.data);
@@ -150,26 +166,28 @@ command_probe (const struct options *o, struct wire *w)
 {
   struct probe *p = NULL;
   struct probe_result *r = NULL;
-  char *first = NULL;
+  struct found first = {0};
   struct probe_how how = {.wide = o->probe.wide,
                           .grid_rows = o->probe.rows,
                           .grid_cols = o->probe.cols,
                           .block = o->probe.block,
+                          .seed = (uint64_t)o->generate.seed,
+                          .classes = o->probe.classes,
                           .memory_bytes = o->probe.memory_bytes};
   enum status s = probe_open (w, &how, &p);
   if (s == OK)
     s = take_side (o, w, p, o->path, &first);
   for (int i = 0; s == OK && i < o->n_inputs; i++) {
-    char *path = NULL;
-    s = take_side (o, w, p, o->inputs[i], &path);
-    mem_free (&path);
+    struct found other = {0};
+    s = take_side (o, w, p, o->inputs[i], &other);
+    mem_free (&other.path);
   }
   if (s == OK)
     s = probe_study (p, &r);
   if (s == OK)
-    s = wire_agree (w, wire_rank (w) == 0 ? leave (o, first, p, r) : OK);
+    s = wire_agree (w, wire_rank (w) == 0 ? leave (o, &first, p, r) : OK);
   probe_result_destroy (&r);
   probe_close (&p);
-  mem_free (&first);
+  mem_free (&first.path);
   return s;
 }

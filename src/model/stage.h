@@ -83,7 +83,12 @@ stage_border (const struct stage *s, struct tensor *in, struct tensor *out);
  * order of NCHW, or pooled: [n, c], means over h and w. */
 void
 stage_output_rows (const struct stage *s, int64_t n, bool pooled, float *rows);
-/* Numbers in one such row. */
+/* Of a Transformer: the STAGE_EVAL output at n places, [n, D]; place[i] - base:
+ * sample x T + position. */
+void
+stage_output_places (const struct stage *s, int64_t n, const int64_t *place,
+                     int64_t base, float *rows);
+/* Numbers in one such row; of places as pooled. */
 int64_t
 stage_row_width (const struct stage *s, bool pooled);
 /* True for the first stage: its input is PLAIN images, no gradient wanted. */

@@ -342,3 +342,19 @@ stage_output_rows (const struct stage *s, int64_t n, bool pooled, float *rows)
         *rows++ = (float)(sum / (double)pixels);
     }
 }
+
+void
+stage_output_places (const struct stage *s, int64_t n, const int64_t *place,
+                     int64_t base, float *rows)
+{
+  struct tensor y;
+  const size_t d = (size_t)s->out.c;
+  stage_output (s, STAGE_EVAL, &y);
+  CHECK (s->inner == KERN_LAST, "places are of rows that lie together");
+  for (int64_t i = 0; i < n; i++) {
+    int64_t at = place[i] - base;
+    CHECK (at >= 0 && at < s->out.n * s->out.h, "place %lld of %lld",
+           (long long)at, (long long)(s->out.n * s->out.h));
+    memcpy (rows + (size_t)i * d, y.data + (size_t)at * d, d * sizeof *rows);
+  }
+}

@@ -4,7 +4,28 @@
  */
 #include "probe/probe_impl.h"
 
+#include <math.h>
 #include <string.h>
+
+void
+grid_shape (int size, int *rows, int *cols)
+{
+  int r = (int)sqrt ((double)size);
+  while (size % r != 0)
+    r--;
+  *rows = r;
+  *cols = size / r;
+}
+
+int
+grid_block (int rows, int cols, int64_t n, int64_t width)
+{
+  int64_t a = n / (4 * rows), b = width / (4 * cols), least = a < b ? a : b;
+  int block = 128;
+  while (block > 8 && block > least)
+    block /= 2;
+  return block;
+}
 
 int
 matrix_share (int n, int block, int place, int ranks)

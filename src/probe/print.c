@@ -20,9 +20,12 @@ print_stage (const struct probe *p, const struct probe_result *r, int i,
   char lambda[32] = "-";
   if (!g->constant)
     snprintf (lambda, sizeof lambda, "%.1e", g->relative);
-  text_add (out, "%-6d %-20s %9lld %10.4f %10s %6d %10.2f %10.2f\n", v->stage,
-            v->behind, (long long)v->width, g->judged, lambda, s->rank,
-            s->effective, s->participation);
+  text_add (out, "%-6d %-20s %9lld %10.4f ", v->stage, v->behind,
+            (long long)v->width, g->judged);
+  if (p->within)
+    text_add (out, "%10.4f ", g->bits);
+  text_add (out, "%10s %6d %10.2f %10.2f\n", lambda, s->rank, s->effective,
+            s->participation);
 }
 
 static void
@@ -83,8 +86,11 @@ probe_print (const struct probe *p, const struct probe_result *r,
   for (int k = 0; k < p->n_sides; k++) {
     const struct side *s = &p->side[k];
     text_add (out, "%d: %s, step %lld\n", k, s->name, (long long)s->step);
-    text_add (out, "%-6s %-20s %9s %10s %10s %6s %10s %10s\n", "stage",
-              "behind", "features", "accuracy", "lambda", "rank", "effective",
+    text_add (out, "%-6s %-20s %9s %10s ", "stage", "behind", "features",
+              "accuracy");
+    if (p->within)
+      text_add (out, "%10s ", "bits/token");
+    text_add (out, "%10s %6s %10s %10s\n", "lambda", "rank", "effective",
               "particip.");
     for (int i = 0; i < s->n_stages; i++)
       print_stage (p, r, s->first + i, out);
@@ -93,6 +99,11 @@ probe_print (const struct probe *p, const struct probe_result *r,
             "(accuracy of a linear probe on %d samples; %d fitted it, %d "
             "chose lambda, relative to the mean eigenvalue)\n",
             p->n - p->n_fit - p->n_choose, p->n_fit, p->n_choose);
+  if (p->within)
+    text_add (out,
+              "(accuracy among %d classes of next tokens; bits over all %d "
+              "tokens; frequencies alone give %.4f)\n",
+              p->classes, p->vocabulary, r->ridge[0].bits_unigram);
   print_notes (p, r, out);
   print_cka (p, r, out);
   text_add (out, "ridge %s, spectra %s, similarity %s\n",
@@ -131,7 +142,7 @@ stages_csv (const struct probe *p, const struct probe_result *r,
       "side,checkpoint,step,stage,behind,features,samples,fit,choose,"
       "judge,accuracy,accuracy_choose,squared_error,lambda,lambda_relative,"
       "lambdas_refused,rank,effective_rank,participation_ratio,"
-      "trace\n");
+      "trace,classes,bits_per_token,bits_unigram,unigram_weight\n");
   for (int i = 0; i < p->n_views; i++) {
     const struct view *v = &p->view[i];
     const struct ridge *g = &r->ridge[i];
@@ -151,6 +162,10 @@ stages_csv (const struct probe *p, const struct probe_result *r,
     add_number (out, s->effective);
     add_number (out, s->participation);
     add_number (out, s->trace);
+    text_add (out, ",%d", p->classes);
+    add_number (out, g->bits);
+    add_number (out, g->bits_unigram);
+    add_number (out, g->blend);
     text_add (out, "\n");
   }
 }
@@ -220,6 +235,10 @@ enum column {
   C_EFFECTIVE,
   C_PARTICIPATION,
   C_TRACE,
+  C_CLASSES,
+  C_BITS,
+  C_UNIGRAM,
+  C_BLEND,
   COLUMNS
 };
 static const char *const column_name[] = {"/side",
@@ -232,7 +251,11 @@ static const char *const column_name[] = {"/side",
                                           "/rank",
                                           "/effective_rank",
                                           "/participation_ratio",
-                                          "/trace"};
+                                          "/trace",
+                                          "/classes",
+                                          "/bits_per_token",
+                                          "/bits_unigram",
+                                          "/unigram_weight"};
 
 static void
 fill_columns (const struct probe *p, const struct probe_result *r, double *v)
@@ -252,6 +275,10 @@ fill_columns (const struct probe *p, const struct probe_result *r, double *v)
         [C_EFFECTIVE] = s->effective,
         [C_PARTICIPATION] = s->participation,
         [C_TRACE] = s->trace,
+        [C_CLASSES] = p->classes,
+        [C_BITS] = g->bits,
+        [C_UNIGRAM] = g->bits_unigram,
+        [C_BLEND] = g->blend,
     };
     for (int c = 0; c < COLUMNS; c++)
       v[c * p->n_views + i] = row[c];

@@ -48,6 +48,7 @@ probe_close (struct probe **out)
   mem_free (&p->view);
   mem_free (&p->row);
   mem_free (&p->label);
+  mem_free (&p->within);
   mem_free (&p->entry);
   mem_free (&p->pending);
   if (p->open)

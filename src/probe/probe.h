@@ -17,6 +17,7 @@
 #define PROBE_SIDES 8 /* checkpoints at most */
 #define PROBE_WORD 64
 #define PROBE_PATH 1024
+#define PROBE_CLASSES 256
 
 /* "ScaLAPACK", or that there is none. */
 const char *
@@ -28,6 +29,7 @@ struct probe_how {
   int block;                /* 0: chosen */
   double memory_bytes;      /* of each rank; 0: what the machine has left */
   uint64_t seed;            /* of the division of the samples */
+  int classes;              /* of tokens, at most; 0: PROBE_CLASSES */
 };
 
 struct probe;
@@ -47,6 +49,7 @@ struct probe_side {
   const char *const *behind; /* n_stages: last block of the stage */
   int64_t n_samples;
   int64_t batch;         /* rows that one probe_rows gives at most */
+  bool tokens;           /* classes: a vocabulary, which probe_begin cuts */
   int classes, threads;  /* threads: of this rank */
   const int32_t *labels; /* n_samples */
   uint64_t digest;       /* of the data set and split */

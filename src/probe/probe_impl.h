@@ -33,6 +33,14 @@ enum status
 grid_open (struct wire *w, int n_rows, int n_cols, int block, struct grid *g);
 void
 grid_close (struct grid *g);
+/* Ranks in rows and columns: as square as it can be, the longer side along the
+ * features, since products over samples are faster so.  Local. */
+void
+grid_shape (int size, int *rows, int *cols);
+/* Rows and columns of a block: large ones are fast, but every rank should have
+ * a few of the smaller side.  Local. */
+int
+grid_block (int rows, int cols, int64_t n, int64_t width);
 /* Threads of the numerical library on this rank, where it can be told. Local.
  */
 void
@@ -194,6 +202,10 @@ struct probe {
   uint64_t digest;
   int64_t *row;   /* n: matrix row of a sample, owned */
   int32_t *label; /* n: by matrix row, owned */
+  /* of tokens */
+  int vocabulary; /* 0: not of tokens */
+  double *within; /* n: bits of the token where its class is known, by matrix
+                     row, owned; NULL: not of tokens */
   double held_bytes;
   int panel; /* columns that similarity multiplies at a time, about */
 
@@ -206,6 +218,16 @@ struct probe {
   int bad_stage;
 };
 
+/* Next tokens become classes: each of the most - 1 most frequent ones of the
+ * samples that fit has its own (of equally frequent ones the lower), all others
+ * share the last; a vocabulary that is no larger than most is not cut.  Among
+ * the others a token has (count + 1) / (counts of all others + their number) of
+ * the probability, counts being those of the samples that fit.  label[n] holds
+ * tokens and becomes classes; within[n].  Local; the same on all ranks. */
+enum status
+vocabulary_cut (int32_t *label, int n, int n_fit, int vocabulary, int most,
+                int *classes, double *within);
+
 /* -- studies ----------------------------------------------------------------
  */
 
@@ -213,7 +235,10 @@ struct ridge {
   double lambda, relative; /* chosen; relative to the mean eigenvalue */
   double chosen, judged;   /* accuracy on the part it was chosen by, and on the
                               last part */
-  double error;  /* on the last part: mean of (score - one-hot label)^2 */
+  double error; /* on the last part: mean of (score - one-hot label)^2 */
+  /* Of tokens, else NaN: bits per token on the last part, what frequencies
+     alone give, and their weight among the probabilities. */
+  double bits, bits_unigram, blend;
   int n_refused; /* lambdas whose matrix had no Cholesky factor */
   bool constant; /* the outputs do not depend on the sample */
 };

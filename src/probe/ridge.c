@@ -9,6 +9,13 @@
  *     A = (K + lambda I)^-1 T              scores  x F'A - mean(F) F'A + mean T
  * which are the same numbers.  The fitting part's own means are used, so that
  * nothing is learnt from the parts that judge.
+ *
+ * Of tokens, scores s estimate the probabilities of the next classes, and may
+ * be below 0.  With u(c) = (count of c + 1) / (samples that fit + classes),
+ *     p(c) = (1 - a) max (s(c), 0) / sum max (s, 0) + a u(c)
+ * where a, too, is chosen by the part that chooses lambda; where no score is
+ * above 0, p = u.  Bits per token are the mean of -log2 p(class), and what the
+ * cut of the vocabulary leaves open (vocabulary.c).
  */
 #include "probe/probe_impl.h"
 
@@ -18,6 +25,10 @@
 /* Lambda over the mean eigenvalue (of those that can be other than 0). */
 static const double ladder[] = {1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1, 10};
 #define LADDER (int)(sizeof ladder / sizeof *ladder)
+
+/* Weight of frequencies among probabilities; the last is frequencies alone. */
+static const double blends[] = {0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1};
+#define BLENDS (int)(sizeof blends / sizeof *blends)
 
 struct fit {
   struct probe *p;
@@ -199,9 +210,28 @@ make_offset (struct fit *f)
 }
 
 struct verdict {
-  double accuracy; /* share of samples whose class has the highest score */
-  double error;    /* mean of (score - one-hot label)^2 */
+  double accuracy;     /* share of samples whose class has the highest score */
+  double error;        /* mean of (score - one-hot label)^2 */
+  double bits[BLENDS]; /* of tokens: per token */
 };
+
+/* Bits of local row i, for every blend. */
+static void
+add_bits (const struct fit *f, int i, double *bits)
+{
+  const struct matrix *s = &f->scores;
+  int row = matrix_row (s, i), own = f->p->label[row];
+  double all = 0, of_own = 0;
+  double u = (f->share[own] * f->n + 1) / (f->n + s->cols);
+  for (int c = 0; c < s->cols; c++) {
+    double v = fmax (matrix_get (s, i, c) + f->offset[c], 0);
+    all += v;
+    of_own = c == own ? v : of_own;
+  }
+  double p = all > 0 ? of_own / all : u;
+  for (int b = 0; b < BLENDS; b++)
+    bits[b] += f->p->within[row] - log2 ((1 - blends[b]) * p + blends[b] * u);
+}
 
 /* Of samples first .. first+n-1; all scores of a sample are on one rank. */
 static enum status
@@ -212,7 +242,7 @@ judge (struct fit *f, int first, int n, struct verdict *out)
   part_product (x, false, part_rows (&f->z, 0, f->order), false,
                 part_rows (s, first, n));
   TRY (make_offset (f));
-  double sums[2] = {0, 0};
+  double sums[2 + BLENDS] = {0, 0};
   int end = matrix_row_local (s, first + n);
   for (int i = matrix_row_local (s, first); s->cols > 0 && i < end; i++) {
     int best = 0;
@@ -227,14 +257,23 @@ judge (struct fit *f, int first, int n, struct verdict *out)
       }
     }
     sums[0] += f->p->label[matrix_row (s, i)] == best;
+    if (f->p->within)
+      add_bits (f, i, sums + 2);
   }
-  TRY (wire_sum (f->p->wire, sums, 2));
-  *out = (struct verdict){sums[0] / n, sums[1] / n / f->p->classes};
+  TRY (wire_sum (f->p->wire, sums, 2 + BLENDS));
+  *out = (struct verdict){sums[0] / n, sums[1] / n / f->p->classes, {0}};
+  for (int b = 0; b < BLENDS; b++)
+    out->bits[b] = sums[2 + b] / n;
   return OK;
 }
 
 /* -- the study --------------------------------------------------------------
  */
+
+struct choice {
+  double loss, relative, accuracy;
+  int blend;
+};
 
 /* Where nothing can be learnt, the most frequent class is all there is. */
 static enum status
@@ -245,8 +284,21 @@ judge_constant (struct fit *f, int first, int n, struct verdict *out)
   return judge (f, first, n, out);
 }
 
+/* Images go by accuracy, tokens by bits; of equals the smoothest is taken. */
+static void
+compare (const struct fit *f, const struct verdict *v, double relative,
+         struct choice *best)
+{
+  bool tokens = f->p->within != NULL;
+  for (int b = 0; b < (tokens ? BLENDS : 1); b++) {
+    double loss = tokens ? v->bits[b] : -v->accuracy;
+    if (loss <= best->loss)
+      *best = (struct choice){loss, relative, v->accuracy, b};
+  }
+}
+
 static enum status
-choose (struct fit *f, struct ridge *out)
+choose (struct fit *f, struct choice *best, struct ridge *out)
 {
   struct probe *p = f->p;
   TRY (begin_fit (f, p->n_fit));
@@ -254,7 +306,7 @@ choose (struct fit *f, struct ridge *out)
   struct verdict v;
   if (out->constant) {
     TRY (judge_constant (f, p->n_fit, p->n_choose, &v));
-    out->chosen = v.accuracy;
+    compare (f, &v, 0, best);
     return OK;
   }
   for (int i = 0; i < LADDER; i++) {
@@ -265,10 +317,7 @@ choose (struct fit *f, struct ridge *out)
       continue;
     }
     TRY (judge (f, p->n_fit, p->n_choose, &v));
-    if (v.accuracy >= out->chosen) { /* of equals the smoothest */
-      out->chosen = v.accuracy;
-      out->relative = ladder[i];
-    }
+    compare (f, &v, ladder[i], best);
   }
   return OK;
 }
@@ -302,14 +351,20 @@ ridge_study (struct probe *p, struct view *v, struct ridge *out)
   struct fit f = {.p = p, .v = v};
   struct ridge r = {.relative = 0};
   struct verdict end = {0};
+  struct choice best = {.loss = INFINITY};
   enum status s = wire_agree (p->wire, fit_memory (&f));
   if (s == OK)
-    s = choose (&f, &r);
+    s = choose (&f, &best, &r);
+  r.relative = best.relative;
+  r.chosen = best.accuracy;
   if (s == OK)
     s = conclude (&f, &r, &end);
   fit_close (&f);
   r.judged = end.accuracy;
   r.error = end.error;
+  r.bits = p->within ? end.bits[best.blend] : NAN;
+  r.bits_unigram = p->within ? end.bits[BLENDS - 1] : NAN;
+  r.blend = p->within ? blends[best.blend] : NAN;
   if (s == OK)
     *out = r;
   return s;

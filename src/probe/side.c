@@ -16,30 +16,6 @@
 /* -- grid and block ---------------------------------------------------------
  */
 
-/* As square as it can be, the longer side along the features: products over
- * samples are faster so. */
-static void
-choose_grid (int size, int *rows, int *cols)
-{
-  int r = (int)sqrt ((double)size);
-  while (size % r != 0)
-    r--;
-  *rows = r;
-  *cols = size / r;
-}
-
-/* Large blocks are fast; but every rank should have a few of the smaller side.
- */
-static int
-choose_block (int rows, int cols, int64_t n, int64_t width)
-{
-  int64_t a = n / (4 * rows), b = width / (4 * cols), least = a < b ? a : b;
-  int block = 128;
-  while (block > 8 && block > least)
-    block /= 2;
-  return block;
-}
-
 static int64_t
 widest (const struct probe_side *s)
 {
@@ -56,9 +32,9 @@ open_grid (struct probe *p, const struct probe_side *s)
   int rows = p->how.grid_rows, cols = p->how.grid_cols;
   int block = p->how.block;
   if (rows <= 0)
-    choose_grid (size, &rows, &cols);
+    grid_shape (size, &rows, &cols);
   if (block <= 0)
-    block = choose_block (rows, cols, s->n_samples, widest (s));
+    block = grid_block (rows, cols, s->n_samples, widest (s));
   enum status e = grid_open (p->wire, rows, cols, block, &p->grid);
   p->open = e == OK;
   return wire_agree (p->wire, e);
@@ -83,7 +59,13 @@ take_samples (struct probe *p, const struct probe_side *s)
   random_permutation (&key, p->row, (size_t)p->n);
   for (int i = 0; i < p->n; i++)
     p->label[p->row[i]] = s->labels[i];
-  return OK;
+  if (!s->tokens)
+    return OK;
+  int most = p->how.classes > 0 ? p->how.classes : PROBE_CLASSES;
+  p->vocabulary = s->classes;
+  TRY (MEM_NEW ((size_t)p->n, &p->within, "bits of tokens"));
+  return vocabulary_cut (p->label, p->n, p->n_fit, s->classes, most,
+                         &p->classes, p->within);
 }
 
 static enum status

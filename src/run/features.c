@@ -5,18 +5,49 @@
  * few batches all ranks take a turn together, in which the sink may send what
  * it was given; a rank that has fewer batches joins the last turns with
  * nothing.
+ *
+ * An image is a sample, and so is a position of a window of tokens: those that
+ * were drawn lie in the order of the split, so that a batch of windows has a
+ * range of them.
  */
 #include "run/run_impl.h"
 
+#include "base/random.h"
+#include <stdlib.h>
 #include <string.h>
 
 struct giving {
   const struct run_features *ask;
   const struct run_sink *sink;
-  int per_turn, since, n_turns, turns; /* n_turns: of the whole */
-  int64_t batches;                     /* of all replicas */
-  float *rows;                         /* of the widest stage here */
+  enum store_split split;
+  bool tokens;
+  int64_t n, inputs;   /* samples; images or windows they are in */
+  int64_t length;      /* positions of a window; 1 of images */
+  int64_t *place;      /* of tokens: n, window x T + position; else NULL */
+  int32_t *next;       /* of tokens: n, the token behind each */
+  int per_turn, since; /* batches between two turns, since the last one */
+  int n_turns, turns;  /* of the whole, so far */
+  int64_t batches;     /* of all replicas */
+  int64_t most;        /* rows of a batch */
+  float *rows;         /* of the widest stage here */
 };
+
+/* The first sample that is not before an input; n: there is none. */
+static int64_t
+first_sample (const struct giving *g, int64_t input)
+{
+  if (!g->tokens)
+    return input < g->n ? input : g->n;
+  int64_t low = 0, high = g->n;
+  while (low < high) {
+    int64_t middle = (low + high) / 2;
+    if (g->place[middle] < input * g->length)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low;
+}
 
 static enum status
 take_turn (struct giving *g)
@@ -31,9 +62,14 @@ on_output (struct session *s, struct local_stage *l, int64_t batch, int64_t n,
            void *context)
 {
   struct giving *g = context;
-  int64_t first = batch * s->n_samples;
-  int64_t here = n - first < s->n_samples ? n - first : s->n_samples;
-  stage_output_rows (l->stage, here, g->ask->pooled, g->rows);
+  int64_t first = first_sample (g, batch * s->n_samples);
+  int64_t here = first_sample (g, (batch + 1) * s->n_samples) - first;
+  (void)n;
+  if (g->tokens)
+    stage_output_places (l->stage, here, g->place + first,
+                         batch * s->n_samples * g->length, g->rows);
+  else
+    stage_output_rows (l->stage, here, g->ask->pooled, g->rows);
   TRY (g->sink->rows (g->sink->context, l->k, first, here, g->rows));
   if (l != &s->local[s->n_local - 1])
     return OK;
@@ -42,6 +78,67 @@ on_output (struct session *s, struct local_stage *l, int64_t batch, int64_t n,
   bool last = batch + s->R >= g->batches;
   while (last && g->turns < g->n_turns)
     TRY (take_turn (g));
+  return OK;
+}
+
+/* -- positions --------------------------------------------------------------
+ */
+
+static int
+by_place (const void *a, const void *b)
+{
+  int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+  return (x > y) - (x < y);
+}
+
+/* g->n of the positions of g->inputs windows. */
+static enum status
+draw_places (struct giving *g)
+{
+  struct random_key key = {g->ask->seed, RANDOM_PROBE, 1, 0};
+  int64_t all = g->inputs * g->length, *order = NULL;
+  TRY (MEM_NEW ((size_t)all, &order, "positions"));
+  random_permutation (&key, order, (size_t)all);
+  enum status e = MEM_NEW ((size_t)g->n, &g->place, "positions");
+  if (e == OK) {
+    memcpy (g->place, order, (size_t)g->n * sizeof *order);
+    qsort (g->place, (size_t)g->n, sizeof *g->place, by_place);
+  }
+  mem_free (&order);
+  return e;
+}
+
+static enum status
+read_next (struct session *s, struct giving *g)
+{
+  int32_t *label = NULL;
+  TRY (MEM_NEW ((size_t)g->n, &g->next, "next tokens"));
+  TRY (MEM_NEW ((size_t)g->length, &label, "tokens of a window"));
+  enum status e = OK;
+  for (int64_t i = 0, window = -1; e == OK && i < g->n; i++) {
+    if (g->place[i] / g->length != window) {
+      window = g->place[i] / g->length;
+      e = store_read_labels (s->data, g->split, window, 1, window + 1, label);
+    }
+    g->next[i] = label[g->place[i] % g->length];
+  }
+  mem_free (&label);
+  return e;
+}
+
+static enum status
+find_samples (struct session *s, struct giving *g)
+{
+  g->batches = (g->inputs + s->n_samples - 1) / s->n_samples;
+  if (g->tokens) {
+    TRY (draw_places (g));
+    TRY (read_next (s, g));
+  }
+  for (int64_t b = 0; b < g->batches; b++) {
+    int64_t here = first_sample (g, (b + 1) * s->n_samples) -
+                   first_sample (g, b * s->n_samples);
+    g->most = here > g->most ? here : g->most;
+  }
   return OK;
 }
 
@@ -74,10 +171,9 @@ spread (struct wire *w, struct run_config *c, int64_t n)
  */
 
 static enum status
-tell_shape (struct session *s, const struct run_features *ask,
-            enum store_split split, int64_t n, int64_t step,
-            const struct run_sink *sink, int *per_turn)
+tell_shape (struct session *s, struct giving *g, int64_t step)
 {
+  const bool tokens = g->tokens, pooled = g->ask->pooled;
   int64_t *width = NULL;
   const char **behind = NULL;
   enum status e = MEM_NEW ((size_t)s->K, &width, "widths");
@@ -90,24 +186,26 @@ tell_shape (struct session *s, const struct run_features *ask,
     int end = s->first[k + 1] - 1 - (k == s->K - 1);
     network_unit (s->net, end < 0 ? 0 : end, &u);
     behind[k] = u.name;
-    width[k] = ask->pooled ? u.out.c : u.out.c * u.out.h * u.out.w;
+    width[k] = pooled ? u.out.c : u.out.c * u.out.h * u.out.w;
   }
   struct run_shape shape = {.n_stages = s->K,
                             .width = width,
                             .behind = behind,
-                            .n_samples = n,
-                            .batch = s->n_samples,
+                            .n_samples = g->n,
+                            .batch = g->most,
+                            .tokens = tokens,
                             .classes = s->info.classes,
                             .threads = s->threads,
-                            .labels = store_labels (s->data, split),
+                            .labels = tokens ? g->next
+                                             : store_labels (s->data, g->split),
                             .step = step};
-  uint64_t numbers[] = {s->info.digest, (uint64_t)split, (uint64_t)n};
+  uint64_t numbers[] = {s->info.digest, (uint64_t)g->split, (uint64_t)g->n,
+                        (uint64_t)g->length, tokens ? g->ask->seed : 0};
   shape.digest = hash_bytes (numbers, sizeof numbers, 0);
   if (e == OK)
-    e = sink->begin (sink->context, &shape, per_turn);
+    e = g->sink->begin (g->sink->context, &shape, &g->per_turn);
   for (int i = 0; e == OK && i < s->n_local; i++)
-    CHECK (stage_row_width (s->local[i].stage, ask->pooled) ==
-               width[s->local[i].k],
+    CHECK (stage_row_width (s->local[i].stage, pooled) == width[s->local[i].k],
            "stage %d is of another width than its last block", s->local[i].k);
   mem_free (&width);
   mem_free (&behind);
@@ -115,19 +213,17 @@ tell_shape (struct session *s, const struct run_features *ask,
 }
 
 static enum status
-give_all (struct session *s, struct giving *g, enum store_split split,
-          int64_t n)
+give_all (struct session *s, struct giving *g)
 {
   struct evaluation v = {0};
   int64_t widest = 0;
-  g->batches = (n + s->n_samples - 1) / s->n_samples;
   int64_t each = (g->batches + s->R - 1) / s->R;
   g->n_turns = (int)((each + g->per_turn - 1) / g->per_turn);
   for (int i = 0; i < s->n_local; i++) {
     int64_t one = stage_row_width (s->local[i].stage, g->ask->pooled);
     widest = one > widest ? one : widest;
   }
-  enum status e = MEM_NEW ((size_t)(widest * s->n_samples), &g->rows, "rows");
+  enum status e = MEM_NEW ((size_t)(widest * g->most), &g->rows, "rows");
   if (e == OK)
     e = MEM_NEW ((size_t)s->K, &v.loss, "evaluation");
   if (e == OK)
@@ -136,7 +232,7 @@ give_all (struct session *s, struct giving *g, enum store_split split,
   s->on_output = on_output;
   s->on_output_context = g;
   if (e == OK)
-    e = wire_agree (s->wire, session_evaluate (s, split, n, &v));
+    e = wire_agree (s->wire, session_evaluate (s, g->split, g->inputs, &v));
   s->on_output = NULL;
   mem_free (&g->rows);
   mem_free (&v.loss);
@@ -159,10 +255,38 @@ tuning_of (const char *path, char **tuning)
   return e;
 }
 
+/* Positions asked for, and the windows among whose they are drawn: whole ones,
+ * so that each has a next token. */
+static enum status
+count_positions (const struct run_config *c,
+                 const struct store_dataset_info *info, struct giving *g)
+{
+  struct model_spec spec;
+  TRY (derive_spec (c, info, &spec));
+  int64_t T = spec.context, ask = g->ask->samples;
+  int64_t windows = (info->tokens[g->split] - 1) / T;
+  if (!g->ask->pooled)
+    return fail (E_CONFIG,
+                 "%s: --features maps is for images; of tokens every position "
+                 "is a sample",
+                 c->file);
+  if (windows < 1)
+    return fail (E_DATA,
+                 "%s: /%s/tokens has %lld tokens, a window of model.context = "
+                 "%lld needs %lld",
+                 c->file, g->ask->split, (long long)info->tokens[g->split],
+                 (long long)T, (long long)T + 1);
+  g->tokens = true;
+  g->length = T;
+  g->n = ask > 0 && ask < windows * T ? ask : windows * T;
+  int64_t enough = (RUN_FEATURES_SPREAD * g->n + T - 1) / T;
+  g->inputs = enough < windows ? enough : windows;
+  return OK;
+}
+
 /* Samples asked for, of those there are. */
 static enum status
-count_samples (const struct run_config *c, const struct run_features *ask,
-               enum store_split split, int64_t *out)
+count_samples (const struct run_config *c, struct giving *g)
 {
   struct store_dataset *data = NULL;
   struct store_dataset_info info;
@@ -171,15 +295,12 @@ count_samples (const struct run_config *c, const struct run_features *ask,
   TRY (store_dataset_open (c->file, &data));
   store_dataset_info (data, &info);
   store_dataset_close (&data);
-  int64_t n = info.samples[split];
-  if (strcmp (info.kind, "images") != 0)
-    return fail (E_CONFIG,
-                 "%s: data sets of %s cannot be probed in this "
-                 "version",
-                 c->file, info.kind);
+  int64_t n = info.samples[g->split], ask = g->ask->samples;
   if (n == 0)
-    return fail (E_DATA, "%s: there is no split /%s", c->file, ask->split);
-  *out = ask->samples > 0 && ask->samples < n ? ask->samples : n;
+    return fail (E_DATA, "%s: there is no split /%s", c->file, g->ask->split);
+  if (strcmp (info.kind, "tokens") == 0)
+    return count_positions (c, &info, g);
+  g->n = g->inputs = ask > 0 && ask < n ? ask : n;
   return OK;
 }
 
@@ -189,17 +310,16 @@ run_features (struct wire *w, const struct run_config *c,
 {
   struct session s;
   struct run_config config = *c;
-  struct giving g = {.ask = ask, .sink = sink};
-  enum store_split split = STORE_VALID;
+  struct giving g = {.ask = ask, .sink = sink, .length = 1};
   char *tuning = NULL;
-  int64_t n = 0, step = 0;
-  enum status e = derive_split (ask->split, &split);
+  int64_t step = 0;
+  enum status e = derive_split (ask->split, &g.split);
   if (e == OK)
     e = tuning_of (ask->checkpoint, &tuning);
   if (e == OK)
-    e = count_samples (c, ask, split, &n);
+    e = count_samples (c, &g);
   if (e == OK)
-    e = spread (w, &config, n);
+    e = spread (w, &config, g.inputs);
   e = wire_agree (w, e);
   struct session_how how = {.tuning = tuning, .forward_only = true};
   if (e == OK)
@@ -208,11 +328,15 @@ run_features (struct wire *w, const struct run_config *c,
     mem_free (&tuning);
     return e;
   }
-  e = session_load (&s, ask->checkpoint, false, true, &step);
+  e = wire_agree (w, find_samples (&s, &g));
   if (e == OK)
-    e = tell_shape (&s, ask, split, n, step, sink, &g.per_turn);
+    e = session_load (&s, ask->checkpoint, false, true, &step);
   if (e == OK)
-    e = give_all (&s, &g, split, n);
+    e = tell_shape (&s, &g, step);
+  if (e == OK)
+    e = give_all (&s, &g);
+  mem_free (&g.place);
+  mem_free (&g.next);
   mem_free (&tuning);
   session_close (&s);
   return e;

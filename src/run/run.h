@@ -132,13 +132,20 @@ run_generate (struct wire *w, const struct run_config *c,
               const char *checkpoint, const struct run_generate *g);
 /* Outputs of every stage of a checkpoint on the first `samples` samples of a
  * split (0: all), given to a sink on the ranks that compute them.  Any number
- * of ranks: those that stages leave over become replicas. */
+ * of ranks: those that stages leave over become replicas.
+ *
+ * Of tokens positions are the samples, and the next token is the label: as many
+ * as asked for, drawn by the seed among the first windows that hold
+ * RUN_FEATURES_SPREAD times as many (or all there are), in the order of the
+ * split. */
+#define RUN_FEATURES_SPREAD 8
 struct run_shape { /* all borrowed */
   int n_stages;
   const int64_t *width;      /* n_stages: numbers in a row */
   const char *const *behind; /* n_stages: last block of each stage */
   int64_t n_samples, batch;  /* batch: rows at most in one call */
-  int classes, threads;      /* of this rank */
+  bool tokens;               /* samples are positions, classes the vocabulary */
+  int classes, threads;      /* threads: of this rank */
   const int32_t *labels;     /* n_samples */
   uint64_t digest;           /* of the data set, split and number */
   int64_t step;              /* of the checkpoint */
@@ -157,7 +164,8 @@ struct run_sink {
 struct run_features {
   const char *checkpoint, *split;
   int64_t samples;
-  bool pooled; /* means over height and width; else whole maps */
+  bool pooled;   /* means over height and width; else whole maps; images */
+  uint64_t seed; /* of the choice of positions */
 };
 enum status
 run_features (struct wire *w, const struct run_config *c,

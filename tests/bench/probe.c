@@ -4,8 +4,9 @@
  *
  *     mpirun -n 2 tests/bench/probe [FEATURES [SAMPLES [BLOCK [ROWS COLS]]]]
  *
- * Both are timed in the same run, in turn; the best of three counts.  While the
- * one process works, the other ranks sleep.
+ * Both are timed in the same run, in turn; the medians of some rounds count.
+ * While the one process works, the other ranks sleep.  BLOCK 0, or none: as the
+ * probe chooses, and so its grid.
  */
 #include "base/clock.h"
 #include "base/random.h"
@@ -16,6 +17,7 @@
 
 #ifdef HAVE_SCALAPACK
 #define CLASSES 10
+#define ROUNDS 5
 
 extern void
 ssyrk_ (const char *, const char *, const int *, const int *, const float *,
@@ -75,33 +77,51 @@ alone (int p, int n, const float *x, float *c, float *b)
   return clock_now_s () - start;
 }
 
+/* What LAPACK works on, on root alone. */
+struct plain {
+  int p, n;
+  float *x, *c, *b;
+};
+
+static void
+plain_open (int p, int n, struct plain *a)
+{
+  *a = (struct plain){.p = p, .n = n};
+  must (MEM_NEW ((size_t)p * (size_t)n, &a->x, "x"));
+  must (MEM_NEW ((size_t)p * (size_t)p, &a->c, "c"));
+  must (MEM_NEW ((size_t)p * CLASSES, &a->b, "b"));
+  for (size_t i = 0; i < (size_t)p * (size_t)n; i++)
+    a->x[i] = cheap (i);
+}
+
 /* The others sleep meanwhile: a rank that waits in MPI keeps a core busy. */
 static double
-time_alone (struct wire *w, int p, int n)
+time_alone (struct wire *w, struct plain *a)
 {
-  double best = 1e9;
   int request = WIRE_NONE;
-  double mine = 1, all = 0;
+  double mine = 1, all = 0, t = 0;
   if (wire_rank (w) == 0) {
-    float *x, *c, *b;
-    must (MEM_NEW ((size_t)p * (size_t)n, &x, "x"));
-    must (MEM_NEW ((size_t)p * (size_t)p, &c, "c"));
-    must (MEM_NEW ((size_t)p * CLASSES, &b, "b"));
-    for (size_t i = 0; i < (size_t)p * (size_t)n; i++)
-      x[i] = cheap (i);
     grid_threads (wire_size (w));
-    for (int i = 0; i < 4; i++) {
-      double t = alone (p, n, x, c, b);
-      best = i > 0 && t < best ? t : best;
-    }
+    t = alone (a->p, a->n, a->x, a->c, a->b);
     grid_threads (1);
-    mem_free (&x);
-    mem_free (&c);
-    mem_free (&b);
   }
   must (wire_ballot_start (w, -1, &mine, 1, &request));
   must (wire_ballot_wait (w, &request, &all)); /* backs off while it waits */
-  return best;
+  return t;
+}
+
+static int
+by_size (const void *a, const void *b)
+{
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+static double
+median (double *v, int n)
+{
+  qsort (v, (size_t)n, sizeof *v, by_size);
+  return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
 }
 
 int
@@ -110,13 +130,20 @@ main (int argc, char **argv)
   struct wire *w;
   struct grid g;
   struct matrix x, c, b;
+  struct plain a = {0};
+  double one[ROUNDS], spreading[ROUNDS], ratio[ROUNDS];
   must (wire_open (&argc, &argv, &w));
   int p = argc > 1 ? atoi (argv[1]) : 4096,
       n = argc > 2 ? atoi (argv[2]) : 8192;
-  int block = argc > 3 ? atoi (argv[3]) : 128;
-  int rows = argc > 5 ? atoi (argv[4]) : 1;
-  int cols = argc > 5 ? atoi (argv[5]) : wire_size (w);
-  double one = time_alone (w, p, n), best = 1e9;
+  int rows = argc > 5 ? atoi (argv[4]) : 0,
+      cols = argc > 5 ? atoi (argv[5]) : 0;
+  if (rows * cols != wire_size (w))
+    grid_shape (wire_size (w), &rows, &cols);
+  int block = argc > 3 ? atoi (argv[3]) : 0;
+  if (block <= 0)
+    block = grid_block (rows, cols, n, p);
+  if (wire_rank (w) == 0)
+    plain_open (p, n, &a);
   must (grid_open (w, rows, cols, block, &g));
   grid_threads (1);
   must (matrix_create (&g, n, p, 0, false, &x));
@@ -127,15 +154,25 @@ main (int argc, char **argv)
       matrix_set (&x, i, j,
                   cheap ((size_t)matrix_col (&x, j) * (size_t)n +
                          (size_t)matrix_row (&x, i)));
-  for (int i = 0; i < 4; i++) {
-    double t = spread (&g, &x, &c, &b);
-    best = i > 0 && t < best ? t : best;
+  for (int i = -1; i < ROUNDS; i++) { /* the first is not counted */
+    double t = time_alone (w, &a), s = spread (&g, &x, &c, &b);
+    if (i < 0)
+      continue;
+    one[i] = t;
+    spreading[i] = s;
+    ratio[i] = t > 0 ? s / t : 0;
   }
-  if (wire_rank (w) == 0)
+  if (wire_rank (w) == 0) {
+    double r = median (ratio, ROUNDS);
     printf ("probe: %d features x %d samples, single: %d x %d ranks, blocks of "
-            "%d: %.3f s; LAPACK with %d threads: %.3f s; ratio %.2f (wanted: "
-            "at most 1.25)\n",
-            p, n, rows, cols, block, best, wire_size (w), one, best / one);
+            "%d: %.3f s; LAPACK with %d threads: %.3f s; ratio %.2f (%.2f to "
+            "%.2f in %d rounds; wanted: at most 1.25)\n",
+            p, n, rows, cols, block, median (spreading, ROUNDS), wire_size (w),
+            median (one, ROUNDS), r, ratio[0], ratio[ROUNDS - 1], ROUNDS);
+  }
+  mem_free (&a.x);
+  mem_free (&a.c);
+  mem_free (&a.b);
   matrix_clear (&x);
   matrix_clear (&c);
   matrix_clear (&b);

@@ -2,6 +2,7 @@
 # tests/probe/probe.sh -- the command `probe` from end to end: what it leaves, that
 # ranks and grids do not matter, what it refuses; and its numbers against NumPy.
 # Prints TAP.
+# limit: 240
 
 . "${abs_top_srcdir-$(dirname "$0")/../..}/tests/run/rig.sh"
 here=${abs_top_srcdir-$(dirname "$0")/../..}/tests/probe
@@ -88,29 +89,101 @@ INTERLOCK_FAIL=write one probe run -o lost
 [ $? = 74 ] && [ -z "$(ls lost 2>/dev/null)" ]
 ok $? "writing fails: nothing is left"
 
+# -- tokens ----------------------------------------------------------------------
+
+# Lower-case letters at random, each followed by itself in upper case: what
+# follows can be told from one of two places, and is one of 8 after the other.
+# One rank sees 8 + 8 letters and 8 places in 32 features, so that a linear probe
+# of the embedding has all there is: 0 and 3 bits in turn.  Labels one place off
+# would give 3 bits (the letter after the next) or 0 (the letter itself).
+$AWK 'BEGIN {
+  x = 7
+  for (i = 0; i < 9000; i++) {
+    x = (x * 1103515245 + 12345) % 2147483648
+    c = int (x / 65536) % 8
+    printf "%s%s", substr ("abcdefgh", c + 1, 1), substr ("ABCDEFGH", c + 1, 1)
+  }
+}' >letters
+one import text letters -o letters.h5 valid=0.5
+many 2 train model.family=transformer model.layers=2 model.d_model=32 \
+  model.heads=2 model.context=8 stages.cut=1,1,rest strategy.span=local \
+  data.file=letters.h5 train.batch=8 train.lr=0.0001 train.steps=2 \
+  train.tune=no run.dir=words
+ok $? "a language model to probe"
+# column NAME ROW: of the table of stages
+column ()
+{
+  $AWK -F, -v name="$1" -v row="$2" '
+    NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i }
+    NR == row + 1 { print $at[name] }' \
+    "${3:-words/probe/step-000000002-valid-positions}-stages.csv"
+}
+many 2 probe words --samples 4000
+[ $? = 0 ] && grep -q 'bits/token' said && [ "$(column samples 1)" = 4000 ]
+ok $? "probe of positions, 4000 of them"
+echo "$(column bits_per_token 1) $(column accuracy 1) $(column bits_unigram 1)" |
+  $AWK '{ exit !($1 > 1.4 && $1 < 1.7 && $2 > 0.5 && $2 < 0.65 &&
+    $3 > 4.05 && $3 < 4.15) }'
+ok $? "bits per token are those of the text: half of 3; 4.1 by smoothed counts"
+for ranks in 1 3; do
+  many $ranks probe words --samples 4000 --double -o letters-$ranks
+  ok $? "tokens on $ranks ranks"
+  near words/probe/step-000000002-valid-positions-cka.csv \
+    letters-$ranks/step-000000002-valid-positions-cka.csv &&
+    $AWK -F, -v OFS=, '{ print $4, $6, $7, $21, $23 }' \
+      words/probe/step-000000002-valid-positions-stages.csv >one &&
+    $AWK -F, -v OFS=, '{ print $4, $6, $7, $21, $23 }' \
+      letters-$ranks/step-000000002-valid-positions-stages.csv >two &&
+    near one two
+  ok $? "the same numbers of tokens on $ranks ranks"
+done
+one probe words --samples 4000 --seed 2 -o second
+[ $? = 0 ] && [ "$(column trace 1)" != \
+  "$(column trace 1 second/step-000000002-valid-positions)" ]
+ok $? "another seed, other positions"
+one probe words --classes 3 -o cut
+[ $? = 0 ] && [ "$(column classes 1 cut/step-000000002-valid-positions)" = 3 ]
+ok $? "the vocabulary cut to 3 classes"
+[ -z "$(column bits_per_token 1 run/probe/step-000000012-valid-pooled)" ]
+ok $? "images have no bits per token"
+one probe words --features maps
+[ $? = 64 ] && complaints | grep -q 'every position is a sample'
+ok $? "tokens have no maps"
+one probe words --split test
+[ $? = 65 ] && complaints | grep -q 'no split /test'
+ok $? "a split that is not there"
+
 # -- against NumPy ---------------------------------------------------------------
 
-study=${abs_top_builddir-}/tests/probe/study
-[ -x "$study" ] || study=$(dirname "$I")/tests/probe/study
-if ! [ -x "$study" ]; then
-  skip "tests/probe/study is not built"
-elif ! command -v python3 >/dev/null 2>&1; then
-  skip "no python3 to compare with"
-else
-  program=$I
-  I=$study
-  many 2 --golden golden
+# golden PROGRAM SCRIPT WHAT FAULT: values that tests/probe/PROGRAM writes, against
+# NumPy; FAULT, for sed, makes one wrong
+golden ()
+{
+  program=${abs_top_builddir-}/tests/probe/$1
+  [ -x "$program" ] || program=$(dirname "$I")/tests/probe/$1
+  if ! [ -x "$program" ]; then
+    skip "tests/probe/$1 is not built"
+    return
+  elif ! command -v python3 >/dev/null 2>&1; then
+    skip "no python3 to compare with"
+    return
+  fi
+  kept=$I
   I=$program
-  python3 "$here/golden.py" golden >said 2>errors
+  many 2 --golden golden
+  I=$kept
+  python3 "$here/$2" golden >said 2>errors
   status=$?
   if [ $status = 77 ]; then
     skip "python3 has no NumPy to compare with"
-  else
-    ok $status "ridge, spectra and CKA as NumPy has them"
-    sed '$s/.*/0.5/' golden >wrong
-    python3 "$here/golden.py" wrong >said 2>errors
-    [ $? = 1 ] && grep -q 'CKA of views' said
-    ok $? "a wrong number would be seen"
+    return
   fi
-fi
+  ok $status "$3 as NumPy has them"
+  sed "$4" golden >wrong
+  python3 "$here/$2" wrong >said 2>errors
+  [ $? = 1 ] && grep -q 'and NumPy has' said
+  ok $? "a wrong number would be seen"
+}
+golden study golden.py "ridge, spectra and CKA" '$s/.*/0.5/'
+golden token golden_token.py "bits per token" '3s/[^ ]*$/9/'
 done_testing

@@ -2,6 +2,7 @@
 /* tests/probe/study.c -- rows given on any rank come to lie where they belong,
  * and what is computed from them is what plain loops over the closed forms
  * give, with fewer and with more features than samples. */
+#include "tests/probe/plain.h"
 #include "tests/probe/tool.h"
 
 #define SAMPLES 61
@@ -43,27 +44,6 @@ make_values (void)
 
 /* -- plain ------------------------------------------------------------------
  */
-
-/* Solves a (n x n, symmetric, positive) for n_b right-hand sides, in place, by
- * Gauss without pivots. */
-static void
-plain_solve (double *a, int n, double *b, int n_b)
-{
-  for (int k = 0; k < n; k++)
-    for (int i = k + 1; i < n; i++) {
-      double f = a[i * n + k] / a[k * n + k];
-      for (int j = k; j < n; j++)
-        a[i * n + j] -= f * a[k * n + j];
-      for (int c = 0; c < n_b; c++)
-        b[i * n_b + c] -= f * b[k * n_b + c];
-    }
-  for (int i = n - 1; i >= 0; i--)
-    for (int c = 0; c < n_b; c++) {
-      for (int j = i + 1; j < n; j++)
-        b[i * n_b + c] -= a[i * n + j] * b[j * n_b + c];
-      b[i * n_b + c] /= a[i * n + i];
-    }
-}
 
 /* Samples by matrix row. */
 static const double *
@@ -419,6 +399,54 @@ test_deficient (struct wire *w, bool constant)
   probe_close (&p);
 }
 
+/* Many multiples of one feature: what rounding adds to their Gram matrix is
+ * more than the smallest lambdas of single precision, which are then left out.
+ */
+static void
+test_indefinite (struct wire *w, bool wide)
+{
+  enum { WIDE = 700, MANY = 800 };
+  struct probe_how how = {.wide = wide, .memory_bytes = 1e9};
+  struct probe *p = NULL;
+  int64_t features = WIDE;
+  int per_turn;
+  const char *behind = "x";
+  int32_t *of = NULL;
+  float *rows = NULL;
+  tool_must (MEM_NEW (MANY, &of, "labels"));
+  tool_must (MEM_NEW ((size_t)WIDE * MANY, &rows, "rows"));
+  for (int i = 0; i < MANY; i++) {
+    double base = draw (98, (uint64_t)i);
+    of[i] = base > 0;
+    for (int j = 0; j < WIDE; j++)
+      rows[i * WIDE + j] = (float)(base * (1 + draw (97, (uint64_t)j) / 9));
+  }
+  struct probe_side s = {.name = "x",
+                         .n_stages = 1,
+                         .width = &features,
+                         .behind = &behind,
+                         .n_samples = MANY,
+                         .batch = MANY,
+                         .classes = 2,
+                         .threads = 1,
+                         .labels = of};
+  tool_must (probe_open (w, &how, &p));
+  tool_must (probe_begin (p, &s, &per_turn));
+  if (wire_rank (w) == 0)
+    tool_must (probe_rows (p, 0, 0, MANY, rows));
+  tool_must (probe_turn (p));
+  tool_must (probe_end (p));
+  struct ridge g;
+  tool_must (ridge_study (p, &p->view[0], &g));
+  tap_ok (wide ? g.n_refused == 0 : g.n_refused > 0,
+          "%s: lambdas without a Cholesky factor are left out: %d",
+          wide ? "double" : "float", g.n_refused);
+  tap_ok (g.judged > 0.95, "and the others find the one feature");
+  probe_close (&p);
+  mem_free (&of);
+  mem_free (&rows);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -436,6 +464,8 @@ main (int argc, char **argv)
   test_refusals (w);
   test_deficient (w, false);
   test_deficient (w, true);
+  test_indefinite (w, false);
+  test_indefinite (w, true);
   for (int s = 0; s < 2; s++)
     for (int k = 0; k < STAGES; k++)
       mem_free (&value[s][k]);
