@@ -373,11 +373,13 @@ enum status
 check_state_digests (struct session *s, char **out); /* with slots */
 /* Largest relative error, over stages, of the gradient along a direction
  * (itself and something random) against the central difference of sum_h
- * route[k][h] L_h.  The configuration must have lr 0, weight_decay 0, heads
- * all, one batch that repeats, and as many steps: CHECK_STEPS per stage.
- * Collective on world. */
+ * route[k][h] L_h; *stage: whose, K for that of a matrix that stages share,
+ * which is left out where the mix is a mean, and a tied embedding is the matrix
+ * of heads as well.  The configuration must have lr 0, weight_decay 0, dropout
+ * 0, head_tokens 1, heads all, one batch that repeats, and as many steps:
+ * CHECK_STEPS per stage. Collective on world. */
 #define CHECK_WIDTHS 4
-#define CHECK_STEPS (1 + 2 * CHECK_WIDTHS)
+#define CHECK_STEPS (2 + 4 * CHECK_WIDTHS)
 enum status
 check_gradients (struct session *s, double *worst, int *stage);
 
