@@ -147,18 +147,6 @@ give_all (struct session *s, struct giving *g, enum store_split split,
 /* -- the whole --------------------------------------------------------------
  */
 
-static enum status
-tuning_of (const char *path, char **tuning)
-{
-  struct store_checkpoint *file = NULL;
-  struct store_attributes a;
-  TRY (store_checkpoint_open (path, &file));
-  store_checkpoint_attributes (file, &a);
-  enum status e = mem_text (a.tuning, tuning);
-  store_checkpoint_close (&file);
-  return e;
-}
-
 /* Samples asked for, of those there are. */
 static enum status
 count_samples (const struct run_config *c, const struct run_features *ask,
@@ -195,7 +183,7 @@ run_features (struct wire *w, const struct run_config *c,
   int64_t n = 0, step = 0;
   enum status e = derive_split (ask->split, &split);
   if (e == OK)
-    e = tuning_of (ask->checkpoint, &tuning);
+    e = session_tuning_of (ask->checkpoint, &tuning);
   if (e == OK)
     e = count_samples (c, ask, split, &n);
   if (e == OK)

@@ -135,7 +135,7 @@ struct session {
   struct wire *wire; /* borrowed */
   struct run_config config;
   run_config_writer write;
-  const char *given_tuning;
+  const char *given_tuning, *was_tuning;
   bool forward_only, decodes, unit_costs, guess_costs;
   int K, M, R;
   int64_t batch, n_samples; /* whole; of one micro-batch */
@@ -206,6 +206,8 @@ struct session_how {
   run_config_writer write; /* NULL: checkpoints carry no configuration */
   struct store_run *run;   /* root only, borrowed; NULL: no record */
   const char *tuning;      /* kernel choices as text; NULL: as configured */
+  const char *was_tuning;  /* those of the checkpoint that the run goes on from,
+                              in place of the run directory's; NULL: none */
   bool forward_only;       /* evaluation: no gradients, nothing measured */
   bool decodes;            /* stages keep the keys and values of one text */
   bool guess_costs;        /* of blocks, from FLOPs: for short runs */
@@ -329,6 +331,11 @@ session_save (struct session *s, const char *path, int64_t step,
 enum status
 session_load (struct session *s, const char *path, bool optimizer, bool heads,
               int64_t *step);
+
+/* The kernel choices that a checkpoint keeps, so that its numbers come out
+ * again; "": none.  *tuning is owned by the caller.  Local. */
+enum status
+session_tuning_of (const char *path, char **tuning);
 
 /* -- accounts and traces -----------------------------------------------------
  */

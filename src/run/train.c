@@ -351,6 +351,18 @@ train_steps (struct training *t)
   return t->stopped ? E_STOPPED : OK;
 }
 
+/* The kernel choices of the checkpoint to go on from, on all ranks; "" where
+ * there is none. */
+static enum status
+was_tuning (struct wire *w, const struct origin *o, char **tuning)
+{
+  enum status e = OK;
+  if (wire_rank (w) == 0)
+    e = o->path ? session_tuning_of (o->path, tuning) : mem_text ("", tuning);
+  TRY (wire_agree (w, e));
+  return wire_broadcast_text (w, tuning, 0);
+}
+
 static enum status
 train (struct wire *w, const struct run_config *c, run_config_writer write,
        struct store_run *run, struct origin *o, struct outcome *out)
@@ -358,9 +370,17 @@ train (struct wire *w, const struct run_config *c, run_config_writer write,
   struct session s;
   struct training t = {.s = &s};
   struct session_how how = {.write = write, .run = run};
-  TRY (session_open (w, c, &how, &s));
+  char *tuning = NULL;
+  enum status e = was_tuning (w, o, &tuning);
+  how.was_tuning = tuning;
+  if (e == OK)
+    e = session_open (w, c, &how, &s);
+  if (e != OK) {
+    mem_free (&tuning);
+    return e;
+  }
   settle_config (&s);
-  enum status e = train_resume (&s, o, &t.start);
+  e = train_resume (&s, o, &t.start);
   out->began = e == OK;
   if (e == OK)
     e = write_config (&s);
@@ -382,6 +402,7 @@ train (struct wire *w, const struct run_config *c, run_config_writer write,
   out->why = s.stop;
   training_close (&t);
   session_close (&s);
+  mem_free (&tuning);
   return e;
 }
 
