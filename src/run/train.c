@@ -363,6 +363,18 @@ was_tuning (struct wire *w, const struct origin *o, char **tuning)
   return wire_broadcast_text (w, tuning, 0);
 }
 
+/* A root that ends the job in the middle of a step leaves no status that says
+ * running. */
+static void
+record_abort (enum status e, void *context)
+{
+  const struct training *t = context;
+  char line[256];
+  snprintf (line, sizeof line, "failed %d step=%lld reason=%s\n",
+            status_exit (e), (long long)t->mark.step, status_text (e));
+  (void)store_run_put (t->s->run, "status", line);
+}
+
 static enum status
 train (struct wire *w, const struct run_config *c, run_config_writer write,
        struct store_run *run, struct origin *o, struct outcome *out)
@@ -386,6 +398,8 @@ train (struct wire *w, const struct run_config *c, run_config_writer write,
     e = write_config (&s);
   t.done = t.start;
   t.mark = o->mark;
+  if (run)
+    wire_abort_record (record_abort, &t);
   if (e == OK && t.start >= s.steps) {
     say (LOG_INFO, "already finished: %lld steps", (long long)s.steps);
     o->done = true;
@@ -400,6 +414,7 @@ train (struct wire *w, const struct run_config *c, run_config_writer write,
   }
   out->step = t.done;
   out->why = s.stop;
+  wire_abort_record (NULL, NULL);
   training_close (&t);
   session_close (&s);
   mem_free (&tuning);
