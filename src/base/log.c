@@ -4,6 +4,7 @@
  * do not mix.  Nothing here allocates: a training step may speak.
  */
 #include "base/log.h"
+#include "base/clock.h"
 #include "base/status.h"
 #include <fcntl.h>
 #include <pthread.h>
@@ -201,6 +202,35 @@ log_live (const char *fmt, ...)
   fflush (stdout);
   live_shown = true;
   pthread_mutex_unlock (&lock);
+}
+
+static double progress_s = 30, progress_last_s = -1;
+
+void
+log_progress_rate (double seconds)
+{
+  progress_s = seconds;
+}
+
+void
+log_progress (const char *fmt, ...)
+{
+  const double now = clock_now_s ();
+  const bool live = log_is_terminal ();
+  if (progress_last_s < 0)
+    progress_last_s = now;
+  if (!live && now - progress_last_s < progress_s)
+    return;
+  progress_last_s = now;
+  char text[LINE_BYTES];
+  va_list args;
+  va_start (args, fmt);
+  line_format (text, sizeof text, fmt, args);
+  va_end (args);
+  if (live)
+    log_live ("%s", text);
+  else
+    say (LOG_INFO, "%s", text);
 }
 
 void

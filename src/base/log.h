@@ -43,5 +43,12 @@ void
 log_live_done (void);
 bool
 log_is_terminal (void);
+/* How far a long piece of work is: live on a terminal, else a plain line of
+ * information now and then (log_progress_rate: seconds between them, 30 at
+ * first; the first comes after as many). */
+void
+log_progress (const char *fmt, ...) __attribute__ ((format (printf, 1, 2)));
+void
+log_progress_rate (double seconds);
 
 #endif

@@ -2,8 +2,8 @@
  * (NumPy format 1.0), to compare with other programs.
  *
  * Taken just before the update of that step, from replica 0.  what: output (of
- * the stage, inner layout), logits (of its head), or the name of a parameter,
- * whose gradient is written.
+ * the stage, inner layout), logits (of its head; of tokens computed anew, as in
+ * evaluation), or the name of a parameter, whose gradient is written.
  */
 #include "run/run_impl.h"
 
@@ -68,17 +68,32 @@ dump_gradient (struct local_stage *l, const char *name, const char *path)
 }
 
 static enum status
+dump_logits (struct session *s, struct local_stage *l, const char *path)
+{
+  const int64_t n = s->n_samples, T = s->length, words = s->info.classes;
+  const int64_t dims[] = {n, T, words};
+  float *logits = NULL;
+  if (!stage_has_head (l->stage))
+    return fail (E_CONFIG, "--dump: stage %d has no head", l->k);
+  if (T == 1)
+    return write_npy (path, stage_logits (l->stage, 0), 2,
+                      (const int64_t[]){n, words});
+  TRY (MEM_NEW ((size_t)(n * T * words), &logits, "dump"));
+  enum status e = stage_token_logits (l->stage, 0, 0, n * T, logits);
+  if (e == OK)
+    e = write_npy (path, logits, 3, dims);
+  mem_free (&logits);
+  return e;
+}
+
+static enum status
 dump_one (struct session *s, struct local_stage *l, const struct dump *d)
 {
   char path[RUN_PATH + 256];
   snprintf (path, sizeof path, "%s/dump-%lld-%lld-%s.npy", s->config.dir,
             (long long)d->step, (long long)d->stage, d->what);
-  if (strcmp (d->what, "logits") == 0 && s->length > 1)
-    return fail (E_CONFIG, "--dump: logits of tokens are not kept; output is");
-  if (strcmp (d->what, "logits") == 0) {
-    int64_t dims[] = {s->n_samples, s->info.classes};
-    return write_npy (path, stage_logits (l->stage, 0), 2, dims);
-  }
+  if (strcmp (d->what, "logits") == 0)
+    return dump_logits (s, l, path);
   if (strcmp (d->what, "output") == 0) {
     struct tensor t;
     stage_output (l->stage, 0, &t);

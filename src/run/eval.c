@@ -37,19 +37,6 @@ print_heads (const struct session *s, const struct evaluation *v,
   }
 }
 
-/* The checkpoint's kernel choices, so that its numbers come out again. */
-static enum status
-tuning_of (const char *path, char **tuning)
-{
-  struct store_checkpoint *file = NULL;
-  struct store_attributes a;
-  TRY (store_checkpoint_open (path, &file));
-  store_checkpoint_attributes (file, &a);
-  enum status e = mem_text (a.tuning, tuning);
-  store_checkpoint_close (&file);
-  return e;
-}
-
 enum status
 run_eval (struct wire *w, const struct run_config *c, const char *checkpoint,
           const char *split)
@@ -59,7 +46,7 @@ run_eval (struct wire *w, const struct run_config *c, const char *checkpoint,
   char *tuning = NULL;
   int64_t step;
   TRY (wire_agree (w, derive_split (split, &which)));
-  TRY (wire_agree (w, tuning_of (checkpoint, &tuning)));
+  TRY (wire_agree (w, session_tuning_of (checkpoint, &tuning)));
   struct session_how how = {.tuning = tuning, .forward_only = true};
   struct run_config config = *c;
   config.init[0] = '\0';

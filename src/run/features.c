@@ -243,18 +243,6 @@ give_all (struct session *s, struct giving *g)
 /* -- the whole --------------------------------------------------------------
  */
 
-static enum status
-tuning_of (const char *path, char **tuning)
-{
-  struct store_checkpoint *file = NULL;
-  struct store_attributes a;
-  TRY (store_checkpoint_open (path, &file));
-  store_checkpoint_attributes (file, &a);
-  enum status e = mem_text (a.tuning, tuning);
-  store_checkpoint_close (&file);
-  return e;
-}
-
 /* Positions asked for, and the windows among whose they are drawn: whole ones,
  * so that each has a next token. */
 static enum status
@@ -315,7 +303,7 @@ run_features (struct wire *w, const struct run_config *c,
   int64_t step = 0;
   enum status e = derive_split (ask->split, &g.split);
   if (e == OK)
-    e = tuning_of (ask->checkpoint, &tuning);
+    e = session_tuning_of (ask->checkpoint, &tuning);
   if (e == OK)
     e = count_samples (c, &g);
   if (e == OK)

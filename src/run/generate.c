@@ -9,6 +9,7 @@
 #include "run/run_impl.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -273,6 +274,27 @@ generator_close (struct generator *g)
   mem_free (&g->order);
 }
 
+/* Another data set may cut text into other tokens of the same number.  Bytes
+ * are the same everywhere. */
+static enum status
+compare_data (const struct session *s, const char *checkpoint)
+{
+  enum { BYTES = 256 };
+  struct store_checkpoint *file = NULL;
+  struct store_attributes a;
+  char data[17];
+  TRY (store_checkpoint_open (checkpoint, &file));
+  store_checkpoint_attributes (file, &a);
+  snprintf (data, sizeof data, "%016llx", (unsigned long long)s->info.digest);
+  if (s->info.classes != BYTES && a.data[0] && strcmp (a.data, data) != 0)
+    say (LOG_WARN,
+         "%s is not the data set that %s learnt from: where its tokenizer is "
+         "another, the text will be nonsense",
+         s->config.file, checkpoint);
+  store_checkpoint_close (&file);
+  return OK;
+}
+
 static enum status
 generate (struct session *s, const char *checkpoint,
           const struct run_generate *how)
@@ -282,6 +304,9 @@ generate (struct session *s, const char *checkpoint,
   enum status e = wire_agree (s->wire, generator_open (&g));
   if (e == OK)
     e = session_load (s, checkpoint, false, true, &step);
+  if (e == OK)
+    e = wire_agree (
+        s->wire, wire_rank (s->wire) == 0 ? compare_data (s, checkpoint) : OK);
   if (e == OK) {
     place_set (-1, -1, "generating");
     e = g.mine <= g.last_rank ? walk (&g) : OK;

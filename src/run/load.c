@@ -381,3 +381,15 @@ session_load_fit (struct session *s, const char *path, const struct load_fit *f,
   struct loading g = {.fit = f, .optimizer = true, .heads = true};
   return load (s, path, &g, step);
 }
+
+enum status
+session_tuning_of (const char *path, char **tuning)
+{
+  struct store_checkpoint *file = NULL;
+  struct store_attributes a;
+  TRY (store_checkpoint_open (path, &file));
+  store_checkpoint_attributes (file, &a);
+  enum status e = mem_text (a.tuning, tuning);
+  store_checkpoint_close (&file);
+  return e;
+}

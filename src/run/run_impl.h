@@ -154,7 +154,7 @@ struct session {
   struct wire *wire; /* borrowed */
   struct run_config config;
   run_config_writer write;
-  const char *given_tuning;
+  const char *given_tuning, *was_tuning;
   bool forward_only, decodes, unit_costs, guess_costs, given_costs;
   int K, M, R;
   int64_t batch, n_samples; /* whole; of one micro-batch */
@@ -228,6 +228,8 @@ struct session_how {
   run_config_writer write; /* NULL: checkpoints carry no configuration */
   struct store_run *run;   /* root only, borrowed; NULL: no record */
   const char *tuning;      /* kernel choices as text; NULL: as configured */
+  const char *was_tuning;  /* those of the checkpoint that the run goes on from,
+                              in place of the run directory's; NULL: none */
   bool forward_only;       /* evaluation: no gradients, nothing measured */
   bool decodes;            /* stages keep the keys and values of one text */
   bool guess_costs;        /* of blocks, from FLOPs: for short runs */
@@ -424,6 +426,11 @@ enum status
 session_load (struct session *s, const char *path, bool optimizer, bool heads,
               int64_t *step);
 
+/* The kernel choices that a checkpoint keeps, so that its numbers come out
+ * again; "": none.  *tuning is owned by the caller.  Local. */
+enum status
+session_tuning_of (const char *path, char **tuning);
+
 /* -- accounts and traces -----------------------------------------------------
  */
 
@@ -467,11 +474,13 @@ enum status
 check_state_digests (struct session *s, char **out); /* with slots */
 /* Largest relative error, over stages, of the gradient along a direction
  * (itself and something random) against the central difference of sum_h
- * route[k][h] L_h.  The configuration must have lr 0, weight_decay 0, heads
- * all, one batch that repeats, and as many steps: CHECK_STEPS per stage.
- * Collective on world. */
+ * route[k][h] L_h; *stage: whose, K for that of a matrix that stages share,
+ * which is left out where the mix is a mean, and a tied embedding is the matrix
+ * of heads as well.  The configuration must have lr 0, weight_decay 0, dropout
+ * 0, head_tokens 1, heads all, one batch that repeats, and as many steps:
+ * CHECK_STEPS per stage. Collective on world. */
 #define CHECK_WIDTHS 4
-#define CHECK_STEPS (1 + 2 * CHECK_WIDTHS)
+#define CHECK_STEPS (2 + 4 * CHECK_WIDTHS)
 enum status
 check_gradients (struct session *s, double *worst, int *stage);
 

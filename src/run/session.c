@@ -122,8 +122,29 @@ measure_tuning (struct session *s)
   return wire_agree (s->wire, e);
 }
 
-/* Kernel choices: by rule, from a file, from an earlier start of this run, or
- * measured now. */
+/* Whether train.tune names what an earlier start of this run has chosen. */
+static bool
+is_own_tuning (const struct session *s)
+{
+  const char *word = s->config.tune;
+  const size_t n = strlen (s->config.dir);
+  return strcmp (word, "yes") == 0 || (strncmp (word, s->config.dir, n) == 0 &&
+                                       strcmp (word + n, "/tune.txt") == 0);
+}
+
+/* The choices that the checkpoint was made with, and tune.txt as they are. */
+static enum status
+take_was_tuning (struct session *s)
+{
+  enum status e = kern_tuning_parse (
+      s->was_tuning, "the checkpoint's kernel choices", s->tuning);
+  if (e == OK && s->run)
+    e = store_run_put (s->run, "tune.txt", s->was_tuning);
+  return wire_agree (s->wire, e);
+}
+
+/* Kernel choices: by rule, from a file, from an earlier start of this run (its
+ * checkpoint, or tune.txt where it left none), or measured now. */
 static enum status
 open_tuning (struct session *s)
 {
@@ -138,6 +159,8 @@ open_tuning (struct session *s)
     stage_tune_rule (s->kern, s->net, s->tuning);
     return OK;
   }
+  if (s->was_tuning && s->was_tuning[0] && is_own_tuning (s))
+    return take_was_tuning (s);
   bool file = strcmp (word, "yes") != 0;
   const char *dir = file ? "" : s->run ? s->config.dir : NULL;
   TRY (read_text (s, dir, file ? word : "tune.txt", &text));
@@ -583,6 +606,7 @@ session_open (struct wire *w, const struct run_config *c,
   s->write = how->write;
   s->run = how->run;
   s->given_tuning = how->tuning;
+  s->was_tuning = how->was_tuning;
   s->forward_only = how->forward_only;
   s->decodes = how->decodes;
   s->guess_costs = how->guess_costs;

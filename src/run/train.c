@@ -355,6 +355,30 @@ train_steps (struct training *t)
   return t->stopped ? E_STOPPED : OK;
 }
 
+/* The kernel choices of the checkpoint to go on from, on all ranks; "" where
+ * there is none. */
+static enum status
+was_tuning (struct wire *w, const struct origin *o, char **tuning)
+{
+  enum status e = OK;
+  if (wire_rank (w) == 0)
+    e = o->path ? session_tuning_of (o->path, tuning) : mem_text ("", tuning);
+  TRY (wire_agree (w, e));
+  return wire_broadcast_text (w, tuning, 0);
+}
+
+/* A root that ends the job in the middle of a step leaves no status that says
+ * running. */
+static void
+record_abort (enum status e, void *context)
+{
+  const struct training *t = context;
+  char line[256];
+  snprintf (line, sizeof line, "failed %d step=%lld reason=%s\n",
+            status_exit (e), (long long)t->mark.step, status_text (e));
+  (void)store_run_put (t->s->run, "status", line);
+}
+
 static enum status
 train (struct wire *w, const struct run_config *c, run_config_writer write,
        struct store_run *run, struct origin *o, struct outcome *out)
@@ -362,14 +386,24 @@ train (struct wire *w, const struct run_config *c, run_config_writer write,
   struct session s;
   struct training t = {.s = &s};
   struct session_how how = {.write = write, .run = run};
-  TRY (session_open (w, c, &how, &s));
+  char *tuning = NULL;
+  enum status e = was_tuning (w, o, &tuning);
+  how.was_tuning = tuning;
+  if (e == OK)
+    e = session_open (w, c, &how, &s);
+  if (e != OK) {
+    mem_free (&tuning);
+    return e;
+  }
   settle_config (&s);
-  enum status e = train_resume (&s, o, &t.start);
+  e = train_resume (&s, o, &t.start);
   out->began = e == OK;
   if (e == OK)
     e = write_config (&s);
   t.done = t.start;
   t.mark = o->mark;
+  if (run)
+    wire_abort_record (record_abort, &t);
   if (e == OK && t.start >= s.steps) {
     say (LOG_INFO, "already finished: %lld steps", (long long)s.steps);
     o->done = true;
@@ -384,8 +418,10 @@ train (struct wire *w, const struct run_config *c, run_config_writer write,
   }
   out->step = t.done;
   out->why = s.stop;
+  wire_abort_record (NULL, NULL);
   training_close (&t);
   session_close (&s);
+  mem_free (&tuning);
   return e;
 }
 

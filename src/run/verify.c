@@ -1,13 +1,15 @@
 /* run/verify.c -- the self-check: gradients, foldings, resume, on this machine.
  *
- * A small ResNet on a small synthetic data set, trained a few steps on the
- * ranks there are and once more in another way; the tensors are compared by
- * digest. Ends with OK or with the first difference.
+ * A small ResNet on a small synthetic data set and a small Transformer on drawn
+ * tokens, trained a few steps on the ranks there are and once more in another
+ * way; the tensors are compared by digest.  Ends with OK or with the first
+ * difference.
  */
 #include "run/run_impl.h"
 
 #include <dirent.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,6 +80,22 @@ small_config (struct verify *v, int K)
   c->threads = 1;
 }
 
+/* The same with a language model in place of the ResNet. */
+static void
+language_config (const struct verify *v, struct run_config *c)
+{
+  *c = v->config;
+  snprintf (c->family, RUN_WORD, "transformer");
+  snprintf (c->augment, RUN_WORD, "none");
+  c->block[0] = c->groups[0] = c->stem[0] = '\0';
+  snprintf (c->file, RUN_PATH, "%s/tokens.h5", v->folder);
+  c->layers = c->count; /* one more block than that with the embedding */
+  c->d_model = 24;
+  c->heads = 3;
+  c->context = 16;
+  c->mlp_ratio = 2;
+}
+
 /* Some steps of a run, and the digests of its tensors. */
 static enum status
 walk (struct wire *w, const struct run_config *c, int64_t end, char **digests)
@@ -102,84 +120,132 @@ walk (struct wire *w, const struct run_config *c, int64_t end, char **digests)
   return e;
 }
 
-static void
-passed (struct verify *v, const char *fmt, const char *a, double b)
+__attribute__ ((format (printf, 2, 3))) static void
+passed (struct verify *v, const char *fmt, ...)
 {
-  v->checks++;
   char line[256];
-  snprintf (line, sizeof line, fmt, a, b);
-  say (LOG_INFO, "ok %d - %s", v->checks, line);
+  va_list args;
+  va_start (args, fmt);
+  vsnprintf (line, sizeof line, fmt, args);
+  va_end (args);
+  say (LOG_INFO, "ok %d - %s", ++v->checks, line);
+}
+
+/* Gradients of one configuration, named. */
+static enum status
+one_gradient (struct verify *v, struct run_config *c, const char *name)
+{
+  struct session s;
+  struct session_how how = {.guess_costs = true};
+  double worst;
+  int stage;
+  char where[32];
+  snprintf (c->augment, RUN_WORD, "none");
+  c->order = RUN_SEQUENTIAL;
+  c->limit = c->batch;
+  c->lr = 0;
+  c->weight_decay = 0;
+  c->steps = CHECK_STEPS * c->count;
+  TRY (session_open (v->w, c, &how, &s));
+  enum status e = check_gradients (&s, &worst, &stage);
+  session_close (&s);
+  TRY (e);
+  snprintf (where, sizeof where, "the shared matrix");
+  if (stage < c->count)
+    snprintf (where, sizeof where, "stage %d", stage);
+  if (!(worst < 2e-2))
+    return wire_agree (v->w, fail (E_FAULT,
+                                   "gradients of %s: %s is off by %.2g of its "
+                                   "finite difference",
+                                   name, where, worst));
+  passed (v, "gradients, %s: within %.1e of finite differences", name, worst);
+  return OK;
 }
 
 static enum status
 verify_gradients (struct verify *v)
 {
-  static const char *const cases[][2] = {{"1", "furthest"},
-                                         {"2", "furthest"},
-                                         {"3", "sum"},
-                                         {"3", "mean"},
-                                         {"all", "furthest"}};
+  static const struct {
+    const char *span, *mix, *head; /* head NULL: of the ResNet */
+    bool tied;
+  } cases[] = {{"1", "furthest", NULL, false},
+               {"2", "furthest", NULL, false},
+               {"3", "sum", NULL, false},
+               {"3", "mean", NULL, false},
+               {"all", "furthest", NULL, false},
+               {"1", "furthest", "ln-fc", true},
+               {"2", "furthest", "ln-shared", true},
+               {"3", "sum", "ln-shared", true},
+               {"3", "mean", "ln-shared", false},
+               {"all", "furthest", "ln-fc", true}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     struct run_config c = v->config;
-    struct session s;
-    struct session_how how = {.guess_costs = true};
-    double worst;
-    int stage;
     char name[160];
-    snprintf (c.span, RUN_WORD, "%s", cases[i][0]);
-    snprintf (c.mix, RUN_WORD, "%s", cases[i][1]);
-    snprintf (c.augment, RUN_WORD, "none");
-    c.order = RUN_SEQUENTIAL;
-    c.limit = c.batch;
-    c.lr = 0;
-    c.weight_decay = 0;
-    c.steps = CHECK_STEPS * c.count;
-    TRY (session_open (v->w, &c, &how, &s));
-    enum status e = check_gradients (&s, &worst, &stage);
-    session_close (&s);
-    TRY (e);
-    if (!(worst < 2e-2))
-      return wire_agree (v->w, fail (E_FAULT,
-                                     "gradients of span %s, mix %s: stage %d "
-                                     "is off by %.2g of its finite difference",
-                                     c.span, c.mix, stage, worst));
-    snprintf (name, sizeof name, "span %s, mix %s", c.span, c.mix);
-    passed (v, "gradients, %s: within %.1e of finite differences", name, worst);
+    if (cases[i].head) {
+      language_config (v, &c);
+      snprintf (c.head, RUN_TEXT, "%s", cases[i].head);
+      c.tied = cases[i].tied;
+    }
+    snprintf (c.span, RUN_WORD, "%s", cases[i].span);
+    snprintf (c.mix, RUN_WORD, "%s", cases[i].mix);
+    snprintf (name, sizeof name, "%s%s%s%sspan %s, mix %s",
+              cases[i].head ? "Transformer, " : "",
+              cases[i].head ? cases[i].head : "", cases[i].head ? ", " : "",
+              cases[i].tied ? "tied, " : "", c.span, c.mix);
+    TRY (one_gradient (v, &c, name));
   }
   return OK;
 }
 
 /* The same steps on all ranks and on the root alone. */
 static enum status
+one_folding (struct verify *v, const struct run_config *c, const char *name)
+{
+  char *here = NULL, *alone = NULL;
+  TRY (walk (v->w, c, c->steps, &here));
+  enum status e = OK;
+  if (wire_rank (v->w) == 0) {
+    struct wire *one = NULL;
+    e = wire_open_alone (&one);
+    if (e == OK)
+      e = walk (one, c, c->steps, &alone);
+    wire_close (&one);
+    place_rank_set (0, wire_size (v->w));
+    if (e == OK)
+      e = compare (here, alone, "folding");
+  }
+  mem_free (&here);
+  mem_free (&alone);
+  TRY (wire_agree (v->w, e));
+  if (wire_size (v->w) > 1)
+    passed (v, "foldings, %s: same bits on %d ranks and on one", name,
+            wire_size (v->w));
+  else
+    passed (v, "foldings, %s: same bits twice on one rank", name);
+  return OK;
+}
+
+static enum status
 verify_foldings (struct verify *v)
 {
   static const char *const spans[] = {"1", "2", "all"};
-  for (int i = 0; i < 3; i++)
+  for (int i = 0; i < 6; i++)
     for (int micro = 1; micro <= 2; micro++) {
       struct run_config c = v->config;
-      char *here = NULL, *alone = NULL, name[160];
-      snprintf (c.span, RUN_WORD, "%s", spans[i]);
-      snprintf (c.cut, RUN_TEXT, "%s", v->config.cut);
-      c.micro = micro;
-      TRY (walk (v->w, &c, c.steps, &here));
-      enum status e = OK;
-      if (wire_rank (v->w) == 0) {
-        struct wire *one = NULL;
-        e = wire_open_alone (&one);
-        if (e == OK)
-          e = walk (one, &c, c.steps, &alone);
-        wire_close (&one);
-        place_rank_set (0, wire_size (v->w));
-        if (e == OK)
-          e = compare (here, alone, "folding");
+      char name[160];
+      if (i >= 3) {
+        language_config (v, &c);
+        snprintf (c.head, RUN_TEXT, "ln-shared");
+        c.tied = true;
+        c.dropout = 0.1;
+        c.head_tokens = 0.5;
       }
-      mem_free (&here);
-      mem_free (&alone);
-      TRY (wire_agree (v->w, e));
-      snprintf (name, sizeof name, "span %s, %d micro-batch%s", spans[i], micro,
+      snprintf (c.span, RUN_WORD, "%s", spans[i % 3]);
+      c.micro = micro;
+      snprintf (name, sizeof name, "%sspan %s, %d micro-batch%s",
+                i < 3 ? "" : "Transformer, ", c.span, micro,
                 micro == 1 ? "" : "es");
-      passed (v, "foldings, %s: same bits on %.0f ranks and on one", name,
-              wire_size (v->w));
+      TRY (one_folding (v, &c, name));
     }
   return OK;
 }
@@ -320,8 +386,7 @@ verify_resume (struct verify *v)
     if (wire_rank (v->w) == 0)
       e = same_outcome (v, cases[i].name, cases[i].words);
     TRY (wire_agree (v->w, e));
-    passed (v, "resume, %s: the same bits as without a stop%.0s",
-            cases[i].words, 0);
+    passed (v, "resume, %s: the same bits as without a stop", cases[i].words);
   }
   return OK;
 }
@@ -354,6 +419,24 @@ fixed_cut (struct run_config *c)
   snprintf (c->cut + used, sizeof c->cut - used, "rest");
 }
 
+/* Tokens drawn from a small vocabulary, by way of a file of numbers. */
+static enum status
+make_tokens (const struct verify *v)
+{
+  static const struct random_key key = {.seed = 3, .purpose = RANDOM_TEST};
+  const char *options[] = {"vocab=29", "format=text", "valid=0.2"};
+  char ids[96], path[96];
+  const char *inputs[] = {ids};
+  snprintf (ids, sizeof ids, "%s/ids", v->folder);
+  snprintf (path, sizeof path, "%s/tokens.h5", v->folder);
+  FILE *f = fopen (ids, "w");
+  for (uint64_t i = 0; f && i < 2000; i++)
+    fprintf (f, "%d\n", (int)random_below (&key, i, 29));
+  if (!f || fclose (f) != 0)
+    return fail (E_IO, "%s: not written", ids);
+  return store_import ("tokens", 1, inputs, 3, options, path);
+}
+
 static enum status
 make_data (struct verify *v)
 {
@@ -363,6 +446,8 @@ make_data (struct verify *v)
   enum log_level level = log_level_get ();
   log_level_set (LOG_WARN); /* where the data lies is of no interest */
   enum status e = store_import ("synthetic", 0, NULL, 4, options, path);
+  if (e == OK)
+    e = make_tokens (v);
   log_level_set (level);
   return e;
 }

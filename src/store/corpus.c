@@ -143,8 +143,8 @@ copy_tokens (const struct store_corpus *c, int from, int64_t first, int64_t n,
       s = not_written (c, path);
     H5Sclose (memory);
     at += (int64_t)some;
-    log_live ("writing %s%s: %s of %s tokens", c->output, path, text_count (at),
-              text_count (n));
+    log_progress ("writing %s%s: %s of %s tokens", c->output, path,
+                  text_count (at), text_count (n));
   }
   H5Sclose (file);
   mem_free (&data);

@@ -214,7 +214,7 @@ encode_split (struct text_job *j, const char *model, int split)
   snprintf (with, sizeof with, "--model=%s", model);
   const char *argv[] = {"spm_encode", with, "--output_format=id",
                         beside (j, split, ".txt"), NULL};
-  log_live ("spm_encode: %s", store_split_name ((enum store_split)split));
+  log_progress ("spm_encode: %s", store_split_name ((enum store_split)split));
   return store_process_run (argv, "sentencepiece", beside (j, split, ".ids"),
                             beside (j, -1, ".err"));
 }
@@ -295,8 +295,8 @@ read_ids (struct ids *t, FILE *in, const char *path)
       return fail (E_DATA, "%s: line %lld: no list of ids", path,
                    (long long)t->lines + 1);
     if (c == '\n' && t->lines % 65536 == 0)
-      log_live ("tokens of %s: line %s of %s", store_split_name (t->split),
-                text_count (t->lines), text_count (t->j->lines[t->split]));
+      log_progress ("tokens of %s: line %s of %s", store_split_name (t->split),
+                    text_count (t->lines), text_count (t->j->lines[t->split]));
   }
   if (ferror (in))
     return io_failed (path, "read");

@@ -157,7 +157,7 @@ read_file (struct ids_in *t, unsigned char *chunk)
   while (s == OK && got > 0) {
     s = feed (t, chunk + skip, got - skip);
     skip = 0;
-    log_live ("reading %s: %s tokens", t->path, text_count (t->index));
+    log_progress ("reading %s: %s tokens", t->path, text_count (t->index));
     if (s == OK)
       s = store_stream_read (in, chunk, CHUNK, &got);
   }

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include <string.h>
+#include <sys/stat.h>
 
 enum { CHUNK = 1 << 16 };
 
@@ -183,10 +184,12 @@ static void
 show (const struct walk *w)
 {
   if (w->total > 0)
-    log_live ("reading %s: %s of %s", w->path, text_bytes ((double)w->offset),
-              text_bytes ((double)w->total));
+    log_progress ("reading %s: %s of %s", w->path,
+                  text_bytes ((double)w->offset),
+                  text_bytes ((double)w->total));
   else
-    log_live ("reading %s: %s", w->path, text_bytes ((double)w->file_offset));
+    log_progress ("reading %s: %s", w->path,
+                  text_bytes ((double)w->file_offset));
 }
 
 static enum status
@@ -234,14 +237,22 @@ static enum status
 count_bytes (struct walk *w, const char *path, int64_t *bytes)
 {
   struct store_stream *in = NULL;
-  log_live ("counting %s", path);
+  struct stat about;
+  if (stat (path, &about) == 0 && !S_ISREG (about.st_mode))
+    return fail (E_USAGE,
+                 "%s: no regular file, so it can be read once, but a share for "
+                 "valid or test needs its length first: give valid=FILE, or "
+                 "split=document, or valid=0",
+                 path);
   TRY (store_stream_open (path, &in));
   enum status s = OK;
   size_t got = 1;
   int64_t n = 0;
-  while (s == OK && got > 0) {
+  for (int64_t i = 0; s == OK && got > 0; i++) {
     s = store_stream_read (in, w->chunk, CHUNK, &got);
     n += (int64_t)got;
+    if (i % 64 == 0)
+      log_progress ("counting %s: %s", path, text_bytes ((double)n));
   }
   store_stream_close (&in);
   *bytes += n;

@@ -322,7 +322,7 @@ check_digest (struct store_dataset *d, enum store_split which, struct text *out)
     TRY (check_range (d, which, d->block, at, n));
     h = hash_bytes (d->block, (size_t)n * d->sample_bytes, h);
     at += n;
-    log_live ("%s: %s of %s", path, text_count (at), text_count (split->n));
+    log_progress ("%s: %s of %s", path, text_count (at), text_count (split->n));
   }
   log_live_done ();
   snprintf (digest, sizeof digest, "%016llx", (unsigned long long)h);

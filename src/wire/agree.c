@@ -19,6 +19,16 @@
 
 /* -- the end of all ranks -------------------------------------------------- */
 
+static void (*abort_record) (enum status s, void *context);
+static void *abort_context;
+
+void
+wire_abort_record (void (*record) (enum status s, void *context), void *context)
+{
+  abort_record = record;
+  abort_context = context;
+}
+
 void
 wire_abort (enum status s)
 {
@@ -36,6 +46,8 @@ wire_abort (enum status s)
   tell (LOG_ERROR, "%s%s%s%s", text[0] != '\0' ? text : status_text (s),
         placed ? " (" : "", where, placed ? ")" : "");
   fflush (NULL);
+  if (abort_record)
+    abort_record (s, abort_context);
   int on = 0, off = 0;
   MPI_Initialized (&on);
   MPI_Finalized (&off);

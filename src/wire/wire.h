@@ -81,6 +81,11 @@ wire_worst (struct wire *w, enum status mine);
  * code.  Local; does not return. */
 void
 wire_abort (enum status s) __attribute__ ((noreturn));
+/* What this rank does in wire_abort before the job ends, for its records; it
+ * may not wait for anybody.  NULL: nothing.  Local. */
+void
+wire_abort_record (void (*record) (enum status s, void *context),
+                   void *context);
 /* Same bytes everywhere, from root.  Collective on world. */
 enum status
 wire_broadcast (struct wire *w, void *data, size_t bytes, int root);

@@ -194,14 +194,17 @@ read_back (FILE *file, char *out, size_t room)
     out[0] = '\0';
 }
 
-/* say, without the terminal seeing it. */
+/* say or log_progress, without who looks at stdout seeing it. */
 static void
-say_aside (const char *text)
+say_aside (const char *text, bool progress)
 {
   fflush (stdout);
   int out = dup (STDOUT_FILENO), null = open ("/dev/null", O_WRONLY);
   dup2 (null, STDOUT_FILENO);
-  say (LOG_INFO, "%s", text);
+  if (progress)
+    log_progress ("%s", text);
+  else
+    say (LOG_INFO, "%s", text);
   fflush (stdout);
   dup2 (out, STDOUT_FILENO);
   close (null);
@@ -249,7 +252,7 @@ test_log (void)
   char large[6000];
   memset (large, 'x', sizeof large - 1);
   large[sizeof large - 1] = '\0';
-  say_aside (large);
+  say_aside (large, false);
   read_back (file, text, sizeof text);
   tap_ok (strlen (text) == 4096 && strcmp (text + 4096 - 5, " ...\n") == 0,
           "an endless line is cut and says so");
@@ -257,6 +260,14 @@ test_log (void)
   log_live_done ();
   read_back (file, text, sizeof text);
   tap_ok (text[0] == '\0', "the live line is not for files");
+  say_aside ("early", true);
+  read_back (file, text, sizeof text);
+  tap_ok (text[0] == '\0', "progress waits before its first plain line");
+  log_progress_rate (0);
+  say_aside ("half", true);
+  read_back (file, text, sizeof text);
+  tap_ok (strcmp (text, "half\n") == 0, "and is said at its rate");
+  log_progress_rate (30);
   log_file_set (NULL);
   fclose (file);
 }

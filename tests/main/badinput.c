@@ -27,7 +27,7 @@ struct row {
   SMALL "data.file=good.h5 train.batch=8 train.steps=1 train.tune=no "
 
 /* A language model that is quick to make. */
-#define LANGUAGE \
+#define LANGUAGE                                                           \
   "model.family=transformer model.layers=1 model.d_model=8 model.heads=2 " \
   "model.context=8 stages.count=2 train.batch=2 train.steps=1 run.dir=lm "
 
@@ -261,6 +261,12 @@ static const struct row rows[] = {
     { "b.txt: byte 1", "UTF-8" } },
   { "PATH=/ $I import text two.ini -o y.h5 --tokenizer sentencepiece", 69,
     { "spm_train is not on PATH", "apt install sentencepiece" } },
+  { "printf 'no model' >m; $I import text two.ini -o y.h5 --tokenizer "
+    "sentencepiece --model m; c=$?; command -v spm_encode >/dev/null || "
+    "{ echo m: not a SentencePiece model >&2; c=65; }; exit $c", 65,
+    { "m: not a SentencePiece model" } },
+  { "echo some text | $I import text /dev/stdin -o y.h5", 64,
+    { "/dev/stdin: no regular file", "valid=0" } },
   { "$I import tokens two.ini -o y.h5", 64, { "vocab=N is needed" } },
   { "$I import tokens two.ini -o y.h5 vocab=9 format=utf", 64,
     { "format=utf", "uint16", "text" } },
@@ -292,6 +298,16 @@ static const struct row rows[] = {
     { "stages.count = 9", "embedding, layers, output" } },
   { "$I train " LANGUAGE "data.file=high.h5", 65,
     { "high.h5", "/valid/tokens[3]", "token 300", "vocab_size is 256" } },
+  { "$I generate talk --prompt 'nine bytes'", 64,
+    { "--prompt has 10 tokens", "context of this network 8" } },
+  { "$I generate talk --head 0", 64, { "--head 0", "strategy.heads" } },
+  { "$I generate talk --head 2", 64, { "--head 2", "heads 0 to 1" } },
+  { "$I generate talk --prompt '1 2' data.file=ids.h5", 65,
+    { "transformer.wte.weight", "[9, 8]", "[256, 8]" } },
+  { "$I generate other", 64, { "ResNet generates no text" } },
+  { "$I eval talk data.file=good.h5", 64,
+    { "good.h5", "images", "transformer" } },
+  { "$M $I generate talk", 64, { "7 ranks for 2 stages" } },
   { "$I plan train.precision=bf16", 64, { "train.precision = bf16 is not in" } },
   { "$I plan data.augment=imagenet", 64, { "data.augment = imagenet is not in" } },
   /* configurations */
@@ -389,6 +405,13 @@ make_files (void)
   if (run (line, out, err, sizeof out) != 0) {
     fprintf (stderr, "%s%s", out, err);
     tap_bail ("cannot train a network of another shape");
+  }
+  if (run ("$I train " LANGUAGE "data.file=text.h5 strategy.span=all "
+           "run.dir=talk --quiet && printf '%s ' $(seq 0 8) $(seq 0 8) >few && "
+           "$I import tokens few -o ids.h5 vocab=9 format=text valid=0",
+           out, err, sizeof out) != 0) {
+    fprintf (stderr, "%s%s", out, err);
+    tap_bail ("cannot train a language model");
   }
 }
 

@@ -41,6 +41,11 @@ planted ()
   ok $? "$ranks ranks, $fault: it names${rank:+ rank $rank and} $place"
   [ -z "$(ls run/checkpoints 2>/dev/null)" ]
   ok $? "$ranks ranks, $fault: and no file is left under a final name"
+  # A root that can speak says how it ended; one that is killed cannot.
+  if [ "${rank:-0}" = 0 ]; then
+    grep -q "^failed $code step=[0-9]* reason=." run/status
+    ok $? "$ranks ranks, $fault: status says failed $code"
+  fi
   cd .. || exit 1
 }
 

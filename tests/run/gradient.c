@@ -1,10 +1,11 @@
 /* ranks: 1 2 */
 /* tests/run/gradient.c -- every stage follows the loss that its row of the
  * route states: the gradient that the engine assembles from messages, along a
- * random direction, against the central difference of that loss.
+ * random direction, against the central difference of that loss.  So does the
+ * matrix that stages of a language model share, use by use.
  */
 #define TAP_MPI
-#include "tests/run/rig.h"
+#include "tests/run/h5.h"
 
 /* Differences of a ReLU network in float are good to about this; a wrong route
  * is off by more than ten times as much. */
@@ -59,6 +60,113 @@ test_fault (struct rig *r, const char *span, const char *mix, int other,
           span, mix, other, (int)other_mix, worst);
 }
 
+/* -- language models ---------------------------------------------------------
+ */
+
+enum { WORDS = 19, LENGTH = 8 };
+#define SMOOTH 2e-3 /* nothing in a Transformer has a kink */
+
+struct row {
+  const char *span, *mix, *head;
+  bool tied, all;
+  int micro;
+};
+static const struct row rows[] = {
+    {"1", "furthest", "ln-fc", false, true, 1},
+    {"1", "furthest", "ln-fc", true, true, 2},
+    {"1", "furthest", "ln-shared", true, true, 1},
+    {"2", "furthest", "ln-shared", true, true, 1},
+    {"2", "furthest", "ln-shared", false, false, 2},
+    {"3", "sum", "ln-shared", true, false, 1},
+    {"4", "sum", "ln-shared", true, false, 2},
+    {"2", "mean", "ln-shared", false, false, 4},
+    {"3", "mean", "ln-fc", true, true, 1},
+    {"4", "furthest", "ln-fc", true, false, 2},
+    {"4", "furthest", "ln-shared", true, true, 1},
+};
+
+static void
+make_tokens (const struct rig *r)
+{
+  unsigned short row[20 * LENGTH + 1];
+  const struct random_key key = {5, RANDOM_TEST, 6, 7};
+  char path[RUN_PATH + 16];
+  const size_t n = sizeof row / sizeof *row;
+  for (size_t i = 0; i < n; i++)
+    row[i] = (unsigned short)random_below (&key, i, WORDS);
+  snprintf (path, sizeof path, "%s/tokens.h5", r->folder);
+  if (wire_rank (r->w) == 0)
+    h5_write_tokens (path, WORDS, n, row, n / 2, row);
+  wire_barrier (r->w);
+}
+
+static void
+open_language (struct rig *r, const struct row *row, int K, struct session *s)
+{
+  struct run_config c;
+  rig_config (r, K, &c);
+  snprintf (c.file, RUN_PATH, "%.*s/tokens.h5", RUN_PATH - 16, r->folder);
+  snprintf (c.family, RUN_WORD, "transformer");
+  c.block[0] = c.groups[0] = c.stem[0] = '\0';
+  c.layers = 4;
+  c.d_model = 12;
+  c.heads = 3;
+  c.context = LENGTH;
+  c.mlp_ratio = 2;
+  c.tied = row->tied;
+  snprintf (c.head, RUN_TEXT, "%s", row->head);
+  snprintf (c.span, RUN_WORD, "%s", K == 1 ? "1" : row->span);
+  snprintf (c.mix, RUN_WORD, "%s", row->mix);
+  c.heads_all = row->all;
+  c.micro = row->micro;
+  c.order = RUN_SEQUENTIAL;
+  c.limit = c.batch;
+  c.lr = 0;
+  c.weight_decay = 0;
+  c.steps = CHECK_STEPS * c.count;
+  rig_session (r->w, &c, s);
+}
+
+static void
+test_language (struct rig *r, const struct row *row, int K)
+{
+  struct session s;
+  double worst;
+  int stage;
+  open_language (r, row, K, &s);
+  rig_must (check_gradients (&s, &worst, &stage));
+  tap_ok (worst < SMOOTH,
+          "%d stages, span %s, mix %s, %s%s%s, micro %d: off by "
+          "%.1e in %s",
+          K, row->span, row->mix, row->head, row->tied ? ", tied" : "",
+          row->all ? ", all heads" : "", row->micro, worst,
+          stage == s.K ? "the shared matrix" : "a stage");
+  session_close (&s);
+}
+
+/* Where the tied embedding follows another loss than is stated, the matrix is
+ * noticed, and the stages behind the first are not. */
+static void
+test_shared_fault (struct rig *r)
+{
+  const struct row row = {"2", "furthest", "ln-fc", true, false, 1};
+  struct session s;
+  double worst, right;
+  int stage;
+  open_language (r, &row, 4, &s);
+  rig_must (check_gradients (&s, &right, &stage));
+  session_close (&s);
+  open_language (r, &row, 4, &s);
+  s.route[1] = 0;
+  s.route[3] = 1;
+  rig_must (check_gradients (&s, &worst, &stage));
+  tap_ok (right < SMOOTH && worst > 5 * LIMIT,
+          "planted: stage 0 and its embedding against another loss: off by "
+          "%.1e",
+          worst);
+  session_close (&s);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -78,6 +186,12 @@ main (int argc, char **argv)
   test_case (&r, "4", "furthest", 2);
   test_fault (&r, "2", "furthest", 3, PLAN_FURTHEST);
   test_fault (&r, "3", "sum", 3, PLAN_MEAN);
+  make_tokens (&r);
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    test_language (&r, &rows[i], 4);
+  if (wire_size (r.w) == 1)
+    test_language (&r, &rows[9], 1);
+  test_shared_fault (&r);
   int result = tap_done ();
   rig_close (&r);
   return result;

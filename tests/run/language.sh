@@ -132,12 +132,20 @@ if command -v spm_train >/dev/null 2>&1; then
   ok $? "generates"
   head -n 1 said | grep -q '^the house'
   ok $? "with the prompt in front"
+  ! grep -q 'is not the data set' errors
+  ok $? "and nothing to say against its data set"
+  # other pieces, but as many
+  lines | tr 'aeou' 'zyxw' >text.txt
+  one import text text.txt -o other.h5 --tokenizer sentencepiece --vocab 280
+  one generate pieces data.file="$tmp/other.h5" --prompt 'thy' --tokens 2
+  [ $? = 0 ] && grep -q 'other.h5 is not the data set' errors
+  ok $? "with as many pieces of another text it warns"
   # another vocabulary under the same checkpoint
   one generate pieces data.file="$tmp/text.h5"
   [ $? = 65 ] && grep -q 'wte' errors
   ok $? "a data set of another vocabulary is refused"
 else
-  for i in 1 2 3 4 5; do
+  for i in 1 2 3 4 5 6 7; do
     n=$((n + 1))
     echo "ok $n - # SKIP spm_train is not installed ($i)"
   done
