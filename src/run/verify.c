@@ -9,6 +9,7 @@
 
 #include <dirent.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -119,13 +120,15 @@ walk (struct wire *w, const struct run_config *c, int64_t end, char **digests)
   return e;
 }
 
-static void
-passed (struct verify *v, const char *fmt, const char *a, double b)
+__attribute__ ((format (printf, 2, 3))) static void
+passed (struct verify *v, const char *fmt, ...)
 {
-  v->checks++;
   char line[256];
-  snprintf (line, sizeof line, fmt, a, b);
-  say (LOG_INFO, "ok %d - %s", v->checks, line);
+  va_list args;
+  va_start (args, fmt);
+  vsnprintf (line, sizeof line, fmt, args);
+  va_end (args);
+  say (LOG_INFO, "ok %d - %s", ++v->checks, line);
 }
 
 /* Gradients of one configuration, named. */
@@ -214,8 +217,11 @@ one_folding (struct verify *v, const struct run_config *c, const char *name)
   mem_free (&here);
   mem_free (&alone);
   TRY (wire_agree (v->w, e));
-  passed (v, "foldings, %s: same bits on %.0f ranks and on one", name,
-          wire_size (v->w));
+  if (wire_size (v->w) > 1)
+    passed (v, "foldings, %s: same bits on %d ranks and on one", name,
+            wire_size (v->w));
+  else
+    passed (v, "foldings, %s: same bits twice on one rank", name);
   return OK;
 }
 
@@ -380,8 +386,7 @@ verify_resume (struct verify *v)
     if (wire_rank (v->w) == 0)
       e = same_outcome (v, cases[i].name, cases[i].words);
     TRY (wire_agree (v->w, e));
-    passed (v, "resume, %s: the same bits as without a stop%.0s",
-            cases[i].words, 0);
+    passed (v, "resume, %s: the same bits as without a stop", cases[i].words);
   }
   return OK;
 }
