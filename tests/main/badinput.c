@@ -4,7 +4,8 @@
  *
  * A table of command lines, run through the shell with the program of
  * $INTERLOCK; $M in a row is the launcher for 7 ranks, $I the program, and the
- * working directory holds the files made below.
+ * working directory holds the files made below.  Many starts of the program:
+ * limit: 400
  */
 #include "tests/tap.h"
 #include <hdf5.h>
