@@ -186,6 +186,7 @@ take_alone (struct bench *b, const struct shape *m)
   const struct session_how how = {.guess_costs = true};
   configure (b, m, &c);
   TRY (wire_open (&argc, &argv, &w));
+  const double base = resident_bytes ();
   TRY (session_open (w, &c, &how, &s));
   TRY (session_begin (&s, 0, s.steps));
   for (int64_t step = 0; step < 4; step++)
@@ -195,9 +196,10 @@ take_alone (struct bench *b, const struct shape *m)
   session_close (&s);
   wire_close (&w);
   TRY (run_estimate (&c, 1, &said));
-  put ("%s: largest resident memory %s, `plan` says %s: %.3f of that\n",
-       m->name, text_bytes (most), text_bytes (said.most_bytes),
-       most / said.most_bytes);
+  put ("%s: largest resident memory %s, of which %s with MPI open and nothing "
+       "made; `plan` says %s: measured : said = %.3f\n",
+       m->name, text_bytes (most), text_bytes (base),
+       text_bytes (said.most_bytes), most / said.most_bytes);
   return OK;
 }
 

@@ -97,6 +97,8 @@ test_made (int64_t n, int64_t in, int64_t out, bool bias)
       y[i] = NAN;
     MUST (kern_linear_run (l, rows, x, w, bias ? b : NULL, y));
     good = good && close_to ((size_t)(rows * out), y, want, size, 2e-6);
+    for (size_t i = (size_t)(rows * out); i < ny; i++)
+      good = good && isnan (y[i]); /* not written */
   }
   tap_ok (good, "linear layer made for %d x %d -> %d%s", (int)n, (int)in,
           (int)out, bias ? ", bias" : "");
