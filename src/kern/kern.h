@@ -262,6 +262,19 @@ enum status
 kern_linear_forward (struct kern *k, int64_t n, int64_t in, int64_t out,
                      const float *x, const float *w, const float *bias,
                      float *y);
+/* The same for a layer whose n is known before the first step: a primitive of
+ * the library's where that is faster.  `bias`: there will be one.  A call with
+ * another number of rows is the one above.  Which of the two computes follows
+ * from the shape alone. */
+struct kern_linear;
+enum status
+kern_linear_create (struct kern *k, int64_t n, int64_t in, int64_t out,
+                    bool bias, struct kern_linear **l);
+void
+kern_linear_destroy (struct kern_linear **l);
+enum status
+kern_linear_run (struct kern_linear *l, int64_t rows, const float *x,
+                 const float *w, const float *bias, float *y);
 enum status
 kern_linear_back_data (struct kern *k, int64_t n, int64_t in, int64_t out,
                        const float *d_y, const float *w, float *d_x);

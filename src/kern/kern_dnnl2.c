@@ -24,6 +24,22 @@ kern_lib_md (int n_dims, const int64_t *dims, dnnl_format_tag_t tag,
   return s;
 }
 
+dnnl_status_t
+kern_lib_md_strides (int n_dims, const int64_t *dims, const int64_t *strides,
+                     kern_md *out)
+{
+  kern_md md = NULL;
+  if (MEM_NEW (1, &md, "memory descriptor") != OK)
+    return dnnl_out_of_memory;
+  dnnl_status_t s =
+      dnnl_memory_desc_init_by_strides (md, n_dims, dims, dnnl_f32, strides);
+  if (s != dnnl_success)
+    mem_free (&md);
+  else
+    *out = md;
+  return s;
+}
+
 void
 kern_lib_md_free (kern_md *md)
 {
@@ -129,6 +145,18 @@ kern_lib_pool (dnnl_engine_t engine, enum kern_lib_pass pass,
   if (s != dnnl_success)
     return s;
   return dnnl_primitive_desc_create (out, &d, attr, engine, hint);
+}
+
+dnnl_status_t
+kern_lib_matmul (dnnl_engine_t engine, const struct kern_lib_matmul *m,
+                 const_dnnl_primitive_attr_t attr, dnnl_primitive_desc_t *out)
+{
+  dnnl_matmul_desc_t d;
+  dnnl_status_t s =
+      dnnl_matmul_desc_init (&d, m->src, m->weights, m->bias, m->dst);
+  if (s != dnnl_success)
+    return s;
+  return dnnl_primitive_desc_create (out, &d, attr, engine, NULL);
 }
 
 #endif

@@ -14,6 +14,14 @@ kern_lib_md (int n_dims, const int64_t *dims, dnnl_format_tag_t tag,
   return dnnl_memory_desc_create_with_tag (out, n_dims, dims, dnnl_f32, tag);
 }
 
+dnnl_status_t
+kern_lib_md_strides (int n_dims, const int64_t *dims, const int64_t *strides,
+                     kern_md *out)
+{
+  return dnnl_memory_desc_create_with_strides (out, n_dims, dims, dnnl_f32,
+                                               strides);
+}
+
 void
 kern_lib_md_free (kern_md *md)
 {
@@ -104,6 +112,14 @@ kern_lib_pool (dnnl_engine_t engine, enum kern_lib_pass pass,
   return dnnl_pooling_forward_primitive_desc_create (
       out, engine, dnnl_forward_training, dnnl_pooling_max, p->src, p->dst,
       stride, kernel, dense, pad, pad, attr);
+}
+
+dnnl_status_t
+kern_lib_matmul (dnnl_engine_t engine, const struct kern_lib_matmul *m,
+                 const_dnnl_primitive_attr_t attr, dnnl_primitive_desc_t *out)
+{
+  return dnnl_matmul_primitive_desc_create (out, engine, m->src, m->weights,
+                                            m->bias, m->dst, attr);
 }
 
 #endif

@@ -26,6 +26,10 @@ typedef const dnnl_memory_desc_t *kern_const_md;
 dnnl_status_t
 kern_lib_md (int n_dims, const int64_t *dims, dnnl_format_tag_t tag,
              kern_md *out);
+/* The same with given distances between neighbours along each dimension. */
+dnnl_status_t
+kern_lib_md_strides (int n_dims, const int64_t *dims, const int64_t *strides,
+                     kern_md *out);
 void
 kern_lib_md_free (kern_md *md);
 
@@ -68,5 +72,12 @@ dnnl_status_t
 kern_lib_pool (dnnl_engine_t engine, enum kern_lib_pass pass,
                const struct kern_lib_pool *p, const_dnnl_primitive_desc_t hint,
                const_dnnl_primitive_attr_t attr, dnnl_primitive_desc_t *out);
+
+struct kern_lib_matmul {
+  kern_const_md src, weights, bias, dst; /* bias NULL: none */
+};
+dnnl_status_t
+kern_lib_matmul (dnnl_engine_t engine, const struct kern_lib_matmul *m,
+                 const_dnnl_primitive_attr_t attr, dnnl_primitive_desc_t *out);
 
 #endif

@@ -13,11 +13,12 @@
 /* One struct for the small kinds: what is not used stays 0. */
 struct token_layer {
   struct layer layer;
-  int64_t in, out;       /* width of a row */
-  int64_t length;        /* positions of a sample */
-  int id[2];             /* weight, bias; of EMBED: table, positions */
-  struct params *table;  /* EMBED: where id[0] is; NULL: with the others */
-  struct kern_drop drop; /* but for the moment */
+  int64_t in, out;           /* width of a row */
+  int64_t length;            /* positions of a sample */
+  int id[2];                 /* weight, bias; of EMBED: table, positions */
+  struct params *table;      /* EMBED: where id[0] is; NULL: with the others */
+  struct kern_drop drop;     /* but for the moment */
+  struct kern_linear *dense; /* owned; NULL of other kinds */
 };
 
 struct token_saved {
@@ -155,9 +156,9 @@ static enum status
 dense_eval (struct layer *l, struct work *w, const float *x, float *y)
 {
   struct token_layer *t = (struct token_layer *)l;
-  return kern_linear_forward (w->k, w->rows, t->in, t->out, x,
-                              params_value (w->params, t->id[0]),
-                              params_value (w->params, t->id[1]), y);
+  return kern_linear_run (t->dense, w->rows, x,
+                          params_value (w->params, t->id[0]),
+                          params_value (w->params, t->id[1]), y);
 }
 
 static enum status
@@ -189,6 +190,12 @@ dense_weights (struct layer *l, struct work *w)
   return kern_linear_back_weights (w->k, w->rows, t->in, t->out,
                                    saved_of (l, w)->x, kept_of (l, w)->d_y,
                                    1.0f, add, d_weight, d_bias);
+}
+
+static void
+dense_destroy (struct layer *l)
+{
+  kern_linear_destroy (&((struct token_layer *)l)->dense);
 }
 
 /* -- GELU, ReLU, dropout --------------------------------------------------- */
@@ -280,7 +287,7 @@ static const struct layer_kind kinds[] = {
     [RECIPE_NORM] = {"LayerNorm", norm_forward, norm_eval, norm_back, NULL,
                      NULL},
     [RECIPE_DENSE] = {"linear", dense_forward, dense_eval, dense_back,
-                      dense_weights, NULL},
+                      dense_weights, dense_destroy},
     [RECIPE_GELU] = {"GELU", gelu_forward, gelu_eval, gelu_back, NULL, NULL},
     [RECIPE_RECTIFY] = {"ReLU", rectify_forward, rectify_eval, rectify_back,
                         NULL, NULL},
@@ -342,6 +349,9 @@ layer_token (struct layer_maker *m, const struct recipe_step *s,
   t->drop =
       (struct kern_drop){.p = (float)s->drop, .site = hash_text (s->name, 0)};
   enum status status = add_params (m, s, t);
+  if (status == OK && s->kind == RECIPE_DENSE)
+    status = kern_linear_create (m->k, (int64_t)rows, t->in, t->out, true,
+                                 &t->dense);
   if (status != OK) {
     layer_destroy (out);
     return status;

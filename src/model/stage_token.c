@@ -57,6 +57,8 @@ stage_token_project (struct stage *s, const struct stage_spec *spec,
       .chunk = (int64_t)stage_token_chunk (
           (double)(s->spec.n_samples * s->length), step->out.c),
       .learns = !(copy && spec->head_observes)};
+  TRY (kern_linear_create (s->k, s->project.chunk, step->in.c, step->out.c,
+                           false, &s->project.forward));
   return params_add (params, &want, 0, &s->project.id);
 }
 
@@ -184,8 +186,7 @@ loss_in_chunks (struct stage *s, struct work *w, const float *z,
     const float *x = z + i * j->width;
     double loss;
     int64_t correct;
-    TRY (kern_linear_forward (w->k, n, j->width, j->words, x, matrix, NULL,
-                              logits));
+    TRY (kern_linear_run (j->forward, n, x, matrix, NULL, logits));
     TRY (kern_loss (w->k, n, j->words, logits, at->labels + i, scale, &loss,
                     &correct, d_z ? logits : NULL));
     sum.loss += loss;

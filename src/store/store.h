@@ -404,8 +404,8 @@ store_run_rows (const struct store_run *r, struct text *out);
  * those are put in its place. */
 enum status
 store_run_rows_back (struct store_run *r, int64_t step, const char *kept);
-/* Before the first row of a start from nothing: the rows of an earlier one, whose
- * steps are taken again, are kept as metrics-1.csv, -2, ... */
+/* Before the first row of a start from nothing: the rows of an earlier one,
+ * whose steps are taken again, are kept as metrics-1.csv, -2, ... */
 enum status
 store_run_rows_aside (struct store_run *r);
 /* One row of metrics.csv; the first call of a new file writes the header.

@@ -19,26 +19,14 @@
 #ifndef TESTS_BENCH_PRIMITIVES_H
 #define TESTS_BENCH_PRIMITIVES_H
 
-#include "base/clock.h"
 #include "base/memory.h"
-#include "base/random.h"
 #include "kern/kern.h"
 #include "model/recipe_impl.h"
+#include "tests/bench/rounds.h"
 #include <stdbool.h>
-#include <stdlib.h>
-#include <string.h>
 
-#define BENCH_FN static inline __attribute__ ((unused))
-#define SETS_MOST 32
-#define ROUNDS 31
 #define THINGS 128
 #define PARTS 3
-#define CALLS 5       /* of a part in a round, at least */
-#define CALLS_MOST 41 /* ... and at most */
-#define CALLS_S 0.02  /* ... or until this much is spent */
-#define STAGGER                                                 \
-  4160 /* bytes between tensors: no two at the same offset in a \
-          page, as 2^n apart they would share cache sets */
 
 /* The calls of a stage in which a step runs its primitives. */
 enum phase { PHASE_FORWARD, PHASE_HEAD, PHASE_BACK, PHASES };
@@ -271,18 +259,6 @@ prim_make (struct primitives *p, struct thing *t)
   return OK;
 }
 
-/* Inputs that vary, both signs, about 1 in size. */
-BENCH_FN void
-prim_fill (size_t n, uint64_t seed, float *x)
-{
-  struct random_key key = {.seed = seed, .purpose = RANDOM_TEST};
-  size_t own = n < 65536 ? n : 65536;
-  for (size_t i = 0; i < own; i++)
-    x[i] = (float)random_normal (&key, i);
-  for (size_t i = own; i < n; i++)
-    x[i] = x[i - own];
-}
-
 /* From one tensor to the next, in floats. */
 BENCH_FN size_t
 prim_stride (const struct thing *t)
@@ -305,8 +281,8 @@ prim_make_tensors (struct primitives *p, double kept)
   p->in = arena_take (&p->pool, bytes);
   p->cotangent = arena_take (&p->pool, bytes);
   p->out = arena_take (&p->pool, bytes);
-  prim_fill (p->room, 3, p->in);
-  prim_fill (p->room, 4, p->cotangent);
+  bench_fill (p->room, 3, p->in);
+  bench_fill (p->room, 4, p->cotangent);
   TRY (MEM_NEW ((size_t)p->n, &p->labels, "labels"));
   for (int64_t i = 0; i < p->n; i++)
     p->labels[i] = (int32_t)(i % 10);
@@ -444,21 +420,6 @@ prim_run (struct primitives *p, struct thing *t, int part, int call)
   CHECK (false, "no such part");
 }
 
-BENCH_FN int
-bench_by_size (const void *a, const void *b)
-{
-  double x = *(const double *)a, y = *(const double *)b;
-  return x < y ? -1 : x > y;
-}
-
-/* Median; sorts v. */
-BENCH_FN double
-bench_median (size_t n, double *v)
-{
-  qsort (v, n, sizeof *v, bench_by_size);
-  return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
-}
-
 BENCH_FN enum status
 prim_time_part (struct primitives *p, struct thing *t, int part, bool cold)
 {
@@ -498,16 +459,6 @@ prim_time (struct primitives *p, int i, bool cold, int round)
       t->round[cold][part][round] = t->seconds[cold][part];
     }
   return OK;
-}
-
-/* Lower quartile. */
-BENCH_FN double
-bench_quiet (size_t n, const double *v)
-{
-  double copy[ROUNDS];
-  memcpy (copy, v, n * sizeof *v);
-  bench_median (n, copy);
-  return copy[n / 4];
 }
 
 /* From now on the seconds are those of quiet rounds, each part for itself. */

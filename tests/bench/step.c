@@ -23,7 +23,6 @@
  * Figures, no pass marks.
  */
 #include "tests/bench/primitives.h"
-#include "run/run_impl.h"
 #include "tests/store/scratch.h"
 
 #include <stdio.h>
@@ -46,13 +45,6 @@ struct bench {
 
 /* -- options ----------------------------------------------------------------
  */
-
-static bool
-yes_or_no (const char *word, bool *out)
-{
-  *out = strcmp (word, "yes") == 0;
-  return *out || strcmp (word, "no") == 0;
-}
 
 static bool
 model_word (const char *word, const char **out)
@@ -88,7 +80,7 @@ read_option (char *word, struct options *o)
     return text_to_double (value, &o->seconds) && o->seconds >= 0;
   if (strcmp (word, "model") == 0)
     return model_word (value, &o->model);
-  return strcmp (word, "detail") == 0 && yes_or_no (value, &o->detail);
+  return strcmp (word, "detail") == 0 && bench_yes_or_no (value, &o->detail);
 }
 
 /* -- a session --------------------------------------------------------------
@@ -144,16 +136,6 @@ configure (const struct bench *b, const char *model, int K, const char *span,
   c->threads = (int)b->o.threads;
 }
 
-/* What `train` does for a step when nobody evaluates or saves. */
-static enum status
-step_once (struct session *s, int64_t step)
-{
-  bool stop;
-  TRY (session_step (s, step));
-  TRY (ballot_cast (s, step, false));
-  return ballot_read (s, step, &stop);
-}
-
 /* -- start-up ---------------------------------------------------------------
  */
 
@@ -174,7 +156,7 @@ start_up (struct bench *b, int K, const char *span, const char *when)
   TRY (session_open (w, &c, &how, &s));
   TRY (session_begin (&s, 0, s.steps));
   ready = clock_now_s ();
-  TRY (step_once (&s, 0));
+  TRY (bench_step (&s, 0));
   done = clock_now_s ();
   put ("start-up of resnet32, K = %d, span %-3s %-18s %6.2f s: MPI %.2f, "
        "choices, plan and stages %.2f, first step %.2f\n",
@@ -237,7 +219,7 @@ take_steps (struct trial *t, int n, double *took)
   struct session *s = &t->s;
   for (int i = 0; i < n; i++) {
     double data = s->account.spent_s[CLOCK_DATA], start = clock_now_s ();
-    TRY (step_once (s, t->step++));
+    TRY (bench_step (s, t->step++));
     took[i] = clock_now_s () - start;
     t->all_s += took[i];
     t->data_s += s->account.spent_s[CLOCK_DATA] - data;
@@ -349,28 +331,6 @@ trial_prepare (struct bench *b, struct trial *t)
 /* -- printing ---------------------------------------------------------------
  */
 
-static double
-middle (const double *v, size_t n)
-{
-  double copy[ROUNDS];
-  memcpy (copy, v, n * sizeof *v);
-  return bench_median (n, copy);
-}
-
-static void
-show_ratio (const char *name, const struct trial *t, const double *prim,
-            size_t n)
-{
-  double ratio[ROUNDS] = {0};
-  for (size_t i = 0; i < n; i++)
-    ratio[i] = t->step_s[i] / prim[i];
-  put ("  %-34s %9.2f ms   step : this = %.3f   (rounds", name,
-       middle (prim, n) * 1e3, middle (ratio, n));
-  for (size_t i = 0; i < n; i++)
-    put (" %.3f", ratio[i]);
-  put (")\n");
-}
-
 /* Others who use the machine add time, and never take any away: the lower
  * quartile over the rounds, of the step and of each primitive by itself.  A
  * short call finds a quiet moment more easily than a step. */
@@ -399,21 +359,21 @@ show_phases (const struct trial *t, size_t n)
   double sum = 0;
   put ("\n  %-34s %9s %12s\n", "call of the stage", "ms", "primitives");
   for (int i = 0; i <= PHASES; i++) {
-    double own = middle (t->phase_s[i], n), prim = 0;
+    double own = bench_middle (t->phase_s[i], n), prim = 0;
     for (int c = 0; c < PRIM_CLASSES; c++)
       if ((int)prim_about[c].phase == i)
-        prim += middle (t->class_s[c], n);
+        prim += bench_middle (t->class_s[c], n);
     sum += own;
     put ("  %-34s %9.2f %12.2f\n", names[i], own * 1e3, prim * 1e3);
   }
   put ("  %-34s %9.2f\n", "rest of the step (data, lists)",
-       (middle (t->step_s, n) - sum) * 1e3);
+       (bench_middle (t->step_s, n) - sum) * 1e3);
 }
 
 static void
 show_classes (const struct trial *t, size_t n)
 {
-  double total = middle (t->own_s, n), flops[PRIM_CLASSES] = {0};
+  double total = bench_middle (t->own_s, n), flops[PRIM_CLASSES] = {0};
   for (int i = 0; i < t->own.n_things; i++)
     for (int part = 0; part < PARTS; part++)
       if (prim_wanted (&t->own.thing[i], part))
@@ -421,7 +381,7 @@ show_classes (const struct trial *t, size_t n)
             t->own.thing[i].count * prim_flops (&t->own, &t->own.thing[i]);
   put ("\n  %-34s %9s %7s %9s\n", "primitives", "ms", "share", "GFLOP/s");
   for (int c = 0; c < PRIM_CLASSES; c++) {
-    double s = middle (t->class_s[c], n);
+    double s = bench_middle (t->class_s[c], n);
     put ("  %-34s %9.2f %5.1f %%", prim_about[c].name, s * 1e3,
          100 * s / total);
     if (flops[c] > 0)
@@ -459,16 +419,16 @@ static void
 show (const struct bench *b, const char *model, struct trial *t)
 {
   size_t n = (size_t)b->o.rounds;
-  double step = middle (t->step_s, n), rate = t->flops / step;
+  double step = bench_middle (t->step_s, n), rate = t->flops / step;
   put ("\n%s, %s parameters, batch %lld, layout %s, %d rounds of %d steps\n",
        model, text_count (network_params (t->s.net)), (long long)t->s.batch,
        kern_layout_name (t->own.inner), (int)n, t->chunk);
   put ("  %-34s %9.2f ms   %.0f images/s\n", "whole training step", step * 1e3,
        (double)t->s.batch / step);
-  show_ratio ("its primitives alone", t, t->own_s, n);
+  bench_show_ratio ("its primitives alone", t->step_s, t->own_s, n);
   if (t->has_other)
-    show_ratio ("... each in the better layout", t, t->best_s, n);
-  show_ratio ("... on tensors from memory", t, t->cold_s, n);
+    bench_show_ratio ("... each in the better layout", t->step_s, t->best_s, n);
+  bench_show_ratio ("... on tensors from memory", t->step_s, t->cold_s, n);
   show_quiet (t, n);
   put ("  %-34s %9.1f GFLOP/s   %.1f GFLOP a step\n", "useful arithmetic",
        rate * 1e-9, t->flops * 1e-9);

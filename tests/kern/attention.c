@@ -210,6 +210,7 @@ main (void)
   test (k, 1, 200, 2, 12, 0);
   test (k, 2, 13, 2, 4, 0.25f);
   test (k, 1, 131, 2, 4, 0.1f);
+  test (k, 1, 4096, 1, 3, 0);
   kern_close (&k);
   test_threads ();
   size_t bytes, blocks, peak;

@@ -73,6 +73,44 @@ test_linear (int64_t n, int64_t in, int64_t out)
   mem_free (&size);
 }
 
+/* A layer made for n rows, on n rows and on fewer. */
+static void
+test_made (int64_t n, int64_t in, int64_t out, bool bias)
+{
+  const size_t nx = (size_t)(n * in), nw = (size_t)(in * out);
+  const size_t ny = (size_t)(n * out);
+  struct kern_linear *l = NULL;
+  float *x = noise (nx, 1), *w = noise (nw, 2), *b = noise ((size_t)out, 3);
+  float *y = noise (ny, 5);
+  double *want = doubles (ny), *size = doubles (ny);
+  twin_product (n, out, in, x, in, 1, w, 1, in, want, size);
+  for (size_t i = 0; bias && i < ny; i++) {
+    want[i] += b[i % (size_t)out];
+    size[i] += fabs (b[i % (size_t)out]);
+  }
+  MUST (kern_linear_create (k, n, in, out, bias, &l));
+  MUST (kern_seal (k));
+  MUST (kern_linear_run (l, n, x, w, bias ? b : NULL, y));
+  bool good = close_to (ny, y, want, size, 2e-6);
+  for (int64_t rows = 1; rows < n; rows += n / 2) {
+    for (size_t i = 0; i < ny; i++)
+      y[i] = NAN;
+    MUST (kern_linear_run (l, rows, x, w, bias ? b : NULL, y));
+    good = good && close_to ((size_t)(rows * out), y, want, size, 2e-6);
+    for (size_t i = (size_t)(rows * out); i < ny; i++)
+      good = good && isnan (y[i]); /* not written */
+  }
+  tap_ok (good, "linear layer made for %d x %d -> %d%s", (int)n, (int)in,
+          (int)out, bias ? ", bias" : "");
+  kern_linear_destroy (&l);
+  mem_free (&x);
+  mem_free (&w);
+  mem_free (&b);
+  mem_free (&y);
+  mem_free (&want);
+  mem_free (&size);
+}
+
 /* -- loss ------------------------------------------------------------------ */
 
 /* fault: the planted one forgets the row's maximum where labels are equal. */
@@ -186,6 +224,12 @@ main (void)
     test_linear (5, 7, 3);
     test_linear (32, 64, 10);
     test_linear (33, 129, 100);
+    for (int bias = 0; bias < 2; bias++) {
+      test_made (6, 20, 20, bias); /* as wide as deep, narrower, far wider */
+      test_made (33, 129, 47, bias);
+      test_made (5, 7, 200, bias);
+    }
+    test_made (64, 300, 64, true);
     test_loss (1, 1, 1);
     test_loss (37, 10, 4);
     test_loss (6, 1000, 20);

@@ -127,12 +127,12 @@ one sweep c.sweep check
 [ $? = 69 ] && grep -q 'run 2: none.h5: No such file' errors &&
   grep -q 'run 3: base.ini: ' errors && ! grep -q 'run 1:' errors
 ok $? "check: data sets that are not there, or none"
-put c.sweep '[sweep]' 'base = base.ini' 'train.batch = 8, 32' 'memory = 3M'
+put c.sweep '[sweep]' 'base = base.ini' 'train.batch = 8, 32' 'memory = 63M'
 one sweep c.sweep check
 [ $? = 69 ] && grep -q "run 2: rank . of . needs .* more than the file's memory" \
   errors && ! grep -q 'run 1:' errors
 ok $? "check: a plan that does not fit into memory"
-sed -i 's/3M/1G/' c.sweep
+sed -i 's/63M/1G/' c.sweep
 one sweep c.sweep check
 ok $? "and with more of it fits"
 
