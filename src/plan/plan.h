@@ -182,8 +182,9 @@ plan_destroy (struct plan **p);
  * E_CONFIG: a span between PLAN_CHAIN_SPAN and K. */
 #define PLAN_CHAIN_SPAN 32
 /* In a chain of at least so many equal stages a span is as fast as in any
- * longer one: what happens at an end is not seen inside. */
-#define PLAN_CHAIN_ENOUGH(span) ((span) <= 8 ? 64 : 8 * (span))
+ * longer one, to 2 %: what happens at an end is not seen inside, but for the
+ * skew for which a timetable is made, which may cost a unit more or less. */
+#define PLAN_CHAIN_ENOUGH(span) ((span) <= 4 ? 64 : 16 * (span))
 struct plan_chain {
   int K, span;
   enum plan_mix mix;
