@@ -77,6 +77,12 @@ struct run_config {
   int threads; /* 0: from the affinity mask */
 };
 
+/* A configuration for callers that read none, as self-checks do: one stage, end
+ * to end, one replica and micro-batch, plain SGD at a constant rate, f32
+ * without tuning, splits of the usual names; nothing is saved.  The network,
+ * the data file, batch, steps, seed and rate are the caller's. */
+void
+run_config_plain (struct run_config *c);
 /* Writes the resolved configuration as an INI text (main owns the table of
  * keys); run asks for it after it has resolved cut and tune. */
 typedef void (*run_config_writer) (const struct run_config *c,

@@ -47,35 +47,22 @@ static void
 small_config (struct verify *v, int K)
 {
   struct run_config *c = &v->config;
-  memset (c, 0, sizeof *c);
+  run_config_plain (c);
   snprintf (c->family, RUN_WORD, "resnet");
   snprintf (c->block, RUN_WORD, "basic");
   snprintf (c->stem, RUN_WORD, "cifar");
   snprintf (c->groups, RUN_TEXT, "16x%d,32x1", K > 4 ? K - 2 : 2);
   snprintf (c->cut, RUN_TEXT, "auto");
   snprintf (c->head, RUN_TEXT, "conv16-bn-gap-fc");
-  snprintf (c->span, RUN_WORD, "all");
-  snprintf (c->mix, RUN_WORD, "furthest");
-  snprintf (c->train, RUN_WORD, "train");
-  snprintf (c->valid, RUN_WORD, "valid");
-  snprintf (c->test, RUN_WORD, "test");
   snprintf (c->augment, RUN_WORD, "flip+crop4");
-  snprintf (c->optimizer, RUN_WORD, "sgd");
-  snprintf (c->schedule, RUN_WORD, "constant");
-  snprintf (c->precision, RUN_WORD, "f32");
-  snprintf (c->tune, RUN_PATH, "no");
-  snprintf (c->run_schedule, RUN_WORD, "eager");
   snprintf (c->file, RUN_PATH, "%s/data.h5", v->folder);
   c->count = K;
-  c->head_tokens = 1;
   c->batch = 16;
-  c->micro = 1;
   c->steps = 4;
   c->seed = 7;
   c->lr = 0.05;
   c->momentum = 0.9;
   c->weight_decay = 1e-4;
-  c->replicas = 1;
   c->heads_all = true;
   c->threads = 1;
 }

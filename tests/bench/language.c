@@ -117,7 +117,7 @@ make_data (const struct bench *b, const struct shape *m)
 static void
 configure (const struct bench *b, const struct shape *m, struct run_config *c)
 {
-  memset (c, 0, sizeof *c);
+  run_config_plain (c);
   snprintf (c->family, RUN_WORD, "transformer");
   c->layers = m->layers;
   c->d_model = m->d;
@@ -125,34 +125,17 @@ configure (const struct bench *b, const struct shape *m, struct run_config *c)
   c->context = m->context;
   c->mlp_ratio = 4;
   c->tied = true;
-  snprintf (c->cut, RUN_TEXT, "rest");
   snprintf (c->head, RUN_TEXT, "ln-fc");
-  snprintf (c->span, RUN_WORD, "all");
-  snprintf (c->mix, RUN_WORD, "furthest");
   snprintf (c->file, RUN_PATH, "%s/%s.h5", b->folder, m->name);
-  snprintf (c->train, RUN_WORD, "train");
-  snprintf (c->valid, RUN_WORD, "valid");
-  snprintf (c->test, RUN_WORD, "test");
-  snprintf (c->augment, RUN_WORD, "none");
   snprintf (c->optimizer, RUN_WORD, "adamw");
   snprintf (c->decay, RUN_WORD, "matrices");
-  snprintf (c->schedule, RUN_WORD, "constant");
-  snprintf (c->precision, RUN_WORD, "f32");
   snprintf (c->tune, RUN_PATH, "yes");
-  snprintf (c->run_schedule, RUN_WORD, "eager");
   snprintf (c->dir, RUN_PATH, "%s/run", b->folder);
-  c->count = 1;
-  c->head_tokens = 1;
   c->batch = m->batch;
-  c->micro = 1;
   c->steps = 1000000;
   c->seed = 1;
   c->lr = 1e-4;
   c->weight_decay = 0.01;
-  c->beta1 = 0.9;
-  c->beta2 = 0.999;
-  c->eps = 1e-8;
-  c->replicas = 1;
   c->threads = (int)b->o.threads;
 }
 

@@ -99,7 +99,7 @@ static void
 configure (const struct bench *b, const char *model, int K, const char *span,
            struct run_config *c)
 {
-  memset (c, 0, sizeof *c);
+  run_config_plain (c);
   snprintf (c->family, RUN_WORD, "resnet");
   snprintf (c->preset, RUN_WORD, "%s", model);
   snprintf (c->stem, RUN_WORD, "cifar");
@@ -107,32 +107,17 @@ configure (const struct bench *b, const char *model, int K, const char *span,
   snprintf (c->cut, RUN_TEXT, "%s", K == 1 ? "rest" : "auto");
   snprintf (c->head, RUN_TEXT, "conv128-bn-conv64-bn-gap-fc");
   snprintf (c->span, RUN_WORD, "%s", span);
-  snprintf (c->mix, RUN_WORD, "furthest");
   snprintf (c->file, RUN_PATH, "%s/data.h5", b->folder);
-  snprintf (c->train, RUN_WORD, "train");
-  snprintf (c->valid, RUN_WORD, "valid");
-  snprintf (c->test, RUN_WORD, "test");
   snprintf (c->augment, RUN_WORD, "flip+crop4");
-  snprintf (c->optimizer, RUN_WORD, "sgd");
-  snprintf (c->decay, RUN_WORD, "all");
-  snprintf (c->schedule, RUN_WORD, "constant");
-  snprintf (c->precision, RUN_WORD, "f32");
   snprintf (c->tune, RUN_PATH, "yes");
-  snprintf (c->run_schedule, RUN_WORD, "eager");
   snprintf (c->dir, RUN_PATH, "%s/run-%d", b->folder, K);
   c->count = K;
-  c->head_tokens = 1;
   c->batch = b->o.batch;
-  c->micro = 1;
   c->steps = 1000000;
   c->seed = 1;
   c->lr = 0.01;
   c->momentum = 0.9;
   c->weight_decay = 1e-4;
-  c->beta1 = 0.9;
-  c->beta2 = 0.999;
-  c->eps = 1e-8;
-  c->replicas = 1;
   c->threads = (int)b->o.threads;
 }
 

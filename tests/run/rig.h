@@ -95,38 +95,21 @@ rig_data (struct rig *r, int samples, int size)
 RIG_FN void
 rig_config (const struct rig *r, int K, struct run_config *c)
 {
-  memset (c, 0, sizeof *c);
+  run_config_plain (c);
   snprintf (c->family, RUN_WORD, "resnet");
   snprintf (c->block, RUN_WORD, "basic");
   snprintf (c->stem, RUN_WORD, "cifar");
   snprintf (c->groups, RUN_TEXT, "8x2,16x2");
   snprintf (c->cut, RUN_TEXT, "%s", K == 4 ? "2,1,1,rest" : "rest");
   snprintf (c->head, RUN_TEXT, "conv8-bn-gap-fc");
-  snprintf (c->span, RUN_WORD, "all");
-  snprintf (c->mix, RUN_WORD, "furthest");
-  snprintf (c->train, RUN_WORD, "train");
-  snprintf (c->valid, RUN_WORD, "valid");
-  snprintf (c->test, RUN_WORD, "test");
-  snprintf (c->augment, RUN_WORD, "none");
-  snprintf (c->optimizer, RUN_WORD, "sgd");
-  snprintf (c->schedule, RUN_WORD, "constant");
-  snprintf (c->precision, RUN_WORD, "f32");
-  snprintf (c->tune, RUN_PATH, "no");
-  snprintf (c->run_schedule, RUN_WORD, "eager");
   snprintf (c->file, RUN_PATH, "%.*s/data.h5", RUN_PATH - 16, r->folder);
   c->count = K;
-  c->head_tokens = 1;
   c->batch = 8;
-  c->micro = 1;
   c->steps = 3;
   c->seed = 11;
   c->lr = 0.05;
   c->momentum = 0.9;
   c->weight_decay = 1e-3;
-  c->beta1 = 0.9;
-  c->beta2 = 0.999;
-  c->eps = 1e-8;
-  c->replicas = 1;
   c->heads_all = true;
   c->threads = 1;
 }
