@@ -5,29 +5,6 @@
 #include <math.h>
 #include <string.h>
 
-void
-run_config_plain (struct run_config *c)
-{
-  memset (c, 0, sizeof *c);
-  snprintf (c->cut, RUN_TEXT, "rest");
-  snprintf (c->span, RUN_WORD, "all");
-  snprintf (c->mix, RUN_WORD, "furthest");
-  snprintf (c->train, RUN_WORD, "train");
-  snprintf (c->valid, RUN_WORD, "valid");
-  snprintf (c->test, RUN_WORD, "test");
-  snprintf (c->augment, RUN_WORD, "none");
-  snprintf (c->optimizer, RUN_WORD, "sgd");
-  snprintf (c->schedule, RUN_WORD, "constant");
-  snprintf (c->precision, RUN_WORD, "f32");
-  snprintf (c->tune, RUN_PATH, "no");
-  snprintf (c->run_schedule, RUN_WORD, "eager");
-  c->count = c->micro = c->replicas = 1;
-  c->head_tokens = 1;
-  c->beta1 = 0.9;
-  c->beta2 = 0.999;
-  c->eps = 1e-8;
-}
-
 /* Keep the message of a failed call as one more line. */
 static void
 note (enum status s, struct text *out, int *n)

@@ -1,10 +1,34 @@
-/* run/derive.c -- from words of the configuration to what other rooms take. */
+/* run/derive.c -- from words of the configuration to what other rooms take, and
+ * the words of a plain one. */
 #define _GNU_SOURCE
 #include "run/run_impl.h"
 
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+
+void
+run_config_plain (struct run_config *c)
+{
+  memset (c, 0, sizeof *c);
+  snprintf (c->cut, RUN_TEXT, "rest");
+  snprintf (c->span, RUN_WORD, "all");
+  snprintf (c->mix, RUN_WORD, "furthest");
+  snprintf (c->train, RUN_WORD, "train");
+  snprintf (c->valid, RUN_WORD, "valid");
+  snprintf (c->test, RUN_WORD, "test");
+  snprintf (c->augment, RUN_WORD, "none");
+  snprintf (c->optimizer, RUN_WORD, "sgd");
+  snprintf (c->schedule, RUN_WORD, "constant");
+  snprintf (c->precision, RUN_WORD, "f32");
+  snprintf (c->tune, RUN_PATH, "no");
+  snprintf (c->run_schedule, RUN_WORD, "eager");
+  c->count = c->micro = c->replicas = 1;
+  c->head_tokens = 1;
+  c->beta1 = 0.9;
+  c->beta2 = 0.999;
+  c->eps = 1e-8;
+}
 
 #define COUNT(a) (sizeof (a) / sizeof *(a))
 
