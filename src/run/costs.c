@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum status
@@ -36,21 +37,56 @@ numbers (const struct run_costs *c, int size, int unit)
 /* -- measuring ---------------------------------------------------------------
  */
 
-/* Blocks are measured so often, and the quickest counts: a machine that was
- * busy with others for a moment says nothing. */
-#define ROUNDS 6
+/* Blocks are measured so often, and the medians count.  A measurement is the
+ * best of a few walks already; the best of many would promise what a machine
+ * reaches once, and runs take what it does most of the time. */
+#define ROUNDS 5
 
 static void
-keep (const struct unit_costs *u, int size, bool first, struct run_costs *c)
+note (const struct unit_costs *u, double *seconds)
 {
   for (int i = 0; i < u->n; i++) {
     const struct stage_cost *a = &u->unit[i], *b = &u->head[i];
     const double v[] = {a->forward, a->data, a->weights,
                         b->forward, b->data, b->weights};
-    double *kept = numbers (c, size, i);
-    for (int j = 0; j < RUN_COST_NUMBERS; j++)
-      kept[j] = first ? v[j] : fmin (kept[j], v[j]);
+    memcpy (seconds + (size_t)i * RUN_COST_NUMBERS, v, sizeof v);
   }
+}
+
+static int
+by_size (const void *a, const void *b)
+{
+  double x = *(const double *)a, y = *(const double *)b;
+  return x < y ? -1 : x > y;
+}
+
+/* seconds: n numbers of each round, one round after the other. */
+static void
+medians (const double *seconds, size_t n, double *out)
+{
+  for (size_t i = 0; i < n; i++) {
+    double v[ROUNDS];
+    for (int r = 0; r < ROUNDS; r++)
+      v[r] = seconds[(size_t)r * n + i];
+    qsort (v, ROUNDS, sizeof *v, by_size);
+    out[i] = v[ROUNDS / 2];
+  }
+}
+
+static enum status
+measure_size (struct session *s, int size, struct session_sketch *how,
+              double *seconds, struct run_costs *c)
+{
+  size_t n = (size_t)c->n_units * RUN_COST_NUMBERS;
+  say (LOG_INFO, "measuring %d blocks in micro-batches of %lld samples",
+       c->n_units, (long long)c->samples[size]);
+  for (int round = 0; round < ROUNDS; round++) {
+    how->tuned = round > 0;
+    TRY (session_costs (s, c->samples[size], how));
+    note (&s->costs, seconds + (size_t)round * n);
+  }
+  medians (seconds, n, numbers (c, size, 0));
+  return OK;
 }
 
 /* Heads are measured whatever the span: maps ask for all of them. */
@@ -67,20 +103,17 @@ static enum status
 measure_sizes (struct wire *w, struct session *s, struct run_costs *c)
 {
   struct session_sketch how = {.measure = true, .latency_s = -1};
+  double *seconds = NULL;
   c->n_units = network_units (s->net);
-  TRY (wire_agree (w, run_costs_open (c)));
-  for (int i = 0; i < c->n_sizes; i++) {
-    say (LOG_INFO, "measuring %d blocks in micro-batches of %lld samples",
-         c->n_units, (long long)c->samples[i]);
-    for (int round = 0; round < ROUNDS; round++) {
-      how.tuned = round > 0;
-      TRY (session_costs (s, c->samples[i], &how));
-      keep (&s->costs, i, round == 0, c);
-    }
-  }
+  size_t n = (size_t)c->n_units * RUN_COST_NUMBERS;
+  enum status e = MEM_NEW (ROUNDS * n, &seconds, "rounds of costs");
+  e = wire_agree (w, e == OK ? run_costs_open (c) : e);
+  for (int i = 0; e == OK && i < c->n_sizes; i++)
+    e = measure_size (s, i, &how, seconds, c);
+  mem_free (&seconds);
   c->threads = s->threads;
   name_network (s->net, s->config.head, c->network);
-  return OK;
+  return e;
 }
 
 enum status
