@@ -107,11 +107,11 @@ drop_tile (const struct task *a, const struct tile *p, const float *s, float *y)
 
 /* -- forward --------------------------------------------------------------- */
 
-/* s[0 .. n-1] becomes e^(s - top) with top the largest of it and *top; zeros up
- * to cols.  Returns the sum; *top is raised, *shrink is what it does to older
- * sums. */
-KERN_CLONES static float
-row_softmax (int64_t n, int64_t cols, float *s, float *top, float *shrink)
+/* s becomes e^(s - top) with top the largest of it and *top.  Returns the sum;
+ * *top is raised, *shrink is what it does to older sums.  Where n is a constant
+ * the compiler makes whole vectors of it. */
+__attribute__ ((always_inline)) static inline float
+row_softmax (int64_t n, float *restrict s, float *top, float *shrink)
 {
   float most = *top, sum = 0;
 #pragma omp simd reduction(max : most)
@@ -127,11 +127,21 @@ row_softmax (int64_t n, int64_t cols, float *s, float *top, float *shrink)
     s[j] = kern_exp (s[j]);
     sum += s[j];
   }
-  for (int64_t j = n; j < cols; j++)
-    s[j] = 0;
-  *shrink = expf (*top - most);
+  const float t = *top - most;
+  *shrink = kern_exp (t < KERN_EXP_LEAST ? KERN_EXP_LEAST : t);
   *top = most;
   return sum;
+}
+
+/* Row i of a tile, filled up to SIDE: what lies behind the diagonal or the last
+ * key has the exponential 0. */
+__attribute__ ((always_inline)) static inline float *
+masked_row (const struct tile *p, int64_t i, float *s)
+{
+  s += i * SIDE;
+  for (int64_t j = seen (p, i); j < SIDE; j++)
+    s[j] = -INFINITY;
+  return s;
 }
 
 KERN_CLONES static void
@@ -140,6 +150,21 @@ scale_row (int64_t n, float a, float *y)
 #pragma omp simd
   for (int64_t j = 0; j < n; j++)
     y[j] *= a;
+}
+
+/* Scores of a tile become weights relative to each row's largest so far; rows
+ * of o, which hold older tiles, follow it. */
+KERN_CLONES static void
+tile_softmax (const struct task *a, const struct tile *p, float *s, float *top,
+              float *sum, float *o)
+{
+  for (int64_t i = 0; i < p->rows; i++) {
+    float shrink;
+    float more = row_softmax (SIDE, masked_row (p, i, s), &top[i], &shrink);
+    sum[i] = sum[i] * shrink + more;
+    if (p->j0 > 0 && shrink != 1)
+      scale_row (a->width, shrink, o + (p->i0 + i) * a->ld_o);
+  }
 }
 
 /* Rows i0 .. of o from all tiles in front of them. */
@@ -159,14 +184,7 @@ query_rows (const struct task *a, int64_t i0, struct scratch *w, float *o,
     dnnl_status_t s = scores (a, &p, w->s);
     if (s != dnnl_success)
       return s;
-    for (int64_t i = 0; i < p.rows; i++) {
-      float shrink;
-      float more =
-          row_softmax (seen (&p, i), p.cols, w->s + i * SIDE, &top[i], &shrink);
-      sum[i] = sum[i] * shrink + more;
-      if (p.j0 > 0 && shrink != 1)
-        scale_row (a->width, shrink, o + (i0 + i) * a->ld_o);
-    }
+    tile_softmax (a, &p, w->s, top, sum, o);
     const float *weight = w->s;
     if (a->drop) {
       drop_tile (a, &p, w->s, w->dropped);
@@ -222,29 +240,37 @@ kern_attention_forward (struct kern *k, const struct kern_attention *a,
 
 /* -- backward -------------------------------------------------------------- */
 
-/* s becomes the probabilities e^(s - lse), zeros from n to cols. */
+/* Scores become the probabilities e^(s - lse). */
 KERN_CLONES static void
-row_again (int64_t n, int64_t cols, float lse, float *s)
+tile_again (const struct tile *p, const float *lse, float *tile)
 {
+  for (int64_t i = 0; i < p->rows; i++) {
+    float *restrict s = masked_row (p, i, tile);
+    const float log_sum = lse[p->i0 + i];
 #pragma omp simd
-  for (int64_t j = 0; j < n; j++) {
-    float t = s[j] - lse;
-    s[j] = t < KERN_EXP_LEAST ? KERN_EXP_LEAST : t;
+    for (int64_t j = 0; j < SIDE; j++) {
+      float t = s[j] - log_sum;
+      s[j] = t < KERN_EXP_LEAST ? KERN_EXP_LEAST : t;
+    }
+#pragma omp simd
+    for (int64_t j = 0; j < SIDE; j++)
+      s[j] = kern_exp (s[j]);
   }
-#pragma omp simd
-  for (int64_t j = 0; j < n; j++)
-    s[j] = kern_exp (s[j]);
-  for (int64_t j = n; j < cols; j++)
-    s[j] = 0;
 }
 
 /* d_s = p (d_p - delta) scale, where d_s holds d_p. */
 KERN_CLONES static void
-row_slope (int64_t n, float delta, float scale, const float *p, float *d_s)
+tile_slope (const struct tile *p, const float *delta, float scale,
+            const float *tile, float *d_tile)
 {
+  for (int64_t i = 0; i < p->rows; i++) {
+    const float *restrict s = tile + i * SIDE;
+    float *restrict d_s = d_tile + i * SIDE;
+    const float d = delta[p->i0 + i];
 #pragma omp simd
-  for (int64_t j = 0; j < n; j++)
-    d_s[j] = p[j] * (d_s[j] - delta) * scale;
+    for (int64_t j = 0; j < SIDE; j++)
+      d_s[j] = s[j] * (d_s[j] - d) * scale;
+  }
 }
 
 KERN_CLONES static float
@@ -274,17 +300,14 @@ tile_slopes (const struct task *a, const struct tile *p, const struct slopes *g,
   s = dnnl_sgemm ('N', 'T', p->rows, p->cols, a->width, 1,
                   g->d_o + p->i0 * a->ld_o, a->ld_o, a->v + p->j0 * a->ld,
                   a->ld, 0, w->d_s, SIDE);
-  for (int64_t i = 0; i < p->rows; i++)
-    row_again (seen (p, i), p->cols, g->lse[p->i0 + i], w->s + i * SIDE);
+  tile_again (p, g->lse, w->s);
   *weight = w->s;
   if (a->drop) {
     drop_tile (a, p, w->d_s, w->d_s);
     drop_tile (a, p, w->s, w->dropped);
     *weight = w->dropped;
   }
-  for (int64_t i = 0; i < p->rows; i++)
-    row_slope (p->cols, w->row[p->i0 + i], a->scale, w->s + i * SIDE,
-               w->d_s + i * SIDE);
+  tile_slope (p, w->row, a->scale, w->s, w->d_s);
   return s;
 }
 
@@ -360,7 +383,7 @@ add_scaled (int64_t n, float a, const float *x, float *y)
 }
 
 /* One query over keys 0 .. n-1 of the cache, rows of ld; p [n] is scratch. */
-static void
+KERN_CLONES static void
 look_back (int64_t n, int64_t width, int64_t ld, const float *q,
            const float *key, const float *value, float *p, float *o)
 {
@@ -368,7 +391,7 @@ look_back (int64_t n, int64_t width, int64_t ld, const float *q,
   float top = -INFINITY, shrink;
   for (int64_t j = 0; j < n; j++)
     p[j] = scale * dot (width, q, key + j * ld);
-  float sum = row_softmax (n, n, p, &top, &shrink);
+  float sum = row_softmax (n, p, &top, &shrink);
   for (int64_t j = 0; j < width; j++)
     o[j] = 0;
   for (int64_t j = 0; j < n; j++)

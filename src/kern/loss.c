@@ -51,6 +51,17 @@ largest (int64_t n, const float *restrict x, bool *finite)
   return top;
 }
 
+/* Whether any of x is a. */
+KERN_CLONES static bool
+holds (int64_t n, const float *restrict x, float a)
+{
+  int found = 0;
+#pragma omp simd reduction(| : found)
+  for (int64_t i = 0; i < n; i++)
+    found |= x[i] == a;
+  return found;
+}
+
 KERN_CLONES static void
 multiply (int64_t n, float a, float *restrict y)
 {
@@ -82,10 +93,9 @@ one_row (int64_t n, const float *x, int32_t label, float scale, float *d)
       fill (n, NAN, d);
     return (struct row){NAN, false};
   }
-  int64_t best = 0;
-  while (x[best] != top)
-    best++;
-  const double at_label = x[label]; /* d may lie over x */
+  /* Right: the first of the largest is the label's.  d may lie over x. */
+  const double at_label = x[label];
+  const bool right = x[label] == top && !holds (label, x, top);
   double sum = 0;
   for (int64_t i = 0; i < n; i += BLOCK)
     sum += exp_block (n - i < BLOCK ? n - i : BLOCK, x + i, top,
@@ -94,7 +104,7 @@ one_row (int64_t n, const float *x, int32_t label, float scale, float *d)
     multiply (n, (float)(scale / sum), d);
     d[label] -= scale;
   }
-  return (struct row){log (sum) - (at_label - top), best == label};
+  return (struct row){log (sum) - (at_label - top), right};
 }
 
 enum status
