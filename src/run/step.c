@@ -363,6 +363,8 @@ deferred_updates (struct session *s, int64_t step)
   for (int i = 0; i < s->n_local; i++) {
     struct local_stage *l = &s->local[i];
     TRY (finish_reduce (s, l));
+    if (s->config.clip <= 0)
+      continue;
     clock_switch (&s->account, CLOCK_PLAIN);
     for (int part = 0; part < 2; part++)
       l->squares[part] =
