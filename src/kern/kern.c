@@ -44,7 +44,9 @@ open_library (struct kern *k)
   if (s == dnnl_success)
     s = dnnl_stream_create (&k->stream, k->engine, dnnl_stream_default_flags);
   if (s == dnnl_success)
-    s = kern_lib_attr (&k->attr);
+    s = kern_lib_attr (false, &k->attr);
+  if (s == dnnl_success)
+    s = kern_lib_attr (true, &k->attr_add);
   return s == dnnl_success ? OK : kern_lib_failed (s, "opening", "oneDNN");
 }
 
@@ -75,6 +77,8 @@ kern_close (struct kern **kp)
     return;
   if (k->attr != NULL)
     dnnl_primitive_attr_destroy (k->attr);
+  if (k->attr_add != NULL)
+    dnnl_primitive_attr_destroy (k->attr_add);
   if (k->stream != NULL)
     dnnl_stream_destroy (k->stream);
   if (k->engine != NULL)

@@ -262,19 +262,6 @@ enum status
 kern_linear_forward (struct kern *k, int64_t n, int64_t in, int64_t out,
                      const float *x, const float *w, const float *bias,
                      float *y);
-/* The same for a layer whose n is known before the first step: a primitive of
- * the library's where that is faster.  `bias`: there will be one.  A call with
- * another number of rows is the one above.  Which of the two computes follows
- * from the shape alone. */
-struct kern_linear;
-enum status
-kern_linear_create (struct kern *k, int64_t n, int64_t in, int64_t out,
-                    bool bias, struct kern_linear **l);
-void
-kern_linear_destroy (struct kern_linear **l);
-enum status
-kern_linear_run (struct kern_linear *l, int64_t rows, const float *x,
-                 const float *w, const float *bias, float *y);
 enum status
 kern_linear_back_data (struct kern *k, int64_t n, int64_t in, int64_t out,
                        const float *d_y, const float *w, float *d_x);
@@ -282,6 +269,28 @@ enum status
 kern_linear_back_weights (struct kern *k, int64_t n, int64_t in, int64_t out,
                           const float *x, const float *d_y, float scale,
                           bool accumulate, float *d_w, float *d_bias);
+
+/* The same for a layer whose n is known before the first step: primitives of
+ * the library where they are faster.  A call with another number of rows is one
+ * of the above.  Which computes follows from the shape alone. */
+struct kern_linear;
+struct kern_linear_shape {
+  int64_t n, in, out;
+  bool bias;   /* there will be one */
+  bool learns; /* kern_linear_run_weights will be called */
+};
+enum status
+kern_linear_create (struct kern *k, const struct kern_linear_shape *shape,
+                    struct kern_linear **l);
+void
+kern_linear_destroy (struct kern_linear **l);
+enum status
+kern_linear_run (struct kern_linear *l, int64_t rows, const float *x,
+                 const float *w, const float *bias, float *y);
+enum status
+kern_linear_run_weights (struct kern_linear *l, int64_t rows, const float *x,
+                         const float *d_y, bool accumulate, float *d_w,
+                         float *d_bias);
 
 /* -- tokens: rows of n x d, one behind the other ----------------------------
  */

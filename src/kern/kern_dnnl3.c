@@ -30,8 +30,23 @@ kern_lib_md_free (kern_md *md)
   *md = NULL;
 }
 
+/* The result is added to what is there. */
+static dnnl_status_t
+adds (dnnl_primitive_attr_t attr)
+{
+  dnnl_post_ops_t sum;
+  dnnl_status_t s = dnnl_post_ops_create (&sum);
+  if (s != dnnl_success)
+    return s;
+  s = dnnl_post_ops_append_sum (sum, 1, 0, dnnl_data_type_undef);
+  if (s == dnnl_success)
+    s = dnnl_primitive_attr_set_post_ops (attr, sum);
+  dnnl_post_ops_destroy (sum);
+  return s;
+}
+
 dnnl_status_t
-kern_lib_attr (dnnl_primitive_attr_t *out)
+kern_lib_attr (bool add, dnnl_primitive_attr_t *out)
 {
   dnnl_primitive_attr_t attr;
   dnnl_status_t s = dnnl_primitive_attr_create (&attr);
@@ -42,6 +57,8 @@ kern_lib_attr (dnnl_primitive_attr_t *out)
   if (s == dnnl_success)
     s = dnnl_primitive_attr_set_deterministic (attr, 1);
 #endif
+  if (s == dnnl_success && add)
+    s = adds (attr);
   if (s != dnnl_success)
     dnnl_primitive_attr_destroy (attr);
   else

@@ -33,9 +33,10 @@ kern_lib_md_strides (int n_dims, const int64_t *dims, const int64_t *strides,
 void
 kern_lib_md_free (kern_md *md);
 
-/* Attributes of every primitive: the scratchpad is ours, and results repeat. */
+/* Attributes of every primitive: the scratchpad is ours, and results repeat.
+ * add: the result is added to what its tensor holds. */
 dnnl_status_t
-kern_lib_attr (dnnl_primitive_attr_t *out);
+kern_lib_attr (bool add, dnnl_primitive_attr_t *out);
 
 struct kern_lib_conv {
   enum kern_direction direction;

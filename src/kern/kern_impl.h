@@ -14,7 +14,7 @@
 struct kern {
   dnnl_engine_t engine;
   dnnl_stream_t stream;
-  dnnl_primitive_attr_t attr;
+  dnnl_primitive_attr_t attr, attr_add; /* of results that are set, added */
   int threads;
   int block;            /* channels of KERN_BLOCKED: 16 or 8 */
   size_t scratch_bytes; /* the largest scratchpad asked for so far */

@@ -187,9 +187,8 @@ dense_weights (struct layer *l, struct work *w)
   bool add;
   float *d_bias = params_grad (w->params, t->id[1], &add);
   float *d_weight = params_grad (w->params, t->id[0], &add);
-  return kern_linear_back_weights (w->k, w->rows, t->in, t->out,
-                                   saved_of (l, w)->x, kept_of (l, w)->d_y,
-                                   1.0f, add, d_weight, d_bias);
+  return kern_linear_run_weights (t->dense, w->rows, saved_of (l, w)->x,
+                                  kept_of (l, w)->d_y, add, d_weight, d_bias);
 }
 
 static void
@@ -350,7 +349,10 @@ layer_token (struct layer_maker *m, const struct recipe_step *s,
       (struct kern_drop){.p = (float)s->drop, .site = hash_text (s->name, 0)};
   enum status status = add_params (m, s, t);
   if (status == OK && s->kind == RECIPE_DENSE)
-    status = kern_linear_create (m->k, (int64_t)rows, t->in, t->out, true,
+    status = kern_linear_create (m->k,
+                                 &(struct kern_linear_shape){(int64_t)rows,
+                                                             t->in, t->out,
+                                                             true, m->training},
                                  &t->dense);
   if (status != OK) {
     layer_destroy (out);

@@ -238,7 +238,7 @@ stage_destroy (struct stage **s)
     return;
   layer_destroy (&st->body);
   layer_destroy (&st->head);
-  kern_linear_destroy (&st->project.forward);
+  kern_linear_destroy (&st->project.linear);
   params_clear (&st->params[STAGE_BODY]);
   params_clear (&st->params[STAGE_HEAD]);
   params_clear (&st->shared[STAGE_BODY]);

@@ -40,7 +40,7 @@ struct project {
   int64_t taken; /* positions of each sample in training */
   int64_t chunk; /* rows whose logits are there at a time */
   bool learns;   /* false: the matrix is shared and the head a witness */
-  struct kern_linear *forward; /* of a chunk; owned */
+  struct kern_linear *linear; /* of a chunk; owned */
 };
 
 struct stage {

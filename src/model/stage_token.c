@@ -57,8 +57,12 @@ stage_token_project (struct stage *s, const struct stage_spec *spec,
       .chunk = (int64_t)stage_token_chunk (
           (double)(s->spec.n_samples * s->length), step->out.c),
       .learns = !(copy && spec->head_observes)};
-  TRY (kern_linear_create (s->k, s->project.chunk, step->in.c, step->out.c,
-                           false, &s->project.forward));
+  const struct kern_linear_shape shape = {.n = s->project.chunk,
+                                          .in = step->in.c,
+                                          .out = step->out.c,
+                                          .learns = spec->training &&
+                                                    s->project.learns};
+  TRY (kern_linear_create (s->k, &shape, &s->project.linear));
   return params_add (params, &want, 0, &s->project.id);
 }
 
@@ -186,7 +190,7 @@ loss_in_chunks (struct stage *s, struct work *w, const float *z,
     const float *x = z + i * j->width;
     double loss;
     int64_t correct;
-    TRY (kern_linear_run (j->forward, n, x, matrix, NULL, logits));
+    TRY (kern_linear_run (j->linear, n, x, matrix, NULL, logits));
     TRY (kern_loss (w->k, n, j->words, logits, at->labels + i, scale, &loss,
                     &correct, d_z ? logits : NULL));
     sum.loss += loss;
@@ -199,8 +203,7 @@ loss_in_chunks (struct stage *s, struct work *w, const float *z,
     if (j->learns) {
       bool add;
       float *grad = params_grad (j->params, j->id, &add);
-      TRY (kern_linear_back_weights (w->k, n, j->width, j->words, x, logits,
-                                     1.0f, add, grad, NULL));
+      TRY (kern_linear_run_weights (j->linear, n, x, logits, add, grad, NULL));
     }
     pulse ();
   }

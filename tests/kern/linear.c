@@ -73,40 +73,87 @@ test_linear (int64_t n, int64_t in, int64_t out)
   mem_free (&size);
 }
 
+/* Rows of a layer made for n: all are written where rows is n, none behind. */
+static bool
+forward_holds (struct kern_linear *l, const struct kern_linear_shape *a,
+               int64_t rows, const double *want, const double *size)
+{
+  const size_t all = (size_t)(a->n * a->out), some = (size_t)(rows * a->out);
+  float *x = noise ((size_t)(a->n * a->in), 1), *b = noise ((size_t)a->out, 3);
+  float *w = noise ((size_t)(a->in * a->out), 2), *y = noise (all, 5);
+  for (size_t i = 0; i < all; i++)
+    y[i] = NAN;
+  MUST (kern_linear_run (l, rows, x, w, a->bias ? b : NULL, y));
+  bool good = close_to (some, y, want, size, 2e-6);
+  for (size_t i = some; i < all; i++)
+    good = good && isnan (y[i]);
+  mem_free (&x);
+  mem_free (&w);
+  mem_free (&b);
+  mem_free (&y);
+  return good;
+}
+
+/* Gradients of W and the bias from the first `rows`, set and then added. */
+static bool
+weights_hold (struct kern_linear *l, const struct kern_linear_shape *a,
+              int64_t rows)
+{
+  const size_t nw = (size_t)(a->in * a->out);
+  float *x = noise ((size_t)(a->n * a->in), 1), *d_w = noise (nw, 7);
+  float *d_y = noise ((size_t)(a->n * a->out), 4);
+  float *d_b = noise ((size_t)a->out, 8);
+  double *want = doubles (nw), *size = doubles (nw);
+  twin_product (a->out, a->in, rows, d_y, 1, a->out, x, a->in, 1, want, size);
+  MUST (kern_linear_run_weights (l, rows, x, d_y, false, d_w, d_b));
+  bool good = close_to (nw, d_w, want, size, 2e-6);
+  MUST (kern_linear_run_weights (l, rows, x, d_y, true, d_w, NULL));
+  good = good && !close_to (nw, d_w, want, size, 2e-6);
+  MUST (kern_linear_run_weights (l, rows, x, d_y, true, d_w, d_b));
+  for (size_t i = 0; i < nw; i++)
+    want[i] *= 3;
+  good = good && close_to (nw, d_w, want, size, 6e-6);
+  for (int64_t j = 0; j < a->out; j++) {
+    double sum = 0;
+    for (int64_t i = 0; i < rows; i++)
+      sum += d_y[i * a->out + j];
+    good = good && fabs (d_b[j] - 2 * sum) < 4e-6 * (double)rows;
+  }
+  float *all[] = {x, d_w, d_y, d_b};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+    mem_free (&all[i]);
+  mem_free (&want);
+  mem_free (&size);
+  return good;
+}
+
 /* A layer made for n rows, on n rows and on fewer. */
 static void
 test_made (int64_t n, int64_t in, int64_t out, bool bias)
 {
-  const size_t nx = (size_t)(n * in), nw = (size_t)(in * out);
+  const struct kern_linear_shape a = {n, in, out, bias, true};
   const size_t ny = (size_t)(n * out);
   struct kern_linear *l = NULL;
-  float *x = noise (nx, 1), *w = noise (nw, 2), *b = noise ((size_t)out, 3);
-  float *y = noise (ny, 5);
+  float *x = noise ((size_t)(n * in), 1), *w = noise ((size_t)(in * out), 2);
+  float *b = noise ((size_t)out, 3);
   double *want = doubles (ny), *size = doubles (ny);
   twin_product (n, out, in, x, in, 1, w, 1, in, want, size);
   for (size_t i = 0; bias && i < ny; i++) {
     want[i] += b[i % (size_t)out];
     size[i] += fabs (b[i % (size_t)out]);
   }
-  MUST (kern_linear_create (k, n, in, out, bias, &l));
+  MUST (kern_linear_create (k, &a, &l));
   MUST (kern_seal (k));
-  MUST (kern_linear_run (l, n, x, w, bias ? b : NULL, y));
-  bool good = close_to (ny, y, want, size, 2e-6);
-  for (int64_t rows = 1; rows < n; rows += n / 2) {
-    for (size_t i = 0; i < ny; i++)
-      y[i] = NAN;
-    MUST (kern_linear_run (l, rows, x, w, bias ? b : NULL, y));
-    good = good && close_to ((size_t)(rows * out), y, want, size, 2e-6);
-    for (size_t i = (size_t)(rows * out); i < ny; i++)
-      good = good && isnan (y[i]); /* not written */
-  }
+  bool good = forward_holds (l, &a, n, want, size) && weights_hold (l, &a, n);
+  for (int64_t rows = 1; rows < n; rows += n / 2)
+    good = good && forward_holds (l, &a, rows, want, size) &&
+           weights_hold (l, &a, rows);
   tap_ok (good, "linear layer made for %d x %d -> %d%s", (int)n, (int)in,
           (int)out, bias ? ", bias" : "");
   kern_linear_destroy (&l);
   mem_free (&x);
   mem_free (&w);
   mem_free (&b);
-  mem_free (&y);
   mem_free (&want);
   mem_free (&size);
 }
