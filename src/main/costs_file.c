@@ -4,7 +4,11 @@
  *     network = 12 units, 269722 parameters, head gap-fc
  *     ranks = 2
  *     latency = 1.9e-06
- *     unit = 128 0 FORWARD DATA WEIGHTS of the block, then of the head behind
+ *     unit = 128 0 FORWARD DATA WEIGHTS, of the head the same, SAVED INPUT
+ *
+ * SAVED: by data and weights of the block in one pass.  INPUT: what of data is
+ * for the gradient of the block's input.  Both may be missing, as in older
+ * files.
  */
 #include "main/main.h"
 
@@ -19,20 +23,24 @@ void
 costs_write (const struct run_costs *c, struct text *out)
 {
   const double *v = c->seconds;
-  text_add (out,
-            "; made by interlock plan --calibrate; for interlock plan --costs\n"
-            "; unit: samples, number; forward, data, weights in seconds per\n"
-            "; micro-batch; the same of the head behind it\n"
-            "[" SECTION "]\nnetwork = %s\nunits = %d\nranks = %d\n"
-            "threads = %d\nlatency = %.9g\nbandwidth = %.9g\n"
-            "bandwidth_both = %.9g\n",
-            c->network, c->n_units, c->ranks, c->threads, c->link.latency_s,
-            c->link.bytes_per_s, c->link.both_bytes_per_s);
+  text_add (
+      out,
+      "; made by interlock plan --calibrate; for interlock plan --costs\n"
+      "; unit: samples, number; forward, data, weights in seconds per\n"
+      "; micro-batch; the same of the head behind it; saved where data\n"
+      "; and weights are one pass; of data for the gradient of the input\n"
+      "[" SECTION "]\nnetwork = %s\nunits = %d\nranks = %d\n"
+      "threads = %d\nlatency = %.9g\nbandwidth = %.9g\n"
+      "bandwidth_both = %.9g\n",
+      c->network, c->n_units, c->ranks, c->threads, c->link.latency_s,
+      c->link.bytes_per_s, c->link.both_bytes_per_s);
   for (int i = 0; i < c->n_sizes; i++)
-    for (int j = 0; j < c->n_units; j++, v += RUN_COST_NUMBERS)
-      text_add (out, "unit = %lld %d %.9g %.9g %.9g %.9g %.9g %.9g\n",
-                (long long)c->samples[i], j, v[0], v[1], v[2], v[3], v[4],
-                v[5]);
+    for (int j = 0; j < c->n_units; j++, v += RUN_COST_NUMBERS) {
+      text_add (out, "unit = %lld %d", (long long)c->samples[i], j);
+      for (int k = 0; k < RUN_COST_NUMBERS; k++)
+        text_add (out, " %.9g", v[k]);
+      text_add (out, "\n");
+    }
 }
 
 struct reader {
@@ -54,11 +62,12 @@ static bool
 take_unit (struct reader *r, const char *value)
 {
   long long samples;
-  int unit, end = 0, size = r->c.n_sizes - 1;
-  double v[RUN_COST_NUMBERS];
-  if (sscanf (value, "%lld %d %lf %lf %lf %lf %lf %lf %n", &samples, &unit, v,
-              v + 1, v + 2, v + 3, v + 4, v + 5, &end) != 8 ||
-      value[end] != '\0' || samples < 1)
+  int unit, end = 0, more = 0, size = r->c.n_sizes - 1;
+  double v[RUN_COST_NUMBERS] = {0};
+  if (sscanf (value, "%lld %d %lf %lf %lf %lf %lf %lf %n%lf %lf %n", &samples,
+              &unit, v, v + 1, v + 2, v + 3, v + 4, v + 5, &end, v + 6, v + 7,
+              &more) < 8 ||
+      value[more > 0 ? more : end] != '\0' || samples < 1)
     return false;
   for (int i = 0; i < RUN_COST_NUMBERS; i++)
     if (!(v[i] >= 0 && v[i] < 1e6))

@@ -8,10 +8,16 @@
 #include "model/stage_impl.h"
 #include "base/clock.h"
 #include "base/random.h"
+#include <math.h>
 
-#define WALKS 5        /* at most, behind one to warm up */
-#define ENOUGH_S 0.15  /* two of them will do after this */
+#define WALKS 6        /* at most, behind one to warm up */
+#define LEAST_WALKS 2  /* one of each kind */
+#define ENOUGH_S 0.15  /* no more of them after this */
 #define HEAD_FLOPS 3e9 /* a longer head: on a part of the batch */
+
+/* Back in even walks: data gradient, weight gradient, the former once more but
+ * not that of the input; in odd ones the first two in one pass. */
+enum { FORWARD, DATA, WEIGHTS, INSIDE, TOGETHER, TIMES };
 
 struct bench {
   struct stage *s;
@@ -20,7 +26,7 @@ struct bench {
   double whole; /* batch : n */
   float *x, *d_y, *d_x;
   int32_t *labels;
-  double time[3][WALKS];
+  double time[TIMES][WALKS]; /* INFINITY: not taken in that walk */
 };
 
 /* Tokens 0 .. words - 1 by turns. */
@@ -173,52 +179,64 @@ bench_close (struct bench *b)
 
 /* The way down the network, and a head on the way. */
 static enum status
-go_forward (struct bench *b, double s[3])
+go_forward (struct bench *b, double s[TIMES])
 {
   struct stage_loss loss;
   double t0 = clock_now_s ();
   TRY (stage_forward (b->s, 0, b->x));
   double t1 = clock_now_s ();
-  s[0] = t1 - t0;
+  s[FORWARD] = t1 - t0;
   if (!b->head)
     return OK;
   TRY (stage_head (b->s, 0, b->labels, 1.0f, false, &loss));
   double t2 = clock_now_s ();
   TRY (stage_head_weights (b->s, 0));
-  s[0] = t2 - t1;
-  s[1] = 0;
-  s[2] = clock_now_s () - t2;
+  s[FORWARD] = t2 - t1;
+  s[DATA] = s[INSIDE] = 0;
+  s[WEIGHTS] = s[TOGETHER] = clock_now_s () - t2;
   return OK;
 }
 
 /* ... and back. */
 static enum status
-go_back (struct bench *b, double s[3])
+go_back (struct bench *b, bool together, double s[TIMES])
 {
   float *d_x = stage_is_first (b->s) ? NULL : b->d_x;
   if (b->head)
     return OK;
+  for (int i = DATA; i < TIMES; i++)
+    s[i] = INFINITY;
   double t0 = clock_now_s ();
+  if (together) {
+    TRY (stage_back_both (b->s, 0, b->d_y, 0, d_x));
+    s[TOGETHER] = clock_now_s () - t0;
+    return OK;
+  }
   TRY (stage_back_data (b->s, 0, b->d_y, true, 0, d_x));
   double t1 = clock_now_s ();
   TRY (stage_back_weights (b->s, 0, 0));
-  s[1] = t1 - t0;
-  s[2] = clock_now_s () - t1;
+  double t2 = clock_now_s ();
+  s[DATA] = s[INSIDE] = t1 - t0;
+  s[WEIGHTS] = t2 - t1;
+  if (!d_x)
+    return OK;
+  TRY (stage_back_data (b->s, 0, b->d_y, true, 0, NULL));
+  s[INSIDE] = clock_now_s () - t2;
   return OK;
 }
 
 static enum status
 walk (struct bench *b, int n, int at)
 {
-  double s[3];
+  double s[TIMES];
   for (int i = 0; i < n; i++) {
     TRY (go_forward (&b[i], s));
-    for (int j = 0; j < 3 && at >= 0; j++)
+    for (int j = 0; j < TIMES && at >= 0 && (b[i].head || j == FORWARD); j++)
       b[i].time[j][at] = s[j];
   }
   for (int i = n - 1; i >= 0; i--) {
-    TRY (go_back (&b[i], s));
-    for (int j = 1; j < 3 && at >= 0 && !b[i].head; j++)
+    TRY (go_back (&b[i], at % 2 == 1, s));
+    for (int j = DATA; j < TIMES && at >= 0 && !b[i].head; j++)
       b[i].time[j][at] = s[j];
   }
   return OK;
@@ -234,20 +252,32 @@ best (const double *v, int n)
   return least;
 }
 
+static struct stage_cost
+cost_of (const struct bench *b, int walks)
+{
+  double s[TIMES];
+  for (int j = 0; j < TIMES; j++)
+    s[j] = b->whole * best (b->time[j], walks);
+  const double apart = s[DATA] + s[WEIGHTS];
+  return (struct stage_cost){.forward = s[FORWARD],
+                             .data = s[DATA],
+                             .weights = s[WEIGHTS],
+                             .saved = fmax (0, apart - s[TOGETHER]),
+                             .input = fmax (0, s[DATA] - s[INSIDE])};
+}
+
 static enum status
 walk_some (struct bench *b, int n, struct stage_measured *list)
 {
   int walks = 0;
   TRY (walk (b, n, -1));
   for (double start = clock_now_s (); walks < WALKS; walks++) {
-    if (walks >= 2 && clock_now_s () - start > ENOUGH_S)
+    if (walks >= LEAST_WALKS && clock_now_s () - start > ENOUGH_S)
       break;
     TRY (walk (b, n, walks));
   }
   for (int i = 0; i < n; i++)
-    list[i].cost = (struct stage_cost){b[i].whole * best (b[i].time[0], walks),
-                                       b[i].whole * best (b[i].time[1], walks),
-                                       b[i].whole * best (b[i].time[2], walks)};
+    list[i].cost = cost_of (&b[i], walks);
   return OK;
 }
 

@@ -311,6 +311,8 @@ stage_refresh (struct stage *s);
 
 struct stage_cost { /* seconds per micro-batch */
   double forward, data, weights;
+  double saved; /* of data and weights, by stage_back_both */
+  double input; /* of data, where the gradient of the input is not wanted */
 };
 struct stage_measured {
   int unit;
@@ -320,7 +322,8 @@ struct stage_measured {
 };
 /* What n units and heads cost: all are made, in order of depth, and walked
  * through forwards and back again like a step, so that each finds its tensors
- * where a step finds them; the best of a few walks.  A head that takes long
+ * where a step finds them; the best of a few walks, which go back by turns with
+ * the two gradients apart and together.  A head that takes long
  * is measured on a part of the batch.  Takes the time and the memory of about
  * three steps of the listed parts. */
 enum status

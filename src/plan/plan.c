@@ -47,6 +47,9 @@ plan_check_cost (const struct plan_cost *c, int k)
   for (size_t i = 0; i < sizeof part / sizeof *part; i++)
     if (!(part[i] >= 0) || (i < 6 && part[i] > 1e6) || !isfinite (part[i]))
       return fail (E_CONFIG, "cost of stage %d: %g", k, part[i]);
+  if (!(c->saved >= 0 && c->input >= 0 && c->input <= c->data))
+    return fail (E_CONFIG, "stage %d saves %g and %g of %g + %g", k, c->saved,
+                 c->input, c->data, c->weights);
   return OK;
 }
 
@@ -189,8 +192,7 @@ set_times (struct plan *p, int64_t cycle, const int64_t *idle)
   for (int r = 0; r < p->n_pipe; r++) {
     int64_t busy = 0;
     for (int i = 0; i < p->rank[r].n_ops; i++)
-      busy +=
-          plan_verb_ticks (p, p->rank[r].op[i].verb, p->rank[r].op[i].stage);
+      busy += plan_op_ticks (p, &p->rank[r].op[i]);
     p->busy_s[r] = plan_seconds (busy);
   }
 }

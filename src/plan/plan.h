@@ -51,7 +51,9 @@ plan_order_name (enum plan_order o);
 
 struct plan_cost {               /* seconds (or units) per micro-batch */
   double forward, data, weights; /* of the stage's body */
-  double head;                   /* head forward, loss, data gradient */
+  double saved; /* of data and weights, where they are joined */
+  double input; /* of data, in passes that hand nothing on */
+  double head;  /* head forward, loss, data gradient */
   double head_weights;
   double update;       /* once per batch */
   double output_bytes; /* of a border tensor */

@@ -41,9 +41,12 @@ int64_t
 plan_ticks (double seconds);
 double
 plan_seconds (int64_t ticks);
-/* Duration of an operation of the stage; of a message over the border. */
+/* Duration of an operation of the stage, by itself; as it stands in a list,
+ * joined or not and handing on or not; of a message over the border. */
 int64_t
 plan_verb_ticks (const struct plan *p, enum plan_verb v, int stage);
+int64_t
+plan_op_ticks (const struct plan *p, const struct plan_op *op);
 int64_t
 plan_message_ticks (const struct plan *p, int border);
 /* True when stages k and k + 1 exist and are on different ranks. */

@@ -140,8 +140,7 @@ cell_width (const struct plan *p, int64_t total, int columns)
 
   for (int r = 0; r < p->n_pipe; r++)
     for (int i = 0; i < p->rank[r].n_ops; i++) {
-      int64_t a =
-          plan_verb_ticks (p, p->rank[r].op[i].verb, p->rank[r].op[i].stage);
+      int64_t a = plan_op_ticks (p, &p->rank[r].op[i]);
       while (a != 0) {
         int64_t rest = unit % a;
         unit = a;

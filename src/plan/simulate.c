@@ -47,6 +47,19 @@ plan_verb_ticks (const struct plan *p, enum plan_verb v, int stage)
 }
 
 int64_t
+plan_op_ticks (const struct plan *p, const struct plan_op *op)
+{
+  const struct plan_cost *c = &p->cost[op->stage];
+
+  /* What joining saves is told with the weights, which the pass computes. */
+  if (op->verb == PLAN_WEIGHTS && op->joined)
+    return plan_ticks (fmax (0, c->weights - c->saved));
+  if (op->verb == PLAN_PASS && op->stream < 0)
+    return plan_ticks (c->data - c->input);
+  return plan_verb_ticks (p, op->verb, op->stage);
+}
+
+int64_t
 plan_message_ticks (const struct plan *p, int border)
 {
   double s = p->latency_s;
@@ -168,7 +181,7 @@ machine_init (struct machine *x)
       const struct plan_op *op = &rank->op[i];
       x->list[r][i] = (struct step_op){
           .op = op,
-          .ticks = plan_verb_ticks (p, op->verb, op->stage),
+          .ticks = plan_op_ticks (p, op),
           .wait_tag = -1,
       };
       if (op->verb == PLAN_SEND_ACT)

@@ -40,15 +40,16 @@ numbers (const struct run_costs *c, int size, int unit)
 /* Blocks are measured so often, and the medians count.  A measurement is the
  * best of a few walks already; the best of many would promise what a machine
  * reaches once, and runs take what it does most of the time. */
-#define ROUNDS 5
+#define ROUNDS 9
 
 static void
 note (const struct unit_costs *u, double *seconds)
 {
   for (int i = 0; i < u->n; i++) {
     const struct stage_cost *a = &u->unit[i], *b = &u->head[i];
-    const double v[] = {a->forward, a->data, a->weights,
-                        b->forward, b->data, b->weights};
+    const double v[RUN_COST_NUMBERS] = {a->forward, a->data, a->weights,
+                                        b->forward, b->data, b->weights,
+                                        a->saved,   a->input};
     memcpy (seconds + (size_t)i * RUN_COST_NUMBERS, v, sizeof v);
   }
 }
@@ -176,6 +177,7 @@ at_size (const struct run_costs *c, int64_t n, int unit, int which)
   return fmax (x + t * (y - x), 0.5 * least * (double)n);
 }
 
+/* Numbers from, from + 1, from + 2. */
 static struct stage_cost
 cost_of (const struct run_costs *c, int64_t n, int unit, int from)
 {
@@ -199,6 +201,8 @@ run_costs_take (const struct run_costs *c, const struct network *net,
   TRY (unit_costs_guess (net, n_samples, NULL, &u));
   for (int i = 0; i < u.n; i++) {
     u.unit[i] = cost_of (c, n_samples, i, 0);
+    u.unit[i].input = fmin (at_size (c, n_samples, i, 7), u.unit[i].data);
+    u.unit[i].saved = at_size (c, n_samples, i, 6);
     u.head[i] = cost_of (c, n_samples, i, 3);
   }
   *out = u;

@@ -55,6 +55,8 @@ mean_block (struct mapper *x)
     sum.forward += u->forward / n;
     sum.data += u->data / n;
     sum.weights += u->weights / n;
+    sum.saved += u->saved / n;
+    sum.input += u->input / n;
     sum.head += (h->forward + h->data) / n;
     sum.head_weights += h->weights / n;
     sum.update += (double)info.params * RUN_UPDATE_S / n;

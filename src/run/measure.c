@@ -98,12 +98,15 @@ unit_costs_team (struct wire *w, struct stage_team *out)
 /* -- measuring ---------------------------------------------------------------
  */
 
+/* Of a job, as ranks tell each other. */
+#define JOB_NUMBERS 5
+
 /* Units of equal shape are measured once, by one rank, and so are heads. */
 struct measuring {
   int n;
   int *unit_at, *head_at;     /* by unit: number of the job */
   struct stage_measured *job; /* in order of depth */
-  double *weight, *v;         /* v: three numbers of each */
+  double *weight, *v;         /* v: JOB_NUMBERS of each */
   int *rank;
   struct stage_measured *mine;
 };
@@ -128,7 +131,7 @@ measuring_make (int units, struct measuring *m)
   TRY (MEM_NEW ((size_t)units, &m->head_at, "measuring"));
   TRY (MEM_NEW (n, &m->job, "measuring"));
   TRY (MEM_NEW (n, &m->weight, "measuring"));
-  TRY (MEM_NEW (3 * n, &m->v, "measuring"));
+  TRY (MEM_NEW (JOB_NUMBERS * n, &m->v, "measuring"));
   TRY (MEM_NEW (n, &m->rank, "measuring"));
   return MEM_NEW (n, &m->mine, "measuring");
 }
@@ -201,9 +204,9 @@ measure_mine (struct kern *k, const struct network *net,
   for (int i = 0; i < m->n; i++)
     if (m->rank[i] == me) {
       struct stage_cost c = m->mine[n++].cost;
-      m->v[3 * i] = c.forward;
-      m->v[3 * i + 1] = c.data;
-      m->v[3 * i + 2] = c.weights;
+      const double v[JOB_NUMBERS] = {c.forward, c.data, c.weights, c.saved,
+                                     c.input};
+      memcpy (m->v + JOB_NUMBERS * i, v, sizeof v);
     }
   return OK;
 }
@@ -213,8 +216,8 @@ cost_of (const struct measuring *m, int job)
 {
   if (job < 0)
     return (struct stage_cost){0};
-  return (struct stage_cost){m->v[3 * job], m->v[3 * job + 1],
-                             m->v[3 * job + 2]};
+  const double *v = m->v + JOB_NUMBERS * job;
+  return (struct stage_cost){v[0], v[1], v[2], v[3], v[4]};
 }
 
 enum status
@@ -234,7 +237,7 @@ unit_costs_measure (struct wire *w, struct kern *k, const struct network *net,
     s = deal (&m, wire_size (w));
   if (s == OK)
     s = measure_mine (k, net, t, n_samples, wire_rank (w), &m);
-  s = share (w, s, m.v, 3 * m.n);
+  s = share (w, s, m.v, JOB_NUMBERS * m.n);
   for (int i = 0; i < units && s == OK; i++) {
     u.unit[i] = cost_of (&m, m.unit_at[i]);
     u.head[i] = cost_of (&m, m.head_at[i]);
@@ -251,14 +254,18 @@ unit_costs_measure (struct wire *w, struct kern *k, const struct network *net,
 void
 unit_costs_print (const struct unit_costs *u, const char *key, struct text *out)
 {
-  text_add (out,
-            "# seconds per micro-batch: forward, data, weights of each "
-            "unit and of the head behind it\nkey %s\n",
-            key);
-  for (int i = 0; i < u->n; i++)
-    text_add (out, "unit %d %.9g %.9g %.9g head %.9g %.9g %.9g\n", i,
-              u->unit[i].forward, u->unit[i].data, u->unit[i].weights,
-              u->head[i].forward, u->head[i].data, u->head[i].weights);
+  text_add (
+      out,
+      "# seconds per micro-batch: forward, data, weights of each unit and "
+      "of the head behind it; saved where data and weights of the unit "
+      "are one pass; of data for the gradient of the input\nkey %s\n",
+      key);
+  for (int i = 0; i < u->n; i++) {
+    const struct stage_cost *a = &u->unit[i], *b = &u->head[i];
+    text_add (out, "unit %d %.9g %.9g %.9g head %.9g %.9g %.9g", i, a->forward,
+              a->data, a->weights, b->forward, b->data, b->weights);
+    text_add (out, " saved %.9g input %.9g\n", a->saved, a->input);
+  }
 }
 
 bool
@@ -275,11 +282,12 @@ unit_costs_parse (const char *text, const char *key, int n,
   int found = 0;
   for (line = strchr (line + 5, '\n'); line && line[1];
        line = strchr (line + 1, '\n')) {
-    struct stage_cost a, b;
+    struct stage_cost a = {0}, b = {0}; /* older: no saved, input */
     int i;
-    if (sscanf (line + 1, "unit %d %lf %lf %lf head %lf %lf %lf", &i,
+    if (sscanf (line + 1,
+                "unit %d %lf %lf %lf head %lf %lf %lf saved %lf input %lf", &i,
                 &a.forward, &a.data, &a.weights, &b.forward, &b.data,
-                &b.weights) != 7 ||
+                &b.weights, &a.saved, &a.input) < 7 ||
         i != found || i >= n)
       break;
     u.unit[i] = a;

@@ -185,7 +185,8 @@ run_describe (void);
 /* What a machine takes for blocks and messages: measured once, by
  * run_calibrate, for any number of predictions. */
 #define RUN_SIZES 8
-#define RUN_COST_NUMBERS 6 /* forward, data, weights; of the head the same */
+/* forward, data, weights; of the head the same; saved, input (model/stage.h) */
+#define RUN_COST_NUMBERS 8
 struct run_costs {
   char network[RUN_TEXT]; /* which it is; compared */
   int ranks, threads;     /* that were at work */

@@ -239,7 +239,7 @@ stage_costs (struct session *s, const struct plan *probe)
 {
   int n = network_units (s->net);
   for (int k = 0; k < s->K; k++) {
-    struct plan_cost c = {0};
+    struct plan_cost c = {.input = s->costs.unit[s->first[k]].input};
     struct network_unit u;
     double params = 0;
     bool last = k == s->K - 1;
@@ -251,6 +251,7 @@ stage_costs (struct session *s, const struct plan *probe)
       c.forward += s->costs.unit[i].forward;
       c.data += s->costs.unit[i].data;
       c.weights += s->costs.unit[i].weights;
+      c.saved += s->costs.unit[i].saved;
     }
     int end = s->first[k + 1] - 1;
     const struct stage_cost *h =

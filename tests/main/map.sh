@@ -138,6 +138,19 @@ for want in 1:0.555 2:0.888 4:1.554; do
     'BEGIN { exit !(cycle > want - 1e-4 && cycle < want + 1e-3) }'
   ok $? "one stage, ${want%:*} micro-batches: ${want#*:} s"
 done
+# A chain of blocks: local stages hand nothing on, data and weights are one pass.
+# The last, the output, costs nothing.
+$AWK '/^unit = / { print "unit =", $3, $4,
+    $4 < 4 ? "0.1 0.4 0.8 0 0 0 0.2 0.1" : "0 0 0 0 0 0 0 0"; next }
+  { print }' costs.ini >saves.ini
+map --costs saves.ini --stages 70 --micro 1 --spans 1,all --latency 1ns --bandwidth 1000000GB/s --csv saves.csv
+$AWK -v a="$(value saves.csv 70 1 1 eager cycle_s)" \
+  'BEGIN { exit !(a > 1 - 1e-3 && a < 1 + 1e-3) }'
+ok $? "what is saved is in a map: 0.1 + (0.4 - 0.1) + (0.8 - 0.2) s"
+sed '/^unit = 16 3/s/$/ 5/' saves.ini >bad.ini
+map --costs bad.ini --stages 4
+[ $? -eq 64 ] && grep -q 'bad.ini:.*unit = 16 3' errors
+ok $? "a number too many is refused"
 map --costs costs.ini --stages 4 --micro 1 --spans 1,all --latency 1s --csv slow.csv
 $AWK -v a="$(value slow.csv 4 1 all eager cycle_s)" \
   -v b="$(value cal.csv 5 1 all eager cycle_s)" \
@@ -173,7 +186,7 @@ want='does not divide into 3 micro-batches' refused $words --map --micro 3
 want='the network has 5 blocks' refused $words --map --stages 4,8 --ranks 2
 want='another network' refused $words model.groups=8x2 --map --costs costs.ini
 sed 's/^latency = .*/latency = fast/' costs.ini >bad.ini
-want='bad.ini:9: latency = fast' refused $words --map --costs bad.ini
+want='bad.ini:10: latency = fast' refused $words --map --costs bad.ini
 sed '/^unit = 16 3/d' costs.ini >bad.ini
 want='bad.ini:.*unit = 16 4' refused $words --map --costs bad.ini
 sed '$d' costs.ini >bad.ini

@@ -78,6 +78,9 @@ measure (void)
           "the stem has a price");
   tap_ok (block.forward > 0 && block.data > 0 && block.weights > 0,
           "a block has a price");
+  tap_ok (stem.input == 0 && block.input > 0 && block.input < block.data &&
+              block.saved < block.data + block.weights,
+          "a part of it for its input's gradient, which the stem has not");
   tap_ok (head.forward > 0 && head.data >= 0 && head.weights > 0,
           "a head has a price");
   tap_ok (output.forward > 0 && output.weights > 0 &&

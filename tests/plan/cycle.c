@@ -134,6 +134,36 @@ messages (void)
   plan_destroy (&p);
 }
 
+/* Data and weights in one pass are told with the weights, where no message
+ * leaves between them; what goes for the input's gradient is missing in passes
+ * that hand nothing on, and only there. */
+static void
+savings (void)
+{
+  struct plan_cost cost[2];
+  struct plan *p;
+  for (int k = 0; k < 2; k++)
+    cost[k] = (struct plan_cost){
+        .forward = 1, .data = 4, .weights = 8, .saved = 2, .input = 1};
+  const struct ask a = {.K = 2, .cost = cost};
+  p = ask_span (a, 1, PLAN_FURTHEST);
+  tap_near (p->cycle_s, 1 + (4 - 1) + (8 - 2), 1e-9, "local: both saved");
+  books (p, "savings, local");
+  plan_destroy (&p);
+  p = ask_span (a, 2, PLAN_FURTHEST);
+  /* Rank 1 hands its gradient on between pass and weights. */
+  tap_near (p->busy_s[1], 1 + 4 + 8, 1e-9, "end to end: nothing on top");
+  tap_near (p->busy_s[0], 1 + (4 - 1) + (8 - 2), 1e-9,
+            "... both at the bottom");
+  plan_destroy (&p);
+  struct ask one = a;
+  one.n_pipe = 1;
+  p = ask_span (one, 2, PLAN_FURTHEST);
+  tap_near (p->busy_s[0], 1 + 4 + (8 - 2) + 1 + (4 - 1) + (8 - 2), 1e-9,
+            "on one rank no message is in the way of joining");
+  plan_destroy (&p);
+}
+
 static void
 mixed_books (void)
 {
@@ -224,6 +254,7 @@ main (void)
   filldrain ();
   times ();
   messages ();
+  savings ();
   mixed_books ();
   pictures ();
   return tap_done ();

@@ -318,17 +318,18 @@ refusals (void)
   double route[4] = {1, 0, 0, 1};
   int rank_of[2] = {0, 1}, wrong[2] = {1, 0}, gap[2] = {0, 0};
   struct plan_cost cost[2] = {{.forward = -1}};
+  struct plan_cost more[2] = {{.data = 1, .input = 1.5}};
   const struct plan_ask good = {.K = 2,
                                 .route = route,
                                 .n_micro = 1,
                                 .n_pipe = 2,
                                 .n_replicas = 1,
                                 .rank_of = rank_of};
-  struct plan_ask a[7];
+  struct plan_ask a[8];
   struct plan *p = NULL;
   int refused = 0;
 
-  for (int i = 0; i < 7; i++)
+  for (int i = 0; i < 8; i++)
     a[i] = good;
   a[0].n_micro = 0;
   a[1].n_pipe = 3;
@@ -337,11 +338,12 @@ refusals (void)
   a[4].cost = cost;
   a[5].n_replicas = 0;
   a[6].latency_s = NAN;
-  for (int i = 0; i < 7; i++) {
+  a[7].cost = more;
+  for (int i = 0; i < 8; i++) {
     refused += plan_create (&a[i], &p) == E_CONFIG && !p && *fail_message ();
     fail_clear ();
   }
-  tap_ok (refused == 7, "%d of 7 wrong questions refused", refused);
+  tap_ok (refused == 8, "%d of 8 wrong questions refused", refused);
   tap_ok (plan_create (&good, &p) == OK, "the right one is not");
   plan_destroy (&p);
   plan_destroy (&p);

@@ -193,8 +193,9 @@ wild (void)
     int K = 2 + (int)(seed % 5);
     for (int k = 0; k < K; k++) {
       double *part = &cost[k].forward;
-      for (int i = 0; i < 7; i++)
+      for (size_t i = 0; i < sizeof *cost / sizeof *part; i++)
         part[i] = (double)random_below (&key, at++, 5);
+      cost[k].input = fmin (cost[k].input, cost[k].data);
       for (int h = k; h < K; h++)
         if (random_below (&key, at++, 3) == 0)
           route[k * K + h] = (double)(1 + random_below (&key, at++, 3)) / 3;
