@@ -3,14 +3,16 @@
 # reach under each strategy after the same number of steps, and what does it
 # write?
 #
-#     interlock import text input.txt -o text.h5 valid=0.05 test=0.05
-#     sh jobs/language.sh text.h5
+#     sh jobs/language.sh book.txt
+#     SPANS=1 PROMPT=Once sh jobs/language.sh book.txt
 #     SPANS="1 2 3 4" LAUNCH="mpirun -n 4" sh jobs/language.sh text.h5
 #
-# Nodes: 1.  Minutes: about 15 a run on two free cores with jobs/language.ini.
+# Of a text (UTF-8 or any bytes; its last parts are kept for valid and test) or a
+# data set file.  Nodes: 1.  Minutes: about 5 a run on two free cores with
+# jobs/language.ini, installation and build not counted.
 # Output: a run directory per span below OUT; a table of the bits per byte of
 # every head on valid; a sample of each.  A run that is there is not repeated.
-# shellcheck disable=SC2086 # words
+# shellcheck disable=SC2086,SC1091 # words; ready.sh is beside
 set -eu
 
 : "${CONFIG:=jobs/language.ini}"
@@ -18,18 +20,51 @@ set -eu
 : "${SEED:=1}"
 : "${WORDS:=}"                     # further section.key=value
 : "${OUT:=runs/language}"
-: "${INTERLOCK:=build/interlock}"
-: "${LAUNCH:=}"                    # mpirun -n 2, srun --mpi=pmix -n 4, ...
-: "${PROMPT:=ROMEO:}"
+: "${PROMPT:=ROMEO:}"              # RANKS, LAUNCH, BUILD, INTERLOCK: jobs/ready.sh
 : "${TOKENS:=300}"
 : "${TEMPERATURE:=0.8}"
-data=${1:?which data set file?}
+data=${1-}
+
+say () {
+  echo "language: $*" >&2
+}
+
+stop () {
+  echo "language: stopped: $*" >&2
+  exit "${code:-64}"
+}
+
+# From wherever we are called: paths of the caller's count from there.
+whole () {
+  case $1 in /*) echo "$1" ;; *) echo "$PWD/$1" ;; esac
+}
+[ -n "$data" ] || stop "which text, or data set file?  sh jobs/language.sh book.txt"
+[ -f "$data" ] || stop "$data: no such file"
+data=$(whole "$data")
+[ -z "${INTERLOCK-}" ] || INTERLOCK=$(whole "$INTERLOCK")
+[ -f "$CONFIG" ] && CONFIG=$(whole "$CONFIG")
+[ "$OUT" = runs/language ] || OUT=$(whole "$OUT")
+cd "$(dirname "$0")/.."
+. jobs/ready.sh
 
 mkdir -p "$OUT"
+# Files of HDF5 say so in their first bytes.
+if [ "$(head -c 4 "$data" | tail -c 3)" != HDF ]; then
+  text=$data data=$OUT/text.h5
+  made="$text $(cksum <"$text")"
+  if [ ! -f "$data" ] || [ "$made" != "$(cat "$data.from" 2>/dev/null)" ]; then
+    [ ! -f "$data" ] || stop "$OUT is about another text; set OUT="
+    "$INTERLOCK" import text "$text" -o "$data" valid=0.05 test=0.05 >&2 || {
+      code=$?
+      stop "the import failed, see above"
+    }
+    echo "$made" >"$data.from"
+  fi
+fi
 for span in $SPANS; do
   run=$OUT/span$span
   [ ! -f "$run/summary.csv" ] || continue
-  echo "language: $run" >&2
+  say "$run"
   $LAUNCH "$INTERLOCK" train "$CONFIG" data.file="$data" \
     strategy.span="$span" train.seed="$SEED" run.dir="$run" $WORDS \
     >"$run.out" 2>&1 </dev/null || {

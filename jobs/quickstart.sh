@@ -10,7 +10,7 @@
 # Installs what is missing, builds, and trains the same ResNet, cut into four
 # stages, under four strategies with the same data, seed and number of steps.  A
 # second call repeats only what has changed since the first.
-# shellcheck disable=SC2015 # one message for both
+# shellcheck disable=SC2015,SC1091 # one message for both; ready.sh is beside
 set -eu
 
 : "${MODEL:=resnet20}"
@@ -21,10 +21,7 @@ set -eu
 : "${LR:=0.1}"
 : "${SEED:=1}"
 : "${SPANS:=1 2 3 all}"
-: "${RANKS:=}"                # default: one per core, at most 4
-: "${OUT:=runs}"
-: "${BUILD:=build}"
-: "${LAUNCH:=}"               # default: mpirun; e.g. LAUNCH="srun --mpi=pmix -n 2"
+: "${OUT:=runs}"               # RANKS, LAUNCH, BUILD, INTERLOCK: jobs/ready.sh
 folder=${1-}
 
 say () {
@@ -44,34 +41,8 @@ case $folder in
 esac
 cd "$top"
 started=$(date +%s)
-cores=$( (unset OMP_NUM_THREADS OMP_THREAD_LIMIT; nproc) 2>/dev/null || echo 2)
-[ -n "$RANKS" ] || RANKS=$((cores < 4 ? cores : 4))
-# Ranks x threads = cores: more would only get in each other's way.
-OMP_NUM_THREADS=$((cores / RANKS > 1 ? cores / RANKS : 1))
-export OMP_NUM_THREADS
-
-say "1. what building needs"
-sh jobs/need.sh || stop "something is missing, see above"
-say "2. build in $BUILD/"
-sh jobs/build.sh "$BUILD" || stop "the build failed, see above"
-interlock=$BUILD/interlock
-
-# -- how to start ranks --------------------------------------------------------
-
-if [ -z "$LAUNCH" ]; then
-  command -v mpirun >/dev/null 2>&1 ||
-    stop "no mpirun; give LAUNCH=, e.g. LAUNCH='srun --mpi=pmix -n $RANKS'"
-  LAUNCH="mpirun -n $RANKS"
-  if mpirun --version 2>/dev/null | grep -q 'Open MPI\|open-mpi'; then
-    # Threads of a rank must not be bound to one core; containers may offer
-    # fewer slots than cores.
-    LAUNCH="mpirun --bind-to none --oversubscribe -n $RANKS"
-  fi
-fi
-if [ "$(id -u)" = 0 ]; then # mpirun asks for this
-  export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-  export PRTE_ALLOW_RUN_AS_ROOT=1 PRTE_ALLOW_RUN_AS_ROOT_CONFIRM=1
-fi
+. jobs/ready.sh
+interlock=$INTERLOCK
 
 # -- data ----------------------------------------------------------------------
 
@@ -87,9 +58,9 @@ else
 fi
 made="$folder $(cksum <"$interlock")"
 if [ -f "$data" ] && [ "$made" = "$(cat "$data.from" 2>/dev/null)" ]; then
-  say "3. data: $data is there"
+  say "data: $data is there"
 else
-  say "3. data: $data"
+  say "data: $data"
   rm -f "$data.from"
   if [ -n "$folder" ]; then
     "$interlock" import cifar10 "$folder" -o "$data" >"$data.out" 2>&1
@@ -149,7 +120,7 @@ program $(cksum <"$interlock")"
   echo "$settings" >"$run/quickstart"
 }
 
-say "4. training $MODEL, 4 stages, $STEPS steps of $BATCH images,\
+say "training $MODEL, 4 stages, $STEPS steps of $BATCH images,\
  $RANKS ranks x $OMP_NUM_THREADS threads"
 for span in $SPANS; do
   train "$span" "$OUT/quickstart-$name-span-$span"
