@@ -121,6 +121,32 @@ one generate lm --prompt 'longer than sixteen bytes'
 [ $? = 64 ] && grep -q '25 tokens.*16' errors
 ok $? "a prompt longer than the context is refused"
 
+# The job, on a text that lies where it is called, in another size.
+job () # TEXT WORDS...
+{
+  (text=$1
+  shift
+  INTERLOCK=$I LAUNCH=$(echo "$launcher" | sed 's/NP/2/') OUT=job SPANS="1 all" \
+    PROMPT=the TOKENS=8 WORDS="model.layers=3 model.d_model=16 model.heads=2
+    model.context=16 stages.cut=1,1,1,rest train.batch=8 train.steps=4
+    train.warmup=1 $*" sh "${abs_top_srcdir-$(dirname "$0")/../..}/jobs/language.sh" "$text"
+  ) >said 2>errors </dev/null
+}
+job text.txt
+[ $? = 0 ] && grep -q '^| end to end |' said && grep -q '^    the' said &&
+  [ -f job/text.h5 ]
+ok $? "the job: from a text to a table and a sample of each strategy"
+job text.txt data.order=nonsense
+[ $? = 0 ] && ! grep -q 'language: job/span' errors
+ok $? "a second call repeats nothing"
+echo another >other.txt
+job other.txt
+[ $? = 64 ] && grep -q 'another text' errors
+ok $? "another text is not mixed in"
+job missing.txt
+[ $? = 64 ] && grep -q 'missing.txt' errors
+ok $? "one that is not there is named"
+
 if command -v spm_train >/dev/null 2>&1; then
   one import text text.txt -o pieces.h5 --tokenizer sentencepiece --vocab 280
   ok $? "the same by pieces"
