@@ -30,40 +30,21 @@ kern_lib_md_free (kern_md *md)
   *md = NULL;
 }
 
-/* The result is added to what is there. */
-static dnnl_status_t
-adds (dnnl_primitive_attr_t attr)
+dnnl_status_t
+kern_lib_append_sum (dnnl_post_ops_t ops)
 {
-  dnnl_post_ops_t sum;
-  dnnl_status_t s = dnnl_post_ops_create (&sum);
-  if (s != dnnl_success)
-    return s;
-  s = dnnl_post_ops_append_sum (sum, 1, 0, dnnl_data_type_undef);
-  if (s == dnnl_success)
-    s = dnnl_primitive_attr_set_post_ops (attr, sum);
-  dnnl_post_ops_destroy (sum);
-  return s;
+  return dnnl_post_ops_append_sum (ops, 1, 0, dnnl_data_type_undef);
 }
 
 dnnl_status_t
-kern_lib_attr (bool add, dnnl_primitive_attr_t *out)
+kern_lib_repeat (dnnl_primitive_attr_t attr)
 {
-  dnnl_primitive_attr_t attr;
-  dnnl_status_t s = dnnl_primitive_attr_create (&attr);
-  if (s != dnnl_success)
-    return s;
-  s = dnnl_primitive_attr_set_scratchpad_mode (attr, dnnl_scratchpad_mode_user);
 #if DNNL_VERSION_MAJOR > 3 || DNNL_VERSION_MINOR >= 5
-  if (s == dnnl_success)
-    s = dnnl_primitive_attr_set_deterministic (attr, 1);
+  return dnnl_primitive_attr_set_deterministic (attr, 1);
+#else
+  (void)attr;
+  return dnnl_success;
 #endif
-  if (s == dnnl_success && add)
-    s = adds (attr);
-  if (s != dnnl_success)
-    dnnl_primitive_attr_destroy (attr);
-  else
-    *out = attr;
-  return s;
 }
 
 dnnl_status_t

@@ -33,10 +33,12 @@ kern_lib_md_strides (int n_dims, const int64_t *dims, const int64_t *strides,
 void
 kern_lib_md_free (kern_md *md);
 
-/* Attributes of every primitive: the scratchpad is ours, and results repeat.
- * add: the result is added to what its tensor holds. */
+/* Post-operation: the result is added to what its tensor holds. */
 dnnl_status_t
-kern_lib_attr (bool add, dnnl_primitive_attr_t *out);
+kern_lib_append_sum (dnnl_post_ops_t ops);
+/* Ask for the same bits in every run, where that has to be asked for. */
+dnnl_status_t
+kern_lib_repeat (dnnl_primitive_attr_t attr);
 
 struct kern_lib_conv {
   enum kern_direction direction;
