@@ -1,9 +1,9 @@
 /* model/measure.c -- what units and heads cost on this machine.
  *
  * A stage is made of each, and all are walked through like a step: forwards in
- * order of depth, then backwards.  So a unit's input has just been written, and
- * what it kept for its backward has had time to leave the cache.  Times are for
- * cuts and predictions only; no result depends on them.
+ * order of depth, then backwards.  So what a unit kept for its backward has had
+ * time to leave the cache.  Times are for cuts and predictions only; no result
+ * depends on them.
  */
 #include "model/stage_impl.h"
 #include "base/clock.h"
