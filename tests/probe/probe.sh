@@ -31,6 +31,9 @@ for f in .h5 -stages.csv -spectrum.csv -cka.csv; do
   [ -s $name$f ]
   ok $? "it leaves $f"
 done
+one probe $name.h5
+[ $? = 65 ] && complaints | grep -q 'format "probe"'
+ok $? "HDF5 can be opened, and says what it is"
 $AWK -F, 'NR == 1 { columns = NF } NF != columns { bad = 1 }
   END { exit bad || NR != 5 }' $name-stages.csv
 ok $? "a row for each stage"
@@ -88,6 +91,15 @@ ok $? "no such data set"
 INTERLOCK_FAIL=write one probe run -o lost
 [ $? = 74 ] && [ -z "$(ls lost 2>/dev/null)" ]
 ok $? "writing fails: nothing is left"
+mkdir full
+ln -s /dev/full full/step-000000012-valid-pooled.h5.part
+one probe run -o full
+[ $? = 74 ] && complaints | grep -q 'No space left' && [ -z "$(ls full)" ]
+ok $? "a full disk: refused, and nothing is left"
+one probe run -o kept && cat kept/* >before &&
+  INTERLOCK_FAIL=write:3 one probe run --double --seed 2 -o kept
+[ $? = 74 ] && cat kept/* | cmp -s - before && [ "$(ls kept | wc -l)" = 4 ]
+ok $? "one file of a probe cannot be written: all stay what they were"
 
 # -- tokens ----------------------------------------------------------------------
 
