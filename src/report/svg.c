@@ -20,6 +20,13 @@ round_step (double v)
   return nice * power;
 }
 
+static int
+step_digits (double step)
+{
+  int digits = step >= 1 ? 0 : (int)ceil (-log10 (step) - 1e-9);
+  return digits > 9 ? 9 : digits;
+}
+
 void
 axis_make (struct axis *a, int ticks, bool from_zero)
 {
@@ -37,9 +44,7 @@ axis_make (struct axis *a, int ticks, bool from_zero)
   a->step = step * a->unit;
   a->low = floor (low / step + 1e-6) * step * a->unit;
   a->high = ceil (high / step - 1e-6) * step * a->unit;
-  a->digits = step >= 1 ? 0 : (int)ceil (-log10 (step) - 1e-9);
-  if (a->digits > 9)
-    a->digits = 9;
+  a->digits = step_digits (step);
 }
 
 static void
@@ -162,6 +167,39 @@ tick_count (const struct axis *a)
   return (int)floor ((a->high - a->low) / a->step + 1e-6) + 1;
 }
 
+/* The longer label of the ends; how many characters it has. */
+static int
+widest_tick (const struct axis *a, char *out, size_t size)
+{
+  char high[48];
+  tick_text (a, a->low, out, size);
+  tick_text (a, a->high, high, sizeof high);
+  if (strlen (high) > strlen (out))
+    snprintf (out, size, "%s", high);
+  return (int)strlen (out);
+}
+
+/* Labels of the y axis stand whole: very large or small ones in units of a
+ * power of ten, which the title tells; then the margin is made for them. */
+static void
+fit_labels (struct frame *f)
+{
+  struct axis *y = &f->y;
+  char words[48];
+  if (!(y->unit > 0)) /* bars have no scale here */
+    return;
+  double most = fmax (fabs (y->low), fabs (y->high)) / y->unit;
+  int power = most > 0 ? 3 * (int)floor (log10 (most) / 3) : 0;
+  if (widest_tick (y, words, sizeof words) > 7 && power != 0) {
+    size_t n = strlen (y->title);
+    y->unit *= pow (10, power);
+    y->digits = step_digits (y->step / y->unit);
+    snprintf (y->title + n, sizeof y->title - n, " (in 1e%d)", power);
+    widest_tick (y, words, sizeof words);
+  }
+  f->left = fmax (f->left, svg_width (words, 11) + 8);
+}
+
 /* Where ticks of the x axis would touch, only every other is labelled. */
 static int
 tick_every (const struct frame *f)
@@ -223,6 +261,7 @@ void
 frame_begin (struct report *r, struct frame *f, const char *about)
 {
   f->clip = r->clip++;
+  fit_labels (f);
   text_add (f->out,
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %.0f "
             "%.0f\" width=\"%.0f\" height=\"%.0f\" role=\"img\"><title>",

@@ -253,6 +253,53 @@ struct ticks { /* what went wrong in how many pictures */
   int touch, bare, uneven, thinned, missing;
 };
 
+/* The y axis from low to high: labels that are cut off or not told apart. */
+static bool
+bad_scale (double low, double high)
+{
+  struct report r = {0};
+  struct text out;
+  char said[200], last[64] = "";
+  int texts;
+  text_init (&out);
+  struct frame f = {.out = &out,
+                    .width = 252,
+                    .height = 180,
+                    .left = 44,
+                    .right = 14,
+                    .top = 24,
+                    .bottom = 42,
+                    .x = {.high = 1},
+                    .y = {.low = low, .high = high}};
+  snprintf (f.y.title, sizeof f.y.title, "head 0: loss, train");
+  axis_make (&f.x, 3, true);
+  axis_make (&f.y, 4, false);
+  frame_begin (&r, &f, "a scale");
+  frame_data_end (&f);
+  frame_end (&f);
+  bool bad = bad_pictures (out.data, &texts, said) > 0;
+  for (const char *p = out.data; (p = strstr (p, "\"end\" class=\"tick\">"));) {
+    char here[64] = "";
+    sscanf (p += 18, "%63[^<]", here);
+    bad = bad || strcmp (here, last) == 0;
+    strcpy (last, here);
+  }
+  text_clear (&out);
+  return bad || !last[0];
+}
+
+/* Losses of all magnitudes, far from each other and close together. */
+static void
+test_scales (void)
+{
+  static const double apart[] = {1e-3, 1e-2, 0.1, 1, 100};
+  int bad = 0;
+  for (int e = -30; e <= 30; e++)
+    for (int i = 0; i < 5; i++)
+      bad += bad_scale (2.3 * pow (10, e), 2.3 * pow (10, e) * (1 + apart[i]));
+  tap_ok (bad == 0, "scales of all magnitudes can be read (%d cannot)", bad);
+}
+
 static void
 look_at_ticks (double width, double high, int wanted, struct ticks *t)
 {
@@ -455,6 +502,7 @@ main (void)
   }
   test_checkers ();
   test_ticks ();
+  test_scales ();
   test_overlap ();
   test_hostile ();
   test_many ();
