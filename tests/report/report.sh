@@ -219,6 +219,9 @@ one report runs other --text
 ok $? "other learning rate: refused with 64, by name"
 one report runs other --unlike --text && grep -q 'UNLIKE' said
 ok $? "compared when told"
+one report runs other --unlike --csv && grep -q 'train.lr' errors &&
+  [ "$(head -n 1 said | cut -d, -f1)" = strategy ]
+ok $? "a table as CSV says it beside the table"
 cp -r runs cut
 for f in cut/*/metrics.csv cut/*/events.jsonl cut/*/summary.csv; do
   head -c $(($(wc -c <"$f") - 9)) "$f" >part && mv part "$f"
