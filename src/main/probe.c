@@ -130,9 +130,10 @@ static enum status
 leave (const struct options *o, const struct found *f, struct probe *p,
        const struct probe_result *r)
 {
-  struct text out, dir, name, asked;
+  struct text out, dir, given, name, asked;
   text_init (&out);
   text_init (&dir);
+  text_init (&given);
   text_init (&name);
   text_init (&asked);
   if (o->output)
@@ -141,7 +142,8 @@ leave (const struct options *o, const struct found *f, struct probe *p,
     run_directory (f->path, &dir);
     text_add (&dir, "/probe");
   }
-  result_name (o, f, &name);
+  result_name (o, f, &given);
+  probe_name (p, dir.data, given.data, &name);
   text_add (&asked, "split=%s features=%s precision=%s seed=%lld",
             o->split ? o->split : "valid", features_word (o, f),
             o->probe.wide ? "double" : "single", (long long)o->generate.seed);
@@ -153,6 +155,7 @@ leave (const struct options *o, const struct found *f, struct probe *p,
     file_print (&out);
   text_clear (&out);
   text_clear (&dir);
+  text_clear (&given);
   text_clear (&name);
   text_clear (&asked);
   return s;

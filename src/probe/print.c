@@ -3,6 +3,7 @@
 
 #include "store/store.h"
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define SHOWN 16 /* views in the printed table of similarities */
@@ -314,6 +315,55 @@ make_h5 (const struct probe *p, const struct probe_result *r, const char *words,
 
 /* -- files ------------------------------------------------------------------
  */
+
+/* Whether a table of stages is of these checkpoints, in this order. */
+static bool
+same_sides (const struct probe *p, const char *table)
+{
+  int n = 0;
+  for (const char *at = strchr (table, '\n'); at && at[1];
+       at = strchr (at + 1, '\n')) {
+    char *end;
+    long side = strtol (at + 1, &end, 10);
+    struct text name;
+    if (side == n - 1) /* another stage */
+      continue;
+    if (side != n || n == p->n_sides)
+      return false;
+    text_init (&name);
+    text_add (&name, ",");
+    add_field (&name, p->side[n++].name);
+    bool same = strncmp (end, name.data, name.size) == 0;
+    text_clear (&name);
+    if (!same)
+      return false;
+  }
+  return n == p->n_sides;
+}
+
+void
+probe_name (const struct probe *p, const char *dir, const char *given,
+            struct text *out)
+{
+  bool taken = p->n_sides > 1;
+  text_add (out, "%s", given);
+  for (int i = 2; taken; i++) {
+    struct text path;
+    char *table = NULL;
+    text_init (&path);
+    text_add (&path, "%s/%s-stages.csv", dir, out->data);
+    taken =
+        store_run_get ("", path.data, &table) == OK && !same_sides (p, table);
+    fail_clear ();
+    mem_free (&table);
+    text_clear (&path);
+    if (!taken)
+      break;
+    text_clear (out);
+    text_init (out);
+    text_add (out, "%s-%d", given, i);
+  }
+}
 
 enum status
 probe_write (const struct probe *p, const struct probe_result *r,

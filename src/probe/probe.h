@@ -84,6 +84,12 @@ probe_result_destroy (struct probe_result **r);
 void
 probe_print (const struct probe *p, const struct probe_result *r,
              struct text *out);
+/* The name for results of several checkpoints: as given, or with -2, -3 ..
+ * where those of other checkpoints have it in dir.  Adds to out.  Local: on
+ * root. */
+void
+probe_name (const struct probe *p, const char *dir, const char *given,
+            struct text *out);
 /* DIR/NAME.h5, DIR/NAME-stages.csv, -spectrum.csv, -cka.csv; words: what goes
  * into the file as attribute `asked`.  E_IO.  Local: on root. */
 enum status

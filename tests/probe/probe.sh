@@ -72,6 +72,20 @@ many 2 probe run run --features maps --samples 20 train.seed=4
     END { exit bad || NR != 65 }' \
     run/probe/step-000000012-valid-maps-with-1-cka.csv
 ok $? "two checkpoints, whole maps, fewer samples than features; equal: 1"
+# names: those in `pairs`, without the first part that all have
+names ()
+{
+  for f in pairs/*-stages.csv; do
+    f=${f%-stages.csv}
+    printf '%s ' "${f#pairs/step-000000012-valid-pooled-}"
+  done
+}
+cp -r run twin && one probe run twin -o pairs && one probe run run -o pairs &&
+  one probe run run --double -o pairs
+[ $? = 0 ] && [ "$(names)" = "with-1-2 with-1 " ] &&
+  grep -q '"twin/' pairs/*-with-1-stages.csv &&
+  ! grep -q '"twin/' pairs/*-with-1-2-stages.csv && grep -q 'with-1-2.h5' said
+ok $? "pairs with one checkpoint do not replace each other, the same pair does"
 
 one probe run --features maps --memory 0.001
 [ $? = 69 ] && complaints | grep -q 'takes .* on a rank'
@@ -86,7 +100,7 @@ one probe nowhere.h5
 [ $? = 69 ] && complaints | grep -q 'nowhere.h5'
 ok $? "no such checkpoint"
 one probe run --split test data.file=nowhere.h5
-[ $? = 69 ] && complaints | grep -q 'nowhere.h5'
+[ $? = 69 ] && complaints | grep -q 'nowhere.h5: .*data.file=FILE'
 ok $? "no such data set"
 INTERLOCK_FAIL=write one probe run -o lost
 [ $? = 74 ] && [ -z "$(ls lost 2>/dev/null)" ]
