@@ -244,4 +244,16 @@ ok $? "two forms at once: 64"
 one report runs -o /nowhere/page.html
 [ $? = 74 ] && [ ! -e page.html.part ]
 ok $? "a page that cannot be written: 74"
+# Nine groups with a trace: eight steps are drawn, and the page says so.
+mkdir nine
+for i in 1 2 3 4 5 6 7 8 9; do
+  cp -r runs/s1-1 nine/$i
+  sed "s/^lr *=.*/lr = 0.$i/" runs/s1-1/config.ini >nine/$i/config.ini
+done
+one report nine --unlike -o nine.html &&
+  [ "$(grep -c 'operations of one step' nine.html)" = 8 ] &&
+  grep -q 'that were traced, not all' nine.html &&
+  ! grep -q 'that were traced, not all' page.html
+ok $? "where more steps were traced than are drawn, the page says so"
+
 done_testing
