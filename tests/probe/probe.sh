@@ -93,6 +93,21 @@ ok $? "what does not fit is refused with numbers"
 many 2 probe run --grid 3x1
 [ $? = 64 ] && complaints | grep -q '3x1'
 ok $? "a grid for other ranks"
+# Memory between that of one checkpoint and that of both.
+one probe run twin -o pairs
+between=$($AWK '/^probe: grid/ {
+    for (i = 1; i < NF; i++) if ($i == "rank:") { sum += $(i + 1); unit = $(i + 2) }
+    n++
+  } END { if (n == 2 && unit == "kB") printf "%.9f", sum / 2 / 1e6 }' said)
+one probe run --memory "$between" -o pairs
+ok $? "one checkpoint fits in $between GB"
+one probe run twin --memory "$between" -o pairs
+[ $? = 69 ] && complaints | grep -q 'probing 2 checkpoints takes .* kB on a rank' &&
+  ! grep -q 'outputs of' said
+ok $? "two do not, which is told before the first is computed"
+one probe run twin/none.h5 -o pairs
+[ $? = 69 ] && ! grep -q 'outputs of' said
+ok $? "and so is a second one that is not there"
 one probe run --features whole
 [ $? = 64 ] && complaints | grep -q 'pooled or maps'
 ok $? "an unknown kind of features"
