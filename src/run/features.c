@@ -276,6 +276,22 @@ count_positions (const struct run_config *c,
 
 /* Samples asked for, of those there are. */
 static enum status
+no_split (const struct run_config *c, const struct store_dataset_info *info,
+          const struct giving *g)
+{
+  struct text there;
+  text_init (&there);
+  for (int i = 0; i < STORE_SPLITS; i++)
+    if (info->samples[i] > 0)
+      text_add (&there, " --split %s", store_split_name ((enum store_split)i));
+  enum status e =
+      fail (E_DATA, "%s: there is no split /%s; what there is:%s", c->file,
+            g->ask->split, there.size > 0 ? there.data : " nothing");
+  text_clear (&there);
+  return e;
+}
+
+static enum status
 count_samples (const struct run_config *c, struct giving *g)
 {
   struct store_dataset *data = NULL;
@@ -291,7 +307,7 @@ count_samples (const struct run_config *c, struct giving *g)
   store_dataset_close (&data);
   int64_t n = info.samples[g->split], ask = g->ask->samples;
   if (n == 0)
-    return fail (E_DATA, "%s: there is no split /%s", c->file, g->ask->split);
+    return no_split (c, &info, g);
   if (strcmp (info.kind, "tokens") == 0)
     return count_positions (c, &info, g);
   g->n = g->inputs = ask > 0 && ask < n ? ask : n;

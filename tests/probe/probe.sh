@@ -191,7 +191,8 @@ one probe words --features maps
 [ $? = 64 ] && complaints | grep -q 'every position is a sample'
 ok $? "tokens have no maps"
 one probe words --split test
-[ $? = 65 ] && complaints | grep -q 'no split /test'
+[ $? = 65 ] &&
+  complaints | grep -q 'no split /test; what there is: --split train --split valid'
 ok $? "a split that is not there"
 
 # -- against NumPy ---------------------------------------------------------------
