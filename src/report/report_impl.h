@@ -356,7 +356,8 @@ svg_width (const char *s, double size);
 void
 svg_text (struct text *out, double x, double y, const char *anchor,
           const char *css, const char *s);
-/* At most so many characters of s. */
+/* At most so many characters of s: more of its end than of its beginning, since
+ * what a name has in common with others comes first. */
 const char *
 svg_short (struct pool *p, const char *s, int most);
 /* Names of the groups with their lines, for pictures without labels. */

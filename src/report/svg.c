@@ -123,16 +123,24 @@ svg_text (struct text *out, double x, double y, const char *anchor,
   text_add (out, "</text>\n");
 }
 
+/* Where character n begins. */
+static const char *
+character (const char *s, int n)
+{
+  for (; *s; s++)
+    if (((unsigned char)*s & 0xc0) != 0x80 && n-- == 0)
+      break;
+  return s;
+}
+
 const char *
 svg_short (struct pool *p, const char *s, int most)
 {
-  const char *end = s;
-  if (escape_width (s) <= most)
+  int n = escape_width (s), front = (most - 1) / 3;
+  if (n <= most)
     return s;
-  for (int n = 0; *end; end++)
-    if (((unsigned char)*end & 0xc0) != 0x80 && n++ == most - 1)
-      break;
-  return pool_text (p, "%.*s…", (int)(end - s), s);
+  return pool_text (p, "%.*s…%s", (int)(character (s, front) - s), s,
+                    character (s, n - (most - 1 - front)));
 }
 
 /* -- frames ---------------------------------------------------------------- */

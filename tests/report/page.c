@@ -300,6 +300,20 @@ test_scales (void)
   tap_ok (bad == 0, "scales of all magnitudes can be read (%d cannot)", bad);
 }
 
+/* Names that are too long differ at their end. */
+static void
+test_short (void)
+{
+  struct pool p = {0};
+  tap_ok (strcmp (svg_short (&p, "K = 4, sum, local", 17),
+                  "K = 4, sum, local") == 0,
+          "a name that fits is left as it is");
+  const char *s = svg_short (&p, "ééééééé, 2 ranks, end to end", 16);
+  tap_ok (strcmp (s, "ééééé…end to end") == 0 && escape_width (s) == 16,
+          "of a long one the end stays: %s", s);
+  pool_clear (&p);
+}
+
 static void
 look_at_ticks (double width, double high, int wanted, struct ticks *t)
 {
@@ -503,6 +517,7 @@ main (void)
   test_checkers ();
   test_ticks ();
   test_scales ();
+  test_short ();
   test_overlap ();
   test_hostile ();
   test_many ();
