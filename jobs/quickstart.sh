@@ -18,6 +18,7 @@ set -eu
 : "${HEAD:=conv32-bn-gap-fc}" # behind the stages that are not the last
 : "${STEPS:=160}"
 : "${BATCH:=64}"
+: "${EVERY:=$(((STEPS + 7) / 8))}" # steps between evaluations
 : "${LR:=0.1}"
 : "${SEED:=1}"
 : "${SPANS:=1 2 3 all}"
@@ -89,6 +90,7 @@ train () { # span, run directory
   set -- "$1" "$2" model.preset="$MODEL" stages.count=4 stages.cut="$CUT" \
     stages.head="$HEAD" strategy.span="$1" data.file="$data" \
     data.augment="$augment" train.batch="$BATCH" train.steps="$STEPS" \
+    train.eval_every="$EVERY" \
     train.seed="$SEED" train.lr="$LR" train.schedule=onecycle \
     train.warmup="$((STEPS / 5))" train.nesterov=yes train.tune=no \
     run.dir="$2"

@@ -16,6 +16,7 @@
 struct link {
   struct probe *probe;
   const char *name;
+  bool look;   /* only what it will be */
   bool tokens; /* found out by begin */
 };
 
@@ -36,7 +37,8 @@ begin (void *context, const struct run_shape *s, int *per_turn)
                             .labels = s->labels,
                             .digest = s->digest};
   l->tokens = s->tokens;
-  return probe_begin (l->probe, &side, per_turn);
+  return l->look ? probe_expect (l->probe, &side)
+                 : probe_begin (l->probe, &side, per_turn);
 }
 
 static enum status
@@ -58,30 +60,47 @@ struct found {
   bool tokens;
 };
 
-/* One checkpoint. */
+/* One checkpoint; look: only what it will be. */
 static enum status
 take_side (const struct options *o, struct wire *w, struct probe *p,
-           const char *given, struct found *out)
+           const char *given, bool look, struct found *out)
 {
   struct run_config c;
   struct options with = *o;
   with.path = given;
   TRY (configure_as (&with, w, &out->path, &c));
-  struct link link = {p, out->path, false};
+  struct link link = {p, out->path, look, false};
   struct run_sink sink = {begin, rows, turn, &link};
   struct run_features ask = {.checkpoint = out->path,
                              .split = o->split ? o->split : "valid",
                              .samples = o->probe.samples > 0 ? o->probe.samples
                                                              : SAMPLES,
                              .pooled = !o->probe.maps,
-                             .seed = (uint64_t)o->generate.seed};
+                             .seed = (uint64_t)o->generate.seed,
+                             .look = look};
   double start = clock_now_s ();
   TRY (run_features (w, &c, &ask, &sink));
+  if (look)
+    return OK;
   TRY (probe_end (p));
   out->tokens = link.tokens;
   say (LOG_INFO, "probe: outputs of %s in %s", out->path,
        text_seconds (clock_now_s () - start));
   return OK;
+}
+
+/* Of several checkpoints: what is wrong with any of them, or with all together,
+ * is told before the first takes its time. */
+static enum status
+look_at_all (const struct options *o, struct wire *w, struct probe *p)
+{
+  enum status s = OK;
+  for (int i = -1; s == OK && i < o->n_inputs; i++) {
+    struct found one = {0};
+    s = take_side (o, w, p, i < 0 ? o->path : o->inputs[i], true, &one);
+    mem_free (&one.path);
+  }
+  return s == OK ? probe_expected (p) : s;
 }
 
 /* -- where results go -------------------------------------------------------
@@ -130,9 +149,10 @@ static enum status
 leave (const struct options *o, const struct found *f, struct probe *p,
        const struct probe_result *r)
 {
-  struct text out, dir, name, asked;
+  struct text out, dir, given, name, asked;
   text_init (&out);
   text_init (&dir);
+  text_init (&given);
   text_init (&name);
   text_init (&asked);
   if (o->output)
@@ -141,7 +161,8 @@ leave (const struct options *o, const struct found *f, struct probe *p,
     run_directory (f->path, &dir);
     text_add (&dir, "/probe");
   }
-  result_name (o, f, &name);
+  result_name (o, f, &given);
+  probe_name (p, dir.data, given.data, &name);
   text_add (&asked, "split=%s features=%s precision=%s seed=%lld",
             o->split ? o->split : "valid", features_word (o, f),
             o->probe.wide ? "double" : "single", (long long)o->generate.seed);
@@ -153,6 +174,7 @@ leave (const struct options *o, const struct found *f, struct probe *p,
     file_print (&out);
   text_clear (&out);
   text_clear (&dir);
+  text_clear (&given);
   text_clear (&name);
   text_clear (&asked);
   return s;
@@ -175,11 +197,13 @@ command_probe (const struct options *o, struct wire *w)
                           .classes = o->probe.classes,
                           .memory_bytes = o->probe.memory_bytes};
   enum status s = probe_open (w, &how, &p);
+  if (s == OK && o->n_inputs > 0)
+    s = look_at_all (o, w, p);
   if (s == OK)
-    s = take_side (o, w, p, o->path, &first);
+    s = take_side (o, w, p, o->path, false, &first);
   for (int i = 0; s == OK && i < o->n_inputs; i++) {
     struct found other = {0};
-    s = take_side (o, w, p, o->inputs[i], &other);
+    s = take_side (o, w, p, o->inputs[i], false, &other);
     mem_free (&other.path);
   }
   if (s == OK)

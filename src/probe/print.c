@@ -3,6 +3,7 @@
 
 #include "store/store.h"
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define SHOWN 16 /* views in the printed table of similarities */
@@ -195,30 +196,6 @@ cka_csv (const struct probe *p, const struct probe_result *r, struct text *out)
     }
 }
 
-static enum status
-write_csv (const struct probe *p, const struct probe_result *r, const char *dir,
-           const char *name)
-{
-  static const struct {
-    const char *end;
-    void (*make) (const struct probe *, const struct probe_result *,
-                  struct text *);
-  } file[] = {
-      {"stages", stages_csv}, {"spectrum", spectrum_csv}, {"cka", cka_csv}};
-  enum status s = OK;
-  for (int i = 0; s == OK && i < 3; i++) {
-    struct text path, text;
-    text_init (&path);
-    text_init (&text);
-    text_add (&path, "%s/%s-%s.csv", dir, name, file[i].end);
-    file[i].make (p, r, &text);
-    s = store_text_write (path.data, text.data);
-    text_clear (&path);
-    text_clear (&text);
-  }
-  return s;
-}
-
 /* -- HDF5 -------------------------------------------------------------------
  */
 
@@ -307,8 +284,8 @@ name_arrays (const struct probe *p, const struct probe_result *r,
 }
 
 static enum status
-write_h5 (const struct probe *p, const struct probe_result *r, const char *path,
-          const char *words)
+make_h5 (const struct probe *p, const struct probe_result *r, const char *words,
+         char **data, size_t *size)
 {
   const char *rows[PROBE_SIDES];
   const char *const texts[][2] = {{"asked", words}};
@@ -329,21 +306,100 @@ write_h5 (const struct probe *p, const struct probe_result *r, const char *path,
                                 .rows = rows,
                                 .n_arrays = COLUMNS + 1 + p->n_views,
                                 .arrays = arrays};
-    s = store_results_write (path, &all);
+    s = store_results_make (&all, data, size);
   }
   mem_free (&columns);
   mem_free (&arrays);
   return s;
 }
 
+/* -- files ------------------------------------------------------------------
+ */
+
+/* Whether a table of stages is of these checkpoints, in this order. */
+static bool
+same_sides (const struct probe *p, const char *table)
+{
+  int n = 0;
+  for (const char *at = strchr (table, '\n'); at && at[1];
+       at = strchr (at + 1, '\n')) {
+    char *end;
+    long side = strtol (at + 1, &end, 10);
+    struct text name;
+    if (side == n - 1) /* another stage */
+      continue;
+    if (side != n || n == p->n_sides)
+      return false;
+    text_init (&name);
+    text_add (&name, ",");
+    add_field (&name, p->side[n++].name);
+    bool same = strncmp (end, name.data, name.size) == 0;
+    text_clear (&name);
+    if (!same)
+      return false;
+  }
+  return n == p->n_sides;
+}
+
+void
+probe_name (const struct probe *p, const char *dir, const char *given,
+            struct text *out)
+{
+  bool taken = p->n_sides > 1;
+  text_add (out, "%s", given);
+  for (int i = 2; taken; i++) {
+    struct text path;
+    char *table = NULL;
+    text_init (&path);
+    text_add (&path, "%s/%s-stages.csv", dir, out->data);
+    taken =
+        store_run_get ("", path.data, &table) == OK && !same_sides (p, table);
+    fail_clear ();
+    mem_free (&table);
+    text_clear (&path);
+    if (!taken)
+      break;
+    text_clear (out);
+    text_init (out);
+    text_add (out, "%s-%d", given, i);
+  }
+}
+
 enum status
 probe_write (const struct probe *p, const struct probe_result *r,
              const char *dir, const char *name, const char *words)
 {
-  struct text path;
-  text_init (&path);
-  text_add (&path, "%s/%s.h5", dir, name);
-  enum status s = write_h5 (p, r, path.data, words);
-  text_clear (&path);
-  return s == OK ? write_csv (p, r, dir, name) : s;
+  static const struct {
+    const char *end;
+    void (*make) (const struct probe *, const struct probe_result *,
+                  struct text *);
+  } table[] = {{"-stages.csv", stages_csv},
+               {"-spectrum.csv", spectrum_csv},
+               {"-cka.csv", cka_csv},
+               {".h5", NULL}};
+  enum { FILES = sizeof table / sizeof *table };
+  struct text path[FILES], text[FILES];
+  struct store_piece piece[FILES];
+  char *h5 = NULL;
+  size_t size = 0;
+  enum status s = make_h5 (p, r, words, &h5, &size);
+  for (int i = 0; i < FILES; i++) {
+    text_init (&path[i]);
+    text_init (&text[i]);
+    text_add (&path[i], "%s/%s%s", dir, name, table[i].end);
+    piece[i] = (struct store_piece){path[i].data, h5, size};
+    if (!table[i].make)
+      continue;
+    table[i].make (p, r, &text[i]);
+    piece[i].data = text[i].data;
+    piece[i].size = text[i].size;
+  }
+  if (s == OK)
+    s = store_set_write (piece, FILES);
+  for (int i = 0; i < FILES; i++) {
+    text_clear (&path[i]);
+    text_clear (&text[i]);
+  }
+  mem_free (&h5);
+  return s;
 }

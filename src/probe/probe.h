@@ -54,6 +54,13 @@ struct probe_side {
   const int32_t *labels; /* n_samples */
   uint64_t digest;       /* of the data set and split */
 };
+/* Of several sides: what each will be, before the first begins, in their order;
+ * then, whether all of them together fit.  E_DATA and E_MEMORY as below;
+ * nothing is made.  Collective on world: fences. */
+enum status
+probe_expect (struct probe *p, const struct probe_side *side);
+enum status
+probe_expected (struct probe *p);
 /* Chooses grid and block (first side), says so, predicts the memory of the rank
  * that needs most and refuses (E_MEMORY, with numbers) when it is not there;
  * makes the matrices.  *per_turn: calls of probe_rows per stage between two
@@ -84,6 +91,12 @@ probe_result_destroy (struct probe_result **r);
 void
 probe_print (const struct probe *p, const struct probe_result *r,
              struct text *out);
+/* The name for results of several checkpoints: as given, or with -2, -3 ..
+ * where those of other checkpoints have it in dir.  Adds to out.  Local: on
+ * root. */
+void
+probe_name (const struct probe *p, const char *dir, const char *given,
+            struct text *out);
 /* DIR/NAME.h5, DIR/NAME-stages.csv, -spectrum.csv, -cka.csv; words: what goes
  * into the file as attribute `asked`.  E_IO.  Local: on root. */
 enum status

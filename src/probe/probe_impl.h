@@ -184,6 +184,12 @@ struct side {
   int n_stages, first; /* view of stage 0 */
 };
 
+struct need {      /* bytes on the rank that needs most */
+  double held;     /* by the sides so far, once all their rows are there */
+  double work;     /* besides, while they are studied */
+  double arriving; /* while rows arrive, with what is held then */
+};
+
 struct entry { /* rows that wait for the next turn */
   int32_t stage, n;
   int64_t first;
@@ -206,7 +212,10 @@ struct probe {
   int vocabulary; /* 0: not of tokens */
   double *within; /* n: bits of the token where its class is known, by matrix
                      row, owned; NULL: not of tokens */
-  double held_bytes;
+  char first[PROBE_PATH]; /* name of the side that chose the samples */
+  struct need need;       /* of the sides that have begun */
+  struct need expected;   /* of those that were told beforehand */
+  int n_expected;
   int panel; /* columns that similarity multiplies at a time, about */
 
   int n_entries, most_entries;

@@ -49,6 +49,7 @@ static enum status
 take_samples (struct probe *p, const struct probe_side *s)
 {
   struct random_key key = {p->how.seed, RANDOM_PROBE, 0, 0};
+  snprintf (p->first, sizeof p->first, "%s", s->name);
   p->n = (int)s->n_samples;
   p->classes = s->classes;
   p->digest = s->digest;
@@ -81,11 +82,11 @@ check_side (const struct probe *p, const struct probe_side *s)
   if (s->n_samples > 1 << 30 || widest (s) > 1 << 30)
     return fail (E_LIMIT, "%s: %lld samples x %lld features are too many",
                  s->name, (long long)s->n_samples, (long long)widest (s));
-  if (p->n_sides > 0 && (s->digest != p->digest || s->n_samples != p->n))
+  if (p->n > 0 && (s->digest != p->digest || s->n_samples != p->n))
     return fail (E_DATA,
                  "%s and %s are not of the same samples: similarity needs one "
                  "data set and split for all (data.file=FILE gives it)",
-                 s->name, p->side[0].name);
+                 s->name, p->first);
   return OK;
 }
 
@@ -125,28 +126,30 @@ choose_turn (const struct probe *p, const struct probe_side *s)
   return n < 1 ? 1 : n > 64 ? 64 : n;
 }
 
-/* What this side will add: while its rows arrive, and while it is studied. */
+/* A side more. */
 static void
-predict (const struct probe *p, const struct probe_side *s, double *arriving,
-         double *studied, double *held)
+add_need (const struct probe *p, const struct probe_side *s, struct need *n)
 {
-  double all = 0, reduced = 0, work = 0, dual = 0;
-  for (int i = 0; i < p->n_views; i++) {
-    double w = work_bytes (p, p->view[i].width);
-    work = w > work ? w : work;
-  }
+  double all = 0, reduced = 0, dual = 0;
   for (int k = 0; k < s->n_stages; k++) {
     double w = work_bytes (p, s->width[k]), r = view_bytes (p, s->width[k], 1);
     all += view_bytes (p, s->width[k], false);
     reduced += r;
-    work = w > work ? w : work;
+    n->work = w > n->work ? w : n->work;
     if (s->width[k] > p->n && r > dual)
       dual = r;
   }
   double turn = 3 * turn_bytes (p, s, choose_turn (p, s));
-  *arriving = p->held_bytes + all + (turn > dual ? turn : dual);
-  *studied = p->held_bytes + reduced + work;
-  *held = p->held_bytes + reduced;
+  double arriving = n->held + all + (turn > dual ? turn : dual);
+  n->arriving = arriving > n->arriving ? arriving : n->arriving;
+  n->held += reduced;
+}
+
+static double
+need_most (const struct need *n)
+{
+  double studied = n->held + n->work;
+  return n->arriving > studied ? n->arriving : studied;
 }
 
 static double
@@ -154,16 +157,30 @@ memory_left (const struct probe *p)
 {
   if (p->how.memory_bytes > 0)
     return p->how.memory_bytes;
-  return mem_available () / wire_node_size (p->wire) + p->held_bytes;
+  return mem_available () / wire_node_size (p->wire) + p->need.held;
+}
+
+static enum status
+refuse (const struct probe *p, const char *what, const struct need *n,
+        double left)
+{
+  return fail (E_MEMORY,
+               "%s takes %s on a rank (%s while outputs arrive, %s while "
+               "matrices are worked on), and there are %s: start more ranks or "
+               "nodes, or ask for fewer --samples%s",
+               what, text_bytes (need_most (n)), text_bytes (n->arriving),
+               text_bytes (n->held + n->work), text_bytes (left),
+               p->how.wide ? ", or leave out --double" : "");
 }
 
 static enum status
 check_memory (struct probe *p, const struct probe_side *s)
 {
-  double arriving, studied, held;
-  predict (p, s, &arriving, &studied, &held);
-  double most = arriving > studied ? arriving : studied;
-  double left = memory_left (p);
+  struct need n = p->need;
+  struct text what;
+  n.arriving = 0; /* of earlier sides: that is over */
+  add_need (p, s, &n);
+  double most = need_most (&n), left = memory_left (p);
   say (LOG_INFO,
        "probe: grid %d x %d, blocks of %d, %s; %d samples x %d stages, at most "
        "%s features; memory per rank: %s of %s",
@@ -172,13 +189,11 @@ check_memory (struct probe *p, const struct probe_side *s)
        text_count (widest (s)), text_bytes (most), text_bytes (left));
   if (most <= left || left <= 0)
     return OK;
-  return fail (E_MEMORY,
-               "%s: probing %d stages takes %s on a rank (%s while outputs "
-               "arrive, %s while matrices are worked on), and there are %s: "
-               "start more ranks or nodes, or ask for fewer --samples%s",
-               s->name, s->n_stages, text_bytes (most), text_bytes (arriving),
-               text_bytes (studied), text_bytes (left),
-               p->how.wide ? ", or leave out --double" : "");
+  text_init (&what);
+  text_add (&what, "%s: probing %d stages", s->name, s->n_stages);
+  enum status e = refuse (p, what.data, &n, left);
+  text_clear (&what);
+  return e;
 }
 
 /* -- a side begins ----------------------------------------------------------
@@ -207,16 +222,44 @@ make_views (struct probe *p, const struct probe_side *s)
   return OK;
 }
 
-enum status
-probe_begin (struct probe *p, const struct probe_side *s, int *per_turn)
+/* What the first side decides for all, and whether this one goes with it. */
+static enum status
+prepare (struct probe *p, const struct probe_side *s)
 {
   TRY (wire_agree (p->wire, check_side (p, s)));
   TRY (wire_agree (p->wire, wire_same (p->wire, s->digest, "the samples")));
   if (!p->open)
     TRY (open_grid (p, s));
   grid_threads (s->threads);
-  if (p->n_sides == 0)
-    TRY (wire_agree (p->wire, take_samples (p, s)));
+  return p->n > 0 ? OK : wire_agree (p->wire, take_samples (p, s));
+}
+
+enum status
+probe_expect (struct probe *p, const struct probe_side *s)
+{
+  TRY (prepare (p, s));
+  add_need (p, s, &p->expected);
+  p->n_expected++;
+  return OK;
+}
+
+enum status
+probe_expected (struct probe *p)
+{
+  double most = need_most (&p->expected), left = memory_left (p);
+  char what[64];
+  snprintf (what, sizeof what, "probing %d checkpoints", p->n_expected);
+  say (LOG_INFO, "probe: %d checkpoints; memory per rank: %s of %s",
+       p->n_expected, text_bytes (most), text_bytes (left));
+  return wire_agree (p->wire, most <= left || left <= 0
+                                  ? OK
+                                  : refuse (p, what, &p->expected, left));
+}
+
+enum status
+probe_begin (struct probe *p, const struct probe_side *s, int *per_turn)
+{
+  TRY (prepare (p, s));
   TRY (wire_agree (p->wire, check_memory (p, s)));
   int n = choose_turn (p, s);
   p->most_entries = n * s->n_stages;
@@ -226,8 +269,7 @@ probe_begin (struct probe *p, const struct probe_side *s, int *per_turn)
   if (e == OK)
     e = MEM_NEW ((size_t)p->most_entries, &p->entry, "rows under way");
   TRY (wire_agree (p->wire, e));
-  double ignored;
-  predict (p, s, &ignored, &ignored, &p->held_bytes);
+  add_need (p, s, &p->need);
   p->n_sides++;
   *per_turn = n;
   return OK;

@@ -304,19 +304,25 @@ draw_gantt (struct report *r, struct text *out, const struct gantt *g,
 void
 picture_gantt (struct report *r, struct text *out)
 {
-  struct gantt g[GANTTS];
-  int n = 0;
+  struct gantt g[GANTTS], next;
+  int n = 0, more = 0;
   double most = 0;
-  for (int i = 0; i < r->n_groups && n < GANTTS; i++)
-    if (r->group[i].style >= 0 && read_gantt (r, &r->group[i], &g[n])) {
-      most = fmax (most, g[n].end_s - g[n].begin_s);
-      n++;
-    }
+  for (int i = 0; i < r->n_groups && !more; i++) {
+    if (r->group[i].style < 0 || !read_gantt (r, &r->group[i], &next))
+      continue;
+    more = n == GANTTS;
+    if (more)
+      break;
+    most = fmax (most, next.end_s - next.begin_s);
+    g[n++] = next;
+  }
   if (n == 0)
     return;
-  text_add (out, "<figure id=\"step\"><figcaption>One step, as it was traced; "
-                 "the numbers are those of stages. Pauses between are "
-                 "bookkeeping.</figcaption>\n<ul class=\"legend\">");
+  text_add (out,
+            "<figure id=\"step\"><figcaption>One step, as it was traced; "
+            "the numbers are those of stages. Pauses between are "
+            "bookkeeping.%s</figcaption>\n<ul class=\"legend\">",
+            more ? " The first groups that were traced, not all." : "");
   for (size_t k = 0; k < KINDS; k++)
     if (kinds[k].words)
       text_add (out, "<li><i class=\"%s\"></i> %s</li>", kinds[k].css,

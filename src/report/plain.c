@@ -37,9 +37,11 @@ plot_print (struct report *r, const struct axis *x, const struct axis *y,
   plot_fill (r, x, y, c, cell);
   text_add (out, "accuracy of the output in %%, %s\n",
             store_split_name (r->split));
+  double each = 100 * (y->high - y->low) / (PLOT_HEIGHT - 1);
+  int digits = each < 0.1 ? (int)fmin (ceil (-log10 (each)), 5) : 1;
   for (int row = 0; row < PLOT_HEIGHT; row++) {
     double v = y->high - (y->high - y->low) * row / (PLOT_HEIGHT - 1);
-    text_add (out, "%7.1f |%s\n", 100 * v, cell[row]);
+    text_add (out, "%7.*f |%s\n", digits, 100 * v, cell[row]);
   }
   text_add (out, "        +");
   for (int i = 0; i < PLOT_WIDTH; i++)

@@ -168,10 +168,17 @@ one_table (struct report *r, struct text *out)
 {
   struct table t;
   table_make (r, r->ask->table ? r->ask->table : "compare", &t);
-  if (r->ask->form == REPORT_CSV)
+  if (r->ask->form == REPORT_LATEX)
+    table_latex (r, &t, out);
+  else {
+    /* A table for programs has no room for words; each ends its line. */
+    if (r->unlike.size > 0)
+      say (LOG_WARN, "runs that differ in\n%.*s", (int)r->unlike.size - 1,
+           r->unlike.data);
+    if (r->notes.size > 0)
+      say (LOG_WARN, "%.*s", (int)r->notes.size - 1, r->notes.data);
     table_csv (&t, out);
-  else
-    table_latex (&t, out);
+  }
   text_clear (&t.note);
 }
 

@@ -299,7 +299,7 @@ table_print (const struct table *t, struct text *out);
 void
 table_csv (const struct table *t, struct text *out);
 void
-table_latex (const struct table *t, struct text *out);
+table_latex (const struct report *r, const struct table *t, struct text *out);
 /* Text made harmless: for HTML and SVG, also in attributes; for a field of
  * CSV; for LaTeX; for a terminal.  Bytes that are not UTF-8, and control
  * characters, become a question mark. */
@@ -356,7 +356,8 @@ svg_width (const char *s, double size);
 void
 svg_text (struct text *out, double x, double y, const char *anchor,
           const char *css, const char *s);
-/* At most so many characters of s. */
+/* At most so many characters of s: more of its end than of its beginning, since
+ * what a name has in common with others comes first. */
 const char *
 svg_short (struct pool *p, const char *s, int most);
 /* Names of the groups with their lines, for pictures without labels. */

@@ -20,6 +20,13 @@ round_step (double v)
   return nice * power;
 }
 
+static int
+step_digits (double step)
+{
+  int digits = step >= 1 ? 0 : (int)ceil (-log10 (step) - 1e-9);
+  return digits > 9 ? 9 : digits;
+}
+
 void
 axis_make (struct axis *a, int ticks, bool from_zero)
 {
@@ -37,9 +44,7 @@ axis_make (struct axis *a, int ticks, bool from_zero)
   a->step = step * a->unit;
   a->low = floor (low / step + 1e-6) * step * a->unit;
   a->high = ceil (high / step - 1e-6) * step * a->unit;
-  a->digits = step >= 1 ? 0 : (int)ceil (-log10 (step) - 1e-9);
-  if (a->digits > 9)
-    a->digits = 9;
+  a->digits = step_digits (step);
 }
 
 static void
@@ -118,16 +123,24 @@ svg_text (struct text *out, double x, double y, const char *anchor,
   text_add (out, "</text>\n");
 }
 
+/* Where character n begins. */
+static const char *
+character (const char *s, int n)
+{
+  for (; *s; s++)
+    if (((unsigned char)*s & 0xc0) != 0x80 && n-- == 0)
+      break;
+  return s;
+}
+
 const char *
 svg_short (struct pool *p, const char *s, int most)
 {
-  const char *end = s;
-  if (escape_width (s) <= most)
+  int n = escape_width (s), front = (most - 1) / 3;
+  if (n <= most)
     return s;
-  for (int n = 0; *end; end++)
-    if (((unsigned char)*end & 0xc0) != 0x80 && n++ == most - 1)
-      break;
-  return pool_text (p, "%.*s…", (int)(end - s), s);
+  return pool_text (p, "%.*s…%s", (int)(character (s, front) - s), s,
+                    character (s, n - (most - 1 - front)));
 }
 
 /* -- frames ---------------------------------------------------------------- */
@@ -160,6 +173,39 @@ tick_count (const struct axis *a)
   if (a->step > 2 * (a->high - a->low) && a->low > 0)
     return 0;
   return (int)floor ((a->high - a->low) / a->step + 1e-6) + 1;
+}
+
+/* The longer label of the ends; how many characters it has. */
+static int
+widest_tick (const struct axis *a, char *out, size_t size)
+{
+  char high[48];
+  tick_text (a, a->low, out, size);
+  tick_text (a, a->high, high, sizeof high);
+  if (strlen (high) > strlen (out))
+    snprintf (out, size, "%s", high);
+  return (int)strlen (out);
+}
+
+/* Labels of the y axis stand whole: very large or small ones in units of a
+ * power of ten, which the title tells; then the margin is made for them. */
+static void
+fit_labels (struct frame *f)
+{
+  struct axis *y = &f->y;
+  char words[48];
+  if (!(y->unit > 0)) /* bars have no scale here */
+    return;
+  double most = fmax (fabs (y->low), fabs (y->high)) / y->unit;
+  int power = most > 0 ? 3 * (int)floor (log10 (most) / 3) : 0;
+  if (widest_tick (y, words, sizeof words) > 7 && power != 0) {
+    size_t n = strlen (y->title);
+    y->unit *= pow (10, power);
+    y->digits = step_digits (y->step / y->unit);
+    snprintf (y->title + n, sizeof y->title - n, " (in 1e%d)", power);
+    widest_tick (y, words, sizeof words);
+  }
+  f->left = fmax (f->left, svg_width (words, 11) + 8);
 }
 
 /* Where ticks of the x axis would touch, only every other is labelled. */
@@ -223,6 +269,7 @@ void
 frame_begin (struct report *r, struct frame *f, const char *about)
 {
   f->clip = r->clip++;
+  fit_labels (f);
   text_add (f->out,
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %.0f "
             "%.0f\" width=\"%.0f\" height=\"%.0f\" role=\"img\"><title>",

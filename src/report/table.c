@@ -199,11 +199,29 @@ latex_number (const struct column *k, const struct cell *c, struct text *out)
               c->s.high * k->scale);
   else
     text_add (out, "$");
+  if (c->text) {
+    text_add (out, " {\\scriptsize ");
+    escape_latex (c->text, out);
+    text_add (out, "}");
+  }
+}
+
+/* What a reader has to know stands above the table, as a comment. */
+static void
+latex_comment (const char *words, struct text *out)
+{
+  bool fresh = true;
+  for (; *words; fresh = *words++ == '\n')
+    text_add (out, "%s%c", fresh ? "% " : "", *words);
+  text_add (out, "%s", fresh ? "" : "\n");
 }
 
 void
-table_latex (const struct table *t, struct text *out)
+table_latex (const struct report *r, const struct table *t, struct text *out)
 {
+  latex_comment (r->unlike.data, out);
+  latex_comment (r->notes.data, out);
+  latex_comment (t->note.data, out);
   text_add (out, "%% needs \\usepackage{booktabs,textcomp} and [T1]{fontenc}\n"
                  "\\begin{tabular}{");
   for (int k = 0; k < t->n_columns; k++)

@@ -13,8 +13,10 @@
 #include "run/run_impl.h"
 
 #include "base/random.h"
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct giving {
   const struct run_features *ask;
@@ -274,18 +276,38 @@ count_positions (const struct run_config *c,
 
 /* Samples asked for, of those there are. */
 static enum status
+no_split (const struct run_config *c, const struct store_dataset_info *info,
+          const struct giving *g)
+{
+  struct text there;
+  text_init (&there);
+  for (int i = 0; i < STORE_SPLITS; i++)
+    if (info->samples[i] > 0)
+      text_add (&there, " --split %s", store_split_name ((enum store_split)i));
+  enum status e =
+      fail (E_DATA, "%s: there is no split /%s; what there is:%s", c->file,
+            g->ask->split, there.size > 0 ? there.data : " nothing");
+  text_clear (&there);
+  return e;
+}
+
+static enum status
 count_samples (const struct run_config *c, struct giving *g)
 {
   struct store_dataset *data = NULL;
   struct store_dataset_info info;
   if (!c->file[0])
     return fail (E_CONFIG, "data.file is not given");
+  /* The path is the one of training. */
+  if (access (c->file, F_OK) != 0)
+    return fail (E_MISSING, "%s: %s; data.file=FILE says where the data set is",
+                 c->file, strerror (errno));
   TRY (store_dataset_open (c->file, &data));
   store_dataset_info (data, &info);
   store_dataset_close (&data);
   int64_t n = info.samples[g->split], ask = g->ask->samples;
   if (n == 0)
-    return fail (E_DATA, "%s: there is no split /%s", c->file, g->ask->split);
+    return no_split (c, &info, g);
   if (strcmp (info.kind, "tokens") == 0)
     return count_positions (c, &info, g);
   g->n = g->inputs = ask > 0 && ask < n ? ask : n;
@@ -317,11 +339,11 @@ run_features (struct wire *w, const struct run_config *c,
     return e;
   }
   e = wire_agree (w, find_samples (&s, &g));
-  if (e == OK)
+  if (e == OK && !ask->look)
     e = session_load (&s, ask->checkpoint, false, true, &step);
   if (e == OK)
     e = tell_shape (&s, &g, step);
-  if (e == OK)
+  if (e == OK && !ask->look)
     e = give_all (&s, &g);
   mem_free (&g.place);
   mem_free (&g.next);

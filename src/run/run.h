@@ -172,6 +172,7 @@ struct run_features {
   int64_t samples;
   bool pooled;   /* means over height and width; else whole maps; images */
   uint64_t seed; /* of the choice of positions */
+  bool look;     /* begin alone is called; no outputs are computed */
 };
 enum status
 run_features (struct wire *w, const struct run_config *c,

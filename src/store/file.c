@@ -174,16 +174,15 @@ done:
 }
 
 static enum status
-write_all (int fd, const char *path, const char *text)
+write_all (int fd, const char *path, const char *data, size_t left)
 {
-  size_t left = strlen (text);
   while (left > 0) {
-    ssize_t n = write (fd, text, left);
+    ssize_t n = write (fd, data, left);
     if (n < 0 && errno == EINTR)
       continue;
     if (n < 0)
       return fail (E_IO, "%s: not written: %s", path, strerror (errno));
-    text += n;
+    data += n;
     left -= (size_t)n;
   }
   if (fsync (fd) != 0 && errno != EINVAL)
@@ -192,22 +191,26 @@ write_all (int fd, const char *path, const char *text)
 }
 
 enum status
+store_file_write (const char *path, const void *data, size_t size)
+{
+  int fd = open (path, O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC, 0666);
+  if (fd < 0)
+    return fail (E_IO, "%s: not created: %s", path, strerror (errno));
+  enum status s = write_all (fd, path, data, size);
+  close (fd);
+  if (s != OK)
+    unlink (path);
+  return s;
+}
+
+enum status
 store_file_put (const char *path, const char *text)
 {
   struct text part;
   text_init (&part);
   text_add (&part, "%s.part", path);
-  enum status s = OK;
-  int fd = open (part.data, O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC, 0666);
-  if (fd < 0)
-    s = fail (E_IO, "%s: not created: %s", part.data, strerror (errno));
-  if (fd >= 0) {
-    s = write_all (fd, part.data, text);
-    close (fd);
-  }
-  if (s == OK)
-    s = store_file_rename (part.data, path);
-  if (s != OK && fd >= 0)
+  enum status s = store_file_write (part.data, text, strlen (text));
+  if (s == OK && (s = store_file_rename (part.data, path)) != OK)
     unlink (part.data);
   text_clear (&part);
   return s;

@@ -37,6 +37,9 @@ store_file_rename (const char *from, const char *to);
  * does not count. */
 enum status
 store_file_read (const char *path, char **data, size_t *size);
+/* Write and sync a file, which is not there when that fails.  E_IO. */
+enum status
+store_file_write (const char *path, const void *data, size_t size);
 /* Write a whole file under another name, sync it, rename it.  E_IO. */
 enum status
 store_file_put (const char *path, const char *text);

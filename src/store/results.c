@@ -1,4 +1,9 @@
-/* store/results.c -- small files of results: a table as text, arrays as HDF5.
+/* store/results.c -- small files of results: arrays as HDF5, and several files
+ * put in place together.
+ *
+ * HDF5 makes its file in memory and never sees the disk: a file that it cannot
+ * flush stays half open inside the library, which then fails when the program
+ * ends.
  */
 #include "store/file_impl.h"
 #include "store/h5_impl.h"
@@ -7,23 +12,16 @@
 #include "base/memory.h"
 #include <unistd.h>
 
-enum status
-store_text_write (const char *path, const char *text)
-{
-  TRY (store_file_parents (path));
-  return store_file_put (path, text);
-}
-
 static enum status
-not_written (const char *part, const char *what)
+not_made (const char *what)
 {
   char why[256];
   store_h5_why (why);
-  return fail (E_IO, "%s: %s: not written: %s", part, what, why);
+  return fail (E_IO, "results: %s: not made: %s", what, why);
 }
 
 static enum status
-write_array (hid_t file, const char *part, const struct store_array *a)
+put_array (hid_t file, const struct store_array *a)
 {
   hsize_t dims[TENSOR_DIMS];
   for (int i = 0; i < a->n_dims; i++)
@@ -37,9 +35,9 @@ write_array (hid_t file, const char *part, const struct store_array *a)
   enum status s = OK;
   if (id < 0 || H5Dwrite (id, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT,
                           a->data) < 0)
-    s = not_written (part, a->path);
+    s = not_made (a->path);
   if (id >= 0 && H5Dclose (id) < 0 && s == OK)
-    s = not_written (part, a->path);
+    s = not_made (a->path);
   H5Sclose (space);
   H5Pclose (links);
   H5Pclose (plist);
@@ -47,49 +45,100 @@ write_array (hid_t file, const char *part, const struct store_array *a)
 }
 
 static enum status
-write_part (const char *part, const struct store_results *r)
+put_all (hid_t file, const struct store_results *r)
 {
+  struct store_h5_at root = {file, "results", "/", E_IO};
+  TRY (store_h5_put_text (&root, "interlock_format", r->format));
+  TRY (store_h5_put_int (&root, "version", 1));
+  for (int i = 0; i < r->n_texts; i++)
+    TRY (store_h5_put_text (&root, r->texts[i][0], r->texts[i][1]));
+  if (r->n_rows > 0)
+    TRY (store_h5_put_texts (&root, "rows", r->n_rows, r->rows));
+  for (int i = 0; i < r->n_arrays; i++)
+    TRY (put_array (file, &r->arrays[i]));
+  return OK;
+}
+
+/* The bytes that the file would have on a disk. */
+static enum status
+take_image (hid_t file, char **data, size_t *size)
+{
+  char *image = NULL;
+  ssize_t n = H5Fflush (file, H5F_SCOPE_GLOBAL) < 0
+                  ? -1
+                  : H5Fget_file_image (file, NULL, 0);
+  if (n <= 0)
+    return not_made ("the file");
+  TRY (MEM_NEW ((size_t)n, &image, "a file of results"));
+  if (H5Fget_file_image (file, image, (size_t)n) != n) {
+    mem_free (&image);
+    return not_made ("the file");
+  }
+  *data = image;
+  *size = (size_t)n;
+  return OK;
+}
+
+enum status
+store_results_make (const struct store_results *r, char **data, size_t *size)
+{
+  store_h5_start ();
   hid_t access = store_h5_file_access ();
   hid_t create = H5Pcreate (H5P_FILE_CREATE);
   H5Pset_obj_track_times (create, false);
-  hid_t file = H5Fcreate (part, H5F_ACC_TRUNC, create, access);
-  struct store_h5_at root = {file, part, "/", E_IO};
-  enum status s = file < 0 ? not_written (part, "the file") : OK;
+  /* The oldest first block has no checksum: that of later ones is wrong in an
+   * image, of which the mark of an open file is taken off. */
+  H5Pset_libver_bounds (access, H5F_LIBVER_EARLIEST, H5F_LIBVER_LATEST);
+  H5Pset_fapl_core (access, 1 << 16, false);
+  hid_t file = H5Fcreate ("results", H5F_ACC_TRUNC, create, access);
+  enum status s = file < 0 ? not_made ("the file") : put_all (file, r);
   H5Pclose (create);
   H5Pclose (access);
   if (s == OK)
-    s = store_h5_put_text (&root, "interlock_format", r->format);
+    s = take_image (file, data, size);
+  if (file >= 0)
+    H5Fclose (file);
+  return s;
+}
+
+/* -- files that belong together --------------------------------------------
+ */
+
+static void
+part_name (const struct store_piece *p, struct text *out)
+{
+  text_init (out);
+  text_add (out, "%s.part", p->path);
+}
+
+static enum status
+put_part (const struct store_piece *p)
+{
+  struct text part;
+  part_name (p, &part);
+  enum status s = store_file_parents (p->path);
+  if (s == OK && fault_here ("write"))
+    s = fail (E_IO, "%s: writing failed (planted)", part.data);
   if (s == OK)
-    s = store_h5_put_int (&root, "version", 1);
-  for (int i = 0; s == OK && i < r->n_texts; i++)
-    s = store_h5_put_text (&root, r->texts[i][0], r->texts[i][1]);
-  if (s == OK && r->n_rows > 0)
-    s = store_h5_put_texts (&root, "rows", r->n_rows, r->rows);
-  for (int i = 0; s == OK && i < r->n_arrays; i++)
-    s = write_array (file, part, &r->arrays[i]);
-  if (file >= 0 && H5Fclose (file) < 0 && s == OK)
-    s = not_written (part, "the file");
+    s = store_file_write (part.data, p->data, p->size);
+  text_clear (&part);
   return s;
 }
 
 enum status
-store_results_write (const char *path, const struct store_results *r)
+store_set_write (const struct store_piece *piece, int n)
 {
-  struct text part;
-  text_init (&part);
-  text_add (&part, "%s.part", path);
-  store_h5_start ();
-  enum status s = store_file_parents (path);
-  if (s == OK && fault_here ("write"))
-    s = fail (E_IO, "%s: writing failed (planted)", part.data);
-  if (s == OK)
-    s = write_part (part.data, r);
-  if (s == OK)
-    s = store_file_sync (part.data);
-  if (s == OK)
-    s = store_file_rename (part.data, path);
-  if (s != OK)
-    unlink (part.data);
-  text_clear (&part);
+  enum status s = OK;
+  for (int i = 0; s == OK && i < n; i++)
+    s = put_part (&piece[i]);
+  for (int i = 0; i < n; i++) {
+    struct text part;
+    part_name (&piece[i], &part);
+    if (s == OK)
+      s = store_file_rename (part.data, piece[i].path);
+    if (s != OK)
+      unlink (part.data);
+    text_clear (&part);
+  }
   return s;
 }

@@ -454,10 +454,6 @@ store_run_print (const char *dir, struct text *out);
 /* -- results ----------------------------------------------------------------
  */
 
-/* A whole text file, its directories made; written under another name, synced,
- * renamed.  E_IO. */
-enum status
-store_text_write (const char *path, const char *text);
 struct store_array { /* written as f64 */
   char path[64];     /* "/cka", "/eigenvalues/3" */
   int n_dims;
@@ -471,9 +467,21 @@ struct store_results { /* all borrowed */
   const char *const *rows;       /* root attribute rows: a list of strings */
   const struct store_array *arrays;
 };
-/* The same as HDF5.  E_IO. */
+/* The bytes of an HDF5 file of them; *data is owned by the caller.  E_MEMORY.
+ */
 enum status
-store_results_write (const char *path, const struct store_results *r);
+store_results_make (const struct store_results *r, char **data, size_t *size);
+
+struct store_piece { /* all borrowed */
+  const char *path;
+  const void *data;
+  size_t size;
+};
+/* Files that belong together, their directories made.  All are written under
+ * other names and synced before the first is renamed: where one cannot be
+ * written, what was there before stays as it was.  E_IO. */
+enum status
+store_set_write (const struct store_piece *piece, int n);
 
 /* How far a run is, seen from outside. */
 enum store_run_state {

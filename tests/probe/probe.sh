@@ -31,6 +31,9 @@ for f in .h5 -stages.csv -spectrum.csv -cka.csv; do
   [ -s $name$f ]
   ok $? "it leaves $f"
 done
+one probe $name.h5
+[ $? = 65 ] && complaints | grep -q 'format "probe"'
+ok $? "HDF5 can be opened, and says what it is"
 $AWK -F, 'NR == 1 { columns = NF } NF != columns { bad = 1 }
   END { exit bad || NR != 5 }' $name-stages.csv
 ok $? "a row for each stage"
@@ -69,6 +72,20 @@ many 2 probe run run --features maps --samples 20 train.seed=4
     END { exit bad || NR != 65 }' \
     run/probe/step-000000012-valid-maps-with-1-cka.csv
 ok $? "two checkpoints, whole maps, fewer samples than features; equal: 1"
+# names: those in `pairs`, without the first part that all have
+names ()
+{
+  for f in pairs/*-stages.csv; do
+    f=${f%-stages.csv}
+    printf '%s ' "${f#pairs/step-000000012-valid-pooled-}"
+  done
+}
+cp -r run twin && one probe run twin -o pairs && one probe run run -o pairs &&
+  one probe run run --double -o pairs
+[ $? = 0 ] && [ "$(names)" = "with-1-2 with-1 " ] &&
+  grep -q '"twin/' pairs/*-with-1-stages.csv &&
+  ! grep -q '"twin/' pairs/*-with-1-2-stages.csv && grep -q 'with-1-2.h5' said
+ok $? "pairs with one checkpoint do not replace each other, the same pair does"
 
 one probe run --features maps --memory 0.001
 [ $? = 69 ] && complaints | grep -q 'takes .* on a rank'
@@ -76,6 +93,21 @@ ok $? "what does not fit is refused with numbers"
 many 2 probe run --grid 3x1
 [ $? = 64 ] && complaints | grep -q '3x1'
 ok $? "a grid for other ranks"
+# Memory between that of one checkpoint and that of both.
+one probe run twin -o pairs
+between=$($AWK '/^probe: grid/ {
+    for (i = 1; i < NF; i++) if ($i == "rank:") { sum += $(i + 1); unit = $(i + 2) }
+    n++
+  } END { if (n == 2 && unit == "kB") printf "%.9f", sum / 2 / 1e6 }' said)
+one probe run --memory "$between" -o pairs
+ok $? "one checkpoint fits in $between GB"
+one probe run twin --memory "$between" -o pairs
+[ $? = 69 ] && complaints | grep -q 'probing 2 checkpoints takes .* kB on a rank' &&
+  ! grep -q 'outputs of' said
+ok $? "two do not, which is told before the first is computed"
+one probe run twin/none.h5 -o pairs
+[ $? = 69 ] && ! grep -q 'outputs of' said
+ok $? "and so is a second one that is not there"
 one probe run --features whole
 [ $? = 64 ] && complaints | grep -q 'pooled or maps'
 ok $? "an unknown kind of features"
@@ -83,11 +115,20 @@ one probe nowhere.h5
 [ $? = 69 ] && complaints | grep -q 'nowhere.h5'
 ok $? "no such checkpoint"
 one probe run --split test data.file=nowhere.h5
-[ $? = 69 ] && complaints | grep -q 'nowhere.h5'
+[ $? = 69 ] && complaints | grep -q 'nowhere.h5: .*data.file=FILE'
 ok $? "no such data set"
 INTERLOCK_FAIL=write one probe run -o lost
 [ $? = 74 ] && [ -z "$(ls lost 2>/dev/null)" ]
 ok $? "writing fails: nothing is left"
+mkdir full
+ln -s /dev/full full/step-000000012-valid-pooled.h5.part
+one probe run -o full
+[ $? = 74 ] && complaints | grep -q 'No space left' && [ -z "$(ls full)" ]
+ok $? "a full disk: refused, and nothing is left"
+one probe run -o kept && cat kept/* >before &&
+  INTERLOCK_FAIL=write:3 one probe run --double --seed 2 -o kept
+[ $? = 74 ] && cat kept/* | cmp -s - before && [ "$(ls kept | wc -l)" = 4 ]
+ok $? "one file of a probe cannot be written: all stay what they were"
 
 # -- tokens ----------------------------------------------------------------------
 
@@ -150,7 +191,8 @@ one probe words --features maps
 [ $? = 64 ] && complaints | grep -q 'every position is a sample'
 ok $? "tokens have no maps"
 one probe words --split test
-[ $? = 65 ] && complaints | grep -q 'no split /test'
+[ $? = 65 ] &&
+  complaints | grep -q 'no split /test; what there is: --split train --split valid'
 ok $? "a split that is not there"
 
 # -- against NumPy ---------------------------------------------------------------

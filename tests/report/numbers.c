@@ -166,6 +166,58 @@ test_unlike (void)
   text_clear (&out);
 }
 
+/* One of two seeds has no evaluation before the time at which all are compared;
+ * where a run is not the like of others, a table for print says so as well. */
+static void
+test_print (void)
+{
+  struct made m[] = {{"quick", "1", "gap-fc", "0.1", 1, 2, 0.8, 0.05},
+                     {"slow", "2", "gap-fc", "0.1", 1, 2, 0.8, 1},
+                     {"slow2", "2", "gap-fc", "0.1", 2, 2, 0.8, 0.05},
+                     {"other", "2", "gap-fc", "0.5", 2, 2, 0.8, 0.05}};
+  char dirs[4][512];
+  struct text out;
+  for (int i = 0; i < 4; i++)
+    made_run (&m[i], dirs[i]);
+  text_init (&out);
+  tap_ok (make (3, dirs, false, REPORT_LATEX, &out) == OK &&
+              strstr (out.data, "$ {\\scriptsize 1 of 2 runs} &"),
+          "a mean over some of the runs is marked in LaTeX");
+  tap_ok (strncmp (out.data, "% ", 2) == 0 &&
+              strstr (out.data, "6,400 samples") &&
+              strstr (out.data, "6,400 samples") < strstr (out.data, "\\begin"),
+          "what is equal is told above the table");
+  text_clear (&out);
+  text_init (&out);
+  tap_ok (make (4, dirs, true, REPORT_LATEX, &out) == OK &&
+              strncmp (out.data, "% train.lr: 0.1", 15) == 0,
+          "and what is unlike");
+  text_clear (&out);
+}
+
+/* The terminal's picture of accuracies that hardly differ. */
+static void
+test_plot (void)
+{
+  struct made m = {"flat", "1", "gap-fc", "0.1", 1, 2, 1e-4, 1};
+  char dirs[1][512], last[16] = "";
+  struct text out;
+  int rows = 0, same = 0;
+  made_run (&m, dirs[0]);
+  text_init (&out);
+  tap_ok (make (1, dirs, false, REPORT_TEXT, &out) == OK, "a flat run");
+  for (const char *p = out.data; (p = strstr (p, " |")); p++) {
+    char here[16];
+    snprintf (here, sizeof here, "%.7s", p - 7);
+    same += strcmp (here, last) == 0;
+    strcpy (last, here);
+    rows++;
+  }
+  tap_ok (rows == 14 && same == 0, "no two of %d rows have the same label (%d)",
+          rows, same);
+  text_clear (&out);
+}
+
 /* Old and broken directories. */
 static void
 test_missing (void)
@@ -210,6 +262,8 @@ main (void)
   test_clock ();
   test_budget ();
   test_unlike ();
+  test_print ();
+  test_plot ();
   test_missing ();
   scratch_close ();
   return tap_done ();

@@ -253,6 +253,67 @@ struct ticks { /* what went wrong in how many pictures */
   int touch, bare, uneven, thinned, missing;
 };
 
+/* The y axis from low to high: labels that are cut off or not told apart. */
+static bool
+bad_scale (double low, double high)
+{
+  struct report r = {0};
+  struct text out;
+  char said[200], last[64] = "";
+  int texts;
+  text_init (&out);
+  struct frame f = {.out = &out,
+                    .width = 252,
+                    .height = 180,
+                    .left = 44,
+                    .right = 14,
+                    .top = 24,
+                    .bottom = 42,
+                    .x = {.high = 1},
+                    .y = {.low = low, .high = high}};
+  snprintf (f.y.title, sizeof f.y.title, "head 0: loss, train");
+  axis_make (&f.x, 3, true);
+  axis_make (&f.y, 4, false);
+  frame_begin (&r, &f, "a scale");
+  frame_data_end (&f);
+  frame_end (&f);
+  bool bad = bad_pictures (out.data, &texts, said) > 0;
+  for (const char *p = out.data; (p = strstr (p, "\"end\" class=\"tick\">"));) {
+    char here[64] = "";
+    sscanf (p += 18, "%63[^<]", here);
+    bad = bad || strcmp (here, last) == 0;
+    strcpy (last, here);
+  }
+  text_clear (&out);
+  return bad || !last[0];
+}
+
+/* Losses of all magnitudes, far from each other and close together. */
+static void
+test_scales (void)
+{
+  static const double apart[] = {1e-3, 1e-2, 0.1, 1, 100};
+  int bad = 0;
+  for (int e = -30; e <= 30; e++)
+    for (int i = 0; i < 5; i++)
+      bad += bad_scale (2.3 * pow (10, e), 2.3 * pow (10, e) * (1 + apart[i]));
+  tap_ok (bad == 0, "scales of all magnitudes can be read (%d cannot)", bad);
+}
+
+/* Names that are too long differ at their end. */
+static void
+test_short (void)
+{
+  struct pool p = {0};
+  tap_ok (strcmp (svg_short (&p, "K = 4, sum, local", 17),
+                  "K = 4, sum, local") == 0,
+          "a name that fits is left as it is");
+  const char *s = svg_short (&p, "ééééééé, 2 ranks, end to end", 16);
+  tap_ok (strcmp (s, "ééééé…end to end") == 0 && escape_width (s) == 16,
+          "of a long one the end stays: %s", s);
+  pool_clear (&p);
+}
+
 static void
 look_at_ticks (double width, double high, int wanted, struct ticks *t)
 {
@@ -455,6 +516,8 @@ main (void)
   }
   test_checkers ();
   test_ticks ();
+  test_scales ();
+  test_short ();
   test_overlap ();
   test_hostile ();
   test_many ();

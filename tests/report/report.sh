@@ -219,6 +219,9 @@ one report runs other --text
 ok $? "other learning rate: refused with 64, by name"
 one report runs other --unlike --text && grep -q 'UNLIKE' said
 ok $? "compared when told"
+one report runs other --unlike --csv && grep -q 'train.lr' errors &&
+  [ "$(head -n 1 said | cut -d, -f1)" = strategy ]
+ok $? "a table as CSV says it beside the table"
 cp -r runs cut
 for f in cut/*/metrics.csv cut/*/events.jsonl cut/*/summary.csv; do
   head -c $(($(wc -c <"$f") - 9)) "$f" >part && mv part "$f"
@@ -241,4 +244,16 @@ ok $? "two forms at once: 64"
 one report runs -o /nowhere/page.html
 [ $? = 74 ] && [ ! -e page.html.part ]
 ok $? "a page that cannot be written: 74"
+# Nine groups with a trace: eight steps are drawn, and the page says so.
+mkdir nine
+for i in 1 2 3 4 5 6 7 8 9; do
+  cp -r runs/s1-1 nine/$i
+  sed "s/^lr *=.*/lr = 0.$i/" runs/s1-1/config.ini >nine/$i/config.ini
+done
+one report nine --unlike -o nine.html &&
+  [ "$(grep -c 'operations of one step' nine.html)" = 8 ] &&
+  grep -q 'that were traced, not all' nine.html &&
+  ! grep -q 'that were traced, not all' page.html
+ok $? "where more steps were traced than are drawn, the page says so"
+
 done_testing
