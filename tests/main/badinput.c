@@ -257,6 +257,16 @@ static const struct row rows[] = {
   { "$I import text two.ini -o y.h5 tokeniser=bytes", 64,
     { "did you mean \"tokenizer\"?" } },
   { "$I import text -o y.h5", 64, { "no files" } },
+  { ": >empty.txt; $I import text empty.txt -o y.h5", 65,
+    { "empty.txt: no text to train on" } },
+  { "$I import text . -o y.h5", 69, { ".: Is a directory" } },
+  { "$I import text text.txt -o .", 64, { "-o .: is a directory" } },
+  { "cp text.txt own.txt; $I import text own.txt -o ./own.txt; c=$?; "
+    "cmp text.txt own.txt && exit $c", 64, { "-o ./own.txt is a file to read" } },
+  { "$I import text text.txt valid=own.txt -o own.txt", 64,
+    { "-o own.txt is a file to read" } },
+  { "$I import text text.txt -o y.h5 split=document -q", 0,
+    { "valid=0.1: there is no valid", "too few documents" } },
   { "printf 'a\\377' >b.txt; $I import text b.txt -o y.h5 --tokenizer "
     "sentencepiece --vocab 300; c=$?; command -v spm_train >/dev/null || "
     "{ echo b.txt: byte 1 UTF-8 >&2; c=65; }; exit $c", 65,
