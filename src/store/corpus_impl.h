@@ -105,7 +105,8 @@ store_corpus_close (struct store_corpus *c);
 
 /* Run argv[0], found on PATH, with output to out (a path, or NULL) and errors
  * to a file err, whose last lines are in the message when it fails: E_MISSING
- * naming `package` when there is no such program, E_DATA when it fails. */
+ * naming `package` when there is no such program, E_DATA when it fails, E_IO
+ * when it fails and nothing more can be written beside err. */
 enum status
 store_process_run (const char *const *argv, const char *package,
                    const char *out, const char *err);

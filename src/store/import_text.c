@@ -15,6 +15,7 @@
 #include "base/memory.h"
 #include <ctype.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -22,6 +23,7 @@ enum { VOCAB_DEFAULT = 8192, BLOCK = 4096 };
 /* Lines of train that a tokenizer learns from; more are drawn from by lot, so
  * that its memory has a bound. */
 #define LINES_MOST "2000000"
+#define LINE_MOST "65536" /* bytes of such a line */
 
 struct text_job {
   struct store_corpus *corpus;
@@ -174,6 +176,37 @@ remove_pieces (struct text_job *j)
 
 /* -- pieces: the tokenizer's programs -------------------------------------- */
 
+/* What spm_train could not do, in words of our options. */
+static enum status
+explain_training (struct text_job *j, int64_t vocab, enum status s)
+{
+  char *said = NULL, *at;
+  size_t n;
+  if (s != E_DATA || store_file_read (beside (j, -1, ".err"), &said, &n) != OK)
+    return s;
+  if ((at = strstr (said, "a value <= "))) {
+    fail_clear ();
+    s = fail (E_CONFIG,
+              "vocab=%lld: the text of train has pieces for %lld only",
+              (long long)vocab, strtoll (at + 11, NULL, 10));
+  } else if ((at = strstr (said, "required_chars. ")) &&
+             (at = strstr (at, " vs "))) {
+    fail_clear ();
+    s = fail (E_CONFIG,
+              "vocab=%lld: bytes and single characters of the text alone are "
+              "%lld pieces",
+              (long long)vocab, strtoll (at + 4, NULL, 10));
+  } else if (strstr (said, "!sentences_.empty()")) {
+    fail_clear ();
+    s = fail (E_DATA,
+              "%s: spm_train learns from lines of at most " LINE_MOST
+              " bytes, of which train has none",
+              j->corpus->output);
+  }
+  mem_free (&said);
+  return s;
+}
+
 static enum status
 train_pieces (struct text_job *j, int64_t vocab)
 {
@@ -192,7 +225,7 @@ train_pieces (struct text_job *j, int64_t vocab)
                         "--normalization_rule_name=identity",
                         "--remove_extra_whitespaces=false",
                         "--character_coverage=0.9999",
-                        "--max_sentence_length=65536",
+                        "--max_sentence_length=" LINE_MOST,
                         "--input_sentence_size=" LINES_MOST,
                         "--shuffle_input_sentence=true",
                         "--random_seed=1",
@@ -203,8 +236,9 @@ train_pieces (struct text_job *j, int64_t vocab)
                  j->corpus->output);
   say (LOG_INFO, "spm_train: %lld pieces from %lld lines of train",
        (long long)vocab, (long long)j->lines[STORE_TRAIN]);
-  return store_process_run (argv, "sentencepiece", NULL,
-                            beside (j, -1, ".err"));
+  enum status s =
+      store_process_run (argv, "sentencepiece", NULL, beside (j, -1, ".err"));
+  return explain_training (j, vocab, s);
 }
 
 static enum status

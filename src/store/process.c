@@ -47,6 +47,21 @@ last_words (const char *err, char out[512])
   mem_free (&text);
 }
 
+/* Programs say all sorts of things about a full disk, or nothing: a few blocks
+ * more tell, in the file of what they said, which is of no use any longer. */
+static enum status
+check_room (const char *program, const char *err)
+{
+  static const char zeros[65536];
+  FILE *f = fopen (err, "ab");
+  bool good = f && fwrite (zeros, sizeof zeros, 1, f) == 1;
+  if (f && fclose (f) != 0)
+    good = false;
+  return good ? OK
+              : fail (E_IO, "%s failed, and %s cannot be written: %s", program,
+                      err, strerror (errno));
+}
+
 static enum status
 judge (const char *program, int state, const char *err)
 {
@@ -54,6 +69,7 @@ judge (const char *program, int state, const char *err)
   if (WIFEXITED (state) && WEXITSTATUS (state) == 0)
     return OK;
   last_words (err, words);
+  TRY (check_room (program, err));
   if (WIFSIGNALED (state))
     return fail (E_DATA, "%s ended by signal %d%s", program, WTERMSIG (state),
                  words);

@@ -277,6 +277,23 @@ static const struct row rows[] = {
     "sentencepiece --model m; c=$?; command -v spm_encode >/dev/null || "
     "{ echo m: not a SentencePiece model >&2; c=65; }; exit $c", 65,
     { "m: not a SentencePiece model" } },
+  { "$I import text text.txt -o y.h5 --tokenizer sentencepiece --vocab 99999 -q; "
+    "c=$?; command -v spm_train >/dev/null || "
+    "{ echo vocab=99999: pieces for only >&2; c=64; }; exit $c", 64,
+    { "vocab=99999:", "pieces for", "only" } },
+  { "$I import text text.txt -o y.h5 --tokenizer sentencepiece --vocab 9 -q; "
+    "c=$?; command -v spm_train >/dev/null || "
+    "{ echo vocab=9: single characters >&2; c=64; }; exit $c", 64,
+    { "vocab=9:", "single characters" } },
+  { "head -c 70000 /dev/zero | tr '\\0' x >long.txt; "
+    "$I import text long.txt -o y.h5 valid=0 --tokenizer sentencepiece -q; "
+    "c=$?; command -v spm_train >/dev/null || "
+    "{ echo y.h5: spm_train learns from lines >&2; c=65; }; exit $c", 65,
+    { "y.h5: spm_train learns from lines" } },
+  { "mkdir -p bin; printf '#!/bin/sh\nexit 1\n' >bin/spm_train; "
+    "chmod +x bin/spm_train; (trap '' XFSZ; ulimit -f 8; PATH=bin:$PATH "
+    "$I import text text.txt -o y.h5 --tokenizer sentencepiece -q)", 74,
+    { "spm_train failed, and y.h5", "cannot be written: File too large" } },
   { "echo some text | $I import text /dev/stdin -o y.h5", 64,
     { "/dev/stdin: no regular file", "valid=0" } },
   { "$I import tokens two.ini -o y.h5", 64, { "vocab=N is needed" } },
