@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 /* -- stream ---------------------------------------------------------------- */
 
@@ -100,6 +101,16 @@ store_corpus_say (const struct store_corpus *c);
 /* Removes what is left of files of its own. */
 void
 store_corpus_close (struct store_corpus *c);
+
+/* -- signals (interrupt.c) ------------------------------------------------- */
+
+/* From now on INT, TERM and HUP, unless ignored, remove PART and what lies
+ * beside it under its name before they end the process; NULL: no longer. */
+void
+store_interrupt_guard (const char *part);
+/* The program that they end as well; 0: none. */
+void
+store_interrupt_child (pid_t pid);
 
 /* -- another program (process.c) ------------------------------------------- */
 

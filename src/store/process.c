@@ -99,11 +99,13 @@ store_process_run (const char *const *argv, const char *package,
   posix_spawn_file_actions_destroy (&files);
   if (error != 0)
     return fail (E_MISSING, "%s: not started: %s", argv[0], strerror (error));
+  store_interrupt_child (child);
   int state = 0;
   pid_t got;
   do
     got = waitpid (child, &state, 0);
   while (got < 0 && errno == EINTR);
+  store_interrupt_child (0);
   if (got < 0)
     return fail (E_FAULT, "%s: %s", argv[0], strerror (errno));
   return judge (argv[0], state, err);
