@@ -370,7 +370,15 @@ take_model (struct text_job *j, const char *path, int64_t vocab,
   int64_t n = store_pieces_count (p);
   *line_end = store_pieces_byte (p, '\n');
   c->separator = store_pieces_end (p);
+  const char *changes = store_pieces_changes (p);
   store_pieces_close (&p);
+  if (changes)
+    return fail (E_DATA,
+                 "%s: this model %s, so that its pieces do not give the text "
+                 "back: one that does is made with spm_train "
+                 "--byte_fallback=true --normalization_rule_name=identity "
+                 "--remove_extra_whitespaces=false",
+                 path, changes);
   if (vocab > 0 && n != vocab)
     return fail (E_CONFIG, "%s has %lld pieces, vocab=%lld asks for others",
                  path, (long long)n, (long long)vocab);
@@ -389,6 +397,8 @@ make_pieces (struct text_job *j, struct store_source_how *how,
   struct store_source_sink sink = {put_line, end_lines, j};
   int64_t bytes[STORE_SPLITS] = {0};
   int32_t line_end = -1;
+  if (model) /* known to do before the text is read */
+    TRY (take_model (j, model, vocab, &line_end));
   TRY (open_lines (j));
   TRY (store_source_walk (how, &sink, bytes));
   TRY (close_text (j));
@@ -397,9 +407,8 @@ make_pieces (struct text_job *j, struct store_source_how *how,
   if (!model) {
     TRY (train_pieces (j, vocab > 0 ? vocab : VOCAB_DEFAULT));
     model = beside (j, -1, ".model");
-    vocab = 0;
+    TRY (take_model (j, model, 0, &line_end));
   }
-  TRY (take_model (j, model, vocab, &line_end));
   j->corpus->tokenizer = "sentencepiece";
   char path[4096];
   snprintf (path, sizeof path, "%s", model);
