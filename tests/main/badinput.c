@@ -329,6 +329,8 @@ static const struct row rows[] = {
     { "high.h5", "/valid/tokens[3]", "token 300", "vocab_size is 256" } },
   { "$I generate talk --prompt 'nine bytes'", 64,
     { "--prompt has 10 tokens", "context of this network 8" } },
+  { "$I generate talk >/dev/full", 74, { "standard output: writing failed" } },
+  { "$I --version >/dev/full", 74, { "standard output: writing failed" } },
   { "$I generate talk --head 0", 64, { "--head 0", "strategy.heads" } },
   { "$I generate talk --head 2", 64, { "--head 2", "heads 0 to 1" } },
   { "$I generate talk --prompt '1 2' data.file=ids.h5", 65,
