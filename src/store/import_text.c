@@ -248,7 +248,6 @@ encode_split (struct text_job *j, const char *model, int split)
   snprintf (with, sizeof with, "--model=%s", model);
   const char *argv[] = {"spm_encode", with, "--output_format=id",
                         beside (j, split, ".txt"), NULL};
-  log_progress ("spm_encode: %s", store_split_name ((enum store_split)split));
   return store_process_run (argv, "sentencepiece", beside (j, split, ".ids"),
                             beside (j, -1, ".err"));
 }
