@@ -20,9 +20,10 @@
 #include <unistd.h>
 
 enum { VOCAB_DEFAULT = 8192, BLOCK = 4096 };
-/* Lines of train that a tokenizer learns from; more are drawn from by lot, so
- * that its memory has a bound. */
-#define LINES_MOST "2000000"
+/* Lines of train that a tokenizer learns from, and their bytes as long as the
+ * mean line tells; more are drawn from by lot, so that its memory, some five
+ * times as much, has a bound. */
+enum { LINES_MOST = 2000000, BYTES_MOST = 1 << 30 };
 #define LINE_MOST "65536" /* bytes of such a line */
 
 struct text_job {
@@ -207,13 +208,23 @@ explain_training (struct text_job *j, int64_t vocab, enum status s)
   return s;
 }
 
+static int64_t
+lines_to_learn (const struct text_job *j)
+{
+  int64_t n = j->lines[STORE_TRAIN];
+  int64_t fit = BYTES_MOST / (j->corpus->split[STORE_TRAIN].bytes / n + 1);
+  return fit < LINES_MOST ? fit : LINES_MOST;
+}
+
 static enum status
 train_pieces (struct text_job *j, int64_t vocab)
 {
-  char input[4200], prefix[4200], size[48], threads[48];
+  char input[4200], prefix[4200], size[48], threads[48], lines[48];
   snprintf (input, sizeof input, "--input=%s", beside (j, STORE_TRAIN, ".txt"));
   snprintf (prefix, sizeof prefix, "--model_prefix=%s", beside (j, -1, ""));
   snprintf (size, sizeof size, "--vocab_size=%lld", (long long)vocab);
+  snprintf (lines, sizeof lines, "--input_sentence_size=%lld",
+            (long long)lines_to_learn (j));
   snprintf (threads, sizeof threads, "--num_threads=%ld",
             sysconf (_SC_NPROCESSORS_ONLN));
   const char *argv[] = {"spm_train",
@@ -226,7 +237,7 @@ train_pieces (struct text_job *j, int64_t vocab)
                         "--remove_extra_whitespaces=false",
                         "--character_coverage=0.9999",
                         "--max_sentence_length=" LINE_MOST,
-                        "--input_sentence_size=" LINES_MOST,
+                        lines,
                         "--shuffle_input_sentence=true",
                         "--random_seed=1",
                         "--minloglevel=1",
@@ -401,6 +412,8 @@ make_pieces (struct text_job *j, struct store_source_how *how,
   TRY (open_lines (j));
   TRY (store_source_walk (how, &sink, bytes));
   TRY (close_text (j));
+  for (int i = 0; i < STORE_SPLITS; i++)
+    j->corpus->split[i].bytes = bytes[i];
   if (j->lines[STORE_TRAIN] == 0)
     return fail (E_DATA, "%s: no lines to train on", j->corpus->output);
   if (!model) {
@@ -412,7 +425,6 @@ make_pieces (struct text_job *j, struct store_source_how *how,
   char path[4096];
   snprintf (path, sizeof path, "%s", model);
   for (int i = 0; i < STORE_SPLITS; i++) {
-    j->corpus->split[i].bytes = bytes[i];
     if (j->lines[i] == 0)
       continue;
     TRY (encode_split (j, path, i));
