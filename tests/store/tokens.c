@@ -425,68 +425,6 @@ test_no_program (void)
           "without the program its package is named");
 }
 
-/* One that takes its time is seen to be at work. */
-static void
-test_slow_program (void)
-{
-  char kept[4096], path[4608], said[512];
-  const char *in = scratch ("utf.txt"), *out = scratch ("utf.h5");
-  const char *program = scratch ("spm_train");
-  FILE *log = tmpfile ();
-  write_text (in, "some text");
-  write_text (program, "#!/bin/sh\nsleep 0.5\nexit 1\n");
-  snprintf (kept, sizeof kept, "%s", getenv ("PATH"));
-  snprintf (path, sizeof path, "%s:%s", scratch_folder, kept);
-  chmod (program, 0700);
-  setenv ("PATH", path, 1);
-  log_file_set (log);
-  log_level_set (LOG_INFO);
-  log_progress_rate (0);
-  enum status s = import_one ("text", out, in, "tokenizer=sentencepiece");
-  log_progress_rate (30);
-  log_level_set (LOG_WARN);
-  log_file_set (NULL);
-  setenv ("PATH", kept, 1);
-  unlink (program);
-  rewind (log);
-  int times = 0;
-  while (fgets (said, sizeof said, log))
-    times += strstr (said, "spm_train: ") && strstr (said, "ms\n");
-  fclose (log);
-  tap_ok (refused (s, E_DATA, WORDS ("spm_train failed with code 1")),
-          "a program that fails is named");
-  tap_ok (times > 2, "its time was shown before (%d times)", times);
-}
-
-/* A tokenizer learns from so many lines as fit its memory. */
-static void
-test_long_lines (void)
-{
-  enum { LINE = 60000, LINES = 3 };
-  static char text[LINES * LINE + 1];
-  char kept[4096], path[4608];
-  const char *in = scratch ("utf.txt"), *out = scratch ("utf.h5");
-  const char *program = scratch ("spm_train");
-  write_text (program, "#!/bin/sh\necho \"$@\" >&2\nexit 1\n");
-  chmod (program, 0700);
-  snprintf (kept, sizeof kept, "%s", getenv ("PATH"));
-  snprintf (path, sizeof path, "%s:%s", scratch_folder, kept);
-  setenv ("PATH", path, 1);
-  write_text (in, "some\ntext\n");
-  enum status s = import_one ("text", out, in, "tokenizer=sentencepiece");
-  tap_ok (refused (s, E_DATA, WORDS ("--input_sentence_size=2000000 ")),
-          "two million lines where they are short");
-  memset (text, 'x', sizeof text - 1);
-  for (int i = 1; i <= LINES; i++)
-    text[i * LINE - 1] = '\n';
-  write_text (in, text);
-  s = import_one ("text", out, in, "tokenizer=sentencepiece valid=0");
-  tap_ok (refused (s, E_DATA, WORDS ("--input_sentence_size=17895 ")),
-          "fewer where they are long");
-  setenv ("PATH", kept, 1);
-  unlink (program);
-}
-
 /* -- ready ids ------------------------------------------------------------- */
 
 static bool
@@ -804,8 +742,6 @@ main (void)
   test_files ();
   test_pieces ();
   test_no_program ();
-  test_slow_program ();
-  test_long_lines ();
   test_ids ();
   test_bad_sets ();
   const char *path = scratch ("w.h5");
