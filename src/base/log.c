@@ -187,6 +187,12 @@ put (const char *fmt, ...)
   pthread_mutex_unlock (&lock);
 }
 
+bool
+put_done (void)
+{
+  return fflush (stdout) == 0 && !ferror (stdout);
+}
+
 void
 log_live (const char *fmt, ...)
 {

@@ -33,6 +33,9 @@ tell (enum log_level level, const char *fmt, ...)
 /* Raw text to stdout on the root rank (tables, help); no newline added. */
 void
 put (const char *fmt, ...) __attribute__ ((nonnull (1), format (printf, 1, 2)));
+/* False where any of it was lost, as on a full disk. */
+bool
+put_done (void);
 
 /* The live line: on a terminal it is redrawn in place; otherwise the call
  * prints nothing (callers print a plain line at their own rate).  done: end

@@ -9,8 +9,10 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "store/store.h"
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* -- configuration ----------------------------------------------------------
  */
@@ -152,6 +154,20 @@ open_checkpoint (const char *path, char **found, char **config)
   return s;
 }
 
+/* Root: a checkpoint is often asked where its run was not started, or on
+ * another machine. */
+static enum status
+find_data (const char *checkpoint, const struct run_config *c)
+{
+  if (access (c->file, F_OK) == 0 || errno != ENOENT)
+    return OK; /* opening tells */
+  return fail (
+      E_MISSING,
+      "%s: no such file; it is the data set of %s: give data.file=PATH "
+      "where it lies elsewhere now",
+      c->file, checkpoint);
+}
+
 enum status
 configure_as (const struct options *o, struct wire *w, char **path,
               struct run_config *c)
@@ -177,6 +193,8 @@ configure_as (const struct options *o, struct wire *w, char **path,
     with.n_words++;
     s = resolve (&with, w, *path, config, CONFIG_EVAL, c);
   }
+  if (s == OK)
+    s = file_verdict (w, wire_rank (w) == 0 ? find_data (*path, c) : OK);
   mem_free (&words);
   mem_free (&config);
   return s;

@@ -7,7 +7,16 @@
 #include "store/store.h"
 #include <stdlib.h>
 
-static void
+/* What most commands write to stdout is all there is of their work. */
+static enum status
+check_put (void)
+{
+  return put_done () ? OK
+                     : fail (E_IO, "standard output: writing failed (is the "
+                                   "disk full?)");
+}
+
+static enum status
 print_help (const struct command *c)
 {
   struct text out;
@@ -18,6 +27,7 @@ print_help (const struct command *c)
     help_program (&out);
   put ("%s", out.data);
   text_clear (&out);
+  return check_put ();
 }
 
 static enum status
@@ -31,7 +41,7 @@ print_version (void)
   put ("configured with: %s\n", IL_CONFIGURE);
 #endif
   wire_close (&w);
-  return OK;
+  return check_put ();
 }
 
 /* Before MPI is there, a launcher's environment tells which copy may speak. */
@@ -72,12 +82,16 @@ work (int argc, char **argv, const struct options *o)
   struct wire *w = NULL;
   bool mpi =
       o->command->mpi || command_sweep_trains (o) || o->map.calibrate != NULL;
-  if (o->command->work == command_train || command_sweep_trains (o))
+  bool trains = o->command->work == command_train || command_sweep_trains (o);
+  if (trains)
     run_catch_signals ();
   enum status s = mpi ? wire_open (&argc, &argv, &w) : wire_open_alone (&w);
   if (s != OK)
     return speak (s);
-  s = speak (o->command->work (o, w));
+  s = o->command->work (o, w);
+  if (s == OK && !trains && !o->output) /* otherwise it lies in files */
+    s = wire_agree (w, check_put ());
+  s = speak (s);
   wire_close (&w);
   return s;
 }
@@ -93,7 +107,7 @@ main (int argc, char **argv)
   else if (o.version)
     s = speak (print_version ());
   else if (o.help)
-    print_help (o.command);
+    s = speak (print_help (o.command));
   else
     s = work (argc, argv, &o);
   options_clear (&o);

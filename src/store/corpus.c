@@ -54,6 +54,8 @@ store_corpus_open (const char *output, int64_t vocab, struct store_corpus *c)
   text_clear (&part);
   if (s == OK)
     s = store_file_parents (output);
+  if (s == OK)
+    store_interrupt_guard (c->part);
   for (int i = 0; s == OK && i < STORE_SPLITS; i++)
     s = spool_open (c, i);
   return s;
@@ -73,6 +75,7 @@ store_corpus_close (struct store_corpus *c)
     c->split[i].spool = NULL;
     text_clear (&path);
   }
+  store_interrupt_guard (NULL);
   mem_free (&c->part);
   mem_free (&c->model);
 }

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 /* -- stream ---------------------------------------------------------------- */
 
@@ -101,11 +102,22 @@ store_corpus_say (const struct store_corpus *c);
 void
 store_corpus_close (struct store_corpus *c);
 
+/* -- signals (interrupt.c) ------------------------------------------------- */
+
+/* From now on INT, TERM and HUP, unless ignored, remove PART and what lies
+ * beside it under its name before they end the process; NULL: no longer. */
+void
+store_interrupt_guard (const char *part);
+/* The program that they end as well; 0: none. */
+void
+store_interrupt_child (pid_t pid);
+
 /* -- another program (process.c) ------------------------------------------- */
 
 /* Run argv[0], found on PATH, with output to out (a path, or NULL) and errors
  * to a file err, whose last lines are in the message when it fails: E_MISSING
- * naming `package` when there is no such program, E_DATA when it fails. */
+ * naming `package` when there is no such program, E_DATA when it fails, E_IO
+ * when it fails and nothing more can be written beside err. */
 enum status
 store_process_run (const char *const *argv, const char *package,
                    const char *out, const char *err);

@@ -1,8 +1,10 @@
 /* store/import.c -- `interlock import`: which importer, and its options. */
+#include "store/file_impl.h"
 #include "store/import_impl.h"
 
 #include "base/log.h"
 #include <string.h>
+#include <sys/stat.h>
 
 struct importer {
   const char *kind;
@@ -110,6 +112,35 @@ import_images (const struct importer *how, const struct store_import *job)
   return s;
 }
 
+/* By whatever names. */
+static bool
+same_file (const char *a, const char *b)
+{
+  struct stat x, y;
+  return stat (a, &x) == 0 && stat (b, &y) == 0 && x.st_dev == y.st_dev &&
+         x.st_ino == y.st_ino;
+}
+
+/* Known before hours of reading; and what is read is never written over. */
+static enum status
+check_output (const struct store_import *job)
+{
+  if (!job->output || !job->output[0])
+    return fail (E_USAGE, "import %s: no output file", job->kind);
+  if (store_file_is_folder (job->output))
+    return fail (E_USAGE, "import %s: -o %s: is a directory", job->kind,
+                 job->output);
+  for (int i = 0; i < job->n_inputs + job->n_options; i++) {
+    const char *in = i < job->n_inputs
+                         ? job->inputs[i]
+                         : strchr (job->options[i - job->n_inputs], '=');
+    if (in && same_file (in + (i >= job->n_inputs), job->output))
+      return fail (E_USAGE, "import %s: -o %s is a file to read from",
+                   job->kind, job->output);
+  }
+  return OK;
+}
+
 enum status
 store_import (const char *kind, int n_inputs, const char *const *inputs,
               int n_options, const char *const *options, const char *output)
@@ -128,8 +159,8 @@ store_import (const char *kind, int n_inputs, const char *const *inputs,
   if (!found)
     s = fail (E_CONFIG, "import: unknown kind \"%s\"; there are: %s", kind,
               list.data);
-  else if (!output || !output[0])
-    s = fail (E_USAGE, "import %s: no output file", kind);
+  else
+    s = check_output (&job);
   if (s == OK)
     s = found->read ? import_images (found, &job) : found->make (&job);
   log_live_done ();

@@ -15,13 +15,16 @@
 #include "base/memory.h"
 #include <ctype.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 enum { VOCAB_DEFAULT = 8192, BLOCK = 4096 };
-/* Lines of train that a tokenizer learns from; more are drawn from by lot, so
- * that its memory has a bound. */
-#define LINES_MOST "2000000"
+/* Lines of train that a tokenizer learns from, and their bytes as long as the
+ * mean line tells; more are drawn from by lot, so that its memory, some five
+ * times as much, has a bound. */
+enum { LINES_MOST = 2000000, BYTES_MOST = 1 << 30 };
+#define LINE_MOST "65536" /* bytes of such a line */
 
 struct text_job {
   struct store_corpus *corpus;
@@ -174,13 +177,54 @@ remove_pieces (struct text_job *j)
 
 /* -- pieces: the tokenizer's programs -------------------------------------- */
 
+/* What spm_train could not do, in words of our options. */
+static enum status
+explain_training (struct text_job *j, int64_t vocab, enum status s)
+{
+  char *said = NULL, *at;
+  size_t n;
+  if (s != E_DATA || store_file_read (beside (j, -1, ".err"), &said, &n) != OK)
+    return s;
+  if ((at = strstr (said, "a value <= "))) {
+    fail_clear ();
+    s = fail (E_CONFIG,
+              "vocab=%lld: the text of train has pieces for %lld only",
+              (long long)vocab, strtoll (at + 11, NULL, 10));
+  } else if ((at = strstr (said, "required_chars. ")) &&
+             (at = strstr (at, " vs "))) {
+    fail_clear ();
+    s = fail (E_CONFIG,
+              "vocab=%lld: bytes and single characters of the text alone are "
+              "%lld pieces",
+              (long long)vocab, strtoll (at + 4, NULL, 10));
+  } else if (strstr (said, "!sentences_.empty()")) {
+    fail_clear ();
+    s = fail (E_DATA,
+              "%s: spm_train learns from lines of at most " LINE_MOST
+              " bytes, of which train has none",
+              j->corpus->output);
+  }
+  mem_free (&said);
+  return s;
+}
+
+static int64_t
+lines_to_learn (const struct text_job *j)
+{
+  int64_t n = j->lines[STORE_TRAIN];
+  int64_t fit = BYTES_MOST / (j->corpus->split[STORE_TRAIN].bytes / n + 1);
+  return fit < LINES_MOST ? fit : LINES_MOST;
+}
+
 static enum status
 train_pieces (struct text_job *j, int64_t vocab)
 {
-  char input[4200], prefix[4200], size[48], threads[48];
+  char input[4200], prefix[4200], size[48], threads[48], lines[48];
   snprintf (input, sizeof input, "--input=%s", beside (j, STORE_TRAIN, ".txt"));
   snprintf (prefix, sizeof prefix, "--model_prefix=%s", beside (j, -1, ""));
   snprintf (size, sizeof size, "--vocab_size=%lld", (long long)vocab);
+  snprintf (lines, sizeof lines, "--input_sentence_size=%lld",
+            (long long)lines_to_learn (j));
   snprintf (threads, sizeof threads, "--num_threads=%ld",
             sysconf (_SC_NPROCESSORS_ONLN));
   const char *argv[] = {"spm_train",
@@ -192,8 +236,8 @@ train_pieces (struct text_job *j, int64_t vocab)
                         "--normalization_rule_name=identity",
                         "--remove_extra_whitespaces=false",
                         "--character_coverage=0.9999",
-                        "--max_sentence_length=65536",
-                        "--input_sentence_size=" LINES_MOST,
+                        "--max_sentence_length=" LINE_MOST,
+                        lines,
                         "--shuffle_input_sentence=true",
                         "--random_seed=1",
                         "--minloglevel=1",
@@ -203,8 +247,9 @@ train_pieces (struct text_job *j, int64_t vocab)
                  j->corpus->output);
   say (LOG_INFO, "spm_train: %lld pieces from %lld lines of train",
        (long long)vocab, (long long)j->lines[STORE_TRAIN]);
-  return store_process_run (argv, "sentencepiece", NULL,
-                            beside (j, -1, ".err"));
+  enum status s =
+      store_process_run (argv, "sentencepiece", NULL, beside (j, -1, ".err"));
+  return explain_training (j, vocab, s);
 }
 
 static enum status
@@ -214,7 +259,6 @@ encode_split (struct text_job *j, const char *model, int split)
   snprintf (with, sizeof with, "--model=%s", model);
   const char *argv[] = {"spm_encode", with, "--output_format=id",
                         beside (j, split, ".txt"), NULL};
-  log_progress ("spm_encode: %s", store_split_name ((enum store_split)split));
   return store_process_run (argv, "sentencepiece", beside (j, split, ".ids"),
                             beside (j, -1, ".err"));
 }
@@ -336,7 +380,15 @@ take_model (struct text_job *j, const char *path, int64_t vocab,
   int64_t n = store_pieces_count (p);
   *line_end = store_pieces_byte (p, '\n');
   c->separator = store_pieces_end (p);
+  const char *changes = store_pieces_changes (p);
   store_pieces_close (&p);
+  if (changes)
+    return fail (E_DATA,
+                 "%s: this model %s, so that its pieces do not give the text "
+                 "back: one that does is made with spm_train "
+                 "--byte_fallback=true --normalization_rule_name=identity "
+                 "--remove_extra_whitespaces=false",
+                 path, changes);
   if (vocab > 0 && n != vocab)
     return fail (E_CONFIG, "%s has %lld pieces, vocab=%lld asks for others",
                  path, (long long)n, (long long)vocab);
@@ -355,22 +407,24 @@ make_pieces (struct text_job *j, struct store_source_how *how,
   struct store_source_sink sink = {put_line, end_lines, j};
   int64_t bytes[STORE_SPLITS] = {0};
   int32_t line_end = -1;
+  if (model) /* known to do before the text is read */
+    TRY (take_model (j, model, vocab, &line_end));
   TRY (open_lines (j));
   TRY (store_source_walk (how, &sink, bytes));
   TRY (close_text (j));
+  for (int i = 0; i < STORE_SPLITS; i++)
+    j->corpus->split[i].bytes = bytes[i];
   if (j->lines[STORE_TRAIN] == 0)
     return fail (E_DATA, "%s: no lines to train on", j->corpus->output);
   if (!model) {
     TRY (train_pieces (j, vocab > 0 ? vocab : VOCAB_DEFAULT));
     model = beside (j, -1, ".model");
-    vocab = 0;
+    TRY (take_model (j, model, 0, &line_end));
   }
-  TRY (take_model (j, model, vocab, &line_end));
   j->corpus->tokenizer = "sentencepiece";
   char path[4096];
   snprintf (path, sizeof path, "%s", model);
   for (int i = 0; i < STORE_SPLITS; i++) {
-    j->corpus->split[i].bytes = bytes[i];
     if (j->lines[i] == 0)
       continue;
     TRY (encode_split (j, path, i));

@@ -10,7 +10,8 @@
 #include <ctype.h>
 #include <string.h>
 
-enum form { FORM_UINT16, FORM_UINT32, FORM_UINT64, FORM_TEXT };
+/* Unsaid: that of a .npy, else 16 bits. */
+enum form { FORM_UINT16, FORM_UINT32, FORM_UINT64, FORM_TEXT, FORM_UNSAID };
 enum { CHUNK = 1 << 16, BLOCK = 4096 };
 
 struct ids_in {
@@ -71,7 +72,7 @@ feed_text (struct ids_in *t, const unsigned char *p, size_t n)
 static enum status
 feed_raw (struct ids_in *t, const unsigned char *p, size_t n)
 {
-  size_t width = t->form == FORM_UINT16 ? 2 : t->form == FORM_UINT32 ? 4 : 8;
+  size_t width = t->form == FORM_UINT32 ? 4 : t->form == FORM_UINT64 ? 8 : 2;
   for (size_t i = 0; i < n; i++) {
     t->part[t->n_part++] = p[i];
     if (t->n_part < width)
@@ -154,6 +155,11 @@ read_file (struct ids_in *t, unsigned char *chunk)
   enum status s = store_stream_read (in, chunk, CHUNK, &got);
   if (s == OK)
     s = read_npy (t, chunk, got, &skip);
+  if (s == OK && t->form == FORM_UNSAID && t->corpus->vocab > UINT16_MAX + 1)
+    s = fail (E_CONFIG,
+              "%s: ids below vocab=%lld need more than 16 bits: say which with "
+              "format=uint32, uint64, text or, after all, uint16",
+              t->path, (long long)t->corpus->vocab);
   while (s == OK && got > 0) {
     s = feed (t, chunk + skip, got - skip);
     skip = 0;
@@ -284,6 +290,6 @@ store_import_tokens (const struct store_import *job)
                        &files[i]));
   if (!valid && !test)
     share[STORE_VALID] = 0.1;
-  return import_ids (job, (enum form)found, options[0].value, options[1].value,
-                     share, files);
+  return import_ids (job, form ? (enum form)found : FORM_UNSAID,
+                     options[0].value, options[1].value, share, files);
 }

@@ -27,6 +27,7 @@ struct store_pieces {
   size_t longest;
   float least; /* score of pieces */
   int model;
+  const char *changes; /* what it does to a text; NULL: nothing */
   int32_t byte[256], end;
 };
 
@@ -161,6 +162,27 @@ fill (struct store_pieces *p, struct reader in)
   return in.bad || p->n < 2 ? E_DATA : OK;
 }
 
+/* A specification of how text is normalised.  Blanks are taken out where it
+ * does not say otherwise. */
+static void
+read_normalizer (struct store_pieces *p, struct reader in)
+{
+  struct field f;
+  bool squeezes = true, marks = true, maps = false;
+  while (next_field (&in, &f)) {
+    if (f.number == 2) /* a table of characters */
+      maps = f.in.p != f.in.end;
+    if (f.number == 3)
+      marks = f.value != 0;
+    if (f.number == 4)
+      squeezes = f.value != 0;
+  }
+  p->changes = maps       ? "replaces characters"
+               : squeezes ? "removes blanks"
+               : !marks   ? "puts no mark before a line"
+                          : NULL;
+}
+
 static enum status
 open_parts (struct store_pieces *p, struct reader in)
 {
@@ -183,6 +205,8 @@ open_parts (struct store_pieces *p, struct reader in)
       while (next_field (&f.in, &g))
         if (g.number == 3)
           p->model = (int)g.value;
+    if (f.number == 3)
+      read_normalizer (p, f.in);
   }
   return OK;
 }
@@ -240,6 +264,12 @@ int32_t
 store_pieces_byte (const struct store_pieces *p, unsigned char byte)
 {
   return p->byte[byte];
+}
+
+const char *
+store_pieces_changes (const struct store_pieces *p)
+{
+  return p->changes;
 }
 
 int32_t

@@ -22,6 +22,10 @@ void
 store_pieces_close (struct store_pieces **p);
 int64_t
 store_pieces_count (const struct store_pieces *p);
+/* What spm_encode would do to a text before it looks for pieces, which encode
+ * below does not; NULL: nothing. */
+const char *
+store_pieces_changes (const struct store_pieces *p);
 /* Id of the byte piece, and of the end of a sentence; -1: none. */
 int32_t
 store_pieces_byte (const struct store_pieces *p, unsigned char byte);

@@ -2,6 +2,8 @@
 #include "store/corpus_impl.h"
 #include "store/file_impl.h"
 
+#include "base/clock.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -9,6 +11,7 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -47,6 +50,21 @@ last_words (const char *err, char out[512])
   mem_free (&text);
 }
 
+/* Programs say all sorts of things about a full disk, or nothing: a few blocks
+ * more tell, in the file of what they said, which is of no use any longer. */
+static enum status
+check_room (const char *program, const char *err)
+{
+  static const char zeros[65536];
+  FILE *f = fopen (err, "ab");
+  bool good = f && fwrite (zeros, sizeof zeros, 1, f) == 1;
+  if (f && fclose (f) != 0)
+    good = false;
+  return good ? OK
+              : fail (E_IO, "%s failed, and %s cannot be written: %s", program,
+                      err, strerror (errno));
+}
+
 static enum status
 judge (const char *program, int state, const char *err)
 {
@@ -54,11 +72,34 @@ judge (const char *program, int state, const char *err)
   if (WIFEXITED (state) && WEXITSTATUS (state) == 0)
     return OK;
   last_words (err, words);
+  TRY (check_room (program, err));
   if (WIFSIGNALED (state))
     return fail (E_DATA, "%s ended by signal %d%s", program, WTERMSIG (state),
                  words);
   return fail (E_DATA, "%s failed with code %d%s", program, WEXITSTATUS (state),
                words);
+}
+
+/* It may take hours and says nothing meanwhile: what grows is shown. */
+static pid_t
+wait_for (pid_t child, const char *program, const char *out, int *state)
+{
+  const double start = clock_now_s ();
+  struct timespec nap = {.tv_nsec = 1000000};
+  for (;;) {
+    pid_t got = waitpid (child, state, WNOHANG);
+    if (got > 0 || (got < 0 && errno != EINTR))
+      return got;
+    if (out)
+      log_progress ("%s: %s written in %s", program,
+                    text_bytes ((double)store_file_bytes (out)),
+                    text_seconds (clock_now_s () - start));
+    else
+      log_progress ("%s: %s", program, text_seconds (clock_now_s () - start));
+    nanosleep (&nap, NULL);
+    if (nap.tv_nsec < 200000000) /* short ones are not kept waiting */
+      nap.tv_nsec *= 2;
+  }
 }
 
 enum status
@@ -83,11 +124,10 @@ store_process_run (const char *const *argv, const char *package,
   posix_spawn_file_actions_destroy (&files);
   if (error != 0)
     return fail (E_MISSING, "%s: not started: %s", argv[0], strerror (error));
+  store_interrupt_child (child);
   int state = 0;
-  pid_t got;
-  do
-    got = waitpid (child, &state, 0);
-  while (got < 0 && errno == EINTR);
+  pid_t got = wait_for (child, argv[0], out, &state);
+  store_interrupt_child (0);
   if (got < 0)
     return fail (E_FAULT, "%s: %s", argv[0], strerror (errno));
   return judge (argv[0], state, err);

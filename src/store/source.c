@@ -238,7 +238,8 @@ count_bytes (struct walk *w, const char *path, int64_t *bytes)
 {
   struct store_stream *in = NULL;
   struct stat about;
-  if (stat (path, &about) == 0 && !S_ISREG (about.st_mode))
+  if (stat (path, &about) == 0 && !S_ISREG (about.st_mode) &&
+      !S_ISDIR (about.st_mode)) /* a directory says so when it is read */
     return fail (E_USAGE,
                  "%s: no regular file, so it can be read once, but a share for "
                  "valid or test needs its length first: give valid=FILE, or "
@@ -270,6 +271,8 @@ find_borders (struct walk *w)
     return OK;
   for (int i = 0; i < how->n[STORE_TRAIN]; i++)
     TRY (count_bytes (w, how->files[STORE_TRAIN][i], &w->total));
+  if (w->total == 0)
+    return fail (E_DATA, "%s: no text to train on", how->files[STORE_TRAIN][0]);
   double valid = share_of (how, STORE_VALID, w->total);
   double test = share_of (how, STORE_TEST, w->total);
   if (valid + test >= (double)w->total)
@@ -282,6 +285,22 @@ find_borders (struct walk *w)
   if (test == 0)
     w->border[STORE_VALID] = INT64_MAX;
   return OK;
+}
+
+/* A share that no whole byte, line or document made up: said, since training
+ * would only miss it. */
+static void
+warn_of_nothing (const struct walk *w)
+{
+  const struct store_source_how *how = w->how;
+  const char *unit = how->by_document   ? "documents (see documents=)"
+                     : how->whole_lines ? "lines"
+                                        : "bytes";
+  for (int i = STORE_VALID; i < STORE_SPLITS; i++)
+    if (how->share[i] > 0 && w->bytes[i] == 0)
+      say (LOG_WARN, "%s=%g: there is no %s, the text has too few %s",
+           store_split_name ((enum store_split)i), how->share[i],
+           store_split_name ((enum store_split)i), unit);
 }
 
 enum status
@@ -299,5 +318,7 @@ store_source_walk (const struct store_source_how *how,
       s = walk_file (&w, how->files[i][k]);
   }
   mem_free (&w.chunk);
+  if (s == OK)
+    warn_of_nothing (&w);
   return s;
 }

@@ -126,9 +126,9 @@ encode_numbers (const struct store_tokenizer *t, const char *text, size_t n,
     if (digits == 0 && i == n)
       break;
     if (digits == 0 || id >= t->vocab)
-      return fail (E_DATA,
-                   "%s: ready ids: the prompt is a list of numbers from 0 to "
-                   "%lld; number %lld is none",
+      return fail (E_USAGE,
+                   "%s holds ready ids: the prompt is a list of numbers from 0 "
+                   "to %lld; number %lld is none",
                    t->path, (long long)t->vocab - 1, (long long)have + 1);
     ids[have++] = (int32_t)id;
   }

@@ -45,6 +45,16 @@ put_file (const char *name, const char *text)
 }
 
 static void
+slurp (const char *name, char *out, size_t size)
+{
+  FILE *f = fopen (name, "r");
+  size_t n = f ? fread (out, 1, size - 1, f) : 0;
+  out[n] = '\0';
+  if (f)
+    fclose (f);
+}
+
+static void
 make_configurations (void)
 {
   put_file ("two.ini", "[train]\nbacth = 3\n\n[strategy]\nmix = men\n");
@@ -140,18 +150,50 @@ make_tiny (const char *name)
   H5Fclose (file);
 }
 
+/* A tokenizer's model by hand: 256 pieces of a byte and the separator, as
+ * protocol buffers have them. */
+static void
+make_model (const char *name)
+{
+  char text[260 * 12] = "", *at = text;
+  for (int i = 0; i < 256; i++)
+    at += sprintf (at, "\n\n\n\006<0x%02X>\030\006", (unsigned)i);
+  sprintf (at, "\n\010\n\004</s>\030\003");
+  put_file (name, text);
+}
+
+/* A data set of bytes that says it is of pieces, with that model or without. */
+static void
+make_pieces (const char *from, const char *name, const char *model)
+{
+  static char text[4096];
+  char command[256];
+  snprintf (command, sizeof command, "cp %s %s && chmod u+w %s", from, name,
+            name);
+  bool good = system (command) == 0;
+  hid_t file = H5Fopen (name, H5F_ACC_RDWR, H5P_DEFAULT);
+  hid_t word = H5Tcopy (H5T_C_S1);
+  H5Tset_size (word, H5T_VARIABLE);
+  good = good && H5Adelete (file, "tokenizer") >= 0;
+  attribute (file, "tokenizer", word, 0, &(const char *){"sentencepiece"});
+  H5Tclose (word);
+  if (model) {
+    slurp (model, text, sizeof text);
+    hsize_t n = strlen (text);
+    hid_t space = H5Screate_simple (1, &n, NULL);
+    hid_t d = H5Dcreate2 (file, "tokenizer_model", H5T_STD_U8LE, space,
+                          H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    good = good && H5Dwrite (d, H5T_NATIVE_UCHAR, H5S_ALL, H5S_ALL, H5P_DEFAULT,
+                             text) >= 0;
+    H5Dclose (d);
+    H5Sclose (space);
+  }
+  if (H5Fclose (file) < 0 || !good)
+    tap_bail ("cannot change a data set");
+}
+
 /* -- running ----------------------------------------------------------------
  */
-
-static void
-slurp (const char *name, char *out, size_t size)
-{
-  FILE *f = fopen (name, "r");
-  size_t n = f ? fread (out, 1, size - 1, f) : 0;
-  out[n] = '\0';
-  if (f)
-    fclose (f);
-}
 
 /* Runs a line; its exit code, and what it wrote. */
 static int
@@ -257,6 +299,16 @@ static const struct row rows[] = {
   { "$I import text two.ini -o y.h5 tokeniser=bytes", 64,
     { "did you mean \"tokenizer\"?" } },
   { "$I import text -o y.h5", 64, { "no files" } },
+  { ": >empty.txt; $I import text empty.txt -o y.h5", 65,
+    { "empty.txt: no text to train on" } },
+  { "$I import text . -o y.h5", 69, { ".: Is a directory" } },
+  { "$I import text text.txt -o .", 64, { "-o .: is a directory" } },
+  { "cp text.txt own.txt; $I import text own.txt -o ./own.txt; c=$?; "
+    "cmp text.txt own.txt && exit $c", 64, { "-o ./own.txt is a file to read" } },
+  { "$I import text text.txt valid=own.txt -o own.txt", 64,
+    { "-o own.txt is a file to read" } },
+  { "$I import text text.txt -o y.h5 split=document -q", 0,
+    { "valid=0.1: there is no valid", "too few documents" } },
   { "printf 'a\\377' >b.txt; $I import text b.txt -o y.h5 --tokenizer "
     "sentencepiece --vocab 300; c=$?; command -v spm_train >/dev/null || "
     "{ echo b.txt: byte 1 UTF-8 >&2; c=65; }; exit $c", 65,
@@ -267,6 +319,26 @@ static const struct row rows[] = {
     "sentencepiece --model m; c=$?; command -v spm_encode >/dev/null || "
     "{ echo m: not a SentencePiece model >&2; c=65; }; exit $c", 65,
     { "m: not a SentencePiece model" } },
+  { "$I import text text.txt -o y.h5 --tokenizer sentencepiece --vocab 99999 -q; "
+    "c=$?; command -v spm_train >/dev/null || "
+    "{ echo vocab=99999: pieces for only >&2; c=64; }; exit $c", 64,
+    { "vocab=99999:", "pieces for", "only" } },
+  { "$I import text text.txt -o y.h5 --tokenizer sentencepiece --vocab 9 -q; "
+    "c=$?; command -v spm_train >/dev/null || "
+    "{ echo vocab=9: single characters >&2; c=64; }; exit $c", 64,
+    { "vocab=9:", "single characters" } },
+  { "head -c 70000 /dev/zero | tr '\\0' x >long.txt; "
+    "$I import text long.txt -o y.h5 valid=0 --tokenizer sentencepiece -q; "
+    "c=$?; command -v spm_train >/dev/null || "
+    "{ echo y.h5: spm_train learns from lines >&2; c=65; }; exit $c", 65,
+    { "y.h5: spm_train learns from lines" } },
+  { "mkdir -p bin; printf '#!/bin/sh\nexit 1\n' >bin/spm_train; "
+    "chmod +x bin/spm_train; (trap '' XFSZ; ulimit -f 8; PATH=bin:$PATH "
+    "$I import text text.txt -o y.h5 --tokenizer sentencepiece -q)", 74,
+    { "spm_train failed, and y.h5", "cannot be written: File too large" } },
+  { "cp bin/spm_train bin/spm_encode; PATH=bin:$PATH $I import text text.txt "
+    "-o y.h5 --tokenizer sentencepiece --model m.model --vocab 300", 64,
+    { "m.model has 257 pieces", "vocab=300 asks for others" } },
   { "echo some text | $I import text /dev/stdin -o y.h5", 64,
     { "/dev/stdin: no regular file", "valid=0" } },
   { "$I import tokens two.ini -o y.h5", 64, { "vocab=N is needed" } },
@@ -276,6 +348,8 @@ static const struct row rows[] = {
     { "two.ini: behind token 0", "is no id" } },
   { "printf '1 2 9' >ids; $I import tokens ids -o y.h5 vocab=9 format=text", 65,
     { "ids: token 2 is 9", "0 to 8" } },
+  { "$I import tokens two.ini -o y.h5 vocab=70000", 64,
+    { "two.ini: ids below vocab=70000", "format=uint32" } },
   { "$I train " LANGUAGE "data.file=good.h5", 64,
     { "good.h5", "images", "transformer" } },
   { "$I train " SMALL "data.file=text.h5", 64,
@@ -302,8 +376,19 @@ static const struct row rows[] = {
     { "high.h5", "/valid/tokens[3]", "token 300", "vocab_size is 256" } },
   { "$I generate talk --prompt 'nine bytes'", 64,
     { "--prompt has 10 tokens", "context of this network 8" } },
+  { "$I generate talk >/dev/full", 74, { "standard output: writing failed" } },
+  { "$I --version >/dev/full", 74, { "standard output: writing failed" } },
   { "$I generate talk --head 0", 64, { "--head 0", "strategy.heads" } },
   { "$I generate talk --head 2", 64, { "--head 2", "heads 0 to 1" } },
+  { "$I generate talk data.file=pieces.h5", 65,
+    { "pieces.h5: /tokenizer_model has 257 pieces", "vocab_size is 256" } },
+  { "$I generate talk data.file=bare.h5", 65,
+    { "bare.h5: /tokenizer_model is missing" } },
+  { "$I generate talk --prompt '1 x' data.file=ids.h5", 64,
+    { "ids.h5 holds ready ids", "0 to 8", "number 2 is none" } },
+  { "mkdir -p away; cd away && $I generate ../talk", 69,
+    { "text.h5: no such file", "data set of ../talk", "data.file=PATH" } },
+  { "$M $I eval talk data.file=nosuch.h5", 69, { "nosuch.h5: no such file" } },
   { "$I generate talk --prompt '1 2' data.file=ids.h5", 65,
     { "transformer.wte.weight", "[9, 8]", "[256, 8]" } },
   { "$I generate other", 64, { "ResNet generates no text" } },
@@ -398,6 +483,9 @@ make_files (void)
   }
   make_changed ("text.h5", "high.h5", "/valid/tokens", 3, 300);
   make_changed ("good.h5", "label.h5", "/train/labels", 5, 200);
+  make_model ("m.model");
+  make_pieces ("text.h5", "pieces.h5", "m.model");
+  make_pieces ("text.h5", "bare.h5", NULL);
   make_tiny ("tiny.h5");
   if (system ("head -c 30000 good.h5 >short.h5") != 0)
     tap_bail ("cannot cut a data set");

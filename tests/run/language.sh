@@ -147,6 +147,34 @@ job missing.txt
 [ $? = 64 ] && grep -q 'missing.txt' errors
 ok $? "one that is not there is named"
 
+# Ctrl-C and kill: here while another program is busy, which ends as well.
+mkdir bin
+cat >bin/spm_train <<'E'
+#!/bin/sh
+trap 'echo >ended; exit 1' TERM
+echo >busy
+i=0
+while [ $i -lt 200 ]; do sleep 0.1; i=$((i + 1)); done
+E
+chmod +x bin/spm_train
+await () # FILE
+{
+  i=0
+  while [ ! -f "$1" ] && [ $i -lt 100 ]; do sleep 0.1; i=$((i + 1)); done
+  [ -f "$1" ]
+}
+PATH=$tmp/bin:$PATH "$I" import text text.txt -o halfway.h5 \
+  --tokenizer sentencepiece >said 2>errors </dev/null &
+job=$!
+await busy && [ -f halfway.h5.part.train.txt ]
+ok $? "an import under way has files beside its output"
+kill $job
+wait $job 2>/dev/null
+[ $? = 143 ] && [ -z "$(ls halfway.h5* 2>/dev/null)" ]
+ok $? "stopped by a signal it leaves none"
+await ended
+ok $? "and ends the program that it runs"
+
 if command -v spm_train >/dev/null 2>&1; then
   one import text text.txt -o pieces.h5 --tokenizer sentencepiece --vocab 280
   ok $? "the same by pieces"

@@ -335,7 +335,7 @@ test_pieces (void)
   enum status s =
       import_one ("text", out, in, "tokenizer=sentencepiece vocab=320 valid=0");
   if (s == E_MISSING) {
-    for (int i = 0; i < 8; i++)
+    for (int i = 0; i < 10; i++)
       tap_skip ("spm_train is not installed");
     fail_clear ();
     return;
@@ -361,6 +361,28 @@ test_pieces (void)
   s = import_one ("text", copy, in, words);
   tap_ok (refused (s, E_CONFIG, WORDS ("m.model", "360", "vocab=99")),
           "a model that does not match is refused");
+  /* One that has its own idea of a text. */
+  snprintf (command, sizeof command,
+            "spm_train --input=%s --model_prefix=%s/m --vocab_size=300 "
+            "--byte_fallback=true --remove_extra_whitespaces=false "
+            "--minloglevel=2 >%s/log 2>&1",
+            in, scratch_folder, scratch_folder);
+  snprintf (words, sizeof words, "tokenizer=sentencepiece model=%s", model);
+  bool made = system (command) == 0;
+  s = import_one ("text", copy, "no-such-file", words);
+  tap_ok (made && refused (s, E_DATA,
+                           WORDS ("m.model", "replaces characters",
+                                  "rule_name=identity")),
+          "a model that changes text is refused before the text is read");
+  snprintf (command, sizeof command,
+            "spm_train --input=%s --model_prefix=%s/m --vocab_size=300 "
+            "--byte_fallback=true --normalization_rule_name=identity "
+            "--minloglevel=2 >%s/log 2>&1",
+            in, scratch_folder, scratch_folder);
+  made = system (command) == 0;
+  s = import_one ("text", copy, "no-such-file", words);
+  tap_ok (made && refused (s, E_DATA, WORDS ("m.model", "removes blanks")),
+          "so is one that takes blanks out");
   snprintf (words, sizeof words, "tokenizer=sentencepiece model=%s", in);
   s = import_one ("text", copy, in, words);
   tap_ok (refused (s, E_DATA, WORDS ("prose.txt", "not a SentencePiece model")),
