@@ -13,10 +13,8 @@
 #include "run/run_impl.h"
 
 #include "base/random.h"
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct giving {
   const struct run_features *ask;
@@ -298,10 +296,6 @@ count_samples (const struct run_config *c, struct giving *g)
   struct store_dataset_info info;
   if (!c->file[0])
     return fail (E_CONFIG, "data.file is not given");
-  /* The path is the one of training. */
-  if (access (c->file, F_OK) != 0)
-    return fail (E_MISSING, "%s: %s; data.file=FILE says where the data set is",
-                 c->file, strerror (errno));
   TRY (store_dataset_open (c->file, &data));
   store_dataset_info (data, &info);
   store_dataset_close (&data);

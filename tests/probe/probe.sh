@@ -115,7 +115,7 @@ one probe nowhere.h5
 [ $? = 69 ] && complaints | grep -q 'nowhere.h5'
 ok $? "no such checkpoint"
 one probe run --split test data.file=nowhere.h5
-[ $? = 69 ] && complaints | grep -q 'nowhere.h5: .*data.file=FILE'
+[ $? = 69 ] && complaints | grep -q 'nowhere.h5: .*data.file=PATH'
 ok $? "no such data set"
 INTERLOCK_FAIL=write one probe run -o lost
 [ $? = 74 ] && [ -z "$(ls lost 2>/dev/null)" ]
