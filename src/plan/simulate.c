@@ -2,9 +2,9 @@
  *
  * The lists are run in order with a clock per rank.  A message is complete
  * transfer ticks after it has been both sent and posted; a receive waits for
- * that, and so does an operation that writes where an earlier send reads.  No
- * event queue: each rank is taken as far as its messages are known, round and
- * round.
+ * that, and so does an operation that writes where an earlier send reads.  Each
+ * rank is taken as far as its messages are known, and again when one of them
+ * becomes so; in which order is all the same.
  */
 #include "base/memory.h"
 #include "plan/plan_impl.h"
@@ -69,12 +69,14 @@ plan_message_ticks (const struct plan *p, int border)
   return plan_ticks (s);
 }
 
-/* What simulation needs of an operation. */
+/* What simulation needs of an operation, and no more: long pipes have millions,
+ * which are walked through again and again. */
 struct step_op {
-  const struct plan_op *op;
   int64_t ticks;
-  int wait_tag;  /* the send that must be complete before; -1: none */
-  int wait_back; /* ... of this step (0) or the one before (1) */
+  int stage, tag, peer;
+  int wait_tag;            /* the send that must be complete before; -1: none */
+  unsigned char wait_back; /* ... of this step (0) or the one before (1) */
+  unsigned char verb, ahead;
 };
 
 /* Two steps of a message can be under way: index tag * 2 + step % 2. */
@@ -95,6 +97,9 @@ struct machine {
   int *step, *at;    /* n_pipe: where the rank is */
   int *last;         /* by buffer: index of its last send; see set_waits */
   int *offset;       /* K + 1: first buffer of a stage */
+  int *queue;        /* n_pipe: ranks to be taken on, a ring */
+  bool *queued;      /* n_pipe */
+  int first, n_queued;
 };
 
 static void
@@ -110,6 +115,8 @@ machine_clear (struct machine *x)
   mem_free (&x->at);
   mem_free (&x->last);
   mem_free (&x->offset);
+  mem_free (&x->queue);
+  mem_free (&x->queued);
 }
 
 /* Number of the buffer that op sends from or writes for sending; -1: none. */
@@ -141,14 +148,14 @@ set_waits (struct machine *x, int r)
 
   for (int i = 0; i < 2 * rank->n_ops; i++) {
     struct step_op *o = &list[i % rank->n_ops];
-    int b = outgoing (x, o->op);
-    bool sends = o->op->verb == PLAN_SEND_ACT || o->op->verb == PLAN_SEND_GRAD;
+    int b = outgoing (x, &rank->op[i % rank->n_ops]);
+    bool sends = o->verb == PLAN_SEND_ACT || o->verb == PLAN_SEND_GRAD;
     if (b < 0)
       continue;
     if (sends) {
       x->last[b] = i;
     } else if (i >= rank->n_ops && x->last[b] >= 0) {
-      o->wait_tag = list[x->last[b] % rank->n_ops].op->tag;
+      o->wait_tag = list[x->last[b] % rank->n_ops].tag;
       o->wait_back = x->last[b] < rank->n_ops;
     }
   }
@@ -167,6 +174,8 @@ machine_init (struct machine *x)
   TRY (MEM_NEW (R, &x->step, "simulation"));
   TRY (MEM_NEW (R, &x->at, "simulation"));
   TRY (MEM_NEW ((size_t)p->K + 1, &x->offset, "simulation"));
+  TRY (MEM_NEW (R, &x->queue, "simulation"));
+  TRY (MEM_NEW (R, &x->queued, "simulation"));
   for (int k = 0; k < p->K; k++)
     x->offset[k + 1] = x->offset[k] + (1 + p->n_streams[k]) * p->n_slots[k];
   TRY (MEM_NEW ((size_t)x->offset[p->K], &x->last, "simulation"));
@@ -180,9 +189,13 @@ machine_init (struct machine *x)
     for (int i = 0; i < rank->n_ops; i++) {
       const struct plan_op *op = &rank->op[i];
       x->list[r][i] = (struct step_op){
-          .op = op,
           .ticks = plan_op_ticks (p, op),
+          .stage = op->stage,
+          .tag = op->tag,
+          .peer = op->peer,
           .wait_tag = -1,
+          .verb = (unsigned char)op->verb,
+          .ahead = op->ahead,
       };
       if (op->verb == PLAN_SEND_ACT)
         x->transfer[op->tag] = plan_message_ticks (p, op->stage + 1);
@@ -207,6 +220,15 @@ arrival (const struct machine *x, int tag, int step)
   return (m->sent > m->post ? m->sent : m->post) + x->transfer[tag];
 }
 
+static void
+wake (struct machine *x, int r)
+{
+  if (x->queued[r])
+    return;
+  x->queued[r] = true;
+  x->queue[(x->first + x->n_queued++) % x->p->n_pipe] = r;
+}
+
 /* The rank cannot go on before t: false when that is not known yet. */
 static bool
 wait_until (struct machine *x, int r, int stage, int64_t t)
@@ -224,56 +246,54 @@ wait_until (struct machine *x, int r, int stage, int64_t t)
 static bool
 do_op (struct machine *x, int r, const struct step_op *o)
 {
-  int step = x->step[r], tag = o->op->tag;
+  int step = x->step[r], tag = o->tag;
   struct mail *m;
 
-  switch (o->op->verb) {
+  switch ((enum plan_verb)o->verb) {
   case PLAN_POST_ACT:
   case PLAN_POST_GRAD:
-    step += o->op->ahead;
+    step += o->ahead;
     m = &x->mail[2 * tag + (step & 1)];
     m->post_step = step;
     m->post = x->clock[r];
+    wake (x, o->peer);
     return true;
   case PLAN_SEND_ACT:
   case PLAN_SEND_GRAD:
     m = &x->mail[2 * tag + (step & 1)];
     m->sent_step = step;
     m->sent = x->clock[r];
+    wake (x, o->peer);
     return true;
   case PLAN_RECV_ACT:
   case PLAN_RECV_GRAD:
-    return wait_until (x, r, o->op->stage, arrival (x, tag, step));
+    return wait_until (x, r, o->stage, arrival (x, tag, step));
   default:
     break;
   }
   step -= o->wait_back;
   if (o->wait_tag >= 0 && step >= 0 &&
-      !wait_until (x, r, o->op->stage, arrival (x, o->wait_tag, step)))
+      !wait_until (x, r, o->stage, arrival (x, o->wait_tag, step)))
     return false;
   if (x->note)
-    x->note->call (x->note->context, r, x->step[r], o->op, x->clock[r],
-                   x->clock[r] + o->ticks);
+    x->note->call (x->note->context, r, x->step[r], &x->p->rank[r].op[x->at[r]],
+                   x->clock[r], x->clock[r] + o->ticks);
   x->clock[r] += o->ticks;
   return true;
 }
 
-/* As far as it goes; true when that was anywhere. */
-static bool
+/* As far as it goes. */
+static void
 advance (struct machine *x, int r)
 {
-  bool moved = false;
-
   while (x->step[r] < x->n_steps) {
     if (!do_op (x, r, &x->list[r][x->at[r]]))
-      return moved;
-    moved = true;
+      return;
     if (++x->at[r] < x->p->rank[r].n_ops)
       continue;
     x->at[r] = 0;
     x->end[r * x->n_steps + x->step[r]++] = x->clock[r];
   }
-  return moved;
 }
 
 static enum status
@@ -281,17 +301,18 @@ run (struct machine *x)
 {
   const struct plan *p = x->p;
 
-  /* Upwards with activations, downwards with gradients. */
-  for (bool moved = true; moved;) {
-    moved = false;
-    for (int r = 0; r < p->n_pipe; r++)
-      moved = advance (x, r) || moved;
-    for (int r = p->n_pipe - 1; r >= 0; r--)
-      moved = advance (x, r) || moved;
+  for (int r = 0; r < p->n_pipe; r++)
+    wake (x, r);
+  while (x->n_queued > 0) {
+    int r = x->queue[x->first];
+    x->first = (x->first + 1) % p->n_pipe;
+    x->n_queued--;
+    x->queued[r] = false;
+    advance (x, r);
   }
   for (int r = 0; r < p->n_pipe; r++)
     if (x->step[r] < x->n_steps) {
-      const struct plan_op *op = x->list[r][x->at[r]].op;
+      const struct plan_op *op = &p->rank[r].op[x->at[r]];
       return fail (E_FAULT,
                    "timetable stands still: rank %d, step %d, op %d "
                    "(%s of stage %d, micro-batch %d)",
