@@ -311,7 +311,8 @@ static const struct row rows[] = {
     { "good.h5", "images", "transformer" } },
   { "$M $I generate talk", 64, { "7 ranks for 2 stages" } },
   { "$I plan train.precision=bf16", 64, { "train.precision = bf16 is not in" } },
-  { "$I plan data.augment=imagenet", 64, { "data.augment = imagenet is not in" } },
+  { "$I train " QUICK "data.augment=imagenet", 64,
+    { "data.augment = imagenet", "good.h5 has no JPEG images" } },
   /* configurations */
   { "$I plan two.ini", 64,
     { "two.ini:2: [train] has no key bacth; did you mean train.batch?",
