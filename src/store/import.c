@@ -19,6 +19,10 @@ static const struct importer importers[] = {
     {"idx", store_import_idx, NULL,
      "folder of MNIST's four files, or: train-images train-labels "
      "[test-images test-labels]"},
+    {"folder", NULL, store_import_folder,
+     "folders of JPEG or PNG images: DIR/CLASS/..., or DIR/train/CLASS/... "
+     "with "
+     "valid or val, and test, beside train"},
     {"synthetic", store_import_synthetic, NULL,
      "no input; draws pairs of shapes (options seed, train, valid, test, "
      "classes, size)"},
@@ -46,7 +50,11 @@ store_import_help (struct text *out)
             "  documents=file, line or blank (what a separator stands "
             "between), split=order (the\n  end of the text is held out) or "
             "document (whole documents in turn).  Of tokens:\n"
-            "  separator=ID.\n");
+            "  separator=ID.\n"
+            "  Options of folder: valid=, test= a share below 1 of the images, "
+            "drawn from seed=\n  and their paths (0.05 each where there is no "
+            "folder train), size=224 the side of\n  the square that networks "
+            "see, raw=yes stores that square in place of JPEG.\n");
 }
 
 enum status

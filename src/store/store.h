@@ -192,10 +192,11 @@ store_tokenizer_encode (struct store_tokenizer *t, const char *text, size_t n,
 const char *
 store_tokenizer_decode (struct store_tokenizer *t, int32_t id, size_t *n);
 
-/* `interlock import`.  kind: cifar10 cifar100 idx synthetic; others E_CONFIG
- * with the list.  inputs: a folder or files (.bin, plain, .gz or .xz; idx
- * pairs; text; ids).  options: "key=value" words (synthetic: seed, train,
- * valid, test, classes, size; others: valid=N held out from train, limit=N).
+/* `interlock import`.  kind: cifar10 cifar100 idx folder synthetic text tokens;
+ * others E_CONFIG with the list.  inputs: folders or files (.bin, plain, .gz or
+ * .xz; idx pairs; images by class; text; ids).  options: "key=value" words
+ * (synthetic: seed, train, valid, test, classes, size; folder: valid, test,
+ * seed, size, raw; others: valid=N held out from train, limit=N).
  * Written under another name and renamed. */
 enum status
 store_import (const char *kind, int n_inputs, const char *const *inputs,

@@ -239,7 +239,7 @@ static const struct row rows[] = {
   { "$I generate good.h5", 65, { "good.h5", "checkpoint" } },
   { "$I probe", 64, { "probe wants a checkpoint" } },
   { "$I report", 64, { "report wants run directories" } },
-  { "$I import folder x -o y.h5", 64, { "import folder is not in this version" } },
+  { "$I import folder x -o y.h5", 69, { "x: no such folder" } },
   { "$I import text x -o y.h5", 69, { "x: No such file" } },
   { "$I import text two.ini -o y.h5 --tokenizer byte", 64,
     { "tokenizer \"byte\"", "did you mean bytes?" } },
