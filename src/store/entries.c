@@ -85,7 +85,7 @@ find_object (const struct store_entries *e, int64_t i, uint64_t heap,
     uint64_t found = little (head, 2), bytes = little (head + 8, 8);
     if (got < HEAP_HEAD || found == 0 || bytes > heap_bytes)
       break;
-    if (found == number && bytes >= n && at + HEAP_HEAD + n <= heap_bytes) {
+    if (found == number && bytes == n && at + HEAP_HEAD + n <= heap_bytes) {
       *offset = at + HEAP_HEAD;
       return OK;
     }
