@@ -82,16 +82,15 @@ say_done (const struct store_folder *f, const struct store_folder_how *how,
   log_live_done ();
   if (f->others > 0)
     say (LOG_INFO,
-         "%s files are neither JPEG nor PNG by their names and were "
-         "left out, such as %s",
+         "left out files that are neither JPEG nor PNG by their names: %s, "
+         "such as %s",
          text_count (f->others), f->example.data);
   if (done->encoded > 0)
     say (LOG_INFO,
-         "%s PNG images were encoded as JPEG, quality 95 (raw=yes "
-         "keeps pixels as they are)",
+         "PNG images encoded as JPEG, quality 95: %s (raw=yes keeps pixels)",
          text_count (done->encoded));
   if (done->warned > 0)
-    say (LOG_WARN, "%s images decode with a warning, such as %s",
+    say (LOG_WARN, "images that decode with a warning: %s, such as %s",
          text_count (done->warned), done->warning.data);
   say (LOG_INFO,
        "wrote %s: %s, %d classes, %lld train, %lld valid, %lld test "
