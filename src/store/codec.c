@@ -28,7 +28,7 @@ store_codec_describe (void)
 }
 
 enum status
-store_codec_open (struct store_codec **out)
+store_codec_open (const char *who, struct store_codec **out)
 {
   struct store_codec *c = NULL;
   TRY (MEM_NEW (1, &c, "codec"));
@@ -39,7 +39,8 @@ store_codec_open (struct store_codec **out)
     return OK;
   }
   store_codec_close (&c);
-  return fail (E_MEMORY, "libjpeg-turbo does not start: %s", tjGetErrorStr ());
+  return fail (E_MEMORY, "%s: libjpeg-turbo does not start: %s", who,
+               tjGetErrorStr ());
 }
 
 void

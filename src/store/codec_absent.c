@@ -13,13 +13,14 @@ store_codec_describe (void)
 }
 
 enum status
-store_codec_open (struct store_codec **out)
+store_codec_open (const char *who, struct store_codec **out)
 {
   (void)out;
   return fail (E_UNSUPPORTED,
-               "this interlock was built without libjpeg-turbo, which JPEG "
+               "%s: this interlock was built without libjpeg-turbo, which JPEG "
                "images need: install it (Debian: libturbojpeg0-dev; Spack: "
-               "libjpeg-turbo), then configure and build again");
+               "libjpeg-turbo), then configure and build again",
+               who);
 }
 
 void

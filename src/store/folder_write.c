@@ -370,7 +370,7 @@ store_folder_write (const struct store_folder *f,
 {
   size_t size = (size_t)how->size;
   struct writer w = {.folder = f, .how = how, .done = done};
-  enum status s = store_codec_open (&w.codec);
+  enum status s = store_codec_open ("import folder", &w.codec);
   if (s == OK)
     s = mem_new (3 * size * size, 1, "an image", (void **)&w.seen);
   if (s == OK)

@@ -134,7 +134,8 @@ store_import_folder (const struct store_import *job)
   struct store_folder f;
   struct store_codec *c = NULL;
   TRY (read_options (job, &draw, &how));
-  TRY (store_codec_open (&c)); /* or say how to get it, before all else */
+  TRY (store_codec_open ("import folder",
+                         &c)); /* or say how to get it, before all else */
   store_codec_close (&c);
   store_folder_init (&f);
   enum status s = import_all (job, &draw, &how, &f);

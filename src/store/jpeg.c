@@ -37,7 +37,7 @@ find_pixels (struct store_entries *e)
   enum status s =
       mem_new (store_entries_room (e), 1, "an image's bytes", (void **)&room);
   if (s == OK)
-    s = store_codec_open (&c);
+    s = store_codec_open (e->data->path, &c);
   for (int64_t i = 0; s == OK && i < e->n; i++) {
     const unsigned char *bytes;
     size_t n;
@@ -64,15 +64,17 @@ store_jpeg_open (struct store_dataset *d, const char *path,
 {
   struct store_dataset_split *split = &d->split[which];
   struct store_codec *c = NULL;
+  char who[512];
   struct store_h5_at at;
   int64_t dims[STORE_H5_DIMS];
-  TRY (store_codec_open (&c)); /* or say how to get it, before all else */
-  store_codec_close (&c);
   if (d->floats_known && !d->info.jpeg)
     return fail (E_DATA, "%s: %s: JPEG images, but other splits have pixels",
                  d->path, path);
   TRY (store_dataset_array (d, path, 1, "[N]", split, &at, dims));
   split->n = dims[0];
+  snprintf (who, sizeof who, "%.400s: %s", d->path, path);
+  TRY (store_codec_open (who, &c)); /* or say how to get it, in time */
+  store_codec_close (&c);
   if (!d->info.jpeg)
     TRY (read_size (d));
   TRY (store_entries_open (d, which, &at, split->n, &split->entries));

@@ -26,9 +26,10 @@ struct store_codec; /* of one thread */
 /* "libjpeg-turbo 2.1.5, libpng 1.6.39"; says so where one is not there. */
 const char *
 store_codec_describe (void);
-/* E_UNSUPPORTED with the way to get it, where libjpeg-turbo is not there. */
+/* E_UNSUPPORTED with the way to get it, where libjpeg-turbo is not there; who
+ * begins the message. */
 enum status
-store_codec_open (struct store_codec **out);
+store_codec_open (const char *who, struct store_codec **out);
 void
 store_codec_close (struct store_codec **c);
 /* Why the last call on c failed, or of what the last decoding warned; borrowed

@@ -22,7 +22,7 @@ store_viewer_open (int size, int64_t pixels, size_t room,
   TRY (MEM_NEW (1, &v, "viewer"));
   v->size = size;
   v->pixels = pixels;
-  enum status s = store_codec_open (&v->codec);
+  enum status s = store_codec_open ("JPEG images", &v->codec);
   if (s == OK)
     s = store_resampler_open (size, side, &v->resampler);
   if (s == OK)

@@ -26,6 +26,7 @@ main (int argc, char **argv)
   const char *in[] = {"x"};
   (void)argv;
   tap_ok (store_import ("folder", 1, in, 0, NULL, "y") == E_UNSUPPORTED &&
+              strstr (fail_message (), "import folder: ") &&
               strstr (fail_message (), "libturbojpeg0-dev"),
           "without libjpeg-turbo it is said how to get it");
   return tap_done ();

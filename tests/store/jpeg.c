@@ -65,6 +65,7 @@ image_bytes (int split, int i, size_t *n)
 static void
 make_jpeg (hid_t group, const struct jpeg_set *s, int split, int n)
 {
+  static char text[10] = "some text";
   hid_t type =
       H5Tvlen_create (s->wrong == WRONG_TYPE ? H5T_STD_I16LE : H5T_STD_U8LE);
   hid_t plist = H5Pcreate (H5P_DATASET_CREATE);
@@ -86,7 +87,7 @@ make_jpeg (hid_t group, const struct jpeg_set *s, int split, int n)
     if (split == 0 && i == 4 && s->wrong == WRONG_EMPTY)
       value.len = 0;
     if (split == 0 && i == 3 && s->wrong == WRONG_BYTES)
-      value = (hvl_t){.len = 10, .p = (char[10]){"some text"}};
+      value = (hvl_t){.len = 10, .p = text};
     if (split == 0 && i == 3 && s->wrong == WRONG_SHORT)
       value.len = bytes - 40;
     H5Sselect_hyperslab (space, H5S_SELECT_SET, &at, NULL, &one, NULL);
