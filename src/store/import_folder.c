@@ -1,7 +1,6 @@
 /* store/import_folder.c -- `interlock import folder`: images by class. */
 #include "store/folder_impl.h"
 #include "store/import_impl.h"
-#include "store/jpeg_impl.h"
 
 #include "base/log.h"
 #include "base/memory.h"
@@ -132,11 +131,7 @@ store_import_folder (const struct store_import *job)
   struct store_folder_draw draw = {0};
   struct store_folder_how how = {0};
   struct store_folder f;
-  struct store_codec *c = NULL;
   TRY (read_options (job, &draw, &how));
-  TRY (store_codec_open ("import folder",
-                         &c)); /* or say how to get it, before all else */
-  store_codec_close (&c);
   store_folder_init (&f);
   enum status s = import_all (job, &draw, &how, &f);
   store_folder_clear (&f);
