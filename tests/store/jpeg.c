@@ -267,11 +267,19 @@ static bool
 sample_agrees (const struct variant *v, int64_t epoch, int sample,
                const float *x)
 {
+  struct random_key key = {8, RANDOM_AUGMENT, (uint64_t)epoch,
+                           (uint64_t)sample};
   struct store_part part;
-  bool flip;
-  int w, h, dy, dx;
+  uint32_t word[4];
+  int w, h, dy = 4, dx = 4;
   image_size (0, sample, &w, &h);
-  store_augment_draw (v->augment, 8, epoch, sample, &flip, &dy, &dx);
+  random_block (&key, 0, word);
+  bool flip = v->augment & (STORE_AUGMENT_FLIP | STORE_AUGMENT_IMAGENET) &&
+              word[0] >= 0x80000000u;
+  if (v->augment & STORE_AUGMENT_CROP4) {
+    dy = (int)floor ((double)word[1] / 4294967296.0 * 9);
+    dx = (int)floor ((double)word[2] / 4294967296.0 * 9);
+  }
   if (v->augment & STORE_AUGMENT_IMAGENET)
     store_part_random (8, epoch, sample, w, h, SIZE, &part);
   else
