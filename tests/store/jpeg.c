@@ -367,6 +367,32 @@ test_beside (void)
   store_dataset_close (&d);
 }
 
+/* Each allocation of a loader fails once. */
+static void
+test_memory (void)
+{
+  struct store_dataset *d = NULL;
+  struct store_loader *l = NULL;
+  char fault[32];
+  int n = 0;
+  enum status s = E_MEMORY;
+  make_set (scratch ("memory.h5"), &(struct jpeg_set){.pixels = true});
+  bool good = store_dataset_open (scratch ("memory.h5"), &d) == OK;
+  struct store_loader_spec spec = {
+      .data = d, .batch = 2, .n = 2, .n_micro = 1, .end_step = 1, .ahead = 1};
+  while (good && s != OK && n < 40) {
+    snprintf (fault, sizeof fault, "alloc:%d", ++n);
+    fault_plant (fault);
+    s = store_loader_open (&spec, &l);
+    fault_plant (NULL);
+    good = s == OK ? l != NULL : s == E_MEMORY && !l;
+    fail_clear ();
+  }
+  tap_ok (good && s == OK && n > 10, "no memory for any of %d blocks", n - 1);
+  store_loader_close (&l);
+  store_dataset_close (&d);
+}
+
 /* -- refusals -------------------------------------------------------------- */
 
 #define WORDS_MOST 3
@@ -586,6 +612,7 @@ main (void)
   for (size_t i = 0; i < sizeof variants / sizeof *variants; i++)
     test_loader (&variants[i]);
   test_beside ();
+  test_memory ();
   test_refusals ();
   test_damage ();
   test_print ();
