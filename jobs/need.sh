@@ -10,14 +10,14 @@
 set -eu
 
 # What compiles, then the libraries.  ScaLAPACK, with a fast BLAS behind it, is
-# for the command probe alone.
+# for the command probe alone; TurboJPEG and libpng are for folders of images.
 TOOLS="gcc libc6-dev make autoconf automake pkg-config openmpi-bin"
 LIBRARIES="libopenmpi-dev libhdf5-openmpi-dev libdnnl-dev libinih-dev
 libjansson-dev zlib1g-dev liblzma-dev libxxhash-dev libscalapack-openmpi-dev
-libopenblas-dev"
+libopenblas-dev libturbojpeg0-dev libpng-dev"
 : "${PACKAGES:=$TOOLS $LIBRARIES}"
 : "${SPACK:=openmpi hdf5+mpi onednn inih jansson zlib xz xxhash netlib-scalapack
-autoconf automake}"
+libjpeg-turbo libpng autoconf automake}"
 
 words () { # on one line
   echo "$*"

@@ -20,7 +20,7 @@ model  : base kern                         :                      :
 plan   : base                              :                      :
 map    : base plan                         :                      :
 wire   : base                              : mpi                  : raw
-store  : base wire                         : hdf5 jpeg jansson z lzma : raw
+store  : base wire                         : hdf5 jpeg png jansson z lzma : raw
 run    : base model plan map wire store    :                      :
 probe  : base wire store                   : scalapack            : raw
 report : base store                        :                      :
@@ -43,6 +43,7 @@ mpi.h mpi
 hdf5.h hdf5
 jpeglib.h jpeg
 turbojpeg.h jpeg
+png.h png
 jansson.h jansson
 zlib.h z
 lzma.h lzma
@@ -126,7 +127,7 @@ offenders ()
       base) own='XXHASH' ;;
       kern) own='DNNL' ;;
       wire) own='MPI' ;;
-      store | probe) own='MPI|HDF5|JANSSON|ZLIB|LZMA|JPEG|SCALAPACK' ;;
+      store | probe) own='MPI|HDF5|JANSSON|ZLIB|LZMA|JPEG|PNG|SCALAPACK' ;;
       main) own='INIH' ;;
       *) own='-' ;;
     esac
@@ -199,6 +200,7 @@ self_check ()
   plant run/x.c '  # include <mpi.h>' 'run may not include <mpi.h>'
   plant wire/x.c '#include <H5Fpublic.h>' 'wire may not include'
   plant run/x.c '#include <jansson.h>' 'run may not include <jansson.h>'
+  plant run/x.c '#include <turbojpeg.h>' 'run may not include <turbojpeg.h>'
   plant base/x.c '#include "status.h"' 'does not name a room'
   plant base/x.c '#include "extra/status.h"' 'no such room'
   plant base/x.c '#include <zmq.h>' 'not a header that the house knows'

@@ -20,7 +20,8 @@ enum random_purpose { /* never renumber: results depend on it */
                       RANDOM_POSITIONS = 7,
                       RANDOM_WINDOW = 8,
                       RANDOM_SAMPLE = 9,
-                      RANDOM_PROBE = 10
+                      RANDOM_PROBE = 10,
+                      RANDOM_SPLIT = 11
 };
 
 struct random_key {

@@ -126,9 +126,10 @@ const struct key key_table[] = {
     .words = "train valid test", .value = "test",
     .meaning = "split to evaluate on at the end" },
   { DATA, .name = "augment", .kind = KEY_CHOICE, TEXT_AT (augment), OF_RESNETS,
-    .words = "none flip crop4 flip+crop4 imagenet", .later = "imagenet",
-    .value = "none",
-    .meaning = "mirror images at random; pad them by 4 and crop at random" },
+    .words = "none flip crop4 flip+crop4 imagenet", .value = "none",
+    .meaning = "mirror images at random; pad them by 4 and crop at random; "
+               "imagenet (JPEG images): a part of random size, aspect and "
+               "place, mirrored at random" },
   { DATA, .name = "order", .kind = KEY_CHOICE, .field = FIELD_ENUM, AT (order),
     .words = "shuffle sequential", .value = "shuffle",
     .meaning = "order of samples: a new permutation each epoch, or that of "

@@ -35,8 +35,9 @@ print_version (void)
 {
   struct wire *w = NULL;
   TRY (wire_open_alone (&w));
-  put ("interlock %s\n%s\n%s\n%s\n%s\n", PACKAGE_VERSION, run_describe (),
-       store_describe (), wire_describe (w), probe_describe ());
+  put ("interlock %s\n%s\n%s\n%s\n%s\n%s\n", PACKAGE_VERSION, run_describe (),
+       store_describe (), store_describe_images (), wire_describe (w),
+       probe_describe ());
 #ifdef IL_CONFIGURE
   put ("configured with: %s\n", IL_CONFIGURE);
 #endif

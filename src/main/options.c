@@ -648,8 +648,6 @@ check_present (struct parse *p, unsigned bit)
   if (bit & CMD_IMPORT && !o->kind)
     text_add (&p->lines, "import wants a kind: `interlock import --help` lists "
                          "them\n");
-  if (bit & CMD_IMPORT && o->kind && words_find ("folder", o->kind, NULL) >= 0)
-    text_add (&p->lines, "import %s is not in this version\n", o->kind);
   if (bit & CMD_IMPORT && !o->output)
     text_add (&p->lines, "import wants -o FILE\n");
   if (bit & CMD_EVAL && !o->path)

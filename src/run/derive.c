@@ -111,12 +111,9 @@ derive_augment (const char *word, int *out)
   int i = choose ("data.augment", word, names, COUNT (names));
   if (i < 0)
     return E_CONFIG;
-  if (i == 4)
-    return fail (E_CONFIG, "data.augment = imagenet needs a data set of JPEG "
-                           "images, which this version does not read");
-  static const int bits[] = {STORE_AUGMENT_NONE, STORE_AUGMENT_FLIP,
-                             STORE_AUGMENT_CROP4,
-                             STORE_AUGMENT_FLIP | STORE_AUGMENT_CROP4};
+  static const int bits[] = {
+      STORE_AUGMENT_NONE, STORE_AUGMENT_FLIP, STORE_AUGMENT_CROP4,
+      STORE_AUGMENT_FLIP | STORE_AUGMENT_CROP4, STORE_AUGMENT_IMAGENET};
   *out = bits[i];
   return OK;
 }

@@ -61,6 +61,7 @@ enum fact { /* of a start; the names are those of events.jsonl */
             FACT_PIPE,
             FACT_MPI,
             FACT_HDF5,
+            FACT_IMAGES, /* what decodes them; "": they are pixels */
             FACTS
 };
 static const struct {
@@ -77,6 +78,7 @@ static const struct {
     {"pipe", "was_pipe", "pipe ranks", false},
     {"mpi", "was_mpi", "MPI", false},
     {"hdf5", "was_hdf5", "HDF5", false},
+    {"images", "was_images", "decoder of images", true},
 };
 
 struct receipt { /* whole on the root */
@@ -108,6 +110,8 @@ gather_facts (struct session *s, struct receipt *r)
   text_add (&r->fact[FACT_PIPE], "%d", wire_pipe_size (s->wire));
   text_add (&r->fact[FACT_MPI], "%s", wire_describe (s->wire));
   text_add (&r->fact[FACT_HDF5], "%s", store_describe ());
+  if (s->info.jpeg)
+    TRY (joined (s->wire, store_describe_images (), &r->fact[FACT_IMAGES]));
   return OK;
 }
 

@@ -24,6 +24,20 @@ name_data (struct session *s)
   return OK;
 }
 
+/* Pictures of any size are needed to take parts of them. */
+static enum status
+check_augment (const struct session *s)
+{
+  int augment;
+  TRY (derive_augment (s->config.augment, &augment));
+  if ((augment & STORE_AUGMENT_IMAGENET) && !s->info.jpeg && !s->forward_only)
+    return fail (E_CONFIG,
+                 "data.augment = imagenet: %s has no JPEG images, which it is "
+                 "for (pixels have flip, crop4, flip+crop4)",
+                 s->config.file);
+  return OK;
+}
+
 static enum status
 open_data (struct session *s)
 {
@@ -39,6 +53,7 @@ open_data (struct session *s)
                  s->info.kind, c->family);
   if (s->info.samples[s->train] == 0)
     return fail (E_DATA, "%s: there is no split /%s", c->file, c->train);
+  TRY (check_augment (s));
   if (tokens) {
     struct model_spec spec;
     TRY (derive_spec (c, &s->info, &spec));

@@ -241,6 +241,8 @@ portrait (const struct session *s)
          "data %s: %s, %lld training samples, %d x %d x %d, %d classes",
          c->file, s->info.name, (long long)s->n_train, s->info.channels,
          s->info.height, s->info.width, s->info.classes);
+  if (s->info.jpeg)
+    say (LOG_INFO, "JPEG images, decoded by %s", store_describe_images ());
   say (LOG_INFO,
        "%d rank%s = %d replica%s x %d pipe rank%s, %d thread%s each; plan "
        "%016llx",

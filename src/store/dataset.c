@@ -5,6 +5,7 @@
  */
 #include "store/dataset_impl.h"
 #include "store/file_impl.h"
+#include "store/jpeg_impl.h"
 
 #include "base/hash.h"
 #include "base/memory.h"
@@ -280,9 +281,12 @@ open_split (struct store_dataset *d, enum store_split which)
   if (!store_h5_has (d->file, group))
     return OK;
   if (!store_h5_has (d->file, images) && store_h5_has (d->file, jpeg))
-    return fail (E_DATA, "%s: %s: JPEG images are not read by this program",
+    TRY (store_jpeg_open (d, jpeg, which));
+  else if (d->info.jpeg)
+    return fail (E_DATA, "%s: %s is missing, other splits have JPEG images",
                  d->path, jpeg);
-  TRY (open_images (d, images, split));
+  else
+    TRY (open_images (d, images, split));
   if (!store_h5_has (d->file, labels))
     return fail (E_DATA, "%s: %s is missing", d->path, labels);
   hid_t id = H5Dopen2 (d->file, labels, H5P_DEFAULT);
@@ -338,6 +342,12 @@ store_dataset_digest (struct store_dataset *d)
     h = hash_bytes (d->std, (size_t)d->info.channels * sizeof (double), h);
   }
   h = hash_bytes (d->info.samples, sizeof d->info.samples, h);
+  for (int i = 0; i < STORE_SPLITS; i++)
+    if (d->split[i].entries) {
+      const struct store_entries *e = d->split[i].entries;
+      int64_t of[3] = {e->bytes, e->least, e->most};
+      h = hash_bytes (of, sizeof of, h);
+    }
   for (int i = 0; i < STORE_SPLITS; i++)
     if (d->split[i].n > 0)
       h = hash_bytes (d->split[i].labels,
@@ -421,7 +431,9 @@ store_dataset_close (struct store_dataset **out)
       H5Dclose (d->split[i].images);
     mem_free (&d->split[i].labels);
     mem_free (&d->split[i].pixels);
+    store_entries_close (&d->split[i].entries);
   }
+  store_viewer_close (&d->viewer);
   if (d->file >= 0)
     H5Fclose (d->file);
   if (d->fd >= 0)

@@ -9,6 +9,9 @@
 #include "store/h5_impl.h"
 #include "store/store.h"
 
+struct store_entries; /* jpeg_impl.h */
+struct store_viewer;
+
 struct store_dataset_split {
   int64_t n;             /* samples, or tokens; 0: no such split */
   int32_t *labels;       /* n; owned */
@@ -17,6 +20,7 @@ struct store_dataset_split {
                             we want them in memory; else -1 */
   unsigned char *pixels; /* n x sample_bytes; owned; NULL when not in memory */
   bool checked;          /* tokens: all are in the vocabulary */
+  struct store_entries *entries; /* JPEG images; owned; NULL: pixels */
 };
 
 struct store_dataset {
@@ -35,6 +39,8 @@ struct store_dataset {
   float *table;         /* C x 256: byte to normalised value; NULL: floats */
   unsigned char *block; /* block_samples x sample_bytes, for store_read */
   int64_t block_samples;
+  struct store_viewer *viewer; /* of JPEG images, for store_read, which makes
+                                  it; owned; NULL before */
   bool tokens;      /* a sample is one token, of sample_bytes 2 or 4 */
   bool width_known; /* a first split has decided on sample_bytes */
   char *tokenizer;  /* of tokens: its name; owned */
@@ -86,7 +92,7 @@ store_dataset_array (const struct store_dataset *d, const char *path,
 enum status
 store_dataset_compare (const struct store_h5_at *at, const char *digest,
                        struct text *out);
-/* "/train/images", "/valid/tokens". */
+/* "/train/images", "/train/jpeg", "/valid/tokens". */
 void
 store_dataset_path (const struct store_dataset *d, enum store_split which,
                     char out[48]);

@@ -2,8 +2,9 @@
  *
  * Three ways to a sample: memory; plain bytes of the file by pread, which any
  * thread may do; HDF5, for chunked or converted images, by the main thread.
+ * JPEG images are decoded on the way (jpeg.c).
  */
-#include "store/dataset_impl.h"
+#include "store/jpeg_impl.h"
 
 #include "base/memory.h"
 #include "base/random.h"
@@ -22,7 +23,9 @@ store_dataset_path (const struct store_dataset *d, enum store_split which,
                     char out[48])
 {
   snprintf (out, 48, "/%s/%s", store_split_name (which),
-            d->tokens ? "tokens" : "images");
+            d->tokens      ? "tokens"
+            : d->info.jpeg ? "jpeg"
+                           : "images");
 }
 
 hid_t
@@ -88,6 +91,8 @@ store_dataset_raw (const struct store_dataset *d, enum store_split which,
   CHECK (first >= 0 && n >= 0 && first + n <= split->n,
          "samples %lld..%lld of %lld", (long long)first,
          (long long)(first + n - 1), (long long)split->n);
+  if (split->entries)
+    return store_jpeg_raw (d, which, first, n, out);
   size_t bytes = (size_t)n * d->sample_bytes;
   size_t skip = (size_t)first * d->sample_bytes;
   if (split->pixels) {
@@ -106,6 +111,8 @@ bool
 store_dataset_fits (const struct store_dataset *d, enum store_split which)
 {
   const struct store_dataset_split *split = &d->split[which];
+  if (split->entries)
+    return split->entries->bytes <= d->memory_bytes;
   bool plain = split->offset >= 0;
   return split->n > 0 &&
          (!plain || split->n * (int64_t)d->sample_bytes <= d->memory_bytes);
@@ -120,6 +127,8 @@ store_dataset_load (struct store_dataset *d, enum store_split which)
                  store_split_name (which));
   if (split->pixels || !store_dataset_fits (d, which))
     return OK;
+  if (split->entries)
+    return store_entries_load (split->entries);
   unsigned char *all = NULL;
   TRY (mem_new ((size_t)split->n, d->sample_bytes,
                 d->tokens ? "tokens" : "images", (void **)&all));
@@ -161,7 +170,8 @@ store_augment_draw (int augment, uint64_t seed, int64_t epoch, int64_t sample,
                            .b = (uint64_t)sample};
   uint32_t word[4];
   random_block (&key, 0, word);
-  *flip = (augment & STORE_AUGMENT_FLIP) && (word[0] >> 31);
+  *flip = (augment & (STORE_AUGMENT_FLIP | STORE_AUGMENT_IMAGENET)) &&
+          (word[0] >> 31);
   *dy = *dx = 4;
   if (augment & STORE_AUGMENT_CROP4) {
     *dy = (int)(((uint64_t)word[1] * 9) >> 32);
@@ -266,6 +276,8 @@ store_read (struct store_dataset *d, enum store_split which, int64_t first,
     return read_windows (d, which, first, n, 0, (int32_t *)x);
   CHECK (first >= 0 && n >= 0, "samples %lld, %lld", (long long)first,
          (long long)n);
+  if (d->info.jpeg && !d->viewer)
+    TRY (store_viewer_of (d, &d->viewer));
   int64_t last = split->n - 1;
   for (int64_t i = 0; i < n;) {
     int64_t from = first + i < last ? first + i : last;

@@ -91,6 +91,15 @@ store_h5_shape_text (int n_dims, const int64_t *dims);
 
 /* Properties of everything we write: readable by HDF5 1.8 and later, no times,
  * contiguous, not filled before it is written. */
+/* A new file, made whole or not at all: space for bytes is asked for, fill
+ * makes what is in it, then it is synced and renamed from OUTPUT.part.
+ * fault_here
+ * ("write"). */
+enum status
+store_h5_whole (const char *output, int64_t bytes,
+                enum status (*fill) (void *context, hid_t file,
+                                     const char *part),
+                void *context);
 hid_t
 store_h5_file_access (void);
 hid_t

@@ -1,5 +1,4 @@
 /* store/images.c -- images in memory, and the data set file made of them. */
-#include "store/file_impl.h"
 #include "store/h5_impl.h"
 #include "store/import_impl.h"
 
@@ -8,7 +7,6 @@
 #include "base/memory.h"
 #include <math.h>
 #include <string.h>
-#include <unistd.h>
 
 void
 store_images_init (struct store_images *m)
@@ -192,50 +190,24 @@ put_header (const struct store_images *m, hid_t file, const char *part)
 }
 
 static enum status
-write_part (const struct store_images *m, const char *part)
+fill (void *context, hid_t file, const char *part)
 {
-  hid_t access = store_h5_file_access ();
-  hid_t create = H5Pcreate (H5P_FILE_CREATE);
-  H5Pset_obj_track_times (create, false);
-  hid_t file = H5Fcreate (part, H5F_ACC_TRUNC, create, access);
-  enum status s = file < 0 ? not_written (part, "the file") : OK;
-  H5Pclose (create);
-  H5Pclose (access);
-  if (s == OK)
-    s = put_header (m, file, part);
-  for (int i = 0; s == OK && i < STORE_SPLITS; i++)
-    s = write_split (m, file, part, (enum store_split)i);
-  if (file >= 0 && H5Fclose (file) < 0 && s == OK)
-    s = not_written (part, "the file");
-  return s;
+  const struct store_images *m = context;
+  TRY (put_header (m, file, part));
+  for (int i = 0; i < STORE_SPLITS; i++)
+    TRY (write_split (m, file, part, (enum store_split)i));
+  return OK;
 }
 
 enum status
 store_images_write (const struct store_images *m, const char *output)
 {
+  struct store_images copy = *m;
   int64_t bytes = 65536;
   for (int i = 0; i < STORE_SPLITS; i++)
     bytes += m->split[i].n * (int64_t)(image_bytes (m) + 1);
   if (m->split[STORE_TRAIN].n == 0)
     return fail (E_DATA, "%s: no training samples", output);
   log_live ("writing %s (%s)", output, text_bytes ((double)bytes));
-  struct text part;
-  text_init (&part);
-  text_add (&part, "%s.part", output);
-  store_h5_start ();
-  enum status s = store_file_parents (output);
-  if (s == OK)
-    s = store_file_reserve (part.data, bytes);
-  if (s == OK && fault_here ("write"))
-    s = fail (E_IO, "%s: writing failed (planted)", part.data);
-  if (s == OK)
-    s = write_part (m, part.data);
-  if (s == OK)
-    s = store_file_sync (part.data);
-  if (s == OK)
-    s = store_file_rename (part.data, output);
-  if (s != OK)
-    unlink (part.data);
-  text_clear (&part);
-  return s;
+  return store_h5_whole (output, bytes, fill, &copy);
 }

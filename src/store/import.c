@@ -21,6 +21,10 @@ static const struct importer importers[] = {
     {"idx", store_import_idx, NULL,
      "folder of MNIST's four files, or: train-images train-labels "
      "[test-images test-labels]"},
+    {"folder", NULL, store_import_folder,
+     "folders of JPEG or PNG images: DIR/CLASS/..., or DIR/train/CLASS/... "
+     "with "
+     "valid or val, and test, beside train"},
     {"synthetic", store_import_synthetic, NULL,
      "no input; draws pairs of shapes (options seed, train, valid, test, "
      "classes, size)"},
@@ -38,17 +42,23 @@ store_import_help (struct text *out)
 {
   for (int i = 0; i < N_IMPORTERS; i++)
     text_add (out, "  %-10s %s\n", importers[i].kind, importers[i].help);
-  text_add (out,
-            "  Files may be plain, .gz or .xz.  Options of images: valid=N "
-            "samples held out\n  from the end of train (default: a tenth), "
-            "limit=N use the first N of each split.\n"
-            "  Options of text and tokens: valid=, test= a share below 1 of "
-            "what the files hold\n  (valid=0.1 where neither is given), a "
-            "number of bytes or tokens, or a file.  Of text:\n"
-            "  documents=file, line or blank (what a separator stands "
-            "between), split=order (the\n  end of the text is held out) or "
-            "document (whole documents in turn).  Of tokens:\n"
-            "  separator=ID.\n");
+  text_add (
+      out,
+      "  Files but those of folder may be plain, .gz or .xz.  Options of "
+      "cifar10, cifar100\n  and idx: valid=N samples held out from the end "
+      "of train (default: a tenth),\n  limit=N use the first N of each "
+      "split.\n"
+      "  Options of text and tokens: valid=, test= a share below 1 of "
+      "what the files hold\n  (valid=0.1 where neither is given), a "
+      "number of bytes or tokens, or a file.  Of text:\n"
+      "  documents=file, line or blank (what a separator stands "
+      "between), split=order (the\n  end of the text is held out) or "
+      "document (whole documents in turn).  Of tokens:\n"
+      "  separator=ID.\n"
+      "  Options of folder: valid=, test= a share below 1 of the images, "
+      "drawn from seed=\n  and their paths (0.05 each where there is no "
+      "folder train), size=224 the side of\n  the square that networks "
+      "see, raw=yes stores that square in place of JPEG.\n");
 }
 
 enum status

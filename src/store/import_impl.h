@@ -93,6 +93,8 @@ enum status
 store_import_text (const struct store_import *job);
 enum status
 store_import_tokens (const struct store_import *job);
+enum status
+store_import_folder (const struct store_import *job);
 
 /* The drawing alone: sample number `sample` of a split, [3, size, size].  size
  * a divisor or multiple of 32, 8 to 128. */

@@ -6,7 +6,7 @@
  * asks for the micro-batch that could not be made: what was made before still
  * counts.
  */
-#include "store/dataset_impl.h"
+#include "store/jpeg_impl.h"
 
 #include "base/memory.h"
 #include <pthread.h>
@@ -15,10 +15,11 @@
 struct store_loader {
   struct store_loader_spec spec;
   struct store_order *order;
-  int64_t part;       /* samples in a micro-batch */
-  int64_t n_values;   /* floats in a micro-batch */
-  float *ring;        /* ahead x n_values */
-  unsigned char *raw; /* one sample; the thread's */
+  int64_t part;                /* samples in a micro-batch */
+  int64_t n_values;            /* floats in a micro-batch */
+  float *ring;                 /* ahead x n_values */
+  unsigned char *raw;          /* one sample; the thread's */
+  struct store_viewer *viewer; /* of JPEG images, else NULL; the thread's */
   pthread_t thread;
   bool started;
   pthread_mutex_t lock;
@@ -29,6 +30,19 @@ struct store_loader {
   enum status failed; /* of the thread */
   char message[2048], where[128];
 };
+
+/* The bytes of a sample, augmented as far as that comes before bytes. */
+static enum status
+make_raw (struct store_loader *l, int64_t epoch, int64_t sample)
+{
+  const struct store_loader_spec *spec = &l->spec;
+  struct store_seen seen = {spec->augment & STORE_AUGMENT_IMAGENET, spec->seed,
+                            epoch};
+  if (l->viewer)
+    return store_view (l->viewer, spec->data->split[spec->split].entries,
+                       sample, &seen, l->raw);
+  return store_dataset_raw (spec->data, spec->split, sample, 1, l->raw);
+}
 
 /* Micro-batch number i since the start, into x. */
 static enum status
@@ -52,7 +66,7 @@ make (struct store_loader *l, int64_t i, float *x)
     }
     store_augment_draw (spec->augment, spec->seed, epoch, sample, &flip, &dy,
                         &dx);
-    TRY (store_dataset_raw (spec->data, spec->split, sample, 1, l->raw));
+    TRY (make_raw (l, epoch, sample));
     store_augment_sample (spec->data, l->raw, flip, dy, dx,
                           x + j * spec->data->sample_values);
   }
@@ -97,6 +111,11 @@ check_spec (const struct store_loader_spec *spec)
   if (n == 0)
     return fail (E_DATA, "%s: there is no /%s", d->path,
                  store_split_name (spec->split));
+  if ((spec->augment & STORE_AUGMENT_IMAGENET) && !d->info.jpeg)
+    return fail (E_CONFIG,
+                 "data.augment = imagenet: %s has no JPEG images, which it is "
+                 "for (flip+crop4 is for pixels)",
+                 d->path);
   CHECK (spec->n_micro >= 1 && spec->n % spec->n_micro == 0 && spec->n > 0 &&
              spec->first >= 0 && spec->first + spec->n <= spec->batch &&
              spec->ahead >= 1 && spec->end_step >= spec->start_step &&
@@ -123,6 +142,8 @@ open_memory (struct store_loader *l)
   l->n_values = l->part * values;
   TRY (MEM_NEW ((size_t)(l->spec.ahead * l->n_values), &l->ring,
                 "micro-batches ahead"));
+  if (d->info.jpeg)
+    TRY (store_viewer_of (d, &l->viewer));
   return mem_new (raw, 1, "a sample", (void **)&l->raw);
 }
 
@@ -170,6 +191,7 @@ store_loader_close (struct store_loader **out)
   store_order_destroy (&l->order);
   mem_free (&l->ring);
   mem_free (&l->raw);
+  store_viewer_close (&l->viewer);
   mem_free (out);
 }
 

@@ -3,6 +3,7 @@
  */
 #include "store/dataset_impl.h"
 #include "store/file_impl.h"
+#include "store/jpeg_impl.h"
 
 #include "base/hash.h"
 #include "base/memory.h"
@@ -25,6 +26,12 @@ store_describe (void)
   return words;
 }
 
+const char *
+store_describe_images (void)
+{
+  return store_codec_describe ();
+}
+
 /* How many samples the rarest and the most frequent class have. */
 static enum status
 print_balance (const struct store_dataset *d, enum store_split which,
@@ -43,6 +50,8 @@ print_balance (const struct store_dataset *d, enum store_split which,
   text_add (out, "  /%-6s %10s samples, %lld to %lld of a class\n",
             store_split_name (which), text_count (n), (long long)least,
             (long long)most);
+  if (d->split[which].entries)
+    store_jpeg_print (d, which, out);
   return OK;
 }
 
@@ -78,7 +87,7 @@ check_bytes (const struct store_dataset *d, hid_t id, const char *path,
   return store_dataset_compare (&at, digest, out);
 }
 
-/* Labels as the bytes they were written from, where they are bytes. */
+/* Labels as the bytes they were written from, where they are of one or two. */
 static enum status
 check_labels (const struct store_dataset *d, enum store_split which,
               struct text *out)
@@ -87,19 +96,21 @@ check_labels (const struct store_dataset *d, enum store_split which,
   snprintf (path, sizeof path, "/%s/labels", store_split_name (which));
   hid_t id = H5Dopen2 (d->file, path, H5P_DEFAULT);
   hid_t type = H5Dget_type (id);
-  bool bytes = H5Tequal (type, H5T_NATIVE_UINT8) > 0;
-  int64_t n = d->info.samples[which];
+  size_t width = H5Tequal (type, H5T_STD_U8LE) > 0    ? 1
+                 : H5Tequal (type, H5T_STD_U16LE) > 0 ? 2
+                                                      : 0;
+  size_t bytes = width * (size_t)d->info.samples[which];
   unsigned char *data = NULL;
   enum status s = OK;
-  if (bytes)
-    s = mem_new ((size_t)n, 1, "labels", (void **)&data);
-  if (bytes && s == OK) {
+  if (bytes > 0)
+    s = mem_new (bytes, 1, "labels", (void **)&data);
+  if (bytes > 0 && s == OK) {
     char why[256];
-    if (H5Dread (id, H5T_NATIVE_UINT8, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0)
+    if (H5Dread (id, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0)
       s = fail (E_DATA, "%s: %s: not read: %s", d->path, path,
                 store_h5_why (why));
     else
-      s = check_bytes (d, id, path, data, (size_t)n, out);
+      s = check_bytes (d, id, path, data, bytes, out);
   }
   mem_free (&data);
   H5Tclose (type);
@@ -111,6 +122,10 @@ static enum status
 check_split (struct store_dataset *d, enum store_split which, struct text *out)
 {
   const struct store_dataset_split *split = &d->split[which];
+  if (split->entries) {
+    TRY (store_jpeg_check (d, which, out));
+    return check_labels (d, which, out);
+  }
   char path[48];
   unsigned char *all = NULL;
   snprintf (path, sizeof path, "/%s/images", store_split_name (which));
@@ -147,7 +162,9 @@ print_parts (struct store_dataset *d, bool check, struct text *out)
     return store_tokens_print (d, check, out);
   text_add (out, "  images %d x %d x %d, %s\n", d->info.channels,
             d->info.height, d->info.width,
-            d->floats ? "32-bit floats, used as they are" : "bytes");
+            d->floats      ? "32-bit floats, used as they are"
+            : d->info.jpeg ? "seen of JPEG images"
+                           : "bytes");
   print_classes (d, out);
   for (int c = 0; d->table && c < d->info.channels; c++)
     text_add (out, "  channel %d: mean %.5f, std %.5f\n", c, d->mean[c],

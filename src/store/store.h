@@ -16,6 +16,9 @@
 
 const char *
 store_describe (void); /* "HDF5 1.10.8 (parallel)" */
+/* "libjpeg-turbo 2.1.5, libpng 1.6.39", or which of them is not there. */
+const char *
+store_describe_images (void);
 
 /* -- data sets ------------------------------------------------------------- */
 
@@ -29,6 +32,7 @@ struct store_dataset_info {
   char name[64];
   int classes; /* of tokens: the vocabulary */
   int channels, height, width;
+  bool jpeg; /* images are kept as JPEG; height and width are what is seen */
   int64_t samples[STORE_SPLITS]; /* 0: the split does not exist; of tokens:
                                     windows of an evaluation, or, before
                                     store_dataset_windows, tokens */
@@ -116,7 +120,9 @@ struct store_loader;
 enum store_augment {
   STORE_AUGMENT_NONE = 0,
   STORE_AUGMENT_FLIP = 1,
-  STORE_AUGMENT_CROP4 = 2 /* pad 4 with zeros (after normalising), crop */
+  STORE_AUGMENT_CROP4 = 2,   /* pad 4 with zeros (after normalising), crop */
+  STORE_AUGMENT_IMAGENET = 4 /* JPEG images only: a part of random size, aspect
+                                and place, and flip */
 };
 struct store_loader_spec {
   struct store_dataset *data; /* borrowed */
@@ -154,7 +160,8 @@ store_take_labels (const struct store_dataset *d, enum store_split split,
                    int64_t n, int32_t *labels);
 /* For evaluation: samples first .. first+n-1 of the split, in file order, no
  * augmentation; numbers past the end repeat the last sample.  Allocates
- * nothing; from the thread that opened the set. */
+ * nothing, but of JPEG images in the first call the room to decode them; from
+ * the thread that opened the set. */
 enum status
 store_read (struct store_dataset *d, enum store_split split, int64_t first,
             int64_t n, float *x);
@@ -185,10 +192,11 @@ store_tokenizer_encode (struct store_tokenizer *t, const char *text, size_t n,
 const char *
 store_tokenizer_decode (struct store_tokenizer *t, int32_t id, size_t *n);
 
-/* `interlock import`.  kind: cifar10 cifar100 idx synthetic; others E_CONFIG
- * with the list.  inputs: a folder or files (.bin, plain, .gz or .xz; idx
- * pairs; text; ids).  options: "key=value" words (synthetic: seed, train,
- * valid, test, classes, size; others: valid=N held out from train, limit=N).
+/* `interlock import`.  kind: cifar10 cifar100 idx folder synthetic text tokens;
+ * others E_CONFIG with the list.  inputs: folders or files (.bin, plain, .gz or
+ * .xz; idx pairs; images by class; text; ids).  options: "key=value" words
+ * (synthetic: seed, train, valid, test, classes, size; folder: valid, test,
+ * seed, size, raw; others: valid=N held out from train, limit=N).
  * Written under another name and renamed. */
 enum status
 store_import (const char *kind, int n_inputs, const char *const *inputs,

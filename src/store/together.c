@@ -11,6 +11,9 @@
  * Whatever may fail on one rank alone is done before a transfer or after it,
  * and the ranks tell each other in between: nobody enters a collective call
  * that others stay away from.
+ *
+ * Parallel HDF5 transfers no data of variable length in one call: JPEG images
+ * are read from the plain file by the loader of each rank that wants them.
  */
 #include "store/dataset_impl.h"
 
@@ -267,8 +270,8 @@ store_dataset_fetch (struct wire *w, struct store_dataset *d,
 {
   if (wire_size (w) == 1)
     return OK;
-  bool any,
-      mine = wanted && !d->split[which].pixels && store_dataset_fits (d, which);
+  bool any, mine = wanted && !d->info.jpeg && !d->split[which].pixels &&
+                   store_dataset_fits (d, which);
   TRY (anybody (w, mine, &any));
   if (!any)
     return OK;

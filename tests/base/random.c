@@ -227,6 +227,15 @@ test_hash (void)
               strcmp (digest, again) != 0,
           "one flipped bit is noticed");
   tap_ok (hash_text ("a", 1) != hash_text ("a", 2), "the seed matters");
+  struct hash_stream *h = NULL;
+  char pieces[33] = "";
+  if (hash_stream_open (&h) == OK) {
+    for (size_t i = 0, n = 1; i < sizeof data; i += n, n = n * 2 + 1)
+      hash_stream_add (h, data + i, sizeof data - i < n ? sizeof data - i : n);
+    hash_stream_digest (h, pieces);
+  }
+  hash_stream_close (&h);
+  tap_ok (strcmp (pieces, again) == 0, "in pieces it is the same digest");
 }
 
 int

@@ -281,7 +281,21 @@ static const struct row rows[] = {
   { "$I generate good.h5", 65, { "good.h5", "checkpoint" } },
   { "$I probe", 64, { "probe wants a checkpoint" } },
   { "$I report", 64, { "report wants run directories" } },
-  { "$I import folder x -o y.h5", 64, { "import folder is not in this version" } },
+  { "$I import folder x -o y.h5", 69, { "x: no such folder" } },
+  { "$I import folder two.ini -o y.h5", 69, { "two.ini: not a folder" } },
+  { "$I import folder -o y.h5", 64, { "import folder: no input" } },
+  { "$I import folder x sise=32 -o y.h5", 64, { "did you mean \"size\"?" } },
+  { "$I import folder x raw=jpeg -o y.h5", 64, { "raw=jpeg", "yes or no" } },
+  { "$I import folder x valid=2 -o y.h5", 64, { "valid=2", "a share" } },
+  { "mkdir -p no/a no/b; $I import folder no -o y.h5", 65,
+    { "no/", "no JPEG or PNG files in it" } },
+  { "mkdir -p odd/train/a odd/train/b odd/val/c; touch odd/train/a/1.jpg "
+    "odd/train/b/1.jpg; $I import folder odd -o y.h5", 65,
+    { "odd/val/c: train has no class \"c\"" } },
+  { "mkdir -p bad/a bad/b; echo text >bad/a/1.jpg; cp bad/a/1.jpg bad/b; "
+    "$I import folder bad valid=0 test=0 -o y.h5; c=$?; $I --version | "
+    "grep -q 'turbo [0-9]' || { echo bad/a/1.jpg: not a JPEG image >&2; c=65; }; "
+    "exit $c", 65, { "bad/a/1.jpg: not a JPEG image" } },
   { "$I import text x -o y.h5", 69, { "x: No such file" } },
   { "$I import text two.ini -o y.h5 --tokenizer byte", 64,
     { "tokenizer \"byte\"", "did you mean bytes?" } },
@@ -396,7 +410,8 @@ static const struct row rows[] = {
     { "good.h5", "images", "transformer" } },
   { "$M $I generate talk", 64, { "7 ranks for 2 stages" } },
   { "$I plan train.precision=bf16", 64, { "train.precision = bf16 is not in" } },
-  { "$I plan data.augment=imagenet", 64, { "data.augment = imagenet is not in" } },
+  { "$I train " QUICK "data.augment=imagenet", 64,
+    { "data.augment = imagenet", "good.h5 has no JPEG images" } },
   /* configurations */
   { "$I plan two.ini", 64,
     { "two.ini:2: [train] has no key bacth; did you mean train.batch?",

@@ -5,6 +5,7 @@
  */
 #define TAP_MPI
 #include "store/store.h"
+#include "tests/store/photos.h"
 #include "tests/store/scratch.h"
 #include "tests/store/sets.h"
 #include "tests/tap.h"
@@ -280,6 +281,50 @@ test_large (void)
   store_dataset_close (&d);
 }
 
+/* JPEG images are read by whom wants them, and by nobody else. */
+static void
+test_photos (void)
+{
+#ifdef HAVE_JPEG
+  enum { VALUES = 3 * 8 * 8 };
+  static const char *const options[] = {"size=8", "valid=0", "test=0"};
+  char path[512], folder[512];
+  const char *dirs[] = {folder};
+  float x[VALUES], y[VALUES];
+  struct store_dataset *d = NULL, *one = NULL;
+  snprintf (path, sizeof path, "%s", scratch ("photos.h5"));
+  snprintf (folder, sizeof folder, "%s", scratch ("photos"));
+  for (int i = 0; wire_rank (w) == 0 && i < 6; i++) {
+    mkdir (folder, 0777);
+    mkdir (scratch ("photos/%d", i % 2), 0777);
+    photo_write (scratch ("photos/%d/%d.jpg", i % 2, i), i, 20 + i, 30 - i);
+  }
+  if (wire_rank (w) == 0 &&
+      store_import ("folder", 1, dirs, 3, options, path) != OK)
+    tap_note ("%s", fail_message ());
+  wire_barrier (w);
+  bool good = store_dataset_open_all (w, path, &d) == OK &&
+              store_dataset_open (path, &one) == OK;
+  if (!tap_ok (good, "a set of JPEG images opens"))
+    return;
+  size_t before = held ();
+  n_reads = 0;
+  enum status s = store_dataset_fetch (w, d, STORE_TRAIN, is_last ());
+  tap_ok (s == OK && n_reads == 0 && held () == before,
+          "its images are not transferred");
+  for (int i = 0; is_last () && i < 6; i++)
+    good = good && store_read (d, STORE_TRAIN, i, 1, x) == OK &&
+           store_read (one, STORE_TRAIN, i, 1, y) == OK &&
+           memcmp (x, y, sizeof x) == 0;
+  tap_ok (good, "and read by the rank that wants them");
+  store_dataset_close (&d);
+  store_dataset_close (&one);
+  wire_barrier (w);
+#else
+  tap_skip ("built without libjpeg-turbo");
+#endif
+}
+
 int
 main (int argc, char **argv)
 {
@@ -307,6 +352,7 @@ main (int argc, char **argv)
   test_memory ();
   test_large ();
   test_damage ();
+  test_photos ();
   tap_ok (held () == before, "nothing is left allocated");
   wire_barrier (w);
   if (wire_rank (w) == 0)

@@ -1,0 +1,153 @@
+/* store/codec.c -- JPEG by libjpeg-turbo's TurboJPEG interface.
+ *
+ * The calls are those of version 2, which version 3 keeps.  codec_absent.c
+ * stands in where the library was not there.
+ */
+#include "store/jpeg_impl.h"
+
+#ifdef HAVE_JPEG
+#include "base/memory.h"
+#include <string.h>
+#include <turbojpeg.h>
+
+#define QUALITY 95
+
+struct store_codec {
+  tjhandle reader, writer;
+  char why[256];
+};
+
+const char *
+store_codec_describe (void)
+{
+  static char words[96];
+  const char *png = store_png_describe ();
+  snprintf (words, sizeof words, "libjpeg-turbo %s, %s", IL_JPEG_VERSION,
+            png ? png : "no libpng");
+  return words;
+}
+
+enum status
+store_codec_open (const char *who, struct store_codec **out)
+{
+  struct store_codec *c = NULL;
+  TRY (MEM_NEW (1, &c, "codec"));
+  c->reader = tjInitDecompress ();
+  c->writer = tjInitCompress ();
+  if (c->reader && c->writer) {
+    *out = c;
+    return OK;
+  }
+  store_codec_close (&c);
+  return fail (E_MEMORY, "%s: libjpeg-turbo does not start: %s", who,
+               tjGetErrorStr ());
+}
+
+void
+store_codec_close (struct store_codec **out)
+{
+  struct store_codec *c = *out;
+  if (!c)
+    return;
+  if (c->reader)
+    tjDestroy (c->reader);
+  if (c->writer)
+    tjDestroy (c->writer);
+  mem_free (out);
+}
+
+const char *
+store_codec_why (const struct store_codec *c)
+{
+  return c->why;
+}
+
+static bool
+no (struct store_codec *c, const char *why)
+{
+  snprintf (c->why, sizeof c->why, "%s", why);
+  return false;
+}
+
+/* Width, height and colours of an image that we can take. */
+static bool
+read_header (struct store_codec *c, const unsigned char *jpeg, size_t n,
+             int *width, int *height, int *colours)
+{
+  int sub, w = 0, h = 0;
+  if (n < 4 || jpeg[0] != 0xff || jpeg[1] != 0xd8)
+    return no (c, "not a JPEG image");
+  if (tjDecompressHeader3 (c->reader, jpeg, (unsigned long)n, &w, &h, &sub,
+                           colours) != 0 &&
+      tjGetErrorCode (c->reader) != TJERR_WARNING)
+    return no (c, tjGetErrorStr2 (c->reader));
+  if (w < 1 || h < 1)
+    return no (c, "not a whole JPEG image");
+  if ((int64_t)w * h > CODEC_PIXELS_MOST)
+    return no (c, "an image of more than 268 million pixels");
+  *width = w;
+  *height = h;
+  return true;
+}
+
+bool
+store_codec_size (struct store_codec *c, const unsigned char *jpeg, size_t n,
+                  int *width, int *height)
+{
+  int colours;
+  return read_header (c, jpeg, n, width, height, &colours);
+}
+
+/* In place; Adobe's programs, from which such files come, store 255 - ink. */
+static void
+cmyk_to_rgb (unsigned char *p, int64_t n)
+{
+  for (int64_t i = 0; i < n; i++)
+    for (int k = 0; k < 3; k++)
+      p[3 * i + k] = (unsigned char)((p[4 * i + k] * p[4 * i + 3] + 127) / 255);
+}
+
+bool
+store_codec_decode (struct store_codec *c, const unsigned char *jpeg, size_t n,
+                    int width, int height, unsigned char *rgb, bool *warned)
+{
+  int w, h, colours;
+  if (!read_header (c, jpeg, n, &w, &h, &colours))
+    return false;
+  if (w != width || h != height)
+    return no (c, "its size has changed meanwhile");
+  bool inks = colours == TJCS_CMYK || colours == TJCS_YCCK;
+  *warned =
+      tjDecompress2 (c->reader, jpeg, (unsigned long)n, rgb, width, 0, height,
+                     inks ? TJPF_CMYK : TJPF_RGB, TJFLAG_ACCURATEDCT) != 0;
+  if (*warned) {
+    /* What is missing at the end would be grey: that is not the image. */
+    (void)no (c, tjGetErrorStr2 (c->reader));
+    if (tjGetErrorCode (c->reader) != TJERR_WARNING ||
+        strstr (c->why, "remature end"))
+      return false;
+  }
+  if (inks)
+    cmyk_to_rgb (rgb, (int64_t)width * height);
+  return true;
+}
+
+size_t
+store_codec_bound (int width, int height)
+{
+  return tjBufSize (width, height, TJSAMP_444);
+}
+
+bool
+store_codec_encode (struct store_codec *c, const unsigned char *rgb, int width,
+                    int height, unsigned char *out, size_t *n)
+{
+  unsigned long size = *n;
+  if (tjCompress2 (c->writer, rgb, width, 0, height, TJPF_RGB, &out, &size,
+                   TJSAMP_444, QUALITY,
+                   TJFLAG_NOREALLOC | TJFLAG_ACCURATEDCT) != 0)
+    return no (c, tjGetErrorStr2 (c->writer));
+  *n = size;
+  return true;
+}
+#endif

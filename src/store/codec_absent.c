@@ -1,0 +1,72 @@
+/* store/codec_absent.c -- stands in for codec.c where libjpeg-turbo was not
+ * there when the program was built: no codec can be opened, so nothing else is
+ * called.
+ */
+#include "store/jpeg_impl.h"
+
+#ifndef HAVE_JPEG
+
+const char *
+store_codec_describe (void)
+{
+  return "no libjpeg-turbo (no data sets of JPEG images)";
+}
+
+enum status
+store_codec_open (const char *who, struct store_codec **out)
+{
+  (void)out;
+  return fail (E_UNSUPPORTED,
+               "%s: this interlock was built without libjpeg-turbo, which JPEG "
+               "images need: install it (Debian: libturbojpeg0-dev; Spack: "
+               "libjpeg-turbo), then configure and build again",
+               who);
+}
+
+void
+store_codec_close (struct store_codec **c)
+{
+  CHECK (!*c, "without libjpeg-turbo there is no codec");
+}
+
+#define ABSENT CHECK (false, "without libjpeg-turbo there is no codec")
+
+const char *
+store_codec_why (const struct store_codec *c)
+{
+  (void)c;
+  return "";
+}
+
+bool
+store_codec_size (struct store_codec *c, const unsigned char *jpeg, size_t n,
+                  int *width, int *height)
+{
+  (void)c, (void)jpeg, (void)n, (void)width, (void)height;
+  ABSENT;
+}
+
+bool
+store_codec_decode (struct store_codec *c, const unsigned char *jpeg, size_t n,
+                    int width, int height, unsigned char *rgb, bool *warned)
+{
+  (void)c, (void)jpeg, (void)n, (void)width, (void)height, (void)rgb;
+  (void)warned;
+  ABSENT;
+}
+
+size_t
+store_codec_bound (int width, int height)
+{
+  (void)width, (void)height;
+  return 0;
+}
+
+bool
+store_codec_encode (struct store_codec *c, const unsigned char *rgb, int width,
+                    int height, unsigned char *out, size_t *n)
+{
+  (void)c, (void)rgb, (void)width, (void)height, (void)out, (void)n;
+  ABSENT;
+}
+#endif

@@ -1,0 +1,76 @@
+/* store/folder_impl.h -- folders of images by class, and the data set made of
+ * them.
+ *
+ *   folder         which files there are, of which class and split
+ *   folder_write   the data set file, one image after the other
+ *   import_folder  options, and the two in turn
+ */
+#ifndef STORE_FOLDER_IMPL_H
+#define STORE_FOLDER_IMPL_H
+
+#include "base/text.h"
+#include "store/store.h"
+
+struct store_folder_file {
+  const char *name; /* below its folder: "train/cat/1.jpg"; in names */
+  size_t at;        /* of the name in names, while that grows */
+  int64_t bytes;
+  int dir; /* which of the folders */
+  int label;
+  enum store_split split;
+};
+
+struct store_folder {
+  int n_dirs;
+  const char *const *dirs;         /* borrowed */
+  struct text names;               /* of files, each with a NUL behind it */
+  struct store_folder_file *files; /* n; by split, class, name and folder, in
+                                      the order of bytes; owned */
+  int64_t n, room;
+  char **classes; /* n_classes, in the order of bytes; owned, texts too */
+  int n_classes, classes_room;
+  int64_t others;       /* files that are neither JPEG nor PNG by their names */
+  struct text example;  /* the path of one of them */
+  bool split_by_folder; /* there are train and others */
+  int64_t count[STORE_SPLITS];
+};
+
+struct store_folder_draw {
+  double share[STORE_SPLITS]; /* of valid and test; below 0: as is usual, a
+                                 twentieth where no folder says what is what */
+  uint64_t seed;
+};
+
+void
+store_folder_init (struct store_folder *f);
+void
+store_folder_clear (struct store_folder *f);
+/* Look through the folders, which are borrowed.  E_MISSING for one that is not
+ * there; E_DATA for a class that train does not have, or has no images of;
+ * E_CONFIG for a share of what has a folder of its own. */
+enum status
+store_folder_read (struct store_folder *f, int n_dirs, const char *const *dirs,
+                   const struct store_folder_draw *draw);
+/* A file's path. */
+void
+store_folder_path (const struct store_folder *f,
+                   const struct store_folder_file *file, struct text *out);
+
+struct store_folder_how {
+  const char *name, *origin;
+  int size;
+  bool raw; /* pixels in place of JPEG */
+};
+struct store_folder_done { /* what there is to tell */
+  int64_t encoded;         /* PNG images made JPEG */
+  int64_t warned;          /* images that libjpeg-turbo finds odd */
+  struct text warning;     /* about the first of them */
+  int64_t bytes;           /* of the images as stored */
+};
+/* The data set file.  E_DATA naming an image that does not decode. */
+enum status
+store_folder_write (const struct store_folder *f,
+                    const struct store_folder_how *how, const char *output,
+                    struct store_folder_done *done);
+
+#endif

@@ -1,0 +1,384 @@
+/* store/folder_write.c -- images of folders, one after the other, into a data
+ * set file, in constant memory.
+ *
+ * JPEG images are stored as they are, after they have been decoded once; PNG
+ * images are encoded.  As pixels (raw) all are decoded, resized and cut to a
+ * square.  Mean and deviation are those of the training images as they are
+ * seen without augmentation: sums of integers, so that no order matters.
+ */
+#include "store/folder_impl.h"
+#include "store/jpeg_impl.h"
+
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "store/file_impl.h"
+#include <math.h>
+#include <string.h>
+
+struct writer {
+  const struct store_folder *folder;
+  const struct store_folder_how *how;
+  struct store_folder_done *done;
+  hid_t file;
+  const char *part;
+  struct store_codec *codec;
+  struct store_resampler *resampler;
+  int side;           /* resampler takes images up to this */
+  unsigned char *rgb; /* pixels x CODEC_PIXEL */
+  int64_t pixels;     /* that fit there */
+  unsigned char *encoded;
+  size_t encoded_room;
+  unsigned char *seen; /* [3, size, size] */
+  int64_t written;     /* images so far, of all splits */
+  int64_t n_seen;      /* of which the sums are */
+  uint64_t sum[3], squares[3];
+};
+
+/* A dataset being filled, entry by entry. */
+struct filling {
+  hid_t set, space, memory, type;
+  const char *path;
+  int64_t n;
+  int64_t pixels; /* the most of an image */
+  struct hash_stream *digest;
+};
+
+static enum status
+not_written (const struct writer *w, const char *what)
+{
+  char why[256];
+  return fail (E_IO, "%s: %s: not written: %s", w->part, what,
+               store_h5_why (why));
+}
+
+/* -- one image ------------------------------------------------------------- */
+
+static enum status
+make_room (struct writer *w, int width, int height)
+{
+  int64_t pixels = (int64_t)width * height;
+  int side = width > height ? width : height;
+  if (pixels > w->pixels) {
+    mem_free (&w->rgb);
+    w->pixels = 0;
+    TRY (mem_new ((size_t)pixels, CODEC_PIXEL, "an image", (void **)&w->rgb));
+    w->pixels = pixels;
+  }
+  if (side <= w->side)
+    return OK;
+  store_resampler_close (&w->resampler);
+  w->side = side;
+  return store_resampler_open (w->how->size, side, &w->resampler);
+}
+
+/* To w->rgb; its size.  Odd ones are counted. */
+static enum status
+decode_jpeg (struct writer *w, const char *path, const unsigned char *data,
+             size_t n, int *width, int *height)
+{
+  bool warned = false;
+  if (!store_codec_size (w->codec, data, n, width, height))
+    return fail (E_DATA, "%s: %s", path, store_codec_why (w->codec));
+  TRY (make_room (w, *width, *height));
+  if (!store_codec_decode (w->codec, data, n, *width, *height, w->rgb, &warned))
+    return fail (E_DATA, "%s: %s", path, store_codec_why (w->codec));
+  if (warned && w->done->warned++ == 0)
+    text_add (&w->done->warning, "%s: %s", path, store_codec_why (w->codec));
+  return OK;
+}
+
+static enum status
+encode (struct writer *w, const char *path, int width, int height, size_t *n)
+{
+  size_t room = store_codec_bound (width, height);
+  if (room > w->encoded_room) {
+    mem_free (&w->encoded);
+    w->encoded_room = 0;
+    TRY (mem_new (room, 1, "an image's bytes", (void **)&w->encoded));
+    w->encoded_room = room;
+  }
+  *n = room;
+  if (!store_codec_encode (w->codec, w->rgb, width, height, w->encoded, n))
+    return fail (E_DATA, "%s: %s", path, store_codec_why (w->codec));
+  return OK;
+}
+
+/* PNG to w->rgb and, where it is to be stored so, to JPEG and back. */
+static enum status
+decode_png (struct writer *w, const char *path, const unsigned char **data,
+            size_t *n, int *width, int *height)
+{
+  TRY (store_png_size (path, *data, *n, width, height));
+  TRY (make_room (w, *width, *height));
+  TRY (store_png_decode (path, *data, *n, *width, *height, w->rgb));
+  if (w->how->raw)
+    return OK;
+  TRY (encode (w, path, *width, *height, n));
+  *data = w->encoded;
+  w->done->encoded++;
+  return decode_jpeg (w, path, *data, *n, width, height);
+}
+
+static void
+add_sums (struct writer *w)
+{
+  int plane = w->how->size * w->how->size;
+  for (int c = 0; c < 3; c++)
+    for (int i = 0; i < plane; i++) {
+      uint64_t v = w->seen[c * plane + i];
+      w->sum[c] += v;
+      w->squares[c] += v * v;
+    }
+  w->n_seen++;
+}
+
+static enum status
+put_entry (struct writer *w, struct filling *f, int64_t i, const void *data,
+           size_t n)
+{
+  hsize_t start[4] = {(hsize_t)i, 0, 0, 0}, size = (hsize_t)w->how->size;
+  hsize_t count[4] = {1, 3, size, size};
+  hvl_t value = {.len = n, .p = (void *)data};
+  H5Sselect_hyperslab (f->space, H5S_SELECT_SET, start, NULL, count, NULL);
+  hash_stream_add (f->digest, data, n);
+  w->done->bytes += (int64_t)n;
+  return H5Dwrite (f->set, f->type, f->memory, f->space, H5P_DEFAULT,
+                   w->how->raw ? data : &value) < 0
+             ? not_written (w, f->path)
+             : OK;
+}
+
+/* data: n bytes of a file. */
+static enum status
+put_image (struct writer *w, struct filling *f, int64_t i, const char *path,
+           const unsigned char *data, size_t n, bool sums)
+{
+  int width, height, size = w->how->size;
+  struct store_part part;
+  if (store_png_is (data, n))
+    TRY (decode_png (w, path, &data, &n, &width, &height));
+  else
+    TRY (decode_jpeg (w, path, data, n, &width, &height));
+  if ((int64_t)width * height > f->pixels)
+    f->pixels = (int64_t)width * height;
+  if (w->how->raw || sums) {
+    store_part_centre (width, height, size,
+                       w->how->raw ? size : store_part_shorter (size), &part);
+    store_resample (w->resampler, w->rgb, width, &part, w->seen);
+  }
+  if (sums)
+    add_sums (w);
+  if (w->how->raw)
+    return put_entry (w, f, i, w->seen, 3 * (size_t)size * (size_t)size);
+  return put_entry (w, f, i, data, n);
+}
+
+static enum status
+put_file (struct writer *w, struct filling *f, int64_t i,
+          const struct store_folder_file *file)
+{
+  struct text path;
+  char *data = NULL;
+  size_t n = 0;
+  text_init (&path);
+  store_folder_path (w->folder, file, &path);
+  enum status s = store_file_read (path.data, &data, &n);
+  if (s == OK && n > INT32_MAX / 2)
+    s = fail (E_DATA, "%s: more than 1 GiB", path.data);
+  if (s == OK)
+    s = put_image (w, f, i, path.data, (unsigned char *)data, n,
+                   file->split == STORE_TRAIN);
+  mem_free (&data);
+  text_clear (&path);
+  log_progress ("importing %s: %s of %s images", w->folder->dirs[file->dir],
+                text_count (++w->written), text_count (w->folder->n));
+  return s;
+}
+
+/* -- one split ------------------------------------------------------------- */
+
+/* References have to be empty before they are written. */
+static hid_t
+create_plist (bool raw)
+{
+  hid_t plist = store_h5_data_create ();
+  if (!raw)
+    H5Pset_fill_time (plist, H5D_FILL_TIME_ALLOC);
+  return plist;
+}
+
+static enum status
+filling_open (struct writer *w, const char *path, int64_t n, struct filling *f)
+{
+  bool raw = w->how->raw;
+  hsize_t size = (hsize_t)w->how->size;
+  hsize_t dims[4] = {(hsize_t)n, 3, size, size}, one[4] = {1, 3, size, size};
+  *f = (struct filling){.path = path, .n = n};
+  hid_t base = H5Tcopy (H5T_STD_U8LE), plist = create_plist (raw);
+  f->type = raw ? H5Tcopy (base) : H5Tvlen_create (base);
+  f->space = H5Screate_simple (raw ? 4 : 1, dims, NULL);
+  f->memory = H5Screate_simple (raw ? 4 : 1, one, NULL);
+  f->set = H5Dcreate2 (w->file, path, f->type, f->space, H5P_DEFAULT, plist,
+                       H5P_DEFAULT);
+  H5Pclose (plist);
+  H5Tclose (base);
+  if (f->set < 0)
+    return not_written (w, path);
+  return hash_stream_open (&f->digest);
+}
+
+static enum status
+filling_close (struct writer *w, struct filling *f, enum status s)
+{
+  struct store_h5_at at = {f->set, w->part, f->path, E_IO};
+  if (s == OK) {
+    char digest[33];
+    hash_stream_digest (f->digest, digest);
+    s = store_h5_put_text (&at, "digest", digest);
+  }
+  if (s == OK && !w->how->raw)
+    s = store_h5_put_int (&at, "pixels", f->pixels);
+  hash_stream_close (&f->digest);
+  if (f->set >= 0 && H5Dclose (f->set) < 0 && s == OK)
+    s = not_written (w, f->path);
+  H5Sclose (f->memory);
+  H5Sclose (f->space);
+  H5Tclose (f->type);
+  return s;
+}
+
+/* As bytes where there are few classes, else as two bytes each. */
+static enum status
+put_labels (struct writer *w, const char *path,
+            const struct store_folder_file *files, int64_t n)
+{
+  size_t width = w->folder->n_classes <= 256 ? 1 : 2;
+  unsigned char *labels = NULL;
+  char digest[33];
+  hsize_t dims = (hsize_t)n;
+  TRY (mem_new ((size_t)n, width, "labels", (void **)&labels));
+  for (int64_t i = 0; i < n; i++) {
+    labels[(size_t)i * width] = (unsigned char)(files[i].label & 255);
+    if (width == 2)
+      labels[2 * i + 1] = (unsigned char)(files[i].label >> 8);
+  }
+  hash_digest (labels, (size_t)n * width, digest);
+  hid_t type = width == 1 ? H5T_STD_U8LE : H5T_STD_U16LE;
+  hid_t plist = store_h5_data_create ();
+  hid_t space = H5Screate_simple (1, &dims, NULL);
+  hid_t id =
+      H5Dcreate2 (w->file, path, type, space, H5P_DEFAULT, plist, H5P_DEFAULT);
+  struct store_h5_at at = {id, w->part, path, E_IO};
+  enum status s = OK;
+  if (id < 0 || H5Dwrite (id, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, labels) < 0)
+    s = not_written (w, path);
+  if (s == OK)
+    s = store_h5_put_text (&at, "digest", digest);
+  if (id >= 0 && H5Dclose (id) < 0 && s == OK)
+    s = not_written (w, path);
+  H5Sclose (space);
+  H5Pclose (plist);
+  mem_free (&labels);
+  return s;
+}
+
+static enum status
+put_split (struct writer *w, enum store_split which,
+           const struct store_folder_file *files)
+{
+  int64_t n = w->folder->count[which];
+  char group[32], images[48], labels[48];
+  struct filling f;
+  if (n == 0)
+    return OK;
+  snprintf (group, sizeof group, "/%s", store_split_name (which));
+  snprintf (images, sizeof images, "%s/%s", group,
+            w->how->raw ? "images" : "jpeg");
+  snprintf (labels, sizeof labels, "%s/labels", group);
+  hid_t plist = store_h5_object_create ();
+  hid_t id = H5Gcreate2 (w->file, group, H5P_DEFAULT, plist, H5P_DEFAULT);
+  H5Pclose (plist);
+  if (id < 0 || H5Gclose (id) < 0)
+    return not_written (w, group);
+  enum status s = filling_open (w, images, n, &f);
+  for (int64_t i = 0; s == OK && i < n; i++)
+    s = put_file (w, &f, i, &files[i]);
+  TRY (filling_close (w, &f, s));
+  return put_labels (w, labels, files, n);
+}
+
+/* -- the file -------------------------------------------------------------- */
+
+static enum status
+put_scale (const struct writer *w, const struct store_h5_at *root)
+{
+  double mean[3], std[3], size = w->how->size;
+  double n = (double)w->n_seen * size * size;
+  for (int c = 0; c < 3; c++) {
+    double middle = (double)w->sum[c] / n;
+    double variance = (double)w->squares[c] / n - middle * middle;
+    mean[c] = middle / 255;
+    std[c] = variance > 0 ? sqrt (variance) / 255 : 0;
+    /* A channel that never changes is only centred. */
+    if (!(std[c] > 1e-6))
+      std[c] = 1;
+  }
+  TRY (store_h5_put_doubles (root, "mean", 3, mean));
+  return store_h5_put_doubles (root, "std", 3, std);
+}
+
+static enum status
+fill (void *context, hid_t file, const char *part)
+{
+  struct writer *w = context;
+  const struct store_folder *folder = w->folder;
+  struct store_h5_at root = {file, part, "/", E_IO};
+  w->file = file;
+  w->part = part;
+  TRY (store_h5_put_text (&root, "interlock_format", "dataset"));
+  TRY (store_h5_put_int (&root, "version", 1));
+  TRY (store_h5_put_text (&root, "kind", "images"));
+  TRY (store_h5_put_text (&root, "name", w->how->name));
+  TRY (store_h5_put_text (&root, "origin", w->how->origin));
+  TRY (store_h5_put_texts (&root, "classes", folder->n_classes,
+                           (const char *const *)folder->classes));
+  if (!w->how->raw)
+    TRY (store_h5_put_int (&root, "size", w->how->size));
+  const struct store_folder_file *files = folder->files;
+  for (int i = 0; i < STORE_SPLITS; i++) {
+    TRY (put_split (w, (enum store_split)i, files));
+    files += folder->count[i];
+  }
+  return put_scale (w, &root);
+}
+
+/* What the file will take at least. */
+static int64_t
+guess_bytes (const struct store_folder *f, const struct store_folder_how *how)
+{
+  int64_t bytes = 65536;
+  for (int64_t i = 0; i < f->n; i++)
+    bytes += how->raw ? 3 * (int64_t)how->size * how->size : f->files[i].bytes;
+  return bytes;
+}
+
+enum status
+store_folder_write (const struct store_folder *f,
+                    const struct store_folder_how *how, const char *output,
+                    struct store_folder_done *done)
+{
+  size_t size = (size_t)how->size;
+  struct writer w = {.folder = f, .how = how, .done = done};
+  enum status s = store_codec_open ("import folder", &w.codec);
+  if (s == OK)
+    s = mem_new (3 * size * size, 1, "an image", (void **)&w.seen);
+  if (s == OK)
+    s = store_h5_whole (output, guess_bytes (f, how), fill, &w);
+  store_codec_close (&w.codec);
+  store_resampler_close (&w.resampler);
+  mem_free (&w.rgb);
+  mem_free (&w.encoded);
+  mem_free (&w.seen);
+  return s;
+}

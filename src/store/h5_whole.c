@@ -1,0 +1,58 @@
+/* store/h5_whole.c -- a new HDF5 file, under its name whole or not at all. */
+#include "store/file_impl.h"
+#include "store/h5_impl.h"
+
+#include <unistd.h>
+
+static enum status
+not_written (const char *part)
+{
+  char why[256];
+  return fail (E_IO, "%s: the file: not written: %s", part, store_h5_why (why));
+}
+
+static enum status
+make (const char *part,
+      enum status (*fill) (void *context, hid_t file, const char *part),
+      void *context)
+{
+  hid_t access = store_h5_file_access ();
+  hid_t create = H5Pcreate (H5P_FILE_CREATE);
+  H5Pset_obj_track_times (create, false);
+  hid_t file = H5Fcreate (part, H5F_ACC_TRUNC, create, access);
+  enum status s = file < 0 ? not_written (part) : OK;
+  H5Pclose (create);
+  H5Pclose (access);
+  if (s == OK)
+    s = fill (context, file, part);
+  if (file >= 0 && H5Fclose (file) < 0 && s == OK)
+    s = not_written (part);
+  return s;
+}
+
+enum status
+store_h5_whole (const char *output, int64_t bytes,
+                enum status (*fill) (void *context, hid_t file,
+                                     const char *part),
+                void *context)
+{
+  struct text part;
+  text_init (&part);
+  text_add (&part, "%s.part", output);
+  store_h5_start ();
+  enum status s = store_file_parents (output);
+  if (s == OK)
+    s = store_file_reserve (part.data, bytes);
+  if (s == OK && fault_here ("write"))
+    s = fail (E_IO, "%s: writing failed (planted)", part.data);
+  if (s == OK)
+    s = make (part.data, fill, context);
+  if (s == OK)
+    s = store_file_sync (part.data);
+  if (s == OK)
+    s = store_file_rename (part.data, output);
+  if (s != OK)
+    unlink (part.data);
+  text_clear (&part);
+  return s;
+}
