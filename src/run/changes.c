@@ -125,6 +125,23 @@ compare_samples (const char *was_text, const char *is_text, struct text *bits)
 }
 
 void
+changes_network (const char *was_text, const char *is_text, struct text *out)
+{
+  static const char *const keys[] = {
+      "family", "preset",  "block", "groups",  "stem",      "stem_width",
+      "layers", "d_model", "heads", "context", "mlp_ratio", "tied"};
+  for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+    char was[RUN_PATH], is[RUN_PATH], name[2 * RUN_WORD];
+    if (!changes_word (was_text, "model", keys[i], was, sizeof was) ||
+        !changes_word (is_text, "model", keys[i], is, sizeof is) ||
+        strcmp (was, is) == 0)
+      continue;
+    snprintf (name, sizeof name, "model.%s =", keys[i]);
+    changes_add (out, name, is, was);
+  }
+}
+
+void
 changes_find (const char *was_text, const char *is_text, struct text *refused,
               struct text *bits)
 {

@@ -345,6 +345,48 @@ config_text (const struct session *s, struct text *out)
     s->write (&s->config, out);
 }
 
+static void
+compare_data (const struct session *s, const struct store_attributes *a,
+              struct text *refused)
+{
+  char data[17];
+  snprintf (data, sizeof data, "%016llx", (unsigned long long)s->info.digest);
+  if (a->data[0] && strcmp (a->data, data) != 0)
+    changes_add (refused, "the data set", data, a->data);
+}
+
+static enum status
+another_run (const struct session *s, const char *path, const char *with,
+             const char *more)
+{
+  return fail (E_CONFIG,
+               "%s goes on from %s, but with %s: that would be another run; "
+               "take another run.dir (%s)",
+               s->config.dir, path, with, more);
+}
+
+/* On the root: a whole file that does not fit is no reason to begin again where
+ * it is the settings that have changed.  E_CONFIG then. */
+static enum status
+blame_settings (struct session *s, const char *path, const char *why)
+{
+  struct store_checkpoint *file = NULL;
+  struct store_attributes a;
+  struct text now, other;
+  TRY (store_checkpoint_open (path, &file));
+  text_init (&now);
+  text_init (&other);
+  config_text (s, &now);
+  store_checkpoint_attributes (file, &a);
+  changes_network (a.config, now.data, &other);
+  compare_data (s, &a, &other);
+  enum status e = other.size ? another_run (s, path, other.data, why) : OK;
+  text_clear (&now);
+  text_clear (&other);
+  store_checkpoint_close (&file);
+  return e;
+}
+
 /* On the root: what the settings of the file and those of now say to each
  * other.  E_CONFIG where this would be another run. */
 static enum status
@@ -352,8 +394,7 @@ compare_settings (struct session *s, struct receipt *r)
 {
   struct store_checkpoint *file = NULL;
   struct store_attributes a;
-  struct text now, refused;
-  char data[17];
+  struct text now, refused, hint;
   TRY (store_checkpoint_open (r->path, &file));
   text_init (&now);
   text_init (&refused);
@@ -361,16 +402,12 @@ compare_settings (struct session *s, struct receipt *r)
   store_checkpoint_attributes (file, &a);
   r->saved = a.digests;
   changes_find (a.config, now.data, &refused, &r->reasons);
-  snprintf (data, sizeof data, "%016llx", (unsigned long long)s->info.digest);
-  if (a.data[0] && strcmp (a.data, data) != 0)
-    changes_add (&refused, "the data set", data, a.data);
-  enum status e = OK;
-  if (refused.size)
-    e = fail (E_CONFIG,
-              "%s goes on from %s, but with %s: that would be another run; "
-              "take another run.dir (train.init=%s begins it with these "
-              "weights)",
-              s->config.dir, r->path, refused.data, r->path);
+  compare_data (s, &a, &refused);
+  text_init (&hint);
+  text_add (&hint, "train.init=%s begins it with these weights", r->path);
+  enum status e =
+      refused.size ? another_run (s, r->path, refused.data, hint.data) : OK;
+  text_clear (&hint);
   text_clear (&now);
   text_clear (&refused);
   store_checkpoint_close (&file);
@@ -419,11 +456,16 @@ find (struct session *s, struct origin *o, struct load_fit *f, char **path)
       return OK;
     text_init (&why);
     e = session_fit (s, *path, f, &why);
+    enum status other = OK;
     if (e == E_CHECKPOINT)
+      other = train_verdict (s->wire, wire_rank (s->wire) == 0
+                                          ? blame_settings (s, *path, why.data)
+                                          : OK);
+    if (e == E_CHECKPOINT && other == OK)
       say (LOG_WARN, "passed over: %s", why.data);
     text_clear (&why);
-    if (e != E_CHECKPOINT)
-      return e;
+    if (e != E_CHECKPOINT || other != OK)
+      return other != OK ? other : e;
     load_fit_clear (f);
     mem_free (path);
     if (wire_rank (s->wire) == 0)

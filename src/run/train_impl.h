@@ -206,7 +206,10 @@ changes_word (const char *text, const char *section, const char *key, char *out,
 void
 changes_add (struct text *out, const char *what, const char *is,
              const char *was);
-/* Two configurations: what makes another run, and what changes bits. */
+/* Two configurations: what is told of the network in other words. */
+void
+changes_network (const char *was_text, const char *is_text, struct text *out);
+/* ...: what makes another run, and what changes bits. */
 void
 changes_find (const char *was_text, const char *is_text, struct text *refused,
               struct text *bits);

@@ -127,13 +127,15 @@ cmp run/config.ini ../half/run/config.ini >said 2>&1 &&
 ok $? "refusing has left no trace"
 # shellcheck disable=SC2086
 one train $small train.steps=16 model.groups=8x2,24x2
-[ $? = 65 ] && grep -q 'the model wants' errors
-ok $? "another width: 65"
+[ $? = 64 ] && grep -q 'model.groups = 8x2,24x2, was' errors &&
+  grep -q 'the model wants' errors && ! grep -q 'remove' errors
+ok $? "another width: another run, refused, and no word of removing it"
 # shellcheck disable=SC2086
 one train $small train.steps=16 model.groups=8x2,16x1 stages.cut=2,1,rest \
   stages.count=3
-[ $? = 65 ] && grep -q 'of another network: ' errors
-ok $? "less depth: 65, though all that is left would fit"
+[ $? = 64 ] && grep -q 'of another network: ' errors &&
+  grep -q 'model.groups = 8x2,16x1, was' errors
+ok $? "less depth: refused, though all that is left would fit"
 
 from half
 # shellcheck disable=SC2086
