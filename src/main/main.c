@@ -87,9 +87,8 @@ work (int argc, char **argv, const struct options *o)
   if (trains)
     run_catch_signals ();
   enum status s = mpi ? wire_open (&argc, &argv, &w) : wire_open_alone (&w);
-  if (s != OK)
-    return speak (s);
-  s = o->command->work (o, w);
+  if (s == OK)
+    s = o->command->work (o, w);
   if (s == OK && !trains && !o->output) /* otherwise it lies in files */
     s = wire_agree (w, check_put ());
   s = speak (s);

@@ -135,6 +135,67 @@ world_open (struct wire *w)
   return wire_ballot_open (w);
 }
 
+static void
+comm_free (MPI_Comm *comm)
+{
+  if (*comm != MPI_COMM_NULL)
+    MPI_Comm_free (comm);
+}
+
+static void
+windows_free (struct wire *w)
+{
+  for (int i = 0; i < w->n_windows; i++)
+    comm_free (&w->window[i].comm);
+  mem_free (&w->window);
+  w->n_windows = 0;
+}
+
+static void
+grid_free (struct wire *w)
+{
+  windows_free (w);
+  wire_reduce_close (w);
+  comm_free (&w->pipe);
+  comm_free (&w->twins);
+}
+
+/* All but MPI itself. */
+static void
+wire_free (struct wire **at)
+{
+  struct wire *w = *at;
+  if (w == NULL)
+    return;
+  grid_free (w);
+  wire_message_close (w);
+  wire_ballot_close (w);
+  if (w->line != MPI_DATATYPE_NULL)
+    MPI_Type_free (&w->line);
+  /* Not while a vote of a run that failed is still open. */
+  if (w->n_balloting == 0)
+    comm_free (&w->votes);
+  if (!w->round_open)
+    comm_free (&w->rounds);
+  comm_free (&w->node);
+  comm_free (&w->world);
+  mem_free (at);
+}
+
+void
+wire_close (struct wire **at)
+{
+  bool alone = *at != NULL && (*at)->alone;
+  int on = 0, off = 0;
+  wire_free (at);
+  if (alone)
+    return;
+  MPI_Initialized (&on);
+  MPI_Finalized (&off);
+  if (on && !off)
+    MPI_Finalize ();
+}
+
 enum status
 wire_open (int *argc, char ***argv, struct wire **out)
 {
@@ -168,7 +229,8 @@ wire_open (int *argc, char ***argv, struct wire **out)
   return OK;
 
 failed:
-  wire_close (&w);
+  wire_free (&w);
+  *out = NULL;
   return s;
 }
 
@@ -189,60 +251,6 @@ wire_open_alone (struct wire **out)
 }
 
 /* -- the grid -------------------------------------------------------------- */
-
-static void
-comm_free (MPI_Comm *comm)
-{
-  if (*comm != MPI_COMM_NULL)
-    MPI_Comm_free (comm);
-}
-
-static void
-windows_free (struct wire *w)
-{
-  for (int i = 0; i < w->n_windows; i++)
-    comm_free (&w->window[i].comm);
-  mem_free (&w->window);
-  w->n_windows = 0;
-}
-
-static void
-grid_free (struct wire *w)
-{
-  windows_free (w);
-  wire_reduce_close (w);
-  comm_free (&w->pipe);
-  comm_free (&w->twins);
-}
-
-void
-wire_close (struct wire **at)
-{
-  struct wire *w = *at;
-  bool alone = w != NULL && w->alone;
-  if (w != NULL) {
-    grid_free (w);
-    wire_message_close (w);
-    wire_ballot_close (w);
-    if (w->line != MPI_DATATYPE_NULL)
-      MPI_Type_free (&w->line);
-    /* Not while a vote of a run that failed is still open. */
-    if (w->n_balloting == 0)
-      comm_free (&w->votes);
-    if (!w->round_open)
-      comm_free (&w->rounds);
-    comm_free (&w->node);
-    comm_free (&w->world);
-    mem_free (at);
-  }
-  int on = 0, off = 0;
-  if (alone)
-    return;
-  MPI_Initialized (&on);
-  MPI_Finalized (&off);
-  if (on && !off)
-    MPI_Finalize ();
-}
 
 #define PINGS 8
 

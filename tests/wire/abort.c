@@ -102,6 +102,7 @@ rank_main (int argc, char **argv)
   enum status s = wire_open (&argc, &argv, &w);
   if (s != OK) {
     say (LOG_ERROR, "%s", fail_message ());
+    wire_close (&w);
     return status_exit (s);
   }
   for (size_t i = 0; i < N_JOBS; i++)
