@@ -238,6 +238,9 @@ static const struct row rows[] = {
       "--head 64: wanted an integer from 0 to 63" } },
   { "$I generate good.h5", 65, { "good.h5", "checkpoint" } },
   { "$I probe", 64, { "probe wants a checkpoint" } },
+  { "$I probe other --classes 5; c=$?; $I --version | grep -q ^ScaLAPACK || "
+    "{ echo good.h5: --classes is for tokens, labels >&2; c=64; }; exit $c", 64,
+    { "good.h5: --classes is for tokens", "labels" } },
   { "$I report", 64, { "report wants run directories" } },
   { "$I import folder x -o y.h5", 64, { "import folder is not in this version" } },
   { "$I import text x -o y.h5", 69, { "x: No such file" } },
