@@ -243,7 +243,7 @@ probe_stages (const struct report *r, const struct group *g);
 void
 probe_note (const struct report *r, struct text *out);
 
-/* -- tables (table.c, tables.c) -------------------------------------------- */
+/* -- tables (table.c, tables.c, compare.c) --------------------------------- */
 
 enum column_kind { COLUMN_TEXT, COLUMN_NUMBER, COLUMN_STAT };
 struct column {
@@ -282,7 +282,9 @@ table_put_stat (struct filling *f, const struct group *g,
                 double (*of) (const struct report *r, const struct run *run,
                               const void *how),
                 const void *how);
-/* Fill tables (insight.c). */
+/* Fill tables (compare.c, insight.c). */
+void
+compare_fill (struct report *r, struct table *t);
 void
 insight_probe (struct report *r, struct table *t);
 void
