@@ -20,6 +20,7 @@ of_reach (const struct report *r, const struct run *run, const void *how)
 }
 
 #define PERCENT 100, 2
+/* What is equal is told to programs as well, in each row. */
 static const struct column compare_columns[] = {
     {"strategy", "strategy", COLUMN_TEXT, 1, 0},
     {"seeds", "runs", COLUMN_NUMBER, 1, 0},
@@ -30,6 +31,11 @@ static const struct column compare_columns[] = {
     {"seconds_to_accuracy", "seconds to accuracy", COLUMN_STAT, 1, 1},
     {"core_hours_to_accuracy", "core-seconds to accuracy", COLUMN_STAT, 3600,
      1},
+    {"equal_samples", "", COLUMN_ASIDE, 1, 0},
+    {"equal_flops", "", COLUMN_ASIDE, 1, 0},
+    {"equal_seconds", "", COLUMN_ASIDE, 1, 0},
+    {"equal_core_hours", "", COLUMN_ASIDE, 1, 0},
+    {"accuracy_to_reach", "", COLUMN_ASIDE, 1, 0},
 };
 
 #define COMPARED (int)(sizeof compare_columns / sizeof *compare_columns)
@@ -99,6 +105,9 @@ compare_fill (struct report *r, struct table *t)
       put_budget (&f, g, &axes[a]);
     put_reach (&f, g, &axes[2]);
     put_reach (&f, g, &axes[3]);
+    for (int a = 0; a < 4; a++)
+      table_put_number (&f, r->budget[axes[a]]);
+    table_put_number (&f, r->target);
   }
   compare_note (r, t);
 }

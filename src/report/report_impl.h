@@ -245,7 +245,13 @@ probe_note (const struct report *r, struct text *out);
 
 /* -- tables (table.c, tables.c, compare.c) --------------------------------- */
 
-enum column_kind { COLUMN_TEXT, COLUMN_NUMBER, COLUMN_STAT };
+enum column_kind {
+  COLUMN_TEXT,
+  COLUMN_NUMBER,
+  COLUMN_STAT,
+  COLUMN_ASIDE /* a number of CSV alone; people have it in the note.  Behind all
+                  others */
+};
 struct column {
   const char *name, *title; /* of CSV; for people */
   enum column_kind kind;
