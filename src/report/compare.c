@@ -3,44 +3,63 @@
  */
 #include "report/report_impl.h"
 
+#include <string.h>
+
 static double
 of_budget (const struct report *r, const struct run *run, const void *how)
 {
   enum run_axis axis = *(const enum run_axis *)how;
   return run_at ((struct pool *)&r->pool, run, r->split,
-                 run_output (run, "accuracy"), axis, r->budget[axis]);
+                 measure_output (r, run), axis, r->budget[axis]);
 }
 
 static double
 of_reach (const struct report *r, const struct run *run, const void *how)
 {
-  return run_reach ((struct pool *)&r->pool, run, r->split,
-                    run_output (run, "accuracy"), *(const enum run_axis *)how,
-                    r->target);
+  return (r->measure->lower ? run_fall : run_reach) (
+      (struct pool *)&r->pool, run, r->split, measure_output (r, run),
+      *(const enum run_axis *)how, r->target);
 }
 
-#define PERCENT 100, 2
-/* What is equal is told to programs as well, in each row. */
-static const struct column compare_columns[] = {
-    {"strategy", "strategy", COLUMN_TEXT, 1, 0},
-    {"seeds", "runs", COLUMN_NUMBER, 1, 0},
-    {"accuracy_at_samples", "% at equal samples", COLUMN_STAT, PERCENT},
-    {"accuracy_at_flops", "% at equal executed FLOPs", COLUMN_STAT, PERCENT},
-    {"accuracy_at_seconds", "% at equal wall time", COLUMN_STAT, PERCENT},
-    {"accuracy_at_core_hours", "% at equal core-hours", COLUMN_STAT, PERCENT},
-    {"seconds_to_accuracy", "seconds to accuracy", COLUMN_STAT, 1, 1},
-    {"core_hours_to_accuracy", "core-seconds to accuracy", COLUMN_STAT, 3600,
-     1},
-    {"equal_samples", "", COLUMN_ASIDE, 1, 0},
-    {"equal_flops", "", COLUMN_ASIDE, 1, 0},
-    {"equal_seconds", "", COLUMN_ASIDE, 1, 0},
-    {"equal_core_hours", "", COLUMN_ASIDE, 1, 0},
-    {"accuracy_to_reach", "", COLUMN_ASIDE, 1, 0},
-};
+#define COMPARED 13
 
-#define COMPARED (int)(sizeof compare_columns / sizeof *compare_columns)
+/* Names begin or end with the column of the measure; what people see is in its
+ * unit.  What is equal is told to programs as well, in each row. */
+static const struct column *
+compare_columns (struct report *r)
+{
+  const struct measure *m = r->measure;
+  struct pool *p = &r->pool;
+#define AT(axis, title)                                                      \
+  {                                                                          \
+    pool_text (p, "%s_at_" axis, m->column),                                 \
+        pool_text (p, "%s at equal " title, m->unit), COLUMN_STAT, m->scale, \
+        m->digits                                                            \
+  }
+  const struct column all[COMPARED] = {
+      {"strategy", "strategy", COLUMN_TEXT, 1, 0},
+      {"seeds", "runs", COLUMN_NUMBER, 1, 0},
+      AT ("samples", "samples"),
+      AT ("flops", "executed FLOPs"),
+      AT ("seconds", "wall time"),
+      AT ("core_hours", "core-hours"),
+      {pool_text (p, "seconds_to_%s", m->column),
+       pool_text (p, "seconds to %s", m->title), COLUMN_STAT, 1, 1},
+      {pool_text (p, "core_hours_to_%s", m->column),
+       pool_text (p, "core-seconds to %s", m->title), COLUMN_STAT, 3600, 1},
+      {"equal_samples", "", COLUMN_ASIDE, 1, 0},
+      {"equal_flops", "", COLUMN_ASIDE, 1, 0},
+      {"equal_seconds", "", COLUMN_ASIDE, 1, 0},
+      {"equal_core_hours", "", COLUMN_ASIDE, 1, 0},
+      {pool_text (p, "%s_to_reach", m->column), "", COLUMN_ASIDE, 1, 0},
+  };
+#undef AT
+  struct column *out = pool_take (p, COMPARED, sizeof *out);
+  memcpy (out, all, sizeof all);
+  return out;
+}
 
-/* A run whose first evaluation came later has no accuracy there. */
+/* A run whose first evaluation came later has no number there. */
 static void
 put_budget (struct filling *f, const struct group *g, const enum run_axis *axis)
 {
@@ -68,10 +87,10 @@ compare_note (struct report *r, struct table *t)
 {
   struct text *n = &t->note;
   text_add (n,
-            "Accuracy of the network's own output on the split %s; mean ± "
+            "%s of the network's own output on the split %s; mean ± "
             "standard deviation, [95 %% confidence of the mean, Student's "
             "t]. ",
-            store_split_name (r->split));
+            r->measure->of_output, store_split_name (r->split));
   text_add (n, "Equal means what every run has reached:");
   if (isfinite (r->budget[AXIS_SAMPLES]))
     text_add (n, " %s samples;", text_count ((int64_t)r->budget[AXIS_SAMPLES]));
@@ -84,7 +103,10 @@ compare_note (struct report *r, struct table *t)
   text_add (n, " between two evaluations the line between them is taken. Wall "
                "time is that of training steps, over all starts of a run, "
                "without evaluation and without steps that were lost. ");
-  if (isfinite (r->target))
+  if (isfinite (r->target) && r->measure->lower)
+    text_add (n, "Less is better; the loss to be reached is %.6g %s.",
+              r->target, r->measure->unit);
+  else if (isfinite (r->target))
     text_add (n, "The accuracy to be reached is %.4g %%.", r->target * 100);
 }
 
@@ -94,7 +116,7 @@ compare_fill (struct report *r, struct table *t)
   static const enum run_axis axes[] = {AXIS_SAMPLES, AXIS_FLOPS, AXIS_SECONDS,
                                        AXIS_CORES};
   struct filling f = {r, t, 0};
-  t->column = compare_columns;
+  t->column = compare_columns (r);
   t->n_columns = COMPARED;
   table_rows (r, t, r->n_groups);
   for (int i = 0; i < r->n_groups; i++) {

@@ -124,11 +124,39 @@ of_head (const struct report *r, const struct run *run, const void *how)
   return run_last (run, r->split, how);
 }
 
+/* A last column, where the table has none of that name. */
+static bool
+more_column (struct report *r, struct table *t, struct column c)
+{
+  for (int i = 0; i < t->n_columns; i++)
+    if (strcmp (t->column[i].name, c.name) == 0)
+      return false;
+  size_t n = (size_t)t->n_columns;
+  struct column *all = pool_take (&r->pool, n + 1, sizeof *all);
+  memcpy (all, t->column, n * sizeof *all);
+  all[t->n_columns++] = c;
+  t->column = all;
+  return true;
+}
+
+static void
+put_head (struct filling *f, const struct group *g, int head, const char *what)
+{
+  table_put_stat (f, g, of_head,
+                  pool_text (&f->r->pool, "head%d_%s", head, what));
+  if (f->t->cell[f->at - 1].s.n == 0)
+    f->t->cell[f->at - 1].text = "silent";
+}
+
 static void
 heads_fill (struct report *r, struct table *t)
 {
+  const struct measure *m = r->measure;
   struct filling f = {r, t, 0};
   int rows = 0;
+  bool more = more_column (
+      r, t,
+      (struct column){m->column, m->unit, COLUMN_STAT, m->scale, m->digits});
   for (int i = 0; i < r->n_groups; i++)
     rows += r->group[i].K;
   table_rows (r, t, rows);
@@ -137,11 +165,10 @@ heads_fill (struct report *r, struct table *t)
       const struct group *g = &r->group[i];
       table_put_text (&f, g->label);
       table_put_number (&f, k);
-      table_put_stat (&f, g, of_head,
-                      pool_text (&r->pool, "head%d_accuracy", k));
-      f.t->cell[f.at - 1].text = f.t->cell[f.at - 1].s.n == 0 ? "silent" : NULL;
-      table_put_stat (&f, g, of_head, pool_text (&r->pool, "head%d_loss", k));
-      f.t->cell[f.at - 1].text = f.t->cell[f.at - 1].s.n == 0 ? "silent" : NULL;
+      put_head (&f, g, k, "accuracy");
+      put_head (&f, g, k, "loss");
+      if (more)
+        put_head (&f, g, k, m->column);
     }
   text_add (&t->note,
             "The newest evaluation on the split %s. The last head is the "
@@ -244,11 +271,28 @@ static const struct column runs_columns[] = {
     {"test_accuracy", "test %", COLUMN_NUMBER, PERCENT},
 };
 
+/* Columns of the measure on two splits, where the table has none yet. */
+static bool
+more_measured (struct report *r, struct table *t)
+{
+  const struct measure *m = r->measure;
+  bool more = false;
+  for (int i = 0; i < 2; i++) {
+    const char *split = i == 0 ? "valid" : "test";
+    const struct column c = {pool_text (&r->pool, "%s_%s", split, m->column),
+                             pool_text (&r->pool, "%s %s", split, m->unit),
+                             COLUMN_NUMBER, m->scale, m->digits};
+    more = more_column (r, t, c);
+  }
+  return more;
+}
+
 static void
 runs_fill (struct report *r, struct table *t)
 {
   static const enum run_axis seconds = AXIS_SECONDS;
   struct filling f = {r, t, 0};
+  bool more = more_measured (r, t);
   table_rows (r, t, r->n_runs);
   for (int i = 0; i < r->n_groups; i++)
     for (int k = 0; k < r->group[i].n; k++) {
@@ -267,6 +311,9 @@ runs_fill (struct report *r, struct table *t)
       table_put_number (&f, of_last (r, run, &seconds));
       table_put_number (&f, run_last (run, STORE_VALID, accuracy));
       table_put_number (&f, run_last (run, STORE_TEST, accuracy));
+      for (int s = 0; s < 2 && more; s++)
+        table_put_number (&f, run_last (run, s == 0 ? STORE_VALID : STORE_TEST,
+                                        measure_output (r, run)));
     }
 }
 
