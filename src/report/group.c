@@ -376,6 +376,22 @@ choose_target (struct report *r)
                   : (lower ? ceil (there - 1e-9) : floor (there + 1e-9)) / 100;
 }
 
+/* Is the time asked to a value of what is compared? */
+static enum status
+check_target (const struct report *r)
+{
+  if (r->ask->accuracy > 0 && r->measure->lower)
+    return fail (E_CONFIG,
+                 "--accuracy: runs of language models are compared by their "
+                 "loss; --loss asks for the time to one, here in %s",
+                 r->measure->unit);
+  if (r->ask->loss > 0 && !r->measure->lower)
+    return fail (E_CONFIG, "--loss is for runs of language models; these are "
+                           "compared by their accuracy, and --accuracy asks "
+                           "for the time to one");
+  return OK;
+}
+
 enum status
 group_runs (struct report *r)
 {
@@ -388,6 +404,7 @@ group_runs (struct report *r)
                  "--unlike compares them all the same, and says so",
                  r->unlike.data);
   r->measure = measure_choose (r);
+  TRY (check_target (r));
   choose_split (r);
   make_groups (r, &k);
   check_groups (r);

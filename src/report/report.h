@@ -32,7 +32,8 @@ struct report_ask {
 const char *
 report_tables (void);
 /* The whole report, added to out.  E_MISSING when no path is a run; E_CONFIG,
- * naming the settings, when the runs are unlike and this was not asked for.
+ * naming the settings, when the runs are unlike and this was not asked for, or
+ * when an accuracy was asked of language models, or a loss of others.
  *
  * The output of language models is compared by its loss: in bits per byte where
  * all runs have that, else in nats per token; of others by its accuracy. */

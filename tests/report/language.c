@@ -156,6 +156,38 @@ test_units (void)
   pool_clear (&p);
 }
 
+static void
+test_refusals (void)
+{
+  static char dirs[3][512];
+  struct text out;
+  struct made m = {"image", "1", "gap-fc", "0.1", 1, 2, 0.8, 1};
+  make_two (dirs, "refused", true);
+  made_run (&m, dirs[2]);
+  enum status s = make (2, dirs, (struct report_ask){.accuracy = 0.5}, &out);
+  tap_ok (s == E_CONFIG && out.size == 0 &&
+              strstr (fail_message (), "--loss") &&
+              strstr (fail_message (), "bits/byte"),
+          "an accuracy of language models is refused, and what to ask is said");
+  fail_clear ();
+  text_clear (&out);
+  s = make (1, dirs + 2, (struct report_ask){.loss = 2}, &out);
+  tap_ok (s == E_CONFIG && out.size == 0 &&
+              strstr (fail_message (), "--accuracy"),
+          "so is a loss of others");
+  fail_clear ();
+  text_clear (&out);
+  struct pool p = {0};
+  struct sheet t;
+  s = make (3, dirs, (struct report_ask){.form = REPORT_CSV, .unlike = true},
+            &out);
+  sheet_read (&p, out.data ? out.data : "", &t);
+  tap_ok (s == OK && sheet_column (&t, "accuracy_at_samples") > 0,
+          "both kinds side by side have accuracies alone in common");
+  pool_clear (&p);
+  text_clear (&out);
+}
+
 /* The terminal's picture falls from the left to the right. */
 static void
 test_plot (void)
@@ -228,6 +260,7 @@ main (void)
   test_seeds ();
   test_tables ();
   test_units ();
+  test_refusals ();
   test_plot ();
   test_best ();
   scratch_close ();

@@ -233,12 +233,19 @@ for span in 1 all; do
   [ -n "$got" ] && [ "$got" = "$want" ]
   ok $? "$label: bits per byte at equal samples are those of metrics.csv"
 done
-one report models --text
-grep -q '^loss of the output in bits/byte, valid' said
-ok $? "a text"
+one report models --text --loss 2.5
+grep -q '^loss of the output in bits/byte, valid' said &&
+  grep -q 'to be reached is 2.5 bits/byte' said
+ok $? "a text, with the loss that was asked for"
 one report models --latex
 grep -q '& bits/byte at equal samples &' said && ! grep -q '\\%' said
 ok $? "a table for LaTeX, of losses"
+one report models --accuracy 50
+[ $? = 64 ] && grep -q -e '--loss' errors
+ok $? "the time to an accuracy is refused: 64"
+one report runs --loss 2
+[ $? = 64 ] && grep -q -e '--accuracy' errors
+ok $? "and that to a loss of other runs"
 # numbers has left tables of these
 for table in compare heads runs; do
   one report runs --csv --table "$table" && cp said "$table.csv"
