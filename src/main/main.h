@@ -225,6 +225,7 @@ struct options {
   int threads, ranks, columns, pack, at_once;
   const char *table; /* report */
   double accuracy;   /* report: 0..1; 0: not given */
+  double loss;       /* report; 0: not given */
   bool unit, measure, list, check, csv, missing, dry_run;
   struct run_generate generate;
   char made[3][RUN_PATH + 16]; /* words made of options */

@@ -69,8 +69,9 @@ const struct command command_table[] = {
   { "report", CMD_REPORT, false, "report RUN... [options]",
     "tables and pictures from runs",
     "Compares runs at equal samples, executed operations, wall time and "
-    "core-hours. A RUN is a run directory or a folder of them; runs that differ "
-    "in their seed alone are a group, with mean, deviation and confidence. "
+    "core-hours: by accuracy, language models by loss. A RUN is a run directory "
+    "or a folder of them; runs that differ in their seed alone are a group, with "
+    "mean, deviation and confidence. "
     "Writes one HTML page that needs nothing else, or a text, or one table. Runs "
     "that differ in more than network, stages and strategy are refused.",
     command_report },
@@ -83,7 +84,7 @@ enum { /* options without a short form */
   OPT_TOKENIZER, OPT_VOCAB, OPT_MODEL, OPT_PROMPT, OPT_TOKENS, OPT_HEAT,
   OPT_TOP_K, OPT_SEED, OPT_HEAD,
   OPT_AT_ONCE, OPT_DRY_RUN, OPT_SCRIPT, OPT_TEXT, OPT_LATEX, OPT_TABLE,
-  OPT_UNLIKE, OPT_ACCURACY,
+  OPT_UNLIKE, OPT_ACCURACY, OPT_LOSS,
   OPT_SAMPLES, OPT_FEATURES, OPT_CLASSES, OPT_DOUBLE, OPT_GRID, OPT_BLOCK,
   OPT_MEMORY
 };
@@ -145,6 +146,9 @@ const struct flag flag_table[] = {
   { "accuracy", OPT_ACCURACY, "PERCENT", CMD_REPORT,
     "ask for the time to this accuracy; default: the highest that all runs "
     "reach" },
+  { "loss", OPT_LOSS, "VALUE", CMD_REPORT,
+    "of language models: the same for a loss, in bits/byte, or in nats/token "
+    "where runs do not tell bits; default: the lowest that all reach" },
   { "unlike", OPT_UNLIKE, NULL, CMD_REPORT,
     "compare runs that differ in data, batch, schedule, ... as well" },
   { "pack", OPT_PACK, "N", CMD_SWEEP,
@@ -362,6 +366,16 @@ accuracy (struct parse *p, const char *value)
 }
 
 static void
+loss (struct parse *p, const char *value)
+{
+  if (!text_to_double (value, &p->o->loss) || !(p->o->loss > 0) ||
+      !(p->o->loss <= 1e6))
+    text_add (&p->lines,
+              "--loss %s: wanted a number above 0 and at most 1000000\n",
+              value);
+}
+
+static void
 take_probe (struct parse *p, int letter, const char *value)
 {
   struct options *o = p->o;
@@ -480,6 +494,9 @@ take_option (struct parse *p, int letter, const char *value)
     break;
   case OPT_ACCURACY:
     accuracy (p, value);
+    break;
+  case OPT_LOSS:
+    loss (p, value);
     break;
   case OPT_AT_ONCE:
     number (p, "at-once", value, 1, 1 << 20, &o->at_once);
@@ -662,6 +679,8 @@ check_present (struct parse *p, unsigned bit)
     text_add (&p->lines, "report wants run directories\n");
   if (o->text + o->latex + (o->csv && bit & CMD_REPORT) > 1)
     text_add (&p->lines, "--text, --csv and --latex exclude each other\n");
+  if (o->accuracy > 0 && o->loss > 0)
+    text_add (&p->lines, "--accuracy and --loss exclude each other\n");
   if (o->table && !o->csv && !o->latex)
     text_add (&p->lines, "--table wants --csv or --latex\n");
   if (bit & CMD_PLAN)

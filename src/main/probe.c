@@ -77,7 +77,8 @@ take_side (const struct options *o, struct wire *w, struct probe *p,
                                                              : SAMPLES,
                              .pooled = !o->probe.maps,
                              .seed = (uint64_t)o->generate.seed,
-                             .look = look};
+                             .look = look,
+                             .classes = o->probe.classes > 0};
   double start = clock_now_s ();
   TRY (run_features (w, &c, &ask, &sink));
   if (look)

@@ -31,6 +31,7 @@ command_report (const struct options *o, struct wire *w)
                            .table = o->table,
                            .split = o->split,
                            .accuracy = o->accuracy,
+                           .loss = o->loss,
                            .unlike = o->unlike};
   struct text out;
   text_init (&out);

@@ -1,8 +1,9 @@
 /* report/depth.c -- a number of each stage, or of the head behind it, by depth:
- * accuracy of heads, and what probes have found.
+ * accuracy or loss of heads, and what probes have found.
  */
 #include "report/report_impl.h"
 
+#include <ctype.h>
 #include <stdio.h>
 
 struct place {
@@ -74,27 +75,22 @@ depth_chart (struct report *r, struct text *out, const struct depth *what,
   lines_draw (r, out, &s, what->title);
 }
 
-static double
-last_accuracy (const struct report *r, const struct run *run, int head)
-{
-  char column[32];
-  snprintf (column, sizeof column, "head%d_accuracy", head);
-  return run_last (run, r->split, column);
-}
-
 void
 picture_depth (struct report *r, struct text *out)
 {
-  const struct depth what = {.of = last_accuracy,
-                             .heads = true,
-                             .percent = true,
-                             .title = pool_text (&r->pool,
-                                                 "accuracy by depth, %s, %%",
-                                                 store_split_name (r->split))};
+  const struct measure *m = r->measure;
+  const struct depth what = {
+      .of = measure_head,
+      .heads = true,
+      .percent = !m->lower,
+      .title = pool_text (&r->pool, "%s by depth, %s, %s", m->title,
+                          store_split_name (r->split), m->unit)};
   size_t before = out->size;
-  text_add (out, "<figure id=\"depth\"><figcaption>Accuracy by depth: the "
-                 "newest evaluation of every head that is trained."
-                 "</figcaption>\n");
+  text_add (out,
+            "<figure id=\"depth\"><figcaption>%c%s by depth: the "
+            "newest evaluation of every head that is trained."
+            "</figcaption>\n",
+            toupper (m->title[0]), m->title + 1);
   size_t empty = out->size;
   depth_chart (r, out, &what, CHART_FULL);
   if (out->size == empty)

@@ -301,7 +301,7 @@ last_x (struct report *r, const struct run *run, enum run_axis axis)
   int n;
   x = pool_take (&r->pool, (size_t)run->metrics.n_rows + 1, sizeof *x);
   y = pool_take (&r->pool, (size_t)run->metrics.n_rows + 1, sizeof *y);
-  run_points (run, r->split, run_output (run, "accuracy"), axis, &n, x, y);
+  run_points (run, r->split, measure_output (r, run), axis, &n, x, y);
   return n > 0 ? x[n - 1] : NAN;
 }
 
@@ -310,8 +310,8 @@ evaluations (struct report *r, enum store_split split)
 {
   int some = 0;
   for (int i = 0; i < r->n_runs; i++)
-    some += isfinite (
-        run_last (&r->run[i], split, run_output (&r->run[i], "accuracy")));
+    some +=
+        isfinite (run_last (&r->run[i], split, measure_output (r, &r->run[i])));
   return some;
 }
 
@@ -345,9 +345,9 @@ choose_budgets (struct report *r)
   }
 }
 
-/* The best accuracy of the worst run, in whole steps of a hundredth. */
-static void
-choose_target (struct report *r)
+/* The best of the worst run; sign: -1 where the lowest is the best. */
+static double
+best_of_worst (struct report *r, int sign)
 {
   double least = NAN;
   for (int i = 0; i < r->n_runs; i++) {
@@ -356,14 +356,40 @@ choose_target (struct report *r)
     double most = NAN;
     double *x = pool_take (&r->pool, (size_t)run->metrics.n_rows + 1, 8);
     double *y = pool_take (&r->pool, (size_t)run->metrics.n_rows + 1, 8);
-    run_points (run, r->split, run_output (run, "accuracy"), AXIS_STEPS, &n, x,
-                y);
+    run_points (run, r->split, measure_output (r, run), AXIS_STEPS, &n, x, y);
     for (int k = 0; k < n; k++)
-      most = fmax (most, y[k]);
+      most = fmax (most, sign * y[k]);
     least = fmin (least, most);
   }
-  r->target = r->ask->accuracy > 0 ? r->ask->accuracy
-                                   : floor (least * 100 + 1e-9) / 100;
+  return sign * least;
+}
+
+/* What is asked for, or what all runs reach, in whole steps of a hundredth. */
+static void
+choose_target (struct report *r)
+{
+  bool lower = r->measure->lower;
+  double asked = lower ? r->ask->loss : r->ask->accuracy;
+  double there = 100 * best_of_worst (r, lower ? -1 : 1);
+  r->target = asked > 0
+                  ? asked
+                  : (lower ? ceil (there - 1e-9) : floor (there + 1e-9)) / 100;
+}
+
+/* Is the time asked to a value of what is compared? */
+static enum status
+check_target (const struct report *r)
+{
+  if (r->ask->accuracy > 0 && r->measure->lower)
+    return fail (E_CONFIG,
+                 "--accuracy: runs of language models are compared by their "
+                 "loss; --loss asks for the time to one, here in %s",
+                 r->measure->unit);
+  if (r->ask->loss > 0 && !r->measure->lower)
+    return fail (E_CONFIG, "--loss is for runs of language models; these are "
+                           "compared by their accuracy, and --accuracy asks "
+                           "for the time to one");
+  return OK;
 }
 
 enum status
@@ -377,6 +403,8 @@ group_runs (struct report *r)
                  "strategy, so that a comparison would not be fair:\n%s"
                  "--unlike compares them all the same, and says so",
                  r->unlike.data);
+  r->measure = measure_choose (r);
+  TRY (check_target (r));
   choose_split (r);
   make_groups (r, &k);
   check_groups (r);

@@ -169,13 +169,6 @@ heat_draw (struct report *r, struct text *out, const struct heat *h,
 }
 
 static double
-last_accuracy (const struct report *r, const struct run *run, const void *how)
-{
-  (void)how;
-  return run_last (run, r->split, run_output (run, "accuracy"));
-}
-
-static double
 step_seconds (const struct report *r, const struct run *run, const void *how)
 {
   (void)r;
@@ -199,11 +192,12 @@ picture_sweep (struct report *r, struct text *out)
             r->n_groups > h.n_rows * h.n_columns
                 ? "; of several runs in a cell the best"
                 : "");
-  heat_fill (r, &h, true, last_accuracy);
-  heat_draw (
-      r, out, &h,
-      pool_text (&r->pool, "accuracy, %s, %%", store_split_name (r->split)),
-      100, 2);
+  const struct measure *m = r->measure;
+  heat_fill (r, &h, !m->lower, measure_last);
+  heat_draw (r, out, &h,
+             pool_text (&r->pool, "%s, %s, %s", m->title,
+                        store_split_name (r->split), m->unit),
+             m->scale, m->digits);
   heat_fill (r, &h, false, step_seconds);
   heat_draw (r, out, &h, "milliseconds of a step", 1e3, 1);
   text_add (out, "</div></figure>\n");

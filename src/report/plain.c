@@ -6,7 +6,7 @@
 #define PLOT_WIDTH 64
 #define PLOT_HEIGHT 14
 
-/* The accuracy of the output over samples, a letter for each group. */
+/* The measure of the output over samples, a letter for each group. */
 static void
 plot_fill (struct report *r, const struct axis *x, const struct axis *y,
            const struct curve *c, char cell[PLOT_HEIGHT][PLOT_WIDTH + 1])
@@ -35,13 +35,14 @@ plot_print (struct report *r, const struct axis *x, const struct axis *y,
 {
   char cell[PLOT_HEIGHT][PLOT_WIDTH + 1];
   plot_fill (r, x, y, c, cell);
-  text_add (out, "accuracy of the output in %%, %s\n",
+  const struct measure *m = r->measure;
+  text_add (out, "%s of the output in %s, %s\n", m->title, m->unit,
             store_split_name (r->split));
-  double each = 100 * (y->high - y->low) / (PLOT_HEIGHT - 1);
+  double each = m->scale * (y->high - y->low) / (PLOT_HEIGHT - 1);
   int digits = each < 0.1 ? (int)fmin (ceil (-log10 (each)), 5) : 1;
   for (int row = 0; row < PLOT_HEIGHT; row++) {
     double v = y->high - (y->high - y->low) * row / (PLOT_HEIGHT - 1);
-    text_add (out, "%7.*f |%s\n", digits, 100 * v, cell[row]);
+    text_add (out, "%7.*f |%s\n", digits, m->scale * v, cell[row]);
   }
   text_add (out, "        +");
   for (int i = 0; i < PLOT_WIDTH; i++)
@@ -62,8 +63,9 @@ add_plot (struct report *r, struct text *out)
   struct curve *c = pool_take (&r->pool, (size_t)r->n_groups, sizeof *c);
   int most = 0;
   for (int i = 0; i < r->n_groups; i++) {
-    group_curve (r, &r->group[i], r->split, "output accuracy", AXIS_SAMPLES,
-                 &c[i]);
+    group_curve (r, &r->group[i], r->split,
+                 pool_text (&r->pool, "output %s", r->measure->column),
+                 AXIS_SAMPLES, &c[i]);
     most = c[i].n > most ? c[i].n : most;
     for (int k = 0; k < c[i].n; k++) {
       x.high = fmax (x.high, c[i].x[k]);

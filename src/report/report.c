@@ -134,33 +134,28 @@ drop_twins (struct report *r)
 
 /* -- making ---------------------------------------------------------------- */
 
-static double
-last_accuracy (const struct report *r, const struct run *run, const void *how)
-{
-  (void)how;
-  return run_last (run, r->split, run_output (run, "accuracy"));
-}
-
 /* Which groups pictures tell apart: all, or the best. */
 static void
 choose_shown (struct report *r)
 {
   int shown = 0;
   for (int i = 0; i < r->n_groups; i++) {
-    double mine = group_stat (r, &r->group[i], last_accuracy, NULL).mean;
+    double mine = group_stat (r, &r->group[i], measure_last, NULL).mean;
     int better = 0;
     for (int k = 0; k < r->n_groups && r->n_groups > REPORT_SHOWN; k++) {
-      double v = group_stat (r, &r->group[k], last_accuracy, NULL).mean;
-      better += v > mine || (!isfinite (mine) && isfinite (v)) ||
-                (k < i && !(v < mine) && !(isfinite (mine) && !isfinite (v)));
+      double v = group_stat (r, &r->group[k], measure_last, NULL).mean;
+      better += measure_better (r, v, mine) ||
+                (!isfinite (mine) && isfinite (v)) ||
+                (k < i && !measure_better (r, mine, v) &&
+                 !(isfinite (mine) && !isfinite (v)));
     }
     r->group[i].style = better < REPORT_SHOWN ? shown++ : -1;
   }
   if (r->n_groups > REPORT_SHOWN)
     text_add (&r->notes,
-              "pictures show the %d groups with the highest accuracy, of %d; "
+              "pictures show the %d groups with the %s, of %d; "
               "tables and maps have all\n",
-              REPORT_SHOWN, r->n_groups);
+              REPORT_SHOWN, r->measure->best, r->n_groups);
 }
 
 static void

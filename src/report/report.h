@@ -25,13 +25,18 @@ struct report_ask {
   const char *table; /* of report_tables; NULL: the first */
   const char *split; /* NULL: valid, or what there is */
   double accuracy;   /* 0..1, to which the time is asked; 0: chosen */
+  double loss;       /* the same of language models, as report_make tells it */
   bool unlike;       /* compare what differs in more than its subject */
 };
 /* Names of the tables, separated by blanks. */
 const char *
 report_tables (void);
 /* The whole report, added to out.  E_MISSING when no path is a run; E_CONFIG,
- * naming the settings, when the runs are unlike and this was not asked for. */
+ * naming the settings, when the runs are unlike and this was not asked for, or
+ * when an accuracy was asked of language models, or a loss of others.
+ *
+ * The output of language models is compared by its loss: in bits per byte where
+ * all runs have that, else in nats per token; of others by its accuracy. */
 enum status
 report_make (const struct report_ask *ask, struct text *out);
 /* A whole file under its name, or none.  E_IO. */

@@ -140,10 +140,14 @@ run_points (const struct run *r, int split, const char *column,
 double
 run_at (struct pool *p, const struct run *r, enum store_split split,
         const char *column, enum run_axis axis, double x);
-/* The first x at which y is reached; NAN: it is not. */
+/* The first x at which y is reached from below; NAN: it is not. */
 double
 run_reach (struct pool *p, const struct run *r, enum store_split split,
            const char *column, enum run_axis axis, double y);
+/* The same from above. */
+double
+run_fall (struct pool *p, const struct run *r, enum store_split split,
+          const char *column, enum run_axis axis, double y);
 /* The last number of a column; NAN. */
 double
 run_last (const struct run *r, int split, const char *column);
@@ -169,14 +173,15 @@ struct report {
   int n_runs, n_groups;
   struct run *run;
   struct group *group;
-  enum store_split split; /* whose accuracy is compared */
-  struct text notes;      /* a line each */
-  struct text unlike;     /* what differs besides the subject, a line each */
-  double target;          /* accuracy to which the time is asked */
-  double budget[AXES];    /* what all runs have reached; NAN: not recorded */
-  int clip;               /* numbers given to parts of pictures */
-  const char *probed;     /* kind of probe that is shown; NULL: none */
-  bool bits;              /* it has bits per token */
+  enum store_split split; /* whose measure is compared */
+  const struct measure *measure;
+  struct text notes;   /* a line each */
+  struct text unlike;  /* what differs besides the subject, a line each */
+  double target;       /* of the measure, to which the time is asked */
+  double budget[AXES]; /* what all runs have reached; NAN: not recorded */
+  int clip;            /* numbers given to parts of pictures */
+  const char *probed;  /* kind of probe that is shown; NULL: none */
+  bool bits;           /* it has bits per token */
   int n_maps;
   struct likeness *map; /* within groups, then between them */
 };
@@ -196,6 +201,31 @@ group_stat (const struct report *r, const struct group *g,
 /* Digits as numbers: "resnet20" before "resnet110". */
 int
 group_natural (const char *a, const char *b);
+
+/* -- by what outputs and heads are compared (measure.c) -------------------- */
+
+struct measure {
+  const char *column;       /* "accuracy": head0_accuracy and on */
+  const char *title, *unit; /* for people */
+  const char *of_output;    /* beginning of a sentence on that of an output */
+  const char *best;         /* "highest accuracy" */
+  bool lower;               /* the lowest is the best */
+  double scale;             /* people see it times this ... */
+  int digits;               /* ... with so many decimals */
+};
+const struct measure *
+measure_choose (const struct report *r);
+/* Its column of the output; valid until the next call. */
+const char *
+measure_output (const struct report *r, const struct run *run);
+/* The newest of the output, for group_stat; of a head. */
+double
+measure_last (const struct report *r, const struct run *run, const void *how);
+double
+measure_head (const struct report *r, const struct run *run, int head);
+/* Is a better than b?  Not where one is NAN. */
+bool
+measure_better (const struct report *r, double a, double b);
 
 struct curve { /* mean and band of a group */
   int n;
@@ -243,9 +273,15 @@ probe_stages (const struct report *r, const struct group *g);
 void
 probe_note (const struct report *r, struct text *out);
 
-/* -- tables (table.c, tables.c) -------------------------------------------- */
+/* -- tables (table.c, tables.c, compare.c) --------------------------------- */
 
-enum column_kind { COLUMN_TEXT, COLUMN_NUMBER, COLUMN_STAT };
+enum column_kind {
+  COLUMN_TEXT,
+  COLUMN_NUMBER,
+  COLUMN_STAT,
+  COLUMN_ASIDE /* a number of CSV alone; people have it in the note.  Behind all
+                  others */
+};
 struct column {
   const char *name, *title; /* of CSV; for people */
   enum column_kind kind;
@@ -282,7 +318,9 @@ table_put_stat (struct filling *f, const struct group *g,
                 double (*of) (const struct report *r, const struct run *run,
                               const void *how),
                 const void *how);
-/* Fill tables (insight.c). */
+/* Fill tables (compare.c, insight.c). */
+void
+compare_fill (struct report *r, struct table *t);
 void
 insight_probe (struct report *r, struct table *t);
 void

@@ -257,18 +257,34 @@ run_at (struct pool *p, const struct run *r, enum store_split split,
   return y[n - 1];
 }
 
+/* Where the line through the points first is at goal or, times sign, above. */
+static double
+first_at (int n, const double *x, const double *y, int sign, double goal)
+{
+  for (int i = 0; i < n; i++)
+    if (sign * y[i] >= sign * goal)
+      return i == 0 ? x[0]
+                    : x[i - 1] + (x[i] - x[i - 1]) * (goal - y[i - 1]) /
+                                     (y[i] - y[i - 1]);
+  return NAN;
+}
+
 double
 run_reach (struct pool *p, const struct run *r, enum store_split split,
            const char *column, enum run_axis axis, double goal)
 {
   double *x, *y;
   int n = points (p, r, split, column, axis, &x, &y);
-  for (int i = 0; i < n; i++)
-    if (y[i] >= goal)
-      return i == 0 ? x[0]
-                    : x[i - 1] + (x[i] - x[i - 1]) * (goal - y[i - 1]) /
-                                     (y[i] - y[i - 1]);
-  return NAN;
+  return first_at (n, x, y, 1, goal);
+}
+
+double
+run_fall (struct pool *p, const struct run *r, enum store_split split,
+          const char *column, enum run_axis axis, double goal)
+{
+  double *x, *y;
+  int n = points (p, r, split, column, axis, &x, &y);
+  return first_at (n, x, y, -1, goal);
 }
 
 double

@@ -9,22 +9,6 @@
 /* -- numbers of a run ------------------------------------------------------ */
 
 static double
-of_budget (const struct report *r, const struct run *run, const void *how)
-{
-  enum run_axis axis = *(const enum run_axis *)how;
-  return run_at ((struct pool *)&r->pool, run, r->split,
-                 run_output (run, "accuracy"), axis, r->budget[axis]);
-}
-
-static double
-of_reach (const struct report *r, const struct run *run, const void *how)
-{
-  return run_reach ((struct pool *)&r->pool, run, r->split,
-                    run_output (run, "accuracy"), *(const enum run_axis *)how,
-                    r->target);
-}
-
-static double
 of_last (const struct report *r, const struct run *run, const void *how)
 {
   (void)r;
@@ -80,87 +64,7 @@ of_waiting (const struct report *r, const struct run *run, const void *how)
   return (part[0] + part[1]) / all; /* NAN where nothing is there */
 }
 
-/* -- compare --------------------------------------------------------------- */
-
 #define PERCENT 100, 2
-static const struct column compare_columns[] = {
-    {"strategy", "strategy", COLUMN_TEXT, 1, 0},
-    {"seeds", "runs", COLUMN_NUMBER, 1, 0},
-    {"accuracy_at_samples", "% at equal samples", COLUMN_STAT, PERCENT},
-    {"accuracy_at_flops", "% at equal executed FLOPs", COLUMN_STAT, PERCENT},
-    {"accuracy_at_seconds", "% at equal wall time", COLUMN_STAT, PERCENT},
-    {"accuracy_at_core_hours", "% at equal core-hours", COLUMN_STAT, PERCENT},
-    {"seconds_to_accuracy", "seconds to accuracy", COLUMN_STAT, 1, 1},
-    {"core_hours_to_accuracy", "core-seconds to accuracy", COLUMN_STAT, 3600,
-     1},
-};
-
-/* A run whose first evaluation came later has no accuracy there. */
-static void
-put_budget (struct filling *f, const struct group *g, const enum run_axis *axis)
-{
-  struct cell *c = table_next (f);
-  c->s = group_stat (f->r, g, of_budget, axis);
-  if (c->s.n > 0 && c->s.n < g->n)
-    c->text = pool_text (&f->r->pool, "%d of %d runs", c->s.n, g->n);
-  if (c->s.n == 0 && isfinite (f->r->budget[*axis]))
-    c->text = "not yet evaluated";
-}
-
-static void
-put_reach (struct filling *f, const struct group *g, const enum run_axis *axis)
-{
-  struct cell *c = table_next (f);
-  c->s = group_stat (f->r, g, of_reach, axis);
-  if (c->s.n > 0 && c->s.n < g->n)
-    c->text = pool_text (&f->r->pool, "%d of %d runs reach it", c->s.n, g->n);
-  if (c->s.n == 0 && isfinite (f->r->target))
-    c->text = "not reached";
-}
-
-static void
-compare_note (struct report *r, struct table *t)
-{
-  struct text *n = &t->note;
-  text_add (n,
-            "Accuracy of the network's own output on the split %s; mean ± "
-            "standard deviation, [95 %% confidence of the mean, Student's "
-            "t]. ",
-            store_split_name (r->split));
-  text_add (n, "Equal means what every run has reached:");
-  if (isfinite (r->budget[AXIS_SAMPLES]))
-    text_add (n, " %s samples;", text_count ((int64_t)r->budget[AXIS_SAMPLES]));
-  if (isfinite (r->budget[AXIS_FLOPS]))
-    text_add (n, " %.3g executed FLOPs;", r->budget[AXIS_FLOPS]);
-  if (isfinite (r->budget[AXIS_SECONDS]))
-    text_add (n, " %s of training;", text_seconds (r->budget[AXIS_SECONDS]));
-  if (isfinite (r->budget[AXIS_CORES]))
-    text_add (n, " %.3g core-hours;", r->budget[AXIS_CORES]);
-  text_add (n, " between two evaluations the line between them is taken. Wall "
-               "time is that of training steps, over all starts of a run, "
-               "without evaluation and without steps that were lost. ");
-  if (isfinite (r->target))
-    text_add (n, "The accuracy to be reached is %.4g %%.", r->target * 100);
-}
-
-static void
-compare_fill (struct report *r, struct table *t)
-{
-  static const enum run_axis axes[] = {AXIS_SAMPLES, AXIS_FLOPS, AXIS_SECONDS,
-                                       AXIS_CORES};
-  struct filling f = {r, t, 0};
-  table_rows (r, t, r->n_groups);
-  for (int i = 0; i < r->n_groups; i++) {
-    const struct group *g = &r->group[i];
-    table_put_text (&f, g->label);
-    table_put_number (&f, g->n);
-    for (int a = 0; a < 4; a++)
-      put_budget (&f, g, &axes[a]);
-    put_reach (&f, g, &axes[2]);
-    put_reach (&f, g, &axes[3]);
-  }
-  compare_note (r, t);
-}
 
 /* -- cost ------------------------------------------------------------------ */
 
@@ -220,11 +124,39 @@ of_head (const struct report *r, const struct run *run, const void *how)
   return run_last (run, r->split, how);
 }
 
+/* A last column, where the table has none of that name. */
+static bool
+more_column (struct report *r, struct table *t, struct column c)
+{
+  for (int i = 0; i < t->n_columns; i++)
+    if (strcmp (t->column[i].name, c.name) == 0)
+      return false;
+  size_t n = (size_t)t->n_columns;
+  struct column *all = pool_take (&r->pool, n + 1, sizeof *all);
+  memcpy (all, t->column, n * sizeof *all);
+  all[t->n_columns++] = c;
+  t->column = all;
+  return true;
+}
+
+static void
+put_head (struct filling *f, const struct group *g, int head, const char *what)
+{
+  table_put_stat (f, g, of_head,
+                  pool_text (&f->r->pool, "head%d_%s", head, what));
+  if (f->t->cell[f->at - 1].s.n == 0)
+    f->t->cell[f->at - 1].text = "silent";
+}
+
 static void
 heads_fill (struct report *r, struct table *t)
 {
+  const struct measure *m = r->measure;
   struct filling f = {r, t, 0};
   int rows = 0;
+  bool more = more_column (
+      r, t,
+      (struct column){m->column, m->unit, COLUMN_STAT, m->scale, m->digits});
   for (int i = 0; i < r->n_groups; i++)
     rows += r->group[i].K;
   table_rows (r, t, rows);
@@ -233,11 +165,10 @@ heads_fill (struct report *r, struct table *t)
       const struct group *g = &r->group[i];
       table_put_text (&f, g->label);
       table_put_number (&f, k);
-      table_put_stat (&f, g, of_head,
-                      pool_text (&r->pool, "head%d_accuracy", k));
-      f.t->cell[f.at - 1].text = f.t->cell[f.at - 1].s.n == 0 ? "silent" : NULL;
-      table_put_stat (&f, g, of_head, pool_text (&r->pool, "head%d_loss", k));
-      f.t->cell[f.at - 1].text = f.t->cell[f.at - 1].s.n == 0 ? "silent" : NULL;
+      put_head (&f, g, k, "accuracy");
+      put_head (&f, g, k, "loss");
+      if (more)
+        put_head (&f, g, k, m->column);
     }
   text_add (&t->note,
             "The newest evaluation on the split %s. The last head is the "
@@ -340,11 +271,28 @@ static const struct column runs_columns[] = {
     {"test_accuracy", "test %", COLUMN_NUMBER, PERCENT},
 };
 
+/* Columns of the measure on two splits, where the table has none yet. */
+static bool
+more_measured (struct report *r, struct table *t)
+{
+  const struct measure *m = r->measure;
+  bool more = false;
+  for (int i = 0; i < 2; i++) {
+    const char *split = i == 0 ? "valid" : "test";
+    const struct column c = {pool_text (&r->pool, "%s_%s", split, m->column),
+                             pool_text (&r->pool, "%s %s", split, m->unit),
+                             COLUMN_NUMBER, m->scale, m->digits};
+    more = more_column (r, t, c);
+  }
+  return more;
+}
+
 static void
 runs_fill (struct report *r, struct table *t)
 {
   static const enum run_axis seconds = AXIS_SECONDS;
   struct filling f = {r, t, 0};
+  bool more = more_measured (r, t);
   table_rows (r, t, r->n_runs);
   for (int i = 0; i < r->n_groups; i++)
     for (int k = 0; k < r->group[i].n; k++) {
@@ -363,6 +311,9 @@ runs_fill (struct report *r, struct table *t)
       table_put_number (&f, of_last (r, run, &seconds));
       table_put_number (&f, run_last (run, STORE_VALID, accuracy));
       table_put_number (&f, run_last (run, STORE_TEST, accuracy));
+      for (int s = 0; s < 2 && more; s++)
+        table_put_number (&f, run_last (run, s == 0 ? STORE_VALID : STORE_TEST,
+                                        measure_output (r, run)));
     }
 }
 
@@ -375,7 +326,7 @@ static const struct {
   const struct column *column;
   void (*fill) (struct report *r, struct table *t);
 } tables[] = {
-    {"compare", "The comparison", COLUMNS (compare_columns), compare_fill},
+    {"compare", "The comparison", 0, NULL, compare_fill},
     {"cost", "What it costs", COLUMNS (cost_columns), cost_fill},
     {"heads", "Every head", COLUMNS (heads_columns), heads_fill},
     {"time", "Where the time went", COLUMNS (time_columns), time_fill},

@@ -59,16 +59,36 @@ add_views (struct report *r, struct text *out, const char *name,
   text_clear (&body);
 }
 
+struct shown {
+  const char *column, *title, *unit; /* unit: with what stands before it */
+};
+
+/* What curves are of: accuracy and loss; where runs are compared by the loss,
+ * that comes first, in its unit. */
+static struct shown
+shown_of (struct report *r, int i)
+{
+  const struct measure *m = r->measure;
+  if (i == (m->lower ? 1 : 0))
+    return (struct shown){"accuracy", "accuracy", ""};
+  if (!m->lower)
+    return (struct shown){"loss", "loss", ""};
+  return (struct shown){m->column, m->title,
+                        pool_text (&r->pool, ", %s", m->unit)};
+}
+
 static void
 output_view (struct report *r, struct text *out, enum run_axis axis)
 {
   enum store_split split = split_of_curves (r);
   const char *name = store_split_name (split);
-  const char *what[] = {"accuracy", "loss"};
-  for (int i = 0; i < 2; i++)
-    line_chart (r, out, split, pool_text (&r->pool, "output %s", what[i]), axis,
-                CHART_FULL,
-                pool_text (&r->pool, "%s of the output, %s", what[i], name));
+  for (int i = 0; i < 2; i++) {
+    struct shown what = shown_of (r, i);
+    line_chart (r, out, split, pool_text (&r->pool, "output %s", what.column),
+                axis, CHART_FULL,
+                pool_text (&r->pool, "%s of the output, %s%s", what.title, name,
+                           what.unit));
+  }
 }
 
 void
@@ -109,11 +129,11 @@ series_row (struct report *r, struct text *out, const struct series *s,
 
 static void
 add_heads (struct report *r, struct text *out, enum store_split split,
-           const char *what, enum run_axis axis)
+           struct shown what, enum run_axis axis)
 {
-  const struct series s = {
-      split, "head", what,
-      pool_text (&r->pool, "%s, %s", what, store_split_name (split))};
+  const struct series s = {split, "head", what.column,
+                           pool_text (&r->pool, "%s, %s%s", what.title,
+                                      store_split_name (split), what.unit)};
   series_row (r, out, &s, axis);
 }
 
@@ -121,10 +141,11 @@ static void
 heads_view (struct report *r, struct text *out, enum run_axis axis)
 {
   enum store_split split = split_of_curves (r);
-  add_heads (r, out, split, "accuracy", axis);
-  add_heads (r, out, split, "loss", axis);
+  for (int i = 0; i < 2; i++)
+    add_heads (r, out, split, shown_of (r, i), axis);
   if (split != STORE_TRAIN)
-    add_heads (r, out, STORE_TRAIN, "loss", axis);
+    add_heads (r, out, STORE_TRAIN, shown_of (r, r->measure->lower ? 0 : 1),
+               axis);
 }
 
 void

@@ -304,6 +304,11 @@ count_samples (const struct run_config *c, struct giving *g)
     return no_split (c, &info, g);
   if (strcmp (info.kind, "tokens") == 0)
     return count_positions (c, &info, g);
+  if (g->ask->classes)
+    return fail (E_CONFIG,
+                 "%s: --classes is for tokens; images have the classes of "
+                 "their labels",
+                 c->file);
   g->n = g->inputs = ask > 0 && ask < n ? ask : n;
   return OK;
 }

@@ -173,6 +173,7 @@ struct run_features {
   bool pooled;   /* means over height and width; else whole maps; images */
   uint64_t seed; /* of the choice of positions */
   bool look;     /* begin alone is called; no outputs are computed */
+  bool classes;  /* a number of classes was asked for: E_CONFIG of images */
 };
 enum status
 run_features (struct wire *w, const struct run_config *c,

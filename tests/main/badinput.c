@@ -280,6 +280,9 @@ static const struct row rows[] = {
       "--head 64: wanted an integer from 0 to 63" } },
   { "$I generate good.h5", 65, { "good.h5", "checkpoint" } },
   { "$I probe", 64, { "probe wants a checkpoint" } },
+  { "$I probe other --classes 5; c=$?; $I --version | grep -q ^ScaLAPACK || "
+    "{ echo good.h5: --classes is for tokens, labels >&2; c=64; }; exit $c", 64,
+    { "good.h5: --classes is for tokens", "labels" } },
   { "$I report", 64, { "report wants run directories" } },
   { "$I import folder x -o y.h5", 69, { "x: no such folder" } },
   { "$I import folder two.ini -o y.h5", 69, { "two.ini: not a folder" } },
@@ -296,6 +299,14 @@ static const struct row rows[] = {
     "$I import folder bad valid=0 test=0 -o y.h5; c=$?; $I --version | "
     "grep -q 'turbo [0-9]' || { echo bad/a/1.jpg: not a JPEG image >&2; c=65; }; "
     "exit $c", 65, { "bad/a/1.jpg: not a JPEG image" } },
+  { "$I report talk --accuracy 9 --loss 3", 64,
+    { "--accuracy and --loss exclude each other" } },
+  { "$I report talk --loss 0", 64, { "--loss 0: wanted a number above 0" } },
+  { "$I report talk --loss nan", 64, { "--loss nan: wanted a number" } },
+  { "$I report talk --accuracy 50", 64,
+    { "--accuracy: runs of language models", "--loss", "bits/byte" } },
+  { "$I report other --loss 2", 64,
+    { "--loss is for runs of language models", "--accuracy" } },
   { "$I import text x -o y.h5", 69, { "x: No such file" } },
   { "$I import text two.ini -o y.h5 --tokenizer byte", 64,
     { "tokenizer \"byte\"", "did you mean bytes?" } },

@@ -78,6 +78,36 @@ made_metrics (const struct made *m, const char *dir, bool agreement)
   text_clear (&t);
 }
 
+/* The same of a language model: bits per byte of the output fall by 0.1 a row
+ * to top, those of head k lie 0.25 higher for each stage behind it, those of
+ * training 1 higher; accuracies are the same throughout.  bits: else those are
+ * empty, as where nobody knows the bytes. */
+MADE_FN void
+made_language (const struct made *m, const char *dir, bool bits)
+{
+  struct text t;
+  text_init (&t);
+  text_add (&t, "step,epoch,split");
+  for (int k = 0; k < m->K; k++)
+    text_add (&t,
+              ",head%d_loss,head%d_accuracy,head%d_perplexity,"
+              "head%d_bits_per_byte",
+              k, k, k, k);
+  text_add (&t, ",lr,seconds,samples_per_s\n");
+  for (int i = 1; i <= 10; i++)
+    for (int s = 0; s < 2; s++) {
+      text_add (&t, "%d,%.3f,%s", 10 * i, 0.1 * i, s ? "valid" : "train");
+      for (int k = 0; k < m->K; k++) {
+        double v = m->top + 0.1 * (10 - i) + 0.25 * (m->K - 1 - k) + !s;
+        text_add (&t, ",%.9g,0.25,%.9g,", v * log (2), pow (2, v));
+        text_add (&t, bits ? "%.9g" : "", v);
+      }
+      text_add (&t, ",0.1,%.6f,\n", m->pace * 10 * i);
+    }
+  made_put (dir, "metrics.csv", t.data);
+  text_clear (&t);
+}
+
 /* A probe's files in dir/probe: accuracy 0.1 for side 0 and 0.2 more for each
  * further one, and 0.01 for each stage; effective rank 2 + side + stage;
  * participation ratio half of it; CKA 1 / (1 + distance), between stage i of a

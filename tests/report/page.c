@@ -507,6 +507,98 @@ test_many (void)
   text_clear (&out);
 }
 
+/* The tick labels of the y axis of the picture with that title lie between. */
+static bool
+ticks_within (const char *page, const char *title, double low, double high)
+{
+  static const char tick[] = "\"end\" class=\"tick\">";
+  const char *svg = strstr (page, title);
+  const char *end = svg ? strstr (svg, "</svg>") : NULL;
+  int n = 0;
+  for (const char *p = svg; end && (p = strstr (p, tick)) && p < end; n++) {
+    double v = strtod (p += strlen (tick), NULL);
+    if (v < low || v > high)
+      return false;
+  }
+  return n > 1;
+}
+
+/* Pictures of networks for images are of accuracies, then of losses. */
+static void
+test_images (void)
+{
+  static char dirs[2][512];
+  struct text out;
+  for (int i = 0; i < 2; i++) {
+    struct made m = {i ? "image1" : "image0",
+                     i ? "2" : "1",
+                     "gap-fc",
+                     "0.1",
+                     1,
+                     3 + i,
+                     0.8,
+                     1};
+    made_run (&m, dirs[i]);
+  }
+  text_init (&out);
+  bool good = page_of (2, dirs, REPORT_HTML, NULL, &out) == OK;
+  const char *first =
+      good ? strstr (out.data, "<title>accuracy of the output, valid<") : NULL;
+  tap_ok (first && strstr (first, "<title>loss of the output, valid<") &&
+              strstr (out.data, ">Accuracy by depth: ") &&
+              strstr (out.data, "<title>head 1: accuracy, valid<") &&
+              strstr (out.data, "<title>head 1: loss, train<") &&
+              !strstr (out.data, "bits/byte"),
+          "pictures of networks for images are of accuracies first");
+  tap_ok (good &&
+              ticks_within (out.data, "accuracy by depth, valid, %", 2, 100),
+          "in per cent");
+  text_clear (&out);
+}
+
+/* Losses of language models, close to each other and far apart. */
+static void
+test_language (void)
+{
+  static char dirs[8][512];
+  for (int far = 0; far < 2; far++) {
+    struct text out;
+    const char *where = "";
+    char name[32], span[8], said[200] = "";
+    int texts;
+    for (int i = 0; i < 8; i++) {
+      snprintf (name, sizeof name, "lm%d-%d", far, i);
+      snprintf (span, sizeof span, "%d", 1 + i % 4);
+      struct made m = {
+          name, span, "ln-fc", "0.1", 1, 4 + i / 4, 1.5 + i * (far ? 20 : 1e-4),
+          1};
+      made_run (&m, dirs[i]);
+      made_language (&m, dirs[i], true);
+    }
+    text_init (&out);
+    bool good = page_of (8, dirs, REPORT_HTML, NULL, &out) == OK &&
+                well_formed (out.data, &where);
+    tap_ok (good, "losses, %s: well-formed%.40s", far ? "far apart" : "close",
+            good ? "" : where);
+    int bad = bad_pictures (out.data, &texts, said);
+    tap_ok (bad == 0 && texts > 40, "none of %d texts touches another%s%s",
+            texts, said[0] ? ": " : "", said);
+    tap_ok (strstr (out.data, "loss of the output, valid, bits/byte") &&
+                strstr (out.data, ">Loss by depth: ") &&
+                strstr (out.data, "loss by depth, valid, bits/byte") &&
+                strstr (out.data, "head 2: loss, train, bits/byte") &&
+                strstr (out.data, ">loss, valid, bits/byte<"),
+            "pictures are of bits per byte");
+    tap_ok (ticks_within (out.data, "loss by depth, valid, bits/byte", !far,
+                          far ? 200 : 4),
+            "on their scale");
+    tap_ok (!strstr (out.data, "accuracy by depth") &&
+                !strstr (out.data, "% at equal"),
+            "in place of accuracies");
+    text_clear (&out);
+  }
+}
+
 int
 main (void)
 {
@@ -521,6 +613,8 @@ main (void)
   test_overlap ();
   test_hostile ();
   test_many ();
+  test_images ();
+  test_language ();
   scratch_close ();
   return tap_done ();
 }

@@ -77,8 +77,10 @@ done
 
 # Each number of a table of the page, in its order, against the CSV: the whole
 # value is in <data value="...">, and what people see is that, rounded.
-for table in compare cost heads time runs $probe; do
-  one report runs --csv --table "$table" && cp said "$table.csv"
+numbers () # RUNS PAGE TABLE
+{
+  table=$3
+  one report "$1" --csv --table "$table" && cp said "$table.csv"
   $AWK -v table="$table" '
     index ($0, "<table id=\"table-" table "\"") { on = 1 }
     on {
@@ -89,14 +91,15 @@ for table in compare cost heads time runs $probe; do
         print part[1], part[2]
       }
     }
-    on && /<\/table>/ { exit }' page.html >shown
-  # Of the CSV: the columns that people see, deviations and intervals only where
-  # there are any.
+    on && /<\/table>/ { exit }' "$2" >shown
+  # Of the CSV: the columns that people see (what is equal is told them in the
+  # note), deviations and intervals only where there are any.
   $AWK -F, '
     NR == 1 { n = split ($0, name, ","); next }
     {
       for (i = 1; i <= n; i++) {
         if (name[i] ~ /^(strategy|run|state)$/ || name[i] ~ /_n$/) continue
+        if (name[i] ~ /^equal_|_to_reach$/) continue
         if ($i == "") continue
         if (name[i] ~ /_sd$/) same = $i + 0 <= 1e-12 * last
         if (name[i] ~ /_(sd|low|high)$/) { if (!same) print $i; continue }
@@ -121,6 +124,9 @@ for table in compare cost heads time runs $probe; do
     }
     END { exit bad || NR == 0 }' shown >errors
   ok $? "table $table: what is seen is the value, rounded"
+}
+for table in compare cost heads time runs $probe; do
+  numbers runs page.html "$table"
 done
 
 if [ -n "$probe" ]; then
@@ -171,6 +177,18 @@ for span in 1 all; do
   ok $? "$label: mean accuracy at equal samples is that of metrics.csv"
 done
 
+# What is equal: all have finished, 12 batches of 16.
+one report runs --csv
+$AWK -F, -v flops="$(fact sall-1 executed_flops)" '
+  NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
+  $at["equal_samples"] == 192 && $at["equal_seconds"] > 0 &&
+    $at["equal_core_hours"] > 0 {
+      f = $at["equal_flops"] / flops / 12 - 1
+      good += f * f < 1e-12
+  }
+  END { exit good != 2 }' said
+ok $? "what is equal is in the CSV"
+
 one report runs --latex
 grep -q '\\begin{tabular}' said && grep -q '\\end{tabular}' said &&
   [ "$(grep -c '\\\\$' said)" = 3 ]
@@ -178,6 +196,60 @@ ok $? "a table for LaTeX"
 one report runs --text
 grep -q '^The comparison' said && grep -q 'accuracy of the output' said
 ok $? "a text for the terminal"
+
+# -- language models -----------------------------------------------------------
+
+lines=0
+while [ $lines -lt 200 ]; do
+  echo "line $lines of a text that is $((lines * lines % 97)) long"
+  lines=$((lines + 1))
+done >text.txt
+one import text text.txt -o text.h5 valid=0.1
+ok $? "a text is imported"
+mkdir models
+for span in 1 all; do
+  many 2 train model.family=transformer model.layers=2 model.d_model=16 \
+    model.heads=2 model.context=16 stages.count=2 data.file=text.h5 \
+    train.batch=8 train.steps=12 train.eval_every=4 strategy.span=$span \
+    run.dir=models/$span
+  ok $? "a language model of span $span is trained"
+done
+one report models -o models.html
+ok $? "they are reported"
+for table in compare heads runs; do
+  numbers models models.html "$table"
+done
+for span in 1 all; do
+  label=local
+  [ $span = all ] && label='end to end'
+  want=$($AWK -F, '
+    NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
+    $at["split"] == "valid" { v = $at["head1_bits_per_byte"] }
+    END { printf "%.6f", v }' models/$span/metrics.csv)
+  got=$($AWK -F, -v label="$label" '
+    { gsub (/"/, "") }
+    NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
+    $1 == label { printf "%.6f", $at["bits_per_byte_at_samples"] }' compare.csv)
+  [ -n "$got" ] && [ "$got" = "$want" ]
+  ok $? "$label: bits per byte at equal samples are those of metrics.csv"
+done
+one report models --text --loss 2.5
+grep -q '^loss of the output in bits/byte, valid' said &&
+  grep -q 'to be reached is 2.5 bits/byte' said
+ok $? "a text, with the loss that was asked for"
+one report models --latex
+grep -q '& bits/byte at equal samples &' said && ! grep -q '\\%' said
+ok $? "a table for LaTeX, of losses"
+one report models --accuracy 50
+[ $? = 64 ] && grep -q -e '--loss' errors
+ok $? "the time to an accuracy is refused: 64"
+one report runs --loss 2
+[ $? = 64 ] && grep -q -e '--accuracy' errors
+ok $? "and that to a loss of other runs"
+# numbers has left tables of these
+for table in compare heads runs; do
+  one report runs --csv --table "$table" && cp said "$table.csv"
+done
 
 # -- agreement of gradients ----------------------------------------------------
 
