@@ -2,6 +2,10 @@
  *
  * Exact, by dynamic programming from the end: best[k][i] is the smallest
  * possible maximum when the units from i on are cut into the last k ranges.
+ * Many cuts have about that maximum, and what is measured varies; of these the
+ * most even one is taken, in a second pass of the same kind: the one whose
+ * borders are nearest to where equal ranges would have them, so that ranks that
+ * hold several ranges have equal work, too.
  */
 #include "base/memory.h"
 #include "plan/plan.h"
@@ -11,7 +15,12 @@ struct cutter {
   int n, K;
   const double *cost, *extra; /* K x n; extra may be NULL */
   double *best;               /* (K + 1) x (n + 1) */
+  double *uneven;             /* the same of the second pass */
+  double *before;             /* n + 1: part of all work in front of unit i */
 };
+
+/* Maxima that differ by less are alike. */
+#define ALIKE 0.02
 
 static double *
 best_at (const struct cutter *c, int k, int i)
@@ -44,19 +53,71 @@ fill (struct cutter *c)
     }
 }
 
-/* Each range ends as early as the best maximum of all allows. */
-static void
-trace (const struct cutter *c, int *first)
+static double *
+uneven_at (const struct cutter *c, int k, int i)
 {
-  double limit = *best_at (c, c->K, 0);
+  return &c->uneven[(size_t)k * (size_t)(c->n + 1) + (size_t)i];
+}
+
+/* The work of a unit is its mean over the stages. */
+static void
+place_units (struct cutter *c)
+{
+  c->before[0] = 0;
+  for (int i = 0; i < c->n; i++) {
+    c->before[i + 1] = c->before[i];
+    for (int k = 0; k < c->K; k++)
+      c->before[i + 1] += c->cost[k * c->n + i];
+  }
+  double all = c->before[c->n];
+  for (int i = 0; i <= c->n && all > 0; i++)
+    c->before[i] /= all;
+}
+
+/* How far a border in front of unit i, with k ranges behind it, is off. */
+static double
+off (const struct cutter *c, int k, int i)
+{
+  double d = c->before[i] - (double)(c->K - k) / c->K;
+  return d * d;
+}
+
+/* Unevenness when the last k of the ranges begin at i and the next behind j. */
+static double
+going_on (const struct cutter *c, int k, int j)
+{
+  return (k > 1 ? off (c, k - 1, j + 1) : 0) + *uneven_at (c, k - 1, j + 1);
+}
+
+static void
+fill_uneven (struct cutter *c, double limit)
+{
+  for (int i = 0; i <= c->n; i++)
+    *uneven_at (c, 0, i) = i == c->n ? 0.0 : INFINITY;
+  for (int k = 1; k <= c->K; k++)
+    for (int i = 0; i <= c->n; i++) {
+      double sum = 0, least = INFINITY;
+      for (int j = i; j < c->n; j++) {
+        sum += c->cost[(c->K - k) * c->n + j];
+        if (closed (c, c->K - k, sum, j) <= limit)
+          least = fmin (least, going_on (c, k, j));
+      }
+      *uneven_at (c, k, i) = least;
+    }
+}
+
+/* Each range ends as early as the best of all allows. */
+static void
+trace (const struct cutter *c, double limit, int *first)
+{
   first[0] = 0;
   for (int k = 0; k < c->K; k++) {
     double sum = 0;
-    int j = first[k];
+    int j = first[k], left = c->K - k;
     for (; j < c->n; j++) {
       sum += c->cost[k * c->n + j];
       if (closed (c, k, sum, j) <= limit &&
-          *best_at (c, c->K - k - 1, j + 1) <= limit)
+          going_on (c, left, j) == *uneven_at (c, left, first[k]))
         break;
     }
     CHECK (j < c->n, "no end for range %d", k);
@@ -88,11 +149,22 @@ plan_cut (int n_units, const double *cost, const double *extra, int K,
   TRY (check_costs (n_units, K, cost, extra));
   struct cutter c = {.n = n_units, .K = K, .cost = cost, .extra = extra};
   size_t cells = (size_t)(K + 1) * (size_t)(n_units + 1);
-  TRY (MEM_NEW (cells, &c.best, "cut"));
-  fill (&c);
-  trace (&c, first);
+  enum status s = MEM_NEW (cells, &c.best, "cut");
+  if (s == OK)
+    s = MEM_NEW (cells, &c.uneven, "cut");
+  if (s == OK)
+    s = MEM_NEW ((size_t)n_units + 1, &c.before, "cut");
+  if (s == OK) {
+    fill (&c);
+    double limit = (1 + ALIKE) * *best_at (&c, K, 0);
+    place_units (&c);
+    fill_uneven (&c, limit);
+    trace (&c, limit, first);
+  }
   mem_free (&c.best);
-  return OK;
+  mem_free (&c.uneven);
+  mem_free (&c.before);
+  return s;
 }
 
 enum status

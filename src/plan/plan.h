@@ -33,8 +33,10 @@ plan_route_check (int K, const double *route);
 /* Exact min-max cut of n_units into K non-empty ranges; first[0..K].  Costs may
  * depend on the stage: cost[k * n_units + i] of unit i in stage k, plus
  * extra[k * n_units + i] when stage k ends behind unit i (its head; NULL:
- * none). Among equal bests the one whose earlier stages are smallest.  E_CONFIG
- * when K > n_units. */
+ * none).  Of cuts whose largest range is within 2 % of the smallest possible,
+ * the one whose borders are nearest to equal parts of the work (least sum of
+ * squares); among equals, whose earlier stages are smallest.  E_CONFIG when
+ * K > n_units. */
 enum status
 plan_cut (int n_units, const double *cost, const double *extra, int K,
           int *first);

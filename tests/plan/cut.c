@@ -11,7 +11,7 @@ struct brute {
   int n, K;
   const double *cost, *extra;
   int first[MOST + 1], best[MOST + 1];
-  double least;
+  double least, limit, uneven; /* limit of the largest range; < 0: none yet */
 };
 
 static double
@@ -23,22 +23,54 @@ range (const struct brute *b, int k)
   return b->extra ? sum + b->extra[k * b->n + b->first[k + 1] - 1] : sum;
 }
 
+/* Sum of squares of how far borders are from equal parts, from the last on. */
+static double
+unevenness (const struct brute *b)
+{
+  double before[MOST + 1] = {0}, sum = 0;
+  for (int i = 0; i < b->n; i++) {
+    before[i + 1] = before[i];
+    for (int k = 0; k < b->K; k++)
+      before[i + 1] += b->cost[k * b->n + i];
+  }
+  for (int k = b->K - 1; k > 0; k--) {
+    double all = before[b->n], at = before[b->first[k]];
+    double d = (all > 0 ? at / all : 0) - (double)k / b->K;
+    sum = d * d + sum;
+  }
+  return sum;
+}
+
 /* All cuts, in lexical order: the first of the best is the one whose earlier
- * stages are smallest. */
+ * stages are smallest.  First the least maximum, then the most even cut within
+ * the limit. */
 static void
 every (struct brute *b, int k, double worst)
 {
   if (k == b->K) {
-    if (b->first[k] == b->n && worst < b->least) {
-      b->least = worst;
-      memcpy (b->best, b->first, sizeof b->best);
-    }
+    if (b->first[k] != b->n)
+      return;
+    b->least = fmin (b->least, worst);
+    if (b->limit < 0 || worst > b->limit || unevenness (b) >= b->uneven)
+      return;
+    b->uneven = unevenness (b);
+    memcpy (b->best, b->first, sizeof b->best);
     return;
   }
   for (int end = b->first[k] + 1; end <= b->n; end++) {
     b->first[k + 1] = end;
     every (b, k + 1, fmax (worst, range (b, k)));
   }
+}
+
+static void
+search (struct brute *b)
+{
+  b->least = b->uneven = INFINITY;
+  b->limit = -1;
+  every (b, 0, 0);
+  b->limit = 1.02 * b->least;
+  every (b, 0, 0);
 }
 
 static void
@@ -54,12 +86,12 @@ one_cut (int n, int K, uint64_t seed, bool with_extra)
 {
   double cost[MOST * MOST], extra[MOST * MOST];
   int first[MOST + 1];
-  struct brute b = {.n = n, .K = K, .cost = cost, .least = INFINITY};
+  struct brute b = {.n = n, .K = K, .cost = cost};
 
   fill (seed, K * n, cost);
   fill (seed + 1000, K * n, extra);
   b.extra = with_extra ? extra : NULL;
-  every (&b, 0, 0);
+  search (&b);
   return plan_cut (n, cost, b.extra, K, first) == OK &&
          memcmp (first, b.best, ((size_t)K + 1) * sizeof *first) == 0;
 }
@@ -69,18 +101,45 @@ one_fold (int K, int n_pipe, uint64_t seed)
 {
   double cost[MOST], table[MOST * MOST];
   int rank_of[MOST];
-  struct brute b = {.n = K, .K = n_pipe, .cost = table, .least = INFINITY};
+  struct brute b = {.n = K, .K = n_pipe, .cost = table};
   bool good;
 
   fill (seed, K, cost);
   for (int i = 0; i < K * n_pipe; i++)
     table[i] = cost[i % K];
-  every (&b, 0, 0);
+  search (&b);
   good = plan_fold (K, cost, n_pipe, rank_of) == OK;
   for (int r = 0; good && r < n_pipe; r++)
     for (int k = b.best[r]; k < b.best[r + 1]; k++)
       good = good && rank_of[k] == r;
   return good;
+}
+
+/* Six equal layers between an embedding and an output, four stages: whichever
+ * of two nearly equal heads is the dearer, two ranks get three layers each. */
+static void
+even (void)
+{
+  for (int dearer = 0; dearer < 2; dearer++) {
+    double cost[4 * 8], extra[4 * 8];
+    int first[5], rank_of[4], layers[2] = {0, 0};
+    for (int i = 0; i < 32; i++) {
+      cost[i] = i % 8 == 0 ? 0.01 : i % 8 == 7 ? 1.84 : 24;
+      extra[i] = i / 8 == 3 ? 0 : dearer ? 1.86 : 1.82;
+    }
+    bool good = plan_cut (8, cost, extra, 4, first) == OK;
+    double stage[4] = {0};
+    for (int k = 0; k < 4; k++)
+      for (int i = first[k]; i < first[k + 1]; i++)
+        stage[k] += cost[k * 8 + i];
+    good = good && plan_fold (4, stage, 2, rank_of) == OK;
+    for (int k = 0; good && k < 4; k++)
+      for (int i = first[k]; i < first[k + 1]; i++)
+        layers[rank_of[k]] += i > 0 && i < 7;
+    tap_ok (good && layers[0] == 3 && layers[1] == 3,
+            "six layers, four stages, two ranks: %d and %d layers", layers[0],
+            layers[1]);
+  }
 }
 
 static void
@@ -118,6 +177,7 @@ main (void)
     tap_ok (bad == 0, "%d units: %d of %d differ from brute force", n, bad,
             tried);
   }
+  even ();
   refusals ();
   return tap_done ();
 }
