@@ -120,12 +120,14 @@ one_fold (int K, int n_pipe, uint64_t seed)
 static void
 even (void)
 {
-  for (int dearer = 0; dearer < 2; dearer++) {
+  for (int dearer = 0; dearer < 3; dearer++) {
     double cost[4 * 8], extra[4 * 8];
     int first[5], rank_of[4], layers[2] = {0, 0};
     for (int i = 0; i < 32; i++) {
-      cost[i] = i % 8 == 0 ? 0.01 : i % 8 == 7 ? 1.84 : 24;
-      extra[i] = i / 8 == 3 ? 0 : dearer ? 1.86 : 1.82;
+      cost[i] = i % 8 == 0 ? 0.01 : i % 8 < 7 ? 24 : dearer == 2 ? 2.2 : 1.84;
+      extra[i] = i / 8 == 3 ? 0 : dearer == 1 ? 1.86 : 1.82;
+      if (dearer == 2 && i / 8 < 3 && i % 2)
+        extra[i] += 0.3;
     }
     bool good = plan_cut (8, cost, extra, 4, first) == OK;
     double stage[4] = {0};
