@@ -8,6 +8,11 @@
 # tests passed, failed and were skipped; the exit code is 0 when none failed.
 # As root the jobs are tested too, on virtual nodes under a real Slurm, for which
 # packages are installed; SLURM=no leaves that out.
+#
+# LEGS names further ways to run tests (default: none), each a script in
+# tests/legs/: it gets the directory of the build, installs what it needs or says
+# why it cannot, and its last line is "N passed, N failed, N skipped", which is
+# added up.  LEGS=all is all of them.
 set -u
 
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -15,6 +20,34 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 cores=$( (unset OMP_NUM_THREADS OMP_THREAD_LIMIT; nproc) 2>/dev/null || echo 2)
 : "${JOBS:=$cores}"
 : "${SLURM:=yes}"
+: "${LEGS:=}"
+[ "$LEGS" != all ] ||
+  LEGS=$(find "$top/tests/legs" -name '*.sh' | sed 's|.*/||; s|\.sh$||' | sort)
+
+# The end of a leg: what it counted is added.  A leg that does not say what it
+# counted has failed, and so has one that leaves with an error of its own.
+run_leg () { # name; sets legs_passed, legs_failed, legs_skipped
+  echo "run: $1"
+  leg_log=$BUILD/leg-$1.out
+  leg_code=0
+  sh "$top/tests/legs/$1.sh" "$BUILD" >"$leg_log" 2>&1 </dev/null ||
+    leg_code=$?
+  leg_counts=$(tail -n 1 "$leg_log" | sed -n \
+    's/^\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p')
+  # shellcheck disable=SC2086 # three words
+  set -- "$1" ${leg_counts:-0 1 0}
+  [ "$leg_code" -eq 0 ] || [ "$3" -gt 0 ] || set -- "$1" "$2" 1 "$4"
+  if [ "$3" -gt 0 ]; then
+    grep -v '^ok ' "$leg_log" | tail -n 80
+    echo "run: all of it is in $leg_log"
+  else
+    grep -i 'skipped: ' "$leg_log" | sed "s/^/run: $1: /"
+  fi
+  echo "run: $1: $2 passed, $3 failed, $4 skipped"
+  legs_passed=$((legs_passed + $2))
+  legs_failed=$((legs_failed + $3))
+  legs_skipped=$((legs_skipped + $4))
+}
 
 finish () { # passed failed skipped
   echo "$1 passed, $2 failed, $3 skipped"
@@ -71,6 +104,12 @@ if [ "$3" -gt 0 ]; then
     sort | uniq -c |
     awk '{ n = $1; $1 = ""; print substr($0, 2) (n > 1 ? " (" n "x)" : "") }'
 fi
+
+legs_passed=$1 legs_failed=$2 legs_skipped=$3
+for leg in $LEGS; do
+  run_leg "$leg"
+done
+set -- "$legs_passed" "$legs_failed" "$legs_skipped"
 
 [ "$SLURM" != no ] || {
   echo "run: skipped: slurm: SLURM=no"
