@@ -7,6 +7,7 @@
  */
 #include "base/memory.h"
 #include "plan/plan_impl.h"
+#include <limits.h>
 #include <string.h>
 
 struct list {
@@ -33,10 +34,10 @@ plan_tag (const struct plan *p, bool gradient, int border, int stream,
   return n * p->n_micro + micro;
 }
 
-int
+int64_t
 plan_tags (const struct plan *p)
 {
-  return plan_tag (p, true, p->K, 0, 0);
+  return (int64_t)(p->K + p->streams_below[p->K]) * p->n_micro;
 }
 
 static enum status
@@ -337,6 +338,12 @@ plan_lists (struct plan *p, const struct plan_jobs *jobs)
   enum status s;
 
   plan_lists_clear (p);
+  if (plan_tags (p) > INT_MAX)
+    TRY_GOTO (fail (E_LIMIT,
+                    "%d stages x %d micro-batches: more messages in a step "
+                    "than can be numbered",
+                    p->K, p->n_micro),
+              out);
   TRY_GOTO (MEM_NEW ((size_t)plan_tags (p), &mk.got, "tags"), out);
   TRY_GOTO (MEM_NEW ((size_t)n, &mk.pair, "pairs"), out);
   for (int i = 0; i < n; i++)

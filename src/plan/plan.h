@@ -203,6 +203,9 @@ plan_chain_create (const struct plan_chain *ask, struct plan **out);
 /* Equal on all ranks or the run does not start. */
 uint64_t
 plan_hash (const struct plan *p);
+/* Number of tags that messages of the lists have: 0 .. n - 1. */
+int64_t
+plan_tags (const struct plan *p);
 /* Messages per micro-batch over all borders: activations and gradients, counted
  * for one stage per rank (folding merges some into hand-overs). */
 void

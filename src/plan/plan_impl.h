@@ -80,9 +80,6 @@ plan_lists (struct plan *p, const struct plan_jobs *jobs);
 void
 plan_lists_clear (struct plan *p);
 
-/* Number of tags: they are 0 .. n - 1. */
-int
-plan_tags (const struct plan *p);
 int
 plan_tag (const struct plan *p, bool gradient, int border, int stream,
           int micro);

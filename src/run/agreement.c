@@ -19,10 +19,6 @@
 
 enum { STRATEGY, WHOLE, WALKS };
 
-/* Above the tags of plans, of evaluation and of shared matrices. */
-#define ASIDE_TAG ((1 << 24) + (1 << 21))
-#define WALK_TAGS (1 << 20)
-
 struct agreement {
   struct plan *plan[WALKS];
   struct local_stage *local; /* per stage of this rank; stage, sent and mix are
@@ -194,6 +190,8 @@ make (struct session *s)
   for (int i = 0; i < 2 * s->K; i++)
     a->seen[i] = NAN;
   TRY (make_plans (s, a->plan));
+  for (int i = 0; i < WALKS; i++)
+    TRY (session_check_tags (s, a->plan[i]));
   return make_buffers (s, a);
 }
 
@@ -286,7 +284,7 @@ walk_lane (struct session *s, int walk, int64_t step)
   s->lane = (struct lane){.plan = s->agreement->plan[walk],
                           .local = s->agreement->local,
                           .aside = true,
-                          .tag = ASIDE_TAG + walk * WALK_TAGS};
+                          .way = walk == WHOLE ? WIRE_WHOLE : WIRE_COMPARE};
   enum status e = walk_list (s, walk, true, step);
   if (e == OK)
     e = walk_list (s, walk, false, step);

@@ -8,9 +8,6 @@
 
 #include <math.h>
 
-/* Above every tag of a plan. */
-#define EVAL_TAG (1 << 24)
-
 struct sums { /* per head; counted: samples or positions */
   double *loss, *correct, *counted;
 };
@@ -28,7 +25,7 @@ eval_input (struct session *s, enum store_split split, int64_t batch,
   int request = WIRE_NONE;
   struct wire_id id = {
       .step = batch, .micro = -1, .border = l->k, .stream = -1};
-  TRY (wire_post (s->wire, -1, x, s->plan->rank_of[l->k - 1], EVAL_TAG + l->k,
+  TRY (wire_post (s->wire, WIRE_EVALUATION, x, s->plan->rank_of[l->k - 1], l->k,
                   &request));
   return wire_wait (s->wire, &request, &id, NULL);
 }
@@ -52,8 +49,8 @@ eval_batch (struct session *s, enum store_split split, int64_t batch, int64_t n,
     struct wire_id id = {
         .step = batch, .micro = -1, .border = l->k + 1, .stream = -1};
     if (leaves)
-      TRY (wire_send (s->wire, -1, &x, s->plan->rank_of[l->k + 1],
-                      EVAL_TAG + l->k + 1, id, sent));
+      TRY (wire_send (s->wire, WIRE_EVALUATION, &x, s->plan->rank_of[l->k + 1],
+                      l->k + 1, id, sent));
     if (s->on_output)
       TRY (s->on_output (s, l, batch, n, s->on_output_context));
     if (!stage_has_head (l->stage))

@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Above every tag of a plan. */
-enum { ROWS_TAG = (1 << 24) + 512, TOKEN_TAG };
+/* Tags. */
+enum { ROWS, TOKEN };
 
 struct candidate {
   double logit;
@@ -101,7 +101,7 @@ receive (struct generator *g, struct tensor *t, int peer, int tag, int border)
 {
   struct wire_id id = id_of (g, border);
   int request = WIRE_NONE;
-  TRY (wire_post (g->s->wire, -1, t, peer, tag, &request));
+  TRY (wire_post (g->s->wire, WIRE_TEXT, t, peer, tag, &request));
   return wire_wait (g->s->wire, &request, &id, NULL);
 }
 
@@ -109,7 +109,8 @@ static enum status
 send (struct generator *g, struct tensor *t, int peer, int tag, int border)
 {
   int request = WIRE_NONE;
-  TRY (wire_send (g->s->wire, -1, t, peer, tag, id_of (g, border), &request));
+  TRY (wire_send (g->s->wire, WIRE_TEXT, t, peer, tag, id_of (g, border),
+                  &request));
   return wire_wait (g->s->wire, &request, NULL, NULL);
 }
 
@@ -122,7 +123,7 @@ forward (struct generator *g, int64_t from, int64_t n)
   g->rows.dims[0] = n;
   g->rows.bytes = (size_t)(n * g->rows.dims[1]) * sizeof (float);
   if (g->mine > g->first_rank) {
-    TRY (receive (g, &g->rows, g->mine - 1, ROWS_TAG, s->local[0].k));
+    TRY (receive (g, &g->rows, g->mine - 1, ROWS, s->local[0].k));
     x = g->rows.data;
   }
   for (int i = 0; i < s->n_local && s->local[i].k <= g->head; i++)
@@ -130,8 +131,7 @@ forward (struct generator *g, int64_t from, int64_t n)
   if (g->mine == g->last_rank)
     return stage_decode_logits (session_local (s, g->head)->stage, g->logits);
   memcpy (g->rows.data, x, g->rows.bytes);
-  return send (g, &g->rows, g->mine + 1, ROWS_TAG,
-               s->local[s->n_local - 1].k + 1);
+  return send (g, &g->rows, g->mine + 1, ROWS, s->local[s->n_local - 1].k + 1);
 }
 
 /* The next token, on the first and the last of the ranks. */
@@ -146,9 +146,9 @@ exchange (struct generator *g)
     return OK;
   }
   if (g->mine == g->last_rank)
-    TRY (send (g, &g->token, g->first_rank, TOKEN_TAG, 0));
+    TRY (send (g, &g->token, g->first_rank, TOKEN, 0));
   if (g->mine == g->first_rank)
-    TRY (receive (g, &g->token, g->last_rank, TOKEN_TAG, 0));
+    TRY (receive (g, &g->token, g->last_rank, TOKEN, 0));
   g->ids[g->n] = *id;
   return OK;
 }

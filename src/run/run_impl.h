@@ -132,7 +132,7 @@ struct lane {
   struct local_stage *local; /* one per stage of this rank */
   bool aside; /* beside training: messages go along the pipe whatever their
                  window, and the input is looked at, not taken */
-  int tag;    /* added to those of the plan */
+  enum wire_way way; /* of the messages when aside */
 };
 
 struct agreement;
@@ -284,6 +284,9 @@ enum status
 session_step (struct session *s, int64_t step);
 struct local_stage *
 session_local (struct session *s, int k);
+/* E_LIMIT when p has more tags than this MPI. */
+enum status
+session_check_tags (const struct session *s, const struct plan *p);
 /* One operation of the lane that is walked now. */
 enum status
 session_op (struct session *s, const struct plan_op *op, int64_t step);

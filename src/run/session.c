@@ -357,6 +357,17 @@ make_plan (struct session *s, int n_pipe)
   return e;
 }
 
+enum status
+session_check_tags (const struct session *s, const struct plan *p)
+{
+  char what[128];
+  snprintf (what, sizeof what,
+            "a timetable of %d stages x %d micro-batch%s (lower train.micro "
+            "or stages.count)",
+            p->K, p->n_micro, p->n_micro == 1 ? "" : "es");
+  return wire_tags (s->wire, plan_tags (p), what);
+}
+
 /* -- stages and borders ------------------------------------------------------
  */
 
@@ -576,6 +587,7 @@ open_parts (struct session *s)
        text_seconds (clock_now_s () - s->started_s));
   place_set (-1, -1, "planning");
   TRY (wire_agree (w, make_plan (s, wire_pipe_size (w))));
+  TRY (wire_agree (w, session_check_tags (s, s->plan)));
   TRY (wire_agree (w, wire_same (w, plan_hash (s->plan), "the plan")));
   TRY (wire_agree (w, wire_same (w, s->info.digest, "the data set")));
   TRY (open_windows (s));

@@ -11,9 +11,7 @@
 
 #include <string.h>
 
-/* Above every tag of a plan and of evaluation. */
-#define SHARED_TAG ((1 << 24) + (1 << 20))
-enum { UP, DOWN };
+enum { UP, DOWN }; /* tags, too */
 
 /* Whether stage k uses the matrix. */
 static bool
@@ -105,7 +103,7 @@ get (struct session *s, int peer, int64_t step, int way)
   const struct wire_id id = id_of (step, way);
   int request = WIRE_NONE;
   clock_switch (&s->account, CLOCK_WAIT);
-  TRY (wire_post (s->wire, -1, &t, peer, SHARED_TAG + way, &request));
+  TRY (wire_post (s->wire, WIRE_SHARED, &t, peer, way, &request));
   return wire_wait (s->wire, &request, &id, NULL);
 }
 
@@ -115,7 +113,7 @@ put_on (struct session *s, int peer, int64_t step, int way)
   const struct tensor t = matrix (s);
   int request = WIRE_NONE;
   clock_switch (&s->account, CLOCK_EXPOSED);
-  TRY (wire_send (s->wire, -1, &t, peer, SHARED_TAG + way, id_of (step, way),
+  TRY (wire_send (s->wire, WIRE_SHARED, &t, peer, way, id_of (step, way),
                   &request));
   return wire_wait (s->wire, &request, NULL, NULL);
 }

@@ -59,9 +59,9 @@ here (struct session *s, int k)
 }
 
 static int
-window_of (const struct session *s, const struct plan_op *op)
+way_of (const struct session *s, const struct plan_op *op)
 {
-  return s->lane.aside ? -1 : op->window;
+  return s->lane.aside ? (int)s->lane.way : op->window;
 }
 
 /* The part after it was sent counts as exposed. */
@@ -104,8 +104,8 @@ do_post (struct session *s, struct local_stage *l, const struct plan_op *op)
                                 : cot_of (l, op->stream, op->slot);
   clock_switch (&s->account, CLOCK_EXPOSED);
   CHECK (b->request == WIRE_NONE, "receive posted twice into one buffer");
-  return wire_post (s->wire, window_of (s, op), &b->t, op->peer,
-                    s->lane.tag + op->tag, &b->request);
+  return wire_post (s->wire, way_of (s, op), &b->t, op->peer, op->tag,
+                    &b->request);
 }
 
 static enum status
@@ -131,9 +131,8 @@ do_send_act (struct session *s, struct local_stage *l, const struct plan_op *op,
   struct tensor t;
   stage_output (l->stage, op->slot, &t);
   clock_switch (&s->account, CLOCK_EXPOSED);
-  return wire_send (s->wire, window_of (s, op), &t, op->peer,
-                    s->lane.tag + op->tag, id_of (op, step),
-                    &l->sent[op->slot]);
+  return wire_send (s->wire, way_of (s, op), &t, op->peer, op->tag,
+                    id_of (op, step), &l->sent[op->slot]);
 }
 
 /* Labels of the whole step's samples of this replica, looked up once. */
@@ -223,8 +222,8 @@ do_send_grad (struct session *s, struct local_stage *l,
 {
   struct border_buffer *b = out_of (l, op->stream, op->slot);
   clock_switch (&s->account, CLOCK_EXPOSED);
-  return wire_send (s->wire, window_of (s, op), &b->t, op->peer,
-                    s->lane.tag + op->tag, id_of (op, step), &b->request);
+  return wire_send (s->wire, way_of (s, op), &b->t, op->peer, op->tag,
+                    id_of (op, step), &b->request);
 }
 
 /* -- the end of a stage's batch ---------------------------------------------

@@ -33,9 +33,9 @@ pass (struct pair *p, bool send, bool receive)
   int from = WIRE_NONE, to = WIRE_NONE;
 
   if (receive)
-    TRY (wire_post (p->w, -1, &p->in, p->peer, 0, &from));
+    TRY (wire_post (p->w, WIRE_LINK, &p->in, p->peer, 0, &from));
   if (send)
-    TRY (wire_send (p->w, -1, &p->out, p->peer, 0, id, &to));
+    TRY (wire_send (p->w, WIRE_LINK, &p->out, p->peer, 0, id, &to));
   TRY (wire_wait (p->w, &from, &id, NULL));
   return wire_wait (p->w, &to, NULL, NULL);
 }

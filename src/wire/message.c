@@ -173,36 +173,46 @@ message_size (const struct wire *w, const struct tensor *t, int *count,
   return OK;
 }
 
-/* The communicator of a window (-1: pipe), and the peer's rank in it. */
+/* The communicator of a window or of a traffic, and the peer's rank in it. */
 static MPI_Comm
-message_way (const struct wire *w, int window, int peer, int *rank)
+message_way (const struct wire *w, int way, int peer, int *rank)
 {
+  CHECK (-WIRE_WAYS <= way && way < w->n_windows,
+         "way %d of %d windows; wire_windows was not called", way,
+         w->n_windows);
   CHECK (w->alone || w->pipe != MPI_COMM_NULL, "a message before wire_grid");
   CHECK (0 <= peer && peer < w->pipe_size && peer != w->pipe_rank,
          "pipe rank %d of %d has no message for pipe rank %d", w->pipe_rank,
          w->pipe_size, peer);
   *rank = peer;
-  if (window < 0)
-    return w->pipe;
-  CHECK (window < w->n_windows, "window %d of %d; wire_windows was not called",
-         window, w->n_windows);
-  const struct wire_window *v = &w->window[window];
+  if (way < 0)
+    return w->way[-1 - way];
+  const struct wire_window *v = &w->window[way];
   CHECK (v->comm != MPI_COMM_NULL && v->first <= peer && peer <= v->last,
-         "window %d does not join pipe ranks %d and %d", window, w->pipe_rank,
+         "window %d does not join pipe ranks %d and %d", way, w->pipe_rank,
          peer);
   *rank = peer - v->first;
   return v->comm;
 }
 
+static enum status
+tag_check (const struct wire *w, int tag)
+{
+  CHECK (tag >= 0, "a message under tag %d", tag);
+  return tag <= w->tag_most ? OK
+                            : wire_tags (w, tag + INT64_C (1), "a message");
+}
+
 enum status
-wire_send (struct wire *w, int window, const struct tensor *t, int peer,
-           int tag, struct wire_id id, int *request)
+wire_send (struct wire *w, int way, const struct tensor *t, int peer, int tag,
+           struct wire_id id, int *request)
 {
   int count = 0, rank, i = 0;
   MPI_Datatype type = MPI_BYTE;
-  MPI_Comm comm = message_way (w, window, peer, &rank);
+  MPI_Comm comm = message_way (w, way, peer, &rank);
   if (fault_here ("message"))
     return fail (E_FAULT, "a message to pipe rank %d was lost (planted)", peer);
+  TRY (tag_check (w, tag));
   TRY (message_size (w, t, &count, &type));
   TRY (request_new (w, t, peer, tag, &i));
   struct wire_request *r = &w->request[i];
@@ -221,12 +231,13 @@ wire_send (struct wire *w, int window, const struct tensor *t, int peer,
 }
 
 enum status
-wire_post (struct wire *w, int window, const struct tensor *t, int peer,
-           int tag, int *request)
+wire_post (struct wire *w, int way, const struct tensor *t, int peer, int tag,
+           int *request)
 {
   int count = 0, rank, i = 0;
   MPI_Datatype type = MPI_BYTE;
-  MPI_Comm comm = message_way (w, window, peer, &rank);
+  MPI_Comm comm = message_way (w, way, peer, &rank);
+  TRY (tag_check (w, tag));
   TRY (message_size (w, t, &count, &type));
   TRY (request_new (w, t, peer, tag, &i));
   struct wire_request *r = &w->request[i];

@@ -7,6 +7,8 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "wire/wire_impl.h"
+#include <inttypes.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,6 +65,9 @@ wire_new (struct wire **out)
   TRY (MEM_NEW (1, &w, "the wire"));
   w->world = w->votes = w->pipe = w->twins = w->rounds = MPI_COMM_NULL;
   w->node = MPI_COMM_NULL;
+  for (int i = 0; i < WIRE_WAYS; i++)
+    w->way[i] = MPI_COMM_NULL;
+  w->tag_most = INT_MAX;
   w->round = MPI_REQUEST_NULL;
   w->line = MPI_DATATYPE_NULL;
   w->size = w->pipe_size = w->n_replicas = w->node_size = 1;
@@ -156,6 +161,8 @@ grid_free (struct wire *w)
 {
   windows_free (w);
   wire_reduce_close (w);
+  for (int i = 0; i < WIRE_WAYS; i++)
+    comm_free (&w->way[i]);
   comm_free (&w->pipe);
   comm_free (&w->twins);
 }
@@ -291,6 +298,14 @@ clock_follow (struct wire *w)
   w->clock_offset_s = theirs; /* the last one is the offset */
 }
 
+static void
+tag_most_ask (struct wire *w)
+{
+  int *most = NULL, given = 0;
+  MPI_Comm_get_attr (MPI_COMM_WORLD, MPI_TAG_UB, &most, &given);
+  w->tag_most = given ? *most : 32767; /* what the standard promises */
+}
+
 enum status
 wire_grid (struct wire *w, int n_replicas)
 {
@@ -309,8 +324,11 @@ wire_grid (struct wire *w, int n_replicas)
   w->reduce_turn = 0; /* new twins have counted differently */
   if (w->alone)
     return OK;
+  tag_most_ask (w);
   MPI_Comm_split (w->world, w->replica, w->pipe_rank, &w->pipe);
   MPI_Comm_split (w->world, w->pipe_rank, w->replica, &w->twins);
+  for (int i = 0; i < WIRE_WAYS; i++)
+    MPI_Comm_dup (w->pipe, &w->way[i]);
   for (int r = 1; r < w->size && w->rank == 0; r++)
     clock_lead (w, r);
   if (w->rank > 0)
@@ -421,6 +439,23 @@ const char *
 wire_describe (const struct wire *w)
 {
   return w->description;
+}
+
+int
+wire_tag_most (const struct wire *w)
+{
+  return w->tag_most;
+}
+
+enum status
+wire_tags (const struct wire *w, int64_t n, const char *what)
+{
+  if (n - 1 <= w->tag_most)
+    return OK;
+  return fail (E_LIMIT,
+               "%s needs message tags up to %" PRId64
+               ", and this MPI (%s) has them up to %d",
+               what, n - 1, w->description, w->tag_most);
 }
 
 MPI_Comm

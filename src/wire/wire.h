@@ -31,8 +31,8 @@ wire_open_alone (struct wire **out);
 /* Collective on world; frees all communicators and MPI itself. */
 void
 wire_close (struct wire **w);
-/* Split the world; E_CONFIG when replicas does not divide the size.
- * Collective on world. */
+/* Split the world, with a communicator for each traffic; E_CONFIG when replicas
+ * does not divide the size.  Collective on world. */
 enum status
 wire_grid (struct wire *w, int n_replicas);
 /* One communicator per window: window i joins pipe ranks first[i]..last[i]
@@ -127,19 +127,42 @@ struct wire_id {
   int32_t micro, border, stream; /* stream -1: activation */
 };
 
+/* Traffics that go along the pipe whatever the windows.  Each has a
+ * communicator of its own and counts its tags from 0, as each window does: no
+ * two of them can take each other's messages, and no tag is larger than what
+ * one traffic alone needs (MPI promises 32767; UCX has 8388607). */
+enum wire_way {
+  WIRE_STEPS = -1,      /* of training, outside its windows */
+  WIRE_EVALUATION = -2, /* of a split */
+  WIRE_SHARED = -3,     /* one matrix that several stages use */
+  WIRE_TEXT = -4,       /* generated text */
+  WIRE_COMPARE = -5,    /* comparing gradients: the strategy's */
+  WIRE_WHOLE = -6,      /* and the end-to-end one */
+  WIRE_LINK = -7,       /* wire_calibrate */
+  WIRE_WAYS = 7
+};
+/* The largest tag that a message can have, asked for by wire_grid.  Local. */
+int
+wire_tag_most (const struct wire *w);
+/* E_LIMIT, with both numbers, when n tags (0 .. n - 1) of `what` are more than
+ * this MPI has.  Local. */
+enum status
+wire_tags (const struct wire *w, int64_t n, const char *what);
+
 /* A request is a small integer; WIRE_NONE when nothing is under way. */
 #define WIRE_NONE (-1)
-/* Start sending t to pipe rank peer of the own replica, under tag, on window
- * (-1: pipe).  Local.  Borrows header and data until waited for.  Fails with
- * E_LIMIT when t has more bytes than MPI can count (sent in parts up to 2^31
- * elements of 64 bytes).  fault_here ("message"). */
+/* Start sending t to pipe rank peer of the own replica, under tag, on a way: a
+ * window, or one of enum wire_way.  Local.  Borrows header and data until
+ * waited for.  Fails with E_LIMIT when t has more bytes than MPI can count
+ * (sent in parts up to 2^31 elements of 64 bytes), and for a tag that this MPI
+ * does not have.  fault_here ("message"). */
 enum status
-wire_send (struct wire *w, int window, const struct tensor *t, int peer,
-           int tag, struct wire_id id, int *request);
+wire_send (struct wire *w, int way, const struct tensor *t, int peer, int tag,
+           struct wire_id id, int *request);
 /* Post a receive into t ahead of time.  Local. */
 enum status
-wire_post (struct wire *w, int window, const struct tensor *t, int peer,
-           int tag, int *request);
+wire_post (struct wire *w, int way, const struct tensor *t, int peer, int tag,
+           int *request);
 /* Wait; *request becomes WIRE_NONE.  For a receive `id` is compared
  * (E_PROTOCOL); id NULL for a send.  *late_s (may be NULL): the part of the
  * wait that lies after the message was sent (transfer), by clocks aligned at

@@ -67,10 +67,12 @@ struct wire_ballot {
 
 struct wire {
   bool alone;
-  MPI_Comm world, votes; /* votes: ballots of the world */
-  MPI_Comm rounds;       /* see round.c */
-  MPI_Comm node;         /* ranks that share memory with this one */
-  MPI_Comm pipe, twins;  /* MPI_COMM_NULL before wire_grid */
+  MPI_Comm world, votes;   /* votes: ballots of the world */
+  MPI_Comm rounds;         /* see round.c */
+  MPI_Comm node;           /* ranks that share memory with this one */
+  MPI_Comm pipe, twins;    /* MPI_COMM_NULL before wire_grid */
+  MPI_Comm way[WIRE_WAYS]; /* the pipe again, one per traffic: -1 is way[0] */
+  int tag_most;            /* MPI_TAG_UB */
   int rank, size;
   int pipe_rank, pipe_size, replica, n_replicas;
   int node_rank, node_size;

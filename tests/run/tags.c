@@ -1,0 +1,145 @@
+/* ranks: 2 3 */
+/* tests/run/tags.c -- a run over a library whose tags end where those of its
+ * plan do: training, comparing gradients, one matrix of several stages,
+ * evaluation.  With one tag less it is refused before the first step.
+ *
+ * The library's answers and messages pass through here by MPI's profiling
+ * interface.
+ */
+#define TAP_MPI
+#include "tests/run/h5.h"
+#include "tests/wire/tool.h"
+
+static int bound;   /* 0: what the library says */
+static int largest; /* of the tags of messages since it was last set to -1 */
+
+int
+MPI_Comm_get_attr (MPI_Comm comm, int key, void *value, int *given)
+{
+  int code = PMPI_Comm_get_attr (comm, key, value, given);
+  if (key == MPI_TAG_UB && bound > 0)
+    *(int **)value = &bound;
+  return code;
+}
+
+int
+MPI_Isend (const void *data, int n, MPI_Datatype type, int to, int tag,
+           MPI_Comm comm, MPI_Request *request)
+{
+  largest = tag > largest ? tag : largest;
+  return PMPI_Isend (data, n, type, to, tag, comm, request);
+}
+
+int
+MPI_Irecv (void *data, int n, MPI_Datatype type, int from, int tag,
+           MPI_Comm comm, MPI_Request *request)
+{
+  largest = tag > largest ? tag : largest;
+  return PMPI_Irecv (data, n, type, from, tag, comm, request);
+}
+
+enum { STEPS = 4, WORDS = 19, LENGTH = 8 };
+
+static void
+make_data (const struct rig *r)
+{
+  unsigned short row[40 * LENGTH + 1];
+  const struct random_key key = {5, RANDOM_TEST, 6, 7};
+  char path[RUN_PATH + 16];
+  const size_t n = sizeof row / sizeof *row;
+  for (size_t i = 0; i < n; i++)
+    row[i] = (unsigned short)random_below (&key, i, WORDS);
+  snprintf (path, sizeof path, "%s/data.h5", r->folder);
+  if (wire_rank (r->w) == 0)
+    h5_write_tokens (path, WORDS, n, row, n / 2, row);
+  wire_barrier (r->w);
+}
+
+static void
+config (const struct rig *r, struct run_config *c)
+{
+  rig_config (r, 4, c);
+  snprintf (c->family, RUN_WORD, "transformer");
+  c->block[0] = c->groups[0] = c->stem[0] = '\0';
+  c->layers = 4;
+  c->d_model = 12;
+  c->heads = 3;
+  c->context = LENGTH;
+  c->mlp_ratio = 2;
+  c->tied = true;
+  snprintf (c->head, RUN_TEXT, "ln-shared");
+  snprintf (c->span, RUN_WORD, "2");
+  c->micro = 2;
+  c->clip = 0.5;
+  c->agreement = 2;
+}
+
+/* Everything of a run that sends. */
+static double
+run_all (struct rig *r, const struct run_config *c)
+{
+  double loss[4], accuracy[4];
+  struct evaluation v = {.loss = loss, .accuracy = accuracy};
+  struct session s;
+  rig_session (r->w, c, &s);
+  rig_must (session_begin (&s, 0, STEPS));
+  for (int64_t step = 0; step < STEPS; step++)
+    rig_step (&s, step);
+  rig_must (session_end (&s));
+  rig_must (session_evaluate (&s, STORE_VALID, 0, &v));
+  session_close (&s);
+  return loss[3];
+}
+
+static int
+tags_of (struct rig *r, const struct run_config *c)
+{
+  struct session s;
+  rig_session (r->w, c, &s);
+  int n = (int)plan_tags (s.plan);
+  session_close (&s);
+  return n;
+}
+
+static void
+test_refused (struct rig *r, const struct run_config *c, int n)
+{
+  struct session_how how = {.guess_costs = true};
+  struct tool_capture said;
+  struct session s;
+  char text[8192], want[64], have[64];
+  bound = n - 2;
+  tool_capture_begin (&said);
+  enum status e = session_open (r->w, c, &how, &s);
+  tool_capture_end (&said, text, sizeof text);
+  bound = 0;
+  snprintf (want, sizeof want, "up to %d", n - 1);
+  snprintf (have, sizeof have, "up to %d", n - 2);
+  bool told =
+      wire_rank (r->w) > 0 ||
+      (strstr (text, want) && strstr (text, have) &&
+       strstr (text, "4 stages x 2 micro-batches") && tool_lines (text) == 1);
+  tap_ok (e == E_LIMIT && told, "a tag less: refused, with both numbers");
+}
+
+int
+main (int argc, char **argv)
+{
+  struct rig r;
+  struct run_config c;
+  rig_open (&argc, &argv, &r);
+  make_data (&r);
+  config (&r, &c);
+  double loss = run_all (&r, &c);
+  int n = tags_of (&r, &c);
+  largest = -1;
+  bound = n - 1;
+  double same = run_all (&r, &c);
+  bound = 0;
+  tap_ok (isfinite (loss) && same == loss, "the same loss, %.6f", loss);
+  tap_ok (largest >= 0 && largest < n, "%d tags, the largest used is %d", n,
+          largest);
+  test_refused (&r, &c, n);
+  rig_close (&r);
+  return tap_done ();
+}
