@@ -243,8 +243,8 @@ const struct key key_table[] = {
                "saves and stops" },
   { RUN, .name = "attempts", .kind = KEY_INTEGER, INT_AT (attempts),
     RANGE (0, 1e9), .value = "3",
-    .meaning = "starts from one step that leave no newer checkpoint until the "
-               "next one gives up (77); 0: no limit" },
+    .meaning = "starts from one step that died without a newer checkpoint until "
+               "the next one gives up (77); 0: no limit" },
 };
 /* clang-format on */
 const size_t key_count = sizeof key_table / sizeof *key_table;

@@ -146,15 +146,33 @@ origin_begin (struct origin *o, struct store_run *run)
   return store_run_put (run, "status", line);
 }
 
-/* A start that was refused before training is none that came to nothing. */
+/* Only starts that died came to nothing: not one that was refused before it
+ * trained, nor one that was asked to stop. */
+static bool
+counts (enum status e, const struct outcome *out)
+{
+  return e != OK && e != E_STOPPED && out->began;
+}
+
 static void
-uncount (struct origin *o, struct store_run *run)
+uncount (struct origin *o, struct store_run *run, const struct outcome *out)
 {
   if (!o->counted)
     return;
+  if (out->began)
+    o->mark.step = out->step;
   o->mark.attempts--;
   (void)store_run_mark (run, &o->mark);
   fail_clear ();
+}
+
+/* A wrong configuration leaves no trace where something was told before.  What
+ * said that it runs did so of a start that is dead. */
+static bool
+leaves_status (const struct origin *o, enum status e, const struct outcome *out)
+{
+  return status_exit (e) == 64 && !out->began && o->status &&
+         strncmp (o->status, "running", 7) != 0;
 }
 
 void
@@ -165,12 +183,10 @@ origin_end (struct origin *o, struct store_run *run, enum status e,
   const char *event = e == OK          ? "finished"
                       : e == E_STOPPED ? "stopped"
                                        : "failed";
-  if (e != OK && e != E_STOPPED && !out->began)
-    uncount (o, run);
-  /* A wrong configuration leaves no trace. */
-  if (status_exit (e) == 64 && !out->began) {
-    if (o->status)
-      (void)store_run_put (run, "status", o->status);
+  if (e != OK && !counts (e, out))
+    uncount (o, run, out);
+  if (leaves_status (o, e, out)) {
+    (void)store_run_put (run, "status", o->status);
     fail_clear ();
     return;
   }

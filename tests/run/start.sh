@@ -1,0 +1,96 @@
+#!/bin/sh
+# tests/run/start.sh -- starts that are refused, or asked to stop before their
+# first step: what status says, and that only starts that died count as having
+# come to nothing.  Prints TAP.
+
+. "${abs_top_srcdir-$(dirname "$0")/../..}/tests/run/rig.sh"
+
+# stop_at_once ARGUMENT...: a start that hears USR1 before it trains.
+stop_at_once ()
+{
+  # shellcheck disable=SC2086
+  "$I" train $small "$@" >said 2>errors </dev/null &
+  pid=$!
+  tries=0
+  until grep -q "\"pid\": $pid," run/lock 2>/dev/null || [ $tries -gt 2000 ]; do
+    sleep 0.005
+    tries=$((tries + 1))
+  done
+  kill -USR1 $pid
+  wait $pid
+}
+
+attempts () { sed -n 's/.* attempts=0*\([0-9]\)/\1/p' run/progress; }
+
+# -- polite stops -------------------------------------------------------------------
+
+mkdir polite && cd polite || exit 1
+good=0
+for try in 1 2 3 4; do
+  stop_at_once train.steps=6
+  [ $? = 75 ] && [ "$(cat run/status)" = "stopped 75 step=0 reason=USR1" ] &&
+    [ "$(attempts)" = 0 ] && good=$((good + 1))
+done
+[ $good = 4 ]
+ok $? "asked to stop before the first step, four times: 75, and none counts"
+for try in 1 2; do
+  # shellcheck disable=SC2086
+  INTERLOCK_FAIL=kernel:1 one train $small train.steps=6
+  [ $? = 70 ] && [ "$(attempts)" = $try ]
+  ok $? "a start that dies counts: $try"
+  stop_at_once train.steps=6
+  [ $? = 75 ] && [ "$(attempts)" = $try ]
+  ok $? "and one that is asked to stop does not take the count back"
+done
+# shellcheck disable=SC2086
+INTERLOCK_FAIL=kernel:1 one train $small train.steps=6
+# shellcheck disable=SC2086
+one train $small train.steps=6
+[ $? = 77 ]
+ok $? "three that died: 77"
+# shellcheck disable=SC2086
+one train $small train.steps=6 run.attempts=0
+[ $? = 0 ]
+ok $? "run.attempts=0 goes on"
+cd .. || exit 1
+
+# -- refused ------------------------------------------------------------------------
+
+# refused CODE NAME ARGUMENT...: in a folder of its own.
+refused ()
+{
+  code=$1 name=$2
+  shift 2
+  rm -rf run
+  # shellcheck disable=SC2086
+  one train $small train.steps=6 "$@"
+  got=$?
+  [ $got = "$code" ] && grep -q "^failed $code step=0 reason=." run/status
+  ok $? "refused with $code in a new directory, $name: so says status"
+}
+mkdir refused && cd refused || exit 1
+refused 64 "less than a batch" data.limit=5
+refused 69 "no data set" data.file=none.h5
+head -c 3000 ../data.h5 >cut.h5
+refused 65 "half a data set" data.file=cut.h5
+rm -rf run
+# shellcheck disable=SC2086
+many 5 train $small train.steps=6
+[ $? = 64 ] && grep -q '^failed 64 step=0 reason=' run/status
+ok $? "too many ranks: the same"
+# shellcheck disable=SC2086
+one train $small train.steps=6 && cp run/status before
+# shellcheck disable=SC2086
+many 5 train $small train.steps=12
+[ $? = 64 ] && cmp -s before run/status
+ok $? "what status said before stays"
+echo 'running 0 step=6' >run/status
+# shellcheck disable=SC2086
+many 5 train $small train.steps=12
+[ $? = 64 ] && ! grep -q running run/status
+ok $? "unless it was of a start that is dead"
+# shellcheck disable=SC2086
+one train $small train.steps=12 && [ "$(cat run/status)" = "finished 0 step=12" ]
+ok $? "and the run goes on"
+
+done_testing
