@@ -2,10 +2,26 @@
 #ifndef BASE_TENSOR_H
 #define BASE_TENSOR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define TENSOR_DIMS 4
+
+/* What the numbers are, and how they lie: as dims name them; channels in blocks
+ * of `block`, padded up; or channels last.  Two tensors of equal bytes may
+ * differ in it, so it travels with every message. */
+enum tensor_type { TENSOR_F32 };
+enum tensor_layout { TENSOR_PLAIN, TENSOR_BLOCKED, TENSOR_LAST };
+struct tensor_form {
+  uint8_t type, layout, block; /* block: 0 unless TENSOR_BLOCKED */
+};
+bool
+tensor_form_same (struct tensor_form a, struct tensor_form b);
+/* "f32, channels in blocks of 16". */
+#define TENSOR_FORM 64
+void
+tensor_form_text (struct tensor_form f, char out[TENSOR_FORM]);
 
 /* Borrowed memory with a shape.  bytes may exceed the product of the dims:
  * blocked layouts pad channels.  A tensor that travels has TENSOR_HEADER bytes
@@ -16,6 +32,7 @@ struct tensor {
   size_t bytes;
   int n_dims;
   int64_t dims[TENSOR_DIMS];
+  struct tensor_form form;
 };
 /* Product of dims. */
 int64_t

@@ -276,6 +276,18 @@ stage_place (const struct stage *s, int slot)
   return slot == STAGE_EVAL ? (struct place *)&s->eval : &s->place[slot];
 }
 
+/* How images lie between two stages. */
+static struct tensor_form
+inner_form (const struct stage *s)
+{
+  if (s->inner == KERN_LAST)
+    return (struct tensor_form){.layout = TENSOR_LAST};
+  if (s->inner == KERN_PLAIN)
+    return (struct tensor_form){.layout = TENSOR_PLAIN};
+  return (struct tensor_form){.layout = TENSOR_BLOCKED,
+                              .block = (uint8_t)kern_block (s->k)};
+}
+
 /* Of tokens [B, T, D], or [B, T] of the first stage's input. */
 static struct tensor
 border (const struct stage *s, struct kern_dims d, size_t bytes, float *data)
@@ -285,8 +297,21 @@ border (const struct stage *s, struct kern_dims d, size_t bytes, float *data)
                            .bytes = bytes,
                            .n_dims = d.c == 1 ? 2 : 3,
                            .dims = {d.n, d.h, d.c}};
-  return (struct tensor){
-      .data = data, .bytes = bytes, .n_dims = 4, .dims = {d.n, d.c, d.h, d.w}};
+  return (struct tensor){.data = data,
+                         .bytes = bytes,
+                         .n_dims = 4,
+                         .dims = {d.n, d.c, d.h, d.w},
+                         .form = inner_form (s)};
+}
+
+/* The first stage's images lie as the loader gives them. */
+static struct tensor
+input_border (const struct stage *s, float *data)
+{
+  struct tensor t = border (s, s->in, s->in_bytes, data);
+  if (stage_is_first (s))
+    t.form = (struct tensor_form){.layout = TENSOR_PLAIN};
+  return t;
 }
 
 enum status
@@ -297,7 +322,7 @@ stage_input (struct stage *s, int slot, struct tensor *out)
     TRY (MEM_NEW (TENSOR_HEADER + s->in_bytes, &p->input, "stage input"));
     s->input_bytes += TENSOR_HEADER + s->in_bytes;
   }
-  *out = border (s, s->in, s->in_bytes, (float *)(p->input + TENSOR_HEADER));
+  *out = input_border (s, (float *)(p->input + TENSOR_HEADER));
   return OK;
 }
 
@@ -317,7 +342,7 @@ stage_output (const struct stage *s, int slot, struct tensor *out)
 void
 stage_border (const struct stage *s, struct tensor *in, struct tensor *out)
 {
-  *in = border (s, s->in, s->in_bytes, NULL);
+  *in = input_border (s, NULL);
   *out = border (s, s->out, s->out_bytes, NULL);
 }
 

@@ -22,6 +22,7 @@ struct header {
   struct wire_id id;
   uint64_t bytes; /* of the data */
   double sent_s;  /* on the clock of world rank 0 */
+  struct tensor_form form;
 };
 _Static_assert(sizeof (struct header) <= TENSOR_HEADER, "the header's room");
 
@@ -103,6 +104,7 @@ request_new (struct wire *w, const struct tensor *t, int peer, int tag,
       .tag = tag,
       .start = (char *)t->data - TENSOR_HEADER,
       .bytes = t->bytes,
+      .form = t->form,
       .mpi = MPI_REQUEST_NULL,
       .place = w->n_open,
   };
@@ -219,7 +221,8 @@ wire_send (struct wire *w, int way, const struct tensor *t, int peer, int tag,
   struct header head = {.magic = MAGIC,
                         .id = id,
                         .bytes = t->bytes,
-                        .sent_s = clock_now_s () + w->clock_offset_s};
+                        .sent_s = clock_now_s () + w->clock_offset_s,
+                        .form = t->form};
   memset (r->start, 0, TENSOR_HEADER);
   memcpy (r->start, &head, sizeof head);
   r->kind = REQUEST_SEND;
@@ -248,6 +251,18 @@ wire_post (struct wire *w, int way, const struct tensor *t, int peer, int tag,
 }
 
 static enum status
+form_differs (const struct wire_request *r, const struct header *got)
+{
+  char came[TENSOR_FORM], awaited[TENSOR_FORM];
+  tensor_form_text (got->form, came);
+  tensor_form_text (r->form, awaited);
+  return fail (E_PROTOCOL,
+               "message from pipe rank %d under tag %d: %s came; %s was "
+               "awaited",
+               r->peer, r->tag, came, awaited);
+}
+
+static enum status
 header_compare (const struct wire_request *r, const struct wire_id *want,
                 const struct header *got)
 {
@@ -261,6 +276,8 @@ header_compare (const struct wire_request *r, const struct wire_id *want,
                  "message from pipe rank %d under tag %d: %" PRIu64
                  " bytes came, %zu were awaited",
                  r->peer, r->tag, got->bytes, r->bytes);
+  if (!tensor_form_same (got->form, r->form))
+    return form_differs (r, got);
   if (want == NULL ||
       (got->id.step == want->step && got->id.micro == want->micro &&
        got->id.border == want->border && got->id.stream == want->stream))

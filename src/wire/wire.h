@@ -12,6 +12,7 @@
 
 #include "base/status.h"
 #include "base/tensor.h"
+#include "base/text.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -117,6 +118,24 @@ enum status
 wire_same (struct wire *w, uint64_t value, const char *what);
 void
 wire_barrier (struct wire *w); /* world; only outside training */
+
+/* Who has what, on all ranks: "ranks 0-3 on a, b: avx2; rank 4 on c: sse41"
+ * added to out, *n values; nothing where all have the same one.  Values are
+ * single lines.  Collective on world. */
+enum status
+wire_groups (struct wire *w, const char *mine, int *n, struct text *out);
+/* What has to be the same on all ranks, as this rank has it. */
+struct wire_fact {
+  const char *name;   /* "instruction set" */
+  const char *value;  /* a single line */
+  const char *cure;   /* what to do where it differs; "": nothing to say */
+  enum status status; /* what it is then */
+};
+/* Fails with the status of the first of n facts that differs, naming all that
+ * do, a line each, with values, ranks and hosts: the same on all ranks.  The
+ * same facts on all ranks.  Collective on world. */
+enum status
+wire_alike (struct wire *w, int n, const struct wire_fact *fact);
 
 /* -- tensor messages ------------------------------------------------------- */
 

@@ -13,11 +13,12 @@
 /* One request of the message table. */
 struct wire_request {
   enum { REQUEST_FREE, REQUEST_SEND, REQUEST_POST } kind;
-  bool done;       /* mpi has been tested to its end */
-  int place;       /* index in wire.open while not done */
-  int peer, tag;   /* as the caller named them */
-  char *start;     /* header, then data; borrowed */
-  size_t bytes;    /* of the data */
+  bool done;     /* mpi has been tested to its end */
+  int place;     /* index in wire.open while not done */
+  int peer, tag; /* as the caller named them */
+  char *start;   /* header, then data; borrowed */
+  size_t bytes;  /* of the data */
+  struct tensor_form form;
   MPI_Request mpi; /* MPI_REQUEST_NULL once done */
 };
 

@@ -335,7 +335,7 @@ test_pulse (void)
 static void
 test_tensor (void)
 {
-  struct tensor t = {NULL, 0, 3, {2, 3, 4, 99}};
+  struct tensor t = {.n_dims = 3, .dims = {2, 3, 4, 99}};
   struct tensor_info info = {"x", 2, {5, 7, 99, 99}};
   tap_ok (tensor_count (&t) == 24, "elements of 2 x 3 x 4");
   tap_ok (tensor_info_count (&info) == 35, "elements of 5 x 7");

@@ -85,10 +85,12 @@ test_ahead (struct wire *w)
     mem_free (&blocks[i]);
 }
 
+static const struct tensor_form in_eights = {TENSOR_F32, TENSOR_BLOCKED, 8};
+
 /* What pipe rank 1 says about a message that is not the one it awaits. */
 static enum status
 receive_wrong (struct wire *w, struct wire_id sent, struct wire_id awaited,
-               size_t sent_bytes)
+               size_t sent_bytes, struct tensor_form form)
 {
   char *block;
   struct tensor t = tool_tensor (800, &block);
@@ -99,8 +101,10 @@ receive_wrong (struct wire *w, struct wire_id sent, struct wire_id awaited,
     request = WIRE_NONE;
   } else if (wire_pipe_rank (w) == 0) {
     t.bytes = sent_bytes;
+    t.form = form;
     s = wire_send (w, -1, &t, 1, 9, sent, &request);
   } else if (wire_pipe_rank (w) == 1) {
+    t.form = in_eights;
     s = wire_post (w, -1, &t, 0, 9, &request);
   }
   if (s == OK)
@@ -117,23 +121,46 @@ test_identity (struct wire *w)
     const char *what;
     struct wire_id sent;
     size_t bytes;
-    bool wrong;
+    struct tensor_form form;
+    const char *words; /* of the message; NULL: it is right */
   } rows[] = {
-      {"right", {5, 2, 1, -1}, 800, false},
-      {"step", {6, 2, 1, -1}, 800, true},
-      {"micro-batch", {5, 3, 1, -1}, 800, true},
-      {"border", {5, 2, 2, -1}, 800, true},
-      {"stream", {5, 2, 1, 0}, 800, true},
-      {"size", {5, 2, 1, -1}, 640, true},
+      {"right", {5, 2, 1, -1}, 800, {TENSOR_F32, TENSOR_BLOCKED, 8}, NULL},
+      {"step", {6, 2, 1, -1}, 800, {TENSOR_F32, TENSOR_BLOCKED, 8}, "step 6"},
+      {"micro-batch",
+       {5, 3, 1, -1},
+       800,
+       {TENSOR_F32, TENSOR_BLOCKED, 8},
+       "micro-batch 3"},
+      {"border",
+       {5, 2, 2, -1},
+       800,
+       {TENSOR_F32, TENSOR_BLOCKED, 8},
+       "border 2"},
+      {"stream", {5, 2, 1, 0}, 800, {TENSOR_F32, TENSOR_BLOCKED, 8}, "stream"},
+      {"size", {5, 2, 1, -1}, 640, {TENSOR_F32, TENSOR_BLOCKED, 8}, "640"},
+      {"block",
+       {5, 2, 1, -1},
+       800,
+       {TENSOR_F32, TENSOR_BLOCKED, 16},
+       "f32, channels in blocks of 16 came; f32, channels in blocks of 8"},
+      {"layout",
+       {5, 2, 1, -1},
+       800,
+       {TENSOR_F32, TENSOR_LAST, 0},
+       "f32, channels last came"},
+      {"type", {5, 2, 1, -1}, 800, {7, TENSOR_BLOCKED, 8}, "type 7"},
   };
   struct wire_id awaited = {5, 2, 1, -1};
   bool receiver = wire_pipe_rank (w) == 1;
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-    enum status s = receive_wrong (w, rows[i].sent, awaited, rows[i].bytes);
-    enum status want = receiver && rows[i].wrong ? E_PROTOCOL : OK;
-    bool named = want == OK || strstr (fail_message (), "pipe rank 0") != NULL;
+    enum status s =
+        receive_wrong (w, rows[i].sent, awaited, rows[i].bytes, rows[i].form);
+    const char *words = rows[i].words;
+    enum status want = receiver && words ? E_PROTOCOL : OK;
+    bool named = want == OK || (strstr (fail_message (), "pipe rank 0") &&
+                                strstr (fail_message (), words));
     tap_ok (s == want && named, "a message with the %s%s", rows[i].what,
-            rows[i].wrong ? " of another is noticed" : " one");
+            words ? " of another is noticed" : " one");
     fail_clear ();
   }
 }
