@@ -17,6 +17,11 @@ hash_text (const char *text, uint64_t seed);
 void
 hash_digest (const void *data, size_t n, char out[33]);
 
+/* Of the file that this process runs, which holds all of our own code;
+ * "unknown" where the system does not show it.  Read once. */
+const char *
+hash_program (void);
+
 /* The digest of data that come in pieces: the same as of all at once. */
 struct hash_stream;
 enum status

@@ -1,11 +1,14 @@
 /* main/main.c -- from argv to an exit code. */
 #include "main/main.h"
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "probe/probe.h"
 #include "store/store.h"
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* What most commands write to stdout is all there is of their work. */
 static enum status
@@ -77,8 +80,39 @@ speak (enum status s)
   return s;
 }
 
+/* Everything behind the program's name, as a shell would read it. */
+static void
+add_words (int argc, char *const *argv, struct text *out)
+{
+  for (int i = 1; i < argc; i++) {
+    bool plain = argv[i][0] && !strpbrk (argv[i], " \t\n'\"");
+    text_add (out, "%s%s", out->size ? " " : "", plain ? "" : "'");
+    for (const char *c = argv[i]; *c; c++)
+      text_add (out, "%c", *c == '\n' ? ' ' : *c);
+    text_add (out, "%s", plain ? "" : "'");
+  }
+}
+
+/* A launcher may start several programs with several lines of words as one
+ * world.  Words say what is computed, and their program how: both are of all
+ * ranks.  Collective on world. */
 static enum status
-work (int argc, char **argv, const struct options *o)
+same_start (struct wire *w, const char *words)
+{
+  char program[80];
+  snprintf (program, sizeof program, "interlock %s, %s", PACKAGE_VERSION,
+            hash_program ());
+  const struct wire_fact facts[] = {
+      {"words of the command line", words,
+       "one start trains one network: give every rank the same words", E_USAGE},
+      {"program", program,
+       "every node has to run the same build (install it where all see it)",
+       E_MISSING}};
+  return wire_agree (w, wire_alike (w, sizeof facts / sizeof *facts, facts));
+}
+
+static enum status
+work (int argc, char **argv, const struct options *o, const char *words)
 {
   struct wire *w = NULL;
   bool mpi =
@@ -87,6 +121,8 @@ work (int argc, char **argv, const struct options *o)
   if (trains)
     run_catch_signals ();
   enum status s = mpi ? wire_open (&argc, &argv, &w) : wire_open_alone (&w);
+  if (s == OK)
+    s = same_start (w, words);
   if (s == OK)
     s = o->command->work (o, w);
   if (s == OK && !trains && !o->output) /* otherwise it lies in files */
@@ -100,6 +136,9 @@ int
 main (int argc, char **argv)
 {
   struct options o;
+  struct text words; /* before they are put in another order */
+  text_init (&words);
+  add_words (argc, argv, &words);
   guess_rank ();
   enum status s = options_parse (argc, argv, &o);
   if (s != OK)
@@ -109,8 +148,9 @@ main (int argc, char **argv)
   else if (o.help)
     s = speak (print_help (o.command));
   else
-    s = work (argc, argv, &o);
+    s = work (argc, argv, &o, words.data);
   options_clear (&o);
+  text_clear (&words);
 #ifdef IL_DEBUG
   mem_leaks ();
 #endif
