@@ -30,11 +30,16 @@ ballot_open (struct session *s)
         E_CONFIG, "%d replicas x %d stages: at most %d of them fit in one run",
         s->R, s->K,
         (WIRE_BALLOT_MOST - 2 - STOP_REASONS - agreement_votes (s)) / 3);
+  /* Those of steps, and those of a step's windows. */
+  CHECK (s->lag + s->K <= WIRE_BALLOTS, "%d + %d ballots", s->lag, s->K);
   TRY (MEM_NEW ((size_t)s->lag, &s->ballot, "ballots"));
   TRY (MEM_NEW ((size_t)room, &s->ballot_in, "ballots"));
   TRY (MEM_NEW ((size_t)room, &s->ballot_out, "ballots"));
+  TRY (MEM_NEW ((size_t)s->K, &s->window_norm, "ballots"));
   for (int i = 0; i < s->lag; i++)
     s->ballot[i] = WIRE_NONE;
+  for (int h = 0; h < s->K; h++)
+    s->window_norm[h] = WIRE_NONE;
   return OK;
 }
 
@@ -42,6 +47,7 @@ void
 ballot_close (struct session *s)
 {
   mem_free (&s->ballot);
+  mem_free (&s->window_norm);
   mem_free (&s->ballot_in);
   mem_free (&s->ballot_out);
 }

@@ -192,7 +192,8 @@ struct session {
   /* what a step leaves: per head, of this replica (see ballot.c) */
   struct stage_loss *loss; /* K */
   int lag, n_ballot;
-  int *ballot; /* lag requests */
+  int *ballot;      /* lag requests */
+  int *window_norm; /* K requests; not NONE inside a step only */
   double *ballot_in, *ballot_out;
   bool vote_save;               /* this rank's vote in the next ballot */
   bool save_wanted;             /* a ballot that was read asks for it */

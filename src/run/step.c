@@ -322,6 +322,22 @@ window_is_shared (const struct session *s, int h)
   return low >= 0 && s->plan->rank_of[low] != s->plan->rank_of[h];
 }
 
+/* Start the sums of all windows that this rank shares.  All of them before the
+ * first is waited for: one after the other, each would wait for a window that
+ * waits for another, up the whole pipe. */
+static enum status
+start_norms (struct session *s)
+{
+  for (int h = 0; h < s->K; h++) {
+    if (!window_has_me (s, h) || !window_is_shared (s, h))
+      continue;
+    window_squares (s, h, s->ballot_in);
+    TRY (wire_ballot_start (s->wire, h, s->ballot_in, s->K + 1,
+                            &s->window_norm[h]));
+  }
+  return OK;
+}
+
 /* Norm of every window this rank is in: clip / norm, at most 1.  The norm of
  * window h is over all parameters that follow loss h: its stages' and its
  * head's. */
@@ -329,17 +345,14 @@ static enum status
 window_factors (struct session *s, double *factor)
 {
   int K = s->K;
+  TRY (start_norms (s));
   for (int h = 0; h < K; h++) {
     factor[h] = 1;
     if (!window_has_me (s, h))
       continue;
     double *v = s->ballot_in;
     window_squares (s, h, v);
-    if (window_is_shared (s, h)) {
-      int request = WIRE_NONE;
-      TRY (wire_ballot_start (s->wire, h, v, K + 1, &request));
-      TRY (wire_ballot_wait (s->wire, &request, v));
-    }
+    TRY (wire_ballot_wait (s->wire, &s->window_norm[h], v));
     double sum = 0;
     for (int i = 0; i <= K; i++)
       sum += v[i];
