@@ -27,13 +27,16 @@ MPI_(Init|Finalize|Init_thread) ~ ^wire/ ~ MPI has one door, wire
 (sprintf|vsprintf|strcpy|strcat|gets|strtok) *[(] ~ - ~ has a safer sister
 (rand|srand|random|srandom|drand48) *[(] ~ - ~ random numbers come from base/random.h
 (system|popen) *[(] ~ - ~ no shell from inside
-(PLAN_FURTHEST|PLAN_SUM|PLAN_MEAN|furthest|pairwise|e2e) ~ ^(plan/|main/|run/derive[.]c) ~ only plan knows strategies
+(PLAN_FURTHEST|PLAN_SUM|PLAN_MEAN|furthest|pairwise|e2e) ~ ^plan/ ~ only plan knows strategies
+(plan_span_parse|plan_mix_parse|plan_route) ~ ^(plan/|run/(config|derive|map)[.]c|main/config[.]c) ~ ask the table, which derive_route makes
+(c|config)(->|[.])(span|mix) ~ ^(main/|run/(config|changes|derive|map|show|verify)[.]c) ~ ask the table, not the words it came from
+(span +([<>]=?|[!=]=)|([<>]=?|[!=]=) +span) ~ ^(plan/|map/|main/|run/map[.]c|report/group[.]c) ~ ask the table: a span is not all there is
 typedef +(struct|union|enum) +[a-z_]* *[{a-z] ~ - ~ no typedef for structs
 '
 
 # The same on texts (string constants), without their quotes.
 TEXT_RULES='
-^(local|pairwise|e2e|furthest)$ ~ ^(plan/|main/|run/(derive|verify)[.]c|report/group[.]c) ~ only plan knows strategies
+^(local|pairwise|e2e|furthest)$ ~ ^(plan/|main/keys[.]c|run/(derive|verify)[.]c|report/group[.]c) ~ only plan knows strategies
 '
 
 offenders ()
@@ -190,8 +193,12 @@ self_check ()
   plant store/x.c '  MPI_Comm_rank (c, &r);' 'MPI has one door'
   plant wire/x.c '  MPI_Abort (c, 1);' 'wire_abort is'
   plant model/x.c '  x = rand () % 2;' 'random numbers'
-  plant run/x.c '  if (strcmp (c->span, "pairwise") == 0)' 'only plan'
+  plant run/x.c '  if (strcmp (word, "pairwise") == 0)' 'only plan'
   plant store/x.c '  if (mix == PLAN_FURTHEST)' 'only plan'
+  plant run/x.c '  if (span < s->K)' 'ask the table'
+  plant run/x.c '  if (K == span)' 'ask the table'
+  plant run/x.c '  s->wanted = s->config.mix[0] == x;' 'ask the table'
+  plant run/x.c '  TRY (plan_mix_parse (word, &mix));' 'ask the table'
   plant base/x.h 'typedef struct text text_t;' 'no typedef'
   plant base/x.c '#if 0' 'dead code'
   plant base/x.c '/* FIXME later */' 'a note'
@@ -209,6 +216,7 @@ $(lines 100 '  g ();')
   clean wire/x.c '  MPI_Comm_rank (c, &r);'
   clean store/x.c '  MPI_Comm c = wire_raw (w);'
   clean main/x.c '  exit (2); /* of main */'
+  clean run/x.c '  float *mix = l->mix[pair]; TRY (plan_route_check (K, route));'
   clean run/x.c '  struct local_stage *local = session_local (s, k);'
   clean base/x.c "  if (c == '\"' || c == '\\'') say (LOG_INFO, \"malloc (\");"
   rm -rf "$tmp/src"

@@ -8,6 +8,7 @@
 #include "main/main.h"
 
 #include "base/log.h"
+#include "plan/plan.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -455,14 +456,13 @@ config_write (const struct run_config *c, struct text *out)
 static void
 add_span (const struct run_config *c, const char *word, struct text *out)
 {
-  if (strcmp (word, "all") == 0 || strcmp (word, "e2e") == 0)
-    text_add (out, "%lld", (long long)c->count);
-  else if (strcmp (word, "local") == 0)
-    text_add (out, "1");
-  else if (strcmp (word, "pairwise") == 0)
-    text_add (out, "2");
-  else
+  int span;
+  if (plan_span_parse (word, (int)c->count, &span) == OK) {
+    text_add (out, "%d", span);
+  } else {
+    fail_clear (); /* the check says it */
     text_add (out, "%s", word);
+  }
 }
 
 void

@@ -102,6 +102,14 @@ fill (const struct plan_chain *a, const struct plan *t, struct plan *p)
   return plan_make_timetable (p);
 }
 
+int
+plan_chain_enough (int K, int span)
+{
+  int enough = span <= 4 ? 64 : 16 * span;
+
+  return span < K && enough < K ? enough : K;
+}
+
 static enum status
 check_ask (const struct plan_chain *a)
 {

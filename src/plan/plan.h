@@ -16,6 +16,12 @@
 /* -- strategy: a table of numbers ------------------------------------------ */
 
 enum plan_mix { PLAN_FURTHEST, PLAN_SUM, PLAN_MEAN };
+/* The words of a configuration: a number 1..K, local, pairwise, all or e2e;
+ * furthest, sum or mean.  E_CONFIG. */
+enum status
+plan_span_parse (const char *word, int K, int *span);
+enum status
+plan_mix_parse (const char *word, enum plan_mix *mix);
 /* route[k * K + h]: weight of loss h in the gradient of stage k (contract,
  * section "Strategies").  E_CONFIG when span is not in 1..K. */
 enum status
@@ -27,6 +33,9 @@ plan_route_plain (int K, double *route);
  * non-zero entry; E_CONFIG names row and column. */
 enum status
 plan_route_check (int K, const double *route);
+/* Whether a stage learns from a head before the last. */
+bool
+plan_route_inner (int K, const double *route);
 
 /* -- cut and fold ---------------------------------------------------------- */
 
@@ -185,10 +194,12 @@ plan_destroy (struct plan **p);
  * are NULL), so that such a plan cannot be hashed, walked or told in words.
  * E_CONFIG: a span between PLAN_CHAIN_SPAN and K. */
 #define PLAN_CHAIN_SPAN 32
-/* In a chain of at least so many equal stages a span is as fast as in any
- * longer one, to 2 %: what happens at an end is not seen inside, but for the
- * skew for which a timetable is made, which may cost a unit more or less. */
-#define PLAN_CHAIN_ENOUGH(span) ((span) <= 4 ? 64 : 16 * (span))
+/* The length, at most K, from which on a chain of equal stages is as fast under
+ * this span as in any longer one, to 2 %: what happens at an end is not seen
+ * inside, but for the skew for which a timetable is made, which may cost a unit
+ * more or less.  Where gradients go all the way it is K. */
+int
+plan_chain_enough (int K, int span);
 struct plan_chain {
   int K, span;
   enum plan_mix mix;

@@ -1,6 +1,54 @@
 /* plan/route.c -- a strategy as a table of numbers. */
 #include "plan/plan.h"
 #include <math.h>
+#include <string.h>
+
+/* -- words -------------------------------------------------------------------
+ */
+
+enum status
+plan_span_parse (const char *word, int K, int *span)
+{
+  int64_t n;
+
+  if (strcmp (word, "all") == 0 || strcmp (word, "e2e") == 0)
+    n = K;
+  else if (strcmp (word, "local") == 0)
+    n = 1;
+  else if (strcmp (word, "pairwise") == 0)
+    n = 2;
+  else if (!text_to_long (word, &n))
+    return fail (E_CONFIG,
+                 "strategy.span: \"%s\" is neither a number nor one of local, "
+                 "pairwise, e2e, all",
+                 word);
+  if (n < 1 || n > K)
+    return fail (E_CONFIG,
+                 "strategy.span = %s does not fit %d stages: 1 to %d, or all",
+                 word, K, K);
+  *span = (int)n;
+  return OK;
+}
+
+enum status
+plan_mix_parse (const char *word, enum plan_mix *mix)
+{
+  static const char *const name[] = {"furthest", "sum", "mean"};
+  const char *near;
+
+  for (int i = 0; i < 3; i++)
+    if (strcmp (word, name[i]) == 0) {
+      *mix = (enum plan_mix)i;
+      return OK;
+    }
+  near = text_nearest (word, name, 3);
+  return fail (E_CONFIG, "strategy.mix: \"%s\" is not known%s%s%s", word,
+               near ? "; did you mean \"" : "", near ? near : "",
+               near ? "\"?" : "");
+}
+
+/* -- tables ------------------------------------------------------------------
+ */
 
 static double
 weight_of (int n, bool last, enum plan_mix mix)
@@ -68,4 +116,14 @@ plan_route_check (int K, const double *route)
                    k, k, K - 1, k);
   }
   return OK;
+}
+
+bool
+plan_route_inner (int K, const double *route)
+{
+  for (int k = 0; k < K; k++)
+    for (int h = 0; h < K - 1; h++)
+      if (route[k * K + h] != 0)
+        return true;
+  return false;
 }

@@ -112,7 +112,9 @@ make_stage (const struct agreement *a, const struct local_stage *training,
                             .n_pairs = 1,
                             .own_input = training->own_input,
                             .sent = training->sent,
-                            .mix = training->mix};
+                            .mix = training->mix,
+                            .term = training->term,
+                            .coef = training->coef};
   l->n_cot = streams (a, l->k + 1);
   l->n_out = l->own_input ? streams (a, l->k) : 0;
   TRY (MEM_NEW (1, &l->in, "input to compare gradients"));

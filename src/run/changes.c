@@ -64,18 +64,36 @@ static const struct {
     {"train", "steps", OTHER_COURSE},    {"train", "epochs", OTHER_COURSE},
 };
 
-/* Two words for one span are no change. */
-static bool
-same_span (const char *was, const char *is, const char *was_text,
-           const char *is_text)
+/* The table that the words of a configuration mean; K from the text. */
+static enum status
+route_of (const char *text, int *K, double **route)
 {
-  char count[2][RUN_WORD];
-  int a, b;
-  bool same = changes_word (was_text, "stages", "count", count[0], RUN_WORD) &&
-              changes_word (is_text, "stages", "count", count[1], RUN_WORD) &&
-              strcmp (count[0], count[1]) == 0 &&
-              derive_span (was, atoi (count[0]), &a) == OK &&
-              derive_span (is, atoi (count[0]), &b) == OK && a == b;
+  struct run_config c;
+  char count[RUN_WORD];
+  run_config_plain (&c);
+  if (!changes_word (text, "stages", "count", count, sizeof count) ||
+      !changes_word (text, "strategy", "span", c.span, sizeof c.span) ||
+      !changes_word (text, "strategy", "mix", c.mix, sizeof c.mix))
+    return fail (E_CONFIG, "a configuration without a strategy");
+  *K = atoi (count);
+  if (*K < 1)
+    return fail (E_CONFIG, "stages.count = %s", count);
+  TRY (MEM_NEW ((size_t)*K * (size_t)*K, route, "route"));
+  return derive_route (&c, *K, *route);
+}
+
+/* Other words for the same table are no change. */
+static bool
+same_route (const char *was_text, const char *is_text)
+{
+  int K[2] = {0, 0};
+  double *route[2] = {NULL, NULL};
+  bool same = route_of (was_text, &K[0], &route[0]) == OK &&
+              route_of (is_text, &K[1], &route[1]) == OK && K[0] == K[1];
+  for (int i = 0; same && i < K[0] * K[0]; i++)
+    same = route[0][i] == route[1][i];
+  mem_free (&route[0]);
+  mem_free (&route[1]);
   fail_clear ();
   return same;
 }
@@ -152,7 +170,8 @@ changes_find (const char *was_text, const char *is_text, struct text *refused,
         !changes_word (is_text, section, key, is, sizeof is) ||
         strcmp (was, is) == 0)
       continue;
-    if (strcmp (key, "span") == 0 && same_span (was, is, was_text, is_text))
+    if ((strcmp (key, "span") == 0 || strcmp (key, "mix") == 0) &&
+        same_route (was_text, is_text))
       continue;
     if (watched[i].effect == OTHER_COURSE && !follows_length (is_text))
       continue;

@@ -23,8 +23,8 @@ check_strategy (const struct run_config *c, struct text *out, int *n)
   enum plan_mix mix;
   enum plan_order order;
   if (c->count >= 1)
-    note (derive_span (c->span, (int)c->count, &span), out, n);
-  note (derive_mix (c->mix, &mix), out, n);
+    note (plan_span_parse (c->span, (int)c->count, &span), out, n);
+  note (plan_mix_parse (c->mix, &mix), out, n);
   note (derive_order (c->run_schedule, &order), out, n);
 }
 

@@ -90,16 +90,6 @@ measure_size (struct session *s, int size, struct session_sketch *how,
   return OK;
 }
 
-/* Heads are measured whatever the span: maps ask for all of them. */
-static void
-with_heads (const struct run_config *c, struct run_config *out)
-{
-  *out = *c;
-  snprintf (out->span, sizeof out->span, "1");
-  if (out->count < 2)
-    out->count = 2;
-}
-
 static enum status
 measure_sizes (struct wire *w, struct session *s, struct run_costs *c)
 {
@@ -121,18 +111,17 @@ enum status
 run_calibrate (struct wire *w, const struct run_config *c, int n_sizes,
                const int64_t *samples, struct run_costs *out)
 {
-  const struct session_sketch how = {.latency_s = -1};
+  /* Maps ask for the costs of all heads. */
+  const struct session_sketch how = {.heads = true, .latency_s = -1};
   struct run_costs found = {.n_sizes = n_sizes, .ranks = wire_size (w)};
-  struct run_config heads;
   struct session s;
   memcpy (found.samples, samples, (size_t)n_sizes * sizeof *samples);
-  with_heads (c, &heads);
   TRY (wire_grid (w, 1));
   TRY (wire_calibrate (w, &found.link));
   say (LOG_INFO, "link: latency %s, %s/s; %s/s while as much comes back",
        text_seconds (found.link.latency_s), text_bytes (found.link.bytes_per_s),
        text_bytes (found.link.both_bytes_per_s));
-  TRY (session_blocks (w, &heads, &how, &s));
+  TRY (session_blocks (w, c, &how, &s));
   enum status e = measure_sizes (w, &s, &found);
   session_close (&s);
   if (e != OK)

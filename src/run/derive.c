@@ -46,37 +46,13 @@ choose (const char *key, const char *word, const char *const *names, size_t n)
 }
 
 enum status
-derive_span (const char *word, int K, int *out)
+derive_route (const struct run_config *c, int K, double *route)
 {
-  int64_t n;
-  if (strcmp (word, "all") == 0 || strcmp (word, "e2e") == 0)
-    n = K;
-  else if (strcmp (word, "local") == 0)
-    n = 1;
-  else if (strcmp (word, "pairwise") == 0)
-    n = 2;
-  else if (!text_to_long (word, &n))
-    return fail (E_CONFIG,
-                 "strategy.span: \"%s\" is neither a number nor one of local, "
-                 "pairwise, e2e, all",
-                 word);
-  if (n < 1 || n > K)
-    return fail (E_CONFIG,
-                 "strategy.span = %s does not fit %d stages: 1 to %d, or all",
-                 word, K, K);
-  *out = (int)n;
-  return OK;
-}
-
-enum status
-derive_mix (const char *word, enum plan_mix *out)
-{
-  static const char *const names[] = {"furthest", "sum", "mean"};
-  int i = choose ("strategy.mix", word, names, COUNT (names));
-  if (i < 0)
-    return E_CONFIG;
-  *out = (enum plan_mix)i;
-  return OK;
+  int span;
+  enum plan_mix mix;
+  TRY (plan_span_parse (c->span, K, &span));
+  TRY (plan_mix_parse (c->mix, &mix));
+  return plan_route (K, span, mix, route);
 }
 
 enum status

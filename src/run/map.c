@@ -112,9 +112,8 @@ chain_cell (struct mapper *x, int K, int span, enum plan_order order,
                            .latency_s = s->unit_costs ? 0 : s->latency_s,
                            .bytes_per_s = s->unit_costs ? 0 : s->bytes_per_s};
   /* A gradient that stays near sees no end of a long pipe. */
-  int enough = PLAN_CHAIN_ENOUGH (span);
-  ask.K = span < K && K > enough ? enough : K;
-  TRY (derive_mix (s->config.mix, &ask.mix));
+  ask.K = plan_chain_enough (K, span);
+  TRY (plan_mix_parse (s->config.mix, &ask.mix));
   for (int k = 0; k < ask.K; k++)
     x->chain[k] = k < ask.K - 1 ? x->block : x->output;
   TRY (plan_chain_create (&ask, &p));
@@ -130,7 +129,8 @@ known_chain (const struct mapper *x, const int at[4], struct map_cell *c)
 {
   int span = x->m->span[at[2]], k = at[0] - 1;
   if (span == 0 || k < 0 || !x->m->chain[k] ||
-      x->m->stages[k] < PLAN_CHAIN_ENOUGH (span))
+      plan_chain_enough (x->m->stages[k], span) !=
+          plan_chain_enough (x->m->stages[k + 1], span))
     return false;
   *c = *map_at (x->m, k, at[1], at[2], at[3]);
   return c->there;
@@ -175,8 +175,6 @@ fill_micro (struct mapper *x, int micro)
                  "run.replicas = %d",
                  (long long)s->batch, m->micro[micro], s->R);
   s->M = m->micro[micro];
-  snprintf (s->config.span, sizeof s->config.span, "1"); /* heads as well */
-  s->K = 2;
   TRY (session_costs (s, s->batch / parts, &x->how));
   mean_block (x);
   int at[4] = {0, micro, 0, 0};
@@ -258,7 +256,8 @@ run_map (const struct run_config *c, const struct run_plan_options *o,
 {
   struct mapper x = {.o = o,
                      .m = m,
-                     .how = {.measure = o->measure,
+                     .how = {.heads = true,
+                             .measure = o->measure,
                              .unit_costs = o->unit_costs,
                              .costs = o->costs,
                              .latency_s = o->latency_s,

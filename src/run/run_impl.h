@@ -27,11 +27,10 @@
 /* -- deriving things from the configuration (derive.c) ----------------------
  */
 
-/* span of the configuration as a number 1..K; E_CONFIG. */
+/* The strategy as a table [K x K], see plan/plan.h: all that the engine knows
+ * of it. */
 enum status
-derive_span (const char *word, int K, int *out);
-enum status
-derive_mix (const char *word, enum plan_mix *out);
+derive_route (const struct run_config *c, int K, double *route);
 enum status
 derive_order (const char *word, enum plan_order *out);
 enum status
@@ -115,6 +114,8 @@ struct local_stage { /* one per stage of this rank */
   struct border_buffer *out; /* [stream * n_slots + slot] */
   float **mix;               /* n_pairs + 1 border-sized places for sums of
                                 cotangents; NULL where a pass never sums */
+  const float **term;        /* most_terms: what is added up, and ... */
+  float *coef;               /* ... how often; NULL likewise */
   int reduce[4];             /* requests: gradients and statistics, by part */
   double squares[2];         /* of the gradients, by part, of this batch */
 };
@@ -156,6 +157,8 @@ struct session {
   run_config_writer write;
   const char *given_tuning, *was_tuning;
   bool forward_only, decodes, unit_costs, guess_costs, given_costs;
+  bool every_head; /* costs of heads behind all units, whatever the route */
+  const double *given_route; /* K x K, in place of the configuration's; NULL */
   int K, M, R;
   int64_t batch, n_samples; /* whole; of one micro-batch */
   int threads;
@@ -234,6 +237,8 @@ struct session_how {
   bool forward_only;       /* evaluation: no gradients, nothing measured */
   bool decodes;            /* stages keep the keys and values of one text */
   bool guess_costs;        /* of blocks, from FLOPs: for short runs */
+  const double *route;     /* K x K in place of the configuration's strategy,
+                              borrowed while the session is open; NULL: none */
 };
 /* Everything up to the first step: data, network, tuning, costs, cut, plan,
  * stages.  On failure everything is closed.  Collective on world. */
@@ -243,6 +248,7 @@ session_open (struct wire *w, const struct run_config *c,
 /* Only what a plan needs: network, costs, plan. */
 struct session_sketch {
   bool measure, unit_costs;
+  bool heads; /* costs of heads behind all units, whatever the route */
   bool tuned; /* kernels are chosen, for this number of samples */
   const struct run_costs *costs; /* borrowed; NULL: guessed, or measured */
   double latency_s, bytes_per_s; /* of messages; -1, 0: assumed */

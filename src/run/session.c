@@ -67,6 +67,19 @@ open_data (struct session *s)
   return OK;
 }
 
+/* The strategy: everything after this asks the table. */
+static enum status
+make_route (struct session *s)
+{
+  const size_t n = (size_t)s->K * (size_t)s->K;
+  mem_free (&s->route);
+  TRY (MEM_NEW (n, &s->route, "route"));
+  if (!s->given_route)
+    return derive_route (&s->config, s->K, s->route);
+  memcpy (s->route, s->given_route, n * sizeof *s->route);
+  return plan_route_check (s->K, s->route);
+}
+
 static enum status
 make_network (struct session *s)
 {
@@ -102,9 +115,8 @@ read_text (struct session *s, const char *dir, const char *name, char **out)
 static bool
 wants_heads (const struct session *s)
 {
-  int span;
-  return s->config.heads_all ||
-         (derive_span (s->config.span, s->K, &span) == OK && span < s->K);
+  return s->every_head || s->config.heads_all ||
+         plan_route_inner (s->K, s->route);
 }
 
 static const char *
@@ -282,16 +294,6 @@ stage_costs (struct session *s, const struct plan *probe)
   }
 }
 
-static enum status
-make_route (struct session *s)
-{
-  int span;
-  enum plan_mix mix;
-  TRY (derive_span (s->config.span, s->K, &span));
-  TRY (derive_mix (s->config.mix, &mix));
-  return plan_route (s->K, span, mix, s->route);
-}
-
 /* Total work of a stage, for folding. */
 static double
 stage_work (const struct session *s, const struct plan *probe, int k)
@@ -323,12 +325,8 @@ make_plan (struct session *s, int n_pipe)
   e = MEM_NEW ((size_t)K, &work, "stage work");
   if (e == OK && !s->first)
     e = MEM_NEW ((size_t)K + 1, &s->first, "cut");
-  if (e == OK && !s->route)
-    e = MEM_NEW ((size_t)(K * K), &s->route, "route");
   if (e == OK && !s->cost)
     e = MEM_NEW ((size_t)K, &s->cost, "stage costs");
-  if (e == OK)
-    e = make_route (s);
   if (e == OK)
     e = derive_order (s->config.run_schedule, &ask.order);
   ask.route = s->route;
@@ -390,6 +388,16 @@ needs_mix (const struct plan *p, int k)
   return false;
 }
 
+/* Cotangents that a pass of stage k adds up, at most. */
+static size_t
+most_terms (const struct plan *p, int k)
+{
+  int most = 0;
+  for (int i = 0; i < p->n_passes[k]; i++)
+    most = p->pass[k][i].n_in > most ? p->pass[k][i].n_in : most;
+  return (size_t)most;
+}
+
 static enum status
 make_stage (struct session *s, int k, struct local_stage *l)
 {
@@ -423,8 +431,11 @@ make_stage (struct session *s, int k, struct local_stage *l)
   TRY (MEM_NEW (slots, &l->sent, "send requests"));
   TRY (MEM_NEW (slots * (size_t)l->n_cot, &l->cot, "cotangents"));
   TRY (MEM_NEW (slots * (size_t)l->n_out, &l->out, "gradients"));
-  if (needs_mix (p, k))
+  if (needs_mix (p, k)) {
     TRY (MEM_NEW ((size_t)l->n_pairs + 1, &l->mix, "sums of cotangents"));
+    TRY (MEM_NEW (most_terms (p, k), &l->term, "sums of cotangents"));
+    TRY (MEM_NEW (most_terms (p, k), &l->coef, "sums of cotangents"));
+  }
   place_set (-1, k, "making the stage");
   TRY (stage_create (s->kern, &spec, &l->stage));
   if (s->decodes)
@@ -569,6 +580,7 @@ open_parts (struct session *s)
   TRY (wire_agree (w, open_data (s)));
   TRY (wire_agree (w, make_network (s)));
   TRY (wire_agree (w, count_steps (s)));
+  TRY (wire_agree (w, make_route (s)));
   place_set (-1, -1, "choosing kernels");
   TRY (derive_threads (w, &s->config, &s->threads));
   TRY (wire_agree (w, kern_open (s->threads, &s->kern)));
@@ -638,6 +650,7 @@ session_open (struct wire *w, const struct run_config *c,
   s->forward_only = how->forward_only;
   s->decodes = how->decodes;
   s->guess_costs = how->guess_costs;
+  s->given_route = how->route;
   enum status e = open_parts (s);
   if (e != OK)
     session_close (s);
@@ -673,6 +686,7 @@ session_blocks (struct wire *w, const struct run_config *c,
   session_init (w, c, s);
   s->unit_costs = how->unit_costs;
   s->given_costs = how->costs != NULL;
+  s->every_head = how->heads;
   if (how->latency_s >= 0)
     s->latency_s = how->latency_s;
   if (how->bytes_per_s > 0)
@@ -700,8 +714,8 @@ session_replan (struct session *s, int n_pipe)
 {
   plan_destroy (&s->plan);
   mem_free (&s->first);
-  mem_free (&s->route);
   mem_free (&s->cost);
+  TRY (make_route (s));
   return make_plan (s, n_pipe);
 }
 
@@ -710,7 +724,9 @@ session_sketch (struct wire *alone, const struct run_config *c, int n_pipe,
                 const struct session_sketch *how, struct session *s)
 {
   TRY (session_blocks (alone, c, how, s));
-  enum status e = sketch_costs (s, how);
+  enum status e = make_route (s);
+  if (e == OK)
+    e = sketch_costs (s, how);
   if (e == OK)
     e = make_plan (s, n_pipe);
   if (e != OK)
@@ -734,6 +750,8 @@ session_close (struct session *s)
     mem_free (&l->cot);
     mem_free (&l->out);
     mem_free (&l->mix);
+    mem_free (&l->term);
+    mem_free (&l->coef);
   }
   mem_free (&s->local);
   s->n_local = 0;

@@ -184,15 +184,12 @@ cotangent_of (struct local_stage *l, const struct plan_pass *p, int slot,
 {
   if (p->n_in == 1 && p->coef[0] == 1)
     return pass_input (l, p, 0, slot);
-  const float *x[64];
-  float a[64];
-  CHECK (p->n_in <= 64, "%d cotangents in one pass", p->n_in);
   for (int i = 0; i < p->n_in; i++) {
-    x[i] = pass_input (l, p, i, slot);
-    a[i] = (float)p->coef[i];
+    l->term[i] = pass_input (l, p, i, slot);
+    l->coef[i] = (float)p->coef[i];
   }
   float *mix = l->mix[p->learn ? pair : l->n_pairs];
-  stage_combine (l->stage, p->n_in, x, a, mix);
+  stage_combine (l->stage, p->n_in, l->term, l->coef, mix);
   return mix;
 }
 

@@ -180,7 +180,7 @@ inside (void)
       for (int micro = 1; micro <= 8; micro += 3) {
         double cycle[2];
         for (int i = 0; i < 2; i++) {
-          int enough = PLAN_CHAIN_ENOUGH (span),
+          int enough = plan_chain_enough (1 << 20, span),
               K = i ? 2 * enough + 7 : enough;
           even (K, 0.3);
           struct plan *p =

@@ -79,6 +79,8 @@ static const struct row rows[] = {
     {"2", "furthest", "ln-shared", false, false, 2},
     {"3", "sum", "ln-shared", true, false, 1},
     {"4", "sum", "ln-shared", true, false, 2},
+    {"all", "sum", "ln-shared", false, false, 1},
+    {"all", "mean", "ln-shared", false, false, 2},
     {"2", "mean", "ln-shared", false, false, 4},
     {"3", "mean", "ln-fc", true, true, 1},
     {"4", "furthest", "ln-fc", true, false, 2},
@@ -190,7 +192,7 @@ main (int argc, char **argv)
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
     test_language (&r, &rows[i], 4);
   if (wire_size (r.w) == 1)
-    test_language (&r, &rows[9], 1);
+    test_language (&r, &rows[11], 1);
   test_shared_fault (&r);
   int result = tap_done ();
   rig_close (&r);

@@ -1,0 +1,396 @@
+/* ranks: 1 2 3 */
+/* tests/run/routes.c -- the table alone decides: random tables through the
+ * whole engine, images and tokens, on one to three ranks, against the slow
+ * reference of reference.h.  What is compared is how far every tensor of every
+ * stage has moved.  Images take one step: both see the same bits on the way
+ * forward, and no ReLU near its kink decides otherwise.  Tokens, which have no
+ * kinks, take two.
+ */
+#define TAP_MPI
+#include "tests/run/h5.h"
+#include "tests/run/reference.h"
+
+enum { MOST = 6, WORDS = 19, LENGTH = 8 };
+
+/* Of the length of a move.  Sums of some thousand terms in single precision
+ * differ by their order by 1e-5, and a few of them lie behind each other.  A
+ * wrong entry of a table is off by a tenth and more. */
+#define LIMIT 1e-3
+
+struct row {
+  int K, micro;
+  double clip;
+  bool all;         /* heads */
+  const char *cut;  /* of images; NULL: tokens */
+  const char *head; /* of tokens */
+  bool tied;
+  double head_tokens;
+};
+static const struct row rows[] = {
+    {4, 1, 0, false, "2,1,1,rest", NULL, false, 1},
+    {4, 2, 0, true, "2,1,1,rest", NULL, false, 1},
+    {4, 2, 0.4, false, "2,1,1,rest", NULL, false, 1},
+    {6, 4, 0, false, "1,1,1,1,1,rest", NULL, false, 1},
+    {6, 1, 0.4, true, "1,1,1,1,1,rest", NULL, false, 1},
+    {3, 4, 0.4, false, "1,3,rest", NULL, false, 1},
+    {4, 1, 0, false, NULL, "ln-fc", false, 1},
+    {4, 2, 0, false, NULL, "ln-fc", true, 1},
+    {4, 2, 0.4, true, NULL, "ln-fc", true, 0.5},
+    {5, 1, 0, false, NULL, "ln-shared", false, 1},
+    {5, 4, 0.4, false, NULL, "ln-shared", false, 1},
+    {4, 2, 0, true, NULL, "ln-shared", true, 1},
+    {5, 1, 0.4, false, NULL, "ln-shared", true, 0.5},
+    {3, 4, 0, true, NULL, "ln-shared", false, 1},
+};
+
+/* -- tables ------------------------------------------------------------------
+ */
+
+/* Entries of a half, or none; some rows are parts of the one before, so that
+ * losses may travel together. */
+static void
+draw (int K, int number, double *route)
+{
+  const struct random_key key = {(uint64_t)number, RANDOM_TEST, 21, 0};
+  uint64_t i = 0;
+  for (int k = 0; k < K; k++) {
+    bool any = false;
+    const bool like = k > 0 && random_below (&key, i++, 3) == 0;
+    for (int h = 0; h < K; h++) {
+      double w = (double)(1 + random_below (&key, i++, 8)) / 4;
+      if (random_below (&key, i++, 2) == 0)
+        w = 0;
+      if (like)
+        w = route[(k - 1) * K + h] / 2;
+      route[k * K + h] = h < k ? 0 : w;
+      any = any || route[k * K + h] != 0;
+    }
+    if (!any)
+      route[k * K + k + (int)random_below (&key, i++, (uint64_t)(K - k))] = 1;
+  }
+}
+
+/* "1 0 .5 | 0 2 1 | 0 0 1". */
+static const char *
+words_of (int K, const double *route)
+{
+  static char line[MOST * MOST * 8];
+  int at = 0;
+  for (int i = 0; i < K * K; i++)
+    at +=
+        snprintf (line + at, sizeof line - (size_t)at, "%s%s%g",
+                  i > 0 ? " " : "", i > 0 && i % K == 0 ? "| " : "", route[i]);
+  return line;
+}
+
+/* -- configurations ----------------------------------------------------------
+ */
+
+static void
+make_tokens (const struct rig *r)
+{
+  unsigned short row[20 * LENGTH + 1];
+  const struct random_key key = {5, RANDOM_TEST, 6, 7};
+  char path[RUN_PATH + 16];
+  const size_t n = sizeof row / sizeof *row;
+  for (size_t i = 0; i < n; i++)
+    row[i] = (unsigned short)random_below (&key, i, WORDS);
+  snprintf (path, sizeof path, "%s/tokens.h5", r->folder);
+  if (wire_rank (r->w) == 0)
+    h5_write_tokens (path, WORDS, n, row, n / 2, row);
+  wire_barrier (r->w);
+}
+
+static void
+language_config (const struct rig *r, const struct row *row,
+                 struct run_config *c)
+{
+  snprintf (c->file, RUN_PATH, "%.*s/tokens.h5", RUN_PATH - 16, r->folder);
+  snprintf (c->family, RUN_WORD, "transformer");
+  snprintf (c->cut, RUN_TEXT, "1,1,1,rest");
+  if (row->K != 4)
+    snprintf (c->cut, RUN_TEXT, row->K == 5 ? "1,1,1,1,rest" : "2,2,rest");
+  c->block[0] = c->groups[0] = c->stem[0] = '\0';
+  c->layers = 4;
+  c->d_model = 12;
+  c->heads = 3;
+  c->context = LENGTH;
+  c->mlp_ratio = 2;
+  c->tied = row->tied;
+  c->head_tokens = row->head_tokens;
+  snprintf (c->head, RUN_TEXT, "%s", row->head);
+}
+
+/* span and mix stay end to end: the table that is handed in decides. */
+static void
+make_config (const struct rig *r, const struct row *row, struct run_config *c)
+{
+  rig_config (r, row->K, c);
+  c->order = RUN_SEQUENTIAL;
+  c->micro = row->micro;
+  c->clip = row->clip;
+  c->heads_all = row->all;
+  c->momentum = c->weight_decay = 0;
+  c->lr = 0.1;
+  c->steps = row->cut ? 1 : 2;
+  if (row->cut)
+    snprintf (c->cut, RUN_TEXT, "%s", row->cut);
+  else
+    language_config (r, row, c);
+}
+
+/* -- comparing ---------------------------------------------------------------
+ */
+
+/* Squares of the difference of two moves, and of the expected one. */
+static void
+compare (const struct ref_tensor *t, const float *value, double sum[2])
+{
+  for (size_t j = 0; j < t->n; j++) {
+    double want = (double)t->value[j] - t->first[j];
+    double move = (double)value[j] - t->first[j];
+    sum[0] += (move - want) * (move - want);
+    sum[1] += want * want;
+  }
+}
+
+static double
+relative (const double sum[2])
+{
+  return sum[0] == 0 ? 0 : sqrt (sum[0] / sum[1]);
+}
+
+/* Body and head of a stage, each as a whole: a bias in front of a BatchNorm
+ * hardly moves. */
+static double
+stage_error (struct ref *r, struct local_stage *l)
+{
+  double sum[2][2] = {{0}};
+  for (int i = 0; i < stage_tensors (l->stage); i++) {
+    struct tensor_info info;
+    bool head, statistic;
+    float *v = NULL;
+    stage_tensor (l->stage, i, &info, &head, &statistic);
+    if (statistic)
+      continue;
+    struct ref_tensor *t = ref_find (r, l->k, head, info.name);
+    if (!t) /* the owner's, under the name of the embedding */
+      t = ref_find (r, l->k, false, "lm_head.weight");
+    rig_must (MEM_NEW (t->n, &v, "values"));
+    rig_must (stage_tensor_out (l->stage, i, STAGE_VALUE, v));
+    compare (t, v, sum[t->own]);
+    mem_free (&v);
+  }
+  return fmax (relative (sum[0]), relative (sum[1]));
+}
+
+/* The stage's copy of a shared matrix. */
+static double
+copy_error (struct ref *r, struct local_stage *l)
+{
+  double sum[2] = {0};
+  float *value;
+  size_t n;
+  if (stage_shared (l->stage) != STAGE_SHARED_COPY)
+    return 0;
+  stage_shared_value (l->stage, &value, &n);
+  compare (ref_find (r, r->K - 1, false, "lm_head.weight"), value, sum);
+  return relative (sum);
+}
+
+static double
+most (struct rig *r, double mine)
+{
+  double all[8];
+  rig_must (wire_all_gather (r->w, &mine, 1, all));
+  for (int i = 0; i < wire_size (r->w); i++)
+    mine = fmax (mine, isfinite (all[i]) ? all[i] : INFINITY);
+  return mine;
+}
+
+/* The engine walks `route`; how far it ends from where r did. */
+static double
+engine_error (struct rig *rig, const struct run_config *c, const double *route,
+              struct ref *r)
+{
+  struct session s;
+  double error = 0;
+  const struct session_how how = {.guess_costs = true, .route = route};
+  rig_must (session_open (rig->w, c, &how, &s));
+  rig_must (session_begin (&s, 0, c->steps));
+  for (int64_t step = 0; step < c->steps; step++)
+    rig_step (&s, step);
+  rig_must (session_end (&s));
+  for (int i = 0; i < s.n_local; i++) {
+    error = fmax (error, stage_error (r, &s.local[i]));
+    error = fmax (error, copy_error (r, &s.local[i]));
+  }
+  session_close (&s);
+  return most (rig, error);
+}
+
+static void
+test_row (struct rig *rig, const struct row *row, int number)
+{
+  struct run_config c;
+  static struct ref r;
+  double route[MOST * MOST];
+  make_config (rig, row, &c);
+  draw (row->K, number, route);
+  ref_run (&r, &c, route, c.steps);
+  double error = engine_error (rig, &c, route, &r);
+  ref_clear (&r);
+  tap_ok (error < LIMIT, "%s%s%s%s, micro %d, clip %g, route %s: off by %.1e",
+          row->cut ? "images" : row->head, row->tied ? ", tied" : "",
+          row->head_tokens < 1 ? ", some tokens" : "",
+          row->all ? ", all heads" : "", row->micro, row->clip,
+          words_of (row->K, route), error);
+}
+
+/* The engine walks another table: one entry is a quarter more, or a loss is
+ * left out; or it does not clip. */
+static void
+test_fault (struct rig *rig, const struct row *row)
+{
+  struct run_config c;
+  static struct ref r;
+  double route[MOST * MOST], more[MOST * MOST], other[MOST * MOST], error[3];
+  const int K = row->K;
+  make_config (rig, row, &c);
+  for (int i = 0; i < K * K; i++)
+    route[i] = i / K <= i % K ? 1 : 0;
+  memcpy (more, route, sizeof more);
+  memcpy (other, route, sizeof other);
+  more[K + 2] = 1.25;
+  other[1] = 0;
+  ref_run (&r, &c, route, c.steps);
+  error[0] = engine_error (rig, &c, more, &r);
+  error[1] = engine_error (rig, &c, other, &r);
+  struct run_config loose = c;
+  loose.clip = 0;
+  error[2] = engine_error (rig, &loose, route, &r);
+  ref_clear (&r);
+  tap_ok (error[0] > 20 * LIMIT && error[1] > 20 * LIMIT &&
+              error[2] > 20 * LIMIT,
+          "planted: a quarter too much is off by %.1e, a loss left out by "
+          "%.1e, norms left alone by %.1e",
+          error[0], error[1], error[2]);
+}
+
+/* -- around the walk ---------------------------------------------------------
+ */
+
+/* Stages that add up more than a few cotangents: in a full random table no two
+ * losses can travel together. */
+static void
+test_wide (struct rig *rig)
+{
+  enum { WIDE = 72 };
+  const struct row row = {WIDE, 1, 0, false, NULL, "ln-fc", false, 1};
+  const struct random_key key = {1, RANDOM_TEST, 22, 0};
+  static double route[WIDE * WIDE];
+  static struct ref r;
+  struct run_config c;
+  for (int i = 0; i < WIDE * WIDE; i++)
+    route[i] = i / WIDE <= i % WIDE
+                   ? (double)(1 + random_below (&key, (uint64_t)i, 99)) / 1000
+                   : 0;
+  make_config (rig, &row, &c);
+  c.layers = WIDE - 2;
+  c.d_model = 6;
+  snprintf (c.cut, RUN_TEXT, "auto");
+  ref_run (&r, &c, route, c.steps);
+  double error = engine_error (rig, &c, route, &r);
+  ref_clear (&r);
+  tap_ok (error < LIMIT, "a full table of %d stages: off by %.1e", WIDE, error);
+}
+
+/* Tables that are none. */
+static void
+test_refused (struct rig *rig)
+{
+  static const double bad[3][9] = {{1, 0, 0, 1, 1, 0, 0, 0, 1},
+                                   {0, 1, 0, 0, 0, 0, 0, 0, 1},
+                                   {1, 0, 0, 0, 1, NAN, 0, 0, 1}};
+  struct run_config c;
+  rig_config (rig, 3, &c);
+  for (int i = 0; i < 3; i++) {
+    struct session s;
+    const struct session_how how = {.guess_costs = true, .route = bad[i]};
+    enum status e = session_open (rig->w, &c, &how, &s);
+    tap_ok (e == E_CONFIG, "refused: table %d", i);
+    fail_clear ();
+    if (e == OK)
+      session_close (&s);
+  }
+}
+
+/* Seconds of all inner heads in a prediction. */
+static double
+head_costs (struct rig *rig, const char *span, const char *mix)
+{
+  struct run_config c;
+  struct session s;
+  struct wire *alone = NULL;
+  const struct session_sketch how = {.latency_s = -1};
+  const int rank = place_rank (), size = place_size ();
+  double sum = 0;
+  rig_config (rig, 4, &c);
+  c.heads_all = false;
+  snprintf (c.span, RUN_WORD, "%s", span);
+  snprintf (c.mix, RUN_WORD, "%s", mix);
+  rig_must (wire_open_alone (&alone));
+  rig_must (session_sketch (alone, &c, 4, &how, &s));
+  for (int k = 0; k < s.K - 1; k++)
+    sum += s.cost[k].head + s.cost[k].head_weights;
+  session_close (&s);
+  wire_close (&alone);
+  place_rank_set (rank, size);
+  return sum;
+}
+
+/* Heads that stages learn from cost the same whatever the strategy is called.
+ */
+static void
+test_costs (struct rig *rig)
+{
+  const double want = head_costs (rig, "2", "sum");
+  static const struct {
+    const char *span, *mix;
+    bool heads;
+  } row[] = {{"all", "furthest", false},
+             {"4", "sum", true},
+             {"all", "sum", true},
+             {"e2e", "mean", true},
+             {"local", "furthest", true}};
+  for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+    double cost = head_costs (rig, row[i].span, row[i].mix);
+    tap_ok (want > 0 && cost == (row[i].heads ? want : 0),
+            "span %s, mix %s: inner heads cost %.3g s, expected %.3g",
+            row[i].span, row[i].mix, cost, row[i].heads ? want : 0.0);
+  }
+}
+
+int
+main (int argc, char **argv)
+{
+  struct rig r;
+  const bool big = getenv ("INTERLOCK_BIG") != NULL;
+  const int rounds = big ? 4 : 1;
+  rig_open (&argc, &argv, &r);
+  rig_data (&r, 32, 16);
+  make_tokens (&r);
+  for (int round = 0; round < rounds; round++)
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+      test_row (&r, &rows[i],
+                round * (int)(sizeof rows / sizeof *rows) + (int)i);
+  if (big)
+    test_wide (&r);
+  test_fault (&r, &rows[2]);
+  test_fault (&r, &rows[10]);
+  test_refused (&r);
+  test_costs (&r);
+  int result = tap_done ();
+  rig_close (&r);
+  return result;
+}
