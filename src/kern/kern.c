@@ -10,31 +10,48 @@
 
 /* -- open and close ------------------------------------------------------- */
 
-/* The kinds of machine that matter for layouts and choices; the library's own
- * names of them differ from generation to generation. */
 static const char *
-isa_name (void)
+runtime_name (const dnnl_version_t *v)
 {
-  unsigned isa = (unsigned)dnnl_get_effective_cpu_isa ();
-  unsigned core = (unsigned)dnnl_cpu_isa_avx512_core;
-  if ((isa & core) == core)
-    return "AVX-512";
-  if ((isa & (unsigned)dnnl_cpu_isa_avx2) == (unsigned)dnnl_cpu_isa_avx2)
-    return "AVX2";
-  return "generic";
+  return v->cpu_runtime == DNNL_RUNTIME_OMP   ? "OpenMP"
+         : v->cpu_runtime == DNNL_RUNTIME_SEQ ? "sequential"
+                                              : "other threads";
 }
 
 static void
 describe (struct kern *k)
 {
   const dnnl_version_t *v = dnnl_version ();
-  snprintf (k->isa, sizeof k->isa, "%s", isa_name ());
-  k->block = strcmp (k->isa, "AVX-512") == 0 ? 16 : 8;
+  snprintf (k->isa, sizeof k->isa, "%s", kern_isa_use ());
+  k->block = kern_isa_includes (k->isa, "avx512_core") ? 16 : 8;
   snprintf (k->describe, sizeof k->describe, "oneDNN %d.%d.%d, %s, %s",
-            v->major, v->minor, v->patch, k->isa,
-            v->cpu_runtime == DNNL_RUNTIME_OMP   ? "OpenMP"
-            : v->cpu_runtime == DNNL_RUNTIME_SEQ ? "sequential"
-                                                 : "other threads");
+            v->major, v->minor, v->patch, k->isa, runtime_name (v));
+}
+
+const char *
+kern_library (void)
+{
+  static char line[96];
+  const dnnl_version_t *v = dnnl_version ();
+  snprintf (line, sizeof line, "oneDNN %d.%d.%d (%.40s), %s", v->major,
+            v->minor, v->patch, v->hash, runtime_name (v));
+  return line;
+}
+
+const char *
+kern_numbers (void)
+{
+  static char line[48];
+  dnnl_fpmath_mode_t mode = dnnl_fpmath_mode_strict;
+  dnnl_status_t s = dnnl_get_default_fpmath_mode (&mode);
+  if (s == dnnl_success && mode == dnnl_fpmath_mode_strict)
+    return "f32, arithmetic strict";
+  snprintf (line, sizeof line, "f32, arithmetic %s (%d)",
+            mode == dnnl_fpmath_mode_bf16  ? "bf16"
+            : mode == dnnl_fpmath_mode_f16 ? "f16"
+                                           : "of another kind",
+            (int)mode);
+  return line;
 }
 
 /* Of every primitive: the scratchpad is ours, and results repeat.  add: they

@@ -18,6 +18,37 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* -- instruction sets, by the library's names: sse41, avx2, avx512_core ... --
+ */
+
+/* The highest level that the library would use here: what the processor has, or
+ * less where ONEDNN_MAX_CPU_ISA says so; where a kern has been opened or a
+ * limit set, the level in use.  "generic": none that has a name.  The first
+ * call starts a process that asks; before MPI is opened is a good time. */
+const char *
+kern_isa_have (void);
+/* The one in use, which is settled from here on. */
+const char *
+kern_isa_use (void);
+/* Is it one of this library's?  All of them, with blanks between. */
+bool
+kern_isa_known (const char *name);
+void
+kern_isa_names (struct text *out);
+/* The second is a part of the first; the highest level that both include.
+ * "avx512" is avx512_core. */
+bool
+kern_isa_includes (const char *have, const char *want);
+const char *
+kern_isa_common (const char *a, const char *b);
+/* Use this level, which kern_isa_have includes, for as long as the process
+ * lives.  Before the first
+ * kern is opened: afterwards E_UNSUPPORTED, unless it is the one in use. */
+enum status
+kern_isa_limit (const char *name);
+
+/* -- the kern -------------------------------------------------------------- */
+
 struct kern;
 /* threads: OpenMP threads to use (>= 1).  Owned by the caller. */
 enum status
@@ -32,10 +63,18 @@ size_t
 kern_scratch_bytes (const struct kern *k);
 int
 kern_threads (const struct kern *k);
-/* "oneDNN 2.6.3, AVX-512, OpenMP" (static text of the kern). */
+/* "oneDNN 2.6.3, avx512_core, OpenMP" (static text of the kern). */
 const char *
 kern_describe (const struct kern *k);
-/* "AVX-512, oneDNN 2.6.3, 2 threads": all that a tuning depends on. */
+/* The library alone, with what it was built from: "oneDNN 2.6.3 (52b5f107),
+ * OpenMP".  Settles nothing. */
+const char *
+kern_library (void);
+/* What numbers are, and what the library may make of them inside: "f32,
+ * arithmetic strict". */
+const char *
+kern_numbers (void);
+/* "avx512_core, oneDNN 2.6.3, 2 threads": all that a tuning depends on. */
 #define KERN_MACHINE 96
 void
 kern_machine (const struct kern *k, char out[KERN_MACHINE]);

@@ -59,6 +59,28 @@ kern_lib_repeat (dnnl_primitive_attr_t attr)
   return dnnl_success;
 }
 
+#define LEVEL(name)                      \
+  {                                      \
+#name, (unsigned)dnnl_cpu_isa_##name \
+  }
+
+const struct kern_lib_isa *
+kern_lib_isa (void)
+{
+  static const struct kern_lib_isa levels[] = {LEVEL (sse41),
+                                               LEVEL (avx),
+                                               LEVEL (avx2),
+                                               LEVEL (avx2_vnni),
+                                               LEVEL (avx512_mic),
+                                               LEVEL (avx512_mic_4ops),
+                                               LEVEL (avx512_core),
+                                               LEVEL (avx512_core_vnni),
+                                               LEVEL (avx512_core_bf16),
+                                               LEVEL (avx512_core_amx),
+                                               {NULL, 0}};
+  return levels;
+}
+
 static dnnl_status_t
 conv_fill (const struct kern_lib_conv *c, dnnl_convolution_desc_t *d)
 {

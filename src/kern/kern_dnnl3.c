@@ -47,6 +47,29 @@ kern_lib_repeat (dnnl_primitive_attr_t attr)
 #endif
 }
 
+#define LEVEL(name)                      \
+  {                                      \
+#name, (unsigned)dnnl_cpu_isa_##name \
+  }
+
+const struct kern_lib_isa *
+kern_lib_isa (void)
+{
+  static const struct kern_lib_isa levels[] = {LEVEL (sse41),
+                                               LEVEL (avx),
+                                               LEVEL (avx2),
+                                               LEVEL (avx2_vnni),
+                                               LEVEL (avx2_vnni_2),
+                                               LEVEL (avx512_core),
+                                               LEVEL (avx512_core_vnni),
+                                               LEVEL (avx512_core_bf16),
+                                               LEVEL (avx512_core_fp16),
+                                               LEVEL (avx512_core_amx),
+                                               LEVEL (avx512_core_amx_fp16),
+                                               {NULL, 0}};
+  return levels;
+}
+
 dnnl_status_t
 kern_lib_conv (dnnl_engine_t engine, const struct kern_lib_conv *c,
                const_dnnl_primitive_desc_t hint,

@@ -40,6 +40,15 @@ kern_lib_append_sum (dnnl_post_ops_t ops);
 dnnl_status_t
 kern_lib_repeat (dnnl_primitive_attr_t attr);
 
+/* The library's levels of instruction sets, the last one with name NULL.  What
+ * one includes stands before it. */
+struct kern_lib_isa {
+  const char *name; /* "avx2" */
+  unsigned bits;
+};
+const struct kern_lib_isa *
+kern_lib_isa (void);
+
 struct kern_lib_conv {
   enum kern_direction direction;
   dnnl_alg_kind_t algo;

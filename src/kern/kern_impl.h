@@ -21,8 +21,8 @@ struct kern {
   size_t side_bytes;    /* the largest side buffer asked for so far */
   size_t side_offset;   /* where the side buffer begins in slab; set by seal */
   struct arena slab;    /* scratchpad, then side buffer; open after kern_seal */
-  char isa[16];         /* "AVX-512" */
-  char describe[64];
+  char isa[32];         /* "avx512_core" */
+  char describe[80];
 };
 
 /* -- dropout ----------------------------------------------------------------
