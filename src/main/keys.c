@@ -241,6 +241,14 @@ const struct key key_table[] = {
     FROM (0), .value = "60",
     .meaning = "seconds left before the end of the job's time at which the run "
                "saves and stops" },
+  { RUN, .name = "isa", .kind = KEY_CHOICE, TEXT_AT (isa),
+    .words = "auto native sse41 avx avx2 avx2_vnni avx2_vnni_2 avx512 "
+             "avx512_core avx512_core_vnni avx512_core_bf16 avx512_core_fp16 "
+             "avx512_core_amx avx512_core_amx_fp16 avx512_mic avx512_mic_4ops",
+    .value = "auto",
+    .meaning = "instruction set of the kernels: auto: what all ranks have; "
+               "native: what the processor has, refused where ranks differ; or "
+               "a level by oneDNN's name, which all ranks must have" },
   { RUN, .name = "attempts", .kind = KEY_INTEGER, INT_AT (attempts),
     RANGE (0, 1e9), .value = "3",
     .meaning = "starts from one step that died without a newer checkpoint until "

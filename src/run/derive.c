@@ -23,6 +23,7 @@ run_config_plain (struct run_config *c)
   snprintf (c->precision, RUN_WORD, "f32");
   snprintf (c->tune, RUN_PATH, "no");
   snprintf (c->run_schedule, RUN_WORD, "eager");
+  snprintf (c->isa, RUN_WORD, "auto");
   c->count = c->micro = c->replicas = 1;
   c->head_tokens = 1;
   c->beta1 = 0.9;

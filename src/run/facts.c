@@ -77,7 +77,8 @@ put_facts (const struct session *s, struct text *out)
             network_units (s->net), (long long)network_params (s->net));
   text_add (out, "ranks = %d\npipe = %d\nreplicas = %d\nthreads = %d\n",
             wire_size (s->wire), s->plan->n_pipe, s->R, s->threads);
-  text_add (out, "cores = %d\n", wire_size (s->wire) * s->threads);
+  text_add (out, "cores = %d\nisa = %s\n", wire_size (s->wire) * s->threads,
+            kern_isa_use ());
   text_add (out, "useful_flops = %.17g\nexecuted_flops = %.17g\n", useful,
             executed);
   put_plan (s, out);

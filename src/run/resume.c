@@ -5,6 +5,7 @@
  * bits (libraries, instruction set, threads, replicas, settings) is compared
  * with the start that wrote the file, and named where it differs.
  */
+#include "base/hash.h"
 #include "run/train_impl.h"
 
 #include <stdio.h>
@@ -52,7 +53,9 @@ joined (struct wire *w, const char *mine, struct text *out)
 
 enum fact { /* of a start; the names are those of events.jsonl */
             FACT_PROGRAM,
+            FACT_BUILD, /* digest of the program's file */
             FACT_KERNELS,
+            FACT_ISA,
             FACT_PROCESSOR,
             FACT_TUNING,
             FACT_THREADS,
@@ -69,7 +72,9 @@ static const struct {
   bool bits; /* another one may change bits */
 } facts[FACTS] = {
     {"program", "was_program", "program", true},
+    {"build", "was_build", "build of the program", false},
     {"kernels", "was_kernels", "kernel library", true},
+    {"isa", "was_isa", "instruction set (run.isa)", true},
     {"processor", "was_processor", "processor", true},
     {"tuning", "was_tuning", "kernel choices", true},
     {"threads", "was_threads", "threads", true},
@@ -100,7 +105,9 @@ gather_facts (struct session *s, struct receipt *r)
   kern_tuning_print (s->tuning, &tuning);
   hash_digest (tuning.data, tuning.size, digest);
   text_clear (&tuning);
-  TRY (joined (s->wire, kern_describe (s->kern), &r->fact[FACT_KERNELS]));
+  text_add (&r->fact[FACT_BUILD], "%s", hash_program ());
+  text_add (&r->fact[FACT_KERNELS], "%s", kern_library ());
+  text_add (&r->fact[FACT_ISA], "%s", kern_isa_use ());
   TRY (joined (s->wire, cpu, &r->fact[FACT_PROCESSOR]));
   text_add (&r->fact[FACT_PROGRAM], "%s", PACKAGE_VERSION);
   text_add (&r->fact[FACT_TUNING], "%s", digest);

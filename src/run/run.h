@@ -70,6 +70,7 @@ struct run_config {
   char run_schedule[RUN_WORD]; /* eager, 1f1b, filldrain */
   bool trace;
   double time_margin;
+  char isa[RUN_WORD]; /* auto, native or a level of the kernel library */
   int64_t attempts;
   /* options, not keys */
   char dump[RUN_TEXT]; /* "step,stage,what" or "" */
@@ -110,6 +111,10 @@ struct run_estimate {
 enum status
 run_estimate (const struct run_config *c, int ranks, struct run_estimate *out);
 
+/* Find out what this machine has, before MPI is opened: a process is started
+ * that asks.  Local. */
+void
+run_ask_machine (void);
 /* From here on USR1, USR2, TERM and INT only set a flag that run_train looks
  * at. Before MPI is opened, so that a signal during the start is not lost.
  * Local.

@@ -246,6 +246,11 @@ enum status
 session_open (struct wire *w, const struct run_config *c,
               const struct session_how *how, struct session *s);
 /* Only what a plan needs: network, costs, plan. */
+/* Agree with all ranks on what is computed with, and open the kernels
+ * (kernels.c).  Sets threads and kern.  Collective on world: a fence. */
+enum status
+session_kernels (struct session *s);
+
 struct session_sketch {
   bool measure, unit_costs;
   bool heads; /* costs of heads behind all units, whatever the route */

@@ -582,8 +582,7 @@ open_parts (struct session *s)
   TRY (wire_agree (w, count_steps (s)));
   TRY (wire_agree (w, make_route (s)));
   place_set (-1, -1, "choosing kernels");
-  TRY (derive_threads (w, &s->config, &s->threads));
-  TRY (wire_agree (w, kern_open (s->threads, &s->kern)));
+  TRY (session_kernels (s));
   say (LOG_DEBUG, "kernels opened %s after start",
        text_seconds (clock_now_s () - s->started_s));
   TRY (open_tuning (s));
@@ -667,10 +666,8 @@ sketch_costs (struct session *s, const struct session_sketch *how)
                            &s->costs);
   if (!how->measure)
     return unit_costs_guess (s->net, s->n_samples, head, &s->costs);
-  if (!s->kern) {
-    TRY (derive_threads (s->wire, &s->config, &s->threads));
-    TRY (wire_agree (s->wire, kern_open (s->threads, &s->kern)));
-  }
+  if (!s->kern)
+    TRY (session_kernels (s));
   if (!how->tuned) {
     kern_tuning_destroy (&s->tuning);
     TRY (open_tuning (s));

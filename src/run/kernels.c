@@ -1,0 +1,206 @@
+/* run/kernels.c -- ranks agree on what they compute with before the first
+ * kernel is made.
+ *
+ * A pipe over unlike machines would train a mixture: layouts, libraries and
+ * instruction sets decide bits, and some of them even which number lies where.
+ * The instruction set is brought to what all ranks have (run.isa); what cannot
+ * be brought together is refused by name.
+ */
+#include "base/hash.h"
+#include "run/run_impl.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* -- the C library ----------------------------------------------------------
+ */
+
+/* Functions of <math.h> that random numbers, learning rates and updates use.
+ * They are right to the last bit or so, and which way that bit falls depends on
+ * the library and on what it finds in the processor: a digest of many values
+ * tells. */
+static void
+mathematics (char *out, size_t size)
+{
+  enum { VALUES = 2048, FUNCTIONS = 6 };
+  double v[FUNCTIONS];
+  uint64_t h = 0;
+  for (int i = 0; i < VALUES; i++) {
+    /* Volatile: at run time, not by the compiler. */
+    volatile double x = (i + 0.37) / VALUES;
+    v[0] = log (x);
+    v[1] = exp (-3 * x);
+    v[2] = cos (6.283185307179586 * x);
+    v[3] = sin (6.283185307179586 * x);
+    v[4] = pow (0.9 + 0.1 * x, 100 * x);
+    v[5] = (double)logf ((float)(1 + 100 * x));
+    h = hash_bytes (v, sizeof v, h);
+  }
+  char name[64] = "C library";
+#ifdef _CS_GNU_LIBC_VERSION
+  (void)confstr (_CS_GNU_LIBC_VERSION, name, sizeof name);
+#endif
+  snprintf (out, size, "%s (%016llx)", name, (unsigned long long)h);
+}
+
+/* -- instruction sets -------------------------------------------------------
+ */
+
+void
+run_ask_machine (void)
+{
+  (void)kern_isa_have ();
+}
+
+/* The level that all ranks have.  Levels go from rank to rank by name. */
+static enum status
+common_level (struct wire *w, const char **out)
+{
+  char mine[32], *all = NULL;
+  const size_t room = sizeof mine;
+  snprintf (mine, sizeof mine, "%s", kern_isa_have ());
+  TRY (wire_worst (
+      w, MEM_NEW ((size_t)wire_size (w) * room, &all, "instruction sets")));
+  wire_round_gather (w, mine, room, all);
+  for (double start = clock_now_s (); !wire_round_done (w);)
+    wire_rest (start);
+  const char *common = kern_isa_have ();
+  for (int r = 0; r < wire_size (w); r++)
+    common = kern_isa_common (common, all + (size_t)r * room);
+  mem_free (&all);
+  *out = common;
+  return OK;
+}
+
+static enum status
+not_known (const char *name)
+{
+  struct text names;
+  text_init (&names);
+  kern_isa_names (&names);
+  enum status e =
+      fail (E_UNSUPPORTED, "run.isa = %s: %s has no such level; it has %s",
+            name, kern_library (), names.data);
+  text_clear (&names);
+  return e;
+}
+
+/* groups: who has what; "" where all have the same. */
+static enum status
+not_had (struct wire *w, const char *name, const char *groups)
+{
+  if (groups[0])
+    return fail (E_MISSING, "run.isa = %s: not all ranks have it: %s", name,
+                 groups);
+  return fail (E_MISSING, "run.isa = %s: %s has %s only", name,
+               wire_size (w) > 1 ? "every rank" : wire_host (w),
+               kern_isa_have ());
+}
+
+static enum status
+unlike_ranks (const char *common, const char *groups)
+{
+  return fail (E_MISSING,
+               "run.isa = native: the ranks have unlike instruction sets: %s; "
+               "run.isa = auto brings all of them to %s",
+               groups, common);
+}
+
+/* The level that the key asks for, given what all have.  The same on all
+ * ranks. */
+static enum status
+choose_level (struct session *s, int n, const char *groups, const char *common,
+              const char **out)
+{
+  const char *word = s->config.isa;
+  *out = common;
+  if (strcmp (word, "native") == 0)
+    return n > 1 ? unlike_ranks (common, groups) : OK;
+  if (strcmp (word, "auto") != 0) {
+    *out = word;
+    if (!kern_isa_known (word))
+      return not_known (word);
+    return kern_isa_includes (common, word) ? OK
+                                            : not_had (s->wire, word, groups);
+  }
+  static bool said; /* one session after the other: once is enough */
+  if (n > 1 && !said)
+    say (LOG_WARN,
+         "run.isa = auto: all ranks work with %s, which all have (%s)", common,
+         groups);
+  said = said || n > 1;
+  return OK;
+}
+
+static enum status
+settle_level (struct session *s)
+{
+  struct text groups;
+  const char *common = NULL, *level = NULL;
+  int n = 1;
+  text_init (&groups);
+  enum status e = wire_groups (s->wire, kern_isa_have (), &n, &groups);
+  if (e == OK)
+    e = common_level (s->wire, &common);
+  if (e == OK)
+    e = choose_level (s, n, groups.data, common, &level);
+  text_clear (&groups);
+  if (e == OK)
+    e = kern_isa_limit (level);
+  return wire_agree (s->wire, e);
+}
+
+/* -- all of it --------------------------------------------------------------
+ */
+
+/* What no rank can be brought to. */
+static enum status
+compare_libraries (struct session *s)
+{
+  char threads[16], math[96];
+  snprintf (threads, sizeof threads, "%d", s->threads);
+  mathematics (math, sizeof math);
+  const struct wire_fact facts[] = {
+      {"threads of a rank", threads,
+       "set OMP_NUM_THREADS to one number everywhere, or give --threads",
+       E_USAGE},
+      {"kernel library", kern_library (), "install one version everywhere",
+       E_MISSING},
+      {"element type", kern_numbers (),
+       "set ONEDNN_DEFAULT_FPMATH_MODE alike, or nowhere", E_USAGE},
+      {"mathematics of the C library", math,
+       "random numbers and rates would differ in their last bits: start on "
+       "nodes with one C library and like processors, or, where FMA is what "
+       "one "
+       "lacks, with GLIBC_TUNABLES=glibc.cpu.hwcaps=-FMA,-AVX2 on all",
+       E_MISSING},
+      {"decoder of images", s->info.jpeg ? store_describe_images () : "",
+       "install one libjpeg-turbo everywhere", E_MISSING}};
+  return wire_agree (s->wire,
+                     wire_alike (s->wire, sizeof facts / sizeof *facts, facts));
+}
+
+/* What has come of it: a fault of ours where it differs. */
+static enum status
+compare_kernels (struct session *s)
+{
+  char block[16];
+  snprintf (block, sizeof block, "%d", kern_block (s->kern));
+  const struct wire_fact facts[] = {
+      {"instruction set in use", kern_isa_use (), "", E_FAULT},
+      {"channels of a block", block, "", E_FAULT}};
+  return wire_agree (s->wire,
+                     wire_alike (s->wire, sizeof facts / sizeof *facts, facts));
+}
+
+enum status
+session_kernels (struct session *s)
+{
+  TRY (derive_threads (s->wire, &s->config, &s->threads));
+  TRY (compare_libraries (s));
+  TRY (settle_level (s));
+  TRY (wire_agree (s->wire, kern_open (s->threads, &s->kern)));
+  return compare_kernels (s);
+}
