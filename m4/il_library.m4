@@ -6,11 +6,15 @@
 #   so that autoreconf does not need its macro file.
 #
 # IL_LIBRARY(text, VAR, option, pkg-config modules, -l words, includes, call
-#            [, extra CPPFLAGS, extra LIBS])
+#            [, extra CPPFLAGS, extra LIBS, test, other -l words])
 #   Offers --with-OPTION=DIR|yes|no and the variables VAR_CPPFLAGS, VAR_LIBS.
 #   Sets both, and il_have_VAR = yes or no, by compiling and linking `call`.
 #   Looked at in this order, the first that links wins: the variables given by
-#   the user, DIR, each pkg-config module, the compiler's own places.
+#   the user, DIR, each pkg-config module, the compiler's own places (under the
+#   other words first, where there are any).  `test`,
+#   after linking, may set il_fits to no and il_misfit to the reason: the next
+#   place is looked at; the reason is told where none fits, and ends configure
+#   where the user has named the place.
 #
 # IL_VERSION(VAR, includes, words [, extra CPPFLAGS])
 #   Sets VAR_VERSION from preprocessor words, e.g. [X_MAJOR.X_MINOR].
@@ -36,11 +40,12 @@ AC_ARG_VAR([$2_CPPFLAGS], [preprocessor flags for $1])
 AC_ARG_VAR([$2_LIBS], [linker flags for $1])
 AC_MSG_CHECKING([for $1])
 il_have_$2=no
+il_misfit_$2=
 AS_IF([test "x$with_$3" = xno], [il_places=],
       [test -n "$$2_CPPFLAGS$$2_LIBS"], [il_places=given],
       [test "x$with_$3" != xcheck && test "x$with_$3" != xyes],
       [il_places=directory],
-      [il_places="m4_foreach_w([il_m], [$4], [pkg:il_m ])system"])
+      [il_places="m4_foreach_w([il_m], [$4], [pkg:il_m ])m4_ifval([$11], [other ])system"])
 il_save_CPPFLAGS=$CPPFLAGS
 il_save_LIBS=$LIBS
 for il_place in $il_places; do
@@ -61,18 +66,28 @@ for il_place in $il_places; do
             [il_cpp=`$PKG_CONFIG --cflags $il_pkg`
              il_lib=`$PKG_CONFIG --libs $il_pkg`],
             [continue])],
+    [other], [il_cpp= il_lib="$11"],
     [il_cpp= il_lib="$5"])
   CPPFLAGS="$il_save_CPPFLAGS $il_cpp $8"
   LIBS="$il_lib $9 $il_save_LIBS"
   AC_LINK_IFELSE([AC_LANG_PROGRAM([$6], [$7])],
-    [il_have_$2=yes
-     $2_CPPFLAGS=$il_cpp
-     $2_LIBS=$il_lib
-     break])
+    [il_fits=yes
+     $10
+     AS_IF([test "$il_fits" = yes],
+       [il_have_$2=yes
+        $2_CPPFLAGS=$il_cpp
+        $2_LIBS=$il_lib
+        break],
+       [il_misfit_$2="$il_place: $il_misfit"])])
 done
 CPPFLAGS=$il_save_CPPFLAGS
 LIBS=$il_save_LIBS
-AC_MSG_RESULT([$il_have_$2])
+AS_IF([test "$il_have_$2" = yes], [AC_MSG_RESULT([yes])],
+      [test -n "$il_misfit_$2"], [AC_MSG_RESULT([no, not one that fits])],
+      [AC_MSG_RESULT([no])])
+AS_CASE([$il_have_$2:$il_places:$il_misfit_$2],
+  [no:given:?*|no:directory:?*],
+  [AC_MSG_ERROR([$1 is of no use here: $il_misfit])])
 ])
 
 AC_DEFUN([IL_VERSION], [
@@ -92,7 +107,8 @@ AS_IF([test "$il_have_$1" = yes],
   [il_found="$il_found
   m4_format([[%-12s]], [$2])$$1_VERSION[]m4_ifval([$8], [ $8])"],
   [il_missing="$il_missing
-  m4_format([[%-12s]], [$2])no.  Without it: $4.
+  m4_format([[%-12s]], [$2])no.  Without it: $4.${il_misfit_$1:+
+              what is here does not fit: $il_misfit_$1}
               Debian: apt-get install $5
               Spack:  spack load $6 (a cluster may have a module of that name)
               by hand: ./configure --with-$7=DIR"

@@ -85,9 +85,11 @@ leg_spread (struct wire *w, struct wire_leg *leg, int tag)
 static bool
 leg_waits (struct wire_leg *leg)
 {
+  /* Not MPI_STATUSES_IGNORE: MPICH's is no array, which gcc warns of. */
+  MPI_Status unread[WIRE_CHILDREN];
   int done = 1;
   if (leg->n_waits > 0)
-    MPI_Testall (leg->n_waits, leg->waits, &done, MPI_STATUSES_IGNORE);
+    MPI_Testall (leg->n_waits, leg->waits, &done, unread);
   if (done)
     leg->n_waits = 0;
   return !done;
