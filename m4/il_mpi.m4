@@ -95,6 +95,8 @@ IL_REPORT([MPI], [MPI], [yes], [no rank can talk to another],
   [libopenmpi-dev openmpi-bin (or libmpich-dev mpich)],
   [openmpi (or mpich)], [mpi], [($il_mpi_from)])
 IL_MPI_LAUNCHER
+# For src/wire/idle.c; in the C library since glibc 2.34.
+AC_SEARCH_LIBS([dlsym], [dl])
 ])
 
 # Which mpicc is asked: the user's, a word or a file, else that of --with-mpi,

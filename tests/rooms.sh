@@ -50,7 +50,7 @@ lzma.h lzma
 ini.h ini
 '
 
-C_LIBRARY='assert.h ctype.h dirent.h errno.h fcntl.h float.h getopt.h
+C_LIBRARY='assert.h ctype.h dirent.h dlfcn.h errno.h fcntl.h float.h getopt.h
 glob.h immintrin.h inttypes.h libgen.h limits.h locale.h malloc.h math.h
 pthread.h sched.h semaphore.h setjmp.h signal.h spawn.h stdarg.h stdatomic.h stdbool.h
 stddef.h stdint.h stdio.h stdlib.h string.h strings.h sys/file.h sys/ioctl.h

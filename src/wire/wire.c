@@ -42,22 +42,6 @@ handler_set (void)
   MPI_Errhandler_free (&handler);
 }
 
-/* "Open MPI v4.1.4, package: ..." becomes "Open MPI 4.1.4, MPI 3.1". */
-static void
-describe (struct wire *w)
-{
-  char library[MPI_MAX_LIBRARY_VERSION_STRING] = "";
-  int length = 0, version = 0, part = 0;
-  MPI_Get_library_version (library, &length);
-  MPI_Get_version (&version, &part);
-  library[strcspn (library, ",\n")] = '\0';
-  char *v = strstr (library, " v");
-  if (v != NULL && v[2] >= '0' && v[2] <= '9')
-    memmove (v + 1, v + 2, strlen (v + 2) + 1);
-  snprintf (w->description, sizeof w->description, "%.200s, MPI %d.%d", library,
-            version, part);
-}
-
 static enum status
 wire_new (struct wire **out)
 {
@@ -73,51 +57,9 @@ wire_new (struct wire **out)
   w->size = w->pipe_size = w->n_replicas = w->node_size = 1;
   if (gethostname (w->host, sizeof w->host - 1) != 0)
     snprintf (w->host, sizeof w->host, "unknown");
-  describe (w);
+  wire_describe_mpi (w->description, sizeof w->description);
   *out = w;
   return OK;
-}
-
-/* How many ranks there should be: what a job's script says, or what srun has
- * started; 0: not known.  Asked before MPI_Init, which may set variables of its
- * own. */
-static int
-world_expected (void)
-{
-  const char *told = getenv ("INTERLOCK_RANKS");
-  const char *tasks = getenv ("SLURM_NTASKS");
-  /* mpirun may mean fewer ranks than the job has tasks. */
-  bool launched = getenv ("OMPI_COMM_WORLD_SIZE") != NULL;
-  if (told != NULL && atoi (told) > 0)
-    return atoi (told);
-  return tasks != NULL && !launched ? atoi (tasks) : 0;
-}
-
-/* Several tasks of Slurm that do not find each other come up as so many worlds
- * of one rank, each of which would train the whole network for itself. */
-static enum status
-world_is_whole (int size, int expected)
-{
-  const char *name =
-      getenv ("INTERLOCK_RANKS") ? "INTERLOCK_RANKS" : "SLURM_NTASKS";
-  const char *task = getenv ("SLURM_PROCID");
-  if (expected <= 0 || size == expected)
-    return OK;
-  if (size > 1)
-    return fail (E_USAGE,
-                 "%s is %d, but %d ranks have come up: start as many as it "
-                 "says, or set it to what is meant",
-                 name, expected, size);
-  /* All tasks come here; the first one speaks for them. */
-  if (task != NULL)
-    place_rank_set (atoi (task), expected);
-  return fail (E_USAGE,
-               "%s is %d, but this process is a world of one rank: "
-               "nothing has connected the tasks.  Start with 'srun --mpi=pmix "
-               "interlock ...' ('srun --mpi=list' tells what is offered here) "
-               "or with 'mpirun interlock ...'; for one rank on purpose set "
-               "%s=1",
-               name, expected, name);
 }
 
 static enum status
@@ -208,7 +150,9 @@ wire_open (int *argc, char ***argv, struct wire **out)
 {
   struct wire *w = NULL;
   int level = MPI_THREAD_SINGLE, rank = 0, size = 1;
-  int expected = world_expected ();
+  struct wire_start start;
+  wire_start_look (&start);
+  wire_idle_open ();
   MPI_Init_thread (argc, argv, MPI_THREAD_FUNNELED, &level);
   handler_set ();
   MPI_Comm_rank (MPI_COMM_WORLD, &rank);
@@ -221,7 +165,7 @@ wire_open (int *argc, char ***argv, struct wire **out)
 #endif
 
   enum status s = OK;
-  TRY_GOTO (world_is_whole (size, expected), failed);
+  TRY_GOTO (wire_start_whole (&start, size), failed);
   if (level < MPI_THREAD_FUNNELED)
     TRY_GOTO (fail (E_UNSUPPORTED,
                     "this MPI offers no threads (level %d, MPI_THREAD_FUNNELED "

@@ -118,6 +118,27 @@ wire_pause_step (struct wire_pause *p);
 void
 wire_complete (struct wire *w, MPI_Request *request);
 
+/* What was there before MPI: how many ranks there should be. */
+struct wire_start {
+  const char *name; /* of the variable that says it; NULL: nothing does */
+  int expected;     /* 0: not known */
+  int task;         /* which of them this process is; -1: not known */
+  bool launched;    /* by an mpirun or mpiexec, not by srun */
+};
+/* Local, before MPI_Init, which may set variables of its own. */
+void
+wire_start_look (struct wire_start *out);
+/* E_USAGE, with the cure, where another number than expected has come up. */
+enum status
+wire_start_whole (const struct wire_start *start, int size);
+/* "Open MPI 4.1.4, MPI 3.1". */
+void
+wire_describe_mpi (char *out, size_t room);
+
+/* Links idle.c, whose work is done behind MPI's back. */
+void
+wire_idle_open (void);
+
 /* Set up and take down what message.c, reduce.c and ballot.c keep. */
 enum status
 wire_message_open (struct wire *w);

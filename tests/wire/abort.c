@@ -4,6 +4,7 @@
  * job as its word it is a rank of that job. */
 #include "base/log.h"
 #include "tests/wire/tool.h"
+#include <mpi.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 
@@ -171,7 +172,7 @@ test_slurm (const char *self)
   snprintf (line, sizeof line, "%s SLURM_PROCID=0 %s none", clean, self);
   int code = command (line, said, sizeof said);
   tap_ok (code == 64 && strstr (said, "SLURM_NTASKS is 4") != NULL &&
-              strstr (said, "srun --mpi=pmix") != NULL,
+              strstr (said, "srun --mpi=pm") != NULL,
           "four tasks in four worlds are explained");
   snprintf (line, sizeof line, "%s SLURM_PROCID=2 %s none", clean, self);
   code = command (line, said, sizeof said);
@@ -200,6 +201,33 @@ test_expected (const char *self)
           "one where two are expected: %d", code);
 }
 
+/* The launcher of one MPI and a program of another: each copy would be a world
+ * of its own; the first of them explains. */
+static void
+test_launcher (const char *self)
+{
+  static const char *const others[][2] = {
+      {"OMPI_COMM_WORLD_SIZE=4", "OMPI_COMM_WORLD_RANK"},
+      {"HYDI_CONTROL_FD=7 PMI_SIZE=4", "PMI_RANK"}};
+  /* Our own launcher's variables would be believed by MPI itself. */
+#ifdef OMPI_MAJOR_VERSION
+  const int other = 1;
+#else
+  const int other = 0;
+#endif
+  char line[2048], said[8192];
+  for (int rank = 0; rank < 4; rank += 3) {
+    snprintf (line, sizeof line, "env %s %s=%d %s none", others[other][0],
+              others[other][1], rank, self);
+    int code = command (line, said, sizeof said);
+    bool good = tap_ok (
+        code == 64 && (strstr (said, "another MPI") != NULL) == (rank == 0),
+        "another MPI's launcher: %d, explained by rank 0", code);
+    if (!good)
+      tap_note ("%s", said);
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -209,5 +237,6 @@ main (int argc, char **argv)
     test_job (&jobs[i], argv[0]);
   test_slurm (argv[0]);
   test_expected (argv[0]);
+  test_launcher (argv[0]);
   return tap_done ();
 }

@@ -65,6 +65,22 @@ test_calls (struct wire *w)
   tap_ok (bytes == 0 && messages == 0, "no traffic");
 }
 
+/* "NAME 4.0.2, MPI 4.0", whatever the library says of itself. */
+static void
+test_describe (struct wire *w)
+{
+  const char *text = wire_describe (w), *comma = strchr (text, ',');
+  size_t name = strcspn (text, "0123456789");
+  int version = 0, part = -1;
+  if (comma == NULL)
+    comma = "";
+  tap_ok (name > 4 && text[name - 1] == ' ' && text[name - 2] != ' ' &&
+              strpbrk (text, ":\t\n") == NULL &&
+              sscanf (comma, ", MPI %d.%d", &version, &part) == 2 &&
+              version >= 3 && part >= 0,
+          "the library names itself: %s", text);
+}
+
 static void
 test_fence_speaks (struct wire *w)
 {
@@ -149,6 +165,7 @@ main (void)
   fail_clear ();
   tap_ok (wire_open_alone (&w) == OK, "opened");
   test_calls (w);
+  test_describe (w);
   test_fence_speaks (w);
   test_abort (w);
   wire_close (&w);
