@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "report/report.h"
+#include "store/store.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -44,7 +45,7 @@ map_calibrate (const struct options *o, const struct run_config *c,
   text_init (&out);
   costs_write (&costs, &out);
   if (wire_rank (w) == 0)
-    s = report_write (o->map.calibrate, &out);
+    s = store_output_put (o->map.calibrate, out.data, out.size);
   if (s == OK)
     say (LOG_INFO, "written: %s", o->map.calibrate);
   text_clear (&out);
@@ -149,7 +150,7 @@ write_file (const char *path, void (*make) (const struct map *, struct text *),
     make (m, &out);
   s = make ? OK : draw (m, &out);
   if (s == OK)
-    s = report_write (path, &out);
+    s = store_output_put (path, out.data, out.size);
   if (s == OK)
     say (LOG_INFO, "written: %s, %s", path, text_bytes ((double)out.size));
   text_clear (&out);

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "report/report.h"
+#include "store/store.h"
 
 static enum status
 deliver (const struct options *o, const struct text *out)
@@ -14,7 +15,7 @@ deliver (const struct options *o, const struct text *out)
     file_print (out);
     return OK;
   }
-  TRY (report_write (path, out));
+  TRY (store_output_put (path, out->data, out->size));
   say (LOG_INFO, "written: %s, %s", path, text_bytes ((double)out->size));
   return OK;
 }

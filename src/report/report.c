@@ -212,26 +212,3 @@ report_make (const struct report_ask *ask, struct text *out)
   pool_clear (&r.pool);
   return s;
 }
-
-/* -- writing --------------------------------------------------------------- */
-
-enum status
-report_write (const char *path, const struct text *text)
-{
-  struct text part;
-  text_init (&part);
-  text_add (&part, "%s.part", path);
-  FILE *f = fopen (part.data, "we");
-  bool good = f && fwrite (text->data, 1, text->size, f) == text->size;
-  if (f && (fflush (f) != 0 || fsync (fileno (f)) != 0))
-    good = false;
-  if (f && fclose (f) != 0)
-    good = false;
-  enum status s = OK;
-  if (!good || rename (part.data, path) != 0) {
-    s = fail (E_IO, "%s: not written: %s", path, strerror (errno));
-    unlink (part.data);
-  }
-  text_clear (&part);
-  return s;
-}

@@ -39,9 +39,6 @@ report_tables (void);
  * all runs have that, else in nats per token; of others by its accuracy. */
 enum status
 report_make (const struct report_ask *ask, struct text *out);
-/* A whole file under its name, or none.  E_IO. */
-enum status
-report_write (const char *path, const struct text *text);
 
 /* Tables as one picture of their own, SVG for light paper, one below the
  * other: cells coloured by their value, blue below 0, orange above. */

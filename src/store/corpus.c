@@ -21,7 +21,8 @@
 static void
 spool_path (const struct store_corpus *c, int split, struct text *out)
 {
-  text_add (out, "%s.%s", c->part, store_split_name ((enum store_split)split));
+  text_add (out, "%s.%s", c->to.part,
+            store_split_name ((enum store_split)split));
 }
 
 static enum status
@@ -44,18 +45,14 @@ spool_open (struct store_corpus *c, int split)
 enum status
 store_corpus_open (const char *output, int64_t vocab, struct store_corpus *c)
 {
-  struct text part;
-  text_init (&part);
-  text_add (&part, "%s.part", output);
   c->output = output;
   c->vocab = vocab;
   c->width = vocab <= 65536 ? 2 : 4;
-  enum status s = mem_text (part.data, &c->part);
-  text_clear (&part);
+  enum status s = store_output_open (output, &c->to);
   if (s == OK)
-    s = store_file_parents (output);
+    s = store_output_parents (&c->to);
   if (s == OK)
-    store_interrupt_guard (c->part);
+    store_interrupt_guard (c->to.part);
   for (int i = 0; s == OK && i < STORE_SPLITS; i++)
     s = spool_open (c, i);
   return s;
@@ -64,7 +61,7 @@ store_corpus_open (const char *output, int64_t vocab, struct store_corpus *c)
 void
 store_corpus_close (struct store_corpus *c)
 {
-  for (int i = 0; c->part && i < STORE_SPLITS; i++) {
+  for (int i = 0; c->to.part && i < STORE_SPLITS; i++) {
     struct text path;
     text_init (&path);
     spool_path (c, i, &path);
@@ -76,14 +73,14 @@ store_corpus_close (struct store_corpus *c)
     text_clear (&path);
   }
   store_interrupt_guard (NULL);
-  mem_free (&c->part);
+  store_output_clear (&c->to);
   mem_free (&c->model);
 }
 
 static enum status
 spool_failed (const struct store_corpus *c, int split)
 {
-  return fail (E_IO, "%s.%s: not written: %s", c->part,
+  return fail (E_IO, "%s.%s: not written: %s", c->to.part,
                store_split_name ((enum store_split)split), strerror (errno));
 }
 
@@ -116,7 +113,7 @@ not_written (const struct store_corpus *c, const char *what)
 {
   char why[256];
   store_h5_why (why);
-  return fail (E_IO, "%s: %s: not written: %s", c->part, what, why);
+  return fail (E_IO, "%s: %s: not written: %s", c->to.part, what, why);
 }
 
 /* n tokens of a spool, from `first` on, to the dataset. */
@@ -137,7 +134,7 @@ copy_tokens (const struct store_corpus *c, int from, int64_t first, int64_t n,
     size_t some = (int64_t)block < n - at ? block : (size_t)(n - at);
     hsize_t start = (hsize_t)at, count = some;
     if (fread (data, (size_t)c->width, some, f) != some)
-      s = fail (E_IO, "%s.%s: not read back", c->part,
+      s = fail (E_IO, "%s.%s: not read back", c->to.part,
                 store_split_name ((enum store_split)from));
     *digest = hash_bytes (data, some * (size_t)c->width, *digest);
     H5Sselect_hyperslab (file, H5S_SELECT_SET, &start, NULL, &count, NULL);
@@ -159,7 +156,7 @@ put_split (const struct store_corpus *c, hid_t group, const char *path,
            int split)
 {
   const struct store_corpus_split *p = &c->split[split];
-  struct store_h5_at at = {group, c->part, path, E_IO};
+  struct store_h5_at at = {group, c->to.part, path, E_IO};
   if (p->bytes > 0)
     TRY (store_h5_put_int (&at, "bytes", p->bytes));
   return p->documents > 0 ? store_h5_put_int (&at, "documents", p->documents)
@@ -198,7 +195,7 @@ write_split (const struct store_corpus *c, hid_t file, int split, int from,
   uint64_t digest = TOKENS_DIGEST_SEED;
   s = copy_tokens (c, from, first, n, id, path, &digest);
   snprintf (words, sizeof words, "%016llx", (unsigned long long)digest);
-  struct store_h5_at at = {id, c->part, path, E_IO};
+  struct store_h5_at at = {id, c->to.part, path, E_IO};
   if (s == OK)
     s = store_h5_put_text (&at, "digest", words);
   if (H5Dclose (id) < 0 && s == OK)
@@ -231,7 +228,7 @@ write_model (const struct store_corpus *c, hid_t file)
 static enum status
 put_header (const struct store_corpus *c, hid_t file)
 {
-  struct store_h5_at root = {file, c->part, "/", E_IO};
+  struct store_h5_at root = {file, c->to.part, "/", E_IO};
   TRY (store_h5_put_text (&root, "interlock_format", "dataset"));
   TRY (store_h5_put_int (&root, "version", 1));
   TRY (store_h5_put_text (&root, "kind", "tokens"));
@@ -248,7 +245,7 @@ write_part (const struct store_corpus *c, const int64_t hold[STORE_SPLITS])
   hid_t access = store_h5_file_access ();
   hid_t create = H5Pcreate (H5P_FILE_CREATE);
   H5Pset_obj_track_times (create, false);
-  hid_t file = H5Fcreate (c->part, H5F_ACC_TRUNC, create, access);
+  hid_t file = H5Fcreate (c->to.part, H5F_ACC_TRUNC, create, access);
   H5Pclose (create);
   H5Pclose (access);
   if (file < 0)
@@ -278,17 +275,15 @@ store_corpus_write (struct store_corpus *c, const int64_t hold[STORE_SPLITS])
   for (int i = 0; i < STORE_SPLITS; i++)
     bytes += c->split[i].n * c->width;
   store_h5_start ();
-  enum status s = store_file_reserve (c->part, bytes);
+  enum status s = store_file_reserve (c->to.part, bytes);
   if (s == OK && fault_here ("write"))
-    s = fail (E_IO, "%s: writing failed (planted)", c->part);
+    s = fail (E_IO, "%s: writing failed (planted)", c->to.part);
   if (s == OK)
     s = write_part (c, hold);
   if (s == OK)
-    s = store_file_sync (c->part);
-  if (s == OK)
-    s = store_file_rename (c->part, c->output);
+    s = store_output_publish (&c->to);
   if (s != OK)
-    unlink (c->part);
+    unlink (c->to.part);
   return s;
 }
 

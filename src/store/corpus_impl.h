@@ -11,6 +11,7 @@
 #define STORE_CORPUS_IMPL_H
 
 #include "base/text.h"
+#include "store/file_impl.h"
 #include "store/store.h"
 #include <stdbool.h>
 #include <stdint.h>
@@ -82,8 +83,8 @@ struct store_corpus {
   int width;         /* 2 or 4 bytes of a token */
   char *model;       /* the tokenizer's, owned; NULL: none */
   size_t model_bytes;
-  char *part; /* OUTPUT.part; spools have .SPLIT behind it */
   const char *output;
+  struct store_output to; /* spools have .SPLIT behind its part */
   struct store_corpus_split split[STORE_SPLITS];
 };
 /* For output; vocab decides the width. */
@@ -104,8 +105,9 @@ store_corpus_close (struct store_corpus *c);
 
 /* -- signals (interrupt.c) ------------------------------------------------- */
 
-/* From now on INT, TERM and HUP, unless ignored, remove PART and what lies
- * beside it under its name before they end the process; NULL: no longer. */
+/* From now on INT, TERM, HUP, USR1 and USR2, unless ignored, remove PART and
+ * what lies beside it under its name before they end the process; NULL: no
+ * longer. */
 void
 store_interrupt_guard (const char *part);
 /* The program that they end as well; 0: none. */

@@ -43,6 +43,26 @@ store_file_write (const char *path, const void *data, size_t size);
 /* Write a whole file under another name, sync it, rename it.  E_IO. */
 enum status
 store_file_put (const char *path, const char *text);
+/* An output by the name that the user gave (output.c). */
+struct store_output {
+  char *to;      /* behind all links; owned */
+  char *part;    /* to be made, and unlinked when that fails; owned */
+  bool stream;   /* a pipe, a device or fd: written to, never replaced */
+  int fd;        /* ours already; -1: none */
+  unsigned mode; /* of the file that is replaced; 0: none */
+};
+/* What a name stands for.  E_USAGE where it is no output. */
+enum status
+store_output_open (const char *name, struct store_output *o);
+/* Make the directories above a new file.  E_IO. */
+enum status
+store_output_parents (const struct store_output *o);
+/* The part takes its place, or runs through; it is gone then. */
+enum status
+store_output_publish (const struct store_output *o);
+void
+store_output_clear (struct store_output *o);
+
 /* The last part of a path; what stands before it, in out ("." when nothing). */
 const char *
 store_file_name (const char *path);

@@ -1,4 +1,5 @@
 /* store/h5_whole.c -- a new HDF5 file, under its name whole or not at all. */
+#include "store/corpus_impl.h"
 #include "store/file_impl.h"
 #include "store/h5_impl.h"
 
@@ -36,23 +37,22 @@ store_h5_whole (const char *output, int64_t bytes,
                                      const char *part),
                 void *context)
 {
-  struct text part;
-  text_init (&part);
-  text_add (&part, "%s.part", output);
+  struct store_output o;
   store_h5_start ();
-  enum status s = store_file_parents (output);
+  TRY (store_output_open (output, &o));
+  store_interrupt_guard (o.part);
+  enum status s = store_output_parents (&o);
   if (s == OK)
-    s = store_file_reserve (part.data, bytes);
+    s = store_file_reserve (o.part, bytes);
   if (s == OK && fault_here ("write"))
-    s = fail (E_IO, "%s: writing failed (planted)", part.data);
+    s = fail (E_IO, "%s: writing failed (planted)", o.part);
   if (s == OK)
-    s = make (part.data, fill, context);
+    s = make (o.part, fill, context);
   if (s == OK)
-    s = store_file_sync (part.data);
-  if (s == OK)
-    s = store_file_rename (part.data, output);
+    s = store_output_publish (&o);
   if (s != OK)
-    unlink (part.data);
-  text_clear (&part);
+    unlink (o.part);
+  store_interrupt_guard (NULL);
+  store_output_clear (&o);
   return s;
 }

@@ -100,7 +100,7 @@ beside (const struct text_job *j, int split, const char *what)
   static char path[8][4096];
   static unsigned turn;
   char *out = path[turn++ % 8];
-  snprintf (out, sizeof path[0], "%s.%s%s", j->corpus->part,
+  snprintf (out, sizeof path[0], "%s.%s%s", j->corpus->to.part,
             split >= 0 ? store_split_name ((enum store_split)split) : "spm",
             what);
   return out;

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
+static const int ends[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
 enum { N_ENDS = sizeof ends / sizeof *ends };
 
 static char left[4096]; /* PART; empty: nothing to remove */

@@ -104,41 +104,41 @@ store_results_make (const struct store_results *r, char **data, size_t *size)
 /* -- files that belong together --------------------------------------------
  */
 
-static void
-part_name (const struct store_piece *p, struct text *out)
+static enum status
+put_part (const struct store_piece *p, const struct store_output *o)
 {
-  text_init (out);
-  text_add (out, "%s.part", p->path);
+  TRY (store_output_parents (o));
+  if (fault_here ("write"))
+    return fail (E_IO, "%s: writing failed (planted)", o->part);
+  return o->stream ? OK : store_file_write (o->part, p->data, p->size);
 }
 
 static enum status
-put_part (const struct store_piece *p)
+publish (const struct store_piece *p, const struct store_output *o)
 {
-  struct text part;
-  part_name (p, &part);
-  enum status s = store_file_parents (p->path);
-  if (s == OK && fault_here ("write"))
-    s = fail (E_IO, "%s: writing failed (planted)", part.data);
-  if (s == OK)
-    s = store_file_write (part.data, p->data, p->size);
-  text_clear (&part);
-  return s;
+  return o->stream ? store_output_put (p->path, p->data, p->size)
+                   : store_output_publish (o);
 }
 
 enum status
 store_set_write (const struct store_piece *piece, int n)
 {
+  struct store_output *o = NULL;
+  int made = 0;
+  TRY (MEM_NEW ((size_t)n, &o, "files of results"));
   enum status s = OK;
-  for (int i = 0; s == OK && i < n; i++)
-    s = put_part (&piece[i]);
-  for (int i = 0; i < n; i++) {
-    struct text part;
-    part_name (&piece[i], &part);
-    if (s == OK)
-      s = store_file_rename (part.data, piece[i].path);
-    if (s != OK)
-      unlink (part.data);
-    text_clear (&part);
+  for (; s == OK && made < n; made += s == OK) {
+    s = store_output_open (piece[made].path, &o[made]);
+    if (s == OK && (s = put_part (&piece[made], &o[made])) != OK)
+      store_output_clear (&o[made]);
   }
+  for (int i = 0; i < made; i++) {
+    if (s == OK)
+      s = publish (&piece[i], &o[i]);
+    if (s != OK && !o[i].stream)
+      unlink (o[i].part);
+    store_output_clear (&o[i]);
+  }
+  mem_free (&o);
   return s;
 }

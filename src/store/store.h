@@ -480,6 +480,11 @@ struct store_results { /* all borrowed */
 enum status
 store_results_make (const struct store_results *r, char **data, size_t *size);
 
+/* A whole file under a name that the user gave, or nothing; through links,
+ * pipes and devices.  Its directory has to be there.  E_USAGE, E_IO. */
+enum status
+store_output_put (const char *name, const void *data, size_t size);
+
 struct store_piece { /* all borrowed */
   const char *path;
   const void *data;

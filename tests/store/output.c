@@ -1,0 +1,202 @@
+/* ranks: 0 */
+/* tests/store/output.c -- an output by the name that the user gave: a file is
+ * replaced whole, a link is written through, a pipe and a terminal are written
+ * to, and nothing else is touched. */
+#define _GNU_SOURCE
+#include "store/file_impl.h"
+#include "store/store.h"
+
+#include "../tap.h"
+#include "scratch.h"
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <termios.h>
+
+static const char words[] = "one,two\n3,4\n";
+#define SIZE (sizeof words - 1)
+
+/* What a file holds, up to 255 bytes. */
+static const char *
+content (const char *path)
+{
+  static char text[256];
+  FILE *f = fopen (path, "rb");
+  size_t n = f ? fread (text, 1, sizeof text - 1, f) : 0;
+  text[n] = '\0';
+  if (f)
+    fclose (f);
+  return text;
+}
+
+static bool
+is_kind (const char *path, mode_t kind)
+{
+  struct stat st;
+  return lstat (path, &st) == 0 && (st.st_mode & S_IFMT) == kind;
+}
+
+static bool
+write_words (const char *path)
+{
+  enum status s = store_output_put (path, words, SIZE);
+  if (s != OK)
+    tap_note ("%s", fail_message ());
+  fail_clear ();
+  return s == OK;
+}
+
+/* Entries of the scratch folder that were left half-made. */
+static int
+parts (void)
+{
+  int n = 0;
+  DIR *dir = opendir (scratch_folder);
+  for (struct dirent *e; dir && (e = readdir (dir));)
+    n += strstr (e->d_name, ".part") != NULL;
+  if (dir)
+    closedir (dir);
+  return n;
+}
+
+static void
+test_files (void)
+{
+  const char *path = scratch ("plain"), *deep = scratch ("new/deep/plain");
+  tap_ok (write_words (path) && strcmp (content (path), words) == 0,
+          "a new file");
+  tap_ok (store_output_put (deep, words, SIZE) == E_IO,
+          "none in a directory that is not there");
+  fail_clear ();
+  struct store_piece piece = {deep, words, SIZE};
+  tap_ok (store_set_write (&piece, 1) == OK &&
+              strcmp (content (deep), words) == 0,
+          "but a set has its directories made");
+  struct stat st;
+  chmod (path, 0640);
+  tap_ok (write_words (path) && stat (path, &st) == 0 &&
+              (st.st_mode & 0777) == 0640,
+          "a file that is replaced keeps who may read it");
+  tap_ok (store_output_put (scratch_folder, words, SIZE) == E_USAGE,
+          "a directory is refused");
+  fail_clear ();
+}
+
+static void
+test_links (void)
+{
+  mkdir (scratch ("far"), 0777);
+  char target[512];
+  snprintf (target, sizeof target, "%s", scratch ("far/target"));
+  tap_ok (symlink ("far/target", scratch ("link")) == 0 &&
+              symlink ("link", scratch ("chain")) == 0 &&
+              symlink (scratch ("chain"), scratch ("far/back")) == 0,
+          "links: relative, one to the other, from elsewhere");
+  tap_ok (write_words (scratch ("far/back")) &&
+              strcmp (content (target), words) == 0,
+          "the end of the links is made where nothing was");
+  FILE *f = fopen (target, "w");
+  fputs ("old", f);
+  fclose (f);
+  tap_ok (write_words (scratch ("link")) &&
+              strcmp (content (target), words) == 0,
+          "and replaced where something was");
+  tap_ok (is_kind (scratch ("link"), S_IFLNK) &&
+              is_kind (scratch ("chain"), S_IFLNK) &&
+              is_kind (scratch ("far/back"), S_IFLNK) &&
+              is_kind (target, S_IFREG),
+          "the links are links still");
+  tap_ok (symlink ("round", scratch ("round")) == 0 &&
+              store_output_put (scratch ("round"), words, SIZE) == E_USAGE,
+          "a link to itself is refused");
+  fail_clear ();
+}
+
+/* A child reads a pipe into a file. */
+static void
+test_pipe (const char *name, bool set)
+{
+  const char *pipe_path = scratch ("%s", name), *got = scratch ("%s.got", name);
+  mkfifo (pipe_path, 0666);
+  pid_t pid = fork ();
+  if (pid == 0) {
+    const char *read_it = content (pipe_path);
+    FILE *f = fopen (got, "wb");
+    fputs (read_it, f);
+    fclose (f);
+    _exit (0);
+  }
+  struct store_piece piece[2] = {{scratch ("beside"), words, SIZE},
+                                 {pipe_path, words, SIZE}};
+  bool good = set ? store_set_write (piece, 2) == OK : write_words (pipe_path);
+  int status;
+  waitpid (pid, &status, 0);
+  tap_ok (good && strcmp (content (got), words) == 0,
+          "a pipe: its reader gets the bytes%s", set ? ", of a set too" : "");
+  tap_ok (is_kind (pipe_path, S_IFIFO), "and it is a pipe still");
+}
+
+static void
+test_terminal (void)
+{
+  char got[64];
+  int master = posix_openpt (O_RDWR | O_NOCTTY);
+  const char *name = NULL;
+  if (master >= 0 && grantpt (master) == 0 && unlockpt (master) == 0)
+    name = ptsname (master);
+  int keep = name ? open (name, O_RDWR | O_NOCTTY) : -1;
+  struct termios raw;
+  if (keep < 0 || tcgetattr (keep, &raw) != 0) {
+    tap_skip ("no terminal can be made here");
+    return;
+  }
+  cfmakeraw (&raw);
+  tcsetattr (keep, TCSANOW, &raw);
+  symlink (name, scratch ("terminal"));
+  bool good = write_words (scratch ("terminal"));
+  ssize_t n = read (master, got, sizeof got);
+  tap_ok (good && n == (ssize_t)SIZE && memcmp (got, words, SIZE) == 0 &&
+              is_kind (name, S_IFCHR) &&
+              is_kind (scratch ("terminal"), S_IFLNK),
+          "a device behind a link is written to and stays a device");
+  close (keep);
+  close (master);
+}
+
+/* As /dev/stdout of a shell's `>> file`. */
+static void
+test_descriptor (void)
+{
+  char name[64];
+  const char *path = scratch ("appended");
+  FILE *f = fopen (path, "w");
+  fputs ("before\n", f);
+  fclose (f);
+  int fd = open (path, O_WRONLY | O_APPEND);
+  snprintf (name, sizeof name, "/dev/fd/%d", fd);
+  tap_ok (write_words (name) &&
+              strcmp (content (path), "before\none,two\n3,4\n") == 0,
+          "a descriptor: what is behind it is added to, not replaced");
+  close (fd);
+  tap_ok (store_output_put (name, words, SIZE) == E_USAGE,
+          "one that is not open is refused");
+  fail_clear ();
+}
+
+int
+main (void)
+{
+  if (!scratch_open ())
+    tap_bail ("no scratch folder");
+  else {
+    setenv ("TMPDIR", scratch_folder, 1);
+    test_files ();
+    test_links ();
+    test_pipe ("pipe", false);
+    test_pipe ("pipes", true);
+    test_terminal ();
+    test_descriptor ();
+    tap_ok (parts () == 0, "nothing half-made is left");
+    scratch_close ();
+  }
+  return tap_done ();
+}
