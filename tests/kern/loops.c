@@ -40,6 +40,17 @@ run (struct kern *k, enum what what, size_t n, const float *const x[3],
   }
 }
 
+/* How far float may be off: of formula, in roundings of its terms. */
+static double
+reach (enum what what, const float *const x[3], double y, size_t i)
+{
+  double terms = fabs (y) + 3 * fabs (x[0][i]) + 2 * fabs (x[1][i]) +
+                 0.25 * fabs (x[2][i]);
+  return what == ZERO || what == RELU || what == RELU_BACK
+             ? 0
+             : rounding (4) * terms;
+}
+
 static double
 formula (enum what what, const float *const x[3], double y, size_t i)
 {
@@ -72,7 +83,8 @@ test_elementwise (enum what what, size_t n)
   run (two, what, n, xs, y2);
   bool good = y[n] == old[n] && memcmp (y, y2, (n + 1) * sizeof *y) == 0;
   for (size_t i = 0; i < n; i++)
-    good = good && fabs (y[i] - formula (what, xs, old[i], i)) < 1e-6;
+    good = good && fabs (y[i] - formula (what, xs, old[i], i)) <=
+                       reach (what, xs, old[i], i);
   tap_ok (good, "%s of %zu, on one thread and on two", what_names[what], n);
   for (int i = 0; i < 3; i++)
     mem_free (&x[i]);
@@ -96,7 +108,8 @@ test_in_place (void)
   memcpy (z, y, n * sizeof *z);
   kern_combine (one, n, 2, terms, a, z);
   for (size_t i = 0; i < n; i++)
-    good = good && fabs (z[i] - (2.0 * y[i] - 3.0 * x[i])) < 1e-6;
+    good = good && fabs (z[i] - (2.0 * y[i] - 3.0 * x[i])) <=
+                       rounding (3) * (fabs (2.0 * y[i]) + fabs (3.0 * x[i]));
   memcpy (z, y, n * sizeof *z);
   kern_relu_back (one, n, z, x, z);
   for (size_t i = 0; i < n; i++)
@@ -128,7 +141,8 @@ test_squares (size_t n)
   float *x = noise (n, 1);
   double want = dot (n, x, x), got = kern_sum_squares (one, n, x);
   double other = kern_sum_squares (two, n, x);
-  tap_ok (fabs (got - want) <= 1e-12 * want && got == other,
+  double room = 2 * roundings ((double)n + 1, DOUBLE_UNIT) * want;
+  tap_ok (fabs (got - want) <= room && got == other,
           "sum of %zu squares, on one thread and on two", n);
   if (n > 0) {
     x[n / 2] = NAN;
@@ -142,7 +156,9 @@ test_dot (size_t n)
 {
   float *x = noise (n, 1), *y = noise (n, 2);
   double want = dot (n, x, y), got = kern_dot (one, n, x, y);
-  double room = 1e-12 * (sqrt (dot (n, x, x)) * sqrt (dot (n, y, y)) + 1e-300);
+  /* Both sums round, and |x| |y| is no less than the sum of absolute terms. */
+  double room = 2 * roundings ((double)n + 1, DOUBLE_UNIT) *
+                sqrt (dot (n, x, x)) * sqrt (dot (n, y, y));
   tap_ok (fabs (got - want) <= room && got == kern_dot (two, n, x, y) &&
               kern_dot (one, n, x, x) == kern_sum_squares (two, n, x),
           "sum of %zu products, on one thread and on two", n);
@@ -152,58 +168,107 @@ test_dot (size_t n)
 
 /* -- optimizers ------------------------------------------------------------ */
 
-/* PyTorch's documentation, line by line.  fault: the step is taken along the
- * gradient of before the decay. */
-static void
-twin_sgd (const struct kern_sgd *o, bool fault, double *w, double g, double *v)
+/* A number of a twin, and the sum of absolute values of the terms behind it. */
+struct sized {
+  double *v, *size;
+};
+
+static struct sized
+sized_new (size_t n, const float *from)
 {
-  double d = o->grad_scale * g + (fault ? 0 : o->weight_decay * *w);
-  *v = o->first ? d : o->momentum * *v + d;
-  *w -= o->lr * (o->nesterov ? d + o->momentum * *v : *v);
+  struct sized s = {doubles (n), doubles (n)};
+  for (size_t i = 0; from && i < n; i++) {
+    s.v[i] = from[i];
+    s.size[i] = fabs (from[i]);
+  }
+  return s;
 }
 
 static void
-twin_adamw (const struct kern_adamw *o, double *w, double g, double *m,
-            double *v)
+sized_clear (struct sized *s)
+{
+  mem_free (&s->v);
+  mem_free (&s->size);
+}
+
+/* x = keep x + a y */
+static void
+sized_step (struct sized *x, size_t i, double keep, double a, double y,
+            double y_size)
+{
+  x->v[i] = keep * x->v[i] + a * y;
+  x->size[i] = fabs (keep) * x->size[i] + fabs (a) * y_size;
+}
+
+static bool
+sized_close (size_t n, const float *got, const struct sized *want, double most)
+{
+  return close_to (n, got, want->v, want->size, rounding (most));
+}
+
+/* PyTorch's documentation, line by line.  fault: the step is taken along the
+ * gradient of before the decay. */
+static void
+twin_sgd (const struct kern_sgd *o, bool fault, struct sized *w, size_t i,
+          double g, struct sized *v)
+{
+  double decay = fault ? 0 : o->weight_decay;
+  double d = o->grad_scale * g + decay * w->v[i];
+  double d_size = fabs (o->grad_scale * g) + decay * w->size[i];
+  sized_step (v, i, o->first ? 0 : o->momentum, 1, d, d_size);
+  sized_step (w, i, 1, -o->lr,
+              o->nesterov ? d + o->momentum * v->v[i] : v->v[i],
+              o->nesterov ? d_size + o->momentum * v->size[i] : v->size[i]);
+}
+
+static void
+twin_adamw (const struct kern_adamw *o, struct sized *w, size_t i, double g,
+            struct sized *m, struct sized *v)
 {
   double d = o->grad_scale * g;
-  *w -= (double)o->lr * o->weight_decay * *w;
-  *m = o->beta1 * *m + (1 - (double)o->beta1) * d;
-  *v = o->beta2 * *v + (1 - (double)o->beta2) * d * d;
-  double m_hat = *m / (1 - pow (o->beta1, (double)o->step));
-  double v_hat = *v / (1 - pow (o->beta2, (double)o->step));
-  *w -= o->lr * m_hat / (sqrt (v_hat) + o->eps);
+  sized_step (m, i, o->beta1, 1 - (double)o->beta1, d, fabs (d));
+  sized_step (v, i, o->beta2, 1 - (double)o->beta2, d * d, d * d);
+  double m_free = 1 - pow (o->beta1, (double)o->step);
+  double v_free = 1 - pow (o->beta2, (double)o->step);
+  double under = sqrt (v->v[i] / v_free) + o->eps;
+  sized_step (w, i, 1 - (double)o->lr * o->weight_decay, -o->lr,
+              m->v[i] / m_free / under, m->size[i] / m_free / under);
 }
+
+/* Roundings of one step, in a row: of sgd and of adamw, whose factors are
+ * rounded as well. */
+enum { SGD_ROUNDINGS = 8, ADAMW_ROUNDINGS = 16 };
 
 static void
 test_sgd (struct kern *k, bool nesterov, float momentum, size_t n)
 {
   struct kern_sgd o = {0.1f, momentum, 0.01f, nesterov, true, 0.5f};
   float *w = noise (n, 1), *v = floats (n);
-  double *w2 = doubles (n), *w3 = doubles (n), *v2 = doubles (n);
-  for (size_t i = 0; i < n; i++) {
-    w2[i] = w3[i] = w[i];
+  struct sized w2 = sized_new (n, w), w3 = sized_new (n, w);
+  struct sized v2 = sized_new (n, NULL), v3 = sized_new (n, NULL);
+  enum { STEPS = 4 };
+  for (size_t i = 0; i < n; i++)
     v[i] = NAN; /* whatever it holds at first */
-  }
-  for (int step = 0; step < 4; step++, o.first = false) {
+  for (int step = 0; step < STEPS; step++, o.first = false) {
     float *g = noise (n, 10 + (uint64_t)step);
     kern_sgd (k, n, &o, w, g, v);
     for (size_t i = 0; i < n; i++) {
-      double spare = v2[i];
-      twin_sgd (&o, true, &w3[i], g[i], &spare);
-      twin_sgd (&o, false, &w2[i], g[i], &v2[i]);
+      twin_sgd (&o, true, &w3, i, g[i], &v3);
+      twin_sgd (&o, false, &w2, i, g[i], &v2);
     }
     mem_free (&g);
   }
-  tap_ok (close_to (n, w, w2, NULL, 1e-6) && close_to (n, v, v2, NULL, 1e-6) &&
-              !close_to (n, w, w3, NULL, 1e-6),
+  tap_ok (sized_close (n, w, &w2, STEPS * SGD_ROUNDINGS) &&
+              sized_close (n, v, &v2, STEPS * SGD_ROUNDINGS) &&
+              !sized_close (n, w, &w3, STEPS * SGD_ROUNDINGS),
           "sgd of %zu, momentum %g%s; a planted fault is noticed", n, momentum,
           nesterov ? ", nesterov" : "");
   mem_free (&w);
   mem_free (&v);
-  mem_free (&w2);
-  mem_free (&w3);
-  mem_free (&v2);
+  sized_clear (&w2);
+  sized_clear (&w3);
+  sized_clear (&v2);
+  sized_clear (&v3);
 }
 
 static void
@@ -211,29 +276,29 @@ test_adamw (struct kern *k, size_t n)
 {
   struct kern_adamw o = {1e-2f, 0.9f, 0.999f, 1e-8f, 0.1f, 1, 2};
   float *w = noise (n, 1), *m = floats (n), *v = floats (n);
-  double *w2 = doubles (n), *m2 = doubles (n), *v2 = doubles (n);
-  for (size_t i = 0; i < n; i++)
-    w2[i] = w[i];
-  for (; o.step <= 5; o.step++) {
+  struct sized w2 = sized_new (n, w);
+  struct sized m2 = sized_new (n, NULL), v2 = sized_new (n, NULL);
+  enum { STEPS = 5 };
+  for (; o.step <= STEPS; o.step++) {
     float *g = noise (n, 20 + (uint64_t)o.step);
     g[0] = 0; /* nothing ever happened to it but decay */
     kern_adamw (k, n, &o, w, g, m, v);
     for (size_t i = 0; i < n; i++)
-      twin_adamw (&o, &w2[i], g[i], &m2[i], &v2[i]);
+      twin_adamw (&o, &w2, i, g[i], &m2, &v2);
     mem_free (&g);
   }
-  bool good = close_to (n, w, w2, NULL, 2e-6) &&
-              close_to (n, m, m2, NULL, 1e-6) &&
-              close_to (n, v, v2, NULL, 1e-6);
-  w2[n - 1] *= 1 - 1e-4;
-  tap_ok (good && !close_to (n, w, w2, NULL, 2e-6),
+  bool good = sized_close (n, w, &w2, STEPS * ADAMW_ROUNDINGS) &&
+              sized_close (n, m, &m2, STEPS * ADAMW_ROUNDINGS) &&
+              sized_close (n, v, &v2, STEPS * ADAMW_ROUNDINGS);
+  w2.v[n - 1] *= 1 - 1e-4;
+  tap_ok (good && !sized_close (n, w, &w2, STEPS * ADAMW_ROUNDINGS),
           "adamw of %zu; a planted fault is noticed", n);
   mem_free (&w);
   mem_free (&m);
   mem_free (&v);
-  mem_free (&w2);
-  mem_free (&m2);
-  mem_free (&v2);
+  sized_clear (&w2);
+  sized_clear (&m2);
+  sized_clear (&v2);
 }
 
 /* -- layouts --------------------------------------------------------------- */

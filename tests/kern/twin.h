@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "kern/kern.h"
+#include "tests/rounding.h"
 #include "tests/tap.h"
 
 #include <stdlib.h>
@@ -62,7 +63,8 @@ dot (size_t n, const float *a, const float *b)
 }
 
 /* Whether got is want within tol times what each number is made of: size[i] is
- * the sum of the absolute values of its terms.  NULL: 1. */
+ * the sum of the absolute values of its terms.  NULL: 1.  tol comes from
+ * tests/rounding.h. */
 TAP_FN bool
 close_to (size_t n, const float *got, const double *want, const double *size,
           double tol)
@@ -171,6 +173,79 @@ moved (size_t n, const float *base, double t, const float *along)
   return p;
 }
 static const double slope_steps[4] = {-2, -1, 1, 2};
+
+/* -- normalisation --------------------------------------------------------- */
+
+/* What a set of m numbers is normalised by, and how far float may lie from it:
+ * the mean is a sum of m terms, the variance one of the squares of differences
+ * from that mean. */
+struct twin_moments {
+  double mean, var, inv;
+  double mean_reach, var_reach;
+  double inv_reach; /* relative */
+};
+
+TAP_FN void
+twin_moments_of (int64_t m, const double *x, double eps, struct twin_moments *t)
+{
+  double size = 0, far = 0, reach = rounding ((double)m + 4);
+  *t = (struct twin_moments){.mean = 0};
+  for (int64_t i = 0; i < m; i++) {
+    t->mean += x[i] / (double)m;
+    size += fabs (x[i]) / (double)m;
+  }
+  for (int64_t i = 0; i < m; i++) {
+    t->var += pow (x[i] - t->mean, 2) / (double)m;
+    far += fabs (x[i] - t->mean) / (double)m;
+  }
+  t->inv = 1 / sqrt (t->var + eps);
+  t->mean_reach = reach * size;
+  t->var_reach =
+      reach * t->var + 2 * t->mean_reach * far + t->mean_reach * t->mean_reach;
+  t->inv_reach = t->var_reach / (2 * (t->var + eps)) + rounding (4);
+}
+
+/* How far (x - mean) inv may be off. */
+TAP_FN double
+twin_unit_reach (const struct twin_moments *t, double x)
+{
+  return t->mean_reach * t->inv +
+         fabs ((x - t->mean) * t->inv) * (t->inv_reach + rounding (2));
+}
+
+/* Backward: g is the gradient at the m units.  d [m], its reach, and the sums
+ * of g and of g times the unit with theirs.  fault: the variance is taken for a
+ * constant. */
+struct twin_sums {
+  double sum, along, sum_reach, along_reach;
+};
+
+TAP_FN struct twin_sums
+twin_normal_back (int64_t m, const struct twin_moments *t, const double *x,
+                  const double *g, bool fault, double *d, double *d_reach)
+{
+  struct twin_sums s = {0};
+  double size = 0, along_size = 0, n = (double)m, reach = rounding (n + 4);
+  for (int64_t i = 0; i < m; i++) {
+    double unit = (x[i] - t->mean) * t->inv;
+    s.sum += g[i];
+    s.along += g[i] * unit;
+    size += fabs (g[i]);
+    along_size += fabs (g[i] * unit);
+    s.along_reach += fabs (g[i]) * twin_unit_reach (t, x[i]);
+  }
+  s.sum_reach = reach * size;
+  s.along_reach += reach * along_size;
+  for (int64_t i = 0; i < m; i++) {
+    double unit = (x[i] - t->mean) * t->inv;
+    double terms = fabs (g[i]) + size / n + fabs (unit) * along_size / n;
+    d[i] = t->inv * (g[i] - s.sum / n - (fault ? 0 : unit * s.along / n));
+    d_reach[i] = t->inv * (s.sum_reach / n + fabs (unit) * s.along_reach / n +
+                           twin_unit_reach (t, x[i]) * fabs (s.along) / n +
+                           (t->inv_reach + rounding (6)) * terms);
+  }
+  return s;
+}
 
 /* -- convolution ----------------------------------------------------------- */
 
