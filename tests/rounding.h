@@ -35,4 +35,12 @@ rounding (double n)
   return roundings (n, FLOAT_UNIT);
 }
 
+/* The error over the result.  Where n terms have random signs, the sum of their
+ * absolute values is sqrt (n) times what they sum up to. */
+static inline double
+rounding_of_result (double n)
+{
+  return sqrt (n) * rounding (n);
+}
+
 #endif

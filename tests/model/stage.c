@@ -147,6 +147,14 @@ cut_at (const struct model_spec *spec, enum kern_layout l, const int *first,
 /* -- passes ---------------------------------------------------------------- */
 
 /* Carrying changes d_x and nothing else, and carries what learning carries. */
+/* Gradients that were summed over two batches at once or one by one, n samples
+ * each: a term for every pixel. */
+static double
+added (int64_t n)
+{
+  return rounding_of_result ((double)(2 * n * f.spec.height * f.spec.width_px));
+}
+
 static void
 carrying (void)
 {
@@ -175,10 +183,13 @@ carrying (void)
   must (stage_back_weights (s, 0, 1));
   mem_free (&g1);
   g1 = gradients (s, STAGE_BODY, &n);
-  float worst = 0.0f;
-  for (size_t i = 0; i < n; i++)
+  float worst = 0.0f, largest = 0.0f;
+  for (size_t i = 0; i < n; i++) {
     worst = fmaxf (worst, fabsf (g1[i] - 2.0f * g0[i]));
-  tap_near (worst, 0.0, 1e-5, "learning without d_x adds the same gradients");
+    largest = fmaxf (largest, fabsf (g0[i]));
+  }
+  tap_near (worst, 0.0, added (f.n) * largest,
+            "learning without d_x adds the same gradients");
 
   struct stage_loss loss;
   const float *d = stage_head_grad (s, 0);
@@ -237,8 +248,8 @@ adding (void)
       worst = fmaxf (worst, fabsf (sum - both[part][i]));
       largest = fmaxf (largest, fabsf (sum));
     }
-    tap_near (worst, 0.0, 2e-6 * largest, "part %d: two micro-batches add up",
-              part);
+    tap_near (worst, 0.0, added (f.n) * largest,
+              "part %d: two micro-batches add up", part);
     tap_ok (largest > 1e-3f, "part %d: there is something to add", part);
     tap_ok (memcmp (both[part], late[part], n[part] * sizeof (float)) == 0,
             "part %d: late weight gradients have the same bits", part);
@@ -457,7 +468,10 @@ round_trip (enum kern_layout from, enum kern_layout to)
   must (stage_eval (b, f.images));
   must (stage_head_eval (a, f.labels, &la));
   must (stage_head_eval (b, f.labels, &lb));
-  tap_near (la.loss, lb.loss, 1e-4 * la.loss,
+  /* Two updates by gradients, and an evaluation. */
+  tap_near (la.loss, lb.loss,
+            twin_reach (a, 2 * TWIN_GRADIENT + TWIN_FORWARD) *
+                (la.loss + (double)f.n),
             "%s to %s: the other stage goes on alike", kern_layout_name (from),
             kern_layout_name (to));
   stage_destroy (&a);
@@ -567,12 +581,15 @@ rows (enum kern_layout l, const struct model_spec *spec, const char *title)
   stage_output_rows (s, 4, true, got);
   double off = 0;
   for (size_t i = 0; i < 4 * channels; i++) {
-    double sum = 0;
-    for (size_t j = 0; j < pixels; j++)
+    double sum = 0, size = 1e-30;
+    for (size_t j = 0; j < pixels; j++) {
       sum += (double)plain[i * pixels + j];
-    off = fmax (off, fabs (sum / (double)pixels - (double)got[i]));
+      size += fabs ((double)plain[i * pixels + j]);
+    }
+    off = fmax (off, fabs (sum - (double)pixels * (double)got[i]) / size);
   }
-  tap_near (off, 0, 1e-6, "%s: rows are means of maps", title);
+  tap_near (off, 0, rounding ((double)pixels + 1), "%s: rows are means of maps",
+            title);
   mem_free (&plain);
   mem_free (&got);
   stage_destroy (&s);

@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "model/stage.h"
+#include "tests/rounding.h"
 #include "tests/tap.h"
 #include <stdlib.h>
 
@@ -114,6 +115,37 @@ twin_value (struct twin *t, const char *name, const char *part)
   return q->v;
 }
 
+/* -- limits ---------------------------------------------------------------- */
+
+/* The square of how far the results of a stage may be off, over their size:
+ * layers do not know of each other's roundings, so their squares add.  Each
+ * result is a sum of as many terms as a weight has columns. */
+static inline double
+twin_squares (const struct stage *s)
+{
+  double sum = 0;
+  for (int i = 0; i < stage_tensors (s); i++) {
+    struct tensor_info info;
+    bool head, statistic;
+    stage_tensor (s, i, &info, &head, &statistic);
+    if (info.n_dims > 1)
+      sum += pow (rounding_of_result (
+                      (double)(tensor_info_count (&info) / info.dims[0])),
+                  2);
+  }
+  return sum;
+}
+
+/* The passes through a stage that a result has behind it: forward, or forward,
+ * data and weights. */
+enum { TWIN_FORWARD = 1, TWIN_GRADIENT = 3 };
+
+static inline double
+twin_reach (const struct stage *s, int passes)
+{
+  return sqrt (passes * twin_squares (s));
+}
+
 /* -- layers; each frees its input ------------------------------------------ */
 
 static inline struct act
@@ -147,9 +179,14 @@ twin_conv (struct twin *t, struct act x, const char *name, int kernel,
   return y;
 }
 
+/* How near any ReLU came to its kink since this was set. */
+static double twin_kink __attribute__ ((unused)) = INFINITY;
+
 static inline void
 twin_relu (struct act *x)
 {
+  for (int64_t i = 0; i < x->n * x->c * x->h * x->w; i++)
+    twin_kink = fmin (twin_kink, fabs (x->v[i]));
   for (int64_t i = 0; i < x->n * x->c * x->h * x->w; i++)
     x->v[i] = x->v[i] > 0.0 ? x->v[i] : 0.0;
 }
