@@ -342,12 +342,17 @@ network_positions (const struct network *net, bool inner)
 }
 
 bool
+network_head_shares (const char *head)
+{
+  const size_t n = strlen (head), word = strlen ("shared");
+  return n >= word && strcmp (head + n - word, "shared") == 0;
+}
+
+bool
 network_shares (const struct network *net, const char *head)
 {
-  size_t n = head ? strlen (head) : 0, word = strlen ("shared");
   return net->spec.family == MODEL_TRANSFORMER &&
-         (net->spec.tied ||
-          (n >= word && strcmp (head + n - word, "shared") == 0));
+         (net->spec.tied || (head && network_head_shares (head)));
 }
 
 /* -- written cuts ---------------------------------------------------------- */

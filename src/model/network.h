@@ -91,6 +91,9 @@ network_positions (const struct network *net, bool inner);
  * are no inner heads. */
 bool
 network_shares (const struct network *net, const char *head);
+/* Whether heads of this grammar use the output's matrix. */
+bool
+network_head_shares (const char *head);
 
 /* Cut text "2,1,1,rest" or "auto" -> first[0..K], first[K] = units; an empty
  * stage or a wrong sum is E_CONFIG.  For auto `cost[units]` is used

@@ -99,6 +99,7 @@ fill (const struct plan_chain *a, const struct plan *t, struct plan *p)
   }
   plan_number_streams (p);
   plan_set_heads (p, a->heads_all);
+  TRY (plan_set_joint (p, &a->joint));
   return plan_make_timetable (p);
 }
 

@@ -296,6 +296,30 @@ join_weights (const struct plan *p, struct plan_op *op, int n)
 /* -- the whole ---------------------------------------------------------------
  */
 
+/* What the rank does when all its gradients are there. */
+static enum status
+add_joint (const struct maker *mk, int r, struct list *l)
+{
+  const struct plan *p = mk->p;
+  const bool shares = plan_rank_shares (p, r) > 0;
+  int first = 0;
+
+  while (p->rank_of[first] != r)
+    first++;
+  struct plan_op op = blank (mk, PLAN_GATHER, first, -1);
+  if (shares)
+    TRY (append (l, &op));
+  op.verb = PLAN_NORM;
+  if (p->norms)
+    TRY (append (l, &op));
+  for (int k = first; k < p->K && p->rank_of[k] == r; k++) {
+    struct plan_op update = blank (mk, PLAN_UPDATE, k, -1);
+    TRY (append (l, &update));
+  }
+  op.verb = PLAN_SPREAD;
+  return shares ? append (l, &op) : OK;
+}
+
 static enum status
 make_rank (struct maker *mk, struct plan *p, int r)
 {
@@ -304,9 +328,12 @@ make_rank (struct maker *mk, struct plan *p, int r)
   enum status s = OK;
 
   for (int i = jobs->first[r]; s == OK && i < jobs->first[r + 1]; i++)
-    s = add_job (mk, &jobs->job[i], &plain);
+    if (!plan_is_joint (p) || jobs->job[i].verb != PLAN_UPDATE)
+      s = add_job (mk, &jobs->job[i], &plain);
   if (s == OK)
     s = add_posts (p, &plain, &whole);
+  if (s == OK && plan_is_joint (p))
+    s = add_joint (mk, r, &whole);
   mem_free (&plain.op);
   join_weights (p, whole.op, whole.n);
   p->rank[r].op = whole.op;

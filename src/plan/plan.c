@@ -29,7 +29,8 @@ plan_verb_name (enum plan_verb v)
   static const char *const name[PLAN_VERBS] = {
       "TAKE",    "POST_ACT",     "RECV_ACT",  "FORWARD", "SEND_ACT",
       "HEAD",    "POST_GRAD",    "RECV_GRAD", "PASS",    "SEND_GRAD",
-      "WEIGHTS", "HEAD_WEIGHTS", "REDUCE",    "UPDATE",
+      "WEIGHTS", "HEAD_WEIGHTS", "REDUCE",    "GATHER",  "NORM",
+      "UPDATE",  "SPREAD",
   };
   CHECK (v < PLAN_VERBS, "verb %d", (int)v);
   return name[v];
@@ -41,11 +42,12 @@ plan_verb_name (enum plan_verb v)
 enum status
 plan_check_cost (const struct plan_cost *c, int k)
 {
-  const double part[] = {c->forward,      c->data,   c->weights,     c->head,
-                         c->head_weights, c->update, c->output_bytes};
+  const double part[] = {c->forward, c->data,         c->weights,
+                         c->head,    c->head_weights, c->update,
+                         c->squares, c->output_bytes};
 
   for (size_t i = 0; i < sizeof part / sizeof *part; i++)
-    if (!(part[i] >= 0) || (i < 6 && part[i] > 1e6) || !isfinite (part[i]))
+    if (!(part[i] >= 0) || (i < 7 && part[i] > 1e6) || !isfinite (part[i]))
       return fail (E_CONFIG, "cost of stage %d: %g", k, part[i]);
   if (!(c->saved >= 0 && c->input >= 0 && c->input <= c->data))
     return fail (E_CONFIG, "stage %d saves %g and %g of %g + %g", k, c->saved,
@@ -117,6 +119,30 @@ copy_ask (struct plan *p, const struct plan_ask *a)
     p->cost[k] =
         a->cost ? a->cost[k]
                 : (struct plan_cost){.forward = 1, .data = 1, .weights = 1};
+}
+
+enum status
+plan_set_joint (struct plan *p, const struct plan_joint *j)
+{
+  const double part[] = {j->matrix_bytes, j->fold_s, j->copy_s};
+  bool any = false;
+
+  for (int i = 0; i < 3; i++)
+    if (!(part[i] >= 0) || !isfinite (part[i]))
+      return fail (E_CONFIG, "cost of a shared matrix: %g", part[i]);
+  p->norms = j->norms;
+  for (int k = 0; k < p->K - 1; k++)
+    any = any || (j->heads && p->head[k] != PLAN_SILENT);
+  if (!any && !j->first)
+    return OK;
+  p->matrix_bytes = j->matrix_bytes;
+  p->fold_s = j->fold_s;
+  p->copy_s = j->copy_s;
+  TRY (MEM_NEW ((size_t)p->K, &p->shares, "plan"));
+  for (int k = 0; k < p->K; k++)
+    p->shares[k] = k == p->K - 1 || (k == 0 && j->first) ||
+                   (j->heads && p->head[k] != PLAN_SILENT);
+  return OK;
 }
 
 void
@@ -285,6 +311,7 @@ plan_create (const struct plan_ask *ask, struct plan **out)
   copy_ask (p, ask);
   TRY_GOTO (plan_streams (p), failed);
   plan_set_heads (p, ask->heads_all);
+  TRY_GOTO (plan_set_joint (p, &ask->joint), failed);
   TRY_GOTO (plan_make_timetable (p), failed);
   *out = p;
   return OK;
@@ -331,6 +358,7 @@ plan_destroy (struct plan **address)
   mem_free (&p->busy_s);
   mem_free (&p->stage_idle_s);
   mem_free (&p->cost);
+  mem_free (&p->shares);
   mem_free (address);
 }
 

@@ -67,7 +67,19 @@ struct plan_cost {               /* seconds (or units) per micro-batch */
   double head;  /* head forward, loss, data gradient */
   double head_weights;
   double update;       /* once per batch */
+  double squares;      /* of all its gradients, once per batch (clipping) */
   double output_bytes; /* of a border tensor */
+};
+
+/* What stages do together when the gradients of a batch are there; zero:
+ * nothing, every stage updates when its own are. */
+struct plan_joint {
+  bool norms;            /* of windows: updates wait for them */
+  bool first, heads;     /* the last stage's matrix is used by the first stage,
+                            by all heads: its gradients go up the pipe, its
+                            values come down */
+  double matrix_bytes;   /* of it */
+  double fold_s, copy_s; /* a stage adds its part; takes the new values */
 };
 
 struct plan_ask {
@@ -79,6 +91,7 @@ struct plan_ask {
   enum plan_order order;
   const struct plan_cost *cost;  /* K; NULL: units (1, 1, 1, head 0) */
   double latency_s, bytes_per_s; /* of a message; bytes_per_s 0: free */
+  struct plan_joint joint;
 };
 
 /* -- the plan -------------------------------------------------------------- */
@@ -120,9 +133,13 @@ enum plan_verb {
   PLAN_SEND_GRAD,
   PLAN_WEIGHTS, /* stage_back_weights */
   PLAN_HEAD_WEIGHTS,
-  PLAN_REDUCE, /* start the sum over replicas and the window norms */
+  PLAN_REDUCE, /* start the sum over replicas */
+  PLAN_GATHER, /* of a shared matrix's gradients, on its way up; of a rank */
+  PLAN_NORM,   /* of all windows that the rank is in; of a rank */
   PLAN_UPDATE, /* may wait for the REDUCE of this step of every stage that
-                  lies in a common window: the lists allow for it */
+                  lies in a common window: the lists allow for it.  Behind
+                  everything else where stages do something together */
+  PLAN_SPREAD, /* of a shared matrix's new values, on their way down */
   PLAN_VERBS
 };
 const char *
@@ -182,6 +199,9 @@ struct plan {
                              that stage, of a cycle */
   struct plan_cost *cost; /* K: as asked; not part of the hash */
   double latency_s, bytes_per_s;
+  bool norms;   /* see plan_joint */
+  bool *shares; /* K: stages that use a shared matrix; NULL: there is none */
+  double matrix_bytes, fold_s, copy_s;
 };
 
 enum status
@@ -208,9 +228,14 @@ struct plan_chain {
   enum plan_order order;
   const struct plan_cost *cost; /* K */
   double latency_s, bytes_per_s;
+  struct plan_joint joint;
 };
 enum status
 plan_chain_create (const struct plan_chain *ask, struct plan **out);
+/* The next rank up (step 1) or down (-1) the pipe with a stage that uses the
+ * shared matrix; -1: none. */
+int
+plan_share_next (const struct plan *p, int rank, int step);
 /* Equal on all ranks or the run does not start. */
 uint64_t
 plan_hash (const struct plan *p);

@@ -53,6 +53,27 @@ plan_message_ticks (const struct plan *p, int border);
 bool
 plan_crosses (const struct plan *p, int k);
 
+/* joint.c.  Whether updates wait for other stages. */
+bool
+plan_is_joint (const struct plan *p);
+/* Stages of the rank that use the shared matrix. */
+int
+plan_rank_shares (const struct plan *p, int rank);
+/* Ranks that share a window with this one. */
+void
+plan_norm_ranks (const struct plan *p, int rank, int *low, int *high);
+/* A sum of a few numbers over n ranks; the matrix from rank to rank; the rank's
+ * own part of GATHER, NORM or SPREAD. */
+int64_t
+plan_norm_ticks (const struct plan *p, int n_ranks);
+int64_t
+plan_share_ticks (const struct plan *p);
+int64_t
+plan_joint_ticks (const struct plan *p, enum plan_verb v, int rank);
+/* The joint of a new plan, from what was asked. */
+enum status
+plan_set_joint (struct plan *p, const struct plan_joint *j);
+
 struct plan_job {
   enum plan_verb verb;
   int stage, micro, pass; /* micro, pass: -1 where none */

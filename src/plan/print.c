@@ -53,6 +53,27 @@ add_head (struct text *out, const struct plan *p, int h)
     text_add (out, "; its gradient stays\n");
 }
 
+/* What stages do together at the end of a batch, and who waits for whom. */
+static void
+add_joint (const struct plan *p, struct text *out)
+{
+  const char *between = "stages";
+
+  if (p->norms)
+    text_add (out, "updates wait for the norms of their windows\n");
+  if (!p->shares)
+    return;
+  for (int k = 0; k < p->K; k++)
+    if (p->shares[k]) {
+      text_add (out, "%s %d", between, k);
+      between = ",";
+    }
+  text_add (out,
+            " share a matrix of %s: once a batch its gradients go up and its "
+            "values come down, and the next batch waits for them\n",
+            text_bytes (p->matrix_bytes));
+}
+
 void
 plan_print_windows (const struct plan *p, struct text *out)
 {
@@ -78,6 +99,7 @@ plan_print_windows (const struct plan *p, struct text *out)
             "messages per micro-batch: %d activations, %d gradients "
             "(one stage per rank)\n",
             acts, grads);
+  add_joint (p, out);
 }
 
 /* -- picture -----------------------------------------------------------------
@@ -106,6 +128,11 @@ letter_of (const struct plan *p, const struct plan_op *op)
     return 'W';
   case PLAN_UPDATE:
     return 'u';
+  case PLAN_GATHER:
+  case PLAN_SPREAD:
+    return 's';
+  case PLAN_NORM:
+    return 'n';
   default:
     return 0;
   }
@@ -200,8 +227,10 @@ plan_print_gantt (const struct plan *p, int n_steps, int columns,
     text_add (out, "(no picture: %s)\n", fail_message ());
     return;
   }
-  text_add (out, "F forward  H head  D learning pass  r relay  W weight "
-                 "gradients\nu update  . idle\n");
+  text_add (out,
+            "F forward  H head  D learning pass  r relay  W weight "
+            "gradients\nu update  %s%s. idle\n",
+            p->norms ? "n norms  " : "", p->shares ? "s shared matrix  " : "");
 }
 
 /* -- list --------------------------------------------------------------------

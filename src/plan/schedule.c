@@ -400,6 +400,10 @@ start (struct schedule *s, int r, const struct choice *c)
   enum plan_verb verb = verb_of (c->kind);
   int64_t end = s->now + plan_verb_ticks (s->p, verb, c->stage);
 
+  /* The list will have it behind everything else. */
+  if (verb == PLAN_UPDATE && plan_is_joint (s->p))
+    end = s->now;
+
   jobs->job[jobs->first[r] + jobs->n[r]++] = (struct plan_job){
       .verb = verb,
       .stage = c->stage,

@@ -56,6 +56,9 @@ plan_op_ticks (const struct plan *p, const struct plan_op *op)
     return plan_ticks (fmax (0, c->weights - c->saved));
   if (op->verb == PLAN_PASS && op->stream < 0)
     return plan_ticks (c->data - c->input);
+  if (op->verb == PLAN_GATHER || op->verb == PLAN_NORM ||
+      op->verb == PLAN_SPREAD)
+    return plan_joint_ticks (p, op->verb, p->rank_of[op->stage]);
   return plan_verb_ticks (p, op->verb, op->stage);
 }
 
@@ -100,7 +103,11 @@ struct machine {
   int *queue;        /* n_pipe: ranks to be taken on, a ring */
   bool *queued;      /* n_pipe */
   int first, n_queued;
+  struct mail *relay[2]; /* n_pipe: the shared matrix as the rank hands it on,
+                            up and down, with its receive by the next one */
+  struct mail *norm;     /* 2 n_pipe: rank * 2 + step % 2; sent: begun */
 };
+enum { UP, DOWN };
 
 static void
 machine_clear (struct machine *x)
@@ -117,6 +124,9 @@ machine_clear (struct machine *x)
   mem_free (&x->offset);
   mem_free (&x->queue);
   mem_free (&x->queued);
+  mem_free (&x->relay[UP]);
+  mem_free (&x->relay[DOWN]);
+  mem_free (&x->norm);
 }
 
 /* Number of the buffer that op sends from or writes for sending; -1: none. */
@@ -162,11 +172,27 @@ set_waits (struct machine *x, int r)
 }
 
 static enum status
+joint_init (struct machine *x)
+{
+  size_t R = (size_t)x->p->n_pipe;
+
+  TRY (MEM_NEW (R, &x->relay[UP], "simulation"));
+  TRY (MEM_NEW (R, &x->relay[DOWN], "simulation"));
+  TRY (MEM_NEW (2 * R, &x->norm, "simulation"));
+  for (size_t i = 0; i < 2 * R; i++) {
+    x->relay[i % 2][i / 2].sent_step = x->relay[i % 2][i / 2].post_step = -1;
+    x->norm[i].sent_step = -1;
+  }
+  return OK;
+}
+
+static enum status
 machine_init (struct machine *x)
 {
   const struct plan *p = x->p;
   size_t R = (size_t)p->n_pipe, n_tags = (size_t)plan_tags (p);
 
+  TRY (joint_init (x));
   TRY (MEM_NEW (R, &x->list, "simulation"));
   TRY (MEM_NEW (2 * n_tags, &x->mail, "simulation"));
   TRY (MEM_NEW (n_tags, &x->transfer, "simulation"));
@@ -244,6 +270,73 @@ wait_until (struct machine *x, int r, int stage, int64_t t)
 }
 
 static bool
+work (struct machine *x, int r, const struct step_op *o)
+{
+  if (x->note)
+    x->note->call (x->note->context, r, x->step[r], &x->p->rank[r].op[x->at[r]],
+                   x->clock[r], x->clock[r] + o->ticks);
+  x->clock[r] += o->ticks;
+  return true;
+}
+
+/* The shared matrix goes one rank further: here from the one before, then to
+ * the next.  What is handed on is not waited for. */
+static bool
+do_relay (struct machine *x, int r, const struct step_op *o, int way)
+{
+  int back = way == UP ? -1 : 1, step = x->step[r];
+  int from = plan_share_next (x->p, r, back);
+  int to = plan_share_next (x->p, r, -back);
+  struct mail *mine = &x->relay[way][r];
+
+  if (from >= 0) {
+    struct mail *m = &x->relay[way][from];
+    if (m->post_step != step) {
+      m->post_step = step;
+      m->post = x->clock[r];
+    }
+    if (m->sent_step != step)
+      return false;
+    int64_t t = m->sent > m->post ? m->sent : m->post;
+    wait_until (x, r, o->stage, t + plan_share_ticks (x->p));
+  }
+  work (x, r, o);
+  mine->sent_step = step;
+  mine->sent = x->clock[r];
+  if (to >= 0)
+    wake (x, to);
+  return true;
+}
+
+/* Norms of all windows are begun together; each is there when all its ranks
+ * have begun. */
+static bool
+do_norm (struct machine *x, int r, const struct step_op *o)
+{
+  int step = x->step[r], low, high;
+  struct mail *mine = &x->norm[2 * r + (step & 1)];
+  int64_t last = 0;
+
+  plan_norm_ranks (x->p, r, &low, &high);
+  if (mine->sent_step != step) {
+    work (x, r, o);
+    mine->sent_step = step;
+    mine->sent = x->clock[r];
+    for (int q = low; q <= high; q++)
+      if (q != r)
+        wake (x, q);
+  }
+  for (int q = low; q <= high; q++) {
+    const struct mail *m = &x->norm[2 * q + (step & 1)];
+    if (m->sent_step != step)
+      return false;
+    last = m->sent > last ? m->sent : last;
+  }
+  return wait_until (x, r, o->stage,
+                     last + plan_norm_ticks (x->p, high - low + 1));
+}
+
+static bool
 do_op (struct machine *x, int r, const struct step_op *o)
 {
   int step = x->step[r], tag = o->tag;
@@ -268,6 +361,12 @@ do_op (struct machine *x, int r, const struct step_op *o)
   case PLAN_RECV_ACT:
   case PLAN_RECV_GRAD:
     return wait_until (x, r, o->stage, arrival (x, tag, step));
+  case PLAN_GATHER:
+    return do_relay (x, r, o, UP);
+  case PLAN_SPREAD:
+    return do_relay (x, r, o, DOWN);
+  case PLAN_NORM:
+    return do_norm (x, r, o);
   default:
     break;
   }
@@ -275,11 +374,7 @@ do_op (struct machine *x, int r, const struct step_op *o)
   if (o->wait_tag >= 0 && step >= 0 &&
       !wait_until (x, r, o->stage, arrival (x, o->wait_tag, step)))
     return false;
-  if (x->note)
-    x->note->call (x->note->context, r, x->step[r], &x->p->rank[r].op[x->at[r]],
-                   x->clock[r], x->clock[r] + o->ticks);
-  x->clock[r] += o->ticks;
-  return true;
+  return work (x, r, o);
 }
 
 /* As far as it goes. */

@@ -121,7 +121,9 @@ do_op (struct walk *w)
         o->stage >= rank->first_stage && o->stage < rank->end_stage &&
             w->p->rank_of[o->stage] == w->rank,
         "a stage of another rank");
-  bool once = o->verb == PLAN_REDUCE || o->verb == PLAN_UPDATE;
+  bool once = o->verb == PLAN_REDUCE || o->verb == PLAN_UPDATE ||
+              o->verb == PLAN_GATHER || o->verb == PLAN_NORM ||
+              o->verb == PLAN_SPREAD;
   NEED (w, once ? o->micro == -1 : o->micro >= 0 && o->micro < w->p->n_micro,
         "no such micro-batch");
   switch (o->verb) {
@@ -150,6 +152,12 @@ do_op (struct walk *w)
     return plan_walk_reduce (w);
   case PLAN_UPDATE:
     return plan_walk_update (w);
+  case PLAN_GATHER:
+    return plan_walk_sum (w);
+  case PLAN_NORM:
+    return plan_walk_norm (w);
+  case PLAN_SPREAD:
+    return plan_walk_spread (w);
   default:
     return plan_walk_bad (w, "no such verb");
   }
@@ -180,6 +188,9 @@ end_of_list (const struct walk *w)
 
   for (int k = rank->first_stage; k < rank->end_stage; k++)
     NEED (w, w->stage[k].version == w->now + 1, "stage %d was not updated", k);
+  for (int k = rank->first_stage; w->p->shares && k < rank->end_stage; k++)
+    NEED (w, !w->p->shares[k] || w->spread[w->rank] == w->now + 1,
+          "stage %d has old values of the shared matrix", k);
   return OK;
 }
 
@@ -260,6 +271,9 @@ walk_clear (struct walk *w)
   mem_free (&w->step);
   mem_free (&w->at);
   mem_free (&w->letter);
+  mem_free (&w->summed);
+  mem_free (&w->normed);
+  mem_free (&w->spread);
 }
 
 enum status
@@ -274,6 +288,9 @@ plan_walk (const struct plan *p, int n_steps)
   TRY_GOTO (MEM_NEW ((size_t)p->K, &w.stage, "walk"), out);
   TRY_GOTO (MEM_NEW ((size_t)p->n_pipe, &w.step, "walk"), out);
   TRY_GOTO (MEM_NEW ((size_t)p->n_pipe, &w.at, "walk"), out);
+  TRY_GOTO (MEM_NEW ((size_t)p->n_pipe, &w.summed, "walk"), out);
+  TRY_GOTO (MEM_NEW ((size_t)p->n_pipe, &w.normed, "walk"), out);
+  TRY_GOTO (MEM_NEW ((size_t)p->n_pipe, &w.spread, "walk"), out);
   for (int k = 0; k < p->K; k++)
     TRY_GOTO (stage_open (&w, k), out);
   s = run (&w);

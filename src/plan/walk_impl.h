@@ -41,7 +41,8 @@ struct walk {
   const struct plan *p;
   int n_steps;
   struct stage_state *stage;
-  int *step, *at; /* per rank */
+  int *step, *at;                /* per rank */
+  int *summed, *normed, *spread; /* per rank: steps done */
   struct letter *letter;
   int n_letters, room;
   /* of the operation in hand */
@@ -100,5 +101,11 @@ enum status
 plan_walk_reduce (struct walk *w);
 enum status
 plan_walk_update (struct walk *w);
+enum status
+plan_walk_sum (struct walk *w);
+enum status
+plan_walk_norm (struct walk *w);
+enum status
+plan_walk_spread (struct walk *w);
 
 #endif

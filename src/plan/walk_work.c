@@ -244,6 +244,77 @@ plan_walk_reduce (struct walk *w)
   return OK;
 }
 
+/* All gradients of the rank are there. */
+static enum status
+all_reduced (const struct walk *w)
+{
+  const struct plan_rank *rank = &w->p->rank[w->rank];
+
+  for (int k = rank->first_stage; k < rank->end_stage; k++)
+    NEED (w, w->stage[k].reduced == w->now + 1,
+          "before the gradients of stage %d are summed", k);
+  return OK;
+}
+
+/* The nearest stage on another rank, upwards or downwards, that shares; K or
+ * -1: none. */
+static int
+sharer (const struct walk *w, int step)
+{
+  const struct plan *p = w->p;
+  int k = w->op->stage;
+
+  while (k >= 0 && k < p->K && (p->rank_of[k] == w->rank || !p->shares[k]))
+    k += step;
+  return k;
+}
+
+static enum status
+relay (struct walk *w, int *done, int step)
+{
+  const struct plan *p = w->p;
+  const struct plan_rank *rank = &p->rank[w->rank];
+  bool any = false;
+
+  for (int k = rank->first_stage; p->shares && k < rank->end_stage; k++)
+    any = any || p->shares[k];
+  NEED (w, any, "the rank does not use the shared matrix");
+  NEED (w, done[w->rank] == w->now, "twice in one step");
+  int from = sharer (w, step);
+  w->blocked = from >= 0 && from < p->K && done[p->rank_of[from]] <= w->now;
+  if (!w->blocked)
+    done[w->rank]++;
+  return OK;
+}
+
+enum status
+plan_walk_sum (struct walk *w)
+{
+  TRY (all_reduced (w));
+  return relay (w, w->summed, -1);
+}
+
+enum status
+plan_walk_norm (struct walk *w)
+{
+  NEED (w, w->p->norms, "nobody wants norms");
+  NEED (w, w->normed[w->rank] == w->now, "twice in one step");
+  TRY (all_reduced (w));
+  w->normed[w->rank]++;
+  return OK;
+}
+
+enum status
+plan_walk_spread (struct walk *w)
+{
+  const struct plan_rank *rank = &w->p->rank[w->rank];
+
+  for (int k = rank->first_stage; k < rank->end_stage; k++)
+    NEED (w, w->stage[k].version == w->now + 1, "before the update of stage %d",
+          k);
+  return relay (w, w->spread, 1);
+}
+
 /* Waits as the norms of windows would, which are sums over their stages. */
 enum status
 plan_walk_update (struct walk *w)
@@ -254,6 +325,10 @@ plan_walk_update (struct walk *w)
 
   NEED (w, st->reduced == w->now + 1, "before the gradients are summed");
   NEED (w, st->version == w->now, "twice in one step");
+  NEED (w, !p->norms || w->normed[w->rank] == w->now + 1,
+        "before the norms are known");
+  NEED (w, !p->shares || !p->shares[k] || w->summed[w->rank] == w->now + 1,
+        "before the shared matrix is summed");
   for (int h = k; h < p->K; h++) {
     int first = p->window_first[h];
     for (int j = first; first >= 0 && first <= k && j <= h; j++)

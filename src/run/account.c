@@ -45,10 +45,11 @@ show_table (const double *all, int size, struct text *table, struct text *csv)
   }
   if (size > 1)
     add_row (table, "mean  ", mean);
-  text_add (table,
-            "(plain: arithmetic of plain backpropagation; extra: further "
-            "gradient passes; wait: for a neighbour; exposed: messages; agree: "
-            "train.agreement)\n");
+  text_add (
+      table,
+      "(plain: arithmetic of plain backpropagation; extra: further "
+      "gradient passes; wait: for another rank; exposed: messages; agree: "
+      "train.agreement)\n");
 }
 
 enum status

@@ -254,7 +254,10 @@ belongs (int walk, enum plan_verb verb)
     return true;
   case PLAN_HEAD_WEIGHTS:
   case PLAN_REDUCE:
+  case PLAN_GATHER:
+  case PLAN_NORM:
   case PLAN_UPDATE:
+  case PLAN_SPREAD:
   case PLAN_VERBS:
     break;
   }

@@ -237,8 +237,7 @@ struct shared_probe {
 static bool
 shared_heads (const struct session *s)
 {
-  const size_t n = strlen (s->config.head), word = strlen ("shared");
-  return n >= word && strcmp (s->config.head + n - word, "shared") == 0;
+  return network_head_shares (s->config.head);
 }
 
 /* What the copy of stage k follows: K weights of losses; false: nothing. */

@@ -362,6 +362,8 @@ load (struct session *s, const char *path, struct loading *g, int64_t *step)
   if (e == OK)
     e = shared_spread (s, -1);
   if (e == OK)
+    e = shared_settle (s);
+  if (e == OK)
     *step = a.step;
   return e;
 }

@@ -60,6 +60,7 @@ mean_block (struct mapper *x)
     sum.head += (h->forward + h->data) / n;
     sum.head_weights += h->weights / n;
     sum.update += (double)info.params * RUN_UPDATE_S / n;
+    sum.squares += (double)info.params * RUN_SQUARES_S / n;
     sum.output_bytes +=
         (double)(info.out.c * info.out.h * info.out.w * s->n_samples) * 4 / n;
   }
@@ -98,6 +99,16 @@ chain_bytes (const struct mapper *x, const struct plan *p)
   return most;
 }
 
+/* A gradient that stays near sees no end of a long pipe; a shared matrix goes
+ * all the way. */
+static int
+chain_length (const struct session *s, int K, int span)
+{
+  struct plan_joint j;
+  session_joint (s, &j);
+  return j.first || j.heads ? K : plan_chain_enough (K, span);
+}
+
 static enum status
 chain_cell (struct mapper *x, int K, int span, enum plan_order order,
             struct map_cell *c)
@@ -111,8 +122,8 @@ chain_cell (struct mapper *x, int K, int span, enum plan_order order,
                            .cost = x->chain,
                            .latency_s = s->unit_costs ? 0 : s->latency_s,
                            .bytes_per_s = s->unit_costs ? 0 : s->bytes_per_s};
-  /* A gradient that stays near sees no end of a long pipe. */
-  ask.K = plan_chain_enough (K, span);
+  session_joint (s, &ask.joint);
+  ask.K = chain_length (s, K, span);
   TRY (plan_mix_parse (s->config.mix, &ask.mix));
   for (int k = 0; k < ask.K; k++)
     x->chain[k] = k < ask.K - 1 ? x->block : x->output;
@@ -129,8 +140,8 @@ known_chain (const struct mapper *x, const int at[4], struct map_cell *c)
 {
   int span = x->m->span[at[2]], k = at[0] - 1;
   if (span == 0 || k < 0 || !x->m->chain[k] ||
-      plan_chain_enough (x->m->stages[k], span) !=
-          plan_chain_enough (x->m->stages[k + 1], span))
+      chain_length (&x->s, x->m->stages[k], span) !=
+          chain_length (&x->s, x->m->stages[k + 1], span))
     return false;
   *c = *map_at (x->m, k, at[1], at[2], at[3]);
   return c->there;

@@ -87,6 +87,11 @@ unit_costs_parse (const char *text, const char *key, int n,
 
 /* Seconds of an update, per parameter: read w, g, v, write w, v at 8 GB/s. */
 #define RUN_UPDATE_S (20 / 8e9)
+/* The same of a square of a gradient that is summed, of a shared matrix's
+ * gradients that are added up, and of its values that are copied in and out. */
+#define RUN_SQUARES_S (4 / 8e9)
+#define RUN_FOLD_S (12 / 8e9)
+#define RUN_COPY_S (16 / 8e9)
 /* Costs for micro-batches of so many samples from measured ones: those of that
  * size, else on the line through the two nearest sizes, else in proportion.
  * E_CONFIG: of another network.  Local. */
@@ -187,10 +192,10 @@ struct session {
   int64_t length;              /* positions of a sample; 1 of images */
   int32_t *labels;             /* n_samples x M x length, of labels_step */
   int64_t labels_step;
-  bool deferred_updates; /* clipping, shared matrix: updates wait for others */
-  bool shares;           /* stages share a matrix (shared.c) */
-  float *shared;         /* room for it, behind a header, in `borders`; NULL:
-                            this rank needs none */
+  bool shares;        /* stages share a matrix (shared.c) */
+  float *shared;      /* room for it, behind a header, in `borders`; NULL:
+                         this rank needs none */
+  int shared_request; /* of what was handed on last */
 
   /* what a step leaves: per head, of this replica (see ballot.c) */
   struct stage_loss *loss; /* K */
@@ -274,6 +279,9 @@ session_costs (struct session *s, int64_t n_samples,
                const struct session_sketch *how);
 enum status
 session_replan (struct session *s, int n_pipe);
+/* What stages do together, of the network and the configuration. */
+void
+session_joint (const struct session *s, struct plan_joint *out);
 /* Memory of a rank; of stage k of `plan` if it were the units from .. end - 1.
  */
 double
@@ -380,6 +388,9 @@ shared_sum (struct session *s, int64_t step);
 /* After an update or a load: the owner's values go to all copies.  The same. */
 enum status
 shared_spread (struct session *s, int64_t step);
+/* What was handed on has been taken. */
+enum status
+shared_settle (struct session *s);
 
 /* -- evaluation (evaluate.c) -------------------------------------------------
  */

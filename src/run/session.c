@@ -261,6 +261,33 @@ auto_cut (struct session *s, const struct plan *probe)
   return e;
 }
 
+/* The matrix of a tied embedding is updated in the last stage. */
+static double
+shared_moves (const struct session *s, int k)
+{
+  const struct model_spec *m = network_spec (s->net);
+  const double n = (double)m->classes * (double)m->d_model;
+  if (m->family != MODEL_TRANSFORMER || !m->tied)
+    return 0;
+  return (k == s->K - 1 ? n : 0) - (k == 0 ? n : 0);
+}
+
+void
+session_joint (const struct session *s, struct plan_joint *out)
+{
+  const struct model_spec *m = network_spec (s->net);
+  const bool tokens = m->family == MODEL_TRANSFORMER;
+  const double n = tokens ? (double)m->classes * (double)m->d_model : 0;
+  *out = (struct plan_joint){
+      .norms = s->config.clip > 0,
+      .first = network_shares (s->net, NULL),
+      .heads = tokens && network_head_shares (s->config.head),
+      .matrix_bytes = s->unit_costs ? 0 : n * 4,
+      .fold_s = s->unit_costs ? 0 : n * RUN_FOLD_S,
+      .copy_s = s->unit_costs ? 0 : n * RUN_COPY_S,
+  };
+}
+
 static void
 stage_costs (struct session *s, const struct plan *probe)
 {
@@ -289,7 +316,9 @@ stage_costs (struct session *s, const struct plan *probe)
     }
     network_unit (s->net, last ? end - 1 : end, &u);
     c.output_bytes = (double)(u.out.c * u.out.h * u.out.w * s->n_samples) * 4;
+    params += shared_moves (s, k);
     c.update = params * RUN_UPDATE_S;
+    c.squares = params * RUN_SQUARES_S;
     s->cost[k] = c;
   }
 }
@@ -316,6 +345,7 @@ make_plan (struct session *s, int n_pipe)
                          .n_pipe = 1,
                          .n_replicas = s->R};
   enum status e;
+  session_joint (s, &ask.joint);
   if (n_pipe > K)
     return fail (E_CONFIG,
                  "%d ranks for %d stages x %d replica%s: at most %d ranks have "
@@ -492,7 +522,8 @@ make_stages (struct session *s)
   const struct plan_rank *r = &s->plan->rank[wire_pipe_rank (s->wire)];
   int n = r->end_stage - r->first_stage;
   TRY (derive_optimizer (&s->config, &s->optimizer));
-  s->shares = network_shares (s->net, head_or_none (s));
+  s->shares = s->plan->shares != NULL;
+  s->shared_request = WIRE_NONE;
   TRY (MEM_NEW ((size_t)n, &s->local, "stages"));
   s->n_local = n;
   for (int i = 0; i < n; i++)
@@ -610,7 +641,6 @@ open_parts (struct session *s)
                           (uint64_t)s->config.seed, &s->order)));
   TRY (agreement_open (s));
   TRY (wire_agree (w, ballot_open (s)));
-  s->deferred_updates = s->config.clip > 0 || s->shares;
   pulse_hook (wire_poll, w);
   place_set (-1, -1, "loading parameters");
   if (s->config.init[0]) {

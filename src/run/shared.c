@@ -17,11 +17,7 @@ enum { UP, DOWN }; /* tags, too */
 static bool
 uses (const struct session *s, int k)
 {
-  const size_t n = strlen (s->config.head), word = strlen ("shared");
-  const bool heads =
-      n >= word && strcmp (s->config.head + n - word, "shared") == 0;
-  return k == s->K - 1 || (k == 0 && network_spec (s->net)->tied) ||
-         (heads && s->plan->head[k] != PLAN_SILENT);
+  return s->plan->shares && s->plan->shares[k];
 }
 
 static bool
@@ -38,11 +34,7 @@ rank_uses (const struct session *s, int rank)
 static int
 neighbour (const struct session *s, int step)
 {
-  int rank = wire_pipe_rank (s->wire);
-  for (rank += step; rank >= 0 && rank < wire_pipe_size (s->wire); rank += step)
-    if (rank_uses (s, rank))
-      return rank;
-  return -1;
+  return plan_share_next (s->plan, wire_pipe_rank (s->wire), step);
 }
 
 static struct stage *
@@ -96,26 +88,39 @@ id_of (int64_t step, int way)
       .step = step, .micro = -1, .border = -1, .stream = -2 - way};
 }
 
+enum status
+shared_settle (struct session *s)
+{
+  if (s->shared_request == WIRE_NONE)
+    return OK;
+  /* The next rank has to take it before it answers: it is waited for. */
+  enum clock_class was = s->account.running;
+  clock_switch (&s->account, CLOCK_WAIT);
+  enum status e = wire_wait (s->wire, &s->shared_request, NULL, NULL);
+  clock_switch (&s->account, was);
+  return e;
+}
+
 static enum status
 get (struct session *s, int peer, int64_t step, int way)
 {
   const struct tensor t = matrix (s);
   const struct wire_id id = id_of (step, way);
   int request = WIRE_NONE;
-  clock_switch (&s->account, CLOCK_WAIT);
+  TRY (shared_settle (s));
+  clock_switch (&s->account, CLOCK_EXPOSED);
   TRY (wire_post (s->wire, WIRE_SHARED, &t, peer, way, &request));
-  return wire_wait (s->wire, &request, &id, NULL);
+  return session_await (s, &request, &id);
 }
 
+/* On its way; shared_settle before the room is used again. */
 static enum status
 put_on (struct session *s, int peer, int64_t step, int way)
 {
   const struct tensor t = matrix (s);
-  int request = WIRE_NONE;
   clock_switch (&s->account, CLOCK_EXPOSED);
-  TRY (wire_send (s->wire, WIRE_SHARED, &t, peer, way, id_of (step, way),
-                  &request));
-  return wire_wait (s->wire, &request, NULL, NULL);
+  return wire_send (s->wire, WIRE_SHARED, &t, peer, way, id_of (step, way),
+                    &s->shared_request);
 }
 
 /* The owner's part may be summed over replicas only now. */
@@ -150,6 +155,7 @@ shared_sum (struct session *s, int64_t step)
   if (above < 0)
     return reduce_owner (s);
   const struct tensor t = matrix (s);
+  TRY (shared_settle (s));
   if (sum != s->shared && sum)
     memcpy (s->shared, sum, t.bytes);
   else if (!sum)
@@ -181,6 +187,7 @@ shared_spread (struct session *s, int64_t step)
   }
   if (below < 0)
     return OK;
+  TRY (shared_settle (s));
   if (from != s->shared)
     memcpy (s->shared, from, bytes);
   return put_on (s, below, step, DOWN);

@@ -276,16 +276,6 @@ update (struct session *s, struct local_stage *l, const float clip[2],
                        step + 1);
 }
 
-static enum status
-do_update (struct session *s, struct local_stage *l, int64_t step)
-{
-  static const float none[2] = {1, 1};
-  if (s->deferred_updates)
-    return OK;
-  TRY (finish_reduce (s, l));
-  return update (s, l, none, step);
-}
-
 /* The squares of this rank's part of window h: element k for the body of stage
  * k, element K for the head. */
 static void
@@ -360,20 +350,14 @@ window_factors (struct session *s, double *factor)
   return OK;
 }
 
-/* With clipping all updates of a rank come after its last gradient: a window's
- * norm needs every stage of the window, and only those.  With a shared matrix
- * as well: its gradient is whole only when all stages that use it have given
- * theirs. */
+/* What clipping leaves of the gradients of every window, into ballot_out. */
 static enum status
-deferred_updates (struct session *s, int64_t step)
+do_norm (struct session *s)
 {
   double *factor = s->ballot_out;
-  TRY (shared_sum (s, step));
   for (int i = 0; i < s->n_local; i++) {
     struct local_stage *l = &s->local[i];
     TRY (finish_reduce (s, l));
-    if (s->config.clip <= 0)
-      continue;
     clock_switch (&s->account, CLOCK_PLAIN);
     for (int part = 0; part < 2; part++)
       l->squares[part] =
@@ -382,18 +366,24 @@ deferred_updates (struct session *s, int64_t step)
   clock_switch (&s->account, CLOCK_WAIT);
   for (int h = 0; h < s->K; h++)
     factor[h] = 1;
-  if (s->config.clip > 0)
-    TRY (window_factors (s, factor));
-  for (int i = 0; i < s->n_local; i++) {
-    struct local_stage *l = &s->local[i];
-    float clip[2] = {1, (float)factor[l->k]};
-    /* A stage in several windows obeys the strictest. */
-    for (int h = l->k; h < s->K; h++)
-      if (s->route[l->k * s->K + h] != 0 && (float)factor[h] < clip[0])
-        clip[0] = (float)factor[h];
-    TRY (update (s, l, clip, step));
-  }
-  return shared_spread (s, step);
+  return window_factors (s, factor);
+}
+
+/* Where norms are wanted, NORM came just before. */
+static enum status
+do_update (struct session *s, struct local_stage *l, int64_t step)
+{
+  const double *factor = s->ballot_out;
+  float clip[2] = {1, 1};
+  if (!s->plan->norms)
+    TRY (finish_reduce (s, l));
+  else
+    clip[STAGE_HEAD] = (float)factor[l->k];
+  /* A stage in several windows obeys the strictest. */
+  for (int h = l->k; s->plan->norms && h < s->K; h++)
+    if (s->route[l->k * s->K + h] != 0 && (float)factor[h] < clip[STAGE_BODY])
+      clip[STAGE_BODY] = (float)factor[h];
+  return update (s, l, clip, step);
 }
 
 /* -- the step ---------------------------------------------------------------
@@ -437,8 +427,14 @@ session_op (struct session *s, const struct plan_op *op, int64_t step)
     return stage_head_weights (l->stage, op->slot);
   case PLAN_REDUCE:
     return do_reduce (s, l);
+  case PLAN_GATHER:
+    return shared_sum (s, step);
+  case PLAN_NORM:
+    return do_norm (s);
   case PLAN_UPDATE:
     return do_update (s, l, step);
+  case PLAN_SPREAD:
+    return shared_spread (s, step);
   case PLAN_VERBS:
     break;
   }
@@ -471,10 +467,9 @@ session_step (struct session *s, int64_t step)
     if (s->trace)
       trace_op (s, step, op, begin, clock_now_s ());
   }
-  enum status e = s->deferred_updates ? deferred_updates (s, step) : OK;
   mem_open ();
   clock_switch (&s->account, CLOCK_OTHER);
-  return e;
+  return OK;
 }
 
 enum status
@@ -534,6 +529,8 @@ session_end (struct session *s)
   }
   if (e == OK)
     e = agreement_settle (s);
+  if (e == OK)
+    e = shared_settle (s);
   /* Everything sent has arrived once all ranks are here: what is still posted
    * belongs to steps that nobody will take. */
   e = wire_agree (s->wire, e);

@@ -14,6 +14,7 @@ struct ask {
   const struct plan_cost *cost;
   double latency_s, bytes_per_s;
   const double *route;
+  struct plan_joint joint;
 };
 
 /* NULL, with a note, when it cannot be made. */
@@ -33,7 +34,8 @@ ask_plan (const struct ask *a)
                          .order = a->order,
                          .cost = a->cost,
                          .latency_s = a->latency_s,
-                         .bytes_per_s = a->bytes_per_s};
+                         .bytes_per_s = a->bytes_per_s,
+                         .joint = a->joint};
 
   for (int k = 0; k < a->K; k++)
     even[k] = 1;
