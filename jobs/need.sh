@@ -6,17 +6,28 @@
 #
 # On Debian and its relatives missing packages are installed, as root or with a
 # sudo that asks nothing.  Elsewhere this only says what to load.
+# MPI_KIND=mpich sh jobs/need.sh: MPICH and what is built for it in place of Open MPI;
+# both may be installed side by side.
 # shellcheck disable=SC2086,SC2015 # lists of words; who fails either way is told
 set -eu
 
 # What compiles, then the libraries.  ScaLAPACK, with a fast BLAS behind it, is
 # for the command probe alone; TurboJPEG and libpng are for folders of images.
-TOOLS="gcc libc6-dev make autoconf automake pkg-config openmpi-bin"
-LIBRARIES="libopenmpi-dev libhdf5-openmpi-dev libdnnl-dev libinih-dev
-libjansson-dev zlib1g-dev liblzma-dev libxxhash-dev libscalapack-openmpi-dev
+: "${MPI_KIND:=openmpi}"
+case $MPI_KIND in
+openmpi) launcher=openmpi-bin ;;
+mpich) launcher=mpich ;;
+*)
+  echo "need: MPI_KIND is '$MPI_KIND', neither openmpi nor mpich"
+  exit 64
+  ;;
+esac
+TOOLS="gcc libc6-dev make autoconf automake pkg-config $launcher"
+LIBRARIES="lib$MPI_KIND-dev libhdf5-$MPI_KIND-dev libdnnl-dev libinih-dev
+libjansson-dev zlib1g-dev liblzma-dev libxxhash-dev libscalapack-$MPI_KIND-dev
 libopenblas-dev libturbojpeg0-dev libpng-dev"
 : "${PACKAGES:=$TOOLS $LIBRARIES}"
-: "${SPACK:=openmpi hdf5+mpi onednn inih jansson zlib xz xxhash netlib-scalapack
+: "${SPACK:=$MPI_KIND hdf5+mpi onednn inih jansson zlib xz xxhash netlib-scalapack
 libjpeg-turbo libpng autoconf automake}"
 
 words () { # on one line
