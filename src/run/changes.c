@@ -36,33 +36,75 @@ changes_word (const char *text, const char *section, const char *key, char *out,
   return false;
 }
 
-enum effect {
-  ANOTHER_RUN,
-  OTHER_BITS,
-  OTHER_COURSE /* of the learning rate */
-};
-
+/* Keys that are not named here: all of a network, another run; of a run and its
+ * checkpoints, none; others, other bits. */
 static const struct {
   const char *section, *key;
-  enum effect effect;
-} watched[] = {
-    {"model", "heads", ANOTHER_RUN},     {"model", "context", ANOTHER_RUN},
-    {"model", "dropout", OTHER_BITS},    {"stages", "cut", OTHER_BITS},
-    {"stages", "head", OTHER_BITS},      {"stages", "head_tokens", OTHER_BITS},
-    {"strategy", "span", OTHER_BITS},    {"strategy", "mix", OTHER_BITS},
-    {"strategy", "heads", OTHER_BITS},   {"data", "train", ANOTHER_RUN},
-    {"data", "order", ANOTHER_RUN},      {"data", "limit", ANOTHER_RUN},
-    {"data", "stride", ANOTHER_RUN},     {"data", "augment", OTHER_BITS},
-    {"train", "batch", ANOTHER_RUN},     {"train", "seed", ANOTHER_RUN},
-    {"train", "optimizer", ANOTHER_RUN}, {"train", "micro", OTHER_BITS},
-    {"train", "lr", OTHER_BITS},         {"train", "momentum", OTHER_BITS},
-    {"train", "nesterov", OTHER_BITS},   {"train", "weight_decay", OTHER_BITS},
-    {"train", "betas", OTHER_BITS},      {"train", "eps", OTHER_BITS},
-    {"train", "decay", OTHER_BITS},      {"train", "schedule", OTHER_BITS},
-    {"train", "warmup", OTHER_BITS},     {"train", "milestones", OTHER_BITS},
-    {"train", "clip", OTHER_BITS},       {"train", "precision", OTHER_BITS},
-    {"train", "steps", OTHER_COURSE},    {"train", "epochs", OTHER_COURSE},
+  enum run_effect effect;
+} effects[] = {
+    {"model", "family", RUN_NETWORK},     {"model", "preset", RUN_NETWORK},
+    {"model", "block", RUN_NETWORK},      {"model", "groups", RUN_NETWORK},
+    {"model", "stem", RUN_NETWORK},       {"model", "stem_width", RUN_NETWORK},
+    {"model", "layers", RUN_NETWORK},     {"model", "d_model", RUN_NETWORK},
+    {"model", "mlp_ratio", RUN_NETWORK},  {"model", "tied", RUN_NETWORK},
+    {"model", "dropout", RUN_OTHER_BITS}, {"stages", "count", RUN_STAGES},
+    {"data", "file", RUN_CONTENT},        {"data", "train", RUN_ANOTHER},
+    {"data", "valid", RUN_LOOK},          {"data", "test", RUN_LOOK},
+    {"data", "order", RUN_ANOTHER},       {"data", "limit", RUN_ANOTHER},
+    {"data", "stride", RUN_ANOTHER},      {"train", "batch", RUN_ANOTHER},
+    {"train", "seed", RUN_ANOTHER},       {"train", "optimizer", RUN_ANOTHER},
+    {"train", "init", RUN_CONTENT},       {"train", "steps", RUN_LENGTH},
+    {"train", "epochs", RUN_LENGTH},      {"train", "tune", RUN_FREE},
+    {"train", "eval_every", RUN_FREE},    {"train", "agreement", RUN_FREE},
 };
+
+enum run_effect
+run_key_effect (const char *section, const char *key)
+{
+  for (size_t i = 0; i < sizeof effects / sizeof *effects; i++)
+    if (strcmp (effects[i].section, section) == 0 &&
+        strcmp (effects[i].key, key) == 0)
+      return effects[i].effect;
+  return strcmp (section, "model") == 0 ? RUN_ANOTHER
+         : strcmp (section, "run") == 0 || strcmp (section, "checkpoint") == 0
+             ? RUN_FREE
+             : RUN_OTHER_BITS;
+}
+
+bool
+changes_next (const char **at, struct change *c)
+{
+  for (const char *p = *at; *p;) {
+    size_t n = strcspn (p, "\n");
+    char line[RUN_PATH + 2 * RUN_WORD];
+    snprintf (line, sizeof line, "%.*s", (int)n, p);
+    p += n + (p[n] == '\n');
+    char *equals = strstr (line, " =");
+    if (line[0] == '[')
+      snprintf (c->section, sizeof c->section, "%.*s",
+                (int)strcspn (line + 1, "]"), line + 1);
+    else if (line[0] != ';' && equals) {
+      *equals = '\0';
+      snprintf (c->key, sizeof c->key, "%s", line);
+      snprintf (c->is, sizeof c->is, "%s", equals + 2 + (equals[2] == ' '));
+      c->effect = run_key_effect (c->section, c->key);
+      *at = p;
+      return true;
+    }
+  }
+  return false;
+}
+
+/* The next key that has another value in the text it was. */
+static bool
+next_change (const char **at, const char *was_text, struct change *c)
+{
+  while (changes_next (at, c))
+    if (changes_word (was_text, c->section, c->key, c->was, sizeof c->was) &&
+        strcmp (c->was, c->is) != 0)
+      return true;
+  return false;
+}
 
 /* The table that the words of a configuration mean; K from the text. */
 static enum status
@@ -143,41 +185,60 @@ compare_samples (const char *was_text, const char *is_text, struct text *bits)
 }
 
 void
+changes_say (struct text *out, const struct change *c)
+{
+  char name[2 * RUN_WORD + 4];
+  snprintf (name, sizeof name, "%s.%s =", c->section, c->key);
+  changes_add (out, name, c->is, c->was);
+}
+
+void
 changes_network (const char *was_text, const char *is_text, struct text *out)
 {
-  static const char *const keys[] = {
-      "family", "preset",  "block", "groups",  "stem",      "stem_width",
-      "layers", "d_model", "heads", "context", "mlp_ratio", "tied"};
-  for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-    char was[RUN_PATH], is[RUN_PATH], name[2 * RUN_WORD];
-    if (!changes_word (was_text, "model", keys[i], was, sizeof was) ||
-        !changes_word (is_text, "model", keys[i], is, sizeof is) ||
-        strcmp (was, is) == 0)
-      continue;
-    snprintf (name, sizeof name, "model.%s =", keys[i]);
-    changes_add (out, name, is, was);
-  }
+  struct change c = {.effect = RUN_FREE};
+  for (const char *at = is_text; next_change (&at, was_text, &c);)
+    if (strcmp (c.section, "model") == 0 && c.effect != RUN_OTHER_BITS)
+      changes_say (out, &c);
+}
+
+/* Whether another value of a key is no change after all. */
+static bool
+is_same (const struct change *c, const char *was_text, const char *is_text)
+{
+  if (c->effect == RUN_LENGTH)
+    return !follows_length (is_text);
+  return strcmp (c->section, "strategy") == 0 &&
+         (strcmp (c->key, "span") == 0 || strcmp (c->key, "mix") == 0) &&
+         same_route (was_text, is_text);
 }
 
 void
 changes_find (const char *was_text, const char *is_text, struct text *refused,
               struct text *bits)
 {
-  for (size_t i = 0; i < sizeof watched / sizeof *watched; i++) {
-    char was[RUN_PATH], is[RUN_PATH], name[2 * RUN_WORD];
-    const char *section = watched[i].section, *key = watched[i].key;
-    if (!changes_word (was_text, section, key, was, sizeof was) ||
-        !changes_word (is_text, section, key, is, sizeof is) ||
-        strcmp (was, is) == 0)
+  struct change c = {.effect = RUN_FREE};
+  for (const char *at = is_text; next_change (&at, was_text, &c);) {
+    if (c.effect != RUN_ANOTHER && c.effect != RUN_OTHER_BITS &&
+        c.effect != RUN_LENGTH)
       continue;
-    if ((strcmp (key, "span") == 0 || strcmp (key, "mix") == 0) &&
-        same_route (was_text, is_text))
-      continue;
-    if (watched[i].effect == OTHER_COURSE && !follows_length (is_text))
-      continue;
-    snprintf (name, sizeof name, "%s.%s =", section, key);
-    changes_add (watched[i].effect == ANOTHER_RUN ? refused : bits, name, is,
-                 was);
+    if (!is_same (&c, was_text, is_text))
+      changes_say (c.effect == RUN_ANOTHER ? refused : bits, &c);
   }
   compare_samples (was_text, is_text, bits);
+}
+
+void
+changes_experiment (const char *was_text, const char *is_text, bool network,
+                    bool cut, struct text *out)
+{
+  struct change c = {.effect = RUN_FREE};
+  for (const char *at = is_text; next_change (&at, was_text, &c);) {
+    if (c.effect == RUN_FREE || c.effect == RUN_LENGTH ||
+        c.effect == RUN_CONTENT || (c.effect == RUN_NETWORK && !network) ||
+        (strcmp (c.section, "stages") == 0 && strcmp (c.key, "cut") == 0 &&
+         !cut))
+      continue;
+    if (!is_same (&c, was_text, is_text))
+      changes_say (out, &c);
+  }
 }

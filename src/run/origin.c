@@ -1,5 +1,6 @@
-/* run/origin.c -- what a run directory says before anything is opened: is the
- * run finished, where may it go on, has it been going round in circles?
+/* run/origin.c -- what a run directory says before anything is opened: is it
+ * this experiment, is it finished, where may it go on, has it been going round
+ * in circles?
  *
  * On the root alone, and cheap: a chain of jobs whose run is finished drains
  * without choosing a kernel.
@@ -100,9 +101,23 @@ going_round (const struct origin *o, const struct run_config *c)
                c->dir);
 }
 
+/* Where nothing is left to do, or nothing to go on from, the directory has to
+ * be of this experiment; one that goes on is asked by train_resume. */
+static enum status
+is_this (const struct origin *o, const struct run_config *c,
+         run_config_writer write)
+{
+  bool begun = o->ever || o->mark.step > 0 || finished_step (o->status) >= 0;
+  if (!o->done && (o->path || !begun))
+    return OK;
+  return identity_check (c, write, o->history,
+                         o->n_found > 0 ? o->found[0].path : NULL,
+                         o->done ? "is finished" : "has begun");
+}
+
 enum status
 origin_open (struct origin *o, const struct run_config *c,
-             struct store_run *run)
+             run_config_writer write, struct store_run *run)
 {
   int n_files = 0;
   *o = (struct origin){0};
@@ -113,14 +128,13 @@ origin_open (struct origin *o, const struct run_config *c,
   o->end = steps_of (c);
   store_mark_read (c->dir, &o->mark);
   o->step = finished_step (o->status);
-  if (o->end > 0 && o->step >= o->end) {
-    o->done = true;
-    return OK;
-  }
+  o->done = o->end > 0 && o->step >= o->end;
   TRY (store_checkpoint_candidates (c->dir, &o->found, &o->n_found, &n_files));
-  origin_next (o);
+  if (!o->done)
+    origin_next (o);
   o->ever = n_files > 0 || had_checkpoint (o->history);
-  o->done = o->path && o->end > 0 && o->step >= o->end;
+  o->done = o->done || (o->path && o->end > 0 && o->step >= o->end);
+  TRY (is_this (o, c, write));
   if (o->done)
     return OK;
   o->attempts = o->mark.start == o->step ? o->mark.attempts : 0;

@@ -269,6 +269,8 @@ write_receipt (struct session *s, const struct receipt *r)
   char step[32], lost[32], plan[32];
   const char *restart = getenv ("SLURM_RESTART_COUNT");
   struct fields f = {0};
+  struct identity who;
+  identity_of (s, &who);
   snprintf (step, sizeof step, "%lld", (long long)r->step);
   snprintf (lost, sizeof lost, "%lld", (long long)r->lost);
   snprintf (plan, sizeof plan, "plan %016llx",
@@ -279,6 +281,8 @@ write_receipt (struct session *s, const struct receipt *r)
   for (int k = 0; k < FACTS; k++)
     field (&f, facts[k].name, r->fact[k].data);
   field (&f, "plan", plan);
+  field (&f, "config", who.config);
+  field (&f, "init", who.init);
   field (&f, "host", wire_host (s->wire));
   field (&f, "restart", restart ? restart : "null");
   if (r->path[0])
@@ -397,7 +401,7 @@ blame_settings (struct session *s, const char *path, const char *why)
 /* On the root: what the settings of the file and those of now say to each
  * other.  E_CONFIG where this would be another run. */
 static enum status
-compare_settings (struct session *s, struct receipt *r)
+compare_settings (struct session *s, const struct origin *o, struct receipt *r)
 {
   struct store_checkpoint *file = NULL;
   struct store_attributes a;
@@ -409,9 +413,13 @@ compare_settings (struct session *s, struct receipt *r)
   store_checkpoint_attributes (file, &a);
   r->saved = a.digests;
   changes_find (a.config, now.data, &refused, &r->reasons);
+  identity_compare_init (&s->config, o->history, a.config, &refused);
   compare_data (s, &a, &refused);
   text_init (&hint);
-  text_add (&hint, "train.init=%s begins it with these weights", r->path);
+  text_add (&hint,
+            "train.init=%s begins it with these weights, --fresh begins anew "
+            "here and moves the old one aside",
+            r->path);
   enum status e =
       refused.size ? another_run (s, r->path, refused.data, hint.data) : OK;
   text_clear (&hint);
@@ -485,7 +493,7 @@ load_found (struct session *s, struct origin *o, const struct load_fit *f,
             struct receipt *r)
 {
   bool root = wire_rank (s->wire) == 0;
-  TRY (train_verdict (s->wire, root ? compare_settings (s, r) : OK));
+  TRY (train_verdict (s->wire, root ? compare_settings (s, o, r) : OK));
   TRY (session_load_fit (s, r->path, f, &r->step));
   TRY (digest_stages (s, r));
   if (root) {

@@ -111,10 +111,25 @@ struct run_estimate {
 enum status
 run_estimate (const struct run_config *c, int ranks, struct run_estimate *out);
 
+/* What another value of a key makes of a run that has begun.  Local. */
+enum run_effect {
+  RUN_FREE,       /* the same run: where, how and how often it is saved */
+  RUN_LENGTH,     /* a longer or shorter one */
+  RUN_LOOK,       /* the same weights, judged by something else */
+  RUN_STAGES,     /* as its cut says */
+  RUN_OTHER_BITS, /* another course from here on: said; another experiment */
+  RUN_CONTENT,    /* a file: another run where something else is in it */
+  RUN_NETWORK,    /* another run where it means another network */
+  RUN_ANOTHER     /* another run: refused */
+};
+enum run_effect
+run_key_effect (const char *section, const char *key);
+
 /* Find out what this machine has, before MPI is opened: a process is started
  * that asks.  Local. */
 void
 run_ask_machine (void);
+
 /* From here on USR1, USR2, TERM and INT only set a flag that run_train looks
  * at. Before MPI is opened, so that a signal during the start is not lost.
  * Local.

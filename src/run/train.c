@@ -400,7 +400,7 @@ train (struct wire *w, const struct run_config *c, run_config_writer write,
   settle_config (&s);
   e = train_resume (&s, o, &t.start);
   out->began = e == OK;
-  if (e == OK)
+  if (e == OK && t.start < s.steps)
     e = write_config (&s);
   t.done = t.start;
   t.mark = o->mark;
@@ -427,6 +427,18 @@ train (struct wire *w, const struct run_config *c, run_config_writer write,
   return e;
 }
 
+static void
+say_done (const struct origin *o)
+{
+  if (o->end > 0 && o->end < o->step)
+    say (LOG_INFO,
+         "already finished: %lld steps, more than the %lld asked for; its "
+         "last weights are those after %lld",
+         (long long)o->step, (long long)o->end, (long long)o->step);
+  else
+    say (LOG_INFO, "already finished: %lld steps", (long long)o->step);
+}
+
 /* With the run directory's lock: is there anything to do, and then that. */
 static enum status
 train_here (struct wire *w, const struct run_config *c, run_config_writer write,
@@ -435,7 +447,7 @@ train_here (struct wire *w, const struct run_config *c, run_config_writer write,
   struct origin o = {0};
   struct outcome out = {0};
   bool done = false;
-  enum status e = run ? origin_open (&o, c, run) : OK;
+  enum status e = run ? origin_open (&o, c, write, run) : OK;
   out.step = o.step;
   if (e == OK && run && !o.done)
     e = origin_begin (&o, run);
@@ -444,7 +456,7 @@ train_here (struct wire *w, const struct run_config *c, run_config_writer write,
   if (e == OK)
     e = wire_broadcast (w, &done, sizeof done, 0);
   if (e == OK && done)
-    say (LOG_INFO, "already finished: %lld steps", (long long)o.step);
+    say_done (&o);
   else if (e == OK)
     e = train (w, c, write, run, &o, &out);
   if (run)

@@ -148,11 +148,12 @@ struct origin {
   bool counted;     /* this one is among them, in the mark */
   int64_t reached;  /* step that an earlier start came to */
 };
-/* Half-written files go; E_CHECKPOINT when there was a checkpoint and none is
+/* Half-written files go; E_CONFIG where there is nothing to go on from and it
+ * is another experiment; E_CHECKPOINT when there was a checkpoint and none is
  * whole, E_STUCK when the last starts came to nothing.  Local; on the root. */
 enum status
 origin_open (struct origin *o, const struct run_config *c,
-             struct store_run *run);
+             run_config_writer write, struct store_run *run);
 void
 origin_close (struct origin *o);
 /* The whole checkpoint before this one: path NULL when there is none. */
@@ -206,6 +207,19 @@ changes_word (const char *text, const char *section, const char *key, char *out,
 void
 changes_add (struct text *out, const char *what, const char *is,
              const char *was);
+/* One key of a configuration, and what it was in another. */
+struct change {
+  char section[RUN_WORD], key[RUN_WORD];
+  char is[RUN_PATH], was[RUN_PATH];
+  enum run_effect effect;
+};
+/* The next key of a text, and its value; the first time c is zero.  `was` stays
+ * as it is. */
+bool
+changes_next (const char **at, struct change *c);
+/* Add "SECTION.KEY = IS, was WAS" to a list. */
+void
+changes_say (struct text *out, const struct change *c);
 /* Two configurations: what is told of the network in other words. */
 void
 changes_network (const char *was_text, const char *is_text, struct text *out);
@@ -213,6 +227,38 @@ changes_network (const char *was_text, const char *is_text, struct text *out);
 void
 changes_find (const char *was_text, const char *is_text, struct text *refused,
               struct text *bits);
+/* ...: what makes another experiment, the length aside, and what lies in files;
+ * words for the network and the cut only where these are known to differ. */
+void
+changes_experiment (const char *was_text, const char *is_text, bool network,
+                    bool cut, struct text *out);
+
+/* -- which experiment it is (identity.c) -------------------------------------
+ */
+
+/* The digest of train.init, "" where there is none or it cannot be read. */
+void
+identity_init (const struct run_config *c, char out[33]);
+/* The receipt's words of the experiment: digests of config.ini and train.init.
+ * Root. */
+struct identity {
+  char config[33], init[33];
+};
+void
+identity_of (const struct session *s, struct identity *out);
+/* Add to out where train.init is not the file that the run began with. */
+void
+identity_compare_init (const struct run_config *c,
+                       const struct store_history *h, const char *was_text,
+                       struct text *out);
+/* A directory whose run is to be left as it is, or from which nothing can go
+ * on: E_CONFIG, with the keys and both values, when it is another experiment
+ * than c.  how: "is finished", ...; newest: a checkpoint, NULL: none.  Local;
+ * on the root. */
+enum status
+identity_check (const struct run_config *c, run_config_writer write,
+                const struct store_history *h, const char *newest,
+                const char *how);
 
 /* -- loading (load.c) --------------------------------------------------------
  */

@@ -1,7 +1,9 @@
 /* store/file.c -- folders, whole files, syncing and renaming. */
 #define _GNU_SOURCE
 #include "store/file_impl.h"
+#include "store/store.h"
 
+#include "base/hash.h"
 #include "base/memory.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -213,5 +215,33 @@ store_file_put (const char *path, const char *text)
   if (s == OK && (s = store_file_rename (part.data, path)) != OK)
     unlink (part.data);
   text_clear (&part);
+  return s;
+}
+
+static enum status
+digest_stream (FILE *f, const char *path, struct hash_stream *h)
+{
+  char piece[1 << 16];
+  size_t n;
+  while ((n = fread (piece, 1, sizeof piece, f)) > 0)
+    hash_stream_add (h, piece, n);
+  return ferror (f) ? fail (E_IO, "%s: not read: %s", path, strerror (errno))
+                    : OK;
+}
+
+enum status
+store_file_digest (const char *path, char out[33])
+{
+  struct hash_stream *h = NULL;
+  FILE *f = fopen (path, "re");
+  if (!f)
+    return fail (E_MISSING, "%s: %s", path, strerror (errno));
+  enum status s = hash_stream_open (&h);
+  if (s == OK)
+    s = digest_stream (f, path, h);
+  if (s == OK)
+    hash_stream_digest (h, out);
+  hash_stream_close (&h);
+  fclose (f);
   return s;
 }

@@ -399,6 +399,9 @@ store_run_put (struct store_run *r, const char *name, const char *text);
  * the caller; E_MISSING. */
 enum status
 store_run_get (const char *dir, const char *name, char **text);
+/* The digest of all bytes of a file.  E_MISSING, E_IO. */
+enum status
+store_file_digest (const char *path, char out[33]);
 /* The log file, for log_file_set. */
 FILE *
 store_run_log (struct store_run *r);
