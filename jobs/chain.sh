@@ -28,6 +28,11 @@ esac
 # A job that stops leaves the rest to the next one.
 AGAIN=no
 export CONFIG WORDS AGAIN
+# Beginning anew is for the first job of a chain that gets so far.
+if [ "${FRESH-}" = yes ]; then
+  FRESH_BY=chain-$$-$(date +%s)
+  export FRESH FRESH_BY
+fi
 script=$(dirname "$0")/train.sbatch
 while [ "$links" -gt 0 ]; do
   sbatch --job-name="$NAME" --dependency=singleton "$@" "$script"

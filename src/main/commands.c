@@ -26,8 +26,7 @@ resolve (const struct options *o, struct wire *w, const char *name,
       .name = name, .text = text, .n_words = o->n_words, .words = o->words};
   enum status s = config_resolve (&source, use, c);
   if (s == OK) {
-    c->threads = o->threads;
-    c->force_threads = o->threads > 0;
+    config_options (o, c);
     if (o->dump && strlen (o->dump) >= sizeof c->dump)
       s = fail (E_USAGE, "--dump: more than %zu characters",
                 sizeof c->dump - 1);

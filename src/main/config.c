@@ -427,6 +427,16 @@ config_resolve (const struct config_source *source, enum config_use use,
 }
 
 void
+config_options (const struct options *o, struct run_config *c)
+{
+  c->threads = o->threads;
+  c->force_threads = o->threads > 0;
+  c->fresh = o->fresh;
+  snprintf (c->fresh_by, sizeof c->fresh_by, "%s",
+            o->fresh_by ? o->fresh_by : "");
+}
+
+void
 config_write (const struct run_config *c, struct text *out)
 {
   const char *section = "";

@@ -98,7 +98,8 @@ help_flags (unsigned bit, struct text *out)
     text_init (&name);
     if (f->letter < 256)
       text_add (&name, "-%c, ", f->letter);
-    text_add (&name, "--%s%s%s", f->name, f->argument ? " " : "",
+    text_add (&name, "--%s%s%s", f->name,
+              f->argument && f->argument[0] != '[' ? " " : "",
               f->argument ? f->argument : "");
     row (out, name.data, 24, f->meaning);
     text_clear (&name);

@@ -125,6 +125,10 @@ config_refuse (const char *name, struct complaints *said);
 void
 config_parse (const struct config_source *source, struct run_config *out,
               struct complaints *said);
+/* What the command line says beside keys.  Local. */
+struct options;
+void
+config_options (const struct options *o, struct run_config *c);
 /* The resolved configuration as INI text; a run_config_writer. */
 void
 config_write (const struct run_config *c, struct text *out);
@@ -187,6 +191,16 @@ enum {
   OPT_SVG
 };
 
+/* Those of runs and sets of runs (sweep_options.c). */
+enum {
+  OPT_FRESH = 2048,
+  OPT_MISSING,
+  OPT_DRY_RUN,
+  OPT_SCRIPT,
+  OPT_PACK,
+  OPT_AT_ONCE
+};
+
 struct options;
 struct command {
   const char *name;
@@ -203,7 +217,7 @@ extern const size_t command_count;
 struct flag {
   const char *name;
   int letter;           /* short form, or a number above 255 */
-  const char *argument; /* NULL: takes none */
+  const char *argument; /* NULL: takes none; "[=NAME]": may have one */
   unsigned commands;    /* bits */
   const char *meaning;
 };
@@ -226,7 +240,8 @@ struct options {
   const char *table; /* report */
   double accuracy;   /* report: 0..1; 0: not given */
   double loss;       /* report; 0: not given */
-  bool unit, measure, list, check, csv, missing, dry_run;
+  bool unit, measure, list, check, csv, missing, dry_run, fresh;
+  const char *fresh_by; /* --fresh=NAME; NULL: not named */
   struct run_generate generate;
   char made[3][RUN_PATH + 16]; /* words made of options */
   int n_made;
@@ -245,6 +260,13 @@ struct options {
   } map;
 };
 
+/* One of the options of runs; complaints are added to lines.  Local. */
+void
+sweep_option (struct options *o, int letter, const char *value,
+              struct text *lines);
+/* What `sweep` is to do, and whether it has what that takes.  Local. */
+void
+sweep_options_check (struct options *o, struct text *lines);
 /* One of the options of a map; complaints are added to lines.  Local. */
 void
 map_option (struct options *o, int letter, const char *value,

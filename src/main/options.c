@@ -80,10 +80,10 @@ const size_t command_count = sizeof command_table / sizeof *command_table;
 
 enum { /* options without a short form */
   OPT_VERSION = 256, OPT_DUMP, OPT_THREADS, OPT_SPLIT, OPT_RANKS, OPT_COLUMNS,
-  OPT_UNIT, OPT_MEASURE, OPT_LIST, OPT_CHECK, OPT_RESUME, OPT_CSV, OPT_MISSING, OPT_PACK,
+  OPT_UNIT, OPT_MEASURE, OPT_LIST, OPT_CHECK, OPT_RESUME, OPT_CSV,
   OPT_TOKENIZER, OPT_VOCAB, OPT_MODEL, OPT_PROMPT, OPT_TOKENS, OPT_HEAT,
   OPT_TOP_K, OPT_SEED, OPT_HEAD,
-  OPT_AT_ONCE, OPT_DRY_RUN, OPT_SCRIPT, OPT_TEXT, OPT_LATEX, OPT_TABLE,
+  OPT_TEXT, OPT_LATEX, OPT_TABLE,
   OPT_UNLIKE, OPT_ACCURACY, OPT_LOSS,
   OPT_SAMPLES, OPT_FEATURES, OPT_CLASSES, OPT_DOUBLE, OPT_GRID, OPT_BLOCK,
   OPT_MEMORY
@@ -161,6 +161,11 @@ const struct flag flag_table[] = {
   { "script", OPT_SCRIPT, "FILE", CMD_SWEEP,
     "submit: the job script; default: sweep.sbatch, beside the sweep file or in "
     "jobs/" },
+  { "fresh", OPT_FRESH, "[=NAME]", CMD_TRAIN | CMD_SWEEP,
+    "begin anew: what an earlier run has left in the run directory is moved to "
+    "old-1, old-2, ... in it, once the new one is accepted; of a sweep: for run "
+    "I. A job that Slurm has started again goes on where it has done so before; "
+    "with =NAME (for scripts that try again) whoever comes under that name does" },
   { "dump", OPT_DUMP, "STEP,STAGE,WHAT", CMD_TRAIN,
     "write a tensor of one step and stage to the run directory" },
   { "ranks", OPT_RANKS, "N", CMD_PLAN,
@@ -209,7 +214,6 @@ const struct flag flag_table[] = {
 const size_t flag_count = sizeof flag_table / sizeof *flag_table;
 
 #define FLAGS 64 /* room for flag_count */
-#define SWEEP_WORDS "list check run submit table dir"
 
 struct parse {
   struct options *o;
@@ -468,18 +472,6 @@ take_option (struct parse *p, int letter, const char *value)
   case OPT_CSV:
     o->csv = true;
     break;
-  case OPT_MISSING:
-    o->missing = true;
-    break;
-  case OPT_DRY_RUN:
-    o->dry_run = true;
-    break;
-  case OPT_SCRIPT:
-    o->script = value;
-    break;
-  case OPT_PACK:
-    number (p, "pack", value, 1, 1 << 16, &o->pack);
-    break;
   case OPT_TEXT:
     o->text = true;
     break;
@@ -498,11 +490,10 @@ take_option (struct parse *p, int letter, const char *value)
   case OPT_LOSS:
     loss (p, value);
     break;
-  case OPT_AT_ONCE:
-    number (p, "at-once", value, 1, 1 << 20, &o->at_once);
-    break;
   default:
-    if (letter >= OPT_MAP)
+    if (letter >= OPT_FRESH)
+      sweep_option (o, letter, value, &p->lines);
+    else if (letter >= OPT_MAP)
       map_option (o, letter, value, &p->lines);
     else
       take_probe (p, letter, value);
@@ -545,9 +536,10 @@ read_options (struct parse *p, int argc, char **argv, unsigned bit)
     const struct flag *f = &flag_table[i];
     if (!(f->commands & bit))
       continue;
-    list[n++] =
-        (struct option){f->name, f->argument ? required_argument : no_argument,
-                        NULL, f->letter};
+    int wants = !f->argument            ? no_argument
+                : f->argument[0] == '[' ? optional_argument
+                                        : required_argument;
+    list[n++] = (struct option){f->name, wants, NULL, f->letter};
     if (f->letter < 256) {
       letters[end++] = (char)f->letter;
       if (f->argument)
@@ -620,47 +612,11 @@ take_word (struct parse *p, unsigned bit, const char *word)
     take_path (p, word);
 }
 
-/* What `sweep` is to do, and whether it has what that takes. */
-static void
-check_sweep (struct parse *p)
-{
-  struct options *o = p->o;
-  char near[RUN_WORD] = "";
-  if (!o->path) {
-    text_add (&p->lines, "sweep wants a sweep file\n");
-    return;
-  }
-  if (!o->kind)
-    o->kind = "list";
-  int which = words_find (SWEEP_WORDS, o->kind, near);
-  bool run = strcmp (o->kind, "run") == 0;
-  bool dir = strcmp (o->kind, "dir") == 0;
-  int wanted = (run && !o->missing) || dir;
-  if (which < 0)
-    text_add (&p->lines, "sweep %s: wanted one of " SWEEP_WORDS "%s%s%s\n",
-              o->kind, near[0] ? "; did you mean " : "", near,
-              near[0] ? "?" : "");
-  else if (o->n_inputs < wanted)
-    text_add (&p->lines, "sweep %s wants a run: its number or its id%s\n",
-              o->kind, run ? ", or --missing" : "");
-  else if (o->n_inputs > wanted)
-    text_add (&p->lines, "%s: too many words for sweep %s\n", o->inputs[wanted],
-              o->kind);
-  if (which >= 0 && o->n_words > 0 && !run)
-    text_add (&p->lines, "%s: section.key=value is for sweep run\n",
-              o->words[0]);
-  if (which >= 0 && o->n_rest > 0 && strcmp (o->kind, "submit") != 0)
-    text_add (&p->lines,
-              "-- %s: words behind -- are for sbatch, that is for "
-              "sweep submit\n",
-              o->rest[0]);
-}
-
 static void
 check_present (struct parse *p, unsigned bit)
 {
   if (bit & CMD_SWEEP)
-    check_sweep (p);
+    sweep_options_check (p->o, &p->lines);
   const struct options *o = p->o;
   if (bit & CMD_IMPORT && !o->kind)
     text_add (&p->lines, "import wants a kind: `interlock import --help` lists "

@@ -31,8 +31,7 @@ train_run (struct sweep_set *t, const struct options *o, struct wire *w, int i)
   say (LOG_INFO, "run %d of %d: %s", i + 1, s->n_runs, s->run[i].id);
   enum status e = wire_agree (w, config_resolve (&t->source, CONFIG_TRAIN, &c));
   if (e == OK) {
-    c.threads = o->threads;
-    c.force_threads = o->threads > 0;
+    config_options (o, &c);
     e = run_train (w, &c, config_write);
   }
   mem_free (&words);

@@ -115,6 +115,57 @@ is_this (const struct origin *o, const struct run_config *c,
                          o->done ? "is finished" : "has begun");
 }
 
+/* Who asks to begin anew: a word, or the job that has been started again, which
+ * may have done so already.  "": nobody who could have. */
+static const char *
+who_asks (const struct run_config *c)
+{
+  const char *job = getenv ("SLURM_JOB_ID");
+  const char *restart = getenv ("SLURM_RESTART_COUNT");
+  if (c->fresh_by[0])
+    return c->fresh_by;
+  return job && restart && strtol (restart, NULL, 10) > 0 ? job : "";
+}
+
+static bool
+begins_anew (const struct origin *o, const struct run_config *c)
+{
+  const char *who = who_asks (c);
+  if (!c->fresh)
+    return false;
+  for (int i = store_history_count (o->history) - 1; who[0] && i >= 0; i--)
+    if (strcmp (store_history_word (o->history, i, "event"), "fresh") == 0 &&
+        strcmp (store_history_word (o->history, i, "by"), who) == 0) {
+      say (LOG_INFO, "%s was begun anew by %s before: going on", c->dir, who);
+      return false;
+    }
+  return true;
+}
+
+enum status
+origin_anew (struct origin *o, const struct run_config *c,
+             struct store_run *run)
+{
+  const char *job = getenv ("SLURM_JOB_ID");
+  struct text where;
+  text_init (&where);
+  enum status e = store_run_aside (run,
+                                   c->fresh_by[0] ? c->fresh_by
+                                   : job          ? job
+                                                  : "",
+                                   &where);
+  if (e == OK && where.size)
+    say (LOG_INFO, "--fresh: what was in %s has been moved to %s", c->dir,
+         where.data);
+  text_clear (&where);
+  TRY (e);
+  o->fresh = false;
+  mem_free (&o->status);
+  store_history_destroy (&o->history);
+  TRY (store_history_read (c->dir, &o->history));
+  return origin_begin (o, run);
+}
+
 enum status
 origin_open (struct origin *o, const struct run_config *c,
              run_config_writer write, struct store_run *run)
@@ -126,6 +177,9 @@ origin_open (struct origin *o, const struct run_config *c,
   if (store_run_get (c->dir, "status", &o->status) != OK)
     fail_clear ();
   o->end = steps_of (c);
+  o->fresh = begins_anew (o, c);
+  if (o->fresh)
+    return OK;
   store_mark_read (c->dir, &o->mark);
   o->step = finished_step (o->status);
   o->done = o->end > 0 && o->step >= o->end;

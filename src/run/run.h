@@ -73,7 +73,9 @@ struct run_config {
   char isa[RUN_WORD]; /* auto, native or a level of the kernel library */
   int64_t attempts;
   /* options, not keys */
-  char dump[RUN_TEXT]; /* "step,stage,what" or "" */
+  char dump[RUN_TEXT];     /* "step,stage,what" or "" */
+  bool fresh;              /* begin anew, what is in dir moved aside */
+  char fresh_by[RUN_WORD]; /* ... once for who is called so; "" */
   bool force_threads;
   int threads; /* 0: from the affinity mask */
 };

@@ -161,7 +161,7 @@ struct session {
   struct run_config config;
   run_config_writer write;
   const char *given_tuning, *was_tuning;
-  bool forward_only, decodes, unit_costs, guess_costs, given_costs;
+  bool forward_only, resumes, decodes, unit_costs, guess_costs, given_costs;
   bool every_head; /* costs of heads behind all units, whatever the route */
   const double *given_route; /* K x K, in place of the configuration's; NULL */
   int K, M, R;
@@ -239,6 +239,7 @@ struct session_how {
   const char *tuning;      /* kernel choices as text; NULL: as configured */
   const char *was_tuning;  /* those of the checkpoint that the run goes on from,
                               in place of the run directory's; NULL: none */
+  bool resumes;            /* weights come from a checkpoint: without init */
   bool forward_only;       /* evaluation: no gradients, nothing measured */
   bool decodes;            /* stages keep the keys and values of one text */
   bool guess_costs;        /* of blocks, from FLOPs: for short runs */
@@ -250,6 +251,24 @@ struct session_how {
 enum status
 session_open (struct wire *w, const struct run_config *c,
               const struct session_how *how, struct session *s);
+/* A text of the run directory, or of a file (dir ""), on all ranks, owned by
+ * the caller; "" when there is none, or dir is NULL.  Collective on world. */
+enum status
+session_read_text (struct session *s, const char *dir, const char *name,
+                   char **out);
+/* The head that stages are given; NULL where the route wants none. */
+const char *
+session_head (const struct session *s);
+/* choices.c.  Root, Local: tune.txt. */
+enum status
+session_put_tuning (struct session *s);
+/* Costs of blocks, from costs.txt or measured.  Collective on world. */
+enum status
+session_open_costs (struct session *s);
+/* Root: what was measured or chosen while the session had no run directory, as
+ * tune.txt and costs.txt of the one that it has now.  Local. */
+enum status
+session_put_choices (struct session *s);
 /* Only what a plan needs: network, costs, plan. */
 /* Agree with all ranks on what is computed with, and open the kernels
  * (kernels.c).  Sets threads and kern.  Collective on world: a fence. */

@@ -94,8 +94,9 @@ make_network (struct session *s)
 
 /* A text of the run directory or of a file, on the root; "" when there is
  * none. */
-static enum status
-read_text (struct session *s, const char *dir, const char *name, char **out)
+enum status
+session_read_text (struct session *s, const char *dir, const char *name,
+                   char **out)
 {
   char *text = NULL;
   enum status e = OK;
@@ -119,8 +120,8 @@ wants_heads (const struct session *s)
          plan_route_inner (s->K, s->route);
 }
 
-static const char *
-head_or_none (const struct session *s)
+const char *
+session_head (const struct session *s)
 {
   return wants_heads (s) ? s->config.head : NULL;
 }
@@ -135,18 +136,11 @@ measure_tuning (struct session *s)
   TRY (wire_agree (s->wire, MEM_NEW ((size_t)n, &after, "head places")));
   for (int i = 0; i < n; i++)
     after[i] = i;
-  enum status e = stage_tune (s->kern, s->net, s->n_samples, head_or_none (s),
+  enum status e = stage_tune (s->kern, s->net, s->n_samples, session_head (s),
                               after, n, &team, s->tuning);
   mem_free (&after);
   TRY (e);
-  if (s->run) {
-    struct text printed;
-    text_init (&printed);
-    kern_tuning_print (s->tuning, &printed);
-    e = store_run_put (s->run, "tune.txt", printed.data);
-    text_clear (&printed);
-  }
-  return wire_agree (s->wire, e);
+  return wire_agree (s->wire, s->run ? session_put_tuning (s) : OK);
 }
 
 /* Whether train.tune names what an earlier start of this run has chosen. */
@@ -190,7 +184,7 @@ open_tuning (struct session *s)
     return take_was_tuning (s);
   bool file = strcmp (word, "yes") != 0;
   const char *dir = file ? "" : s->run ? s->config.dir : NULL;
-  TRY (read_text (s, dir, file ? word : "tune.txt", &text));
+  TRY (session_read_text (s, dir, file ? word : "tune.txt", &text));
   enum status e = OK;
   bool known = text[0] != '\0';
   if (file && !known)
@@ -202,36 +196,6 @@ open_tuning (struct session *s)
   mem_free (&text);
   TRY (wire_agree (s->wire, e));
   return known ? OK : measure_tuning (s);
-}
-
-/* Measured once in the life of a run directory, whatever machine and ranks it
- * goes on with: the balanced cut follows from the costs, and a checkpoint only
- * fits the cut it was made with. */
-static enum status
-open_costs (struct session *s)
-{
-  char key[1024], *text = NULL;
-  snprintf (key, sizeof key, "%lld samples; %d units %lld parameters; head %s",
-            (long long)s->n_samples, network_units (s->net),
-            (long long)network_params (s->net),
-            head_or_none (s) ? s->config.head : "none");
-  TRY (read_text (s, s->run ? s->config.dir : NULL, "costs.txt", &text));
-  bool known = unit_costs_parse (text, key, network_units (s->net), &s->costs);
-  mem_free (&text);
-  /* The root's answer counts: others read the same text. */
-  if (known)
-    return OK;
-  TRY (unit_costs_measure (s->wire, s->kern, s->net, s->tuning, s->n_samples,
-                           head_or_none (s), &s->costs));
-  enum status e = OK;
-  if (s->run) {
-    struct text out;
-    text_init (&out);
-    unit_costs_print (&s->costs, key, &out);
-    e = store_run_put (s->run, "costs.txt", out.data);
-    text_clear (&out);
-  }
-  return wire_agree (s->wire, e);
 }
 
 /* -- the plan ----------------------------------------------------------------
@@ -622,9 +586,9 @@ open_parts (struct session *s)
   place_set (-1, -1, "measuring blocks");
   if (s->forward_only || s->guess_costs)
     TRY (wire_agree (w, unit_costs_guess (s->net, s->n_samples,
-                                          head_or_none (s), &s->costs)));
+                                          session_head (s), &s->costs)));
   else
-    TRY (open_costs (s));
+    TRY (session_open_costs (s));
   say (LOG_DEBUG, "blocks measured %s after start",
        text_seconds (clock_now_s () - s->started_s));
   place_set (-1, -1, "planning");
@@ -643,7 +607,7 @@ open_parts (struct session *s)
   TRY (wire_agree (w, ballot_open (s)));
   pulse_hook (wire_poll, w);
   place_set (-1, -1, "loading parameters");
-  if (s->config.init[0]) {
+  if (s->config.init[0] && !s->resumes) {
     int64_t ignored;
     TRY (session_load (s, s->config.init, false, false, &ignored));
   }
@@ -677,6 +641,7 @@ session_open (struct wire *w, const struct run_config *c,
   s->given_tuning = how->tuning;
   s->was_tuning = how->was_tuning;
   s->forward_only = how->forward_only;
+  s->resumes = how->resumes;
   s->decodes = how->decodes;
   s->guess_costs = how->guess_costs;
   s->given_route = how->route;
@@ -690,7 +655,7 @@ session_open (struct wire *w, const struct run_config *c,
 static enum status
 sketch_costs (struct session *s, const struct session_sketch *how)
 {
-  const char *head = head_or_none (s);
+  const char *head = session_head (s);
   if (how->costs)
     return run_costs_take (how->costs, s->net, s->n_samples, s->config.head,
                            &s->costs);

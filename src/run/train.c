@@ -358,11 +358,14 @@ train_steps (struct training *t)
 }
 
 /* The kernel choices of the checkpoint to go on from, on all ranks; "" where
- * there is none. */
+ * there is none; *resumes: there is one. */
 static enum status
-was_tuning (struct wire *w, const struct origin *o, char **tuning)
+was_tuning (struct wire *w, const struct origin *o, char **tuning,
+            bool *resumes)
 {
   enum status e = OK;
+  *resumes = o->path != NULL;
+  TRY (wire_broadcast (w, resumes, sizeof *resumes, 0));
   if (wire_rank (w) == 0)
     e = o->path ? session_tuning_of (o->path, tuning) : mem_text ("", tuning);
   TRY (wire_agree (w, e));
@@ -381,15 +384,30 @@ record_abort (enum status e, void *context)
   (void)store_run_put (t->s->run, "status", line);
 }
 
+/* What was in the directory goes aside only now that the new run is accepted.
+ */
+static enum status
+begin_anew (struct session *s, struct origin *o, struct store_run *run)
+{
+  enum status e = run ? origin_anew (o, &s->config, run) : OK;
+  s->run = run;
+  if (e == OK && run) {
+    log_file_set (store_run_log (run));
+    e = session_put_choices (s);
+  }
+  return train_verdict (s->wire, e);
+}
+
 static enum status
 train (struct wire *w, const struct run_config *c, run_config_writer write,
        struct store_run *run, struct origin *o, struct outcome *out)
 {
   struct session s;
   struct training t = {.s = &s};
-  struct session_how how = {.write = write, .run = run};
+  bool fresh = o->fresh;
+  struct session_how how = {.write = write, .run = fresh ? NULL : run};
   char *tuning = NULL;
-  enum status e = was_tuning (w, o, &tuning);
+  enum status e = was_tuning (w, o, &tuning, &how.resumes);
   how.was_tuning = tuning;
   if (e == OK)
     e = session_open (w, c, &how, &s);
@@ -398,7 +416,10 @@ train (struct wire *w, const struct run_config *c, run_config_writer write,
     return e;
   }
   settle_config (&s);
-  e = train_resume (&s, o, &t.start);
+  if (fresh)
+    e = begin_anew (&s, o, run);
+  if (e == OK)
+    e = train_resume (&s, o, &t.start);
   out->began = e == OK;
   if (e == OK && t.start < s.steps)
     e = write_config (&s);
@@ -449,17 +470,22 @@ train_here (struct wire *w, const struct run_config *c, run_config_writer write,
   bool done = false;
   enum status e = run ? origin_open (&o, c, write, run) : OK;
   out.step = o.step;
-  if (e == OK && run && !o.done)
+  if (run && c->fresh && !o.fresh)
+    log_file_set (store_run_log (run));
+  if (e == OK && run && !o.done && !o.fresh)
     e = origin_begin (&o, run);
   e = train_verdict (w, e);
   done = o.done;
   if (e == OK)
     e = wire_broadcast (w, &done, sizeof done, 0);
+  if (e == OK)
+    e = wire_broadcast (w, &o.fresh, sizeof o.fresh, 0);
   if (e == OK && done)
     say_done (&o);
   else if (e == OK)
     e = train (w, c, write, run, &o, &out);
-  if (run)
+  /* A run that was not moved aside is none of this start's. */
+  if (run && !(o.fresh && o.status))
     origin_end (&o, run, e, &out);
   origin_close (&o);
   return e;
@@ -476,7 +502,7 @@ run_train (struct wire *w, const struct run_config *c, run_config_writer write)
     e = store_run_open (c->dir, &run);
   e = train_verdict (w, e);
   if (e == OK) {
-    if (run)
+    if (run && !c->fresh)
       log_file_set (store_run_log (run));
     e = train_here (w, c, write, run);
     log_file_set (NULL);

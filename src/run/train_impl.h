@@ -142,6 +142,7 @@ struct origin {
   int64_t end;      /* steps of the whole run; 0: not known yet */
   bool done;        /* nothing is left to do */
   bool ever;        /* there has been a checkpoint */
+  bool fresh;       /* to begin anew: nothing has been moved aside yet */
   char *status;     /* what RUN/status said; NULL: nothing; owned */
   struct store_mark mark;
   int64_t attempts; /* earlier starts from this step */
@@ -164,6 +165,11 @@ origin_none (const char *dir);
 /* Count this start, and say that it runs.  Local; on the root. */
 enum status
 origin_begin (struct origin *o, struct store_run *run);
+
+/* Move what is there aside, and then that.  Local; on the root. */
+enum status
+origin_anew (struct origin *o, const struct run_config *c,
+             struct store_run *run);
 
 struct outcome {     /* of a training */
   int64_t step;      /* steps done */

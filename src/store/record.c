@@ -63,6 +63,14 @@ flushed (FILE *f, const char *dir, const char *name)
 /* -- open and close -------------------------------------------------------- */
 
 enum status
+store_run_log_open (struct store_run *r)
+{
+  TRY (store_lines_open (r->dir, "log", &r->log));
+  setvbuf (r->log, NULL, _IOLBF, 0);
+  return OK;
+}
+
+enum status
 store_run_open (const char *dir, struct store_run **out)
 {
   struct store_run *r = NULL;
@@ -73,11 +81,14 @@ store_run_open (const char *dir, struct store_run **out)
   if (s == OK)
     s = mem_text (dir, &r->dir);
   if (s == OK)
-    s = store_lines_open (dir, "log", &r->log);
-  if (s == OK) {
-    setvbuf (r->log, NULL, _IOLBF, 0);
+    s = store_aside_finish (r);
+  if (s == OK)
+    s = store_run_log_open (r);
+  if (s == OK)
     *out = r;
-  } else {
+  else {
+    if (r->events)
+      fclose (r->events);
     store_lock_release (&r->lock);
     mem_free (&r->dir);
     mem_free (&r);

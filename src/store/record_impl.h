@@ -38,4 +38,10 @@ store_history_damaged (const struct store_history *h);
 enum status
 store_lines_open (const char *dir, const char *name, FILE **out);
 
+enum status
+store_run_log_open (struct store_run *r);
+/* Finish the move that a start has begun and not lived to finish. */
+enum status
+store_aside_finish (struct store_run *r);
+
 #endif

@@ -382,6 +382,13 @@ enum status
 store_run_open (const char *dir, struct store_run **out);
 void
 store_run_close (struct store_run **r);
+/* Begin anew: move all that interlock has left in the directory, but the lock
+ * and the file stop, to RUN/old-N, which is added to *where (nothing: there was
+ * nothing).  Before anything is recorded; the log is another one then.  The
+ * first event of the new run is "fresh", with `by`.  Where a start is killed
+ * meanwhile the next one finishes the move.  E_IO. */
+enum status
+store_run_aside (struct store_run *r, const char *by, struct text *where);
 /* OK while this run directory is ours.  E_USAGE, naming the new holder, when
  * another start has taken it over because we seemed to be dead (or the lock is
  * gone): then nothing may be published in it any more.  Call it right before a

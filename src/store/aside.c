@@ -1,0 +1,309 @@
+/* store/aside.c -- a run directory begins anew: what interlock has left in it
+ * moves to RUN/old-N.
+ *
+ * RUN/aside says that a move is under way and where to; it is written before
+ * the first file moves and goes when the last one has.  A start that finds it
+ * finishes the move before it looks at anything else, so that a kill in between
+ * leaves neither half of two runs nor a run that has lost its files.  A name
+ * that is in old-N already has moved: what stands in its place is new.
+ */
+#include "store/file_impl.h"
+#include "store/record_impl.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define JOURNAL "aside"
+
+static const char *const folders[] = {"", "checkpoints", "probe"};
+
+/* Interlock's own: names in a folder that begin and end so.  The lock and the
+ * file stop are about now, not about the run. */
+static const struct {
+  const char *folder, *begin, *end;
+} own[] = {
+    {"", "config.ini", ""},
+    {"", "log", ""},
+    {"", "metrics", ".csv"},
+    {"", "metrics.jsonl", ""},
+    {"", "events.jsonl", ""},
+    {"", "facts.ini", ""},
+    {"", "summary.csv", ""},
+    {"", "status", ""},
+    {"", "progress", ""},
+    {"", "tune.txt", ""},
+    {"", "costs.txt", ""},
+    {"", "trace.json", ""},
+    {"", "failures", ""},
+    {"", "dump-", ".npy"},
+    {"checkpoints", "step-", ".h5"},
+    {"probe", "", "-stages.csv"},
+    {"probe", "", "-spectrum.csv"},
+    {"probe", "", "-cka.csv"},
+    {"probe", "", ".h5"},
+};
+
+/* "metrics.csv" and "metrics-1.csv", not "metrics of mine.csv". */
+static bool
+is_number_between (const char *from, const char *end)
+{
+  if (from == end)
+    return true;
+  from += *from == '-';
+  while (from < end && strchr ("0123456789", *from))
+    from++;
+  return from == end;
+}
+
+static bool
+is_own (const char *folder, const char *name)
+{
+  size_t n = strlen (name);
+  for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+    size_t b = strlen (own[i].begin), e = strlen (own[i].end);
+    if (strcmp (folder, own[i].folder) != 0 || n < b + e ||
+        strncmp (name, own[i].begin, b) != 0 ||
+        strcmp (name + n - e, own[i].end) != 0)
+      continue;
+    if (!e && n > b)
+      continue;
+    if (strcmp (own[i].begin, "metrics") != 0 ||
+        is_number_between (name + b, name + n - e))
+      return true;
+  }
+  return false;
+}
+
+/* Names of ours in a folder, one a line; a folder that is not there has none.
+ */
+static enum status
+list_own (const char *dir, const char *folder, struct text *out)
+{
+  struct text path;
+  text_init (&path);
+  text_add (&path, "%s/%s", dir, folder);
+  DIR *d = opendir (path.data);
+  int error = errno;
+  for (struct dirent *e; d && (e = readdir (d));)
+    if (is_own (folder, e->d_name))
+      text_add (out, "%s\n", e->d_name);
+  if (d)
+    closedir (d);
+  enum status s = d || error == ENOENT ? OK
+                                       : fail (E_IO, "%s: not read: %s",
+                                               path.data, strerror (error));
+  text_clear (&path);
+  return s;
+}
+
+static bool
+is_there (const char *path)
+{
+  struct stat st;
+  return lstat (path, &st) == 0;
+}
+
+/* -- moving ---------------------------------------------------------------- */
+
+/* A folder that is a link to another disk: its files stay on that disk. */
+static enum status
+make_behind_link (const char *from, const char *to)
+{
+  char real[PATH_MAX];
+  struct text there;
+  if (is_there (to))
+    return OK;
+  if (!realpath (from, real))
+    return fail (E_IO, "%s: %s", from, strerror (errno));
+  text_init (&there);
+  text_add (&there, "%s/old-%ld", real, (long)getpid ());
+  enum status s = store_file_folder (there.data);
+  if (s == OK && symlink (there.data, to) != 0)
+    s = fail (E_IO, "%s: not made: %s", to, strerror (errno));
+  text_clear (&there);
+  return s;
+}
+
+static enum status
+make_folder (const char *from, const char *to)
+{
+  struct stat st;
+  if (lstat (from, &st) == 0 && S_ISLNK (st.st_mode))
+    return make_behind_link (from, to);
+  return store_file_folder (to);
+}
+
+static enum status
+move_one (const char *from, const char *to, const char *name)
+{
+  struct text a, b;
+  text_init (&a);
+  text_init (&b);
+  text_add (&a, "%s/%s", from, name);
+  text_add (&b, "%s/%s", to, name);
+  enum status s = OK;
+  if (fault_here ("aside"))
+    s = fail (E_IO, "%s: not moved (planted)", a.data);
+  else if (!is_there (b.data) && rename (a.data, b.data) != 0)
+    s = fail (E_IO, "%s: not moved to %s: %s", a.data, b.data,
+              strerror (errno));
+  text_clear (&a);
+  text_clear (&b);
+  return s;
+}
+
+static enum status
+move_folder (const char *dir, const char *old, const char *folder)
+{
+  struct text names, from, to;
+  char *save = NULL;
+  text_init (&names);
+  text_init (&from);
+  text_init (&to);
+  text_add (&from, "%s%s%s", dir, folder[0] ? "/" : "", folder);
+  text_add (&to, "%s/%s%s%s", dir, old, folder[0] ? "/" : "", folder);
+  enum status s = list_own (dir, folder, &names);
+  if (s == OK && names.size)
+    s = make_folder (from.data, to.data);
+  for (char *name = names.size ? strtok_r (names.data, "\n", &save) : NULL;
+       s == OK && name; name = strtok_r (NULL, "\n", &save))
+    s = move_one (from.data, to.data, name);
+  if (s == OK && names.size)
+    s = store_file_sync (to.data);
+  if (s == OK && names.size)
+    s = store_file_sync (from.data);
+  text_clear (&names);
+  text_clear (&from);
+  text_clear (&to);
+  return s;
+}
+
+/* What the journal says, done; then the first event of the new run, and no
+ * journal any more. */
+static enum status
+finish (struct store_run *r, char *journal, struct text *where)
+{
+  char *by = journal + strcspn (journal, "\n");
+  if (*by)
+    *by++ = '\0';
+  by[strcspn (by, "\n")] = '\0';
+  text_add (where, "%s/%s", r->dir, journal);
+  for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
+    TRY (move_folder (r->dir, journal, folders[i]));
+  struct text path;
+  text_init (&path);
+  text_add (&path, "%s/events.jsonl", r->dir);
+  const char *fields[][2] = {{"aside", journal}, {"by", by}};
+  enum status s =
+      store_file_bytes (path.data) > 0
+          ? OK
+          : store_run_event (r, "fresh", 2, (const char *const(*)[2])fields);
+  text_clear (&path);
+  text_init (&path);
+  text_add (&path, "%s/" JOURNAL, r->dir);
+  if (s == OK && unlink (path.data) != 0)
+    s = fail (E_IO, "%s: not removed: %s", path.data, strerror (errno));
+  text_clear (&path);
+  return s;
+}
+
+enum status
+store_aside_finish (struct store_run *r)
+{
+  char *journal = NULL;
+  struct text where;
+  enum status s = store_run_get (r->dir, JOURNAL, &journal);
+  if (s == E_MISSING) {
+    fail_clear ();
+    return OK;
+  }
+  TRY (s);
+  text_init (&where);
+  s = finish (r, journal, &where);
+  if (s == OK)
+    say (LOG_INFO,
+         "%s: an earlier start began to move the run here aside; it is in %s",
+         r->dir, where.data);
+  text_clear (&where);
+  mem_free (&journal);
+  return s;
+}
+
+/* -- asking for it --------------------------------------------------------- */
+
+/* Has anything begun here?  A log, and having begun anew before, are nothing to
+ * be kept. */
+static enum status
+has_begun (const char *dir, bool *yes)
+{
+  struct store_history *h = NULL;
+  struct text names;
+  char *save = NULL;
+  enum status s = OK;
+  *yes = false;
+  text_init (&names);
+  for (size_t i = 0; s == OK && i < sizeof folders / sizeof *folders; i++)
+    s = list_own (dir, folders[i], &names);
+  for (char *name = names.size ? strtok_r (names.data, "\n", &save) : NULL;
+       name; name = strtok_r (NULL, "\n", &save))
+    *yes = *yes ||
+           (strcmp (name, "log") != 0 && strcmp (name, "events.jsonl") != 0);
+  text_clear (&names);
+  if (s == OK)
+    s = store_history_read (dir, &h);
+  for (int i = 0; s == OK && i < store_history_count (h); i++)
+    *yes = *yes || strcmp (store_history_word (h, i, "event"), "fresh") != 0;
+  store_history_destroy (&h);
+  return s;
+}
+
+/* "old-N\nBY\n" for the first N that is free. */
+static void
+make_journal (const char *dir, const char *by, struct text *out)
+{
+  for (int n = 1;; n++) {
+    struct text path;
+    text_init (&path);
+    text_add (&path, "%s/old-%d", dir, n);
+    bool taken = is_there (path.data);
+    text_clear (&path);
+    if (taken)
+      continue;
+    text_add (out, "old-%d\n%s\n", n, by);
+    return;
+  }
+}
+
+enum status
+store_run_aside (struct store_run *r, const char *by, struct text *where)
+{
+  struct text journal;
+  bool any = false;
+  TRY (store_run_mine (r));
+  CHECK (!r->metrics && r->mark < 0,
+         "%s is in use already: aside before the first record", r->dir);
+  TRY (has_begun (r->dir, &any));
+  if (!any) {
+    const char *fields[][2] = {{"by", by}};
+    return store_run_event (r, "fresh", 1, (const char *const(*)[2])fields);
+  }
+  fclose (r->log);
+  if (r->events) /* a move that an earlier start had begun was finished */
+    fclose (r->events);
+  r->log = r->events = NULL;
+  text_init (&journal);
+  make_journal (r->dir, by, &journal);
+  enum status s = store_run_put (r, JOURNAL, journal.data);
+  if (s == OK)
+    s = finish (r, journal.data, where);
+  text_clear (&journal);
+  enum status opened = store_run_log_open (r);
+  return s != OK ? s : opened;
+}
