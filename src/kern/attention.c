@@ -113,7 +113,7 @@ drop_tile (const struct task *a, const struct tile *p, const float *s, float *y)
 __attribute__ ((always_inline)) static inline float
 row_softmax (int64_t n, float *restrict s, float *top, float *shrink)
 {
-  float most = *top, sum = 0;
+  float most = *top, sum;
 #pragma omp simd reduction(max : most)
   for (int64_t j = 0; j < n; j++)
     most = s[j] > most ? s[j] : most;
@@ -122,11 +122,10 @@ row_softmax (int64_t n, float *restrict s, float *top, float *shrink)
     float t = s[j] - most;
     s[j] = t < KERN_EXP_LEAST ? KERN_EXP_LEAST : t;
   }
-#pragma omp simd reduction(+ : sum)
-  for (int64_t j = 0; j < n; j++) {
+#pragma omp simd
+  for (int64_t j = 0; j < n; j++)
     s[j] = kern_exp (s[j]);
-    sum += s[j];
-  }
+  KERN_SUM (float, n, s[i], sum);
   const float t = *top - most;
   *shrink = kern_exp (t < KERN_EXP_LEAST ? KERN_EXP_LEAST : t);
   *top = most;
@@ -276,10 +275,8 @@ tile_slope (const struct tile *p, const float *delta, float scale,
 KERN_CLONES static float
 dot (int64_t n, const float *a, const float *b)
 {
-  float sum = 0;
-#pragma omp simd reduction(+ : sum)
-  for (int64_t j = 0; j < n; j++)
-    sum += a[j] * b[j];
+  float sum;
+  KERN_SUM (float, n, a[i] * b[i], sum);
   return sum;
 }
 

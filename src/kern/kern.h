@@ -42,7 +42,7 @@ kern_isa_includes (const char *have, const char *want);
 const char *
 kern_isa_common (const char *a, const char *b);
 /* Use this level, which kern_isa_have includes, for as long as the process
- * lives.  Before the first
+ * lives; our own loops give the same bits on every level.  Before the first
  * kern is opened: afterwards E_UNSUPPORTED, unless it is the one in use. */
 enum status
 kern_isa_limit (const char *name);

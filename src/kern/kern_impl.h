@@ -123,15 +123,47 @@ kern_conv_create_as (struct kern *k, const struct kern_conv_shape *s,
 #define KERN_ALONE 32768
 
 /* Compile a loop for several instruction sets and pick at load time.  Not under
- * sanitizers, whose start-up comes later than the choice. */
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
-    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && \
+ * sanitizers, whose start-up comes later than the choice.
+ *
+ * All of them give the same bits, so that ranks on unlike processors may share
+ * a pipe and a limit (kern_isa_limit) needs not reach here: the room is
+ * compiled without contracting products and sums to one rounding, and sums go
+ * by KERN_SUM.  KERN_LEVEL: one set alone, for the test that holds this. */
+#if defined(KERN_LEVEL) && defined(__x86_64__)
+#define KERN_CLONES __attribute__ ((noinline, target (KERN_LEVEL)))
+#elif defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
+    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) &&   \
     !defined(KERN_NO_CLONES)
 #define KERN_CLONES \
   __attribute__ ((noinline, target_clones ("avx512f", "avx2", "default")))
 #else
 #define KERN_CLONES __attribute__ ((noinline))
 #endif
+
+/* sum = the sum of `term`, an expression in i, for i from 0 to n - 1, in the
+ * arithmetic of `type`.  KERN_LANES sums side by side, however wide vectors
+ * are, are folded in halves: the order of additions is that of the source. */
+#define KERN_LANES 16
+#define KERN_PRAGMA(...) _Pragma (#__VA_ARGS__)
+#define KERN_SUM(type, n, term, sum)                                    \
+  do {                                                                  \
+    type lane_[KERN_LANES] = {0}, fold_[KERN_LANES];                    \
+    const int64_t n_ = (int64_t)(n);                                    \
+    int64_t at_ = 0;                                                    \
+    for (; at_ + KERN_LANES <= n_; at_ += KERN_LANES)                   \
+      KERN_PRAGMA (omp simd)                                            \
+    for (int64_t j_ = 0; j_ < KERN_LANES; j_++) {                       \
+      const int64_t i = at_ + j_;                                       \
+      lane_[j_] += (term);                                              \
+    }                                                                   \
+    memcpy (fold_, lane_, sizeof fold_); /* lane_ stays in registers */ \
+    for (int64_t i = at_; i < n_; i++)                                  \
+      fold_[i - at_] += (term);                                         \
+    for (int half_ = KERN_LANES / 2; half_ > 0; half_ /= 2)             \
+      for (int j_ = 0; j_ < half_; j_++)                                \
+        fold_[j_] += fold_[j_ + half_];                                 \
+    (sum) = fold_[0];                                                   \
+  } while (0)
 
 /* e^t for t <= 0, for use in loops that become vectors; NaN stays NaN.  Our
  * own, so that the bits do not change with the C library.  e^t = 2^n e^r with n

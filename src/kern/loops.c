@@ -150,10 +150,8 @@ kern_zero (struct kern *k, size_t n, float *x)
 KERN_CLONES static double
 products (size_t n, const float *x, const float *y)
 {
-  double sum = 0;
-#pragma omp simd reduction(+ : sum)
-  for (size_t i = 0; i < n; i++)
-    sum += (double)x[i] * (double)y[i];
+  double sum;
+  KERN_SUM (double, n, (double)x[i] * (double)y[i], sum);
   return sum;
 }
 

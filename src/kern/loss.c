@@ -21,18 +21,16 @@ struct row {
 KERN_CLONES static float
 exp_block (int64_t n, const float *x, float top, float *y)
 {
-  float sum = 0;
+  float sum;
 #pragma omp simd
   for (int64_t i = 0; i < n; i++) {
     float t = x[i] - top;
     y[i] = t < KERN_EXP_LEAST ? KERN_EXP_LEAST : t;
   }
-#pragma omp simd reduction(+ : sum)
-  for (int64_t i = 0; i < n; i++) {
-    float e = kern_exp (y[i]);
-    y[i] = e;
-    sum += e;
-  }
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++)
+    y[i] = kern_exp (y[i]);
+  KERN_SUM (float, n, y[i], sum);
   return sum;
 }
 

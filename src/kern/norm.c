@@ -18,14 +18,10 @@ KERN_CLONES static void
 row_forward (int64_t d, const float *x, const float *scale, const float *shift,
              float *y, float *mean, float *rstd)
 {
-  float sum = 0, squares = 0;
-#pragma omp simd reduction(+ : sum)
-  for (int64_t i = 0; i < d; i++)
-    sum += x[i];
+  float sum, squares;
+  KERN_SUM (float, d, x[i], sum);
   const float m = sum / (float)d;
-#pragma omp simd reduction(+ : squares)
-  for (int64_t i = 0; i < d; i++)
-    squares += (x[i] - m) * (x[i] - m);
+  KERN_SUM (float, d, (x[i] - m) * (x[i] - m), squares);
   const float r = 1.0f / sqrtf (squares / (float)d + EPS);
 #pragma omp simd
   for (int64_t i = 0; i < d; i++)
@@ -57,13 +53,9 @@ KERN_CLONES static void
 row_back (int64_t d, const float *x, const float *d_y, const float *scale,
           float mean, float rstd, float *d_x)
 {
-  float sum = 0, along = 0;
-#pragma omp simd reduction(+ : sum, along)
-  for (int64_t i = 0; i < d; i++) {
-    float g = scale[i] * d_y[i];
-    sum += g;
-    along += g * ((x[i] - mean) * rstd);
-  }
+  float sum, along;
+  KERN_SUM (float, d, scale[i] * d_y[i], sum);
+  KERN_SUM (float, d, scale[i] * d_y[i] * ((x[i] - mean) * rstd), along);
   sum /= (float)d;
   along /= (float)d;
 #pragma omp simd

@@ -161,10 +161,8 @@ average_tile (const float *restrict x, int64_t step, int64_t pixels, int64_t n,
 KERN_CLONES static void
 average_line (const float *restrict x, int64_t pixels, float *restrict y)
 {
-  float sum = 0;
-#pragma omp simd reduction(+ : sum)
-  for (int64_t j = 0; j < pixels; j++)
-    sum += x[j];
+  float sum;
+  KERN_SUM (float, pixels, x[i], sum);
   *y = sum / (float)pixels;
 }
 

@@ -1,0 +1,160 @@
+/* tests/kern/level.c -- every own loop on drawn numbers, at lengths around
+ * those of vectors and units of work; only digests of the results are kept. */
+#include "base/hash.h"
+#include "tests/kern/level_result.h"
+#include "tests/kern/twin.h"
+
+#define MOST 70000
+
+struct bench {
+  struct kern *k;
+  struct level_results *out;
+  float *x[4], *y, *z, *w; /* MOST each; x: drawn */
+};
+
+static void
+keep (struct bench *b, const char *what, size_t n, const void *data,
+      size_t bytes)
+{
+  struct level_results *r = b->out;
+  CHECK (r->n < LEVEL_RESULTS, "more results than there is room for");
+  snprintf (r->what[r->n], sizeof r->what[0], "%s, %zu", what, n);
+  r->digest[r->n++] = hash_bytes (data, bytes, 0);
+}
+
+static void
+keep_floats (struct bench *b, const char *what, size_t n, const float *data)
+{
+  keep (b, what, n, data, n * sizeof *data);
+}
+
+/* y, z and w begin the same for every loop. */
+static void
+again (struct bench *b)
+{
+  memcpy (b->y, b->x[1], MOST * sizeof *b->y);
+  memcpy (b->z, b->x[2], MOST * sizeof *b->z);
+  for (int i = 0; i < MOST; i++)
+    b->w[i] = b->x[3][i] * b->x[3][i];
+}
+
+static void
+blocks (struct bench *b, size_t n)
+{
+  const float *const terms[3] = {b->x[0], b->x[1], b->x[2]};
+  const float a[3] = {0.3f, -1.7f, 0.11f};
+  const struct kern_sgd sgd = {0.1f, 0.9f, 1e-3f, true, false, 0.7f};
+  const struct kern_adamw adamw = {1e-3f, 0.9f, 0.999f, 1e-8f, 0.1f, 3, 0.7f};
+  again (b);
+  kern_add_relu (b->k, n, b->x[0], b->x[1], b->y);
+  keep_floats (b, "add_relu", n, b->y);
+  kern_add_gate (b->k, n, b->x[0], b->x[3], b->y);
+  keep_floats (b, "add_gate", n, b->y);
+  kern_axpy (b->k, n, 0.3f, b->x[2], b->y);
+  keep_floats (b, "axpy", n, b->y);
+  kern_combine (b->k, n, 3, terms, a, b->y);
+  keep_floats (b, "combine", n, b->y);
+  double dot = kern_dot (b->k, n, b->x[0], b->x[1]);
+  keep (b, "dot", n, &dot, sizeof dot);
+  again (b);
+  kern_sgd (b->k, n, &sgd, b->y, b->x[0], b->z);
+  keep_floats (b, "sgd", n, b->y);
+  again (b);
+  kern_adamw (b->k, n, &adamw, b->y, b->x[0], b->z, b->w);
+  keep_floats (b, "adamw", n, b->y);
+  keep_floats (b, "adamw, squares", n, b->w);
+  kern_gelu (b->k, n, b->x[0], b->y);
+  keep_floats (b, "gelu", n, b->y);
+  kern_gelu_back (b->k, n, b->x[0], b->x[1], b->y);
+  keep_floats (b, "gelu_back", n, b->y);
+}
+
+/* Rows of d, as many as there is room for, at most 70. */
+static void
+rows (struct bench *b, int64_t d)
+{
+  int64_t n = MOST / d < 70 ? MOST / d : 70;
+  size_t all = (size_t)(n * d);
+  int32_t label[70];
+  double loss;
+  int64_t right;
+  for (int i = 0; i < 70; i++)
+    label[i] = (int32_t)(i * 31 % d);
+  kern_norm_forward (b->k, n, d, b->x[0], b->x[1], b->x[2], b->y, b->w,
+                     b->w + n);
+  keep_floats (b, "norm", all, b->y);
+  keep_floats (b, "norm, means", 2 * (size_t)n, b->w);
+  kern_norm_back (b->k, n, d, b->x[0], b->x[3], b->x[1], b->w, b->w + n, b->y);
+  keep_floats (b, "norm_back", all, b->y);
+  kern_norm_back_weights (b->k, n, d, b->x[0], b->x[3], b->w, b->w + n, false,
+                          b->y, b->z);
+  keep_floats (b, "norm_back_weights", (size_t)d, b->y);
+  MUST (kern_loss (b->k, n, d, b->x[0], label, 0.1f, &loss, &right, b->y));
+  keep_floats (b, "loss, gradient", all, b->y);
+  keep (b, "loss", all, &loss, sizeof loss);
+  MUST (kern_linear_back_weights (b->k, n, 3, d, b->x[1], b->x[0], 0.3f, false,
+                                  b->y, b->z));
+  keep_floats (b, "bias gradient", (size_t)d, b->z);
+}
+
+static void
+attention (struct bench *b, int64_t t, int64_t width)
+{
+  const struct kern_attention a = {1, t, 2, width};
+  const struct kern_drop drop = {0.1f, 7, 1, 3, 0};
+  size_t d = (size_t)(2 * width), n = (size_t)t * d;
+  kern_attention_want (b->k, &a);
+  MUST (kern_seal (b->k));
+  MUST (kern_attention_forward (b->k, &a, &drop, b->x[0], b->y, b->w));
+  keep_floats (b, "attention", n, b->y);
+  MUST (kern_attention_back (b->k, &a, &drop, b->x[0], b->y, b->w, b->x[1],
+                             b->z));
+  keep_floats (b, "attention_back", 3 * n, b->z);
+  kern_attention_decode (b->k, &a, 0, t, b->x[0], b->w, b->y);
+  keep_floats (b, "attention_decode", n, b->y);
+}
+
+static void
+pools (struct bench *b, struct kern_dims dims, enum kern_layout l)
+{
+  struct kern_pool *p = NULL;
+  MUST (kern_pool_create (b->k, KERN_POOL_GLOBAL, dims, l, 0, 0, 0, &p));
+  MUST (kern_pool_forward (p, b->x[0], b->y, NULL));
+  keep_floats (b, "average", (size_t)(dims.n * dims.c), b->y);
+  MUST (kern_pool_back (p, b->x[1], NULL, b->y));
+  keep_floats (b, "average, back", kern_bytes (b->k, dims, l) / 4, b->y);
+  kern_pool_destroy (&p);
+}
+
+void LEVEL_NAME (LEVEL, level_run) (struct kern *k, struct level_results *out);
+
+void
+LEVEL_NAME (LEVEL, level_run) (struct kern *k, struct level_results *out)
+{
+  static const size_t lengths[] = {1, 15, 16, 17, 100, 4099, 65537};
+  static const int64_t widths[] = {3, 16, 37, 768, 1030};
+  struct bench b = {.k = k, .out = out};
+  for (int i = 0; i < 4; i++) {
+    b.x[i] = floats (MOST);
+    for (int j = 0; j < MOST; j++)
+      b.x[i][j] = (float)random_normal (
+          &(struct random_key){11, RANDOM_TEST, (uint64_t)i, 0}, (uint64_t)j);
+  }
+  b.y = floats (MOST);
+  b.z = floats (MOST);
+  b.w = floats (MOST);
+  for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
+    blocks (&b, lengths[i]);
+  for (size_t i = 0; i < sizeof widths / sizeof *widths; i++)
+    rows (&b, widths[i]);
+  attention (&b, 100, 20);
+  attention (&b, 37, 64);
+  pools (&b, (struct kern_dims){2, 5, 7, 7}, KERN_PLAIN);
+  pools (&b, (struct kern_dims){2, 21, 7, 7}, KERN_BLOCKED);
+  pools (&b, (struct kern_dims){2, 21, 7, 7}, KERN_LAST);
+  for (int i = 0; i < 4; i++)
+    mem_free (&b.x[i]);
+  mem_free (&b.y);
+  mem_free (&b.z);
+  mem_free (&b.w);
+}
