@@ -28,7 +28,7 @@ AS_IF([test "$il_have_HDF5" = no && test -n "$H5PCC" &&
   done
   AS_CASE([" $il_lib "], [*hdf5.*|*" -lhdf5 "*], [],
           [il_lib="$il_lib -lhdf5"])
-  CPPFLAGS="$il_save_CPPFLAGS $il_cpp $MPI_CPPFLAGS"
+  CPPFLAGS="$il_save_CPPFLAGS $MPI_CPPFLAGS $il_cpp"
   LIBS="$il_lib $MPI_LIBS $il_save_LIBS"
   AC_LINK_IFELSE([AC_LANG_PROGRAM([IL_HDF5_INCLUDES], [IL_HDF5_CALL])],
     [IL_HDF5_FITS

@@ -68,7 +68,7 @@ for il_place in $il_places; do
             [continue])],
     [other], [il_cpp= il_lib="$11"],
     [il_cpp= il_lib="$5"])
-  CPPFLAGS="$il_save_CPPFLAGS $il_cpp $8"
+  CPPFLAGS="$il_save_CPPFLAGS $8 $il_cpp"
   LIBS="$il_lib $9 $il_save_LIBS"
   AC_LINK_IFELSE([AC_LANG_PROGRAM([$6], [$7])],
     [il_fits=yes
