@@ -50,23 +50,6 @@ plan_share_next (const struct plan *p, int rank, int step)
   return -1;
 }
 
-void
-plan_norm_ranks (const struct plan *p, int rank, int *low, int *high)
-{
-  int first = first_stage (p, rank), last = first;
-
-  while (is_on (p, last + 1, rank))
-    last++;
-  *low = *high = rank;
-  for (int h = first; h < p->K; h++) {
-    int from = p->window_first[h];
-    if (from < 0 || from > last)
-      continue;
-    *low = p->rank_of[from] < *low ? p->rank_of[from] : *low;
-    *high = p->rank_of[h] > *high ? p->rank_of[h] : *high;
-  }
-}
-
 /* -- time --------------------------------------------------------------------
  */
 

@@ -59,9 +59,6 @@ plan_is_joint (const struct plan *p);
 /* Stages of the rank that use the shared matrix. */
 int
 plan_rank_shares (const struct plan *p, int rank);
-/* Ranks that share a window with this one. */
-void
-plan_norm_ranks (const struct plan *p, int rank, int *low, int *high);
 /* A sum of a few numbers over n ranks; the matrix from rank to rank; the rank's
  * own part of GATHER, NORM or SPREAD. */
 int64_t

@@ -88,6 +88,12 @@ struct mail {
   int64_t sent, post;           /* ticks */
 };
 
+/* Ranks of a window that have begun with its norm, and when the last did. */
+struct sum {
+  int step, n;
+  int64_t begun;
+};
+
 struct machine {
   const struct plan *p;
   int n_steps, tail;
@@ -105,7 +111,10 @@ struct machine {
   int first, n_queued;
   struct mail *relay[2]; /* n_pipe: the shared matrix as the rank hands it on,
                             up and down, with its receive by the next one */
-  struct mail *norm;     /* 2 n_pipe: rank * 2 + step % 2; sent: begun */
+  int *next[2];          /* n_pipe: the rank it goes to; -1: none */
+  struct sum *sum;       /* 2 K: norm of window h, step % 2 */
+  int *last_head;        /* n_pipe: of the windows the rank is in */
+  bool *begun;           /* n_pipe: with the norms of this step */
 };
 enum { UP, DOWN };
 
@@ -126,7 +135,11 @@ machine_clear (struct machine *x)
   mem_free (&x->queued);
   mem_free (&x->relay[UP]);
   mem_free (&x->relay[DOWN]);
-  mem_free (&x->norm);
+  mem_free (&x->next[UP]);
+  mem_free (&x->next[DOWN]);
+  mem_free (&x->sum);
+  mem_free (&x->last_head);
+  mem_free (&x->begun);
 }
 
 /* Number of the buffer that op sends from or writes for sending; -1: none. */
@@ -174,15 +187,29 @@ set_waits (struct machine *x, int r)
 static enum status
 joint_init (struct machine *x)
 {
-  size_t R = (size_t)x->p->n_pipe;
+  const struct plan *p = x->p;
+  size_t R = (size_t)p->n_pipe;
 
-  TRY (MEM_NEW (R, &x->relay[UP], "simulation"));
-  TRY (MEM_NEW (R, &x->relay[DOWN], "simulation"));
-  TRY (MEM_NEW (2 * R, &x->norm, "simulation"));
-  for (size_t i = 0; i < 2 * R; i++) {
-    x->relay[i % 2][i / 2].sent_step = x->relay[i % 2][i / 2].post_step = -1;
-    x->norm[i].sent_step = -1;
+  for (int way = UP; way <= DOWN; way++) {
+    int before = -1;
+    TRY (MEM_NEW (R, &x->relay[way], "simulation"));
+    TRY (MEM_NEW (R, &x->next[way], "simulation"));
+    for (int i = 0; i < p->n_pipe; i++) {
+      int r = way == UP ? p->n_pipe - 1 - i : i;
+      x->relay[way][r].sent_step = x->relay[way][r].post_step = -1;
+      x->next[way][r] = before;
+      if (plan_rank_shares (p, r) > 0)
+        before = r;
+    }
   }
+  TRY (MEM_NEW (2 * (size_t)p->K, &x->sum, "simulation"));
+  TRY (MEM_NEW (R, &x->last_head, "simulation"));
+  TRY (MEM_NEW (R, &x->begun, "simulation"));
+  for (int i = 0; i < 2 * p->K; i++)
+    x->sum[i].step = -1;
+  for (int h = 0; p->norms && h < p->K; h++)
+    for (int k = p->window_first[h]; k >= 0 && k <= h; k++)
+      x->last_head[p->rank_of[k]] = h;
   return OK;
 }
 
@@ -284,9 +311,7 @@ work (struct machine *x, int r, const struct step_op *o)
 static bool
 do_relay (struct machine *x, int r, const struct step_op *o, int way)
 {
-  int back = way == UP ? -1 : 1, step = x->step[r];
-  int from = plan_share_next (x->p, r, back);
-  int to = plan_share_next (x->p, r, -back);
+  int step = x->step[r], from = x->next[1 - way][r], to = x->next[way][r];
   struct mail *mine = &x->relay[way][r];
 
   if (from >= 0) {
@@ -308,32 +333,59 @@ do_relay (struct machine *x, int r, const struct step_op *o, int way)
   return true;
 }
 
+static bool
+in_window (const struct plan *p, int r, int h)
+{
+  int first = p->window_first[h];
+
+  return first >= 0 && p->rank_of[first] <= r && r <= p->rank_of[h];
+}
+
+static void
+begin_norm (struct machine *x, int r, int h)
+{
+  const struct plan *p = x->p;
+  int step = x->step[r], low = p->rank_of[p->window_first[h]];
+  int high = p->rank_of[h];
+  struct sum *s = &x->sum[2 * h + (step & 1)];
+
+  if (s->step != step)
+    *s = (struct sum){.step = step};
+  s->n++;
+  s->begun = x->clock[r] > s->begun ? x->clock[r] : s->begun;
+  for (int q = low; s->n == high - low + 1 && q <= high; q++)
+    if (q != r)
+      wake (x, q);
+}
+
 /* Norms of all windows are begun together; each is there when all its ranks
  * have begun. */
 static bool
 do_norm (struct machine *x, int r, const struct step_op *o)
 {
-  int step = x->step[r], low, high;
-  struct mail *mine = &x->norm[2 * r + (step & 1)];
-  int64_t last = 0;
+  const struct plan *p = x->p;
+  int64_t there = x->clock[r];
+  int first = o->stage, step = x->step[r];
 
-  plan_norm_ranks (x->p, r, &low, &high);
-  if (mine->sent_step != step) {
+  if (!x->begun[r]) {
     work (x, r, o);
-    mine->sent_step = step;
-    mine->sent = x->clock[r];
-    for (int q = low; q <= high; q++)
-      if (q != r)
-        wake (x, q);
+    x->begun[r] = true;
+    for (int h = first; h <= x->last_head[r]; h++)
+      if (in_window (p, r, h))
+        begin_norm (x, r, h);
   }
-  for (int q = low; q <= high; q++) {
-    const struct mail *m = &x->norm[2 * q + (step & 1)];
-    if (m->sent_step != step)
+  for (int h = first; h <= x->last_head[r]; h++) {
+    const struct sum *s = &x->sum[2 * h + (step & 1)];
+    if (!in_window (p, r, h))
+      continue;
+    int n = p->rank_of[h] - p->rank_of[p->window_first[h]] + 1;
+    if (s->n < n)
       return false;
-    last = m->sent > last ? m->sent : last;
+    int64_t t = s->begun + plan_norm_ticks (p, n);
+    there = t > there ? t : there;
   }
-  return wait_until (x, r, o->stage,
-                     last + plan_norm_ticks (x->p, high - low + 1));
+  x->begun[r] = false;
+  return wait_until (x, r, o->stage, there);
 }
 
 static bool
