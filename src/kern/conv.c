@@ -6,8 +6,13 @@
  * to the side buffer and reordered from there.  Images in plain layout that
  * meet channels-last tensors go through the side buffer as well, because the
  * library has only a very slow implementation for that pair.
+ *
+ * No kernel of the library is used before prove.c has believed it; the next
+ * algorithm takes the place of one that is wrong, and at last a plain kernel of
+ * our own (own.c), whose weights are plain.
  */
-#include "kern/kern_impl.h"
+#include "kern/prove_impl.h"
+#include "base/log.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -15,8 +20,12 @@
 struct kern_conv {
   struct kern *k;
   struct kern_conv_shape s;
-  struct kern_op op[3];   /* by direction */
-  size_t weight_bytes;    /* of the master, padding included */
+  enum kern_algo algo[3];
+  struct kern_op op[3];       /* by direction */
+  bool own[3];                /* ours in place of op */
+  struct kern_own_conv plain; /* for ours */
+  size_t weight_bytes;        /* of the master, padding included */
+  size_t grad_bytes;          /* of the gradient as it is made */
   float *data_copy;       /* weights as backward data wants them; owned; NULL:
                              the master will do */
   struct kern_op to_copy; /* master -> data_copy */
@@ -34,12 +43,14 @@ struct kern_conv {
 static const char *const algo_names[KERN_ALGOS] = {[KERN_DIRECT] = "direct",
                                                    [KERN_WINOGRAD] = "winograd",
                                                    [KERN_AUTO] = "auto",
-                                                   [KERN_OTHER] = "other"};
+                                                   [KERN_OTHER] = "other",
+                                                   [KERN_OWN] = "own"};
 static const dnnl_alg_kind_t algo_kinds[KERN_ALGOS] = {
     [KERN_DIRECT] = dnnl_convolution_direct,
     [KERN_WINOGRAD] = dnnl_convolution_winograd,
     [KERN_AUTO] = dnnl_convolution_auto,
-    [KERN_OTHER] = dnnl_convolution_direct};
+    [KERN_OTHER] = dnnl_convolution_direct,
+    [KERN_OWN] = dnnl_convolution_direct};
 static const char *const direction_names[] = {[KERN_FORWARD] = "forward",
                                               [KERN_BACK_DATA] = "back_data",
                                               [KERN_BACK_WEIGHTS] =
@@ -215,22 +226,45 @@ make_direction (struct kern_conv *c, const struct parts *p,
   kern_conv_text (&c->s, text);
   snprintf (what, sizeof what, "%s %s %s", direction_names[d], algo_names[algo],
             text);
+  c->own[d] = algo == KERN_OWN;
+  if (c->own[d]) {
+    snprintf (c->op[d].what, sizeof c->op[d].what, "%s", what);
+    snprintf (c->op[d].impl, sizeof c->op[d].impl, "own");
+    return OK;
+  }
   dnnl_status_t lib = describe (c->k, &c->s, p, d, algo, &desc, &hint);
   if (lib != dnnl_success)
     return kern_lib_failed (lib, "making", what);
   return kern_op_init (c->k, desc, hint, what, n, args, &c->op[d]);
 }
 
+static bool
+is_made (const struct kern_conv *c, enum kern_direction d)
+{
+  return c->own[d] || c->op[d].primitive != NULL;
+}
+
+/* How a direction wants the weights or gives their gradient. */
+static kern_const_md
+weights_md (const struct kern_conv *c, const struct parts *p,
+            enum kern_direction d)
+{
+  if (c->own[d])
+    return p->plain;
+  return kern_op_md (&c->op[d], d == KERN_BACK_WEIGHTS ? DNNL_ARG_DIFF_WEIGHTS
+                                                       : DNNL_ARG_WEIGHTS);
+}
+
 /* The reorders between the master weights and everybody else's. */
 static enum status
 make_reorders (struct kern_conv *c, const struct parts *p)
 {
-  kern_const_md master = kern_op_md (&c->op[KERN_FORWARD], DNNL_ARG_WEIGHTS);
+  kern_const_md master = weights_md (c, p, KERN_FORWARD);
   c->weight_bytes = dnnl_memory_desc_get_size (master);
   TRY (kern_op_reorder (c->k, p->plain, master, "weights in", &c->in));
   TRY (kern_op_reorder (c->k, master, p->plain, "weights out", &c->out));
-  if (c->op[KERN_BACK_DATA].primitive != NULL) {
-    kern_const_md md = kern_op_md (&c->op[KERN_BACK_DATA], DNNL_ARG_WEIGHTS);
+  if (is_made (c, KERN_BACK_DATA)) {
+    kern_const_md md = weights_md (c, p, KERN_BACK_DATA);
     if (!dnnl_memory_desc_equal (md, master)) {
       TRY (kern_op_reorder (c->k, master, md, "weights for backward data",
                             &c->to_copy));
@@ -238,9 +272,9 @@ make_reorders (struct kern_conv *c, const struct parts *p)
                     "weights for backward data", (void **)&c->data_copy));
     }
   }
-  if (c->op[KERN_BACK_WEIGHTS].primitive != NULL) {
-    kern_const_md md =
-        kern_op_md (&c->op[KERN_BACK_WEIGHTS], DNNL_ARG_DIFF_WEIGHTS);
+  if (is_made (c, KERN_BACK_WEIGHTS)) {
+    kern_const_md md = weights_md (c, p, KERN_BACK_WEIGHTS);
+    c->grad_bytes = dnnl_memory_desc_get_size (md);
     if (!dnnl_memory_desc_equal (md, master))
       TRY (kern_op_reorder (c->k, md, master, "weight gradient", &c->to_grad));
   }
@@ -261,11 +295,9 @@ plan_side (struct kern_conv *c)
     at += arena_round (kern_bytes (
         c->k, (struct kern_dims){c->s.n, c->s.c, c->s.h, c->s.w}, KERN_LAST));
   }
-  if (c->op[KERN_BACK_WEIGHTS].primitive != NULL) {
-    size_t grad = dnnl_memory_desc_get_size (
-        kern_op_md (&c->op[KERN_BACK_WEIGHTS], DNNL_ARG_DIFF_WEIGHTS));
+  if (is_made (c, KERN_BACK_WEIGHTS)) {
     c->side_grad = at;
-    at += arena_round (grad);
+    at += arena_round (c->grad_bytes);
     c->side_master = at;
     at += arena_round (c->weight_bytes);
     c->side_bias = at;
@@ -297,6 +329,25 @@ make_all (struct kern_conv *c, const enum kern_algo algo[3], unsigned wanted)
   return s;
 }
 
+/* What our own kernels see: images that have been converted, as the library. */
+static void
+plain_make (struct kern_conv *c)
+{
+  const struct kern_conv_shape *s = &c->s;
+  const bool convert = s->src == KERN_PLAIN && s->dst == KERN_LAST;
+  const struct kern_dims in = {s->n, s->c, s->h, s->w};
+  const struct kern_dims out = {
+      s->n, s->out_c, kern_conv_out (s->h, s->kernel, s->stride, s->pad),
+      kern_conv_out (s->w, s->kernel, s->stride, s->pad)};
+  c->plain = (struct kern_own_conv){
+      .src = kern_view_of (c->k, in, convert ? KERN_LAST : s->src),
+      .dst = kern_view_of (c->k, out, s->dst),
+      .kernel = s->kernel,
+      .stride = s->stride,
+      .pad = s->pad,
+      .threads = c->k->threads};
+}
+
 enum status
 kern_conv_create_as (struct kern *k, const struct kern_conv_shape *s,
                      const enum kern_algo algo[3], unsigned wanted,
@@ -307,6 +358,7 @@ kern_conv_create_as (struct kern *k, const struct kern_conv_shape *s,
   TRY (MEM_NEW (1, &c, "convolution"));
   c->k = k;
   c->s = *s;
+  plain_make (c);
   enum status status = make_all (c, algo, wanted);
   if (status != OK) {
     kern_conv_destroy (&c);
@@ -316,19 +368,11 @@ kern_conv_create_as (struct kern *k, const struct kern_conv_shape *s,
   return OK;
 }
 
-enum status
-kern_conv_create (struct kern *k, const struct kern_conv_shape *s,
-                  const struct kern_tuning *t, struct kern_conv **out)
+/* What the library does not offer of a table. */
+static enum status
+not_offered (const struct kern *k, const struct kern_conv_shape *s,
+             const enum kern_algo algo[3])
 {
-  enum kern_algo algo[3];
-  bool asked = false;
-  for (int d = KERN_FORWARD; d <= KERN_BACK_WEIGHTS; d++) {
-    algo[d] = kern_tuning_choice (t, s, (enum kern_direction)d);
-    asked = asked || algo[d] != KERN_DIRECT;
-  }
-  enum status status = kern_conv_create_as (k, s, algo, 7, out);
-  if (status != E_UNSUPPORTED || !asked)
-    return status;
   char text[KERN_SHAPE_TEXT];
   kern_conv_text (s, text);
   fail_clear ();
@@ -337,6 +381,72 @@ kern_conv_create (struct kern *k, const struct kern_conv_shape *s,
                "in %s, which this library (%s) does not offer; tune again",
                algo_names[algo[0]], algo_names[algo[1]], algo_names[algo[2]],
                text, k->describe);
+}
+
+/* The algorithm that comes next where one is wrong; the last is our own. */
+static enum kern_algo
+next_algo (unsigned tried)
+{
+  static const enum kern_algo order[] = {KERN_DIRECT, KERN_AUTO, KERN_WINOGRAD,
+                                         KERN_OTHER};
+  for (size_t i = 0; i < sizeof order / sizeof *order; i++)
+    if (!(tried & (1u << order[i])))
+      return order[i];
+  return KERN_OWN;
+}
+
+enum status
+kern_conv_create (struct kern *k, const struct kern_conv_shape *s,
+                  const struct kern_tuning *t, struct kern_conv **out)
+{
+  enum kern_algo algo[3];
+  unsigned tried[3] = {0}, wrong = 0;
+  int changed = -1; /* the direction that was changed last */
+  bool asked = false;
+  for (int d = KERN_FORWARD; d <= KERN_BACK_WEIGHTS; d++) {
+    algo[d] = kern_tuning_choice (t, s, (enum kern_direction)d);
+    asked = asked || algo[d] != KERN_DIRECT;
+  }
+  for (;;) {
+    struct kern_conv *c = NULL;
+    enum status status = kern_conv_create_as (k, s, algo, 7, &c);
+    if (status == OK)
+      status = kern_conv_prove (k, c, algo, 7, &wrong);
+    if (status == OK && wrong == 0) {
+      memcpy (c->algo, algo, sizeof algo);
+      *out = c;
+      return OK;
+    }
+    kern_conv_destroy (&c);
+    if (status == E_UNSUPPORTED && changed >= 0)
+      fail_clear ();
+    else if (status != OK)
+      return status == E_UNSUPPORTED && asked ? not_offered (k, s, algo)
+                                              : status;
+    else
+      for (changed = 0; !(wrong & (1u << changed));)
+        changed++;
+    tried[changed] |= 1u << algo[changed];
+    algo[changed] = next_algo (tried[changed]);
+  }
+}
+
+enum kern_algo
+kern_conv_algo (const struct kern_conv *c, enum kern_direction d)
+{
+  return c->algo[d];
+}
+
+const struct kern_conv_shape *
+kern_conv_shape_of (const struct kern_conv *c)
+{
+  return &c->s;
+}
+
+size_t
+kern_conv_scratch (const struct kern_conv *c, enum kern_direction d)
+{
+  return c->op[d].scratch_bytes;
 }
 
 void
@@ -407,9 +517,13 @@ kern_conv_forward (struct kern_conv *c, const float *src, const float *master,
 {
   struct kern_op *op = &c->op[KERN_FORWARD];
   CHECK ((bias != NULL) == c->s.bias, "%s: bias given or missing", op->what);
-  if (fault_here ("kernel"))
+  if (!c->k->proving && fault_here ("kernel"))
     return fail (E_FAULT, "%s (%s): planted fault", op->what, op->impl);
   TRY (source (c, src, &src));
+  if (c->own[KERN_FORWARD]) {
+    kern_own_conv_forward (&c->plain, src, master, bias, dst);
+    return OK;
+  }
   return kern_op_run (c->k, op, (const void *[]){src, master, dst, bias});
 }
 
@@ -418,14 +532,17 @@ kern_conv_back_data (struct kern_conv *c, const float *d_dst,
                      const float *master, float *d_src)
 {
   struct kern_op *op = &c->op[KERN_BACK_DATA];
-  CHECK (op->primitive != NULL, "backward data was not made");
+  CHECK (is_made (c, KERN_BACK_DATA), "backward data was not made");
   CHECK (c->data_copy == NULL || c->fresh,
          "%s: kern_conv_refresh was not called", op->what);
   const float *w = c->data_copy != NULL ? c->data_copy : master;
   float *to = d_src;
   if (c->src_out.primitive != NULL)
     to = kern_side (c->k) + c->side_src;
-  TRY (kern_op_run (c->k, op, (const void *[]){d_dst, w, to}));
+  if (c->own[KERN_BACK_DATA])
+    kern_own_conv_back_data (&c->plain, d_dst, w, to);
+  else
+    TRY (kern_op_run (c->k, op, (const void *[]){d_dst, w, to}));
   if (to == d_src)
     return OK;
   return kern_op_run (c->k, &c->src_out, (const void *[]){to, d_src});
@@ -448,7 +565,7 @@ kern_conv_back_weights (struct kern_conv *c, const float *src,
                         float *d_master, float *d_bias)
 {
   struct kern_op *op = &c->op[KERN_BACK_WEIGHTS];
-  CHECK (op->primitive != NULL, "backward weights was not made");
+  CHECK (is_made (c, KERN_BACK_WEIGHTS), "backward weights was not made");
   CHECK ((d_bias != NULL) == c->s.bias, "%s: bias given or missing", op->what);
   /* Where the final numbers are wanted as they come, nothing is copied. */
   bool direct = !accumulate && scale == 1;
@@ -458,7 +575,10 @@ kern_conv_back_weights (struct kern_conv *c, const float *src,
   float *grad = reorder ? side + c->side_grad : sum;
   float *bias = direct ? d_bias : side + c->side_bias;
   TRY (source (c, src, &src));
-  TRY (kern_op_run (c->k, op, (const void *[]){src, d_dst, grad, bias}));
+  if (c->own[KERN_BACK_WEIGHTS])
+    kern_own_conv_back_weights (&c->plain, src, d_dst, grad, bias);
+  else
+    TRY (kern_op_run (c->k, op, (const void *[]){src, d_dst, grad, bias}));
   if (reorder)
     TRY (kern_op_run (c->k, &c->to_grad, (const void *[]){grad, sum}));
   if (direct)
@@ -473,5 +593,5 @@ kern_conv_back_weights (struct kern_conv *c, const float *src,
 const char *
 kern_conv_impl (const struct kern_conv *c, enum kern_direction d)
 {
-  return c->op[d].primitive == NULL ? "none" : c->op[d].impl;
+  return is_made (c, d) ? c->op[d].impl : "none";
 }

@@ -2,7 +2,7 @@
  *
  * What single primitives have in common is in op.c.
  */
-#include "kern/kern_impl.h"
+#include "kern/prove_impl.h"
 
 #include <omp.h>
 #include <stdio.h>
@@ -100,7 +100,10 @@ kern_open (int threads, struct kern **out)
   k->threads = threads;
   omp_set_dynamic (0);
   omp_set_num_threads (threads);
-  enum status s = open_library (k);
+  k->distrust = fault_here ("distrust");
+  enum status s = MEM_NEW (1, &k->verdicts, "verdicts");
+  if (s == OK)
+    s = open_library (k);
   if (s != OK) {
     kern_close (&k);
     return s;
@@ -125,6 +128,7 @@ kern_close (struct kern **kp)
   if (k->engine != NULL)
     dnnl_engine_destroy (k->engine);
   arena_close (&k->slab);
+  kern_verdicts_clear (k);
   mem_free (kp);
 }
 

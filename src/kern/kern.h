@@ -83,6 +83,31 @@ kern_machine (const struct kern *k, char out[KERN_MACHINE]);
 enum status
 kern_peak_flops (struct kern *k, double *flops);
 
+/* -- verdicts -------------------------------------------------------------- */
+
+/* No kernel of the library is used before it was compared with plain arithmetic
+ * on small data, once per kern; making an object does that.  A wrong one is
+ * dropped with a line in the log, and another takes its place.  What was
+ * compared, in that order: */
+struct kern_proof {
+  const char *key; /* direction, sizes, layouts, implementation */
+  bool right;
+  double error; /* the largest, as a part of what the terms add up to; < 0: not
+                   measured here */
+};
+int
+kern_proof_count (const struct kern *k);
+struct kern_proof
+kern_proof_at (const struct kern *k, int i);
+/* For ranks to agree: what this one found wrong, as numbers that a double holds
+ * exactly, and what others did. *news becomes true where that was not known. */
+int
+kern_wrong_count (const struct kern *k);
+double
+kern_wrong_at (const struct kern *k, int i);
+enum status
+kern_wrong_add (struct kern *k, double number, bool *news);
+
 /* -- layouts -------------------------------------------------------------- */
 
 enum kern_layout {
@@ -121,6 +146,7 @@ enum kern_algo {
   KERN_WINOGRAD,
   KERN_AUTO,
   KERN_OTHER,
+  KERN_OWN, /* plain loops of our own, where all others are wrong */
   KERN_ALGOS
 };
 const char *
@@ -157,6 +183,13 @@ void
 kern_tuning_print (const struct kern_tuning *t, struct text *out);
 enum status
 kern_tuning_parse (const char *text, const char *origin, struct kern_tuning *t);
+/* Verdicts on kernels are lines of the same text: printed behind the table,
+ * kept by parse, and taken over by a kern on the machine that they were found
+ * on (the table has to live no longer). */
+void
+kern_verdicts_print (const struct kern *k, struct text *out);
+enum status
+kern_verdicts_take (struct kern *k, const struct kern_tuning *t);
 enum kern_layout
 kern_tuning_layout (const struct kern_tuning *t);
 /* kern_machine of where it was measured; "" for an empty table. */
@@ -238,6 +271,9 @@ kern_conv_back_weights (struct kern_conv *c, const float *src,
 /* Name of the implementation of a direction, for the portrait and --trace. */
 const char *
 kern_conv_impl (const struct kern_conv *c, enum kern_direction d);
+/* What came of the table's choice: another one where that is wrong. */
+enum kern_algo
+kern_conv_algo (const struct kern_conv *c, enum kern_direction d);
 
 /* -- batch normalisation --------------------------------------------------- */
 

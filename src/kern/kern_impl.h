@@ -22,6 +22,9 @@ struct kern {
   size_t side_offset;   /* where the side buffer begins in slab; set by seal */
   struct arena slab;    /* scratchpad, then side buffer; open after kern_seal */
   char isa[32];         /* "avx512_core" */
+  bool proving;         /* what runs now is a proof */
+  bool distrust;        /* planted: no kernel of the library is believed */
+  struct kern_verdicts *verdicts; /* owned; see prove_impl.h */
   char describe[80];
 };
 

@@ -8,6 +8,7 @@
  * a bench.
  */
 #include "base/clock.h"
+#include "kern/prove_impl.h"
 #include "kern/tune_impl.h"
 
 #include <stdio.h>
@@ -135,17 +136,21 @@ is_alias (const struct race *r, int a)
   return false;
 }
 
-/* E_UNSUPPORTED: the library does not offer the algorithm. */
+/* E_UNSUPPORTED: the library does not offer the algorithm.  One that is wrong
+ * does not enter. */
 static enum status
 enter (struct race *r, int a)
 {
   struct rival *v = &r->rival[a];
+  unsigned wrong = 0;
   enum kern_algo algo[3] = {KERN_DIRECT, KERN_DIRECT, KERN_DIRECT};
   algo[r->d] = (enum kern_algo)a;
   v->best = 1e30;
   TRY (kern_conv_create_as (r->b->k, r->s, algo, 1u << r->d, &v->c));
   snprintf (v->impl, sizeof v->impl, "%s", kern_conv_impl (v->c, r->d));
-  if (is_alias (r, a)) {
+  if (!is_alias (r, a))
+    TRY (kern_conv_prove (r->b->k, v->c, algo, 1u << r->d, &wrong));
+  if (is_alias (r, a) || wrong != 0) {
     kern_conv_destroy (&v->c);
     return OK;
   }
@@ -155,15 +160,21 @@ enter (struct race *r, int a)
   return OK;
 }
 
-/* All that the library offers, or `only`, at the start. */
-static enum status
-race_make (struct race *r, int only)
+static bool
+is_empty (const struct race *r)
 {
-  TRY (race_room (r));
-  if (r->s->bias)
-    TRY (MEM_NEW ((size_t)r->s->out_c, &r->bias, "tuning"));
+  for (int a = KERN_DIRECT; a < KERN_ALGOS; a++)
+    if (r->rival[a].c != NULL)
+      return false;
+  return true;
+}
+
+/* All that the library offers, or `only`. */
+static enum status
+enter_all (struct race *r, int only)
+{
   for (int a = KERN_DIRECT; a < KERN_ALGOS; a++) {
-    if (only != KERN_NO_ALGO && a != only)
+    if (only == KERN_NO_ALGO ? a == KERN_OWN : a != only)
       continue;
     enum status s = enter (r, a);
     if (s == E_UNSUPPORTED && a != KERN_DIRECT && only == KERN_NO_ALGO) {
@@ -172,6 +183,21 @@ race_make (struct race *r, int only)
     }
     TRY (s);
   }
+  return OK;
+}
+
+/* Those that are right, at the start; our own where there is no other. */
+static enum status
+race_make (struct race *r, int only)
+{
+  TRY (race_room (r));
+  if (r->s->bias)
+    TRY (MEM_NEW ((size_t)r->s->out_c, &r->bias, "tuning"));
+  TRY (enter_all (r, only));
+  if (is_empty (r) && only != KERN_NO_ALGO)
+    TRY (enter_all (r, KERN_NO_ALGO));
+  if (is_empty (r))
+    TRY (enter (r, KERN_OWN));
   TRY (kern_seal (r->b->k));
   for (int a = KERN_DIRECT; a < KERN_ALGOS; a++)
     if (r->rival[a].c != NULL)

@@ -4,6 +4,7 @@
  * text.  Making a convolution only looks into it: timings never decide anything
  * behind the back of who stored the table.
  */
+#include "kern/prove_impl.h"
 #include "kern/tune_impl.h"
 
 #include <stdio.h>
@@ -15,6 +16,7 @@ kern_tuning_create (struct kern_tuning **out)
   struct kern_tuning *t = NULL;
   TRY (MEM_NEW (1, &t, "tuning"));
   t->layout = KERN_BLOCKED;
+  text_init (&t->verdicts);
   *out = t;
   return OK;
 }
@@ -25,6 +27,7 @@ kern_tuning_destroy (struct kern_tuning **tp)
   if (*tp == NULL)
     return;
   mem_free (&(*tp)->entries);
+  text_clear (&(*tp)->verdicts);
   mem_free (tp);
 }
 
@@ -149,6 +152,36 @@ kern_tuning_print (const struct kern_tuning *t, struct text *out)
                     : kern_algo_name ((enum kern_algo)e->algo[d]));
     text_add (out, "\n");
   }
+}
+
+void
+kern_verdicts_print (const struct kern *k, struct text *out)
+{
+  char machine[KERN_MACHINE];
+  kern_machine (k, machine);
+  if (kern_proof_count (k) > 0)
+    text_add (out, "proven = %s\n", machine);
+  for (int i = 0; i < kern_proof_count (k); i++) {
+    struct kern_proof p = kern_proof_at (k, i);
+    text_add (out, "%s %s\n", p.right ? "right" : "wrong", p.key);
+  }
+}
+
+enum status
+kern_verdicts_take (struct kern *k, const struct kern_tuning *t)
+{
+  char machine[KERN_MACHINE], key[KERN_KEY];
+  kern_machine (k, machine);
+  if (strcmp (machine, t->proven) != 0)
+    return OK;
+  for (const char *line = t->verdicts.data; *line != '\0';) {
+    size_t length = strcspn (line, "\n");
+    snprintf (key, sizeof key, "%.*s", (int)(length - 6), line + 6);
+    if (kern_verdict_get (k, key) == KERN_UNKNOWN)
+      TRY (kern_verdict_put (k, key, line[0] == 'r', -1, NULL));
+    line += length + 1;
+  }
+  return OK;
 }
 
 static bool
@@ -285,10 +318,21 @@ parse_line (char *line, const char *at, struct kern_tuning *t)
     memcpy (t->machine, line + 10, strlen (line + 10) + 1);
     return OK;
   }
+  if (strncmp (line, "proven = ", 9) == 0) {
+    if (strlen (line + 9) >= sizeof t->proven)
+      return fail (E_CONFIG, "%s: the name of the machine is too long", at);
+    memcpy (t->proven, line + 9, strlen (line + 9) + 1);
+    return OK;
+  }
+  if (strncmp (line, "right ", 6) == 0 || strncmp (line, "wrong ", 6) == 0) {
+    text_add (&t->verdicts, "%s\n", line);
+    return OK;
+  }
   if (strncmp (line, "conv ", 5) != 0)
     return fail (E_CONFIG,
-                 "%s: a line begins with \"layout =\", \"machine =\" or "
-                 "\"conv\", not \"%s\"",
+                 "%s: a line begins with \"layout =\", \"machine =\", "
+                 "\"conv\", \"proven =\", \"right\" or \"wrong\", not "
+                 "\"%s\"",
                  at, line);
   struct kern_tuning_entry e = {0};
   TRY (parse_conv (line + 5, at, &e));

@@ -16,6 +16,8 @@ struct kern_tuning {
   char machine[KERN_MACHINE];        /* "" when nothing was measured or read */
   struct kern_tuning_entry *entries; /* owned */
   size_t n, room;
+  char proven[KERN_MACHINE]; /* where the verdicts were found; "": none */
+  struct text verdicts;      /* lines "right KEY" and "wrong KEY" */
 };
 
 /* The entry of a shape, a bias aside; NULL: none.  Borrowed until the next

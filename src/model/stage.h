@@ -346,6 +346,13 @@ enum status
 stage_tune (struct kern *k, const struct network *net, int64_t n_samples,
             const char *head, const int *after, int n,
             const struct stage_team *team, struct kern_tuning *t);
+/* Compare every kernel that the network (with such heads) may use with plain
+ * arithmetic, unless the kern knows of it already; choices of t that are wrong
+ * give way to others.  team as in stage_tune: all believe the same kernels. */
+enum status
+stage_prove (struct kern *k, const struct network *net, int64_t n_samples,
+             const char *head, const int *after, int n,
+             const struct stage_team *team, struct kern_tuning *t);
 /* What is used without measuring: the layout that fits, direct algorithms
  * everywhere. */
 void

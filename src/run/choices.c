@@ -12,6 +12,7 @@ session_put_tuning (struct session *s)
   struct text printed;
   text_init (&printed);
   kern_tuning_print (s->tuning, &printed);
+  kern_verdicts_print (s->kern, &printed);
   enum status e = store_run_put (s->run, "tune.txt", printed.data);
   text_clear (&printed);
   return e;

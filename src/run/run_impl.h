@@ -172,6 +172,7 @@ struct session {
   struct store_dataset_info info;
   struct network *net;
   struct kern_tuning *tuning;
+  bool tunes; /* the table was measured at this start */
   struct unit_costs costs;
   int *first;    /* K + 1: cut */
   double *route; /* K x K */
@@ -265,6 +266,11 @@ session_put_tuning (struct session *s);
 /* Costs of blocks, from costs.txt or measured.  Collective on world. */
 enum status
 session_open_costs (struct session *s);
+/* No kernel is used before it was compared with plain arithmetic: those that
+ * the network may use, on all ranks, whatever the choices come from.  What is
+ * new is kept with the choices.  Collective. */
+enum status
+session_prove (struct session *s);
 /* Root: what was measured or chosen while the session had no run directory, as
  * tune.txt and costs.txt of the one that it has now.  Local. */
 enum status

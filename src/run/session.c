@@ -126,7 +126,7 @@ session_head (const struct session *s)
   return wants_heads (s) ? s->config.head : NULL;
 }
 
-/* All ranks measure, each a share; the root writes down what was chosen. */
+/* All ranks measure, each a share. */
 static enum status
 measure_tuning (struct session *s)
 {
@@ -139,8 +139,7 @@ measure_tuning (struct session *s)
   enum status e = stage_tune (s->kern, s->net, s->n_samples, session_head (s),
                               after, n, &team, s->tuning);
   mem_free (&after);
-  TRY (e);
-  return wire_agree (s->wire, s->run ? session_put_tuning (s) : OK);
+  return e;
 }
 
 /* Whether train.tune names what an earlier start of this run has chosen. */
@@ -167,7 +166,7 @@ take_was_tuning (struct session *s)
 /* Kernel choices: by rule, from a file, from an earlier start of this run (its
  * checkpoint, or tune.txt where it left none), or measured now. */
 static enum status
-open_tuning (struct session *s)
+choose_kernels (struct session *s)
 {
   const char *word = s->config.tune;
   char *text = NULL;
@@ -195,7 +194,15 @@ open_tuning (struct session *s)
     e = store_run_put (s->run, "tune.txt", text);
   mem_free (&text);
   TRY (wire_agree (s->wire, e));
+  s->tunes = !known;
   return known ? OK : measure_tuning (s);
+}
+
+static enum status
+open_tuning (struct session *s)
+{
+  TRY (choose_kernels (s));
+  return session_prove (s);
 }
 
 /* -- the plan ----------------------------------------------------------------

@@ -1,0 +1,114 @@
+/* kern/prove_impl.h -- verdicts on the library's kernels, and how they come
+ * about.
+ *
+ * A kernel is named by what decides which machine code runs: direction, sizes
+ * but for the batch, layouts, and the library's name of the implementation.  It
+ * is run on small data with a scratchpad of its own, twice, the scratchpad and
+ * the results filled with two different kinds of nonsense; it is right when
+ * both results are what plain arithmetic in double says and nothing behind the
+ * scratchpad was touched.  Data are whole numbers, so small that sums in any
+ * order are exact: the bound is 0, but where the algorithm itself rounds.
+ */
+#ifndef KERN_PROVE_IMPL_H
+#define KERN_PROVE_IMPL_H
+
+#include "kern/kern_impl.h"
+#include "kern/own_impl.h"
+
+#define KERN_KEY 256
+struct kern_verdict {
+  char key[KERN_KEY];
+  bool right;
+  double error; /* largest, as a part of what the terms add up to; < 0: told by
+                   a text */
+};
+
+struct kern_verdicts {
+  struct kern_verdict *v; /* owned */
+  int n;
+  size_t room;
+  uint64_t *foreign; /* owned: hashes of keys that another rank found wrong */
+  int n_foreign;
+  size_t foreign_room;
+  double *product_room; /* owned: memory for proofs of products */
+  uint64_t *product;    /* owned: classes of products that were looked at */
+  int n_product;
+  size_t products_room;
+  bool wrong_products; /* some are */
+};
+
+enum kern_known { KERN_UNKNOWN, KERN_RIGHT, KERN_WRONG };
+enum kern_known
+kern_verdict_get (const struct kern *k, const char *key);
+/* Keep a verdict and, where it is new and wrong, say so: `why` (NULL: in
+ * silence). */
+enum status
+kern_verdict_put (struct kern *k, const char *key, bool right, double error,
+                  const char *why);
+void
+kern_verdicts_clear (struct kern *k);
+
+/* -- a kern within the kern ------------------------------------------------ */
+
+/* While open, what is made and sealed has a scratchpad of its own, with room
+ * behind it that nobody may touch. */
+struct kern_aside {
+  size_t scratch_bytes, side_bytes, side_offset;
+  struct arena slab;
+};
+void
+kern_aside_open (struct kern *k, struct kern_aside *a);
+enum status
+kern_aside_seal (struct kern *k);
+void
+kern_aside_close (struct kern *k, struct kern_aside *a);
+/* Fill the scratchpad with nonsense of kind 0 or 1. */
+void
+kern_aside_spoil (struct kern *k, int kind);
+/* Whether all behind a scratchpad of that many bytes, and behind the side
+ * buffer, is as spoilt. */
+bool
+kern_aside_whole (const struct kern *k, size_t scratch_bytes, int kind);
+/* The same nonsense for n numbers of a result, and GUARD behind them. */
+#define KERN_GUARD 1024
+void
+kern_spoil (float *x, size_t n, int kind);
+bool
+kern_spoilt (const float *x, size_t n, int kind);
+
+/* n whole numbers from -amplitude to amplitude, none of them 0 beyond need. */
+void
+kern_fill_whole (float *x, size_t n, int amplitude, uint32_t seed);
+/* The largest amplitude of one factor, the other's at most 2, for which sums of
+ * so many terms are exact. */
+int
+kern_amplitude (double terms);
+/* x up to twice `most` as it is; else `most` and what is left over of it. */
+int64_t
+kern_reduced (int64_t x, int64_t most);
+
+#define KERN_ROUNDOFF 5.9604644775390625e-8 /* 2^-24 */
+
+/* -- families -------------------------------------------------------------- */
+
+/* *wrong: directions of `wanted` whose kernel is known, or found, to be wrong.
+ * c was made with these algorithms. */
+enum status
+kern_conv_prove (struct kern *k, const struct kern_conv *c,
+                 const enum kern_algo algo[3], unsigned wanted,
+                 unsigned *wrong);
+/* The shape of a convolution and the scratchpad of its direction. */
+const struct kern_conv_shape *
+kern_conv_shape_of (const struct kern_conv *c);
+size_t
+kern_conv_scratch (const struct kern_conv *c, enum kern_direction d);
+enum status
+kern_bn_prove (struct kern *k, struct kern_dims d, enum kern_layout l,
+               bool relu, const char *impl, bool *right);
+enum status
+kern_bn_create_as (struct kern *k, struct kern_dims d, enum kern_layout l,
+                   bool relu, bool own, struct kern_bn **out);
+const char *
+kern_bn_impl (const struct kern_bn *b);
+
+#endif

@@ -1,0 +1,173 @@
+/* model/prove.c -- every kernel that a network may use is compared with plain
+ * arithmetic before any is chosen, and all ranks believe the same ones.
+ *
+ * kern proves a kernel when an object with it is made.  Here every distinct
+ * step of the network and of its heads is made once, on every rank, whoever
+ * holds the stage later; then ranks tell each other what they found wrong,
+ * until nobody has anything to add.
+ */
+#include "model/layer_impl.h"
+
+#define STEPS 512
+
+struct steps {
+  int n;
+  struct recipe_step step[STEPS]; /* distinct, as far as kernels go */
+};
+
+static bool
+same_dims (struct kern_dims a, struct kern_dims b)
+{
+  return a.c == b.c && a.h == b.h && a.w == b.w;
+}
+
+static bool
+same_kernels (const struct recipe_step *a, const struct recipe_step *b)
+{
+  return a->kind == b->kind && same_dims (a->in, b->in) &&
+         same_dims (a->out, b->out) && a->kernel == b->kernel &&
+         a->stride == b->stride && a->pad == b->pad && a->bias == b->bias &&
+         a->relu == b->relu && a->plain == b->plain && a->heads == b->heads;
+}
+
+static void
+collect (struct steps *all, const struct recipe *r)
+{
+  for (int i = 0; i < recipe_steps (r); i++) {
+    const struct recipe_step *s = recipe_step_at (r, i);
+    bool known = false;
+    for (int j = 0; j < all->n && !known; j++)
+      known = same_kernels (&all->step[j], s);
+    /* What does not fit is proven when its stage is made. */
+    if (!known && all->n < STEPS)
+      all->step[all->n++] = *s;
+  }
+}
+
+static enum status
+collect_all (struct steps *all, const struct network *net, const char *head,
+             const int *after, int n)
+{
+  for (int i = 0; i < network_units (net); i++)
+    collect (all, network_recipe (net, i));
+  for (int i = 0; i < n && head; i++) {
+    struct recipe r;
+    TRY (recipe_head (head, network_recipe (net, after[i])->out,
+                      network_spec (net), &r));
+    collect (all, &r);
+  }
+  return OK;
+}
+
+/* A convolution, and what takes the place of the table's choice. */
+static enum status
+prove_conv (struct kern *k, const struct kern_conv_shape *s,
+            struct kern_tuning *t)
+{
+  struct kern_conv *c = NULL;
+  TRY (kern_conv_create (k, s, t, &c));
+  enum status status = OK;
+  for (int i = KERN_FORWARD; i <= KERN_BACK_WEIGHTS && status == OK; i++) {
+    const enum kern_direction d = (enum kern_direction)i;
+    const enum kern_algo a = kern_conv_algo (c, d);
+    if (a != kern_tuning_choice (t, s, d))
+      status = kern_tuning_put (k, t, s, d, (struct kern_choice){(int)a, 0});
+  }
+  kern_conv_destroy (&c);
+  return status;
+}
+
+static enum status
+prove_step (struct kern *k, const struct recipe_step *s, int64_t n,
+            struct kern_tuning *t)
+{
+  const enum kern_layout l = kern_tuning_layout (t);
+  const struct kern_conv_shape shape = recipe_shape (s, n, l);
+  if (s->kind == RECIPE_CONV)
+    return prove_conv (k, &shape, t);
+  return OK;
+}
+
+static enum status
+prove_all (struct kern *k, const struct steps *all, int64_t n,
+           struct kern_tuning *t)
+{
+  struct kern_bench *b = NULL; /* what is made here asks for no memory */
+  enum status s = kern_bench_open (k, &b);
+  for (int i = 0; i < all->n && s == OK; i++)
+    s = prove_step (k, &all->step[i], n, t);
+  enum status after = kern_bench_close (&b);
+  return s != OK ? s : after;
+}
+
+/* -- agreement ------------------------------------------------------------- */
+
+static enum status
+share (const struct stage_team *team, enum status mine, double *v, int n)
+{
+  return team->share (team->context, mine, v, n);
+}
+
+/* Everybody's wrong kernels become mine.  v: one row of `most` for each. */
+static enum status
+exchange (struct kern *k, const struct stage_team *team, int most, double *v,
+          bool *news)
+{
+  for (int i = 0; v && i < kern_wrong_count (k); i++)
+    v[team->rank * most + i] = kern_wrong_at (k, i);
+  TRY (share (team, v ? OK : E_MEMORY, v, team->size * most));
+  for (int i = 0; i < team->size * most; i++)
+    if (v[i] != 0)
+      TRY (kern_wrong_add (k, v[i], news));
+  return OK;
+}
+
+/* *again: somebody learnt something.  Collective on the team. */
+static enum status
+agree (struct kern *k, const struct stage_team *team, enum status mine,
+       bool *again)
+{
+  double *count = NULL, *v = NULL;
+  int most = 0;
+  bool news = false;
+  const size_t size = (size_t)team->size;
+  if (mine == OK)
+    mine = MEM_NEW (size + 1, &count, "verdicts");
+  if (mine == OK)
+    count[team->rank] = kern_wrong_count (k);
+  enum status s = share (team, mine, count, team->size);
+  for (int i = 0; s == OK && i < team->size; i++)
+    most = count[i] > most ? (int)count[i] : most;
+  if (s == OK && most > 0) {
+    mine = MEM_NEW (size * (size_t)most, &v, "verdicts");
+    s = exchange (k, team, most, mine == OK ? v : NULL, &news);
+    double any = news;
+    s = share (team, s, &any, 1);
+    *again = s == OK && any > 0;
+  }
+  mem_free (&v);
+  mem_free (&count);
+  return s;
+}
+
+enum status
+stage_prove (struct kern *k, const struct network *net, int64_t n_samples,
+             const char *head, const int *after, int n,
+             const struct stage_team *team, struct kern_tuning *t)
+{
+  struct steps *all = NULL;
+  enum status s = MEM_NEW (1, &all, "steps");
+  if (s == OK)
+    s = collect_all (all, net, head, after, n);
+  for (bool again = true; again;) {
+    again = false;
+    if (s == OK)
+      s = prove_all (k, all, n_samples, t);
+    if (team)
+      s = agree (k, team, s, &again);
+    if (s != OK)
+      break;
+  }
+  mem_free (&all);
+  return s;
+}
