@@ -27,14 +27,17 @@ if [ -z "${INTERLOCK-}" ]; then
 fi
 
 if [ -z "${LAUNCH-}" ]; then
-  command -v mpirun >/dev/null 2>&1 ||
+  launcher=$(sh jobs/launcher.sh "$INTERLOCK")
+  [ -n "${launcher#* }" ] ||
     stop "no mpirun; give LAUNCH=, e.g. LAUNCH='srun --mpi=pmix -n $RANKS'"
-  LAUNCH="mpirun -n $RANKS"
-  if mpirun --version 2>/dev/null | grep -q 'Open MPI\|open-mpi'; then
+  case $launcher in
+  openmpi*)
     # Threads of a rank must not be bound to one core; containers may offer
     # fewer slots than cores.
-    LAUNCH="mpirun --bind-to none --oversubscribe -n $RANKS"
-  fi
+    LAUNCH="${launcher#* } --bind-to none --oversubscribe -n $RANKS"
+    ;;
+  *) LAUNCH="${launcher#* } -n $RANKS" ;;
+  esac
 fi
 if [ "$(id -u)" = 0 ]; then # mpirun asks for this
   export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1

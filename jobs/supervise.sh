@@ -21,10 +21,12 @@
 
 : "${INTERLOCK:=}"         # the program; default: build/ beside jobs/, else PATH
 : "${LAUNCH:=srun}"        # srun or mpirun
+: "${MPIRUN:=}"            # the mpirun or mpiexec; default: that of the program's MPI
 : "${AGAIN:=requeue}"      # when there is more to do: requeue, submit or no
 : "${RETRIES:=3}"          # failures in a row without a newer checkpoint
 : "${PAUSE:=10}"           # seconds before a retry
-: "${MPI:=pmix}"           # of srun; `srun --mpi=list` shows what there is
+: "${MPI:=}"               # of srun; default: pmix, or pmi2 for MPICH;
+                           # `srun --mpi=list` shows what there is
 : "${BIND:=cores}"         # none where the cores of a node are shared
 : "${OPTIONS:=}"           # more options of srun or mpirun
 : "${MODULES:=}"           # modules to load first
@@ -69,7 +71,7 @@ catch_signals () {
 
 # prepare DIRECTORY-OF-JOBS: modules, program, threads, end of the job's time
 prepare () {
-  local module end
+  local module end kind launcher
   for module in $MODULES; do
     module load "$module"
   done
@@ -79,6 +81,17 @@ prepare () {
       note "no program: set INTERLOCK, or build in $1/../build"
       exit 69
     }
+  fi
+  read -r kind launcher <<<"$(sh "$1/launcher.sh" "$INTERLOCK")"
+  mpi_kind=$kind
+  MPIRUN=$launcher
+  [ "$LAUNCH" != mpirun ] || [ -n "$MPIRUN" ] || {
+    note "no mpirun or mpiexec for $kind, which $INTERLOCK is linked with; set MPIRUN"
+    exit 69
+  }
+  if [ -z "$MPI" ]; then
+    MPI=pmix
+    [ "$mpi_kind" = openmpi ] || MPI=pmi2
   fi
   OMP_NUM_THREADS=${SLURM_CPUS_PER_TASK:-1}
   export OMP_NUM_THREADS
@@ -143,12 +156,19 @@ launch () {
         --cpus-per-task="$OMP_NUM_THREADS" "${bind[@]}" $OPTIONS "$@"
       ;;
     mpirun)
+      if [ "$mpi_kind" = mpich ]; then
+        # It passes signals on and waits; 75 is a code like any other.
+        bind=(-bind-to "core:$OMP_NUM_THREADS")
+        [ "$BIND" != none ] || bind=(-bind-to none)
+        # shellcheck disable=SC2086 # words
+        exec "$MPIRUN" -n "$ranks" "${bind[@]}" $OPTIONS "$@"
+      fi
       bind=(--map-by "slot:PE=$OMP_NUM_THREADS" --bind-to core)
       [ "$BIND" != none ] || bind=(--bind-to none)
       # mpirun takes 75 for a failure and would end the ranks the hard way; a
       # rank that was killed has to stay one.  Signals are for the rank.
       # shellcheck disable=SC2086,SC2016 # words; for the inner shell
-      exec mpirun -n "$ranks" "${bind[@]}" $OPTIONS sh -c '
+      exec "$MPIRUN" -n "$ranks" "${bind[@]}" $OPTIONS sh -c '
         trap "" USR1 USR2 TERM
         "$0" "$@"
         code=$?
