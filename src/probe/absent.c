@@ -18,8 +18,9 @@ grid_open (struct wire *w, int n_rows, int n_cols, int block, struct grid *g)
   *g = (struct grid){0};
   return fail (E_UNSUPPORTED,
                "this interlock was built without ScaLAPACK, which probe needs: "
-               "install it (Debian: libscalapack-openmpi-dev; Spack: "
-               "netlib-scalapack), then configure and build again");
+               "install it (Debian: libscalapack-openmpi-dev or, for MPICH, "
+               "libscalapack-mpich-dev; Spack: netlib-scalapack), then "
+               "configure and build again");
 }
 
 void
