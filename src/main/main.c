@@ -48,12 +48,13 @@ print_version (void)
   return check_put ();
 }
 
-/* Before MPI is there, a launcher's environment tells which copy may speak. */
+/* Before MPI is there, a launcher's environment tells which copy may speak.  Of
+ * ranks that MPICH's helpers have started, the last two tell the helper's. */
 static void
 guess_rank (void)
 {
-  static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK",
-                                      "PMI_RANK", "SLURM_PROCID"};
+  static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMI_RANK",
+                                      "PMIX_RANK", "SLURM_PROCID"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     const char *word = getenv (names[i]);
     int64_t rank;

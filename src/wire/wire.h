@@ -20,9 +20,10 @@ struct wire; /* opaque; owned by main, one per rank */
 
 /* MPI_Init_thread (FUNNELED), error handler, abort hook, rank for messages;
  * collective on world.  Explains a world of another size than INTERLOCK_RANKS,
- * the launcher or, under srun, SLURM_NTASKS say (E_USAGE), and a threading level
- * that is too low: then *out is NULL, and MPI goes on until wire_close.  Who speaks does so
- * before: a launcher ends all ranks when the first of them has failed. */
+ * the launcher or, under srun, SLURM_NTASKS say (E_USAGE), and a threading
+ * level that is too low: then *out is NULL, and MPI goes on until wire_close.
+ * Who speaks does so before: a launcher ends all ranks when the first of them
+ * has failed. */
 enum status
 wire_open (int *argc, char ***argv, struct wire **out);
 /* A wire of one rank without MPI (login nodes, serial tests): all calls work.

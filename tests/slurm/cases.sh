@@ -134,7 +134,7 @@ rank_of () {
     [ "$(cat "$p/comm" 2>/dev/null)" = interlock ] || continue
     tr '\0' '\n' <"$p/environ" 2>/dev/null >"$work/env.$1.$2"
     grep -q "^SLURM_JOB_ID=$1\$" "$work/env.$1.$2" &&
-      grep -q -E "^(PMIX_RANK|OMPI_COMM_WORLD_RANK)=$2\$" "$work/env.$1.$2" &&
+      grep -q -E "^(PMIX_RANK|PMI_RANK|OMPI_COMM_WORLD_RANK)=$2\$" "$work/env.$1.$2" &&
       echo "${p#/proc/}" && return
   done
   return 1
