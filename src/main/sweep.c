@@ -7,11 +7,55 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 /* -- run --------------------------------------------------------------------
  */
+
+/* A run that is refused before its directory is opened is one that failed,
+ * where nothing is known of it yet. */
+static void
+note_refusal (const struct sweep_run *r, enum status e)
+{
+  struct store_run *run = NULL;
+  char *status = NULL, line[256];
+  snprintf (line, sizeof line, "failed %d step=0 reason=%s\n", status_exit (e),
+            status_text (e));
+  char *kept = NULL;
+  if (mem_text (fail_message (), &kept) != OK)
+    return;
+  fail_clear ();
+  if (store_run_get (r->dir, "status", &status) != OK &&
+      store_run_open (r->dir, &run) == OK)
+    (void)store_run_put (run, "status", line);
+  store_run_close (&run);
+  fail_clear ();
+  (void)fail (e, "%s", kept);
+  mem_free (&status);
+  mem_free (&kept);
+}
+
+/* The configuration of run i, and of this start of it.  Local. */
+static enum status
+resolve (struct sweep_set *t, const struct options *o, int i,
+         const char **words, struct run_config *c)
+{
+  const struct sweep *s = &t->sweep;
+  struct run_config set;
+  struct complaints said = {.n = 0};
+  t->source.words = words;
+  t->source.n_words = s->n_axes + 1;
+  if (o->n_words == 0)
+    return config_resolve (&t->source, CONFIG_TRAIN, c);
+  text_init (&said.lines); /* words may be what was missing */
+  config_parse (&t->source, &set, &said);
+  text_clear (&said.lines);
+  t->source.n_words += o->n_words;
+  TRY (config_resolve (&t->source, CONFIG_TRAIN, c));
+  return sweep_set_words (s, i, &set, c, o);
+}
 
 /* Collective on world. */
 static enum status
@@ -26,10 +70,11 @@ train_run (struct sweep_set *t, const struct options *o, struct wire *w, int i)
   sweep_words (s, i, words, &dir);
   for (int j = 0; j < o->n_words; j++)
     words[s->n_axes + 1 + j] = o->words[j];
-  t->source.words = words;
-  t->source.n_words = s->n_axes + 1 + o->n_words;
   say (LOG_INFO, "run %d of %d: %s", i + 1, s->n_runs, s->run[i].id);
-  enum status e = wire_agree (w, config_resolve (&t->source, CONFIG_TRAIN, &c));
+  enum status e = resolve (t, o, i, words, &c);
+  if (e != OK && o->n_words == 0 && wire_rank (w) == 0)
+    note_refusal (&s->run[i], e);
+  e = wire_agree (w, e);
   if (e == OK) {
     config_options (o, &c);
     e = run_train (w, &c, config_write);
@@ -48,7 +93,7 @@ is_wanted (struct sweep_set *t, struct wire *w, int i, int *yes)
     if (i == 0)
       e = sweep_look (&t->sweep);
     else
-      store_run_look (t->sweep.run[i].dir, &t->sweep.run[i].look);
+      sweep_look_at (&t->sweep.run[i]);
     *yes = sweep_wants (&t->sweep.run[i]);
   }
   TRY (wire_agree (w, e));

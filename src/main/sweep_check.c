@@ -61,7 +61,9 @@ check_plan (const struct sweep_set *t, int i, const struct run_config *c,
   struct run_estimate x = {0};
   const char *whose;
   double limit = memory_limit (&t->sweep, &whose);
-  enum status e = run_estimate (c, r->ranks, &x);
+  enum status e = run_foresee (c, config_write, r->ranks);
+  if (e == OK)
+    e = run_estimate (c, r->ranks, &x);
   if (e == OK && x.most_bytes > limit)
     e = fail (E_MEMORY, "rank %d of %d needs %s, %s %s", x.rank, r->ranks,
               text_bytes (x.most_bytes), whose, text_bytes (limit));

@@ -29,4 +29,10 @@ sweep_set_close (struct sweep_set *t);
 enum status
 sweep_set_check (struct sweep_set *t, struct text *out);
 
+/* Whether words that make `now` out of `set` are for one start of run i only:
+ * E_CONFIG with those that belong to the set.  Local. */
+enum status
+sweep_set_words (const struct sweep *s, int i, const struct run_config *set,
+                 const struct run_config *now, const struct options *o);
+
 #endif

@@ -106,6 +106,56 @@ door_canonical (void *context, struct text *out)
   }
 }
 
+/* What the text says of a key, like what c has; a text without it is of a
+ * version that did not know it. */
+static bool
+says (const struct sweep_set *t, const char *text, const char *name)
+{
+  char section[RUN_WORD], value[RUN_PATH];
+  const struct key *k = find_key (name, section);
+  struct text is, was;
+  if (!k || !run_config_word (text, k->section, k->name, value, sizeof value))
+    return true;
+  text_init (&is);
+  text_init (&was);
+  config_get (&t->c, k, NULL, &is);
+  config_get (&t->c, k, value, &was);
+  bool same = strcmp (is.size ? is.data : "", was.size ? was.data : "") == 0;
+  /* What was chosen for the run is what `yes` comes to. */
+  if (strcmp (name, "train.tune") == 0 && strcmp (is.data, "yes") == 0)
+    same = strcmp (was.data, "no") != 0;
+  text_clear (&is);
+  text_clear (&was);
+  return same;
+}
+
+/* Keys that say how a run is done, or where files lie, make no other
+ * experiment; swept ones are what the set is about. */
+static enum sweep_like
+door_like (void *context, const char *text, int n,
+           const struct sweep_axis *keys)
+{
+  struct sweep_set *t = context;
+  char section[RUN_WORD];
+  struct text other;
+  text_init (&other);
+  run_compare (&t->c, config_write, text, &other);
+  bool differs = other.size > 0;
+  text_clear (&other);
+  for (int i = 0; !differs && i < n; i++) {
+    const struct key *k = find_key (keys[i].key, section);
+    if (k && run_key_effect (k->section, k->name) == RUN_FREE)
+      differs = !says (t, text, keys[i].key);
+  }
+  if (differs)
+    return SWEEP_OTHER;
+  if (!says (t, text, "train.steps") || !says (t, text, "train.epochs"))
+    return SWEEP_LENGTH;
+  return says (t, text, "data.file") && says (t, text, "train.init")
+             ? SWEEP_SAME
+             : SWEEP_MOVED;
+}
+
 static int
 door_ranks (void *context, int most)
 {
@@ -211,6 +261,34 @@ expand (struct sweep_set *t)
   return OK;
 }
 
+/* The root looks at the disk, and says what it found: a line "LIKE DIR" for
+ * each run. */
+static enum status
+settle (struct sweep_set *t, struct wire *w)
+{
+  struct sweep *s = &t->sweep;
+  struct text lines;
+  char *all = NULL, *save = NULL;
+  enum status e = wire_rank (w) == 0 ? sweep_settle (s) : OK;
+  text_init (&lines);
+  for (int i = 0; i < s->n_runs; i++)
+    text_add (&lines, "%d%s\n", (int)s->run[i].like, s->run[i].dir);
+  if (e == OK)
+    e = mem_text (lines.data, &all);
+  text_clear (&lines);
+  TRY (wire_agree (w, e));
+  TRY (wire_broadcast_text (w, &all, 0));
+  char *line = strtok_r (all, "\n", &save);
+  for (int i = 0; e == OK && line && i < s->n_runs; i++) {
+    s->run[i].like = (enum sweep_like) (line[0] - '0');
+    mem_free (&s->run[i].dir);
+    e = mem_text (line + 1, &s->run[i].dir);
+    line = strtok_r (NULL, "\n", &save);
+  }
+  mem_free (&all);
+  return wire_agree (w, e);
+}
+
 enum status
 sweep_set_open (struct sweep_set *t, const char *path, struct wire *w)
 {
@@ -222,6 +300,7 @@ sweep_set_open (struct sweep_set *t, const char *path, struct wire *w)
                                 .resolve = door_resolve,
                                 .get = door_get,
                                 .canonical = door_canonical,
+                                .like = door_like,
                                 .ranks = door_ranks,
                                 .steps = door_steps};
   TRY (wire_agree (w, sweep_init (&t->sweep, path, &t->door)));
@@ -234,7 +313,8 @@ sweep_set_open (struct sweep_set *t, const char *path, struct wire *w)
                                      .base = t->sweep.base,
                                      .base_text = t->base_text,
                                      .also = "sweep"};
-  return wire_agree (w, expand (t));
+  TRY (wire_agree (w, expand (t)));
+  return settle (t, w);
 }
 
 void

@@ -240,6 +240,25 @@ compare_data (const struct run_config *c, const struct was *was,
   return OK;
 }
 
+bool
+run_config_word (const char *text, const char *section, const char *key,
+                 char *out, size_t size)
+{
+  return changes_word (text, section, key, out, size);
+}
+
+void
+run_compare (const struct run_config *c, run_config_writer write,
+             const char *was, struct text *other)
+{
+  struct text now;
+  text_init (&now);
+  write (c, &now);
+  changes_experiment (was, now.data, !same_network (c, was), !same_cut (c, was),
+                      other);
+  text_clear (&now);
+}
+
 /* -- the verdict -------------------------------------------------------------
  */
 
@@ -249,14 +268,11 @@ identity_check (const struct run_config *c, run_config_writer write,
                 const char *how)
 {
   struct was was = {.config = NULL};
-  struct text now, other;
+  struct text other;
   enum status e = read_was (c->dir, h, newest, &was);
-  text_init (&now);
   text_init (&other);
   if (e == OK && was.config && write) {
-    write (c, &now);
-    changes_experiment (was.config, now.data, !same_network (c, was.config),
-                        !same_cut (c, was.config), &other);
+    run_compare (c, write, was.config, &other);
     identity_compare_init (c, h, was.config, &other);
     e = compare_data (c, &was, &other);
   }
@@ -267,7 +283,6 @@ identity_check (const struct run_config *c, run_config_writer write,
               "the old one aside",
               c->dir, how, other.data);
   mem_free (&was.config);
-  text_clear (&now);
   text_clear (&other);
   return e;
 }

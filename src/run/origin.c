@@ -167,6 +167,28 @@ origin_anew (struct origin *o, const struct run_config *c,
 }
 
 enum status
+origin_peek (struct origin *o, const struct run_config *c,
+             run_config_writer write)
+{
+  int n_files = 0;
+  *o = (struct origin){0};
+  TRY (store_history_read (c->dir, &o->history));
+  if (store_run_get (c->dir, "status", &o->status) != OK)
+    fail_clear ();
+  o->end = steps_of (c);
+  store_mark_read (c->dir, &o->mark);
+  o->step = finished_step (o->status);
+  o->done = o->end > 0 && o->step >= o->end;
+  TRY (store_checkpoint_candidates (c->dir, &o->found, &o->n_found, &n_files));
+  if (!o->done && o->n_found > 0) {
+    o->path = o->found[0].path;
+    o->done = o->end > 0 && o->found[0].step >= o->end;
+  }
+  o->ever = n_files > 0 || had_checkpoint (o->history);
+  return is_this (o, c, write);
+}
+
+enum status
 origin_open (struct origin *o, const struct run_config *c,
              run_config_writer write, struct store_run *run)
 {

@@ -132,6 +132,23 @@ run_key_effect (const char *section, const char *key);
 void
 run_ask_machine (void);
 
+/* The value of a key in the text of a configuration; false: not in it.  Local.
+ */
+bool
+run_config_word (const char *text, const char *section, const char *key,
+                 char *out, size_t size);
+/* Whether c is another experiment than the text of a configuration says: what
+ * differs is added to other.  Files are not opened: where a path differs that
+ * is no difference here.  Local. */
+void
+run_compare (const struct run_config *c, run_config_writer write,
+             const char *was, struct text *other);
+/* Everything that a start on so many ranks would be refused for that can be
+ * known without tensors and without MPI, its directory included, as the status
+ * that it would leave with.  Local. */
+enum status
+run_foresee (const struct run_config *c, run_config_writer write, int ranks);
+
 /* From here on USR1, USR2, TERM and INT only set a flag that run_train looks
  * at. Before MPI is opened, so that a signal during the start is not lost.
  * Local.

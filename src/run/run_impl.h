@@ -252,6 +252,9 @@ struct session_how {
 enum status
 session_open (struct wire *w, const struct run_config *c,
               const struct session_how *how, struct session *s);
+/* Whether a configuration divides into so many ranks.  Local. */
+enum status
+session_check_ranks (const struct run_config *c, int size);
 /* A text of the run directory, or of a file (dir ""), on all ranks, owned by
  * the caller; "" when there is none, or dir is NULL.  Collective on world. */
 enum status

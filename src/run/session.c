@@ -540,29 +540,27 @@ open_windows (struct session *s)
 /* -- open and close ----------------------------------------------------------
  */
 
-static enum status
-check_ranks (struct session *s)
+enum status
+session_check_ranks (const struct run_config *c, int size)
 {
-  const struct run_config *c = &s->config;
-  if (wire_size (s->wire) % s->R != 0)
-    return fail (E_CONFIG, "run.replicas = %d does not divide %d ranks", s->R,
-                 wire_size (s->wire));
-  if (s->batch % ((int64_t)s->R * s->M) != 0)
+  long long K = c->count, R = c->replicas, M = c->micro, batch = c->batch;
+  if (size % R != 0)
+    return fail (E_CONFIG, "run.replicas = %lld does not divide %d ranks", R,
+                 size);
+  if (batch % (R * M) != 0)
     return fail (E_CONFIG,
-                 "train.batch = %lld does not divide into train.micro = %d "
-                 "micro-batches x run.replicas = %d",
-                 (long long)s->batch, s->M, s->R);
-  int n_pipe = wire_size (s->wire) / s->R;
-  if (n_pipe > s->K)
+                 "train.batch = %lld does not divide into train.micro = %lld "
+                 "micro-batches x run.replicas = %lld",
+                 batch, M, R);
+  if (size / R > K)
     return fail (E_CONFIG,
-                 "%d ranks for %d stages x %d replica%s: at most %d ranks have "
-                 "work (start fewer ranks, or raise stages.count or "
-                 "run.replicas)",
-                 wire_size (s->wire), s->K, s->R, s->R == 1 ? "" : "s",
-                 s->K * s->R);
-  if (c->limit > 0 && c->limit < s->batch)
+                 "%d ranks for %lld stages x %lld replica%s: at most %lld "
+                 "ranks have work (start fewer ranks, or raise stages.count "
+                 "or run.replicas)",
+                 size, K, R, R == 1 ? "" : "s", K * R);
+  if (c->limit > 0 && c->limit < batch)
     return fail (E_CONFIG, "data.limit = %lld is less than one batch of %lld",
-                 (long long)c->limit, (long long)s->batch);
+                 (long long)c->limit, batch);
   return OK;
 }
 
@@ -577,7 +575,7 @@ static enum status
 open_parts (struct session *s)
 {
   struct wire *w = s->wire;
-  TRY (wire_agree (w, check_ranks (s)));
+  TRY (wire_agree (w, session_check_ranks (&s->config, wire_size (w))));
   TRY (wire_grid (w, s->R));
   TRY (wire_agree (w, open_data (s)));
   TRY (wire_agree (w, make_network (s)));

@@ -155,6 +155,10 @@ struct origin {
 enum status
 origin_open (struct origin *o, const struct run_config *c,
              run_config_writer write, struct store_run *run);
+/* The same without a lock: nothing is verified, removed or counted. */
+enum status
+origin_peek (struct origin *o, const struct run_config *c,
+             run_config_writer write);
 void
 origin_close (struct origin *o);
 /* The whole checkpoint before this one: path NULL when there is none. */

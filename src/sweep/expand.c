@@ -3,7 +3,7 @@
  *
  * A run is known by a hash of what its configuration comes to, so that another
  * order, another base file with the same meaning, or a longer list of values
- * leaves the runs that are there what they are.
+ * leaves the runs that are there what they are.  Where they are: settle.c.
  */
 #include "sweep/sweep_impl.h"
 
@@ -98,18 +98,20 @@ make_id (const struct sweep *s, const int *choice, struct text *out)
   text_clear (&all);
 }
 
-/* The hash alone: runs are the same or not, whatever their names. */
-static const char *
-id_hash (const char *id)
+/* The hash alone, behind the last dash: runs are the same or not, whatever
+ * their names. */
+bool
+sweep_same_id (const char *a, const char *b)
 {
-  return id + strlen (id) - 8;
+  const char *x = strrchr (a, '-'), *y = strrchr (b, '-');
+  return x && y && strlen (x) == 9 && strcmp (x, y) == 0;
 }
 
 static bool
 is_there (const struct sweep *s, const char *id)
 {
   for (int i = 0; i < s->n_runs; i++)
-    if (strcmp (id_hash (s->run[i].id), id_hash (id)) == 0)
+    if (sweep_same_id (s->run[i].id, id))
       return true;
   return false;
 }
@@ -241,6 +243,13 @@ sweep_words (const struct sweep *s, int i, const char **words, struct text *dir)
   words[s->n_axes] = dir->data;
 }
 
+static const char *
+last_part (const char *path)
+{
+  const char *slash = strrchr (path, '/');
+  return slash ? slash + 1 : path;
+}
+
 enum status
 sweep_find (const struct sweep *s, const char *which, int *out)
 {
@@ -254,7 +263,8 @@ sweep_find (const struct sweep *s, const char *which, int *out)
     return OK;
   }
   for (int i = 0; i < s->n_runs; i++)
-    if (strcmp (s->run[i].id, which) == 0) {
+    if (strcmp (s->run[i].id, which) == 0 ||
+        strcmp (last_part (s->run[i].dir), which) == 0) {
       *out = i;
       return OK;
     }

@@ -47,7 +47,8 @@ take_line (struct sweep *s, const char *queue, const char *line)
   if (sscanf (line, "%31s %31s %255s", job, task, id) != 3)
     return;
   for (int i = 0; i < s->n_runs; i++)
-    if (strcmp (s->run[i].id, id) == 0 && sweep_queue_has (queue, 1, job, task))
+    if (sweep_same_id (s->run[i].id, id) &&
+        sweep_queue_has (queue, 1, job, task))
       snprintf (s->run[i].job, sizeof s->run[i].job, "%s_%s", job, task);
 }
 
@@ -76,11 +77,27 @@ look_at_queue (struct sweep *s)
   return e;
 }
 
+void
+sweep_look_at (struct sweep_run *r)
+{
+  struct store_run_look *l = &r->look;
+  store_run_look (r->dir, l);
+  if (l->state == STORE_RUN_RUNNING)
+    return;
+  if (r->like == SWEEP_OTHER) {
+    *l = (struct store_run_look){.state = STORE_RUN_FAILED, .code = 64};
+    return;
+  }
+  bool less = r->steps > 0 ? l->step < r->steps : r->like == SWEEP_LENGTH;
+  if (l->state == STORE_RUN_FINISHED && less)
+    l->state = STORE_RUN_STOPPED;
+}
+
 enum status
 sweep_look (struct sweep *s)
 {
   for (int i = 0; i < s->n_runs; i++) {
-    store_run_look (s->run[i].dir, &s->run[i].look);
+    sweep_look_at (&s->run[i]);
     s->run[i].job[0] = '\0';
   }
   return look_at_queue (s);

@@ -15,7 +15,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct sweep_axis;
 /* What a sweep asks about configurations. */
+enum sweep_like {
+  SWEEP_SAME,
+  SWEEP_MOVED,  /* but for where files lie */
+  SWEEP_LENGTH, /* but for its length */
+  SWEEP_OTHER
+};
 struct sweep_door {
   void *context;
   /* Is section.key one?  If so, *list says whether its values have commas of
@@ -35,6 +42,10 @@ struct sweep_door {
                struct text *out);
   /* All that tells one run from another, as text; not its directory. */
   void (*canonical) (void *context, struct text *out);
+  /* How like the text of a run's config.ini is; in keys, swept ones, no value
+   * differs between runs that are the same.  NULL: names alone tell. */
+  enum sweep_like (*like) (void *context, const char *text, int n,
+                           const struct sweep_axis *keys);
   /* Ranks to start it on, at most `most` (0: no limit). */
   int (*ranks) (void *context, int most);
   /* Its steps; 0 when that cannot be told. */
@@ -53,11 +64,12 @@ struct sweep_axis {
 struct sweep_rule; /* one line `exclude` */
 
 struct sweep_run {
-  char *id;      /* readable name and hash; owned */
-  char *dir;     /* ROOT/ID; owned */
-  int *choice;   /* n_axes numbers of values; owned */
-  int ranks;     /* to start it on */
-  int64_t steps; /* 0: not known */
+  char *id;             /* readable name and hash; owned */
+  char *dir;            /* ROOT/ID; owned */
+  int *choice;          /* n_axes numbers of values; owned */
+  int ranks;            /* to start it on */
+  int64_t steps;        /* 0: not known */
+  enum sweep_like like; /* of what is in dir */
   /* filled by sweep_look */
   struct store_run_look look;
   char job[64]; /* "123_4" when Slurm has it in its queue, else "" */
@@ -96,12 +108,17 @@ sweep_item (struct sweep *s, int line, const char *name, const char *value);
  * configuration that is wrong in itself still gives a run. */
 enum status
 sweep_expand (struct sweep *s);
+/* Where the runs are: ROOT/ID, or, where that is none of them, a directory of
+ * ROOT whose name ends in the same hash, or whose config.ini is that of the
+ * run.  Looks at the disk. */
+enum status
+sweep_settle (struct sweep *s);
 /* Words of a run, n_axes and run.dir=DIR behind them; the last is *dir, which
  * must be cleared after use. */
 void
 sweep_words (const struct sweep *s, int i, const char **words,
              struct text *dir);
-/* Which run that is: a number from 1, or an id.
+/* Which run that is: a number from 1, an id, or the name of its directory.
  * E_USAGE with the nearest. */
 enum status
 sweep_find (const struct sweep *s, const char *which, int *i);
@@ -111,6 +128,11 @@ sweep_find (const struct sweep *s, const char *which, int *i);
 /* Look at every run directory, and at Slurm's queue where there is one. */
 enum status
 sweep_look (struct sweep *s);
+/* At one of them, without the queue.  What has finished after fewer steps has
+ * stopped; a directory that holds another experiment is one that failed (64).
+ */
+void
+sweep_look_at (struct sweep_run *r);
 /* Is it neither finished nor running nor in the queue? */
 bool
 sweep_wants (const struct sweep_run *r);

@@ -45,6 +45,11 @@ sweep_rule_clear (struct sweep_rule *r);
 bool
 sweep_next (const char **at, const char *separators, char **part);
 
+/* expand.c: whether two names of a run, or of its directory, end in the same
+ * hash. */
+bool
+sweep_same_id (const char *a, const char *b);
+
 /* queue.c: what Slurm has of this user: lines "JOB ARRAY TASK STATE"; "" when
  * it cannot be asked. */
 enum status

@@ -95,7 +95,7 @@ mkdir -p "two/$id"
 touch "two/$id/stop"
 many 2 sweep b.sweep run "$id" data.file=copy.h5
 [ $? = 75 ]
-ok $? "a run by its id, stopped early: 75"
+ok $? "a run by its id, on a copy of its data set, stopped early: 75"
 one sweep b.sweep list --csv
 [ "$(sed -n 3p said | cut -d, -f3)" = stopped ] &&
   grep -q '^file = copy.h5' "two/$id/config.ini"

@@ -1,0 +1,107 @@
+/* main/sweep_words.c -- words beside `sweep run`: for this start only.
+ *
+ * They may say how and how long, and where the same data lie.  What makes
+ * another experiment belongs to the set: the run's directory and its row of the
+ * table would tell of something that was not done.
+ */
+#include "main/sweep_impl.h"
+
+#include "base/memory.h"
+#include <string.h>
+
+static bool
+is_swept (const struct sweep *s, const char *name)
+{
+  for (int i = 0; i < s->n_axes; i++)
+    if (strcmp (s->axis[i].key, name) == 0)
+      return true;
+  return false;
+}
+
+static enum status
+data_digest (const char *path, uint64_t *out)
+{
+  struct store_dataset *d = NULL;
+  struct store_dataset_info info;
+  TRY (store_dataset_open (path, &d));
+  store_dataset_info (d, &info);
+  store_dataset_close (&d);
+  *out = info.digest;
+  return OK;
+}
+
+/* A copy of what the set names is the same; one that cannot be looked at is not
+ * known to be. */
+static bool
+same_content (const char *name, const struct run_config *set,
+              const struct run_config *now)
+{
+  uint64_t a = 0, b = 1;
+  char x[33] = "", y[33] = "";
+  bool same = false;
+  if (strcmp (name, "data.file") == 0)
+    same = data_digest (set->file, &a) == OK &&
+           data_digest (now->file, &b) == OK && a == b;
+  else if (strcmp (name, "train.init") == 0)
+    same = store_file_digest (set->init, x) == OK &&
+           store_file_digest (now->init, y) == OK && strcmp (x, y) == 0;
+  fail_clear ();
+  return same;
+}
+
+static bool
+may_differ (const struct sweep *s, const struct key *k, const char *name,
+            const struct run_config *set, const struct run_config *now)
+{
+  enum run_effect effect = run_key_effect (k->section, k->name);
+  bool none = strcmp (name, "data.file") == 0 && !set->file[0];
+  if (effect == RUN_CONTENT)
+    return none || same_content (name, set, now);
+  return !is_swept (s, name) && strcmp (name, "run.dir") != 0 &&
+         (effect == RUN_FREE || effect == RUN_LENGTH);
+}
+
+static void
+check_word (const struct sweep *s, int i, const char *word,
+            const struct run_config *set, const struct run_config *now,
+            struct text *out)
+{
+  char section[RUN_WORD] = "", name[2 * RUN_WORD];
+  snprintf (name, sizeof name, "%.*s", (int)strcspn (word, "="), word);
+  const char *dot = strchr (name, '.');
+  snprintf (section, sizeof section, "%.*s", dot ? (int)(dot - name) : 0, name);
+  const struct key *k = dot ? key_find (section, dot + 1) : NULL;
+  struct text is, was;
+  if (!k) /* said with the configuration */
+    return;
+  text_init (&is);
+  text_init (&was);
+  config_get (now, k, NULL, &is);
+  config_get (set, k, NULL, &was);
+  if (strcmp (is.size ? is.data : "", was.size ? was.data : "") != 0 &&
+      !may_differ (s, k, name, set, now))
+    text_add (out, "%s%s = %s, but run %d has %s", out->size ? "; " : "", name,
+              is.size ? is.data : "(none)", i + 1,
+              was.size ? was.data : "(none)");
+  text_clear (&is);
+  text_clear (&was);
+}
+
+enum status
+sweep_set_words (const struct sweep *s, int i, const struct run_config *set,
+                 const struct run_config *now, const struct options *o)
+{
+  struct text wrong;
+  enum status e = OK;
+  text_init (&wrong);
+  for (int j = 0; j < o->n_words; j++)
+    check_word (s, i, o->words[j], set, now, &wrong);
+  if (wrong.size)
+    e = fail (E_CONFIG,
+              "%s: %s, and that belongs to the set: words beside `sweep run` "
+              "are for this start only; change the file, or use `train` with a "
+              "run.dir of its own",
+              s->file, wrong.data);
+  text_clear (&wrong);
+  return e;
+}
