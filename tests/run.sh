@@ -9,6 +9,9 @@
 # As root the jobs are tested too, on virtual nodes under a real Slurm, for which
 # packages are installed; SLURM=no leaves that out.
 #
+# TESTS_WANTED: only these, as `make check TESTS=' takes them, such as
+# "tests/kern/conv tests/run/resume.sh" (default: all).
+#
 # LEGS names further ways to run tests (default: none), each a script in
 # tests/legs/: it gets the directory of the build, installs what it needs or says
 # why it cannot, and its last line is "N passed, N failed, N skipped", which is
@@ -71,8 +74,9 @@ make -j"$JOBS" check-programs >check.out 2>&1 </dev/null || {
   echo "run: the tests could not be compiled; all of it is in $BUILD/check.out"
   finish 0 1 0
 }
-echo "run: make check"
-make -j"$JOBS" check >>check.out 2>&1 </dev/null
+echo "run: make check${TESTS_WANTED:+, of it: $TESTS_WANTED}"
+make -j"$JOBS" check ${TESTS_WANTED:+TESTS="$TESTS_WANTED"} \
+  >>check.out 2>&1 </dev/null
 made=$?
 [ -f test-suite.log ] || {
   tail -n 60 check.out
