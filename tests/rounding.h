@@ -38,9 +38,15 @@ rounding (double n)
 /* The error over the result.  Where n terms have random signs, the sum of their
  * absolute values is sqrt (n) times what they sum up to. */
 static inline double
+roundings_of_result (double n, double unit)
+{
+  return sqrt (n) * roundings (n, unit);
+}
+
+static inline double
 rounding_of_result (double n)
 {
-  return sqrt (n) * rounding (n);
+  return roundings_of_result (n, FLOAT_UNIT);
 }
 
 #endif

@@ -5,6 +5,7 @@
  * on micro-batches or replicas; one stage is the same as four.
  */
 #define TAP_MPI
+#include "tests/rounding.h"
 #include "tests/run/h5.h"
 
 enum { STEPS = 3, WORDS = 19, LENGTH = 8 };
@@ -172,6 +173,21 @@ apart (const double *a, const double *b, int n)
   return most;
 }
 
+/* How far mean losses of one forward pass, of two that add in another order,
+ * may be apart: layers do not know of each other's roundings, so squares add.
+ */
+static double
+reach (const struct run_config *c, double loss)
+{
+  double d = rounding_of_result (c->d_model);
+  double wide = rounding_of_result (c->mlp_ratio * c->d_model);
+  double seen = rounding_of_result (c->context);
+  /* Of a layer: q, k, v with their scores; the sum over positions; the matrix
+   * behind it; two of the MLP.  Two norms, and a head. */
+  double layer = 6 * d * d + seen * seen + wide * wide;
+  return 2 * sqrt (c->layers * layer + d * d) * (1 + loss);
+}
+
 static void
 test_random (struct rig *r)
 {
@@ -181,23 +197,24 @@ test_random (struct rig *r)
   double one[4], other[4];
   config (r, 4, &row, &c);
   first_losses (r->w, &c, one);
+  const double limit = reach (&c, one[3]);
   c.micro = 4;
   first_losses (r->w, &c, other);
-  tap_ok (apart (one, other, 4) < 1e-6,
+  tap_ok (apart (one, other, 4) <= limit,
           "four micro-batches drop and choose the same (%.1e)",
           apart (one, other, 4));
   c.micro = 2;
   if (wire_size (r->w) % 2 == 0) {
     c.replicas = 2;
     first_losses (r->w, &c, other);
-    tap_ok (apart (one, other, 4) < 1e-6,
+    tap_ok (apart (one, other, 4) <= limit,
             "two replicas drop and choose the same (%.1e)",
             apart (one, other, 4));
     c.replicas = 1;
   }
   c.dropout = 0.29;
   first_losses (r->w, &c, other);
-  tap_ok (apart (one, other, 4) > 1e-4, "another dropout does not (%.1e)",
+  tap_ok (apart (one, other, 4) > 10 * limit, "another dropout does not (%.1e)",
           apart (one, other, 4));
 }
 
