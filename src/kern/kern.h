@@ -195,6 +195,10 @@ kern_tuning_layout (const struct kern_tuning *t);
 /* kern_machine of where it was measured; "" for an empty table. */
 const char *
 kern_tuning_machine (const struct kern_tuning *t);
+/* It was measured with another instruction set or another library than the
+ * kern's; threads may differ. */
+bool
+kern_tuning_elsewhere (const struct kern *k, const struct kern_tuning *t);
 void
 kern_tuning_layout_set (struct kern_tuning *t, enum kern_layout l);
 enum kern_algo

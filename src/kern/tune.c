@@ -58,6 +58,37 @@ kern_machine (const struct kern *k, char out[KERN_MACHINE])
             k->threads == 1 ? "" : "s");
 }
 
+/* Earlier texts name the kind of machine only. */
+static bool
+same_isa (const char *was, const char *is)
+{
+  if (strcmp (was, "AVX-512") == 0)
+    return kern_isa_includes (is, "avx512_core");
+  if (strcmp (was, "AVX2") == 0)
+    return kern_isa_includes (is, "avx2") &&
+           !kern_isa_includes (is, "avx512_core");
+  if (strcmp (was, "generic") == 0)
+    return !kern_isa_includes (is, "avx2");
+  return strcmp (was, is) == 0;
+}
+
+bool
+kern_tuning_elsewhere (const struct kern *k, const struct kern_tuning *t)
+{
+  char here[KERN_MACHINE], was[KERN_MACHINE];
+  kern_machine (k, here);
+  snprintf (was, sizeof was, "%s", t->machine);
+  /* "ISA, library, threads" */
+  char *comma = strchr (was, ','), *last = strrchr (was, ',');
+  if (comma == NULL || last == comma)
+    return was[0] != '\0';
+  size_t n = (size_t)(last - comma);
+  *comma = '\0';
+  const char *rest = strchr (here, ',');
+  return !same_isa (was, k->isa) || (size_t)(strrchr (here, ',') - rest) != n ||
+         strncmp (rest + 1, comma + 1, n - 1) != 0;
+}
+
 /* -- entries --------------------------------------------------------------- */
 
 /* A bias changes nothing in the choice. */

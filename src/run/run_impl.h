@@ -284,6 +284,10 @@ session_put_choices (struct session *s);
 enum status
 session_kernels (struct session *s);
 
+/* Fill s->tuning (tuning.c), and prove what it says.  Collective on world. */
+enum status
+session_open_tuning (struct session *s);
+
 struct session_sketch {
   bool measure, unit_costs;
   bool heads; /* costs of heads behind all units, whatever the route */

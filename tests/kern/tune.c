@@ -47,6 +47,46 @@ test_text (void)
   kern_tuning_destroy (&t);
 }
 
+/* Whether a table with this line was made elsewhere. */
+static bool
+elsewhere (const struct kern *k, const char *isa, const char *rest)
+{
+  char text[160];
+  struct kern_tuning *t = NULL;
+  snprintf (text, sizeof text, "layout = last\nmachine = %s, %s\n", isa, rest);
+  MUST (kern_tuning_create (&t));
+  MUST (kern_tuning_parse (text, "here", t));
+  bool is = kern_tuning_elsewhere (k, t);
+  kern_tuning_destroy (&t);
+  return is;
+}
+
+static void
+test_elsewhere (void)
+{
+  struct kern *k = NULL;
+  char machine[KERN_MACHINE];
+  MUST (kern_open (1, &k));
+  kern_machine (k, machine);
+  /* "ISA, library, 1 thread" */
+  char *isa = machine, *rest = strchr (machine, ',') + 2;
+  rest[-2] = '\0';
+  const bool avx512 = kern_isa_includes (isa, "avx512_core");
+  const char *kind = avx512                            ? "AVX-512"
+                     : kern_isa_includes (isa, "avx2") ? "AVX2"
+                                                       : "generic";
+  tap_ok (!elsewhere (k, isa, rest), "a table of this machine");
+  tap_ok (!elsewhere (k, kind, rest), "as earlier texts name it: %s", kind);
+  tap_ok (elsewhere (k, avx512 ? "AVX2" : "AVX-512", rest) &&
+              elsewhere (k, avx512 ? "avx2" : "avx512_core", rest),
+          "of another instruction set");
+  tap_ok (elsewhere (k, isa, "oneDNN 1.2.3, 1 thread"), "of another library");
+  *strrchr (rest, ',') = '\0';
+  snprintf (strchr (rest, '\0'), 16, ", 7 threads");
+  tap_ok (!elsewhere (k, isa, rest), "with other threads: %s", rest);
+  kern_close (&k);
+}
+
 static void
 test_wrong_text (void)
 {
@@ -102,6 +142,7 @@ test_measure (void)
   tap_ok (again == best, "what is in the table stays");
   tap_ok (kern_scratch_bytes (k) == 0, "measuring leaves no scratchpad");
   kern_machine (k, machine);
+  tap_ok (!kern_tuning_elsewhere (k, t), "measured here");
   tap_ok (strcmp (machine, kern_tuning_machine (t)) == 0, "machine: %s",
           machine);
   text_init (&out);
@@ -129,6 +170,7 @@ int
 main (void)
 {
   test_text ();
+  test_elsewhere ();
   test_wrong_text ();
   test_measure ();
   size_t bytes, blocks, peak;

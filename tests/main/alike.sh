@@ -8,7 +8,7 @@
 . "${abs_top_srcdir-$(dirname "$0")/../..}/tests/run/rig.sh"
 
 case $launcher in
-mpirun\ * | mpiexec\ *) ;;
+mpirun* | mpiexec* | */mpirun* | */mpiexec*) ;;
 *)
   echo "1..0 # SKIP $launcher starts one line of words only"
   exit 0

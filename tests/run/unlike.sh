@@ -8,7 +8,7 @@
 . "${abs_top_srcdir-$(dirname "$0")/../..}/tests/run/rig.sh"
 
 case $launcher in
-mpirun\ * | mpiexec\ *) ;;
+mpirun* | mpiexec* | */mpirun* | */mpiexec*) ;;
 *)
   echo "1..0 # SKIP $launcher gives all ranks one environment"
   exit 0
@@ -168,5 +168,25 @@ in_folder key both train $run train.steps=7 run.isa=$have
 [ $? = 0 ] && grep -q "not exact, because: .*instruction set (run.isa) $have, \
 was $low" key/run/log
 ok $? "with another one it is not, and says so"
+
+# Choices of kernels are those of a level: another one may not offer them.
+# shellcheck disable=SC2086
+in_folder tuned one train $small train.tune=yes train.steps=2 run.isa=$have
+[ $? = 0 ] && grep -q "^machine = $have, " tuned/run/tune.txt
+ok $? "tune.txt names the level"
+in_folder tuned one eval run run.isa=$low
+[ $? = 0 ] && grep -q "choices were made with $have, .*: chosen anew" said
+ok $? "an evaluation with another one chooses anew"
+# shellcheck disable=SC2086
+in_folder tuned one train $small train.tune=yes train.steps=4 run.isa=$low
+[ $? = 0 ] && grep -q "^machine = $low, " tuned/run/tune.txt &&
+  grep -q "choices were made with $have, .*: chosen anew" tuned/run/log &&
+  grep -q 'not exact, because: .*kernel choices differ' tuned/run/log
+ok $? "and so does a start that goes on, once"
+# shellcheck disable=SC2086
+in_folder tuned one train $small train.tune=yes train.steps=6 run.isa=$low
+[ $? = 0 ] && [ "$(grep -c 'chosen anew' tuned/run/log)" = 1 ] &&
+  grep 'continuing ' tuned/run/log | tail -n 1 | grep -q ': exact'
+ok $? "the next one finds them"
 
 done_testing
