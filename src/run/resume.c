@@ -398,6 +398,16 @@ blame_settings (struct session *s, const char *path, const char *why)
   return e;
 }
 
+/* Of [stages]; both are resolved. */
+static bool
+differs (const char *was_text, const char *is_text, const char *key)
+{
+  char was[RUN_TEXT], is[RUN_TEXT];
+  return changes_word (was_text, "stages", key, was, sizeof was) &&
+         changes_word (is_text, "stages", key, is, sizeof is) &&
+         strcmp (was, is) != 0;
+}
+
 /* On the root: what the settings of the file and those of now say to each
  * other.  E_CONFIG where this would be another run. */
 static enum status
@@ -413,6 +423,8 @@ compare_settings (struct session *s, const struct origin *o, struct receipt *r)
   store_checkpoint_attributes (file, &a);
   r->saved = a.digests;
   changes_find (a.config, now.data, &refused, &r->reasons);
+  s->other_heads = differs (a.config, now.data, "cut") ||
+                   differs (a.config, now.data, "head");
   identity_compare_init (&s->config, o->history, a.config, &refused);
   compare_data (s, &a, &refused);
   text_init (&hint);

@@ -161,6 +161,7 @@ struct session {
   struct run_config config;
   run_config_writer write;
   const char *given_tuning, *was_tuning;
+  bool other_heads; /* root: other ones than in the rows so far */
   bool forward_only, resumes, decodes, unit_costs, guess_costs, given_costs;
   bool every_head; /* costs of heads behind all units, whatever the route */
   const double *given_route; /* K x K, in place of the configuration's; NULL */

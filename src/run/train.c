@@ -313,9 +313,11 @@ training_open (struct training *t)
   t->p.line_s = t->p.live_s - 15; /* the first plain line comes early */
   if (s->run && s->resumed[0]) {
     TRY (store_run_rows_back (s->run, t->start, s->resumed[0]));
+    if (s->other_heads)
+      TRY (store_run_rows_aside (s->run, "is about other heads"));
     record_progress_back (t, s->resumed[1]);
   } else if (s->run) {
-    TRY (store_run_rows_aside (s->run));
+    TRY (store_run_rows_aside (s->run, "is of an earlier start from nothing"));
   }
   return s->config.trace ? trace_open (s) : OK;
 }

@@ -218,11 +218,25 @@ read_header (struct store_run *r, const char *path)
 }
 
 static bool
+is_named (int n, const char *const *columns, const char *name)
+{
+  for (int i = 0; i < n; i++)
+    if (strcmp (columns[i], name) == 0)
+      return true;
+  return false;
+}
+
+/* All columns are there, and no other heads: the last head of fewer stages is
+ * not the one of that number among more. */
+static bool
 header_fits (const struct store_run *r, int n, const char *const *columns)
 {
   bool fits = find_column (r, "split") >= 0;
   for (int i = 0; fits && i < n; i++)
     fits = find_column (r, columns[i]) >= 0;
+  for (int k = 0; fits && k < r->n_columns; k++)
+    fits = strncmp (r->column[k], "head", 4) != 0 ||
+           is_named (n, columns, r->column[k]);
   return fits;
 }
 
@@ -245,16 +259,14 @@ move_aside (struct store_run *r, const char *path, const char *why)
 }
 
 enum status
-store_run_rows_aside (struct store_run *r)
+store_run_rows_aside (struct store_run *r, const char *why)
 {
   CHECK (!r->metrics, "metrics.csv is open already");
   struct text path;
   text_init (&path);
   text_add (&path, "%s/metrics.csv", r->dir);
   enum status s =
-      store_file_bytes (path.data) > 0
-          ? move_aside (r, path.data, "is of an earlier start from nothing")
-          : OK;
+      store_file_bytes (path.data) > 0 ? move_aside (r, path.data, why) : OK;
   text_clear (&path);
   return s;
 }

@@ -8,8 +8,10 @@
 #include "store/record_impl.h"
 
 #include "base/memory.h"
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Number of a column in the header line, -1 when it is not there. */
 static int
@@ -104,22 +106,78 @@ rows_until (const char *text, int64_t step, struct text *out)
   return n;
 }
 
+static bool
+same_header (const char *a, const char *b)
+{
+  size_t n = strcspn (a, "\r\n");
+  return n == strcspn (b, "\r\n") && strncmp (a, b, n) == 0;
+}
+
+/* The file that was moved aside last; *path "" when there is none. */
+static enum status
+newest_aside (const struct store_run *r, struct text *path, char **all)
+{
+  size_t size = 0;
+  for (int i = 1;; i++) {
+    struct text next;
+    text_init (&next);
+    text_add (&next, "%s/metrics-%d.csv", r->dir, i);
+    bool there = store_file_bytes (next.data) >= 0;
+    if (there) {
+      text_clear (path);
+      text_add (path, "%s", next.data);
+    }
+    text_clear (&next);
+    if (!there)
+      break;
+  }
+  return path->size > 0 ? store_file_read (path->data, all, &size)
+                        : mem_text ("", all);
+}
+
+/* A start with other stages put the rows aside and left no checkpoint of its
+ * own: they come back, with their times. */
+static enum status
+take_back (struct store_run *r, int64_t step, const struct text *known, int n,
+           bool *done)
+{
+  char *all = NULL;
+  struct text path, rows;
+  text_init (&path);
+  text_init (&rows);
+  enum status s = newest_aside (r, &path, &all);
+  if (s == OK && path.size && known->size && same_header (all, known->data) &&
+      rows_until (all, step, &rows) >= n) {
+    s = store_run_put (r, "metrics.csv", rows.data);
+    if (s == OK && unlink (path.data) != 0)
+      s = fail (E_IO, "%s: not removed: %s", path.data, strerror (errno));
+    *done = s == OK;
+  }
+  mem_free (&all);
+  text_clear (&path);
+  text_clear (&rows);
+  return s;
+}
+
 enum status
 store_run_rows_back (struct store_run *r, int64_t step, const char *kept)
 {
   char *all = NULL;
   struct text there, known;
+  bool done = false;
   CHECK (!r->metrics, "metrics.csv is open already");
   TRY (read_rows (r, &all));
   text_init (&there);
   text_init (&known);
   /* A file that lost rows, as when a disk was full or a node went down, has
    * less than the checkpoint knows. */
-  bool lost = rows_until (all, step, &there) < rows_until (kept, step, &known);
+  int n = rows_until (kept, step, &known);
+  bool other = all[0] && kept[0] && !same_header (all, kept);
+  bool lost = rows_until (all, step, &there) < n || other;
+  enum status s = lost ? take_back (r, step, &known, n, &done) : OK;
   const char *rows = lost ? known.data : there.data;
-  enum status s = rows && strcmp (rows, all) != 0
-                      ? store_run_put (r, "metrics.csv", rows)
-                      : OK;
+  if (s == OK && !done && rows && strcmp (rows, all) != 0)
+    s = store_run_put (r, "metrics.csv", rows);
   text_clear (&there);
   text_clear (&known);
   mem_free (&all);

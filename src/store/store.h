@@ -418,14 +418,15 @@ store_run_log (struct store_run *r);
 enum status
 store_run_rows (const struct store_run *r, struct text *out);
 /* Before the first row of a start that goes on after `step` steps: rows of
- * later steps are taken out; where the file has fewer than the checkpoint kept,
- * those are put in its place. */
+ * later steps are taken out; where the file has other columns, or fewer rows
+ * than the checkpoint kept, the newest metrics-N.csv comes back if it has them,
+ * else those of the checkpoint are put in its place. */
 enum status
 store_run_rows_back (struct store_run *r, int64_t step, const char *kept);
-/* Before the first row of a start from nothing: the rows of an earlier one,
- * whose steps are taken again, are kept as metrics-1.csv, -2, ... */
+/* Before the first row of a start from nothing, or with other stages: the rows
+ * so far are kept as metrics-1.csv, -2, ...; why: "is of an earlier start". */
 enum status
-store_run_rows_aside (struct store_run *r);
+store_run_rows_aside (struct store_run *r, const char *why);
 /* One row of metrics.csv; the first call of a new file writes the header.
  * columns and values: n each; a value NAN is written empty. */
 enum status
