@@ -202,94 +202,65 @@ wire_broadcast_text (struct wire *w, char **text, int root)
 
 /* -- texts to root --------------------------------------------------------- */
 
-struct gather {
-  int *n, *at;   /* bytes of each text with its NUL, and where it begins */
-  char *data;    /* all of them in a row */
-  char **texts;  /* size */
-  int64_t total; /* bytes */
-};
-
 static void
-gather_free (struct gather *g, int size)
+texts_free (char ***texts, int size)
 {
-  for (int r = 0; g->texts != NULL && r < size; r++)
-    mem_free (&g->texts[r]);
-  mem_free (&g->texts);
-  mem_free (&g->n);
-  mem_free (&g->at);
-  mem_free (&g->data);
+  for (int r = 0; *texts != NULL && r < size; r++)
+    mem_free (&(*texts)[r]);
+  mem_free (texts);
 }
 
+/* Room for a text of n[r] bytes of every rank. */
 static enum status
-gather_places (struct gather *g, int size)
+texts_new (const uint64_t *n, int size, char ***texts)
 {
-  g->total = 0;
-  for (int r = 0; r < size; r++) {
-    if (g->total > INT_MAX - g->n[r])
-      return fail (E_LIMIT, "texts of all ranks: more than 2 GiB");
-    g->at[r] = (int)g->total;
-    g->total += g->n[r];
-  }
-  return MEM_NEW ((size_t)g->total, &g->data, "texts of all ranks");
-}
-
-static enum status
-gather_cut (struct gather *g, int size)
-{
+  TRY (MEM_NEW ((size_t)size, texts, "texts of all ranks"));
   for (int r = 0; r < size; r++)
-    TRY (mem_text (g->data + g->at[r], &g->texts[r]));
+    TRY (MEM_NEW (n[r], &(*texts)[r], "texts of all ranks"));
   return OK;
 }
 
-static enum status
-gather_rooms (struct gather *g, int size)
+/* Every rank's text of n[rank] bytes to root, one after the other. */
+static void
+texts_collect (struct wire *w, const char *mine, const uint64_t *n,
+               char **texts)
 {
-  TRY (MEM_NEW ((size_t)size, &g->texts, "texts of all ranks"));
-  TRY (MEM_NEW ((size_t)size, &g->n, "texts of all ranks"));
-  return MEM_NEW ((size_t)size, &g->at, "texts of all ranks");
-}
-
-static enum status
-gather_alone (const char *mine, char ***texts)
-{
-  struct gather g = {0};
-  enum status s;
-  TRY_GOTO (MEM_NEW (1, &g.texts, "a text"), failed);
-  TRY_GOTO (mem_text (mine, &g.texts[0]), failed);
-  *texts = g.texts;
-  return OK;
-
-failed:
-  gather_free (&g, 1);
-  return s;
+  struct wire_swap swap = {.send = mine, .n_send = n[w->rank]};
+  if (w->rank > 0) {
+    wire_swap (w, &swap);
+    return;
+  }
+  memcpy (texts[0], mine, n[0]);
+  for (int r = 1; r < w->size; r++) {
+    swap =
+        (struct wire_swap){.receive = texts[r], .n_receive = n[r], .from = r};
+    wire_swap (w, &swap);
+  }
 }
 
 enum status
-wire_gather_text (struct wire *w, const char *mine, char ***texts)
+wire_gather_text (struct wire *w, const char *mine, char ***out)
 {
-  if (w->alone)
-    return gather_alone (mine, texts);
-  struct gather g = {0};
-  bool root = w->rank == 0;
-  size_t bytes = strlen (mine) + 1;
-  int n = bytes <= INT_MAX ? (int)bytes : 0;
+  uint64_t bytes = strlen (mine) + 1, *n = NULL;
+  char **texts = NULL;
   MPI_Request request;
-  enum status s = n > 0 ? OK : fail (E_LIMIT, "a text of more than 2 GiB");
-  if (s == OK && root)
-    s = gather_rooms (&g, w->size);
+  enum status s = MEM_NEW ((size_t)w->size, &n, "texts of all ranks");
   TRY_GOTO (wire_worst (w, s), done);
-  MPI_Igather (&n, 1, MPI_INT, g.n, 1, MPI_INT, 0, w->world, &request);
-  wire_complete (w, &request);
-  TRY_GOTO (wire_worst (w, root ? gather_places (&g, w->size) : OK), done);
-  MPI_Igatherv (mine, n, MPI_CHAR, g.data, g.n, g.at, MPI_CHAR, 0, w->world,
-                &request);
-  wire_complete (w, &request);
-  TRY_GOTO (wire_worst (w, root ? gather_cut (&g, w->size) : OK), done);
-  *texts = g.texts;
-  g.texts = NULL;
+  n[w->rank] = bytes;
+  if (!w->alone) {
+    MPI_Iallgather (&bytes, 1, MPI_UINT64_T, n, 1, MPI_UINT64_T, w->world,
+                    &request);
+    wire_complete (w, &request);
+  }
+  s = w->rank == 0 ? texts_new (n, w->size, &texts) : OK;
+  TRY_GOTO (wire_worst (w, s), done);
+  texts_collect (w, mine, n, texts);
+  *out = texts;
+  texts = NULL;
 
 done:
-  gather_free (&g, w->size);
+  texts_free (&texts, w->size);
+  mem_free (&n);
   return s;
 }
 

@@ -158,21 +158,58 @@ wire_message_move (struct wire *w)
 
 /* -- sending and receiving ------------------------------------------------- */
 
-/* Count and type for header and data: lines of 64 bytes, so that the count
- * stays an int far beyond 2 GiB. */
+/* Header and data as MPI counts them: lines of 64 bytes, so that the count
+ * stays an int far beyond 2 GiB.  Where the last line is not full the whole is
+ * a type of its own, made for this message; a short one is counted in bytes. */
+struct message_size {
+  int count;
+  MPI_Datatype type;
+  bool own; /* the type has to be freed */
+};
+
+#define BYTES_MOST ((size_t)1 << 16)
+
+static void
+message_type (const struct wire *w, int lines, int rest, MPI_Datatype *out)
+{
+  const int n[2] = {lines, rest};
+  const MPI_Aint at[2] = {0, (MPI_Aint)lines * TENSOR_HEADER};
+  const MPI_Datatype type[2] = {w->line, MPI_BYTE};
+  MPI_Type_create_struct (2, n, at, type, out);
+  MPI_Type_commit (out);
+}
+
 static enum status
-message_size (const struct wire *w, const struct tensor *t, int *count,
-              MPI_Datatype *type)
+message_fits (const struct tensor *t)
+{
+  if (t->bytes / TENSOR_HEADER < INT_MAX)
+    return OK;
+  return fail (E_LIMIT, "a message of %zu bytes is more than MPI can count",
+               t->bytes);
+}
+
+static void
+message_measure (const struct wire *w, const struct tensor *t,
+                 struct message_size *out)
 {
   size_t bytes = t->bytes + TENSOR_HEADER;
-  bool lines = t->bytes % TENSOR_HEADER == 0;
-  size_t n = lines ? bytes / TENSOR_HEADER : bytes;
-  if (n > INT_MAX)
-    return fail (E_LIMIT, "a message of %zu bytes is more than MPI can count",
-                 t->bytes);
-  *count = (int)n;
-  *type = lines ? w->line : MPI_BYTE;
-  return OK;
+  size_t lines = bytes / TENSOR_HEADER, rest = bytes % TENSOR_HEADER;
+  *out = (struct message_size){.count = (int)lines, .type = w->line};
+  if (rest > 0 && bytes <= BYTES_MOST) {
+    *out = (struct message_size){.count = (int)bytes, .type = MPI_BYTE};
+  } else if (rest > 0) {
+    out->count = 1;
+    out->own = true;
+    message_type (w, (int)lines, (int)rest, &out->type);
+  }
+}
+
+/* MPI keeps the type as long as the message needs it. */
+static void
+message_type_free (struct message_size *size)
+{
+  if (size->own)
+    MPI_Type_free (&size->type);
 }
 
 /* The communicator of a window or of a traffic, and the peer's rank in it. */
@@ -209,14 +246,15 @@ enum status
 wire_send (struct wire *w, int way, const struct tensor *t, int peer, int tag,
            struct wire_id id, int *request)
 {
-  int count = 0, rank, i = 0;
-  MPI_Datatype type = MPI_BYTE;
+  struct message_size size;
+  int rank, i = 0;
   MPI_Comm comm = message_way (w, way, peer, &rank);
   if (fault_here ("message"))
     return fail (E_FAULT, "a message to pipe rank %d was lost (planted)", peer);
   TRY (tag_check (w, tag));
-  TRY (message_size (w, t, &count, &type));
+  TRY (message_fits (t));
   TRY (request_new (w, t, peer, tag, &i));
+  message_measure (w, t, &size);
   struct wire_request *r = &w->request[i];
   struct header head = {.magic = MAGIC,
                         .id = id,
@@ -226,7 +264,8 @@ wire_send (struct wire *w, int way, const struct tensor *t, int peer, int tag,
   memset (r->start, 0, TENSOR_HEADER);
   memcpy (r->start, &head, sizeof head);
   r->kind = REQUEST_SEND;
-  MPI_Isend (r->start, count, type, rank, tag, comm, &r->mpi);
+  MPI_Isend (r->start, size.count, size.type, rank, tag, comm, &r->mpi);
+  message_type_free (&size);
   w->sent_bytes += (double)t->bytes;
   w->sent_messages++;
   *request = i;
@@ -237,15 +276,17 @@ enum status
 wire_post (struct wire *w, int way, const struct tensor *t, int peer, int tag,
            int *request)
 {
-  int count = 0, rank, i = 0;
-  MPI_Datatype type = MPI_BYTE;
+  struct message_size size;
+  int rank, i = 0;
   MPI_Comm comm = message_way (w, way, peer, &rank);
   TRY (tag_check (w, tag));
-  TRY (message_size (w, t, &count, &type));
+  TRY (message_fits (t));
   TRY (request_new (w, t, peer, tag, &i));
+  message_measure (w, t, &size);
   struct wire_request *r = &w->request[i];
   r->kind = REQUEST_POST;
-  MPI_Irecv (r->start, count, type, rank, tag, comm, &r->mpi);
+  MPI_Irecv (r->start, size.count, size.type, rank, tag, comm, &r->mpi);
+  message_type_free (&size);
   *request = i;
   return OK;
 }

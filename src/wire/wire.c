@@ -213,8 +213,9 @@ clock_lead (struct wire *w, int r)
   double best = INFINITY, offset = 0, theirs;
   for (int i = 0; i < PINGS; i++) {
     double sent = clock_now_s ();
-    MPI_Send (&sent, 1, MPI_DOUBLE, r, 0, w->world);
-    MPI_Recv (&theirs, 1, MPI_DOUBLE, r, 0, w->world, MPI_STATUS_IGNORE);
+    MPI_Send (&sent, 1, MPI_DOUBLE, r, WIRE_TAG_CLOCK, w->world);
+    MPI_Recv (&theirs, 1, MPI_DOUBLE, r, WIRE_TAG_CLOCK, w->world,
+              MPI_STATUS_IGNORE);
     double back = clock_now_s ();
     if (back - sent < best) {
       best = back - sent;
@@ -224,7 +225,7 @@ clock_lead (struct wire *w, int r)
   /* Below what can be measured: most likely one clock. */
   if (fabs (offset) < best)
     offset = 0;
-  MPI_Send (&offset, 1, MPI_DOUBLE, r, 0, w->world);
+  MPI_Send (&offset, 1, MPI_DOUBLE, r, WIRE_TAG_CLOCK, w->world);
 }
 
 static void
@@ -232,12 +233,13 @@ clock_follow (struct wire *w)
 {
   double theirs;
   MPI_Request request;
-  MPI_Irecv (&theirs, 1, MPI_DOUBLE, 0, 0, w->world, &request);
+  MPI_Irecv (&theirs, 1, MPI_DOUBLE, 0, WIRE_TAG_CLOCK, w->world, &request);
   wire_complete (w, &request); /* others may come first */
   for (int i = 0; i < PINGS; i++) {
     double now = clock_now_s ();
-    MPI_Send (&now, 1, MPI_DOUBLE, 0, 0, w->world);
-    MPI_Recv (&theirs, 1, MPI_DOUBLE, 0, 0, w->world, MPI_STATUS_IGNORE);
+    MPI_Send (&now, 1, MPI_DOUBLE, 0, WIRE_TAG_CLOCK, w->world);
+    MPI_Recv (&theirs, 1, MPI_DOUBLE, 0, WIRE_TAG_CLOCK, w->world,
+              MPI_STATUS_IGNORE);
   }
   w->clock_offset_s = theirs; /* the last one is the offset */
 }

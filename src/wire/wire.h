@@ -104,7 +104,7 @@ wire_gather_text (struct wire *w, const char *mine, char ***texts);
 enum status
 wire_all_gather (struct wire *w, const double *mine, int n, double *out);
 /* n_send[r] floats to each rank r, n_receive[r] from each, both one behind the
- * other in the order of ranks; less than 2^31 in all.  Only outside training.
+ * other in the order of ranks, any number of them.  Only outside training.
  * Collective on world. */
 enum status
 wire_exchange (struct wire *w, const float *send, const size_t *n_send,
@@ -173,9 +173,9 @@ wire_tags (const struct wire *w, int64_t n, const char *what);
 #define WIRE_NONE (-1)
 /* Start sending t to pipe rank peer of the own replica, under tag, on a way: a
  * window, or one of enum wire_way.  Local.  Borrows header and data until
- * waited for.  Fails with E_LIMIT when t has more bytes than MPI can count
- * (sent in parts up to 2^31 elements of 64 bytes), and for a tag that this MPI
- * does not have.  fault_here ("message"). */
+ * waited for.  Fails with E_LIMIT when t has more than 2^31 lines of 64 bytes,
+ * as which MPI counts it, and for a tag that this MPI does not have. fault_here
+ * ("message"). */
 enum status
 wire_send (struct wire *w, int way, const struct tensor *t, int peer, int tag,
            struct wire_id id, int *request);

@@ -139,6 +139,22 @@ wire_describe_mpi (char *out, size_t room);
 void
 wire_idle_open (void);
 
+/* Tags of the messages on the world, which are few and beside training. */
+enum { WIRE_TAG_CLOCK, WIRE_TAG_SWAP };
+
+/* n_send bytes to a rank of the world, while n_receive come from one; any
+ * number of them.  Both ends have to come here. */
+struct wire_swap {
+  const void *send;
+  size_t n_send;
+  int to;
+  void *receive;
+  size_t n_receive;
+  int from;
+};
+void
+wire_swap (struct wire *w, const struct wire_swap *s);
+
 /* Set up and take down what message.c, reduce.c and ballot.c keep. */
 enum status
 wire_message_open (struct wire *w);
