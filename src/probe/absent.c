@@ -11,6 +11,12 @@ matrix_library (void)
   return NULL;
 }
 
+const char *
+matrix_arithmetic (void)
+{
+  return "";
+}
+
 enum status
 grid_open (struct wire *w, int n_rows, int n_cols, int block, struct grid *g)
 {

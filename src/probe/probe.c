@@ -10,6 +10,25 @@ probe_describe (void)
   return name ? name : "without ScaLAPACK (no probe)";
 }
 
+/* The matrix library has an instruction set of its own, which no limit of ours
+ * reaches: results of unlike ranks are as good, but not the same bits. */
+static enum status
+tell_unlike (struct wire *w)
+{
+  struct text groups;
+  int n;
+  text_init (&groups);
+  enum status s = wire_groups (w, matrix_arithmetic (), &n, &groups);
+  if (s == OK && n > 1)
+    say (LOG_WARN,
+         "the matrix library is not the same on all ranks: last bits of the "
+         "results depend on which rank has what (%s); one "
+         "OPENBLAS_CORETYPE on all makes them alike",
+         groups.data);
+  text_clear (&groups);
+  return wire_agree (w, s);
+}
+
 static enum status
 check_how (struct wire *w, const struct probe_how *how)
 {
@@ -29,6 +48,7 @@ probe_open (struct wire *w, const struct probe_how *how, struct probe **out)
 {
   struct probe *p = NULL;
   TRY (wire_agree (w, check_how (w, how)));
+  TRY (tell_unlike (w));
   TRY (wire_agree (w, MEM_NEW (1, &p, "the probe")));
   p->wire = w;
   p->how = *how;

@@ -140,6 +140,10 @@ double
 matrix_eigen_bytes (const struct grid *g, int n, bool wide);
 const char *
 matrix_library (void);
+/* What its arithmetic follows from here, in the words of the library that does
+ * it: version, kind of processor; "" where it does not say. */
+const char *
+matrix_arithmetic (void);
 
 /* -- loops over local parts (matrix.c) --------------------------------------
  */

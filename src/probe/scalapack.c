@@ -21,6 +21,8 @@ Cblacs_gridexit (int context);
 /* OpenBLAS has it; other libraries obey OMP_NUM_THREADS. */
 extern void
 openblas_set_num_threads (int) __attribute__ ((weak));
+extern char *
+openblas_get_config (void) __attribute__ ((weak));
 
 typedef const int *integer;
 #define GEMM                                                                \
@@ -76,6 +78,12 @@ const char *
 matrix_library (void)
 {
   return "ScaLAPACK";
+}
+
+const char *
+matrix_arithmetic (void)
+{
+  return openblas_get_config ? openblas_get_config () : "";
 }
 
 /* PBLAS asks this function how many columns to multiply at a time, and its own
