@@ -160,6 +160,69 @@ sheet_at (const struct sheet *s, int row, int column)
   return s->value[(size_t)row * (size_t)s->n_columns + (size_t)column];
 }
 
+/* -- rows of several files ------------------------------------------------- */
+
+int
+sheet_heads (const struct sheet *s)
+{
+  char name[32];
+  int n = 0;
+  do
+    snprintf (name, sizeof name, "head%d_loss", n);
+  while (sheet_column (s, name) >= 0 && ++n < REPORT_HEADS);
+  return n;
+}
+
+static bool
+same_columns (const struct sheet *a, const struct sheet *b)
+{
+  bool same = a->n_columns == b->n_columns;
+  for (int i = 0; same && i < a->n_columns; i++)
+    same = strcmp (a->column[i], b->column[i]) == 0;
+  return same;
+}
+
+/* Where an earlier file has what a column of the later one is about.  Files
+ * that differ in other columns alone have the same heads; else only the last
+ * head, the output, is the same one. */
+static int
+earlier_column (const struct sheet *was, const struct sheet *is,
+                const char *name)
+{
+  int K = sheet_heads (is), before = sheet_heads (was), k = 0, end = 0;
+  char output[64];
+  bool heads = K == before && !same_columns (was, is);
+  bool is_head = sscanf (name, "head%d_%n", &k, &end) == 1 && end > 0;
+  if (heads || (!is_head && strncmp (name, "stage", 5) != 0))
+    return sheet_column (was, name);
+  if (!is_head || k != K - 1)
+    return -1;
+  snprintf (output, sizeof output, "head%d_%s", before - 1, name + end);
+  return sheet_column (was, output);
+}
+
+void
+sheet_precede (struct pool *p, const struct sheet *was, struct sheet *is)
+{
+  int at = sheet_column (was, "step"), n = is->n_columns, rows = 0;
+  double first = sheet_at (is, 0, sheet_column (is, "step"));
+  size_t most = (size_t)(was->n_rows + is->n_rows) + 1;
+  double *value = pool_take (p, most * (size_t)n, sizeof *value);
+  for (int row = 0; row < was->n_rows; row++) {
+    if (sheet_at (was, row, at) >= first) /* taken again since */
+      continue;
+    for (int i = 0; i < n; i++)
+      value[(size_t)rows * (size_t)n + (size_t)i] =
+          sheet_at (was, row, earlier_column (was, is, is->column[i]));
+    rows++;
+  }
+  if (is->n_rows > 0)
+    memcpy (value + (size_t)rows * (size_t)n, is->value,
+            (size_t)is->n_rows * (size_t)n * sizeof *value);
+  is->n_rows += rows;
+  is->value = value;
+}
+
 /* -- keys ------------------------------------------------------------------ */
 
 static size_t

@@ -66,6 +66,13 @@ sheet_read (struct pool *p, const char *text, struct sheet *out);
 void
 sheet_read_with (struct pool *p, const char *text, const char *texts,
                  struct sheet *out);
+/* Heads that its columns name. */
+int
+sheet_heads (const struct sheet *s);
+/* Put rows of metrics before those of a later file of the same run, up to where
+ * that one begins; both have numbers alone. */
+void
+sheet_precede (struct pool *p, const struct sheet *was, struct sheet *is);
 int
 sheet_column (const struct sheet *s, const char *name); /* -1: none */
 double

@@ -128,18 +128,6 @@ read_axes (struct pool *p, struct run *r)
 
 /* -- the whole ------------------------------------------------------------- */
 
-static int
-count_heads (const struct sheet *m)
-{
-  char name[32];
-  for (int k = 0; k < REPORT_HEADS; k++) {
-    snprintf (name, sizeof name, "head%d_loss", k);
-    if (sheet_column (m, name) < 0)
-      return k;
-  }
-  return REPORT_HEADS;
-}
-
 static void
 read_state (struct pool *p, struct run *r)
 {
@@ -164,6 +152,31 @@ without_slash (struct pool *p, const char *path)
   return pool_text (p, "%.*s", (int)n, path);
 }
 
+/* metrics.csv, and the files that were kept when a start went on with other
+ * columns. */
+static void
+read_metrics (struct pool *p, const char *path, const char *newest,
+              struct sheet *out)
+{
+  char name[32];
+  int n = 0;
+  char *text = NULL;
+  do
+    snprintf (name, sizeof name, "metrics-%d.csv", n + 1);
+  while ((text = get (p, path, name)) && ++n);
+  sheet_read (p, newest ? newest : "", out);
+  for (int i = n; i > 0; i--) {
+    struct sheet was;
+    snprintf (name, sizeof name, "metrics-%d.csv", i);
+    text = get (p, path, name);
+    sheet_read (p, text ? text : "", &was);
+    if (out->n_columns == 0)
+      *out = was;
+    else
+      sheet_precede (p, &was, out);
+  }
+}
+
 enum status
 run_read (struct pool *p, const char *path, struct run *r)
 {
@@ -180,9 +193,9 @@ run_read (struct pool *p, const char *path, struct run *r)
   r->name = pool_text (p, "%s", base_name (r->path));
   words_read (p, config ? config : "", &r->config);
   words_read (p, facts ? facts : "", &r->facts);
-  sheet_read (p, metrics ? metrics : "", &r->metrics);
+  read_metrics (p, path, metrics, &r->metrics);
   sheet_read (p, summary ? summary : "", &r->summary);
-  r->K = count_heads (&r->metrics);
+  r->K = sheet_heads (&r->metrics);
   r->batch = words_number (&r->config, "train.batch");
   r->seed = words_number (&r->config, "train.seed");
   r->useful = words_number (&r->facts, "facts.useful_flops");

@@ -53,6 +53,41 @@ test_sheet (void)
   pool_clear (&p);
 }
 
+/* Three stages to step 30, then two, from the checkpoint at 20. */
+static void
+test_files (void)
+{
+  struct made m = {"other-stages", "1", "gap-fc", "0.1", 1, 2, 0.9, 1};
+  char dir[512];
+  struct pool p = {0};
+  struct run r;
+  made_run (&m, dir);
+  made_put (dir, "metrics-1.csv",
+            "step,epoch,split,head0_loss,head0_accuracy,head1_loss,"
+            "head1_accuracy,head2_loss,head2_accuracy,lr,seconds,"
+            "samples_per_s\n"
+            "10,0,valid,5,0.1,4,0.2,3,0.3,0.1,10,\n"
+            "20,0,valid,5,0.1,4,0.2,2,0.4,0.1,20,\n"
+            "30,0,valid,5,0.1,4,0.2,9,0.9,0.1,30,\n");
+  made_put (dir, "metrics.csv",
+            "step,epoch,split,head0_loss,head0_accuracy,head1_loss,"
+            "head1_accuracy,lr,seconds,samples_per_s\n"
+            "30,0,valid,1,0.5,1,0.6,0.1,10,\n"
+            "40,0,valid,1,0.7,1,0.8,0.1,20,\n");
+  tap_ok (run_read (&p, dir, &r) == OK && r.K == 2 && r.metrics.n_rows == 4,
+          "a run that went on with fewer stages: rows of both files, none "
+          "twice");
+  int output = sheet_column (&r.metrics, "head1_accuracy");
+  int inner = sheet_column (&r.metrics, "head0_accuracy");
+  tap_near (sheet_at (&r.metrics, 0, output), 0.3, 1e-12,
+            "the output is the last head of either");
+  tap_near (sheet_at (&r.metrics, 2, output), 0.6, 1e-12, "and later");
+  tap_ok (isnan (sheet_at (&r.metrics, 1, inner)) &&
+              fabs (sheet_at (&r.metrics, 3, inner) - 0.7) < 1e-12,
+          "an inner head is not another one's beginning");
+  pool_clear (&p);
+}
+
 /* Start to step 50 at 1 s a step with a checkpoint at 20 (rows to 20 are left);
  * from there on at 2 s a step. */
 static void
@@ -356,6 +391,7 @@ main (void)
   }
   test_student ();
   test_sheet ();
+  test_files ();
   test_clock ();
   test_budget ();
   test_aside ();
