@@ -229,7 +229,16 @@ command_generate (const struct options *o, struct wire *w)
 enum status
 command_verify (const struct options *o, struct wire *w)
 {
-  return run_verify (w, o->kind ? o->kind : "");
+  struct run_config c;
+  if (!o->path && o->n_words == 0)
+    return run_verify (w, o->kind ? o->kind : "");
+  if (o->kind)
+    return wire_agree (w, fail (E_USAGE,
+                                "verify %s has a configuration of its own; "
+                                "verify CONFIG.ini takes words",
+                                o->kind));
+  TRY (configure (o, w, CONFIG_TRAIN, &c));
+  return run_verify_kernels (w, &c);
 }
 
 enum status

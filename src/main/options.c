@@ -35,10 +35,12 @@ const struct command command_table[] = {
     "every span and order, and from how many stages on which span is ahead of "
     "end to end. With --calibrate, under MPI: measures for that.",
     command_plan },
-  { "verify", CMD_VERIFY, true, "verify [CHECK] [options]",
+  { "verify", CMD_VERIFY, true, "verify [CHECK] | verify CONFIG.ini [section.key=value ...]",
     "self-check on this machine",
     "Runs small checks (gradients, equal bits for every folding, ...) and "
-    "leaves with 0 or at the first difference.", command_verify },
+    "leaves with 0 or at the first difference. With a configuration: compares "
+    "every kernel that its network may use with plain arithmetic.",
+    command_verify },
   { "import", CMD_IMPORT, false, "import KIND [INPUT...] [key=value ...] -o FILE",
     "make a data set file",
     "Reads a data set in its official form and writes one file. A word "
@@ -588,9 +590,15 @@ take_word (struct parse *p, unsigned bit, const char *word)
     else
       o->inputs[o->n_inputs++] = word;
   } else if (bit & CMD_VERIFY) {
-    if (o->kind)
-      text_add (&p->lines, "%s: verify takes one word\n", word);
-    o->kind = word;
+    if (assigns)
+      o->words[o->n_words++] = word;
+    else if (o->kind || o->path)
+      text_add (&p->lines, "%s: verify takes one check or configuration\n",
+                word);
+    else if (strpbrk (word, "./")) /* no check has one in its name */
+      o->path = word;
+    else
+      o->kind = word;
   } else if (bit & CMD_SWEEP) {
     if (!o->path)
       o->path = word;

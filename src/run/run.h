@@ -220,6 +220,10 @@ run_features (struct wire *w, const struct run_config *c,
 /* Self-check on this machine; out gets the report on root. */
 enum status
 run_verify (struct wire *w, const char *what);
+/* Every kernel that training this may use against plain arithmetic, each with
+ * its largest error; E_FAULT where one that is wrong would be used. */
+enum status
+run_verify_kernels (struct wire *w, const struct run_config *c);
 /* One line naming the kernel library, for --version.  Local. */
 const char *
 run_describe (void);

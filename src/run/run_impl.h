@@ -173,7 +173,8 @@ struct session {
   struct store_dataset_info info;
   struct network *net;
   struct kern_tuning *tuning;
-  bool tunes; /* the table was measured at this start */
+  bool tunes;  /* the table was measured at this start */
+  bool proves; /* see session_how */
   struct unit_costs costs;
   int *first;    /* K + 1: cut */
   double *route; /* K x K */
@@ -245,6 +246,7 @@ struct session_how {
   bool forward_only;       /* evaluation: no gradients, nothing measured */
   bool decodes;            /* stages keep the keys and values of one text */
   bool guess_costs;        /* of blocks, from FLOPs: for short runs */
+  bool proves;             /* kernels, whatever an earlier start found */
   const double *route;     /* K x K in place of the configuration's strategy,
                               borrowed while the session is open; NULL: none */
 };

@@ -570,6 +570,7 @@ session_open (struct wire *w, const struct run_config *c,
   s->resumes = how->resumes;
   s->decodes = how->decodes;
   s->guess_costs = how->guess_costs;
+  s->proves = how->proves;
   s->given_route = how->route;
   enum status e = open_parts (s);
   if (e != OK)

@@ -468,7 +468,7 @@ run_verify (struct wire *w, const char *what)
       !wanted (what, "resume"))
     return wire_agree (w, fail (E_USAGE,
                                 "verify: \"%s\" is not one of gradients, "
-                                "foldings, resume, all",
+                                "foldings, resume, all, nor a configuration",
                                 what));
   if (wire_rank (w) == 0) {
     /* In the working directory: all nodes see it. */
