@@ -8,7 +8,7 @@
  * "FlashAttention", 2022).  Matrix products are the library's sgemm on strided
  * views of the fused tensor: no head is ever copied.
  */
-#include "kern/kern_impl.h"
+#include "kern/prove_impl.h"
 
 #include <math.h>
 #include <omp.h>
@@ -17,6 +17,7 @@
 
 /* One head of one sample: where its rows are. */
 struct task {
+  struct kern *kern;
   int64_t t, width, ld; /* ld: floats from row to row of q, k, v */
   int64_t ld_o;         /* of o */
   const float *q, *k, *v;
@@ -41,10 +42,32 @@ scratch_floats (const struct kern_attention *a)
   return 3 * SIDE * SIDE + arena_round ((size_t)a->t * 4) / 4 + 2 * SIDE;
 }
 
-void
+/* The products of tiles of rows x cols, whatever the distances of rows. */
+static enum status
+prove_tiles (struct kern *k, int64_t rows, int64_t cols, int64_t width)
+{
+  bool right;
+  for (int i = 0; i < 2; i++) {
+    const float beta = (float)i, alpha = i == 0 ? 1 : 0.5f;
+    const struct kern_product p[] = {
+        {'N', 'T', rows, cols, width, 0, 0, 0, alpha, 0},
+        {'N', 'N', rows, width, cols, 0, 0, 0, 1, beta},
+        {'T', 'N', cols, width, rows, 0, 0, 0, 1, beta}};
+    for (int j = 0; j < 3; j++)
+      TRY (kern_product_prove (k, &p[j], true, &right));
+  }
+  return OK;
+}
+
+enum status
 kern_attention_want (struct kern *k, const struct kern_attention *a)
 {
+  const int64_t sizes[] = {a->t < SIDE ? a->t : SIDE,
+                           a->t % SIDE > 0 ? a->t % SIDE : SIDE};
   kern_side_want (k, (size_t)k->threads * scratch_floats (a) * sizeof (float));
+  for (int i = 0; i < 4; i++)
+    TRY (prove_tiles (k, sizes[i / 2], sizes[i % 2], a->width));
+  return kern_verdicts_reserve (k);
 }
 
 static struct scratch
@@ -57,13 +80,14 @@ scratch_of_thread (struct kern *k, const struct kern_attention *a)
 }
 
 static struct task
-task_of (const struct kern_attention *a, int64_t i,
+task_of (struct kern *kern, const struct kern_attention *a, int64_t i,
          const struct kern_drop *drop, const float *qkv)
 {
   const int64_t d = a->heads * a->width, sample = i / a->heads;
   const int64_t head = i % a->heads;
   const float *q = qkv + sample * a->t * 3 * d + head * a->width;
-  return (struct task){.t = a->t,
+  return (struct task){.kern = kern,
+                       .t = a->t,
                        .width = a->width,
                        .ld = 3 * d,
                        .ld_o = d,
@@ -84,12 +108,28 @@ seen (const struct tile *p, int64_t i)
   return n < p->cols ? n : p->cols;
 }
 
+/* C = alpha op(A) op(B) + beta C, as the library's sgemm has it. */
+static dnnl_status_t
+multiply (const struct task *t, char a_form, char b_form, int64_t m, int64_t n,
+          int64_t inner, float alpha, const float *a, int64_t lda,
+          const float *b, int64_t ldb, float beta, float *c, int64_t ldc)
+{
+  const struct kern_product p = {a_form, b_form, m,   n,     inner,
+                                 lda,    ldb,    ldc, alpha, beta};
+  bool right;
+  if (kern_product_prove (t->kern, &p, true, &right) == OK && right)
+    return dnnl_sgemm (a_form, b_form, m, n, inner, alpha, a, lda, b, ldb, beta,
+                       c, ldc);
+  kern_own_product (1, &p, a, b, c);
+  return dnnl_success;
+}
+
 static dnnl_status_t
 scores (const struct task *a, const struct tile *p, float *s)
 {
-  return dnnl_sgemm ('N', 'T', p->rows, p->cols, a->width, a->scale,
-                     a->q + p->i0 * a->ld, a->ld, a->k + p->j0 * a->ld, a->ld,
-                     0, s, SIDE);
+  return multiply (a, 'N', 'T', p->rows, p->cols, a->width, a->scale,
+                   a->q + p->i0 * a->ld, a->ld, a->k + p->j0 * a->ld, a->ld, 0,
+                   s, SIDE);
 }
 
 /* The tile's probabilities behind dropout.  Rows of the sample's t x t numbers
@@ -189,9 +229,9 @@ query_rows (const struct task *a, int64_t i0, struct scratch *w, float *o,
       drop_tile (a, &p, w->s, w->dropped);
       weight = w->dropped;
     }
-    s = dnnl_sgemm ('N', 'N', p.rows, a->width, p.cols, 1, weight, SIDE,
-                    a->v + p.j0 * a->ld, a->ld, p.j0 > 0, o + i0 * a->ld_o,
-                    a->ld_o);
+    s = multiply (a, 'N', 'N', p.rows, a->width, p.cols, 1, weight, SIDE,
+                  a->v + p.j0 * a->ld, a->ld, p.j0 > 0, o + i0 * a->ld_o,
+                  a->ld_o);
     if (s != dnnl_success)
       return s;
   }
@@ -229,7 +269,7 @@ kern_attention_forward (struct kern *k, const struct kern_attention *a,
 #pragma omp parallel for schedule(static) num_threads(k->threads)
   for (int64_t i = 0; i < a->batch * a->heads; i++) {
     struct scratch w = scratch_of_thread (k, a);
-    struct task task = task_of (a, i, drop, qkv);
+    struct task task = task_of (k, a, i, drop, qkv);
     float *to = o + task.sample * a->t * d + task.head * a->width;
     for (int64_t i0 = 0; i0 < a->t; i0 += SIDE)
       note (&worst, query_rows (&task, i0, &w, to, lse + i * a->t));
@@ -294,9 +334,9 @@ tile_slopes (const struct task *a, const struct tile *p, const struct slopes *g,
   dnnl_status_t s = scores (a, p, w->s);
   if (s != dnnl_success)
     return s;
-  s = dnnl_sgemm ('N', 'T', p->rows, p->cols, a->width, 1,
-                  g->d_o + p->i0 * a->ld_o, a->ld_o, a->v + p->j0 * a->ld,
-                  a->ld, 0, w->d_s, SIDE);
+  s = multiply (a, 'N', 'T', p->rows, p->cols, a->width, 1,
+                g->d_o + p->i0 * a->ld_o, a->ld_o, a->v + p->j0 * a->ld, a->ld,
+                0, w->d_s, SIDE);
   tile_again (p, g->lse, w->s);
   *weight = w->s;
   if (a->drop) {
@@ -315,17 +355,17 @@ tile_back (const struct task *a, const struct tile *p, const struct slopes *g,
   const float *weight;
   dnnl_status_t s = tile_slopes (a, p, g, w, &weight);
   if (s == dnnl_success)
-    s = dnnl_sgemm ('T', 'N', p->cols, a->width, p->rows, 1, weight, SIDE,
-                    g->d_o + p->i0 * a->ld_o, a->ld_o, !first,
-                    g->d_v + p->j0 * a->ld, a->ld);
+    s = multiply (a, 'T', 'N', p->cols, a->width, p->rows, 1, weight, SIDE,
+                  g->d_o + p->i0 * a->ld_o, a->ld_o, !first,
+                  g->d_v + p->j0 * a->ld, a->ld);
   if (s == dnnl_success)
-    s = dnnl_sgemm ('N', 'N', p->rows, a->width, p->cols, 1, w->d_s, SIDE,
-                    a->k + p->j0 * a->ld, a->ld, p->j0 > 0,
-                    g->d_q + p->i0 * a->ld, a->ld);
+    s = multiply (a, 'N', 'N', p->rows, a->width, p->cols, 1, w->d_s, SIDE,
+                  a->k + p->j0 * a->ld, a->ld, p->j0 > 0,
+                  g->d_q + p->i0 * a->ld, a->ld);
   if (s == dnnl_success)
-    s = dnnl_sgemm ('T', 'N', p->cols, a->width, p->rows, 1, w->d_s, SIDE,
-                    a->q + p->i0 * a->ld, a->ld, !first, g->d_k + p->j0 * a->ld,
-                    a->ld);
+    s = multiply (a, 'T', 'N', p->cols, a->width, p->rows, 1, w->d_s, SIDE,
+                  a->q + p->i0 * a->ld, a->ld, !first, g->d_k + p->j0 * a->ld,
+                  a->ld);
   return s;
 }
 
@@ -359,7 +399,7 @@ kern_attention_back (struct kern *k, const struct kern_attention *a,
 #pragma omp parallel for schedule(static) num_threads(k->threads)
   for (int64_t i = 0; i < a->batch * a->heads; i++) {
     struct scratch w = scratch_of_thread (k, a);
-    struct task task = task_of (a, i, drop, qkv);
+    struct task task = task_of (k, a, i, drop, qkv);
     const int64_t at = task.sample * a->t * d + task.head * a->width;
     float *d_q = d_qkv + (task.q - qkv);
     struct slopes g = {d_o + at, lse + i * a->t, d_q, d_q + d, d_q + 2 * d};

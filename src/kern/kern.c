@@ -103,6 +103,8 @@ kern_open (int threads, struct kern **out)
   k->distrust = fault_here ("distrust");
   enum status s = MEM_NEW (1, &k->verdicts, "verdicts");
   if (s == OK)
+    s = kern_products_open (k);
+  if (s == OK)
     s = open_library (k);
   if (s != OK) {
     kern_close (&k);

@@ -361,6 +361,9 @@ struct kern_linear_shape {
 enum status
 kern_linear_create (struct kern *k, const struct kern_linear_shape *shape,
                     struct kern_linear **l);
+/* For layers without such an object: the products that they will need. */
+enum status
+kern_linear_prove (struct kern *k, const struct kern_linear_shape *shape);
 void
 kern_linear_destroy (struct kern_linear **l);
 enum status
@@ -440,8 +443,9 @@ kern_dropout (struct kern *k, const struct kern_drop *d, int64_t samples,
 struct kern_attention {
   int64_t batch, t, heads, width;
 };
-/* Ask for the scratch of these calls; before kern_seal. */
-void
+/* Ask for the scratch of these calls, and whether the library's products in
+ * them are right; before kern_seal. */
+enum status
 kern_attention_want (struct kern *k, const struct kern_attention *a);
 enum status
 kern_attention_forward (struct kern *k, const struct kern_attention *a,

@@ -4,34 +4,24 @@
  * transpositions are flags or strides.  Bias gradients are own loops.
  */
 #include "base/clock.h"
-#include "kern/kern_impl.h"
+#include "kern/prove_impl.h"
 
+#include <math.h>
 #include <omp.h>
 #include <stdio.h>
 
-/* C [m, n] = alpha op(A) op(B) + beta C, all row-major; A has lda numbers in a
- * row, and so on. */
-struct product {
-  char a_form, b_form; /* N or T */
-  int64_t m, n, inner;
-  int64_t lda, ldb;
-  float alpha, beta;
-};
-
+/* By the library where it is right (product.c), else by our own loops. */
 static enum status
-multiply (struct kern *k, const struct product *p, const float *a,
+multiply (struct kern *k, const struct kern_product *p, const float *a,
           const float *b, float *c)
 {
+  bool right = true;
   omp_set_num_threads (k->threads);
-  dnnl_status_t s =
-      dnnl_sgemm (p->a_form, p->b_form, p->m, p->n, p->inner, p->alpha, a,
-                  p->lda, b, p->ldb, p->beta, c, p->n);
-  if (s == dnnl_success)
-    return OK;
-  char what[112];
-  snprintf (what, sizeof what, "m=%lld n=%lld inner=%lld", (long long)p->m,
-            (long long)p->n, (long long)p->inner);
-  return kern_lib_failed (s, "matrix product", what);
+  TRY (kern_product_prove (k, p, false, &right));
+  if (right)
+    return kern_product_run (p, a, b, c);
+  kern_own_product (k->threads, p, a, b, c);
+  return OK;
 }
 
 KERN_CLONES static void
@@ -49,15 +39,16 @@ kern_linear_forward (struct kern *k, int64_t n, int64_t in, int64_t out,
                      const float *x, const float *w, const float *bias,
                      float *y)
 {
-  struct product p = {.a_form = 'N',
-                      .b_form = 'T',
-                      .m = n,
-                      .n = out,
-                      .inner = in,
-                      .lda = in,
-                      .ldb = in,
-                      .alpha = 1,
-                      .beta = bias == NULL ? 0 : 1};
+  struct kern_product p = {.a_form = 'N',
+                           .b_form = 'T',
+                           .m = n,
+                           .n = out,
+                           .inner = in,
+                           .lda = in,
+                           .ldb = in,
+                           .ldc = out,
+                           .alpha = 1,
+                           .beta = bias == NULL ? 0 : 1};
   if (bias != NULL) {
 #pragma omp parallel for schedule(static) \
     num_threads(k->threads) if (n * out > KERN_ALONE)
@@ -161,9 +152,9 @@ make_weights (struct kern_linear *l)
   return make_op (l, "linear, gradient added", abc, false, true, &l->add);
 }
 
-enum status
-kern_linear_create (struct kern *k, const struct kern_linear_shape *shape,
-                    struct kern_linear **lp)
+static enum status
+make (struct kern *k, const struct kern_linear_shape *shape, bool forward,
+      bool weights, struct kern_linear **lp)
 {
   struct kern_linear *l = NULL;
   enum status s = OK;
@@ -173,10 +164,192 @@ kern_linear_create (struct kern *k, const struct kern_linear_shape *shape,
                             .in = shape->in,
                             .out = shape->out,
                             .bias = shape->bias};
-  if (forward_is_faster (l->in, l->out, l->bias))
+  if (forward)
     s = make_forward (l);
-  if (s == OK && shape->learns && weights_is_faster (l->in, l->out))
+  if (s == OK && weights)
     s = make_weights (l);
+  if (s != OK)
+    kern_linear_destroy (&l);
+  else
+    *lp = l;
+  return s;
+}
+
+/* -- proofs of primitives -------------------------------------------------- */
+
+#define MOST_ROWS 64
+#define MOST_SIDE 384
+
+enum { FORWARD, SET, ADD, OPS };
+
+static struct kern_op *
+op_of (struct kern_linear *l, int which)
+{
+  return which == FORWARD ? &l->forward : which == SET ? &l->set : &l->add;
+}
+
+static bool
+same_ops (struct kern_linear *a, struct kern_linear *b)
+{
+  for (int i = 0; i < OPS; i++)
+    if (strcmp (op_of (a, i)->impl, op_of (b, i)->impl) != 0)
+      return false;
+  return true;
+}
+
+static struct kern_product
+product_of (const struct kern_linear *l, int which)
+{
+  const bool ahead = which == FORWARD;
+  return (struct kern_product){.a_form = ahead ? 'N' : 'T',
+                               .b_form = ahead ? 'T' : 'N',
+                               .m = ahead ? l->n : l->out,
+                               .n = ahead ? l->out : l->in,
+                               .inner = ahead ? l->in : l->n,
+                               .lda = ahead ? l->in : l->out,
+                               .ldb = l->in,
+                               .ldc = ahead ? l->out : l->in,
+                               .alpha = 1,
+                               .beta = which == ADD};
+}
+
+/* One run of whole numbers; kind: of the nonsense before. */
+static enum status
+try_op (struct kern_linear *l, int which, float *v, double *sum, int kind,
+        double *error)
+{
+  const struct kern_product p = product_of (l, which);
+  float *a = v, *b = a + p.m * p.inner, *c = b + p.inner * p.n;
+  float *bias = c + p.m * p.n + KERN_GUARD;
+  const int amplitude = kern_amplitude ((double)p.inner + 1);
+  const float before = (float)(kind + 1);
+  kern_fill_whole (a, (size_t)(p.m * p.inner), amplitude, 1);
+  kern_fill_whole (b, (size_t)(p.inner * p.n), 2, 2);
+  kern_fill_whole (bias, (size_t)l->out, 2, 3);
+  kern_spoil (c, (size_t)(p.m * p.n) + KERN_GUARD, kind);
+  for (int64_t i = 0; which == ADD && i < p.m * p.n; i++)
+    c[i] = before;
+  kern_aside_spoil (l->k, kind);
+  TRY (kern_op_run (l->k, op_of (l, which), (const void *[]){a, b, c, bias}));
+  double e = kern_product_difference (&p, a, b, c,
+                                      which == FORWARD && l->bias ? bias : NULL,
+                                      before, amplitude, sum);
+  if (!kern_spoilt (c + p.m * p.n, KERN_GUARD, kind) ||
+      !kern_aside_whole (l->k, op_of (l, which)->scratch_bytes, kind))
+    e = INFINITY;
+  if (!(e <= *error))
+    *error = e;
+  return OK;
+}
+
+static enum status
+try_twice (struct kern_linear *l, int which, double *error)
+{
+  const int64_t n = l->n, in = l->in, out = l->out;
+  float *v = NULL;
+  double *sum = NULL;
+  *error = 0;
+  TRY (MEM_NEW ((size_t)(n * in + in * out + n * out + out) + KERN_GUARD, &v,
+                "proof"));
+  enum status s = MEM_NEW ((size_t)(n > in ? n : in), &sum, "proof");
+  for (int kind = 0; kind < 2 && s == OK; kind++)
+    s = try_op (l, which, v, sum, kind, error);
+  mem_free (&sum);
+  mem_free (&v);
+  return s;
+}
+
+/* A small one with the same primitives; how: 0 smallest, 1 in rows, 2 not. */
+static enum status
+make_small (struct kern_linear *l, int how, struct kern_linear **out)
+{
+  const struct kern_linear_shape small = {
+      .n = how < 2 ? kern_reduced (l->n, MOST_ROWS) : l->n,
+      .in = how < 1 ? kern_reduced (l->in, MOST_SIDE) : l->in,
+      .out = how < 1 ? kern_reduced (l->out, MOST_SIDE) : l->out,
+      .bias = l->bias};
+  TRY (make (l->k, &small, l->forward.primitive != NULL,
+             l->set.primitive != NULL, out));
+  return kern_aside_seal (l->k);
+}
+
+static enum status
+judge (struct kern_linear *l, struct kern_linear *small, int which)
+{
+  static const char *const names[] = {"forward", "gradient", "gradient added"};
+  char key[KERN_KEY], why[96];
+  double error = -1;
+  struct kern_op *op = op_of (l, which);
+  if (op->primitive == NULL)
+    return OK;
+  snprintf (key, sizeof key, "linear %s n=%lld in=%lld out=%lld%s by %s",
+            names[which], (long long)small->n, (long long)small->in,
+            (long long)small->out, l->bias ? " with bias" : "", op->impl);
+  enum kern_known known = kern_verdict_get (l->k, key);
+  if (known == KERN_UNKNOWN) {
+    if (!l->k->distrust)
+      TRY (try_twice (small, which, &error));
+    if (fault_here ("verdict"))
+      error = 1;
+    known = error == 0 ? KERN_RIGHT : KERN_WRONG;
+    snprintf (why, sizeof why, "wrong by %.2g of what its terms add up to",
+              error);
+    TRY (kern_verdict_put (l->k, key, known == KERN_RIGHT, error,
+                           l->k->distrust ? "not believed" : why));
+  }
+  if (known == KERN_WRONG)
+    kern_op_clear (op); /* sgemm computes in its place */
+  return OK;
+}
+
+static enum status
+prove (struct kern_linear *l)
+{
+  struct kern_aside aside;
+  struct kern_linear *small = NULL;
+  kern_aside_open (l->k, &aside);
+  enum status s = make_small (l, 0, &small);
+  for (int how = 1; how < 3 && s == OK && !same_ops (l, small); how++) {
+    kern_linear_destroy (&small);
+    arena_close (&l->k->slab);
+    s = make_small (l, how, &small);
+  }
+  for (int i = 0; i < OPS && s == OK; i++)
+    s = judge (l, small, i);
+  kern_linear_destroy (&small);
+  kern_aside_close (l->k, &aside);
+  return s;
+}
+
+/* The products that stand in for primitives, that have none, and of one row. */
+enum status
+kern_linear_prove (struct kern *k, const struct kern_linear_shape *s)
+{
+  bool right;
+  for (int one = 0; one < 2; one++) {
+    const int64_t n = one ? 1 : s->n;
+    const struct kern_product p[] = {
+        {'N', 'T', n, s->out, s->in, 0, 0, 0, 1, s->bias},
+        {'N', 'N', n, s->in, s->out, 0, 0, 0, 1, 0},
+        {'T', 'N', s->out, s->in, n, 0, 0, 0, 1, 0},
+        {'T', 'N', s->out, s->in, n, 0, 0, 0, 1, 1}};
+    for (int i = 0; i < (one || !s->learns ? 1 : 4); i++)
+      TRY (kern_product_prove (k, &p[i], false, &right));
+  }
+  return kern_verdicts_reserve (k);
+}
+
+enum status
+kern_linear_create (struct kern *k, const struct kern_linear_shape *shape,
+                    struct kern_linear **lp)
+{
+  struct kern_linear *l = NULL;
+  enum status s = OK;
+  TRY (kern_linear_prove (k, shape));
+  TRY (make (k, shape, forward_is_faster (shape->in, shape->out, shape->bias),
+             shape->learns && weights_is_faster (shape->in, shape->out), &l));
+  if (l->forward.primitive != NULL || l->set.primitive != NULL)
+    s = prove (l);
   if (s != OK)
     kern_linear_destroy (&l);
   else
@@ -211,14 +384,15 @@ enum status
 kern_linear_back_data (struct kern *k, int64_t n, int64_t in, int64_t out,
                        const float *d_y, const float *w, float *d_x)
 {
-  struct product p = {.a_form = 'N',
-                      .b_form = 'N',
-                      .m = n,
-                      .n = in,
-                      .inner = out,
-                      .lda = out,
-                      .ldb = in,
-                      .alpha = 1};
+  struct kern_product p = {.a_form = 'N',
+                           .b_form = 'N',
+                           .m = n,
+                           .n = in,
+                           .inner = out,
+                           .lda = out,
+                           .ldb = in,
+                           .ldc = in,
+                           .alpha = 1};
   return multiply (k, &p, d_y, w, d_x);
 }
 
@@ -266,15 +440,16 @@ kern_linear_back_weights (struct kern *k, int64_t n, int64_t in, int64_t out,
                           const float *x, const float *d_y, float scale,
                           bool accumulate, float *d_w, float *d_bias)
 {
-  struct product p = {.a_form = 'T',
-                      .b_form = 'N',
-                      .m = out,
-                      .n = in,
-                      .inner = n,
-                      .lda = out,
-                      .ldb = in,
-                      .alpha = scale,
-                      .beta = accumulate ? 1 : 0};
+  struct kern_product p = {.a_form = 'T',
+                           .b_form = 'N',
+                           .m = out,
+                           .n = in,
+                           .inner = n,
+                           .lda = out,
+                           .ldb = in,
+                           .ldc = in,
+                           .alpha = scale,
+                           .beta = accumulate ? 1 : 0};
   if (d_bias != NULL)
     bias_gradient (k, n, out, scale, accumulate, d_y, d_bias);
   return multiply (k, &p, d_y, x, d_w);
@@ -300,14 +475,15 @@ enum status
 kern_peak_flops (struct kern *k, double *flops)
 {
   enum { SIDE = 2048, ROUNDS = 3 };
-  struct product p = {.a_form = 'N',
-                      .b_form = 'N',
-                      .m = SIDE,
-                      .n = SIDE,
-                      .inner = SIDE,
-                      .lda = SIDE,
-                      .ldb = SIDE,
-                      .alpha = 1};
+  struct kern_product p = {.a_form = 'N',
+                           .b_form = 'N',
+                           .m = SIDE,
+                           .n = SIDE,
+                           .inner = SIDE,
+                           .lda = SIDE,
+                           .ldb = SIDE,
+                           .ldc = SIDE,
+                           .alpha = 1};
   size_t one = (size_t)SIDE * SIDE;
   float *a = NULL;
   TRY (mem_new (3 * one, sizeof *a, "matrices", (void **)&a));

@@ -23,6 +23,12 @@ struct kern_verdict {
                    a text */
 };
 
+#define KERN_CLASSES 256
+struct kern_product_class {
+  uint64_t sizes;
+  bool right;
+};
+
 struct kern_verdicts {
   struct kern_verdict *v; /* owned */
   int n;
@@ -30,11 +36,10 @@ struct kern_verdicts {
   uint64_t *foreign; /* owned: hashes of keys that another rank found wrong */
   int n_foreign;
   size_t foreign_room;
-  double *product_room; /* owned: memory for proofs of products */
-  uint64_t *product;    /* owned: classes of products that were looked at */
-  int n_product;
-  size_t products_room;
-  bool wrong_products; /* some are */
+  float *product_room;                /* owned: memory for proofs of products */
+  double *product_sums;               /* likewise */
+  struct kern_product_class *classes; /* owned; of products that are known */
+  int n_classes;
 };
 
 enum kern_known { KERN_UNKNOWN, KERN_RIGHT, KERN_WRONG };
@@ -102,6 +107,28 @@ const struct kern_conv_shape *
 kern_conv_shape_of (const struct kern_conv *c);
 size_t
 kern_conv_scratch (const struct kern_conv *c, enum kern_direction d);
+/* Products of matrices by the library's sgemm.  prove: whether those of such
+ * sizes are right, from small ones the first time; takes no memory after
+ * kern_open.  alone: by one thread of many, where only what was asked before
+ * outside is right. */
+enum status
+kern_product_prove (struct kern *k, const struct kern_product *p, bool alone,
+                    bool *right);
+/* The largest difference of C from A B and what was there before (and a bias,
+ * if not NULL), as a part of what a row's terms add up to; sum: inner numbers.
+ */
+double
+kern_product_difference (const struct kern_product *p, const float *a,
+                         const float *b, const float *c, const float *bias,
+                         float before, double amplitude, double *sum);
+enum status
+kern_products_open (struct kern *k);
+/* Room for more verdicts than a step can come to. */
+enum status
+kern_verdicts_reserve (struct kern *k);
+enum status
+kern_product_run (const struct kern_product *p, const float *a, const float *b,
+                  float *c);
 enum status
 kern_bn_prove (struct kern *k, struct kern_dims d, enum kern_layout l,
                bool relu, const char *impl, bool *right);

@@ -48,17 +48,26 @@ kern_verdict_get (const struct kern *k, const char *key)
 }
 
 enum status
+kern_verdicts_reserve (struct kern *k)
+{
+  struct kern_verdicts *t = k->verdicts;
+  if ((size_t)t->n + 64 <= t->room)
+    return OK;
+  size_t room = 2 * t->room + 64;
+  TRY (mem_grow (&t->v, t->room, room, sizeof *t->v, "verdicts"));
+  t->room = room;
+  return OK;
+}
+
+enum status
 kern_verdict_put (struct kern *k, const char *key, bool right, double error,
                   const char *why)
 {
   struct kern_verdicts *t = k->verdicts;
   struct kern_verdict *v = find (t, key);
   if (v == NULL) {
-    if ((size_t)t->n == t->room) {
-      size_t room = t->room == 0 ? 64 : 2 * t->room;
-      TRY (mem_grow (&t->v, t->room, room, sizeof *t->v, "verdicts"));
-      t->room = room;
-    }
+    if ((size_t)t->n == t->room)
+      TRY (kern_verdicts_reserve (k));
     v = &t->v[t->n++];
     snprintf (v->key, sizeof v->key, "%s", key);
     v->right = true;
@@ -78,7 +87,8 @@ kern_verdicts_clear (struct kern *k)
   mem_free (&k->verdicts->v);
   mem_free (&k->verdicts->foreign);
   mem_free (&k->verdicts->product_room);
-  mem_free (&k->verdicts->product);
+  mem_free (&k->verdicts->product_sums);
+  mem_free (&k->verdicts->classes);
   mem_free (&k->verdicts);
 }
 

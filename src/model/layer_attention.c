@@ -87,7 +87,12 @@ layer_attention (struct layer_maker *m, const struct recipe_step *s,
   a->shape = (struct kern_attention){m->n, t, s->heads, d / s->heads};
   a->drop =
       (struct kern_drop){.p = (float)s->drop, .site = hash_text (s->name, 0)};
-  kern_attention_want (m->k, &a->shape);
+  *out = &a->layer;
+  enum status status = kern_attention_want (m->k, &a->shape);
+  if (status != OK) {
+    layer_destroy (out);
+    return status;
+  }
   a->lse_bytes = (size_t)(m->n * s->heads * t) * sizeof (float);
   a->layer.saved_at = maker_slot (m, sizeof (struct attention_saved));
   a->lse_at = maker_slot (m, a->lse_bytes);
@@ -95,6 +100,5 @@ layer_attention (struct layer_maker *m, const struct recipe_step *s,
   a->layer.scratch_bytes = arena_round (a->lse_bytes);
   a->layer.x_bytes = (size_t)(maker_rows (m) * 3 * d) * sizeof (float);
   a->layer.y_bytes = (size_t)(maker_rows (m) * d) * sizeof (float);
-  *out = &a->layer;
   return OK;
 }

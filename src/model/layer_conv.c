@@ -225,7 +225,10 @@ layer_linear (struct layer_maker *m, const struct recipe_step *s,
   TRY (MEM_NEW (1, &f, "linear layer"));
   f->layer.kind = &linear_kind;
   *out = &f->layer;
-  enum status status = add_weights (m, s, &weight, 0, f->id);
+  enum status status = kern_linear_prove (
+      m->k, &(struct kern_linear_shape){m->n, s->in.c, s->out.c, true, true});
+  if (status == OK)
+    status = add_weights (m, s, &weight, 0, f->id);
   if (status != OK) {
     layer_destroy (out);
     return status;

@@ -6,7 +6,7 @@
  * holds the stage later; then ranks tell each other what they found wrong,
  * until nobody has anything to add.
  */
-#include "model/layer_impl.h"
+#include "model/stage_impl.h"
 
 #define STEPS 512
 
@@ -83,9 +83,35 @@ prove_step (struct kern *k, const struct recipe_step *s, int64_t n,
 {
   const enum kern_layout l = kern_tuning_layout (t);
   const struct kern_conv_shape shape = recipe_shape (s, n, l);
-  if (s->kind == RECIPE_CONV)
+  const int64_t rows = n * s->in.h;
+  const struct kern_linear_shape dense = {rows, s->in.c, s->out.c, true, true};
+  struct kern_linear *linear = NULL;
+  enum status status = OK;
+  switch (s->kind) {
+  case RECIPE_CONV:
     return prove_conv (k, &shape, t);
-  return OK;
+  case RECIPE_LINEAR:
+    return kern_linear_prove (
+        k, &(struct kern_linear_shape){n, s->in.c, s->out.c, true, true});
+  case RECIPE_DENSE:
+    status = kern_linear_create (k, &dense, &linear);
+    kern_linear_destroy (&linear);
+    return status;
+  case RECIPE_ATTENTION:
+    return kern_attention_want (
+        k, &(struct kern_attention){n, s->in.h, s->heads, s->out.c / s->heads});
+  case RECIPE_PROJECT:
+    status = kern_linear_create (
+        k,
+        &(struct kern_linear_shape){
+            (int64_t)stage_token_chunk ((double)rows, s->out.c), s->in.c,
+            s->out.c, false, true},
+        &linear);
+    kern_linear_destroy (&linear);
+    return status;
+  default:
+    return OK;
+  }
 }
 
 static enum status

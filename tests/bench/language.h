@@ -225,7 +225,7 @@ sum_tiles (struct sum *p, const struct kern_attention *a, int count)
     x->n_results = back ? 1 : 2;
     p->n_works++;
   }
-  kern_attention_want (p->k, a);
+  MUST (kern_attention_want (p->k, a));
 }
 
 BENCH_FN enum status

@@ -278,7 +278,7 @@ test (struct kern *k, int64_t batch, int64_t t, int64_t heads, int64_t width,
     qkv[i] *= 3;
     x[i] = qkv[i];
   }
-  kern_attention_want (k, &a);
+  MUST (kern_attention_want (k, &a));
   MUST (kern_seal (k));
   MUST (kern_attention_forward (k, &a, drop, qkv, o, lse));
   MUST (kern_attention_back (k, &a, drop, qkv, o, lse, d_o, d_qkv));
@@ -315,7 +315,7 @@ test_threads (void)
   for (int i = 0; i < 2; i++) {
     struct kern *k = NULL;
     MUST (kern_open (i ? 3 : 1, &k));
-    kern_attention_want (k, &a);
+    MUST (kern_attention_want (k, &a));
     MUST (kern_seal (k));
     o[i] = floats (n);
     d[i] = floats (3 * n);

@@ -103,7 +103,7 @@ attention (struct bench *b, int64_t t, int64_t width)
   const struct kern_attention a = {1, t, 2, width};
   const struct kern_drop drop = {0.1f, 7, 1, 3, 0};
   size_t d = (size_t)(2 * width), n = (size_t)t * d;
-  kern_attention_want (b->k, &a);
+  MUST (kern_attention_want (b->k, &a));
   MUST (kern_seal (b->k));
   MUST (kern_attention_forward (b->k, &a, &drop, b->x[0], b->y, b->w));
   keep_floats (b, "attention", n, b->y);

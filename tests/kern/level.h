@@ -34,6 +34,7 @@
 #define kern_linear_create LEVEL_NAME (LEVEL, kern_linear_create)
 #define kern_linear_destroy LEVEL_NAME (LEVEL, kern_linear_destroy)
 #define kern_linear_forward LEVEL_NAME (LEVEL, kern_linear_forward)
+#define kern_linear_prove LEVEL_NAME (LEVEL, kern_linear_prove)
 #define kern_linear_run LEVEL_NAME (LEVEL, kern_linear_run)
 #define kern_linear_run_weights LEVEL_NAME (LEVEL, kern_linear_run_weights)
 #define kern_loss LEVEL_NAME (LEVEL, kern_loss)
