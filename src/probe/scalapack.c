@@ -8,6 +8,7 @@
 
 #ifdef HAVE_SCALAPACK
 #include "wire/raw.h"
+#include <limits.h>
 
 extern int Csys2blacs_handle (MPI_Comm);
 extern void
@@ -220,8 +221,16 @@ matrix_eigenvalues (struct matrix *a, int n, double *values)
   CHECK (info == 0, "p?syev: argument %d", -info);
   /* The size that some versions ask for is a little short. */
   double asked = a->wide ? query.wide : query.narrow;
-  int size = (int)(asked * 1.01) + 8 * n + 64;
-  enum status s = mem_new ((size_t)size, bytes, "eigenvalues: work", &work);
+  double wanted = asked * 1.01 + 8.0 * n + 64;
+  int size = wanted < INT_MAX ? (int)wanted : 0;
+  enum status s = OK;
+  if (size == 0)
+    s = fail (E_LIMIT,
+              "eigenvalues of a matrix of order %d take %.0f numbers on a "
+              "rank, more than ScaLAPACK can count: start more ranks",
+              n, wanted);
+  if (s == OK)
+    s = mem_new ((size_t)size, bytes, "eigenvalues: work", &work);
   if (s == OK)
     s = mem_new ((size_t)n, bytes, "eigenvalues", &w);
   s = wire_agree (a->grid->wire, s);
