@@ -77,6 +77,16 @@ ballot_cast (struct session *s, int64_t step, enum run_stop stop)
   return wire_ballot_start (s->wire, -1, v, s->n_ballot, request);
 }
 
+/* The first reason of those that have votes, unless one was read before. */
+static bool
+count_stops (struct session *s, const double *votes)
+{
+  for (int i = STOP_NONE + 1; i < STOP_REASONS && s->stop == STOP_NONE; i++)
+    if (votes[i] > 0)
+      s->stop = (enum run_stop)i;
+  return s->stop != STOP_NONE;
+}
+
 enum status
 ballot_read (struct session *s, int64_t step, bool *stop)
 {
@@ -103,10 +113,7 @@ ballot_read (struct session *s, int64_t step, bool *stop)
   const double *votes = v + s->n_ballot - STOP_REASONS;
   if (step >= s->save_votes_from && votes[STOP_NONE] > 0)
     s->save_wanted = true;
-  for (int i = STOP_NONE + 1; i < STOP_REASONS && s->stop == STOP_NONE; i++)
-    if (votes[i] > 0)
-      s->stop = (enum run_stop)i;
-  *stop = s->stop != STOP_NONE;
+  *stop = count_stops (s, votes);
   s->busy_seen = votes[-1] > 0;
   s->give_up_seen = s->give_up_seen || votes[-2] > 0;
   if (bad >= 0)
@@ -115,5 +122,22 @@ ballot_read (struct session *s, int64_t step, bool *stop)
                  "later steps was saved (a lower train.lr, train.warmup or "
                  "train.clip may help)",
                  bad, (long long)step);
+  return OK;
+}
+
+enum status
+ballot_cast_stop (struct session *s, int64_t round, enum run_stop stop)
+{
+  for (int i = 0; i < STOP_REASONS; i++)
+    s->ballot_in[i] = i == (int)stop && stop != STOP_NONE;
+  return wire_ballot_start (s->wire, -1, s->ballot_in, STOP_REASONS,
+                            &s->ballot[round % s->lag]);
+}
+
+enum status
+ballot_read_stop (struct session *s, int64_t round, bool *stop)
+{
+  TRY (wire_ballot_wait (s->wire, &s->ballot[round % s->lag], s->ballot_out));
+  *stop = count_stops (s, s->ballot_out);
   return OK;
 }

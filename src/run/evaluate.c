@@ -35,6 +35,7 @@ eval_batch (struct session *s, enum store_split split, int64_t batch, int64_t n,
             int *sent, struct sums *sums)
 {
   struct tensor x;
+  clock_pace ();
   TRY (eval_input (s, split, batch, &x));
   TRY (store_read_labels (s->data, split, batch * s->n_samples, s->n_samples, n,
                           s->labels));
@@ -86,6 +87,34 @@ add_up (struct session *s, const double *mine, double *all, int64_t n,
   return OK;
 }
 
+/* The batches of this replica in turn, one of each replica in a round.  *stop:
+ * all ranks have read in the same round that one asks for it; as in training no
+ * batch waits for the last stage. */
+static enum status
+eval_rounds (struct session *s, enum store_split split, int64_t n,
+             struct sums *sums, bool *stop)
+{
+  int64_t batches = (n + s->n_samples - 1) / s->n_samples;
+  int64_t rounds = (batches + s->R - 1) / s->R, done = 0, read = 0;
+  int sent = WIRE_NONE;
+  bool ignored;
+  for (; done < rounds; done++) {
+    int64_t b = done * s->R + wire_replica (s->wire);
+    if (s->ask_stop && done - s->lag >= read)
+      TRY (ballot_read_stop (s, read++, stop));
+    if (*stop)
+      break;
+    place_set ((long)b, s->local[0].k, "evaluation batch");
+    if (b < batches)
+      TRY (eval_batch (s, split, b, n, &sent, sums));
+    if (s->ask_stop)
+      TRY (ballot_cast_stop (s, done, s->ask_stop (s->ask_context)));
+  }
+  for (; s->ask_stop && read < done; read++)
+    TRY (ballot_read_stop (s, read, &ignored));
+  return wire_wait (s->wire, &sent, NULL, NULL);
+}
+
 enum status
 session_evaluate (struct session *s, enum store_split split, int64_t limit,
                   struct evaluation *out)
@@ -93,7 +122,8 @@ session_evaluate (struct session *s, enum store_split split, int64_t limit,
   int64_t n = s->info.samples[split];
   if (limit > 0 && limit < n)
     n = limit;
-  int K = s->K, sent = WIRE_NONE;
+  int K = s->K;
+  bool stop = false;
   double *mine = NULL, *all = NULL;
   clock_switch (&s->account, CLOCK_EVAL);
   enum status e = MEM_NEW (3 * (size_t)K, &mine, "evaluation");
@@ -102,15 +132,11 @@ session_evaluate (struct session *s, enum store_split split, int64_t limit,
   if (e != OK)
     wire_abort (e); /* the others are on their way into the pipe */
   struct sums sums = {mine, mine + K, mine + 2 * K};
-  int64_t batches = (n + s->n_samples - 1) / s->n_samples;
-  for (int64_t b = wire_replica (s->wire); b < batches; b += s->R) {
-    place_set ((long)b, s->local[0].k, "evaluation batch");
-    e = eval_batch (s, split, b, n, &sent, &sums);
-    if (e != OK)
-      wire_abort (e);
-  }
-  TRY (wire_wait (s->wire, &sent, NULL, NULL));
-  e = add_up (s, mine, all, n, out);
+  e = eval_rounds (s, split, n, &sums, &stop);
+  if (e != OK)
+    wire_abort (e);
+  e = stop ? fail (E_STOPPED, "stopped in an evaluation")
+           : add_up (s, mine, all, n, out);
   mem_free (&mine);
   mem_free (&all);
   clock_switch (&s->account, CLOCK_OTHER);

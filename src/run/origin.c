@@ -209,7 +209,6 @@ origin_open (struct origin *o, const struct run_config *c,
   if (!o->done)
     origin_next (o);
   o->ever = n_files > 0 || had_checkpoint (o->history);
-  o->done = o->done || (o->path && o->end > 0 && o->step >= o->end);
   TRY (is_this (o, c, write));
   if (o->done)
     return OK;

@@ -525,7 +525,7 @@ begin (struct session *s, struct origin *o, struct receipt *r)
     return OK;
   o->mark.step = o->mark.start = r->step;
   TRY (store_run_mark (s->run, &o->mark));
-  return r->step < s->steps ? write_receipt (s, r) : OK;
+  return r->step <= s->steps ? write_receipt (s, r) : OK;
 }
 
 enum status

@@ -209,6 +209,10 @@ struct session {
   bool vote_save;               /* this rank's vote in the next ballot */
   bool save_wanted;             /* a ballot that was read asks for it */
   enum run_stop stop;           /* why one that was read asks for stopping */
+  /* what a rank votes for between batches of an evaluation, on all ranks or on
+   * none; NULL: evaluations are not stopped */
+  enum run_stop (*ask_stop) (void *context);
+  void *ask_context;
   int64_t save_votes_from;      /* ballots of earlier steps ask for nothing */
   bool vote_busy, vote_give_up; /* of this rank's saver, in the next ballot */
   bool busy_seen, give_up_seen; /* in the newest ballot; in any */
@@ -404,6 +408,13 @@ ballot_cast (struct session *s, int64_t step, enum run_stop stop);
 enum status
 ballot_read (struct session *s, int64_t step, bool *stop);
 
+/* The same beside batches of an evaluation, when no step's ballot is under way:
+ * a vote for each round, and *stop as above. */
+enum status
+ballot_cast_stop (struct session *s, int64_t round, enum run_stop stop);
+enum status
+ballot_read_stop (struct session *s, int64_t round, bool *stop);
+
 /* -- the matrix that stages share (shared.c) ---------------------------------
  */
 
@@ -434,7 +445,8 @@ struct evaluation {        /* K heads; NAN where a head is silent */
   double *loss, *accuracy; /* owned by the caller of session_evaluate */
   int64_t samples;
 };
-/* Mean loss and accuracy of every head on a split.  Collective on world. */
+/* Mean loss and accuracy of every head on a split.  E_STOPPED on all ranks when
+ * ask_stop has said so on one; s->stop says why.  Collective on world. */
 enum status
 session_evaluate (struct session *s, enum store_split split, int64_t limit,
                   struct evaluation *out);

@@ -41,6 +41,18 @@ say_evaluation (const struct training *t, enum store_split split,
   text_clear (&line);
 }
 
+/* Whether the root has the row of an evaluation, or there is nothing to
+ * evaluate.  Collective. */
+static enum status
+has_row (const struct session *s, enum store_split split, int64_t done,
+         bool *there)
+{
+  *there =
+      s->info.samples[split] == 0 ||
+      (s->run && store_run_has_row (s->run, store_split_name (split), done));
+  return wire_broadcast (s->wire, there, sizeof *there, 0);
+}
+
 static enum status
 evaluate (struct training *t, enum store_split split, int64_t steps_done)
 {
@@ -51,6 +63,11 @@ evaluate (struct training *t, enum store_split split, int64_t steps_done)
   s->trained_s += begin - t->loop_s;
   enum status e = session_evaluate (s, split, 0, &t->eval);
   t->loop_s = clock_now_s ();
+  if (e == E_STOPPED) { /* the next start evaluates */
+    fail_clear ();
+    t->stopped = true;
+    return OK;
+  }
   TRY (e);
   if (t->loop_s - begin > t->worst_eval_s)
     t->worst_eval_s = t->loop_s - begin;
@@ -59,6 +76,16 @@ evaluate (struct training *t, enum store_split split, int64_t steps_done)
   say_evaluation (t, split, steps_done);
   return record_row (t, split, store_split_name (split), steps_done,
                      t->eval.loss, t->eval.accuracy, NAN);
+}
+
+/* The same unless metrics.csv has its row: a start that was stopped or killed
+ * may have left it, or not come to it. */
+static enum status
+evaluate_missing (struct training *t, enum store_split split, int64_t done)
+{
+  bool there;
+  TRY (has_row (t->s, split, done, &there));
+  return there ? OK : wire_agree (t->s->wire, evaluate (t, split, done));
 }
 
 /* How far all ranks are known to be, where a kill does not wipe it out.  False
@@ -144,6 +171,9 @@ between_steps (struct training *t, int64_t done, int64_t *read, bool *stop)
     return OK;
   if (eval)
     TRY (wire_agree (t->s->wire, evaluate (t, t->s->valid, done)));
+  *stop = t->stopped;
+  if (*stop)
+    return OK;
   return wait ? train_save (t, done, false) : train_save_due (t, done, keep);
 }
 
@@ -156,7 +186,6 @@ walk (struct training *t, int64_t *done)
   bool stop = false, ignored;
   enum status e = OK;
   t->loop_s = t->saved_s = clock_now_s ();
-  t->job_end_s = stop_job_end ();
   while (e == OK && !stop && step < t->end) {
     if (step - s->lag >= read) {
       e = read_ballot (t, read++, true, &stop);
@@ -191,7 +220,25 @@ walk (struct training *t, int64_t *done)
   return e;
 }
 
-/* After the last step: final evaluation, checkpoint, accounts. */
+/* Weights first: a start that ends in an evaluation leaves nothing but that to
+ * do. */
+static enum status
+save_and_evaluate (struct training *t, int64_t done)
+{
+  struct session *s = t->s;
+  bool saved = done == t->start; /* it went on from there */
+  if (!saved && (s->config.at_end || t->stopped)) {
+    TRY (train_save (t, done, true));
+    saved = true;
+  }
+  if (!t->stopped)
+    TRY (evaluate_missing (t, s->valid, done));
+  if (!t->stopped)
+    TRY (evaluate_missing (t, s->test, done));
+  return t->stopped && !saved ? train_save (t, done, true) : OK;
+}
+
+/* After the last step: checkpoint, final evaluation, accounts. */
 static enum status
 finish (struct training *t, int64_t done)
 {
@@ -202,19 +249,14 @@ finish (struct training *t, int64_t done)
   if (wire_rank (w) == 0 && done > t->p.rows_from && !t->stopped)
     e = record_training (t, done, false);
   TRY (wire_agree (w, e));
-  if (!t->stopped) {
-    TRY (wire_agree (w, evaluate (t, s->valid, done)));
-    TRY (wire_agree (w, evaluate (t, s->test, done)));
-  }
-  if (s->config.at_end || t->stopped)
-    TRY (train_save (t, done, true));
+  TRY (save_and_evaluate (t, done));
   train_save_settle (t);
   if (t->stopped) {
     stop_obeyed (s);
     say (LOG_INFO,
-         "stopped after %lld of %lld steps; run the same again to go "
-         "on",
-         (long long)done, (long long)t->end);
+         "stopped after %lld of %lld steps%s; run the same again to go on",
+         (long long)done, (long long)t->end,
+         done == t->end ? ", before the last evaluation was done" : "");
   }
   TRY (trace_write (s));
   TRY (facts_end (s));
@@ -298,6 +340,12 @@ write_config (struct session *s)
   return wire_agree (s->wire, e);
 }
 
+static enum run_stop
+ask_stop (void *training)
+{
+  return stop_asked (training);
+}
+
 static enum status
 training_open (struct training *t)
 {
@@ -307,6 +355,10 @@ training_open (struct training *t)
   TRY (MEM_NEW (K, &t->eval.loss, "evaluation"));
   TRY (MEM_NEW (K, &t->eval.accuracy, "evaluation"));
   t->end = s->steps;
+  t->job_end_s = stop_job_end ();
+  t->loop_s = t->saved_s = clock_now_s ();
+  s->ask_stop = ask_stop;
+  s->ask_context = t;
   t->p.interval = s->steps > 200 ? s->steps / 100 : 1;
   t->p.rows_from = t->p.live_step = t->start;
   t->p.live_s = clock_now_s ();
@@ -333,6 +385,29 @@ training_close (struct training *t)
   mem_free (&t->eval.accuracy);
 }
 
+/* Steps from start to end.  What was due where an earlier start stopped comes
+ * first. */
+static enum status
+train_on (struct training *t, int64_t *done)
+{
+  struct session *s = t->s;
+  *done = t->start;
+  if (t->start > 0 && t->start < t->end &&
+      is_due (s->config.eval_every, t->start))
+    TRY (evaluate_missing (t, s->valid, t->start));
+  if (t->stopped || t->start >= t->end)
+    return OK;
+  TRY (wire_agree (s->wire, session_begin (s, t->start, t->end)));
+  enum status e = walk (t, done);
+  if (e != OK)
+    train_save_settle (t);
+  if (e == E_NUMBERS) /* read by all ranks in one ballot, said by none yet */
+    e = wire_agree (s->wire, e);
+  enum status ended = session_end (s);
+  TRY (e);
+  return ended;
+}
+
 static enum status
 train_steps (struct training *t)
 {
@@ -345,16 +420,9 @@ train_steps (struct training *t)
     return E_STOPPED;
   }
   TRY (train_save_open (t));
-  TRY (wire_agree (s->wire, session_begin (s, t->start, t->end)));
-  enum status e = walk (t, &done);
-  if (e != OK)
-    train_save_settle (t);
-  if (e == E_NUMBERS) /* read by all ranks in one ballot, said by none yet */
-    e = wire_agree (s->wire, e);
-  enum status ended = session_end (s);
+  enum status e = train_on (t, &done);
   t->done = done;
   TRY (e);
-  TRY (ended);
   TRY (finish (t, done));
   return t->stopped ? E_STOPPED : OK;
 }
@@ -400,6 +468,21 @@ begin_anew (struct session *s, struct origin *o, struct store_run *run)
   return train_verdict (s->wire, e);
 }
 
+/* All steps are taken and evaluated.  Collective. */
+static enum status
+nothing_left (const struct training *t, bool *out)
+{
+  const struct session *s = t->s;
+  bool valid = true, test = true;
+  *out = t->start >= s->steps;
+  if (t->start == s->steps) {
+    TRY (has_row (s, s->valid, t->start, &valid));
+    TRY (has_row (s, s->test, t->start, &test));
+  }
+  *out = *out && valid && test;
+  return OK;
+}
+
 static enum status
 train (struct wire *w, const struct run_config *c, run_config_writer write,
        struct store_run *run, struct origin *o, struct outcome *out)
@@ -410,6 +493,7 @@ train (struct wire *w, const struct run_config *c, run_config_writer write,
   struct session_how how = {.write = write, .run = fresh ? NULL : run};
   char *tuning = NULL;
   enum status e = was_tuning (w, o, &tuning, &how.resumes);
+  bool whole = false;
   how.was_tuning = tuning;
   if (e == OK)
     e = session_open (w, c, &how, &s);
@@ -429,9 +513,11 @@ train (struct wire *w, const struct run_config *c, run_config_writer write,
   t.mark = o->mark;
   if (run)
     wire_abort_record (record_abort, &t);
-  if (e == OK && t.start >= s.steps) {
+  if (e == OK)
+    e = nothing_left (&t, &whole);
+  if (e == OK && whole) {
     say (LOG_INFO, "already finished: %lld steps", (long long)s.steps);
-    o->done = true;
+    o->done = t.start > s.steps;
   } else if (e == OK) {
     portrait (&s);
     e = facts_begin (&s);

@@ -76,6 +76,28 @@ add_line (const char *line, int out_1, int out_2, struct text *out)
   text_add (out, "\n");
 }
 
+bool
+store_run_has_row (const struct store_run *r, const char *split, int64_t step)
+{
+  char *all = NULL;
+  bool found = false;
+  size_t n = strlen (split);
+  if (read_rows (r, &all) != OK) {
+    fail_clear ();
+    return false;
+  }
+  int at = column_of (all, "step"), name = column_of (all, "split");
+  for (const char *line = next_line (all);
+       *line && at >= 0 && name >= 0 && !found; line = next_line (line)) {
+    const char *word = field_of (line, name);
+    found = line[strcspn (line, "\n")] && strncmp (word, split, n) == 0 &&
+            (word[n] == ',' || word[n] == '\n') &&
+            strtoll (field_of (line, at), NULL, 10) == step;
+  }
+  mem_free (&all);
+  return found;
+}
+
 enum status
 store_run_rows (const struct store_run *r, struct text *out)
 {

@@ -417,6 +417,9 @@ store_run_log (struct store_run *r);
  */
 enum status
 store_run_rows (const struct store_run *r, struct text *out);
+/* Whether the row of a split after `step` steps is there. */
+bool
+store_run_has_row (const struct store_run *r, const char *split, int64_t step);
 /* Before the first row of a start that goes on after `step` steps: rows of
  * later steps are taken out; where the file has other columns, or fewer rows
  * than the checkpoint kept, the newest metrics-N.csv comes back if it has them,
