@@ -8,6 +8,7 @@
  * a bench.
  */
 #include "base/clock.h"
+#include "base/halt.h"
 #include "kern/prove_impl.h"
 #include "kern/tune_impl.h"
 
@@ -251,6 +252,7 @@ race_run (struct race *r, int *winner, double *behind)
       struct rival *v = &r->rival[a];
       if (v->c == NULL)
         continue;
+      TRY (halt_check ("choosing kernels"));
       double start = clock_now_s ();
       TRY (run_once (r, v));
       double took = clock_now_s () - start;

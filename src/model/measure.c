@@ -7,6 +7,7 @@
  */
 #include "model/stage_impl.h"
 #include "base/clock.h"
+#include "base/halt.h"
 #include "base/random.h"
 #include <math.h>
 
@@ -230,11 +231,13 @@ walk (struct bench *b, int n, int at)
 {
   double s[TIMES];
   for (int i = 0; i < n; i++) {
+    TRY (halt_check ("measuring blocks"));
     TRY (go_forward (&b[i], s));
     for (int j = 0; j < TIMES && at >= 0 && (b[i].head || j == FORWARD); j++)
       b[i].time[j][at] = s[j];
   }
   for (int i = n - 1; i >= 0; i--) {
+    TRY (halt_check ("measuring blocks"));
     TRY (go_back (&b[i], at % 2 == 1, s));
     for (int j = DATA; j < TIMES && at >= 0 && !b[i].head; j++)
       b[i].time[j][at] = s[j];
@@ -289,8 +292,11 @@ stage_measure (struct kern *k, const struct network *net,
   struct bench *b = NULL;
   TRY (MEM_NEW ((size_t)n, &b, "measuring"));
   enum status s = OK;
-  for (int i = 0; i < n && s == OK; i++)
-    s = bench_open (k, net, tuning, n_samples, &list[i], &b[i]);
+  for (int i = 0; i < n && s == OK; i++) {
+    s = halt_check ("measuring blocks");
+    if (s == OK)
+      s = bench_open (k, net, tuning, n_samples, &list[i], &b[i]);
+  }
   if (s == OK)
     s = kern_seal (k);
   if (s == OK)

@@ -272,7 +272,7 @@ origin_end (struct origin *o, struct store_run *run, enum status e,
   const char *event = e == OK          ? "finished"
                       : e == E_STOPPED ? "stopped"
                                        : "failed";
-  if (e != OK && !counts (e, out))
+  if (!counts (e, out))
     uncount (o, run, out);
   if (leaves_status (o, e, out)) {
     (void)store_run_put (run, "status", o->status);

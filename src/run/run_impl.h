@@ -206,9 +206,9 @@ struct session {
   int *ballot;      /* lag requests */
   int *window_norm; /* K requests; not NONE inside a step only */
   double *ballot_in, *ballot_out;
-  bool vote_save;               /* this rank's vote in the next ballot */
-  bool save_wanted;             /* a ballot that was read asks for it */
-  enum run_stop stop;           /* why one that was read asks for stopping */
+  bool vote_save;     /* this rank's vote in the next ballot */
+  bool save_wanted;   /* a ballot that was read asks for it */
+  enum run_stop stop; /* why one that was read asks for stopping */
   /* what a rank votes for between batches of an evaluation, on all ranks or on
    * none; NULL: evaluations are not stopped */
   enum run_stop (*ask_stop) (void *context);

@@ -7,6 +7,8 @@
  */
 #include "run/train_impl.h"
 
+#include "base/halt.h"
+
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,6 +86,13 @@ stop_job_end (void)
   return word && text_to_long (word, &end) ? (double)end : 0;
 }
 
+/* Nothing is saved before the first step. */
+static bool
+too_late (const struct run_config *c, double job_end_s)
+{
+  return job_end_s > 0 && clock_wall_s () + c->time_margin > job_end_s;
+}
+
 /* Whether the job's end is so near that the steps under way, an evaluation and
  * a checkpoint only just fit before it. */
 static bool
@@ -100,9 +109,17 @@ time_is_up (const struct training *t)
  */
 
 static void
-stop_path (const struct session *s, char *path, size_t size)
+stop_path (const char *dir, char *path, size_t size)
 {
-  snprintf (path, size, "%s/stop", s->config.dir);
+  snprintf (path, size, "%s/stop", dir);
+}
+
+static bool
+is_there (const char *dir)
+{
+  char path[RUN_PATH + 16];
+  stop_path (dir, path, sizeof path);
+  return access (path, F_OK) == 0;
 }
 
 /* Asked ten times a second at most: on a network file system the answer takes
@@ -110,21 +127,19 @@ stop_path (const struct session *s, char *path, size_t size)
 static bool
 stop_file (struct training *t)
 {
-  char path[RUN_PATH + 16];
   double now = clock_now_s ();
   if (now < t->look_s)
     return false;
   t->look_s = now + 0.1;
-  stop_path (t->s, path, sizeof path);
-  return access (path, F_OK) == 0;
+  return is_there (t->s->config.dir);
 }
 
 void
-stop_obeyed (const struct session *s)
+stop_obeyed (const struct store_run *run, const char *dir)
 {
   char path[RUN_PATH + 16];
-  stop_path (s, path, sizeof path);
-  if (s->run)
+  stop_path (dir, path, sizeof path);
+  if (run)
     unlink (path);
 }
 
@@ -143,18 +158,55 @@ stop_asked (struct training *t)
   return stop_file (t) ? STOP_FILE : STOP_NONE;
 }
 
-enum status
-stop_before_steps (struct training *t, bool *stop)
+/* -- before the first step -------------------------------------------------
+ */
+
+/* What the root looks at as well; ranks that measure look a few times a second
+ * whether another has told. */
+static bool
+asked_early (void *starting)
 {
-  struct session *s = t->s;
-  int size = wire_size (s->wire);
-  double mine = stop_by_signal (), *all = NULL;
-  TRY (wire_agree (s->wire, MEM_NEW ((size_t)size, &all, "votes")));
-  enum status e = wire_all_gather (s->wire, &mine, 1, all);
-  for (int i = 0; e == OK && i < size; i++)
-    if (s->stop == STOP_NONE)
-      s->stop = (enum run_stop)all[i];
+  struct stop_early *e = starting;
+  double now = clock_now_s ();
+  if (e->why == STOP_NONE)
+    e->why = stop_by_signal ();
+  if (e->why == STOP_NONE && now < e->look_s)
+    return false;
+  e->look_s = now + 0.1;
+  if (e->why == STOP_NONE && e->root)
+    e->why = too_late (e->config, e->job_end_s) ? STOP_TIME
+             : is_there (e->config->dir)        ? STOP_FILE
+                                                : STOP_NONE;
+  if (e->why != STOP_NONE)
+    wire_alarm (e->wire);
+  return e->why != STOP_NONE || wire_alarmed (e->wire);
+}
+
+void
+stop_early_open (struct stop_early *e, struct wire *w,
+                 const struct run_config *c, bool root)
+{
+  *e = (struct stop_early){
+      .wire = w, .config = c, .root = root, .job_end_s = stop_job_end ()};
+  halt_hook (asked_early, e);
+}
+
+enum status
+stop_early_close (struct stop_early *e, enum run_stop *why)
+{
+  int size = wire_size (e->wire);
+  double mine, *all = NULL;
+  halt_hook (NULL, NULL);
+  if (e->why == STOP_NONE)
+    e->why = stop_by_signal ();
+  mine = e->why;
+  TRY (wire_alarm_end (e->wire));
+  TRY (wire_agree (e->wire, MEM_NEW ((size_t)size, &all, "votes")));
+  enum status s = wire_all_gather (e->wire, &mine, 1, all);
+  *why = STOP_NONE;
+  for (int i = 0; s == OK && i < size; i++)
+    if (*why == STOP_NONE)
+      *why = (enum run_stop)all[i];
   mem_free (&all);
-  *stop = s->stop != STOP_NONE;
-  return e;
+  return s;
 }

@@ -6,6 +6,8 @@
  */
 #include "run/train_impl.h"
 
+#include "base/halt.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -252,7 +254,7 @@ finish (struct training *t, int64_t done)
   TRY (save_and_evaluate (t, done));
   train_save_settle (t);
   if (t->stopped) {
-    stop_obeyed (s);
+    stop_obeyed (s->run, s->config.dir);
     say (LOG_INFO,
          "stopped after %lld of %lld steps%s; run the same again to go on",
          (long long)done, (long long)t->end,
@@ -378,6 +380,7 @@ static void
 training_close (struct training *t)
 {
   train_save_close (t);
+  halt_hook (NULL, NULL);
   mem_free (&t->s->resumed[0]);
   mem_free (&t->s->resumed[1]);
   mem_free (&t->p.sum);
@@ -409,15 +412,23 @@ train_on (struct training *t, int64_t *done)
 }
 
 static enum status
+stopped_before (void)
+{
+  say (LOG_INFO, "stopped before the first step; nothing to save");
+  return E_STOPPED;
+}
+
+static enum status
 train_steps (struct training *t)
 {
   struct session *s = t->s;
   int64_t done = t->start;
   TRY (wire_agree (s->wire, training_open (t)));
-  TRY (stop_before_steps (t, &t->stopped));
+  TRY (stop_early_close (&t->early, &s->stop));
+  t->stopped = s->stop != STOP_NONE;
   if (t->stopped) {
-    say (LOG_INFO, "stopped before the first step; nothing to save");
-    return E_STOPPED;
+    stop_obeyed (s->run, s->config.dir);
+    return stopped_before ();
   }
   TRY (train_save_open (t));
   enum status e = train_on (t, &done);
@@ -483,6 +494,32 @@ nothing_left (const struct training *t, bool *out)
   return OK;
 }
 
+/* The run had no session yet.  Collective. */
+static enum status
+not_opened (struct training *t, struct store_run *run, enum status e,
+            struct outcome *out)
+{
+  if (e != E_STOPPED) {
+    halt_hook (NULL, NULL);
+    return e;
+  }
+  TRY (stop_early_close (&t->early, &out->why));
+  stop_obeyed (run, t->early.config->dir);
+  return stopped_before ();
+}
+
+static void
+say_done (const struct origin *o)
+{
+  if (o->end > 0 && o->end < o->step)
+    say (LOG_INFO,
+         "already finished: %lld steps, more than the %lld asked for; its "
+         "last weights are those after %lld",
+         (long long)o->step, (long long)o->end, (long long)o->step);
+  else
+    say (LOG_INFO, "already finished: %lld steps", (long long)o->step);
+}
+
 static enum status
 train (struct wire *w, const struct run_config *c, run_config_writer write,
        struct store_run *run, struct origin *o, struct outcome *out)
@@ -495,11 +532,12 @@ train (struct wire *w, const struct run_config *c, run_config_writer write,
   enum status e = was_tuning (w, o, &tuning, &how.resumes);
   bool whole = false;
   how.was_tuning = tuning;
+  stop_early_open (&t.early, w, c, run != NULL);
   if (e == OK)
     e = session_open (w, c, &how, &s);
   if (e != OK) {
     mem_free (&tuning);
-    return e;
+    return not_opened (&t, run, e, out);
   }
   settle_config (&s);
   if (fresh)
@@ -516,7 +554,7 @@ train (struct wire *w, const struct run_config *c, run_config_writer write,
   if (e == OK)
     e = nothing_left (&t, &whole);
   if (e == OK && whole) {
-    say (LOG_INFO, "already finished: %lld steps", (long long)s.steps);
+    say_done (o);
     o->done = t.start > s.steps;
   } else if (e == OK) {
     portrait (&s);
@@ -534,18 +572,6 @@ train (struct wire *w, const struct run_config *c, run_config_writer write,
   session_close (&s);
   mem_free (&tuning);
   return e;
-}
-
-static void
-say_done (const struct origin *o)
-{
-  if (o->end > 0 && o->end < o->step)
-    say (LOG_INFO,
-         "already finished: %lld steps, more than the %lld asked for; its "
-         "last weights are those after %lld",
-         (long long)o->step, (long long)o->end, (long long)o->step);
-  else
-    say (LOG_INFO, "already finished: %lld steps", (long long)o->step);
 }
 
 /* With the run directory's lock: is there anything to do, and then that. */

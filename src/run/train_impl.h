@@ -26,6 +26,16 @@ struct saving {
   char message[800];
 };
 
+/* While everything is being opened, which may take minutes of measuring: a
+ * signal, the stop file and the end of the time are heard there by halt_check.
+ */
+struct stop_early {
+  struct wire *wire; /* borrowed, with config */
+  const struct run_config *config;
+  bool root;
+  double look_s, job_end_s;
+  enum run_stop why; /* of this rank */
+};
 struct training {
   struct session *s;
   struct progress p;
@@ -39,6 +49,7 @@ struct training {
   double look_s;    /* clock of the next look at the stop file */
   double job_end_s; /* wall-clock time of the job's end; 0: unknown */
   bool stopped;
+  struct stop_early early;
   struct store_mark mark; /* on the root */
 };
 
@@ -120,13 +131,15 @@ stop_job_end (void);
 /* What this rank votes for. */
 enum run_stop
 stop_asked (struct training *t);
-/* A signal that came while everything was being opened: stop before the first
- * step.  Collective. */
+void
+stop_early_open (struct stop_early *e, struct wire *w,
+                 const struct run_config *c, bool root);
+/* Why one of the ranks stops before its first step.  Collective. */
 enum status
-stop_before_steps (struct training *t, bool *stop);
+stop_early_close (struct stop_early *e, enum run_stop *why);
 /* The stop file has done its work: the next start is to go on. */
 void
-stop_obeyed (const struct session *s);
+stop_obeyed (const struct store_run *run, const char *dir);
 
 /* -- resuming (resume.c) ----------------------------------------------------
  */

@@ -242,6 +242,20 @@ wire_ballot_start (struct wire *w, int scope, const double *in, int n,
 enum status
 wire_ballot_wait (struct wire *w, int *request, double *out);
 
+/* -- alarms ----------------------------------------------------------------
+ */
+
+/* Tell all other ranks that this one leaves its work and goes to the next
+ * fence; once is enough.  Local. */
+void
+wire_alarm (struct wire *w);
+/* Whether another rank has told so.  Local; cheap. */
+bool
+wire_alarmed (struct wire *w);
+/* Behind the fence: what was told has arrived.  Collective on world. */
+enum status
+wire_alarm_end (struct wire *w);
+
 /* -- rounds ---------------------------------------------------------------- */
 
 /* Small exchanges beside the steps, which a rank joins whenever it gets there:

@@ -100,6 +100,7 @@ struct wire {
   struct wire_ballot *ballot; /* WIRE_BALLOTS */
   double *ballot_room;
 
+  MPI_Request *alarm; /* size: what this rank has told; NULL: nothing; owned */
   bool round_open;   /* started, and nobody was told that it is done */
   MPI_Request round; /* MPI_REQUEST_NULL when none is under way */
 };

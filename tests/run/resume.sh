@@ -24,7 +24,7 @@ for ranks in 1 2 4; do
     [ -n "$(last saved_$part)" ] && [ "$(last saved_$part)" = "$(last loaded_$part)" ]
     ok $? "digests of $part: as saved, as loaded"
   done
-  cp "$(newest)" ../resumed.h5
+  cut -d , -f 1-12 run/metrics.csv >../resumed.rows
 done
 
 # Two micro-batches on one replica, one on each of two: over the same samples.
@@ -65,14 +65,17 @@ ok $? "its last checkpoint is that of the undisturbed run, byte for byte"
   [ -s run/metrics-1.csv ]
 ok $? "the rows of the first start are kept beside"
 
-# A file of rows that lost some of them: the checkpoint has them.
+# A file of rows that lost some of them: the checkpoint has them, all but those of
+# the last evaluations, which come behind it.
 from half
 head -c 200 run/metrics.csv >x && mv x run/metrics.csv
 # shellcheck disable=SC2086
 one train $small train.steps=24 checkpoint.every=12 checkpoint.keep=9
 ok $? "12 more with a cut metrics.csv"
-cmp "$(newest)" ../resumed.h5 >said 2>&1
-ok $? "the rows that it lost are in the last checkpoint"
+grep -v '^12,.*,\(valid\|test\),' ../resumed.rows >wanted
+cut -d , -f 1-12 run/metrics.csv | diff wanted - >said
+[ $? = 0 ] && [ "$(wc -l <wanted)" -ge 25 ]
+ok $? "the rows that it lost are back"
 
 # -- damage ---------------------------------------------------------------------
 
