@@ -99,7 +99,7 @@ prepare () {
   end=$(date -d "$(job_field EndTime)" +%s 2>/dev/null) || end=
   SLURM_JOB_END_TIME=${end:-${SLURM_JOB_END_TIME-}}
   export SLURM_JOB_END_TIME
-  # From TERM to KILL mpirun gives its ranks twice these seconds, not one.  (It
+  # From TERM to KILL mpirun gives its ranks these seconds, not one.  (It
   # takes four times these to end after a rank has failed.)
   : "${OMPI_MCA_odls_base_sigkill_timeout:=5}"
   : "${PRTE_MCA_odls_base_sigkill_timeout:=5}"

@@ -210,7 +210,7 @@ const struct key key_table[] = {
     RANGE (0, 1e15), .value = "0",
     .meaning = "steps between checkpoints; 0: none by steps" },
   { CHECKPOINT, .name = "every_seconds", .kind = KEY_REAL,
-    REAL_AT (every_seconds), FROM (0), .value = "0",
+    REAL_AT (every_seconds), FROM (0), .value = "600",
     .meaning = "seconds between checkpoints; 0: none by time" },
   { CHECKPOINT, .name = "keep", .kind = KEY_INTEGER, INT_AT (keep),
     RANGE (1, 1e9), .value = "2", .meaning = "checkpoints that are kept" },

@@ -42,9 +42,45 @@ on_signal (int number)
   }
 }
 
+/* Who has started the ranks, before MPI sets variables of its own. */
+static enum { BY_NOBODY, BY_SRUN, BY_MPIRUN, BY_HYDRA } started;
+
+static void
+look_at_launcher (void)
+{
+  if (getenv ("OMPI_COMM_WORLD_SIZE"))
+    started = BY_MPIRUN;
+  else if (getenv ("HYDI_CONTROL_FD") || getenv ("PMI_FD"))
+    started = BY_HYDRA;
+  else if (getenv ("SLURM_STEP_ID"))
+    started = BY_SRUN;
+}
+
+void
+stop_tell_how (const char *dir)
+{
+  static const char *const words[] = {
+      [BY_NOBODY] = "USR1, TERM or Ctrl-C to this process",
+      [BY_SRUN] = "scancel --signal=USR1 of the job; after TERM it saves if it "
+                  "can within Slurm's KillWait",
+      [BY_MPIRUN] =
+          "USR1 to mpirun; TERM and Ctrl-C make mpirun kill its ranks "
+          "soon, and steps since the last checkpoint may be lost",
+      [BY_HYDRA] =
+          "USR1 to one of the ranks; Ctrl-C makes mpiexec kill its "
+          "ranks at once, and steps since the last checkpoint are lost",
+  };
+  say (LOG_INFO, "to stop it, nothing lost: touch %s/stop, or %s", dir,
+       words[started]);
+}
+
 void
 run_catch_signals (void)
 {
+  static bool looked;
+  if (!looked)
+    look_at_launcher ();
+  looked = true;
   struct sigaction a;
   memset (&a, 0, sizeof a);
   a.sa_handler = on_signal;

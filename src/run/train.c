@@ -273,6 +273,7 @@ portrait (const struct session *s)
 {
   struct text t;
   const struct run_config *c = &s->config;
+  stop_tell_how (c->dir);
   say (LOG_INFO, "interlock %s; %s; %s; %s", PACKAGE_VERSION,
        kern_describe (s->kern), wire_describe (s->wire), store_describe ());
   if (s->length > 1)

@@ -137,6 +137,9 @@ stop_early_open (struct stop_early *e, struct wire *w,
 /* Why one of the ranks stops before its first step.  Collective. */
 enum status
 stop_early_close (struct stop_early *e, enum run_stop *why);
+/* How this run is stopped well under the launcher that is seen.  Local. */
+void
+stop_tell_how (const char *dir);
 /* The stop file has done its work: the next start is to go on. */
 void
 stop_obeyed (const struct store_run *run, const char *dir);

@@ -11,6 +11,7 @@ struct telling {
   const char *dir;
   const struct store_history *h;
   struct store_mark mark;
+  bool held; /* somebody is at work in it */
   struct text *out;
   int first;   /* event that began the start under way; -1: none */
   double seen; /* time of its last sign of life */
@@ -120,13 +121,13 @@ tell_death (struct telling *t, bool last)
   begin = number (t, t->first, "time");
   if (last && t->mark.time > t->seen)
     t->seen = t->mark.time;
-  stamp (t, t->seen, last ? "last seen" : "died");
+  stamp (t, t->seen, last && t->held ? "last seen" : "died");
   if (last)
     text_add (t->out, "at step %lld, ", (long long)t->mark.step);
   text_add (t->out, "after %s%s\n", text_seconds (t->seen - begin),
             last ? "" : ", without a word: killed, or a node was lost");
   t->spent_s += t->seen - begin;
-  t->deaths += !last;
+  t->deaths += !last || !t->held;
   t->first = -1;
 }
 
@@ -166,10 +167,13 @@ tell_status (const struct telling *t)
 {
   char *status = NULL;
   text_add (t->out, "run %s: ", t->dir);
-  if (store_run_get (t->dir, "status", &status) == OK)
-    text_add (t->out, "%.*s\n", (int)strcspn (status, "\n"), status);
-  else
+  if (store_run_get (t->dir, "status", &status) != OK)
     text_add (t->out, "no status\n");
+  else if (strncmp (status, "running", 7) == 0 && !t->held)
+    text_add (t->out, "died at step %lld: no process holds the lock\n",
+              (long long)t->mark.step);
+  else
+    text_add (t->out, "%.*s\n", (int)strcspn (status, "\n"), status);
   fail_clear ();
   mem_free (&status);
 }
@@ -191,8 +195,10 @@ tell_all (struct telling *t)
   text_add (t->out,
             "  in all: %d start%s, %d of them died%s, %.0f steps lost, %s\n",
             t->starts, t->starts == 1 ? "" : "s", t->deaths,
-            open ? ", the last is running or dead" : "", t->lost,
-            text_seconds (t->spent_s));
+            !open     ? ""
+            : t->held ? ", the last is running"
+                      : ", the last of them",
+            t->lost, text_seconds (t->spent_s));
   int damaged = store_history_damaged (t->h);
   if (damaged > 0)
     text_add (t->out, "  %d line%s of events.jsonl cannot be read\n", damaged,
@@ -208,6 +214,9 @@ store_run_print (const char *dir, struct text *out)
   if (store_history_count (h) == 0)
     s = fail (E_MISSING, "%s: no events: not a run directory", dir);
   struct telling t = {.dir = dir, .h = h, .out = out, .first = -1};
+  struct store_run_look look;
+  store_run_look (dir, &look);
+  t.held = look.state == STORE_RUN_RUNNING;
   store_mark_read (dir, &t.mark);
   if (s == OK)
     tell_all (&t);

@@ -137,6 +137,15 @@ holder_text (const struct holder *h)
 
 enum life { ALIVE, GONE, SILENT /* nobody here can tell but by waiting */ };
 
+bool
+store_process_lives (int64_t pid, int64_t start)
+{
+  if (pid <= 0 || (kill ((pid_t)pid, 0) != 0 && errno == ESRCH))
+    return false;
+  int64_t now = process_start (pid);
+  return start == 0 || now == 0 || start == now;
+}
+
 static enum life
 holder_life (const struct holder *h, const struct holder *self)
 {
@@ -147,10 +156,7 @@ holder_life (const struct holder *h, const struct holder *self)
     return h->restart < self->restart ? GONE : ALIVE;
   if (strcmp (h->host, self->host) != 0 || h->pid <= 0)
     return SILENT;
-  if (kill ((pid_t)h->pid, 0) != 0 && errno == ESRCH)
-    return GONE;
-  int64_t start = process_start (h->pid);
-  return h->start != 0 && start != 0 && h->start != start ? GONE : ALIVE;
+  return store_process_lives (h->pid, h->start) ? ALIVE : GONE;
 }
 
 /* Time of the last change of a file by the file system's own clock, s; opened

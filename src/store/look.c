@@ -10,9 +10,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
-#include <errno.h>
 #include <jansson.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -23,19 +21,13 @@
 #define SILENT_S 60
 
 static bool
-process_is_there (int64_t pid)
-{
-  return pid > 0 && (kill ((pid_t)pid, 0) == 0 || errno != ESRCH);
-}
-
-static bool
-holder_lives (const char *path, const char *host, int64_t pid)
+holder_lives (const char *path, const char *host, int64_t pid, int64_t start)
 {
   char mine[256] = "";
   struct stat st;
   gethostname (mine, sizeof mine - 1);
   if (strcmp (host, mine) == 0)
-    return process_is_there (pid);
+    return store_process_lives (pid, start);
   return stat (path, &st) == 0 &&
          clock_wall_s () - (double)st.st_mtime < SILENT_S;
 }
@@ -53,7 +45,8 @@ is_held (const char *dir, struct store_run_look *out)
   const char *job = json_string_value (json_object_get (j, "job"));
   if (host) {
     held = holder_lives (path.data, host,
-                         json_integer_value (json_object_get (j, "pid")));
+                         json_integer_value (json_object_get (j, "pid")),
+                         json_integer_value (json_object_get (j, "start")));
     snprintf (out->host, sizeof out->host, "%s", host);
     snprintf (out->job, sizeof out->job, "%s", job ? job : "");
   }

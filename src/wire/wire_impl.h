@@ -101,8 +101,8 @@ struct wire {
   double *ballot_room;
 
   MPI_Request *alarm; /* size: what this rank has told; NULL: nothing; owned */
-  bool round_open;   /* started, and nobody was told that it is done */
-  MPI_Request round; /* MPI_REQUEST_NULL when none is under way */
+  bool round_open;    /* started, and nobody was told that it is done */
+  MPI_Request round;  /* MPI_REQUEST_NULL when none is under way */
 };
 
 /* Waiting that leaves the cores to others: yield first, then sleep a small part

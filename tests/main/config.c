@@ -271,7 +271,7 @@ test_defaults (void)
               c.clip == 0 && same (c.schedule, "constant") && c.warmup == 0 &&
               same (c.milestones, ""),
           "default optimizer");
-  tap_ok (c.every == 0 && c.every_seconds == 0 && c.keep == 2 && c.at_end,
+  tap_ok (c.every == 0 && c.every_seconds == 600 && c.keep == 2 && c.at_end,
           "default checkpoints");
   tap_ok (same (c.dir, "run") && c.replicas == 1 &&
               same (c.run_schedule, "eager") && !c.trace && c.time_margin == 60,

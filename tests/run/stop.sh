@@ -62,6 +62,10 @@ wait $pid 2>/dev/null
 reached=$(sed -n 's/^step=0*\([0-9][0-9]*\) .*/\1/p' run/progress)
 [ "$(cut -d ' ' -f 1 run/status)" = running ]
 ok $? "killed: status still says running"
+one info run
+[ $? = 0 ] && head -n 1 said | grep -q 'died at step [0-9]*: no process holds the lock' &&
+  ! sed '/newest whole/q' said | grep -q running && grep -q 'in all: .* 1 of them died' said
+ok $? "but info looks, and says that it died"
 # shellcheck disable=SC2086
 one train $small train.steps=24 checkpoint.every=12 checkpoint.keep=9
 [ $? = 0 ] && [ "$(last lost)" = $((reached - 12)) ] && [ "$(last lost)" -ge 5 ]
