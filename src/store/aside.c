@@ -81,6 +81,25 @@ is_own (const char *folder, const char *name)
   return false;
 }
 
+bool
+store_part_is_own (const char *folder, const char *name)
+{
+  struct text stem;
+  size_t n = strlen (name);
+  if (n <= 5 || strcmp (name + n - 5, ".part") != 0)
+    return false;
+  /* A checkpoint's and the lock's have host and process behind them. */
+  if (strncmp (name, folder[0] ? "step-" : "lock.", 5) == 0 ||
+      (!folder[0] && (strncmp (name, "clock.", 6) == 0 ||
+                      strcmp (name, JOURNAL ".part") == 0)))
+    return true;
+  text_init (&stem);
+  text_add (&stem, "%.*s", (int)(n - 5), name);
+  bool mine = is_own (folder, stem.data);
+  text_clear (&stem);
+  return mine;
+}
+
 /* Names of ours in a folder, one a line; a folder that is not there has none.
  */
 static enum status

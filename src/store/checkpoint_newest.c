@@ -127,13 +127,12 @@ store_checkpoint_prune (const char *run_dir, int64_t keep, const char *good)
 /* -- left-overs ------------------------------------------------------------ */
 
 static void
-sweep (const char *folder)
+sweep (const char *folder, const char *name)
 {
   struct text path;
   DIR *dir = opendir (folder);
   for (struct dirent *e; dir && (e = readdir (dir));) {
-    size_t n = strlen (e->d_name);
-    if (n <= 5 || strcmp (e->d_name + n - 5, ".part") != 0)
+    if (!store_part_is_own (name, e->d_name))
       continue;
     text_init (&path);
     text_add (&path, "%s/%s", folder, e->d_name);
@@ -152,7 +151,7 @@ store_run_sweep (const struct store_run *r)
   struct text folder;
   text_init (&folder);
   text_add (&folder, "%s/checkpoints", r->dir);
-  sweep (r->dir);
-  sweep (folder.data);
+  sweep (r->dir, "");
+  sweep (folder.data, "checkpoints");
   text_clear (&folder);
 }

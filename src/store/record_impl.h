@@ -44,6 +44,10 @@ store_lines_open (const char *dir, const char *name, FILE **out);
 
 enum status
 store_run_log_open (struct store_run *r);
+/* Whether NAME.part in a folder of a run directory ("", "checkpoints") is a
+ * file that interlock writes before it has its name. */
+bool
+store_part_is_own (const char *folder, const char *name);
 /* Finish the move that a start has begun and not lived to finish. */
 enum status
 store_aside_finish (struct store_run *r);
