@@ -4,9 +4,10 @@
  * backward.  The fused ReLU leaves a mask (the library's workspace) that the
  * backward pass reads.  The library's ReLU turns NaN into 0, which would hide a
  * failed run behind harmless numbers: channels whose statistics are not finite
- * are therefore filled with NaN.
+ * are therefore filled with NaN.  The three are compared with our own (own.c),
+ * in double, on a small batch; if they are wrong, our own take their place.
  */
-#include "kern/kern_impl.h"
+#include "kern/prove_impl.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -22,6 +23,8 @@ struct kern_bn {
   bool relu, back_shift;
   size_t mask_bytes;
   struct kern_op train, infer, back;
+  bool own; /* ours in place of these */
+  struct kern_own_bn plain;
 };
 
 /* The argument numbers of a pass, in the order in which the calls below give
@@ -92,9 +95,9 @@ make_all (struct kern_bn *b)
   return s;
 }
 
-enum status
-kern_bn_create (struct kern *k, struct kern_dims d, enum kern_layout l,
-                bool relu, struct kern_bn **out)
+static enum status
+create (struct kern *k, struct kern_dims d, enum kern_layout l, bool relu,
+        struct kern_bn **out)
 {
   struct kern_bn *b = NULL;
   TRY (MEM_NEW (1, &b, "batch normalisation"));
@@ -103,11 +106,224 @@ kern_bn_create (struct kern *k, struct kern_dims d, enum kern_layout l,
   b->l = l;
   b->relu = relu;
   b->back_shift = kern_lib_bn_back_shift ();
+  b->plain = (struct kern_own_bn){kern_view_of (k, d, l), BN_EPS, k->threads};
   enum status s = make_all (b);
   if (s != OK) {
     kern_bn_destroy (&b);
     return s;
   }
+  *out = b;
+  return OK;
+}
+
+/* -- proof ----------------------------------------------------------------- */
+
+/* Numbers of a proof, about. */
+#define PROOF 65536
+
+struct trial {
+  struct kern_bn *b; /* small */
+  size_t n, c;
+  float *v;              /* owned: all that follows */
+  float *x, *g, *y, *dx; /* of the library; n + KERN_GUARD each */
+  float *y2, *dx2;       /* ours */
+  float *scale, *shift, *mean, *var, *ds, *db, *mean2, *var2, *ds2, *db2;
+  uint8_t *gate, *mask; /* owned; where y is above 0, and the library's */
+};
+
+static enum status
+trial_make (struct trial *t)
+{
+  float **const large[] = {&t->x, &t->g, &t->y, &t->dx, &t->y2, &t->dx2};
+  float **const small[] = {&t->scale, &t->shift, &t->mean, &t->var, &t->ds,
+                           &t->db,    &t->mean2, &t->var2, &t->ds2, &t->db2};
+  t->n = kern_bytes (t->b->k, t->b->d, t->b->l) / sizeof (float);
+  t->c = (size_t)t->b->d.c;
+  const size_t c = arena_round (t->c * 4) / 4, n = arena_round (t->n * 4) / 4;
+  TRY (MEM_NEW (6 * (n + KERN_GUARD) + 10 * c, &t->v, "proof"));
+  TRY (mem_new (1, t->n, "proof", (void **)&t->gate));
+  TRY (mem_new (1, t->b->mask_bytes, "proof", (void **)&t->mask));
+  float *at = t->v;
+  for (int i = 0; i < 6; i++, at += n + KERN_GUARD)
+    *large[i] = at;
+  for (int i = 0; i < 10; i++, at += c)
+    *small[i] = at;
+  return OK;
+}
+
+/* Whole numbers over 64, padding zero. */
+static void
+trial_fill (const struct trial *t, float *x, uint32_t seed)
+{
+  const struct kern_view *v = &t->b->plain.v;
+  kern_fill_whole (x, t->n, 64, seed);
+  for (size_t i = 0; i < t->n; i++)
+    x[i] /= 64;
+  for (int64_t c = v->c; c < v->groups * v->wide; c++)
+    for (int64_t n = 0; n < v->n; n++)
+      for (int64_t i = 0; i < v->h * v->w; i++)
+        x[kern_view_channel (v, n, c, 0, 0) + i * v->wide] = 0;
+}
+
+/* The largest difference as a part of its bound raises *worst. */
+static void
+compare (size_t n, const float *got, const float *want, double bound,
+         double *worst)
+{
+  for (size_t i = 0; i < n; i++) {
+    double e = fabs ((double)got[i] - (double)want[i]) / bound;
+    if (!(e <= *worst))
+      *worst = isfinite (e) ? e : INFINITY;
+  }
+}
+
+/* Every sum has `count` terms of at most 1 (x), or what that becomes when
+ * divided by the deviation, which is at least half: rounded count times, and a
+ * few operations more. */
+static void
+trial_compare (struct trial *t, bool relu, double *worst)
+{
+  const double count = (double)(t->b->d.n * t->b->d.h * t->b->d.w);
+  const double u = KERN_ROUNDOFF * (4 * count + 64);
+  const struct kern_own_bn *o = &t->b->plain;
+  compare (t->c, t->mean, t->mean2, u, worst);
+  compare (t->c, t->var, t->var2, 2 * u, worst);
+  kern_own_bn_apply (o, t->x, t->scale, t->shift, t->mean2, t->var2, relu,
+                     t->y2, NULL);
+  /* rstd of the few values that there may be: its largest counts */
+  double rstd = 1;
+  for (size_t i = 0; i < t->c; i++)
+    rstd = fmax (rstd, 1 / sqrt ((double)t->var2[i] + (double)BN_EPS));
+  const double r3 = rstd * rstd * rstd;
+  compare (t->n, t->y, t->y2, 8 * u * r3, worst);
+  for (size_t i = 0; i < t->n; i++)
+    t->gate[i] = t->y[i] > 0;
+  kern_own_bn_back (o, t->x, t->g, t->scale, t->mean, t->var,
+                    relu ? t->gate : NULL, t->dx2, t->ds2, t->db2);
+  compare (t->c, t->db, t->db2, u * count, worst);
+  compare (t->c, t->ds, t->ds2, 4 * u * count * r3, worst);
+  compare (t->n, t->dx, t->dx2, 16 * u * r3 * rstd, worst);
+}
+
+static enum status
+trial_run (struct trial *t, int kind, double *worst)
+{
+  struct kern *k = t->b->k;
+  const struct kern_bn *b = t->b;
+  kern_aside_spoil (k, kind);
+  kern_spoil (t->y, t->n + KERN_GUARD, kind);
+  kern_spoil (t->dx, t->n + KERN_GUARD, kind);
+  TRY (kern_bn_forward (t->b, t->x, t->scale, t->shift, t->y, t->mean, t->var,
+                        t->mask));
+  TRY (kern_bn_back (t->b, t->x, t->g, t->scale, t->shift, t->mean, t->var,
+                     t->mask, t->dx, t->ds, t->db));
+  trial_compare (t, b->relu, worst);
+  if (!kern_spoilt (t->y + t->n, KERN_GUARD, kind) ||
+      !kern_spoilt (t->dx + t->n, KERN_GUARD, kind))
+    *worst = INFINITY;
+  kern_spoil (t->y, t->n, kind);
+  TRY (kern_bn_infer (t->b, t->x, t->scale, t->shift, t->mean, t->var, t->y));
+  kern_own_bn_apply (&b->plain, t->x, t->scale, t->shift, t->mean, t->var,
+                     false, t->y2, NULL);
+  for (size_t i = 0; i < t->n && b->relu; i++)
+    t->y2[i] = t->y2[i] > 0 ? t->y2[i] : 0;
+  double rstd = 1;
+  for (size_t i = 0; i < t->c; i++)
+    rstd = fmax (rstd, 1 / sqrt ((double)t->var[i] + (double)BN_EPS));
+  compare (t->n, t->y, t->y2, 64 * KERN_ROUNDOFF * rstd, worst);
+  if (!kern_aside_whole (k, k->scratch_bytes, kind))
+    *worst = INFINITY;
+  return OK;
+}
+
+static enum status
+try_small (struct kern_bn *small, double *worst)
+{
+  struct trial t = {.b = small};
+  enum status s = kern_aside_seal (small->k);
+  if (s == OK)
+    s = trial_make (&t);
+  if (s == OK) {
+    trial_fill (&t, t.x, 1);
+    trial_fill (&t, t.g, 2);
+    for (size_t i = 0; i < t.c; i++) {
+      t.scale[i] = 1 + (float)(i % 3) / 4;
+      t.shift[i] = (float)(i % 5) / 4 - 0.5f;
+    }
+    kern_own_bn_statistics (&small->plain, t.x, t.mean2, t.var2);
+  }
+  for (int kind = 0; kind < 2 && s == OK; kind++)
+    s = trial_run (&t, kind, worst);
+  mem_free (&t.v);
+  mem_free (&t.gate);
+  mem_free (&t.mask);
+  return s;
+}
+
+static struct kern_dims
+small_dims (const struct kern *k, struct kern_dims d)
+{
+  int64_t n = PROOF / (d.c * d.h * d.w);
+  n = n < k->threads ? k->threads : n > 4 * k->threads ? 4 * k->threads : n;
+  n = n < 2 ? 2 : n; /* one value has no deviation */
+  d.n = n < d.n ? n : d.n;
+  return d;
+}
+
+static enum status
+prove (struct kern_bn *b, const char *key, bool *right)
+{
+  struct kern_aside aside;
+  struct kern_bn *small = NULL;
+  struct kern *k = b->k;
+  char why[96];
+  double worst = k->distrust ? -1 : 0;
+  kern_aside_open (k, &aside);
+  enum status s = create (k, small_dims (k, b->d), b->l, b->relu, &small);
+  if (s == OK && !k->distrust)
+    s = try_small (small, &worst);
+  kern_bn_destroy (&small);
+  kern_aside_close (k, &aside);
+  TRY (s);
+  if (fault_here ("verdict"))
+    worst = 2;
+  *right = worst >= 0 && worst <= 1;
+  snprintf (why, sizeof why, "wrong by %.2g of the bound of its rounding",
+            worst);
+  return kern_verdict_put (k, key, *right, worst,
+                           k->distrust ? "not believed" : why);
+}
+
+static void
+become_own (struct kern_bn *b)
+{
+  kern_op_clear (&b->train);
+  kern_op_clear (&b->infer);
+  kern_op_clear (&b->back);
+  b->own = true;
+  b->mask_bytes = b->relu ? kern_bytes (b->k, b->d, b->l) / sizeof (float) : 0;
+}
+
+enum status
+kern_bn_create (struct kern *k, struct kern_dims d, enum kern_layout l,
+                bool relu, struct kern_bn **out)
+{
+  struct kern_bn *b = NULL;
+  char key[KERN_KEY];
+  TRY (create (k, d, l, relu, &b));
+  snprintf (key, sizeof key,
+            "batch normalisation%s c=%lld h=%lld w=%lld %s by %s and %s",
+            relu ? " with ReLU" : "", (long long)d.c, (long long)d.h,
+            (long long)d.w, kern_layout_name (l), b->train.impl, b->back.impl);
+  enum kern_known known = kern_verdict_get (k, key);
+  bool right = known == KERN_RIGHT;
+  enum status s = known == KERN_UNKNOWN ? prove (b, key, &right) : OK;
+  if (s != OK) {
+    kern_bn_destroy (&b);
+    return s;
+  }
+  if (!right)
+    become_own (b);
   *out = b;
   return OK;
 }
@@ -161,6 +377,12 @@ kern_bn_forward (struct kern_bn *b, const float *src, const float *scale,
                  const float *shift, float *dst, float *mean, float *var,
                  void *mask)
 {
+  if (b->own) {
+    kern_own_bn_statistics (&b->plain, src, mean, var);
+    kern_own_bn_apply (&b->plain, src, scale, shift, mean, var, b->relu, dst,
+                       b->relu ? mask : NULL);
+    return OK;
+  }
   TRY (kern_op_run (b->k, &b->train,
                     (const void *[]){src, scale, shift, mean, var, dst, mask}));
   keep_bad_numbers (b, mean, var, dst);
@@ -172,6 +394,11 @@ kern_bn_infer (struct kern_bn *b, const float *src, const float *scale,
                const float *shift, const float *mean, const float *var,
                float *dst)
 {
+  if (b->own) {
+    kern_own_bn_apply (&b->plain, src, scale, shift, mean, var, b->relu, dst,
+                       NULL);
+    return OK;
+  }
   TRY (kern_op_run (b->k, &b->infer,
                     (const void *[]){src, scale, shift, mean, var, dst}));
   keep_bad_numbers (b, mean, var, dst);
@@ -199,6 +426,11 @@ kern_bn_back (struct kern_bn *b, const float *src, const float *d_dst,
               const float *var, const void *mask, float *d_src, float *d_scale,
               float *d_shift)
 {
+  if (b->own) {
+    kern_own_bn_back (&b->plain, src, d_dst, scale, mean, var,
+                      b->relu ? mask : NULL, d_src, d_scale, d_shift);
+    return OK;
+  }
   const void *data[KERN_OP_ARGS] = {src,   scale, mean,    var,
                                     d_dst, d_src, d_scale, d_shift};
   int n = 8;

@@ -129,13 +129,5 @@ kern_verdicts_reserve (struct kern *k);
 enum status
 kern_product_run (const struct kern_product *p, const float *a, const float *b,
                   float *c);
-enum status
-kern_bn_prove (struct kern *k, struct kern_dims d, enum kern_layout l,
-               bool relu, const char *impl, bool *right);
-enum status
-kern_bn_create_as (struct kern *k, struct kern_dims d, enum kern_layout l,
-                   bool relu, bool own, struct kern_bn **out);
-const char *
-kern_bn_impl (const struct kern_bn *b);
 
 #endif

@@ -86,10 +86,17 @@ prove_step (struct kern *k, const struct recipe_step *s, int64_t n,
   const int64_t rows = n * s->in.h;
   const struct kern_linear_shape dense = {rows, s->in.c, s->out.c, true, true};
   struct kern_linear *linear = NULL;
+  struct kern_bn *bn = NULL;
   enum status status = OK;
   switch (s->kind) {
   case RECIPE_CONV:
     return prove_conv (k, &shape, t);
+  case RECIPE_BN:
+    status =
+        kern_bn_create (k, (struct kern_dims){n, s->out.c, s->out.h, s->out.w},
+                        l, s->relu, &bn);
+    kern_bn_destroy (&bn);
+    return status;
   case RECIPE_LINEAR:
     return kern_linear_prove (
         k, &(struct kern_linear_shape){n, s->in.c, s->out.c, true, true});
