@@ -97,12 +97,12 @@ many 2 sweep b.sweep run "$id" data.file=copy.h5
 [ $? = 75 ]
 ok $? "a run by its id, on a copy of its data set, stopped early: 75"
 one sweep b.sweep list --csv
-[ "$(sed -n 3p said | cut -d, -f3)" = stopped ] &&
-  grep -q '^file = copy.h5' "two/$id/config.ini"
-ok $? "a word changed the start, not the id"
+[ "$(sed -n 3p said | cut -d, -f3)" = stopped ]
+ok $? "it is listed as stopped"
 many 2 sweep b.sweep run "$id" data.file=copy.h5
-[ $? = 0 ] && grep -q 'continuing from' said
-ok $? "and it goes on"
+[ $? = 0 ] && grep -q '^file = copy.h5' "two/$id/config.ini" &&
+  [ "$(cat "two/$id/status")" = "finished 0 step=6" ]
+ok $? "and goes on: a word changed the start, not the id"
 
 # -- the table --------------------------------------------------------------------
 
