@@ -3,7 +3,7 @@
  * The global average goes from any image layout to plain rows [n, c], which the
  * library would do in two passes.
  */
-#include "kern/kern_impl.h"
+#include "kern/prove_impl.h"
 
 #include <stdio.h>
 
@@ -14,6 +14,8 @@ struct kern_pool {
   enum kern_layout l;
   size_t mask_bytes;
   struct kern_op forward, back; /* of KERN_POOL_MAX */
+  bool own;                     /* ours in place of these */
+  struct kern_own_pool plain;
 };
 
 static enum status
@@ -58,6 +60,12 @@ create_max (struct kern_pool *p, int kernel, int stride, int pad)
   if (kernel < 1 || stride < 1 || pad < 0 || 2 * pad > kernel || o.h < 1 ||
       o.w < 1)
     return fail (E_SHAPE, "%s: the window does not fit", what);
+  p->plain = (struct kern_own_pool){kern_view_of (p->k, p->d, p->l),
+                                    kern_view_of (p->k, o, p->l),
+                                    kernel,
+                                    stride,
+                                    pad,
+                                    p->k->threads};
   kern_md src = NULL, dst = NULL;
   dnnl_status_t lib = kern_md_images (p->k, p->d, p->l, &src);
   if (lib == dnnl_success)
@@ -71,10 +79,10 @@ create_max (struct kern_pool *p, int kernel, int stride, int pad)
   return s;
 }
 
-enum status
-kern_pool_create (struct kern *k, enum kern_pool_kind kind, struct kern_dims d,
-                  enum kern_layout l, int kernel, int stride, int pad,
-                  struct kern_pool **out)
+static enum status
+create (struct kern *k, enum kern_pool_kind kind, struct kern_dims d,
+        enum kern_layout l, int kernel, int stride, int pad,
+        struct kern_pool **out)
 {
   struct kern_pool *p = NULL;
   TRY (MEM_NEW (1, &p, "pooling"));
@@ -87,6 +95,160 @@ kern_pool_create (struct kern *k, enum kern_pool_kind kind, struct kern_dims d,
   if (s != OK) {
     kern_pool_destroy (&p);
     return s;
+  }
+  *out = p;
+  return OK;
+}
+
+/* -- proof ----------------------------------------------------------------- */
+
+struct trial { /* owned: x, its gradient and ours; y, its gradient and ours */
+  float *x, *dx, *dx2, *y, *g, *y2;
+  void *mask;
+  int64_t *mask2;
+};
+
+static size_t
+floats_of (const struct kern_view *v)
+{
+  return (size_t)(v->n * v->groups * v->wide * v->h * v->w);
+}
+
+static enum status
+trial_make (const struct kern_pool *p, struct trial *t)
+{
+  const size_t n = floats_of (&p->plain.src), m = floats_of (&p->plain.dst);
+  TRY (MEM_NEW (n, &t->x, "proof"));
+  TRY (MEM_NEW (n + KERN_GUARD, &t->dx, "proof"));
+  TRY (MEM_NEW (n, &t->dx2, "proof"));
+  TRY (MEM_NEW (m + KERN_GUARD, &t->y, "proof"));
+  TRY (MEM_NEW (m, &t->g, "proof"));
+  TRY (MEM_NEW (m, &t->y2, "proof"));
+  TRY (mem_new (1, p->mask_bytes, "proof", &t->mask));
+  return MEM_NEW (m, &t->mask2, "proof");
+}
+
+static void
+trial_clear (struct trial *t)
+{
+  mem_free (&t->x);
+  mem_free (&t->dx);
+  mem_free (&t->dx2);
+  mem_free (&t->y);
+  mem_free (&t->g);
+  mem_free (&t->y2);
+  mem_free (&t->mask);
+  mem_free (&t->mask2);
+}
+
+/* Whole numbers that differ from their neighbours; padding zero. */
+static void
+trial_fill (const struct kern_view *v, uint32_t range, float *x)
+{
+  for (int64_t n = 0; n < v->n; n++)
+    for (int64_t c = 0; c < v->groups * v->wide; c++)
+      for (int64_t i = 0; i < v->h * v->w; i++) {
+        const int64_t at = kern_view_channel (v, n, c, i / v->w, i % v->w);
+        const uint32_t word = (uint32_t)at * 2654435761u >> 8;
+        x[at] = c < v->c ? (float)(word % range) - (float)(range / 2) : 0;
+      }
+}
+
+static bool
+same (size_t n, const float *a, const float *b)
+{
+  for (size_t i = 0; i < n; i++)
+    if (!(a[i] == b[i]))
+      return false;
+  return true;
+}
+
+/* The maximum is exact, and sums of a few whole numbers are. */
+static enum status
+try_small (struct kern_pool *p, struct trial *t, bool *right)
+{
+  const size_t n = floats_of (&p->plain.src), m = floats_of (&p->plain.dst);
+  TRY (kern_aside_seal (p->k));
+  TRY (trial_make (p, t));
+  trial_fill (&p->plain.src, 1u << 24, t->x);
+  trial_fill (&p->plain.dst, 1u << 12, t->g);
+  kern_own_pool_forward (&p->plain, t->x, t->y2, t->mask2);
+  kern_own_pool_back (&p->plain, t->g, t->mask2, t->dx2);
+  *right = true;
+  for (int kind = 0; kind < 2; kind++) {
+    kern_aside_spoil (p->k, kind);
+    kern_spoil (t->y, m + KERN_GUARD, kind);
+    kern_spoil (t->dx, n + KERN_GUARD, kind);
+    TRY (kern_pool_forward (p, t->x, t->y, t->mask));
+    TRY (kern_pool_back (p, t->g, t->mask, t->dx));
+    *right = *right && same (m, t->y, t->y2) && same (n, t->dx, t->dx2) &&
+             kern_spoilt (t->y + m, KERN_GUARD, kind) &&
+             kern_spoilt (t->dx + n, KERN_GUARD, kind) &&
+             kern_aside_whole (p->k, p->k->scratch_bytes, kind);
+  }
+  return OK;
+}
+
+static enum status
+prove (const struct kern_pool *p, const char *key, bool *right)
+{
+  struct kern_aside aside;
+  struct kern_pool *small = NULL;
+  struct trial t = {0};
+  struct kern *k = p->k;
+  const struct kern_own_pool *o = &p->plain;
+  struct kern_dims d = p->d;
+  const int64_t n = 2 * k->threads;
+  d.n = n < d.n ? n : d.n;
+  *right = false;
+  kern_aside_open (k, &aside);
+  enum status s =
+      create (k, KERN_POOL_MAX, d, p->l, o->kernel, o->stride, o->pad, &small);
+  if (s == OK && !k->distrust)
+    s = try_small (small, &t, right);
+  trial_clear (&t);
+  kern_pool_destroy (&small);
+  kern_aside_close (k, &aside);
+  TRY (s);
+  if (fault_here ("verdict"))
+    *right = false;
+  return kern_verdict_put (k, key, *right,
+                           *right        ? 0
+                           : k->distrust ? -1
+                                         : 1,
+                           k->distrust ? "not believed" : "wrong");
+}
+
+enum status
+kern_pool_create (struct kern *k, enum kern_pool_kind kind, struct kern_dims d,
+                  enum kern_layout l, int kernel, int stride, int pad,
+                  struct kern_pool **out)
+{
+  struct kern_pool *p = NULL;
+  char key[KERN_KEY];
+  TRY (create (k, kind, d, l, kernel, stride, pad, &p));
+  snprintf (
+      key, sizeof key,
+      "maximum pooling c=%lld h=%lld w=%lld kernel=%d stride=%d pad=%d %s "
+      "by %s and %s",
+      (long long)d.c, (long long)d.h, (long long)d.w, kernel, stride, pad,
+      kern_layout_name (l), p->forward.impl, p->back.impl);
+  enum status s = OK;
+  bool right = true;
+  if (kind == KERN_POOL_MAX) {
+    enum kern_known known = kern_verdict_get (k, key);
+    right = known == KERN_RIGHT;
+    s = known == KERN_UNKNOWN ? prove (p, key, &right) : OK;
+  }
+  if (s != OK) {
+    kern_pool_destroy (&p);
+    return s;
+  }
+  if (!right) {
+    kern_op_clear (&p->forward);
+    kern_op_clear (&p->back);
+    p->own = true;
+    p->mask_bytes = floats_of (&p->plain.dst) * sizeof (int64_t);
   }
   *out = p;
   return OK;
@@ -230,6 +392,10 @@ enum status
 kern_pool_forward (struct kern_pool *p, const float *src, float *dst,
                    void *mask)
 {
+  if (p->own) {
+    kern_own_pool_forward (&p->plain, src, dst, mask);
+    return OK;
+  }
   if (p->kind == KERN_POOL_MAX)
     return kern_op_run (p->k, &p->forward, (const void *[]){src, dst, mask});
   global_forward (p, src, dst);
@@ -240,6 +406,10 @@ enum status
 kern_pool_back (struct kern_pool *p, const float *d_dst, const void *mask,
                 float *d_src)
 {
+  if (p->own) {
+    kern_own_pool_back (&p->plain, d_dst, mask, d_src);
+    return OK;
+  }
   if (p->kind == KERN_POOL_MAX)
     return kern_op_run (p->k, &p->back, (const void *[]){d_dst, d_src, mask});
   global_back (p, d_dst, d_src);

@@ -87,6 +87,7 @@ prove_step (struct kern *k, const struct recipe_step *s, int64_t n,
   const struct kern_linear_shape dense = {rows, s->in.c, s->out.c, true, true};
   struct kern_linear *linear = NULL;
   struct kern_bn *bn = NULL;
+  struct kern_pool *pool = NULL;
   enum status status = OK;
   switch (s->kind) {
   case RECIPE_CONV:
@@ -96,6 +97,12 @@ prove_step (struct kern *k, const struct recipe_step *s, int64_t n,
         kern_bn_create (k, (struct kern_dims){n, s->out.c, s->out.h, s->out.w},
                         l, s->relu, &bn);
     kern_bn_destroy (&bn);
+    return status;
+  case RECIPE_MAXPOOL:
+    status = kern_pool_create (k, KERN_POOL_MAX,
+                               (struct kern_dims){n, s->in.c, s->in.h, s->in.w},
+                               l, s->kernel, s->stride, s->pad, &pool);
+    kern_pool_destroy (&pool);
     return status;
   case RECIPE_LINEAR:
     return kern_linear_prove (
