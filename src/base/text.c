@@ -234,6 +234,9 @@ text_to_double (const char *word, double *out)
   double value = strtod (word, &end);
   if (*end != '\0' || !isfinite (value))
     return false;
+  /* Too small for a double is no zero. */
+  if (value == 0 && strcspn (word, "123456789") < strcspn (word, "eE"))
+    return false;
   *out = value;
   return true;
 }

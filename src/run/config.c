@@ -111,6 +111,8 @@ run_config_check (const struct run_config *c, struct text *out, int *n)
   int augment;
   struct optimizer o;
   struct schedule sched;
+  if (!c->dir[0])
+    note (fail (E_CONFIG, "run.dir is empty: name the run directory"), out, n);
   check_strategy (c, out, n);
   note (derive_split (c->train, &split), out, n);
   note (derive_split (c->valid, &split), out, n);

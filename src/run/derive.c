@@ -284,6 +284,8 @@ fair_share (const double *all, int n, int size, int r)
   return share;
 }
 
+#define MOST_THREADS 4096 /* as --threads */
+
 enum status
 derive_threads (struct wire *w, const struct run_config *c, int *out)
 {
@@ -313,7 +315,12 @@ derive_threads (struct wire *w, const struct run_config *c, int *out)
   const char *env = getenv ("OMP_NUM_THREADS");
   int64_t n;
   int asked = c->threads;
-  if (asked <= 0 && env && text_to_long (env, &n) && n >= 1)
+  bool given = asked <= 0 && env && text_to_long (env, &n) && n >= 1;
+  if (given && n > MOST_THREADS)
+    s = fail (E_CONFIG, "OMP_NUM_THREADS is %s: a rank has at most %d threads",
+              env, MOST_THREADS);
+  TRY (wire_agree (w, s));
+  if (given)
     asked = (int)n;
   if (asked > 0)
     threads = asked;

@@ -50,6 +50,7 @@ run_eval (struct wire *w, const struct run_config *c, const char *checkpoint,
   struct session_how how = {.tuning = tuning, .forward_only = true};
   struct run_config config = *c;
   config.init[0] = '\0';
+  config.limit = 0; /* of what is evaluated: less than a batch will do */
   enum status e = session_open (w, &config, &how, &s);
   if (e != OK) {
     mem_free (&tuning);

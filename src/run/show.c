@@ -194,9 +194,11 @@ show_prediction (const struct session *s, struct text *out)
               100 * each / (each + (double)s->config.agreement * p->cycle_s));
   }
   for (int r = 0; r < p->n_pipe; r++) {
+    /* Rounding may make a rank that is always busy busier than that. */
+    double idle = p->cycle_s > 0 ? 1 - p->busy_s[r] / p->cycle_s : 0;
     text_add (out, "rank %d: stages %d..%d, bubble %.1f %%, memory %s\n", r,
               p->rank[r].first_stage, p->rank[r].end_stage - 1,
-              p->cycle_s > 0 ? 100 * (1 - p->busy_s[r] / p->cycle_s) : 0.0,
+              idle > 0 ? 100 * idle : 0.0,
               text_bytes (session_rank_bytes (s, r)));
   }
 }

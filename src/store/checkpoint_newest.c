@@ -7,8 +7,10 @@
 #include "store/record_impl.h"
 
 #include "base/log.h"
+#include "base/hash.h"
 #include "base/memory.h"
 #include <dirent.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -109,6 +111,32 @@ store_checkpoint_newest (const char *run_dir, struct text *path)
   return s;
 }
 
+/* Whether a file is whole.  One that was found so is not read again until it
+ * changes; known: it was written just now. */
+static bool
+is_whole (const char *path, bool known)
+{
+  enum { ROOM = 64 };
+  static uint64_t seen[ROOM];
+  static unsigned turn;
+  struct stat st;
+  if (stat (path, &st) != 0)
+    return false;
+  int64_t key[] = {(int64_t)st.st_dev, (int64_t)st.st_ino, (int64_t)st.st_size,
+                   (int64_t)st.st_mtim.tv_sec, (int64_t)st.st_mtim.tv_nsec};
+  uint64_t mine = hash_bytes (key, sizeof key, 1);
+  for (int i = 0; i < ROOM; i++)
+    if (seen[i] == mine)
+      return true;
+  if (!known && store_checkpoint_verify (path, NULL) != OK) {
+    passed_over (fail_message ());
+    return false;
+  }
+  seen[turn++ % ROOM] = mine;
+  return true;
+}
+
+/* A damaged file takes no place of a whole one. */
 enum status
 store_checkpoint_prune (const char *run_dir, int64_t keep, const char *good)
 {
@@ -116,8 +144,13 @@ store_checkpoint_prune (const char *run_dir, int64_t keep, const char *good)
   int n = 0, files;
   enum status s =
       keep > 0 ? store_checkpoint_candidates (run_dir, &list, &n, &files) : OK;
-  for (int64_t i = keep; s == OK && i < n; i++)
-    if (strcmp (list[i].path, good) != 0 && unlink (list[i].path) != 0)
+  int64_t kept = 0;
+  for (int i = 0; s == OK && i < n; i++)
+    if (strcmp (list[i].path, good) == 0)
+      kept += is_whole (list[i].path, true);
+    else if (kept < keep)
+      kept += is_whole (list[i].path, false);
+    else if (unlink (list[i].path) != 0)
       s = fail (E_IO, "%s: cannot be removed: %s", list[i].path,
                 strerror (errno));
   mem_free (&list);

@@ -117,14 +117,14 @@ test_parsing (void)
     bool good;
     double value;
   } doubles[] = {
-      {"0", true, 0},       {"0.1", true, 0.1}, {"-2.5e-3", true, -0.0025},
-      {".5", true, 0.5},    {"5.", true, 5},    {"1e3", true, 1000},
-      {"+1E+2", true, 100}, {"", false, 0},     {".", false, 0},
-      {"1e", false, 0},     {"e5", false, 0},   {"1.2.3", false, 0},
-      {"inf", false, 0},    {"nan", false, 0},  {"0x1p3", false, 0},
-      {" 1", false, 0},     {"1 ", false, 0},   {"1,5", false, 0},
-      {"1e999", false, 0},  {"1-2", false, 0},  {"infinity", false, 0},
-      {"1e-400", true, 0},
+      {"0", true, 0},       {"0.1", true, 0.1},    {"-2.5e-3", true, -0.0025},
+      {"1e-400", false, 0}, {"0.0e-400", true, 0}, {"1e400", false, 0},
+      {".5", true, 0.5},    {"5.", true, 5},       {"1e3", true, 1000},
+      {"+1E+2", true, 100}, {"", false, 0},        {".", false, 0},
+      {"1e", false, 0},     {"e5", false, 0},      {"1.2.3", false, 0},
+      {"inf", false, 0},    {"nan", false, 0},     {"0x1p3", false, 0},
+      {" 1", false, 0},     {"1 ", false, 0},      {"1,5", false, 0},
+      {"1e999", false, 0},  {"1-2", false, 0},     {"infinity", false, 0},
   };
   for (size_t i = 0; i < sizeof doubles / sizeof doubles[0]; i++) {
     double value = 12345;

@@ -96,6 +96,13 @@ refused ()
   ok $? "refused with $code in a new directory, $name: so says status"
 }
 mkdir refused && cd refused || exit 1
+OMP_NUM_THREADS=100000
+refused 64 "a hundred thousand threads"
+OMP_NUM_THREADS=1
+# shellcheck disable=SC2086
+one train $small train.steps=6 run.dir=
+[ $? = 64 ] && grep -q 'run.dir is empty' errors
+ok $? "an empty run.dir is refused"
 refused 64 "less than a batch" data.limit=5
 refused 69 "no data set" data.file=none.h5
 head -c 3000 ../data.h5 >cut.h5
@@ -119,5 +126,20 @@ ok $? "unless it was of a start that is dead"
 # shellcheck disable=SC2086
 one train $small train.steps=12 && [ "$(cat run/status)" = "finished 0 step=12" ]
 ok $? "and the run goes on"
+one eval run data.limit=3
+[ $? = 0 ] && grep -q '(valid, 3 samples)' said
+ok $? "eval of fewer samples than a batch"
+
+# A damaged file takes no place of a good one.
+# shellcheck disable=SC2086
+one train $small train.steps=14 checkpoint.keep=9
+file=run/checkpoints/step-000000014.h5
+dd if=/dev/zero of=$file bs=1 seek=$(($(wc -c <$file) - 3000)) count=2000 \
+  conv=notrunc 2>/dev/null
+# shellcheck disable=SC2086
+one train $small train.steps=16 checkpoint.keep=2
+[ $? = 0 ] && [ -e run/checkpoints/step-000000012.h5 ] &&
+  [ -e run/checkpoints/step-000000016.h5 ] && [ ! -e run/checkpoints/step-000000006.h5 ]
+ok $? "checkpoint.keep counts good files"
 
 done_testing
