@@ -9,8 +9,7 @@
 #include <math.h>
 #include <stdio.h>
 
-/* Multiply-adds of a proof, about; and samples per thread at least. */
-#define FLOPS 4e7
+/* Of a proof, per thread: one would leave what goes on to the next unseen. */
 #define SAMPLES 2
 
 struct proof {
@@ -401,11 +400,7 @@ static struct kern_conv_shape
 small_of (const struct kern *k, const struct kern_conv_shape *s)
 {
   struct kern_conv_shape small = *s;
-  const int64_t least = SAMPLES * (int64_t)k->threads;
-  double one = kern_conv_flops (s) / (double)s->n;
-  int64_t n = (int64_t)(FLOPS / one);
-  n = n > 4 * least ? 4 * least : n;
-  n = n < least ? least : n;
+  const int64_t n = SAMPLES * (int64_t)k->threads;
   small.n = n < s->n ? n : s->n;
   return small;
 }
