@@ -148,8 +148,14 @@ dump_open (struct session *s)
 }
 
 void
-dump_close (struct session *s)
+dump_close (struct session *s, int64_t from, int64_t to)
 {
+  const struct dump *d = s->on_gradients_context;
+  if (s->on_gradients == on_gradients && (d->step < from || d->step >= to))
+    say (LOG_WARN,
+         "--dump %s: nothing was written: this start took steps %lld to %lld, "
+         "counted from 0",
+         s->config.dump, (long long)from, (long long)to - 1);
   if (s->on_gradients == on_gradients)
     mem_free (&s->on_gradients_context);
   s->on_gradients = NULL;

@@ -525,8 +525,10 @@ trace_close (struct session *s);
  * gradient); a .npy file in the run directory. */
 enum status
 dump_open (struct session *s);
+/* from, to: steps that were taken; says so where the wanted one is not there.
+ */
 void
-dump_close (struct session *s);
+dump_close (struct session *s, int64_t from, int64_t to);
 
 /* Stages, windows and predictions of the plan as text. Local. */
 void

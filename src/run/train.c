@@ -564,7 +564,7 @@ train (struct wire *w, const struct run_config *c, run_config_writer write,
       e = dump_open (&s);
     if (e == OK)
       e = train_steps (&t);
-    dump_close (&s);
+    dump_close (&s, t.start, t.done);
   }
   out->step = t.done;
   out->why = s.stop;

@@ -126,6 +126,10 @@ ok $? "unless it was of a start that is dead"
 # shellcheck disable=SC2086
 one train $small train.steps=12 && [ "$(cat run/status)" = "finished 0 step=12" ]
 ok $? "and the run goes on"
+# shellcheck disable=SC2086
+one train $small train.steps=13 --dump 99,0,output
+[ $? = 0 ] && grep -q -e '--dump 99,0,output: nothing was written' errors
+ok $? "a step to dump that is never reached is told"
 one eval run data.limit=3
 [ $? = 0 ] && grep -q '(valid, 3 samples)' said
 ok $? "eval of fewer samples than a batch"
