@@ -111,6 +111,77 @@ data_of (const struct writing *w, const struct store_entry *e)
   CHECK (false, "%s is on the list but not here", e->path);
 }
 
+/* HDF5 1.10 counts the bytes of a transfer that a rank makes for itself in int,
+ * so it is made of parts. */
+#define PART_BYTES ((int64_t)1 << 28)
+
+/* The dimension in whose direction parts are cut: what lies inside of one step
+ * (*inner values) is small. */
+static int
+part_dimension (const struct store_entry *e, int64_t *inner)
+{
+  int d = e->n_dims - 1;
+  *inner = 1;
+  while (d > 0 && *inner * e->dims[d] * 4 <= PART_BYTES)
+    *inner *= e->dims[d--];
+  return d;
+}
+
+/* count from start on: so many values, in a row in memory. */
+static herr_t
+write_part (hid_t id, hid_t space, hid_t transfer, const hsize_t *start,
+            const hsize_t *count, hsize_t values, const float *data)
+{
+  hid_t memory = H5Screate_simple (1, &values, NULL);
+  herr_t done =
+      H5Sselect_hyperslab (space, H5S_SELECT_SET, start, NULL, count, NULL);
+  if (done >= 0)
+    done = H5Dwrite (id, H5T_NATIVE_FLOAT, memory, space, transfer, data);
+  H5Sclose (memory);
+  return done;
+}
+
+static herr_t
+write_parts_of (const struct store_entry *e, hid_t id, hid_t space,
+                hid_t transfer, const float *data)
+{
+  hsize_t start[TENSOR_DIMS] = {0}, count[TENSOR_DIMS];
+  int64_t inner, outer = 1;
+  int d = part_dimension (e, &inner);
+  int64_t most = PART_BYTES / 4 / inner;
+  herr_t done = 0;
+  for (int k = 0; k < e->n_dims; k++)
+    count[k] = k < d ? 1 : (hsize_t)e->dims[k];
+  for (int k = 0; k < d; k++)
+    outer *= e->dims[k];
+  for (int64_t o = 0; o < outer && done >= 0; o++) {
+    int64_t rest = o;
+    for (int k = d - 1; k >= 0; rest /= e->dims[k--])
+      start[k] = (hsize_t)(rest % e->dims[k]);
+    for (int64_t at = 0; at < e->dims[d] && done >= 0; at += most) {
+      int64_t n = e->dims[d] - at < most ? e->dims[d] - at : most;
+      start[d] = (hsize_t)at;
+      count[d] = (hsize_t)n;
+      done =
+          write_part (id, space, transfer, start, count, (hsize_t)(n * inner),
+                      data + (o * e->dims[d] + at) * inner);
+    }
+  }
+  return done;
+}
+
+static herr_t
+write_alone (const struct store_entry *e, hid_t id, hid_t space, hid_t transfer,
+             const float *data)
+{
+  int64_t bytes = 4;
+  for (int k = 0; k < e->n_dims; k++)
+    bytes *= e->dims[k];
+  return bytes <= PART_BYTES
+             ? H5Dwrite (id, H5T_NATIVE_FLOAT, space, space, transfer, data)
+             : write_parts_of (e, id, space, transfer, data);
+}
+
 /* Owned here, or (collective) of another rank and nothing to give. */
 static enum status
 write_set (struct writing *w, const struct store_entry *e, hid_t transfer)
@@ -122,8 +193,13 @@ write_set (struct writing *w, const struct store_entry *e, hid_t transfer)
   if (space >= 0 && !owned)
     H5Sselect_none (space);
   enum status s = OK;
-  if (space < 0 || H5Dwrite (id, H5T_NATIVE_FLOAT, space, space, transfer,
-                             owned ? data_of (w, e) : &nothing) < 0)
+  herr_t done = -1;
+  if (space >= 0 && w->how.collective && wire_size (w->wire) > 1)
+    done = H5Dwrite (id, H5T_NATIVE_FLOAT, space, space, transfer,
+                     owned ? data_of (w, e) : &nothing);
+  else if (space >= 0)
+    done = write_alone (e, id, space, transfer, data_of (w, e));
+  if (done < 0)
     s = not_written (w, e->path);
   if (space >= 0)
     H5Sclose (space);
