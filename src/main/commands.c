@@ -126,13 +126,13 @@ read_checkpoint_config (const char *path, char **out)
   struct store_attributes a;
   TRY (store_checkpoint_open (path, &file));
   store_checkpoint_attributes (file, &a);
-  enum status s = OK;
-  if (!a.config || a.config[0] == '\0')
+  enum status s = store_checkpoint_agrees (file);
+  if (s == OK && (!a.config || a.config[0] == '\0'))
     s = fail (E_CHECKPOINT,
               "%s: it has no configuration (a bare parameter "
               "file?)",
               path);
-  else
+  if (s == OK)
     s = mem_text (a.config, out);
   store_checkpoint_close (&file);
   return s;

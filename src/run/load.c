@@ -349,7 +349,11 @@ load (struct session *s, const char *path, struct loading *g, int64_t *step)
   if (e == OK) {
     g->file = file;
     store_checkpoint_attributes (file, &a);
-    e = load_all (s, g);
+    /* One that is resumed has been read from end to end before. */
+    if (!g->fit && wire_rank (s->wire) == 0)
+      e = store_checkpoint_agrees (file);
+    if (e == OK)
+      e = load_all (s, g);
     if (e == OK && g->optimizer && s->run)
       e = keep_record (s, &a);
   }

@@ -14,6 +14,7 @@
 #include "base/memory.h"
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,25 +30,15 @@ static const char *const folders[] = {"", "checkpoints", "probe"};
 static const struct {
   const char *folder, *begin, *end;
 } own[] = {
-    {"", "config.ini", ""},
-    {"", "log", ""},
-    {"", "metrics", ".csv"},
-    {"", "metrics.jsonl", ""},
-    {"", "events.jsonl", ""},
-    {"", "facts.ini", ""},
-    {"", "summary.csv", ""},
-    {"", "status", ""},
-    {"", "progress", ""},
-    {"", "tune.txt", ""},
-    {"", "costs.txt", ""},
-    {"", "trace.json", ""},
-    {"", "failures", ""},
-    {"", "dump-", ".npy"},
-    {"checkpoints", "step-", ".h5"},
-    {"probe", "", "-stages.csv"},
-    {"probe", "", "-spectrum.csv"},
-    {"probe", "", "-cka.csv"},
-    {"probe", "", ".h5"},
+    {"", "config.ini", ""},       {"", "log", ""},
+    {"", "metrics", ".csv"},      {"", "metrics.jsonl", ""},
+    {"", "events.jsonl", ""},     {"", "facts.ini", ""},
+    {"", "summary.csv", ""},      {"", "status", ""},
+    {"", "progress", ""},         {"", "tune.txt", ""},
+    {"", "costs.txt", ""},        {"", "trace.json", ""},
+    {"", "failures", ""},         {"", "dump-", ".npy"},
+    {"probe", "", "-stages.csv"}, {"probe", "", "-spectrum.csv"},
+    {"probe", "", "-cka.csv"},    {"probe", "", ".h5"},
 };
 
 /* "metrics.csv" and "metrics-1.csv", not "metrics of mine.csv". */
@@ -62,9 +53,28 @@ is_number_between (const char *from, const char *end)
   return from == end;
 }
 
+/* "step-000000120.h5": nine digits at least. */
+static size_t
+checkpoint_name (const char *name)
+{
+  if (strncmp (name, "step-", 5) != 0)
+    return 0;
+  size_t n = strspn (name + 5, "0123456789");
+  return n >= 9 && strncmp (name + 5 + n, ".h5", 3) == 0 ? n + 8 : 0;
+}
+
+bool
+store_checkpoint_is_own (const char *name)
+{
+  size_t n = checkpoint_name (name);
+  return n > 0 && name[n] == '\0';
+}
+
 static bool
 is_own (const char *folder, const char *name)
 {
+  if (strcmp (folder, "checkpoints") == 0)
+    return store_checkpoint_is_own (name);
   size_t n = strlen (name);
   for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
     size_t b = strlen (own[i].begin), e = strlen (own[i].end);
@@ -81,23 +91,73 @@ is_own (const char *folder, const char *name)
   return false;
 }
 
+/* Behind a name: nothing, or ".HOST.PROCESS", and ".part". */
+static bool
+is_part_tail (const char *tail, bool host)
+{
+  static const char end[] = ".part";
+  size_t n = strlen (tail), e = sizeof end - 1;
+  if (n < e || strcmp (tail + n - e, end) != 0)
+    return false;
+  if (n == e)
+    return !host;
+  size_t digits = 0;
+  while (digits < n - e && strchr ("0123456789", tail[n - e - digits - 1]))
+    digits++;
+  return digits > 0 && digits + 2 <= n - e && tail[0] == '.' &&
+         tail[n - e - digits - 1] == '.';
+}
+
 bool
 store_part_is_own (const char *folder, const char *name)
 {
   struct text stem;
-  size_t n = strlen (name);
+  size_t n = strlen (name), c = checkpoint_name (name);
+  if (strcmp (folder, "checkpoints") == 0)
+    return c > 0 && is_part_tail (name + c, false);
   if (n <= 5 || strcmp (name + n - 5, ".part") != 0)
     return false;
-  /* A checkpoint's and the lock's have host and process behind them. */
-  if (strncmp (name, folder[0] ? "step-" : "lock.", 5) == 0 ||
-      (!folder[0] && (strncmp (name, "clock.", 6) == 0 ||
-                      strcmp (name, JOURNAL ".part") == 0)))
+  if (!folder[0] && strncmp (name, "lock.", 5) == 0)
+    return is_part_tail (name + 4, true);
+  if (!folder[0] && strncmp (name, "clock.", 6) == 0)
+    return n > 11 && strspn (name + 6, "0123456789") == n - 11;
+  if (!folder[0] && strcmp (name, JOURNAL ".part") == 0)
     return true;
   text_init (&stem);
   text_add (&stem, "%.*s", (int)(n - 5), name);
   bool mine = is_own (folder, stem.data);
   text_clear (&stem);
   return mine;
+}
+
+/* A link, a FIFO or a folder by a name of ours is somebody else's, and what we
+ * write would go through it. */
+static enum status
+check_plain (const char *dir, int fd, const char *name)
+{
+  struct stat st;
+  bool ours = is_own ("", name) || store_part_is_own ("", name) ||
+              strcmp (name, JOURNAL) == 0;
+  if (!ours || fstatat (fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+      S_ISREG (st.st_mode))
+    return OK;
+  return fail (E_USAGE,
+               "%s/%s: is %s, but interlock writes a file of that name here: "
+               "move it away, or take another run.dir",
+               dir, name, store_file_kind_words (st.st_mode));
+}
+
+enum status
+store_run_check_plain (const char *dir)
+{
+  DIR *d = opendir (dir);
+  enum status s =
+      d ? OK : fail (E_IO, "%s: not read: %s", dir, strerror (errno));
+  for (struct dirent *e; s == OK && (e = readdir (d));)
+    s = check_plain (dir, dirfd (d), e->d_name);
+  if (d)
+    closedir (d);
+  return s;
 }
 
 /* Names of ours in a folder, one a line; a folder that is not there has none.
@@ -129,6 +189,13 @@ is_there (const char *path)
   return lstat (path, &st) == 0;
 }
 
+static bool
+is_link (const char *path)
+{
+  struct stat st;
+  return lstat (path, &st) == 0 && S_ISLNK (st.st_mode);
+}
+
 /* -- moving ---------------------------------------------------------------- */
 
 /* A folder that is a link to another disk: its files stay on that disk. */
@@ -153,10 +220,7 @@ make_behind_link (const char *from, const char *to)
 static enum status
 make_folder (const char *from, const char *to)
 {
-  struct stat st;
-  if (lstat (from, &st) == 0 && S_ISLNK (st.st_mode))
-    return make_behind_link (from, to);
-  return store_file_folder (to);
+  return is_link (from) ? make_behind_link (from, to) : store_file_folder (to);
 }
 
 static enum status
@@ -213,7 +277,17 @@ finish (struct store_run *r, char *journal, struct text *where)
   if (*by)
     *by++ = '\0';
   by[strcspn (by, "\n")] = '\0';
+  /* Nothing else is written there, and nothing moves anywhere else. */
+  if (strncmp (journal, "old-", 4) != 0 || !journal[4] ||
+      journal[4 + strspn (journal + 4, "0123456789")])
+    return fail (E_USAGE,
+                 "%s/" JOURNAL ": does not say where an earlier run moves to; "
+                 "remove it",
+                 r->dir);
   text_add (where, "%s/%s", r->dir, journal);
+  if (is_link (where->data))
+    return fail (E_USAGE, "%s: is a link; an earlier run is not moved into it",
+                 where->data);
   for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
     TRY (move_folder (r->dir, journal, folders[i]));
   struct text path;

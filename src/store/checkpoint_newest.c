@@ -4,12 +4,14 @@
  * damaged is spoken of and left where it is; the one before it is taken.
  */
 #include "store/checkpoint_impl.h"
+#include "store/file_impl.h"
 #include "store/record_impl.h"
 
 #include "base/log.h"
 #include "base/hash.h"
 #include "base/memory.h"
 #include <dirent.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <errno.h>
@@ -136,7 +138,18 @@ is_whole (const char *path, bool known)
   return true;
 }
 
-/* A damaged file takes no place of a whole one. */
+/* A plain file by a name that only interlock gives; a link to one is the
+ * user's, and so is a copy by another name. */
+static bool
+is_ours (const char *path)
+{
+  struct stat st;
+  return store_checkpoint_is_own (store_file_name (path)) &&
+         lstat (path, &st) == 0 && S_ISREG (st.st_mode);
+}
+
+/* A damaged file takes no place of a whole one, and neither does one that is
+ * not ours. */
 enum status
 store_checkpoint_prune (const char *run_dir, int64_t keep, const char *good)
 {
@@ -148,6 +161,8 @@ store_checkpoint_prune (const char *run_dir, int64_t keep, const char *good)
   for (int i = 0; s == OK && i < n; i++)
     if (strcmp (list[i].path, good) == 0)
       kept += is_whole (list[i].path, true);
+    else if (!is_ours (list[i].path))
+      continue;
     else if (kept < keep)
       kept += is_whole (list[i].path, false);
     else if (unlink (list[i].path) != 0)
@@ -162,18 +177,14 @@ store_checkpoint_prune (const char *run_dir, int64_t keep, const char *good)
 static void
 sweep (const char *folder, const char *name)
 {
-  struct text path;
+  struct stat st;
   DIR *dir = opendir (folder);
-  for (struct dirent *e; dir && (e = readdir (dir));) {
-    if (!store_part_is_own (name, e->d_name))
-      continue;
-    text_init (&path);
-    text_add (&path, "%s/%s", folder, e->d_name);
-    if (unlink (path.data) == 0)
-      say (LOG_INFO, "removed %s, which an earlier start left half-written",
-           path.data);
-    text_clear (&path);
-  }
+  for (struct dirent *e; dir && (e = readdir (dir));)
+    if (store_part_is_own (name, e->d_name) &&
+        fstatat (dirfd (dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+        S_ISREG (st.st_mode) && unlinkat (dirfd (dir), e->d_name, 0) == 0)
+      say (LOG_INFO, "removed %s/%s, which an earlier start left half-written",
+           folder, e->d_name);
   if (dir)
     closedir (dir);
 }

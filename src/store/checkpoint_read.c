@@ -34,6 +34,11 @@ check_format (struct store_checkpoint *c)
     return fail (E_CHECKPOINT, "%s: damaged: %s", c->path, store_h5_why (why));
   if (!store_h5_has_attribute (c->file, "interlock_format")) {
     c->foreign = true;
+    /* What only we write tells that the word was there. */
+    if (store_h5_has_attribute (c->file, "digest") ||
+        store_h5_has_attribute (c->file, "digest_weights"))
+      return fail (E_CHECKPOINT,
+                   "%s: damaged: it has digests, but names no format", c->path);
     if (store_h5_is_group (c->file, "/model"))
       return OK;
     return fail (E_CHECKPOINT,
@@ -194,10 +199,29 @@ check_shape (const struct store_h5_at *at, const struct store_tensor *t)
   return OK;
 }
 
-/* The digest is of 32-bit floats in the order of the file. */
+/* The word that a tensor of ours was written with. */
 static enum status
-check_digest (const struct store_h5_at *at, const float *data, size_t n,
-              char digest[33])
+kept_digest (const struct store_h5_at *at, char digest[33])
+{
+  char *kept = NULL, why[256];
+  htri_t there = H5Aexists (at->id, "digest");
+  if (there < 0)
+    return fail (E_CHECKPOINT, "%s: %s: damaged: %s", at->file, at->path,
+                 store_h5_why (why));
+  if (there == 0)
+    return fail (E_CHECKPOINT, "%s: %s: damaged: it has lost its digest",
+                 at->file, at->path);
+  TRY (store_h5_get_text (at, "digest", &kept));
+  snprintf (digest, 33, "%s", kept);
+  mem_free (&kept);
+  return OK;
+}
+
+/* The digest is of 32-bit floats in the order of the file.  Other programs
+ * write none. */
+static enum status
+check_digest (const struct store_h5_at *at, bool foreign, const float *data,
+              size_t n, char digest[33])
 {
   char why[256];
   hash_digest (data, n * sizeof *data, digest);
@@ -205,7 +229,10 @@ check_digest (const struct store_h5_at *at, const float *data, size_t n,
     return fail (E_CHECKPOINT, "%s: %s: damaged: %s", at->file, at->path,
                  store_h5_why (why));
   if (!store_h5_has_attribute (at->id, "digest"))
-    return OK;
+    return foreign
+               ? OK
+               : fail (E_CHECKPOINT, "%s: %s: damaged: it has lost its digest",
+                       at->file, at->path);
   char *kept = NULL;
   TRY (store_h5_get_text (at, "digest", &kept));
   enum status s = OK;
@@ -218,14 +245,15 @@ check_digest (const struct store_h5_at *at, const float *data, size_t n,
 }
 
 static enum status
-read_set (const struct store_h5_at *at, float *data, size_t n, char digest[33])
+read_set (const struct store_h5_at *at, bool foreign, float *data, size_t n,
+          char digest[33])
 {
   char why[256];
   if (H5Dread (at->id, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) <
       0)
     return fail (E_CHECKPOINT, "%s: %s: not read: %s", at->file, at->path,
                  store_h5_why (why));
-  return check_digest (at, data, n, digest);
+  return check_digest (at, foreign, data, n, digest);
 }
 
 /* Open the dataset of t, of its shape. */
@@ -269,17 +297,21 @@ store_checkpoint_read (const struct store_checkpoint *c,
   struct store_h5_at at = {id, c->path, t->path, E_CHECKPOINT};
   for (int i = 0; i < t->n_dims; i++)
     count *= (size_t)t->dims[i];
-  enum status s = read_set (&at, t->data, count, digest);
+  enum status s = read_set (&at, c->foreign, t->data, count, digest);
   H5Dclose (id);
   return s;
 }
 
 /* -- all of a file --------------------------------------------------------- */
 
+/* How far a walk looks: at names and shapes, at the digests that are kept, or
+ * at the data that they are of. */
+enum depth { NAMES, KEPT, DATA };
+
 struct walk {
   const char *file;
-  bool verify;
-  bool plain; /* a file of ours: floats, contiguous */
+  enum depth depth;
+  bool plain; /* a file of ours: floats, contiguous, with digests */
   struct store_list list;
   int room;
   enum status s;
@@ -308,16 +340,18 @@ walk_set (struct walk *w, hid_t id, struct store_entry *e)
                  e->path, store_h5_shape_text (e->n_dims, dims),
                  (unsigned long long)stored);
   w->list.bytes += count * 4;
-  if (!w->verify)
+  if (w->depth == KEPT)
+    return w->plain ? kept_digest (&at, e->digest) : OK;
+  if (w->depth == NAMES)
     return OK;
   float *data = NULL;
   TRY (MEM_NEW ((size_t)count, &data, e->path));
-  enum status s = read_set (&at, data, (size_t)count, e->digest);
+  enum status s = read_set (&at, !w->plain, data, (size_t)count, e->digest);
   mem_free (&data);
   return s;
 }
 
-/* Links come in the order of their names, deeper ones in place. */
+/* Links come in the order of the file, deeper ones in place. */
 static herr_t
 visit (hid_t root, const char *name, const H5O_info_t *info, void *context)
 {
@@ -380,25 +414,28 @@ compare_digests (const struct store_checkpoint *c, const struct store_list *l)
   return OK;
 }
 
-/* All tensors of an open checkpoint; with verify, their digests and the one
- * over all are compared.  The list is owned by the caller. */
+/* All tensors of an open checkpoint; with more than their names, the digests
+ * and the one over all are compared.  The list is owned by the caller. */
 static enum status
-walk_all (const struct store_checkpoint *c, bool verify,
+walk_all (const struct store_checkpoint *c, enum depth depth,
           struct store_list *list)
 {
-  struct walk w = {.file = c->path, .verify = verify, .plain = !c->foreign};
+  struct walk w = {.file = c->path, .depth = depth, .plain = !c->foreign};
+  /* In the order of the file, and sorted here: in any other HDF5 makes a table
+   * of the links first, and where the index is damaged 1.10 frees what it has
+   * not filled in. */
 #if H5_VERSION_GE(1, 12, 0)
-  herr_t r = H5Ovisit3 (c->file, H5_INDEX_NAME, H5_ITER_INC, visit, &w,
+  herr_t r = H5Ovisit3 (c->file, H5_INDEX_NAME, H5_ITER_NATIVE, visit, &w,
                         H5O_INFO_BASIC);
 #else
-  herr_t r = H5Ovisit (c->file, H5_INDEX_NAME, H5_ITER_INC, visit, &w);
+  herr_t r = H5Ovisit (c->file, H5_INDEX_NAME, H5_ITER_NATIVE, visit, &w);
 #endif
   char why[256];
   if (r < 0 && w.s == OK)
     w.s = fail (E_CHECKPOINT, "%s: damaged: %s", c->path, store_h5_why (why));
   if (w.s == OK && w.list.n > 0)
     qsort (w.list.entry, (size_t)w.list.n, sizeof *w.list.entry, by_path);
-  if (w.s == OK && verify && !c->foreign)
+  if (w.s == OK && depth != NAMES && !c->foreign)
     w.s = compare_digests (c, &w.list);
   if (w.s == OK)
     *list = w.list;
@@ -413,7 +450,7 @@ store_checkpoint_verify (const char *path, int *n_tensors)
   struct store_checkpoint *c = NULL;
   struct store_list list = {0};
   TRY (store_checkpoint_open (path, &c));
-  enum status s = walk_all (c, true, &list);
+  enum status s = walk_all (c, DATA, &list);
   if (s == OK && n_tensors)
     *n_tensors = list.n;
   store_list_clear (&list);
@@ -422,10 +459,19 @@ store_checkpoint_verify (const char *path, int *n_tensors)
 }
 
 enum status
+store_checkpoint_agrees (const struct store_checkpoint *c)
+{
+  struct store_list list = {0};
+  TRY (walk_all (c, KEPT, &list));
+  store_list_clear (&list);
+  return OK;
+}
+
+enum status
 store_checkpoint_paths (const struct store_checkpoint *c, struct text *out)
 {
   struct store_list list = {0};
-  TRY (walk_all (c, false, &list));
+  TRY (walk_all (c, NAMES, &list));
   for (int i = 0; i < list.n; i++)
     text_add (out, "%s\n", list.entry[i].path);
   store_list_clear (&list);
@@ -438,7 +484,7 @@ store_checkpoint_print (const char *path, bool check, struct text *out)
   struct store_checkpoint *c = NULL;
   struct store_list list = {0};
   TRY (store_checkpoint_open (path, &c));
-  enum status s = walk_all (c, check, &list);
+  enum status s = walk_all (c, check ? DATA : NAMES, &list);
   if (s == OK) {
     const struct store_attributes *a = &c->attributes;
     text_add (out, "%s: %s, version 1\n", path,

@@ -38,6 +38,17 @@ store_file_is_folder (const char *path)
   return stat (path, &st) == 0 && S_ISDIR (st.st_mode);
 }
 
+const char *
+store_file_kind_words (unsigned mode)
+{
+  return S_ISREG (mode)    ? "a file"
+         : S_ISLNK (mode)  ? "a link"
+         : S_ISDIR (mode)  ? "a directory"
+         : S_ISFIFO (mode) ? "a pipe"
+         : S_ISSOCK (mode) ? "a socket"
+                           : "a device";
+}
+
 int64_t
 store_file_bytes (const char *path)
 {

@@ -17,6 +17,9 @@ store_file_parents (const char *path);
 /* Bytes of a file, or -1 when it cannot be asked. */
 int64_t
 store_file_bytes (const char *path);
+/* "a link", "a pipe", by st_mode. */
+const char *
+store_file_kind_words (unsigned mode);
 bool
 store_file_is_folder (const char *path);
 /* Ask the file system for bytes under path, so that a full disk or a quota is

@@ -4,6 +4,7 @@
 #include "store/h5_impl.h"
 
 #include <errno.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -119,6 +120,59 @@ store_h5_is_group (hid_t file, const char *path)
   return true;
 }
 
+int64_t
+store_h5_file_bytes (hid_t id)
+{
+  hid_t file = H5Iget_file_id (id);
+  hsize_t bytes = 0;
+  if (file < 0 || H5Fget_filesize (file, &bytes) < 0)
+    bytes = 0;
+  if (file >= 0)
+    H5Fclose (file);
+  return bytes > INT64_MAX ? INT64_MAX : (int64_t)bytes;
+}
+
+/* How many bytes of memory a byte of the file may stand for: 1, and with
+ * compression what no honest data reach. */
+static double
+most_per_byte (hid_t set)
+{
+  hid_t plist = H5Dget_create_plist (set);
+  int filters = plist < 0 ? 0 : H5Pget_nfilters (plist);
+  int others = plist < 0 ? 0 : H5Pget_external_count (plist);
+  if (plist >= 0)
+    H5Pclose (plist);
+  return others > 0 ? INFINITY : filters > 0 ? 65536 : 1;
+}
+
+/* A shape says how much memory is asked for: it must not promise more than is
+ * there.  A little may be declared and never written. */
+static enum status
+check_stored (const struct store_h5_at *at, int n_dims, const int64_t *dims)
+{
+  const double unwritten = 1 << 24;
+  hid_t type = H5Dget_type (at->id);
+  double bytes = type < 0 ? 0 : (double)H5Tget_size (type);
+  for (int i = 0; i < n_dims; i++)
+    bytes *= (double)dims[i];
+  if (type >= 0)
+    H5Tclose (type);
+  if (bytes <= unwritten)
+    return OK;
+  double stored = (double)H5Dget_storage_size (at->id);
+  double whole = (double)store_h5_file_bytes (at->id);
+  double most = most_per_byte (at->id);
+  if (isfinite (most) && stored > whole)
+    stored = whole;
+  if (bytes <= stored * most)
+    return OK;
+  return fail (at->bad,
+               "%s: %s: cut off or damaged: shape %s asks for %s, but only %s "
+               "of it are in the file",
+               at->file, at->path, store_h5_shape_text (n_dims, dims),
+               text_bytes (bytes), text_bytes (stored));
+}
+
 enum status
 store_h5_shape (const struct store_h5_at *at, int *n_dims, int64_t *dims)
 {
@@ -131,8 +185,14 @@ store_h5_shape (const struct store_h5_at *at, int *n_dims, int64_t *dims)
     H5Sclose (space);
   if (!good)
     return fail (at->bad, "%s: %s: no readable shape", at->file, at->path);
-  for (int i = 0; i < n; i++)
+  for (int i = 0; good && i < n; i++) {
     dims[i] = (int64_t)sizes[i];
+    good = sizes[i] <= INT64_MAX;
+  }
+  if (!good)
+    return fail (at->bad, "%s: %s: a shape beyond all numbers", at->file,
+                 at->path);
+  TRY (check_stored (at, n, dims));
   *n_dims = n;
   return OK;
 }

@@ -40,8 +40,16 @@ reading_open (const struct store_h5_at *at, const char *name, struct reading *r)
   r->type = r->id < 0 ? -1 : H5Aget_type (r->id);
   r->space = r->id < 0 ? -1 : H5Aget_space (r->id);
   r->n = r->space < 0 ? -1 : (int64_t)H5Sget_simple_extent_npoints (r->space);
-  if (r->type >= 0 && r->n >= 0)
-    return OK;
+  if (r->type >= 0 && r->n >= 0) {
+    double bytes = (double)r->n * (double)H5Tget_size (r->type);
+    if (bytes <= (double)store_h5_file_bytes (r->id))
+      return OK;
+    reading_close (r);
+    return fail (at->bad,
+                 "%s: %s: damaged: attribute \"%s\" asks for %s, more than the "
+                 "whole file has",
+                 at->file, at->path, name, text_bytes (bytes));
+  }
   reading_close (r);
   return fail (at->bad, "%s: %s: attribute \"%s\" cannot be opened", at->file,
                at->path, name);

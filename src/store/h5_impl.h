@@ -53,6 +53,10 @@ store_h5_has (hid_t file, const char *path);
 bool
 store_h5_is_group (hid_t file, const char *path);
 
+/* Length of the file that an object is in; 0 when it cannot be told. */
+int64_t
+store_h5_file_bytes (hid_t id);
+
 bool
 store_h5_has_attribute (hid_t id, const char *name);
 /* A string of fixed or variable length; *out is owned by the caller. */
@@ -82,7 +86,8 @@ enum status
 store_h5_put_doubles (const struct store_h5_at *at, const char *name, int n,
                       const double *value);
 
-/* Dims of an open dataset (at most STORE_H5_DIMS). */
+/* Dims of an open dataset (at most STORE_H5_DIMS).  Fails where they promise
+ * more than the file can hold, so that memory may be asked for by them. */
 enum status
 store_h5_shape (const struct store_h5_at *at, int *n_dims, int64_t *dims);
 /* "[128, 3, 32, 32]"; one of four rotating buffers. */

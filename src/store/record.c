@@ -81,6 +81,8 @@ store_run_open (const char *dir, struct store_run **out)
   if (s == OK)
     s = mem_text (dir, &r->dir);
   if (s == OK)
+    s = store_run_check_plain (dir);
+  if (s == OK)
     s = store_aside_finish (r);
   if (s == OK)
     s = store_run_log_open (r);

@@ -48,6 +48,13 @@ store_run_log_open (struct store_run *r);
  * file that interlock writes before it has its name. */
 bool
 store_part_is_own (const char *folder, const char *name);
+/* Whether a name in RUN/checkpoints is one that interlock gives: no other file
+ * is ever removed. */
+bool
+store_checkpoint_is_own (const char *name);
+/* E_USAGE where a name of ours in a run directory is no plain file. */
+enum status
+store_run_check_plain (const char *dir);
 /* Finish the move that a start has begun and not lived to finish. */
 enum status
 store_aside_finish (struct store_run *r);

@@ -323,8 +323,9 @@ store_checkpoint_attributes (const struct store_checkpoint *c,
                              struct store_attributes *out);
 bool
 store_checkpoint_has (const struct store_checkpoint *c, const char *path);
-/* Read t->path into t->data; another shape, a missing tensor or (when a digest
- * is there) a damaged one: E_CHECKPOINT naming file, path and both shapes. */
+/* Read t->path into t->data; another shape, a missing tensor or one that is not
+ * what its digest says (a checkpoint of ours has one for each): E_CHECKPOINT
+ * naming file, path and both shapes. */
 enum status
 store_checkpoint_read (const struct store_checkpoint *c,
                        const struct store_tensor *t);
@@ -332,6 +333,11 @@ store_checkpoint_read (const struct store_checkpoint *c,
 enum status
 store_checkpoint_fits (const struct store_checkpoint *c,
                        const struct store_tensor *t);
+/* Whether attributes and the tensors' digests are those that the digest over
+ * all was made of; the data themselves are compared where they are read.
+ * E_CHECKPOINT; a parameter file of other programs has none and agrees. */
+enum status
+store_checkpoint_agrees (const struct store_checkpoint *c);
 /* Paths of all tensors, sorted, one a line. */
 enum status
 store_checkpoint_paths (const struct store_checkpoint *c, struct text *out);

@@ -241,6 +241,126 @@ test_damage (struct wire *w)
   text_clear (&t);
 }
 
+/* A value changed by a tool that keeps no digests, and the digest removed, so
+ * that nothing contradicts it: a file of ours has one for each tensor. */
+static void
+lose_digest (const char *path, const char *name)
+{
+  static float sevens[64 * 10];
+  for (size_t i = 0; i < sizeof sevens / sizeof *sevens; i++)
+    sevens[i] = 7;
+  hid_t file = H5Fopen (path, H5F_ACC_RDWR, H5P_DEFAULT);
+  hid_t set = H5Dopen2 (file, name, H5P_DEFAULT);
+  H5Adelete (set, "digest");
+  H5Dwrite (set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, sevens);
+  H5Dclose (set);
+  H5Fclose (file);
+}
+
+static enum status
+agrees (const char *path)
+{
+  struct store_checkpoint *c = NULL;
+  TRY (store_checkpoint_open (path, &c));
+  enum status s = store_checkpoint_agrees (c);
+  store_checkpoint_close (&c);
+  return s;
+}
+
+static void
+test_digests (struct wire *w)
+{
+  char path[512];
+  const char *const lost[4] = {path, "/model/fc.weight", "lost its digest"};
+  snprintf (path, sizeof path, "%s", scratch ("lost.h5"));
+  tap_ok (write_version (w, path, 5, 0) == OK && agrees (path) == OK,
+          "written, and the digests agree");
+  wire_barrier (w);
+  if (wire_rank (w) == 0)
+    lose_digest (path, "/model/fc.weight");
+  wire_barrier (w);
+  tap_ok (refused (read_one (path, &shapes[3]), E_CHECKPOINT, lost),
+          "a tensor that has lost its digest is not read");
+  tap_ok (refused (agrees (path), E_CHECKPOINT, lost),
+          "nor is it taken for a whole file");
+  wire_barrier (w);
+  if (wire_rank (w) == 0) {
+    hid_t file = H5Fopen (path, H5F_ACC_RDWR, H5P_DEFAULT);
+    H5Adelete (file, "interlock_format");
+    H5Fclose (file);
+  }
+  wire_barrier (w);
+  tap_ok (refused (open_only (path), E_CHECKPOINT,
+                   (const char *[4]){path, "names no format"}),
+          "without its format it is no file of another program");
+  tap_ok (write_version (w, path, 5, 0) == OK, "written again");
+  wire_barrier (w);
+  if (wire_rank (w) == 0)
+    put_int (path, "seed", 43);
+  wire_barrier (w);
+  tap_ok (refused (agrees (path), E_CHECKPOINT,
+                   (const char *[4]){path, "attribute"}),
+          "a changed attribute does not agree");
+}
+
+/* Shapes of terabytes in a file of kilobytes: contiguous and never written,
+ * chunked and compressed with one chunk there. */
+static void
+make_wide (const char *path)
+{
+  hsize_t size = (hsize_t)1 << 43, chunk = 1024;
+  float x[1024] = {0};
+  hid_t file = H5Fcreate (path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+  hid_t group =
+      H5Gcreate2 (file, "/model", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+  hid_t space = H5Screate_simple (1, &size, NULL);
+  hid_t part = H5Screate_simple (1, &chunk, NULL);
+  hid_t how = H5Pcreate (H5P_DATASET_CREATE);
+  H5Dclose (H5Dcreate2 (group, "never", H5T_IEEE_F32LE, space, H5P_DEFAULT,
+                        H5P_DEFAULT, H5P_DEFAULT));
+  H5Pset_chunk (how, 1, &chunk);
+  H5Pset_deflate (how, 9);
+  hid_t set = H5Dcreate2 (group, "some", H5T_IEEE_F32LE, space, H5P_DEFAULT,
+                          how, H5P_DEFAULT);
+  hsize_t zero = 0;
+  H5Sselect_hyperslab (space, H5S_SELECT_SET, &zero, NULL, &chunk, NULL);
+  H5Dwrite (set, H5T_NATIVE_FLOAT, part, space, H5P_DEFAULT, x);
+  H5Dclose (set);
+  H5Pclose (how);
+  H5Sclose (part);
+  H5Sclose (space);
+  H5Gclose (group);
+  H5Fclose (file);
+}
+
+static void
+test_wide (struct wire *w)
+{
+  char path[512];
+  struct store_tensor t = {"/model/some", 1, {(int64_t)1 << 43}, NULL};
+  struct text out;
+  text_init (&out);
+  snprintf (path, sizeof path, "%s", scratch ("wide.h5"));
+  if (wire_rank (w) == 0)
+    make_wide (path);
+  wire_barrier (w);
+  tap_ok (refused (store_checkpoint_print (path, true, &out), E_CHECKPOINT,
+                   (const char *[4]){path, "/model/", "asks for 35.2 TB"}),
+          "terabytes are not asked for");
+  for (int i = 0; i < 2; i++) {
+    struct store_checkpoint *c = NULL;
+    snprintf (t.path, sizeof t.path, "/model/%s", i ? "some" : "never");
+    enum status s = store_checkpoint_open (path, &c);
+    if (s == OK)
+      s = store_checkpoint_fits (c, &t);
+    store_checkpoint_close (&c);
+    tap_ok (refused (s, E_CHECKPOINT,
+                     (const char *[4]){path, t.path, "asks for 35.2 TB"}),
+            "%s: refused", t.path);
+  }
+  text_clear (&out);
+}
+
 static void
 test_others (struct wire *w)
 {
@@ -285,6 +405,14 @@ test_others (struct wire *w)
 
 /* -- the newest ------------------------------------------------------------ */
 
+static const char *
+beside (const char *run, const char *name)
+{
+  static char path[1200];
+  snprintf (path, sizeof path, "%s/checkpoints/%s", run, name);
+  return path;
+}
+
 static void
 test_newest (struct wire *w)
 {
@@ -299,7 +427,8 @@ test_newest (struct wire *w)
   for (int i = 0; i < 3; i++) {
     struct store_tensor t = shapes[1];
     t.data = values_of (1, 3);
-    snprintf (path[i], sizeof path[i], "%s/checkpoints/%c.h5", run, 'a' + i);
+    snprintf (path[i], sizeof path[i], "%s/checkpoints/step-00000000%d.h5", run,
+              i + 1);
     attributes.step = steps[i];
     good = store_checkpoint_write (w, path[i], &attributes, &t,
                                    wire_rank (w) == 0, NULL) == OK &&
@@ -319,12 +448,20 @@ test_newest (struct wire *w)
               !strcmp (found.data, path[0]),
           "damaged: the one before it");
   wire_barrier (w);
-  if (wire_rank (w) == 0)
-    good = store_checkpoint_prune (run, 1, path[0]) == OK;
+  static const char *const users[] = {"best.h5", "step-000000003-mine.h5",
+                                      "step-3.h5", "step-000000004.h5"};
+  if (wire_rank (w) == 0) { /* copies of the oldest, and a link to it */
+    for (int i = 0; i < 3; i++)
+      good = good && link (path[2], beside (run, users[i])) == 0;
+    good = good && symlink ("best.h5", beside (run, users[3])) == 0;
+    good = good && store_checkpoint_prune (run, 1, path[0]) == OK;
+    for (int i = 0; i < 4; i++)
+      good = good && access (beside (run, users[i]), F_OK) == 0;
+  }
   wire_barrier (w);
   tap_ok (good && access (path[1], F_OK) == 0 && access (path[0], F_OK) == 0 &&
               access (path[2], F_OK) != 0,
-          "pruned: the newest and the good one stay");
+          "pruned: the newest and the good one stay, and what is not ours");
   log_level_set (LOG_WARN);
   text_clear (&found);
 }
@@ -351,6 +488,8 @@ main (int argc, char **argv)
   test_full (w, 0, "for root");
   test_full (w, wire_size (w) - 1, "for the last rank");
   test_damage (w);
+  test_digests (w);
+  test_wide (w);
   test_others (w);
   test_newest (w);
   wire_barrier (w);

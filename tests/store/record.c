@@ -273,18 +273,76 @@ test_sweep (void)
   struct store_run *r = NULL;
   snprintf (dir, sizeof dir, "%s", scratch ("sweep"));
   bool good = store_run_open (dir, &r) == OK;
+  static const char *const ours[] = {
+      "sweep/config.ini.part",
+      "sweep/status.part",
+      "sweep/aside.part",
+      "sweep/lock.n1.cluster.17.part",
+      "sweep/clock.17.part",
+      "sweep/checkpoints/step-000000001.h5.part",
+      "sweep/checkpoints/step-000000001.h5.n1.cluster.17.part"};
+  static const char *const theirs[] = {
+      "sweep/party",
+      "sweep/notes.part",
+      "sweep/lock.part",
+      "sweep/lock.mine.part",
+      "sweep/clock.part",
+      "sweep/clock.1.tower.part",
+      "sweep/config.ini.n1.17.part",
+      "sweep/checkpoints/step-000000001.h5",
+      "sweep/checkpoints/best.h5.part",
+      "sweep/checkpoints/step-1.h5.part",
+      "sweep/checkpoints/step-000000001.h5.mine.part",
+      "sweep/checkpoints/step-mine.part",
+      "sweep/checkpoints/status.part"};
+  enum { OURS = sizeof ours / sizeof *ours };
+  enum { THEIRS = sizeof theirs / sizeof *theirs };
   mkdir (scratch ("sweep/checkpoints"), 0777);
-  scratch_write (scratch ("sweep/config.ini.part"), "x", 1);
-  scratch_write (scratch ("sweep/checkpoints/step-1.h5.n1.17.part"), "x", 1);
-  scratch_write (scratch ("sweep/checkpoints/step-1.h5"), "x", 1);
-  scratch_write (scratch ("sweep/party"), "x", 1);
+  for (int i = 0; i < OURS; i++)
+    scratch_write (scratch (ours[i]), "x", 1);
+  for (int i = 0; i < THEIRS; i++)
+    scratch_write (scratch (theirs[i]), "x", 1);
+  const char *link = "sweep/checkpoints/step-000000002.h5.n1.17.part";
+  good = good && symlink ("status.part", scratch (link)) == 0;
   store_run_sweep (r);
-  tap_ok (good && access (scratch ("sweep/config.ini.part"), F_OK) != 0 &&
-              access (scratch ("sweep/checkpoints/step-1.h5.n1.17.part"),
-                      F_OK) != 0 &&
-              access (scratch ("sweep/checkpoints/step-1.h5"), F_OK) == 0 &&
-              access (scratch ("sweep/party"), F_OK) == 0,
-          "half-written files are removed, nothing else");
+  for (int i = 0; i < OURS; i++)
+    tap_ok (access (scratch (ours[i]), F_OK) != 0, "%s: removed", ours[i]);
+  for (int i = 0; i < THEIRS; i++)
+    tap_ok (access (scratch (theirs[i]), F_OK) == 0, "%s: stays", theirs[i]);
+  tap_ok (good && access (scratch (link), F_OK) == 0, "a link stays");
+  store_run_close (&r);
+}
+
+/* A link, a FIFO or a folder by a name of ours: nothing is written through it,
+ * and nobody waits for a reader. */
+static void
+test_plain (void)
+{
+  static const char *const names[] = {"log",   "status",      "metrics.csv",
+                                      "aside", "status.part", "metrics-3.csv"};
+  char dir[512], path[600], target[512], words[64];
+  struct store_run *r = NULL;
+  snprintf (dir, sizeof dir, "%s", scratch ("plain"));
+  snprintf (target, sizeof target, "%s", scratch ("target"));
+  scratch_write (target, "theirs", 6);
+  mkdir (dir, 0777);
+  for (int i = 0; i < 3 * (int)(sizeof names / sizeof *names); i++) {
+    snprintf (path, sizeof path, "%s/%s", dir, names[i / 3]);
+    bool made = i % 3 == 0   ? symlink (target, path) == 0
+                : i % 3 == 1 ? mkfifo (path, 0666) == 0
+                             : mkdir (path, 0777) == 0;
+    enum status s = store_run_open (dir, &r);
+    snprintf (words, sizeof words, "is %s",
+              i % 3 == 0   ? "a link"
+              : i % 3 == 1 ? "a pipe"
+                           : "a directory");
+    tap_ok (made && s == E_USAGE && strstr (fail_message (), path) &&
+                strstr (fail_message (), words) && scratch_bytes (target) == 6,
+            "%s refused: %s", names[i / 3], words);
+    fail_clear ();
+    remove (path);
+  }
+  tap_ok (store_run_open (dir, &r) == OK, "then it opens");
   store_run_close (&r);
 }
 
@@ -458,6 +516,7 @@ main (void)
   test_mark ();
   test_history ();
   test_sweep ();
+  test_plain ();
   test_metrics ();
   test_events ();
   test_files ();

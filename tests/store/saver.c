@@ -214,15 +214,17 @@ test_keep (struct wire *w)
   bool good = true;
   for (int i = 1; i <= 5; i++) {
     attributes.step = i;
-    snprintf (path, sizeof path, "%s", scratch ("kept/checkpoints/%d.h5", i));
+    snprintf (path, sizeof path, "%s",
+              scratch ("kept/checkpoints/step-%09d.h5", i));
     store_saver_begin (v, path, i);
     struct store_saved out = settle (w, v, &attributes);
     good = good && out.status == OK && !out.warning[0];
     wire_barrier (w);
   }
-  good = good && scratch_bytes (scratch ("kept/checkpoints/3.h5")) < 0 &&
-         scratch_bytes (scratch ("kept/checkpoints/4.h5")) > 0 &&
-         scratch_bytes (scratch ("kept/checkpoints/5.h5")) > 0;
+  good = good &&
+         scratch_bytes (scratch ("kept/checkpoints/step-000000003.h5")) < 0 &&
+         scratch_bytes (scratch ("kept/checkpoints/step-000000004.h5")) > 0 &&
+         scratch_bytes (scratch ("kept/checkpoints/step-000000005.h5")) > 0;
   tap_ok (good, "the two newest are kept");
   attributes.step = step;
   store_saver_close (&v);
