@@ -249,6 +249,7 @@ read_set (const struct store_h5_at *at, bool foreign, float *data, size_t n,
           char digest[33])
 {
   char why[256];
+  TRY (store_h5_written (at));
   if (H5Dread (at->id, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) <
       0)
     return fail (E_CHECKPOINT, "%s: %s: not read: %s", at->file, at->path,
@@ -264,15 +265,13 @@ open_set (const struct store_checkpoint *c, const struct store_tensor *t,
   if (!store_h5_has (c->file, t->path))
     return fail (E_CHECKPOINT, "%s: %s %s is missing", c->path, t->path,
                  store_h5_shape_text (t->n_dims, t->dims));
-  hid_t id = H5Dopen2 (c->file, t->path, H5P_DEFAULT);
-  if (id < 0)
-    return fail (E_CHECKPOINT, "%s: %s is not a dataset", c->path, t->path);
-  struct store_h5_at at = {id, c->path, t->path, E_CHECKPOINT};
+  struct store_h5_at at = {-1, c->path, t->path, E_CHECKPOINT};
+  TRY (store_h5_set_open (c->file, false, &at));
   enum status s = check_shape (&at, t);
   if (s == OK)
-    *out = id;
+    *out = at.id;
   else
-    H5Dclose (id);
+    H5Dclose (at.id);
   return s;
 }
 
@@ -371,13 +370,12 @@ visit (hid_t root, const char *name, const H5O_info_t *info, void *context)
     w->s = fail (E_CHECKPOINT, "%s: /%s: a name too long", w->file, name);
     return -1;
   }
-  hid_t id = H5Dopen2 (root, name, H5P_DEFAULT);
-  if (id < 0) {
-    w->s = fail (E_CHECKPOINT, "%s: %s cannot be opened", w->file, e->path);
+  struct store_h5_at at = {-1, w->file, e->path, E_CHECKPOINT};
+  w->s = store_h5_set_open (root, false, &at);
+  if (w->s != OK)
     return -1;
-  }
-  w->s = walk_set (w, id, e);
-  H5Dclose (id);
+  w->s = walk_set (w, at.id, e);
+  H5Dclose (at.id);
   return w->s == OK ? 0 : -1;
 }
 
@@ -516,6 +514,8 @@ store_file_kind (const char *path, char kind[16])
   kind[0] = '\0';
   enum status s = store_h5_open (path, E_DATA, &file);
   if (s == E_MISSING)
+    return s;
+  if (s != OK && store_h5_signed (path))
     return s;
   if (s != OK) {
     fail_clear ();

@@ -135,6 +135,7 @@ store_dataset_locate (struct store_dataset *d, const struct store_h5_at *at,
                       hid_t type, struct store_dataset_split *split)
 {
   split->offset = -1;
+  TRY (store_h5_written (at));
   haddr_t offset = H5Dget_offset (at->id);
   hsize_t bytes = H5Dget_storage_size (at->id);
   if (offset == HADDR_UNDEF)
@@ -161,12 +162,9 @@ store_dataset_array (const struct store_dataset *d, const char *path,
                      struct store_dataset_split *split, struct store_h5_at *at,
                      int64_t *dims)
 {
-  if (!store_h5_has (d->file, path))
-    return fail (E_DATA, "%s: %s is missing", d->path, path);
-  split->images = H5Dopen2 (d->file, path, H5P_DEFAULT);
-  if (split->images < 0)
-    return fail (E_DATA, "%s: %s is not a dataset", d->path, path);
-  *at = (struct store_h5_at){split->images, d->path, path, E_DATA};
+  *at = (struct store_h5_at){-1, d->path, path, E_DATA};
+  TRY (store_h5_set_open (d->file, true, at));
+  split->images = at->id;
   int n = 0;
   TRY (store_h5_shape (at, &n, dims));
   if (n != n_dims || dims[0] < 1)
@@ -247,15 +245,15 @@ read_labels (struct store_dataset *d, hid_t id, const char *path,
 }
 
 static enum status
-open_labels (struct store_dataset *d, hid_t id, const char *path,
+open_labels (struct store_dataset *d, const struct store_h5_at *at,
              enum store_split which)
 {
   struct store_dataset_split *split = &d->split[which];
-  struct store_h5_at at = {id, d->path, path, E_DATA};
   int n_dims = 0;
   int64_t dims[STORE_H5_DIMS];
-  TRY (store_h5_shape (&at, &n_dims, dims));
-  hid_t type = H5Dget_type (id);
+  const char *path = at->path;
+  TRY (store_h5_shape (at, &n_dims, dims));
+  hid_t type = H5Dget_type (at->id);
   bool whole = H5Tget_class (type) == H5T_INTEGER;
   H5Tclose (type);
   if (n_dims != 1 || !whole)
@@ -265,8 +263,12 @@ open_labels (struct store_dataset *d, hid_t id, const char *path,
   if (dims[0] != split->n)
     return fail (E_DATA, "%s: %s: %lld labels for %lld images", d->path, path,
                  (long long)dims[0], (long long)split->n);
+  TRY (store_h5_written (at));
   TRY (MEM_NEW ((size_t)split->n, &split->labels, "labels"));
-  return d->together ? OK : read_labels (d, id, path, which);
+  split->plain_labels = store_h5_is_plain (at);
+  return d->together && split->plain_labels
+             ? OK
+             : read_labels (d, at->id, path, which);
 }
 
 static enum status
@@ -287,13 +289,10 @@ open_split (struct store_dataset *d, enum store_split which)
                  d->path, jpeg);
   else
     TRY (open_images (d, images, split));
-  if (!store_h5_has (d->file, labels))
-    return fail (E_DATA, "%s: %s is missing", d->path, labels);
-  hid_t id = H5Dopen2 (d->file, labels, H5P_DEFAULT);
-  if (id < 0)
-    return fail (E_DATA, "%s: %s is not a dataset", d->path, labels);
-  enum status s = open_labels (d, id, labels, which);
-  H5Dclose (id);
+  struct store_h5_at at = {-1, d->path, labels, E_DATA};
+  TRY (store_h5_set_open (d->file, true, &at));
+  enum status s = open_labels (d, &at, which);
+  H5Dclose (at.id);
   if (s == OK)
     d->info.samples[which] = split->n;
   return s;

@@ -15,6 +15,7 @@ struct store_viewer;
 struct store_dataset_split {
   int64_t n;             /* samples, or tokens; 0: no such split */
   int32_t *labels;       /* n; owned */
+  bool plain_labels;     /* the file has them in one piece */
   hid_t images;          /* open; -1 when there is no such split */
   int64_t offset;        /* of the pixels in the file, when they lie there as
                             we want them in memory; else -1 */

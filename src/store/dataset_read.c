@@ -77,6 +77,8 @@ read_h5 (const struct store_dataset *d, enum store_split which, int64_t first,
   H5Sclose (memory);
   H5Sclose (file);
   store_dataset_path (d, which, path);
+  if (done < 0 && n == d->split[which].n)
+    return fail (E_DATA, "%s: %s: not read: %s", d->path, path, why);
   if (done < 0)
     return fail (E_DATA, "%s: %s[%lld..%lld]: not read: %s", d->path, path,
                  (long long)first, (long long)(first + n - 1), why);

@@ -291,6 +291,7 @@ store_entries_open (const struct store_dataset *d, enum store_split which,
 {
   struct store_entries *e = NULL;
   TRY (check_type (at));
+  TRY (store_h5_written (at));
   TRY (MEM_NEW (1, &e, "entries"));
   e->n = n;
   e->data = d;

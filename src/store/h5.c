@@ -7,6 +7,7 @@
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -36,9 +37,22 @@ store_h5_leave (void)
   pthread_mutex_unlock (&door);
 }
 
+/* No file opens another: links to others are unknown from now on, and raw data
+ * beside a file are looked for where the file is, whatever the environment
+ * says. */
+static void
+seal (void)
+{
+  unsetenv ("HDF5_EXTFILE_PREFIX");
+  CHECK (H5open () >= 0, "HDF5 does not start");
+  H5Lunregister (H5L_TYPE_EXTERNAL);
+}
+
 void
 store_h5_start (void)
 {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once (&once, seal);
   CHECK (H5open () >= 0, "HDF5 does not start");
   H5Eset_auto2 (H5E_DEFAULT, NULL, NULL);
 }
@@ -90,6 +104,23 @@ store_h5_open (const char *path, enum status bad, hid_t *file)
   return OK;
 }
 
+/* The mark stands at the beginning, or behind a user block of 512 bytes or a
+ * multiple by a power of two. */
+bool
+store_h5_signed (const char *path)
+{
+  static const char mark[8] = "\x89HDF\r\n\x1a\n";
+  char found[8];
+  bool is = false;
+  FILE *f = fopen (path, "rbe");
+  for (long at = 0; f && !is && at <= 1 << 20; at = at ? 2 * at : 512)
+    is = fseek (f, at, SEEK_SET) == 0 && fread (found, 8, 1, f) == 1 &&
+         memcmp (found, mark, 8) == 0;
+  if (f)
+    fclose (f);
+  return is;
+}
+
 bool
 store_h5_has (hid_t file, const char *path)
 {
@@ -98,12 +129,16 @@ store_h5_has (hid_t file, const char *path)
   if (n >= sizeof part)
     return false;
   for (size_t i = 1; i <= n; i++) {
+    H5L_info_t info;
     if (path[i] != '/' && path[i] != '\0')
       continue;
     memcpy (part, path, i);
     part[i] = '\0';
     if (i > 1 && H5Lexists (file, part, H5P_DEFAULT) <= 0)
       return false;
+    if (H5Lget_info (file, part, &info, H5P_DEFAULT) >= 0 &&
+        info.type == H5L_TYPE_EXTERNAL)
+      return true;
   }
   return true;
 }

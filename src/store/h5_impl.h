@@ -46,12 +46,31 @@ store_h5_read_access (void);
  * or it may not be read, bad when it is no HDF5 file or cut off. */
 enum status
 store_h5_open (const char *path, enum status bad, hid_t *file);
-/* True when every link of an absolute path exists. */
+/* Whether a file begins as HDF5 files do, be it whole or not. */
+bool
+store_h5_signed (const char *path);
+/* True when every link of an absolute path exists, or one of them leads out of
+ * the file. */
 bool
 store_h5_has (hid_t file, const char *path);
 /* True for a group of that path. */
 bool
 store_h5_is_group (hid_t file, const char *path);
+/* at->bad when a link on the way to at->path leads to another file. */
+enum status
+store_h5_inside (hid_t file, const struct store_h5_at *at);
+/* Open the dataset at->path as at->id.  at->bad when it is missing, or has no
+ * values in this file that can be read: behind an external link, virtual, with
+ * raw data elsewhere, compressed by a filter that is not here.  beside: raw
+ * data may lie in a regular file of the same folder. */
+enum status
+store_h5_set_open (hid_t file, bool beside, struct store_h5_at *at);
+/* at->bad when not all values of an open dataset were ever written. */
+enum status
+store_h5_written (const struct store_h5_at *at);
+/* Whether the values lie in the file in one piece, as they are. */
+bool
+store_h5_is_plain (const struct store_h5_at *at);
 
 /* Length of the file that an object is in; 0 when it cannot be told. */
 int64_t

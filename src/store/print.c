@@ -94,7 +94,9 @@ check_labels (const struct store_dataset *d, enum store_split which,
 {
   char path[48];
   snprintf (path, sizeof path, "/%s/labels", store_split_name (which));
-  hid_t id = H5Dopen2 (d->file, path, H5P_DEFAULT);
+  struct store_h5_at at = {-1, d->path, path, E_DATA};
+  TRY (store_h5_set_open (d->file, true, &at));
+  hid_t id = at.id;
   hid_t type = H5Dget_type (id);
   size_t width = H5Tequal (type, H5T_STD_U8LE) > 0    ? 1
                  : H5Tequal (type, H5T_STD_U16LE) > 0 ? 2

@@ -10,7 +10,10 @@
  *
  * Whatever may fail on one rank alone is done before a transfer or after it,
  * and the ranks tell each other in between: nobody enters a collective call
- * that others stay away from.
+ * that others stay away from.  Nor is anybody left alone in one: HDF5 may give
+ * up in the middle of chunks, filters and values that it has to make up, so
+ * that only what lies in the file in one piece is read together, and the rest
+ * by each rank that wants it.
  *
  * Parallel HDF5 transfers no data of variable length in one call: JPEG images
  * are read from the plain file by the loader of each rank that wants them.
@@ -80,12 +83,12 @@ labels_prepare (struct together *t, enum store_split which, const char *path,
   struct store_h5_at at = {-1, t->data->path, path, E_DATA};
   int n_dims = 0;
   int64_t dims[STORE_H5_DIMS];
-  *id = at.id = H5Dopen2 (t->file, path, H5P_DEFAULT);
-  if (*id < 0)
-    return not_read (t, path);
+  TRY (store_h5_set_open (t->file, true, &at));
+  *id = at.id;
   *type = H5Dget_type (*id);
   TRY (store_h5_shape (&at, &n_dims, dims));
-  if (n_dims != 1 || dims[0] != t->data->split[which].n)
+  if (n_dims != 1 || dims[0] != t->data->split[which].n ||
+      !store_h5_is_plain (&at))
     return fail (E_DATA, "%s: %s: has changed meanwhile", t->data->path, path);
   return store_labels_room (t->data, which, *type, raw);
 }
@@ -122,7 +125,7 @@ read_all_labels (struct together *t)
   TRY (open_file (t));
   enum status s = OK;
   for (int i = 0; i < STORE_SPLITS; i++)
-    if (s == OK && d->split[i].n > 0)
+    if (s == OK && d->split[i].n > 0 && d->split[i].plain_labels)
       s = read_labels (t, (enum store_split)i);
   close_file (t);
   if (s == OK)
@@ -134,9 +137,12 @@ read_all_labels (struct together *t)
 static uint64_t
 outline (const struct store_dataset *d)
 {
-  int64_t of[STORE_SPLITS + 2] = {d->tokens, (int64_t)d->sample_bytes};
-  for (int i = 0; i < STORE_SPLITS; i++)
-    of[2 + i] = d->split[i].n;
+  int64_t of[3 * STORE_SPLITS + 2] = {d->tokens, (int64_t)d->sample_bytes};
+  for (int i = 0; i < STORE_SPLITS; i++) {
+    of[2 + 3 * i] = d->split[i].n;
+    of[3 + 3 * i] = d->split[i].plain_labels;
+    of[4 + 3 * i] = d->split[i].offset >= 0;
+  }
   return hash_bytes (of, sizeof of, 1);
 }
 
@@ -177,16 +183,15 @@ part_prepare (struct together *t, enum store_split which, const char *path,
   struct store_h5_at at = {-1, d->path, path, E_DATA};
   int n_dims = 0;
   int64_t dims[STORE_H5_DIMS] = {0};
-  p->set = at.id = H5Dopen2 (t->file, path, H5P_DEFAULT);
-  if (p->set < 0)
-    return not_read (t, path);
+  TRY (store_h5_set_open (t->file, true, &at));
+  p->set = at.id;
   p->space = H5Dget_space (p->set);
   TRY (store_h5_shape (&at, &n_dims, dims));
   int64_t values = 1;
   for (int i = 1; i < n_dims; i++)
     values *= dims[i];
   if (n_dims != (d->tokens ? 1 : 4) || dims[0] != d->split[which].n ||
-      (!d->tokens && values != d->sample_values))
+      !store_h5_is_plain (&at) || (!d->tokens && values != d->sample_values))
     return fail (E_DATA, "%s: %s: has changed meanwhile", d->path, path);
   return mine ? mem_new ((size_t)d->split[which].n, d->sample_bytes,
                          d->tokens ? "tokens" : "images", (void **)&p->all)
@@ -270,6 +275,8 @@ store_dataset_fetch (struct wire *w, struct store_dataset *d,
 {
   if (wire_size (w) == 1)
     return OK;
+  if (d->split[which].offset < 0 && !d->info.jpeg)
+    return wire_worst (w, wanted ? store_dataset_load (d, which) : OK);
   bool any, mine = wanted && !d->info.jpeg && !d->split[which].pixels &&
                    store_dataset_fits (d, which);
   TRY (anybody (w, mine, &any));

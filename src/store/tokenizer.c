@@ -27,11 +27,12 @@ read_model (const struct store_dataset *d, struct store_tokenizer *t)
   if (!store_h5_has (d->file, TOKENS_MODEL))
     return fail (E_DATA, "%s: %s is missing: the tokenizer's model", d->path,
                  TOKENS_MODEL);
-  hid_t id = H5Dopen2 (d->file, TOKENS_MODEL, H5P_DEFAULT);
-  struct store_h5_at at = {id, d->path, TOKENS_MODEL, E_DATA};
-  enum status s =
-      id < 0 ? fail (E_DATA, "%s: %s is not a dataset", d->path, TOKENS_MODEL)
-             : store_h5_shape (&at, &n_dims, dims);
+  struct store_h5_at at = {-1, d->path, TOKENS_MODEL, E_DATA};
+  TRY (store_h5_set_open (d->file, false, &at));
+  hid_t id = at.id;
+  enum status s = store_h5_shape (&at, &n_dims, dims);
+  if (s == OK)
+    s = store_h5_written (&at);
   if (s == OK && n_dims != 1)
     s = fail (E_DATA, "%s: %s: not a row of bytes", d->path, TOKENS_MODEL);
   if (s == OK)
@@ -39,8 +40,7 @@ read_model (const struct store_dataset *d, struct store_tokenizer *t)
   if (s == OK && H5Dread (id, H5T_NATIVE_UINT8, H5S_ALL, H5S_ALL, H5P_DEFAULT,
                           t->model) < 0)
     s = fail (E_DATA, "%s: %s: not read", d->path, TOKENS_MODEL);
-  if (id >= 0)
-    H5Dclose (id);
+  H5Dclose (id);
   if (s == OK)
     s = store_pieces_open (d->path, t->model, (size_t)dims[0], &t->pieces);
   if (s == OK && store_pieces_count (t->pieces) != t->vocab)
