@@ -48,10 +48,13 @@ clock_pace (void)
     if (!word || !text_to_long (word, &pace_ms) || pace_ms < 0)
       pace_ms = 0;
   }
-  if (pace_ms > 0)
-    nanosleep (&(struct timespec){.tv_sec = pace_ms / 1000,
-                                  .tv_nsec = pace_ms % 1000 * 1000000},
-               NULL);
+  const int64_t least_ms = 20; /* who is slow on purpose moves all the same */
+  for (int64_t left = pace_ms; left > 0; left -= least_ms) {
+    int64_t ms = left < least_ms ? left : least_ms;
+    if (nanosleep (&(struct timespec){.tv_nsec = ms * 1000000}, NULL) != 0)
+      return;
+    place_move ();
+  }
 }
 
 void
@@ -94,6 +97,7 @@ pulse_hook (void (*hook) (void *context), void *context)
 void
 pulse (void)
 {
+  place_move ();
   if (hook_function != NULL)
     hook_function (hook_context);
 }

@@ -53,7 +53,7 @@ clock_move (struct clock_account *a, enum clock_class from, enum clock_class to,
             double s);
 
 /* A hook called between primitives, so that messages move while arithmetic
- * runs.  NULL: nothing.  pulse () is cheap. */
+ * runs.  NULL: nothing.  pulse () is cheap, and a move (base/status.h). */
 void
 pulse_hook (void (*hook) (void *context), void *context);
 void

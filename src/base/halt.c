@@ -14,6 +14,7 @@ halt_hook (bool (*asked) (void *context), void *context)
 enum status
 halt_check (const char *what)
 {
+  place_move ();
   if (!hook || !hook (hook_context))
     return OK;
   return fail (E_STOPPED, "asked to stop while %s", what);

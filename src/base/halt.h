@@ -1,7 +1,8 @@
 /* base/halt.h -- asked in the middle of long work: is this rank to stop?
  *
  * Who knows (signals, a file, the end of the job's time) sets the hook; whoever
- * measures for minutes asks it between runs.  Without a hook nobody stops.
+ * measures for minutes asks it between runs, which is a move (base/status.h).
+ * Without a hook nobody stops.
  */
 #ifndef BASE_HALT_H
 #define BASE_HALT_H

@@ -223,6 +223,7 @@ log_progress (const char *fmt, ...)
 {
   const double now = clock_now_s ();
   const bool live = log_is_terminal ();
+  place_move ();
   if (progress_last_s < 0)
     progress_last_s = now;
   if (!live && now - progress_last_s < progress_s)

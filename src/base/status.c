@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MESSAGE_BYTES 2048
 #define WHERE_BYTES 160
@@ -136,6 +137,30 @@ static _Atomic int place_stage = -1;
 static _Atomic (const char *) place_op;
 static _Atomic int the_rank;
 static _Atomic int the_size = 1;
+static _Atomic unsigned long the_moves;
+static _Thread_local void (*move_hook) (void *context);
+static _Thread_local void *move_context;
+
+void
+place_move (void)
+{
+  atomic_fetch_add_explicit (&the_moves, 1, memory_order_relaxed);
+  if (move_hook != NULL)
+    move_hook (move_context);
+}
+
+unsigned long
+place_moves (void)
+{
+  return atomic_load_explicit (&the_moves, memory_order_relaxed);
+}
+
+void
+place_hook (void (*hook) (void *context), void *context)
+{
+  move_hook = hook;
+  move_context = context;
+}
 
 void
 place_set (long step, int stage, const char *op)
@@ -143,6 +168,7 @@ place_set (long step, int stage, const char *op)
   atomic_store_explicit (&place_step, step, memory_order_relaxed);
   atomic_store_explicit (&place_stage, stage, memory_order_relaxed);
   atomic_store_explicit (&place_op, op, memory_order_relaxed);
+  place_move ();
 }
 
 void
@@ -244,4 +270,12 @@ fault_here (const char *place)
   if (fault.rank >= 0 && fault.rank != place_rank ())
     return false;
   return atomic_fetch_add (&fault.calls, 1) + 1 == fault.nth;
+}
+
+void
+fault_hang (const char *place)
+{
+  if (fault_here (place))
+    for (;;)
+      pause ();
 }

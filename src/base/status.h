@@ -30,6 +30,7 @@
   X (E_LIMIT, 70, "a size beyond a limit")                      \
   X (E_SHAPE, 70, "shapes do not fit")                          \
   X (E_PROTOCOL, 70, "ranks disagree")                          \
+  X (E_QUIET, 70, "nothing has moved for too long")             \
   X (E_FAULT, 70, "internal fault")
 
 enum status {
@@ -104,7 +105,7 @@ void
 status_abort_hook (void (*hook) (enum status s));
 
 /* Where this rank is, for messages: stage and step -1 when none.  op is a
- * string constant. */
+ * string constant.  A new place is a move. */
 void
 place_set (long step, int stage, const char *op);
 void
@@ -112,6 +113,15 @@ place_get (long *step, int *stage, const char **op);
 /* "rank 1, step 12, stage 3, FORWARD"; the buffer belongs to the function. */
 const char *
 place_text (void);
+/* How often this process has moved: whoever works long in one place says so
+ * with every piece of it, from any thread.  Cheap. */
+void
+place_move (void);
+unsigned long
+place_moves (void);
+/* Called with every move of the thread that sets it; NULL: nothing. */
+void
+place_hook (void (*hook) (void *context), void *context);
 /* Rank and world size, for messages and planted faults; wire sets them. */
 void
 place_rank_set (int rank, int size);
@@ -123,10 +133,14 @@ place_size (void);
 /* Planted faults, for tests: INTERLOCK_FAIL="kernel:3@1" makes the third call
  * of fault_here ("kernel") on rank 1 return true (":nth" and "@rank" may be
  * left out: first, every rank).  Places: read, alloc, kernel, message, write,
- * damage (of what was written), loss, sleep, kill.  Returns false when nothing
- * is planted; one comparison. */
+ * damage (of what was written), loss, sleep, kill; hang-kernel, hang-message
+ * (never sent), hang-mpi, hang-read, hang-take, hang-write do not come back.
+ * Returns false when nothing is planted; one comparison. */
 bool
 fault_here (const char *place);
+/* Never returns where this is planted, deaf to signals that are caught. */
+void
+fault_hang (const char *place);
 /* Plant this instead of what the environment says ("" or NULL: nothing).  Fails
  * a check when the text cannot be read. */
 void

@@ -517,6 +517,8 @@ kern_conv_forward (struct kern_conv *c, const float *src, const float *master,
 {
   struct kern_op *op = &c->op[KERN_FORWARD];
   CHECK ((bias != NULL) == c->s.bias, "%s: bias given or missing", op->what);
+  if (!c->k->proving)
+    fault_hang ("hang-kernel");
   if (!c->k->proving && fault_here ("kernel"))
     return fail (E_FAULT, "%s (%s): planted fault", op->what, op->impl);
   TRY (source (c, src, &src));

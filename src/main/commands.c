@@ -26,6 +26,7 @@ resolve (const struct options *o, struct wire *w, const char *name,
       .name = name, .text = text, .n_words = o->n_words, .words = o->words};
   enum status s = config_resolve (&source, use, c);
   if (s == OK) {
+    wire_patience (w, c->patience);
     config_options (o, c);
     if (o->dump && strlen (o->dump) >= sizeof c->dump)
       s = fail (E_USAGE, "--dump: more than %zu characters",

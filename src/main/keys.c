@@ -241,6 +241,10 @@ const struct key key_table[] = {
     FROM (0), .value = "60",
     .meaning = "seconds left before the end of the job's time at which the run "
                "saves and stops" },
+  { RUN, .name = "patience", .kind = KEY_REAL, REAL_AT (patience), FROM (0),
+    .value = "600",
+    .meaning = "seconds without a move after which a rank says for whom it "
+               "waits; twice as many end the job (70); 0: never" },
   { RUN, .name = "isa", .kind = KEY_CHOICE, TEXT_AT (isa),
     .words = "auto native sse41 avx avx2 avx2_vnni avx2_vnni_2 avx512 "
              "avx512_core avx512_core_vnni avx512_core_bf16 avx512_core_fp16 "

@@ -69,7 +69,7 @@ struct run_config {
   int64_t replicas;
   char run_schedule[RUN_WORD]; /* eager, 1f1b, filldrain */
   bool trace;
-  double time_margin;
+  double time_margin, patience;
   char isa[RUN_WORD]; /* auto, native or a level of the kernel library */
   int64_t attempts;
   /* options, not keys */

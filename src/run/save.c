@@ -240,6 +240,7 @@ static void
 drain (struct training *t)
 {
   double start = clock_now_s ();
+  place_set ((long)t->save.begun, -1, "waiting for the checkpoint under way");
   while (t->save.saver && store_saver_busy (t->save.saver)) {
     train_save_move (t);
     wire_poll (t->s->wire);

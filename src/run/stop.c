@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 /* -- signals ---------------------------------------------------------------
@@ -29,11 +30,39 @@ static const struct {
 
 static volatile sig_atomic_t stop_signal;
 
+/* A TERM that comes again, and not by two ways at once, to a process that has
+ * done nothing since: nobody is going to look at the flag. */
+static bool
+is_deaf (int number)
+{
+  static volatile sig_atomic_t told;
+  static struct timespec first;
+  static unsigned long moves;
+  struct timespec now;
+  if (number != SIGTERM)
+    return false;
+  clock_gettime (CLOCK_MONOTONIC, &now);
+  bool moved = !told || moves != place_moves ();
+  if (!moved)
+    return (double)(now.tv_sec - first.tv_sec) +
+               (double)(now.tv_nsec - first.tv_nsec) * 1e-9 >=
+           1;
+  told = 1;
+  first = now;
+  moves = place_moves ();
+  return false;
+}
+
 /* The first signal counts; later ones change nothing, but that a second
- * interrupt from the keyboard ends the process as anywhere else. */
+ * interrupt from the keyboard ends the process as anywhere else, and a second
+ * TERM one that is stuck. */
 static void
 on_signal (int number)
 {
+  if (is_deaf (number)) {
+    signal (SIGTERM, SIG_DFL);
+    raise (SIGTERM);
+  }
   if (!stop_signal)
     stop_signal = number;
   else if (number == SIGINT && stop_signal == SIGINT) {

@@ -461,6 +461,8 @@ record_abort (enum status e, void *context)
 {
   const struct training *t = context;
   char line[256];
+  if (!t->s->run)
+    return;
   snprintf (line, sizeof line, "failed %d step=%lld reason=%s\n",
             status_exit (e), (long long)t->mark.step, status_text (e));
   (void)store_run_put (t->s->run, "status", line);
@@ -525,8 +527,8 @@ static enum status
 train (struct wire *w, const struct run_config *c, run_config_writer write,
        struct store_run *run, struct origin *o, struct outcome *out)
 {
-  struct session s;
-  struct training t = {.s = &s};
+  struct session s = {.run = NULL};
+  struct training t = {.s = &s, .mark = o->mark};
   bool fresh = o->fresh;
   struct session_how how = {.write = write, .run = fresh ? NULL : run};
   char *tuning = NULL;
@@ -534,9 +536,11 @@ train (struct wire *w, const struct run_config *c, run_config_writer write,
   bool whole = false;
   how.was_tuning = tuning;
   stop_early_open (&t.early, w, c, run != NULL);
+  wire_abort_record (record_abort, &t);
   if (e == OK)
     e = session_open (w, c, &how, &s);
   if (e != OK) {
+    wire_abort_record (NULL, NULL);
     mem_free (&tuning);
     return not_opened (&t, run, e, out);
   }
@@ -550,8 +554,6 @@ train (struct wire *w, const struct run_config *c, run_config_writer write,
     e = write_config (&s);
   t.done = t.start;
   t.mark = o->mark;
-  if (run)
-    wire_abort_record (record_abort, &t);
   if (e == OK)
     e = nothing_left (&t, &whole);
   if (e == OK && whole) {

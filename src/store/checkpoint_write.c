@@ -201,6 +201,7 @@ write_set (struct writing *w, const struct store_entry *e, hid_t transfer)
     done = write_alone (e, id, space, transfer, data_of (w, e));
   if (done < 0)
     s = not_written (w, e->path);
+  place_move ();
   if (space >= 0)
     H5Sclose (space);
   if (id >= 0 && H5Dclose (id) < 0 && s == OK)
@@ -216,6 +217,7 @@ write_data (struct writing *w)
   hid_t transfer = H5Pcreate (H5P_DATASET_XFER);
   if (collective)
     H5Pset_dxpl_mpio (transfer, H5FD_MPIO_COLLECTIVE);
+  fault_hang ("hang-write");
   if (fault_here ("write"))
     s = fail (E_IO, "%s: writing failed (planted)", w->part);
   for (int i = 0; i < w->list.n; i++) {

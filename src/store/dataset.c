@@ -390,6 +390,7 @@ enum status
 store_dataset_begin (const char *path, bool together,
                      struct store_dataset **out)
 {
+  fault_hang ("hang-read");
   if (fault_here ("read"))
     return fail (E_DATA, "%s: reading failed (planted)", path);
   struct store_dataset *d = NULL;

@@ -51,6 +51,8 @@ make (struct store_loader *l, int64_t i, float *x)
   const struct store_loader_spec *spec = &l->spec;
   int64_t step = spec->start_step + i / spec->n_micro;
   int64_t from = spec->first + i % spec->n_micro * l->part;
+  fault_hang ("hang-take");
+  place_move ();
   if (fault_here ("read"))
     return fail (E_DATA, "%s: reading failed (planted)", spec->data->path);
   for (int64_t j = 0; j < l->part; j++) {

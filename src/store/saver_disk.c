@@ -99,6 +99,7 @@ write_at (const struct store_own *v, struct way *w, int i)
       return fail (E_IO, "%s: %s: not written: %s", v->part,
                    v->list->entry[i].path, strerror (n < 0 ? errno : EIO));
     done += (size_t)n;
+    place_move ();
   }
   return OK;
 }
@@ -112,6 +113,7 @@ write_own (const struct store_own *v, struct way *w)
       TRY (write_at (v, w, i));
       last = i;
     }
+  fault_hang ("hang-write");
   if (last >= 0 && fault_here ("write"))
     return fail (E_IO, "%s: %s: not written: %s (planted)", v->part,
                  v->list->entry[last].path, strerror (ENOSPC));
@@ -135,6 +137,7 @@ read_back_one (const struct store_own *v, struct way *w, int i)
       return fail (E_IO, "%s: %s: written, but wrong when read back", v->part,
                    v->list->entry[i].path);
     done += (size_t)n;
+    place_move ();
   }
   return OK;
 }

@@ -10,6 +10,8 @@
 #include "wire/wire_impl.h"
 #include <inttypes.h>
 #include <limits.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,6 +60,38 @@ wire_abort (enum status s)
     MPI_Abort (MPI_COMM_WORLD, status_exit (s));
   }
   _Exit (status_exit (s));
+}
+
+static volatile sig_atomic_t leave_code;
+
+static void
+leave_at_once (int number)
+{
+  (void)number;
+  _exit (leave_code);
+}
+
+void
+wire_leave (enum status s, double grace_s)
+{
+  /* Records may wait for what the stuck thread waits for. */
+  const unsigned most_s = 5;
+  struct sigaction a;
+  sigset_t those;
+  memset (&a, 0, sizeof a);
+  a.sa_handler = leave_at_once;
+  leave_code = status_exit (s);
+  sigaction (SIGALRM, &a, NULL);
+  sigemptyset (&those);
+  sigaddset (&those, SIGALRM);
+  pthread_sigmask (SIG_UNBLOCK, &those, NULL);
+  alarm (most_s + (unsigned)grace_s);
+  if (abort_record)
+    abort_record (s, abort_context);
+  struct timespec grace = {.tv_sec = (time_t)grace_s};
+  grace.tv_nsec = (long)((grace_s - (double)grace.tv_sec) * 1e9);
+  nanosleep (&grace, NULL);
+  _exit (status_exit (s));
 }
 
 /* -- agreement ------------------------------------------------------------- */

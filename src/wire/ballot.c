@@ -63,6 +63,7 @@ wire_ballot_start (struct wire *w, int scope, const double *in, int n,
   struct wire_ballot *b = &w->ballot[i];
   b->active = true;
   b->n = n;
+  b->scope = scope;
   w->n_balloting++;
   size_t bytes = (size_t)n * sizeof *in;
   if (bytes > 0)
@@ -87,6 +88,18 @@ wire_ballot_move (struct wire *w)
     }
 }
 
+static struct wire_awaited
+ballot_ranks (const struct wire *w, int scope)
+{
+  if (scope < 0)
+    return (struct wire_awaited){.kind = WIRE_AWAIT_ALL};
+  const struct wire_window *v = &w->window[scope];
+  const int first = w->replica * w->pipe_size;
+  return (struct wire_awaited){.kind = WIRE_AWAIT_RANKS,
+                               .rank = first + v->first,
+                               .last = first + v->last};
+}
+
 enum status
 wire_ballot_wait (struct wire *w, int *request, double *out)
 {
@@ -95,8 +108,10 @@ wire_ballot_wait (struct wire *w, int *request, double *out)
   CHECK (*request >= 0 && *request < WIRE_BALLOTS && w->ballot[*request].active,
          "wire_ballot_wait for request %d, which is not under way", *request);
   struct wire_ballot *b = &w->ballot[*request];
-  if (b->mpi != MPI_REQUEST_NULL)
-    wire_complete (w, &b->mpi);
+  if (b->mpi != MPI_REQUEST_NULL) {
+    const struct wire_awaited whom = ballot_ranks (w, b->scope);
+    wire_complete_with (w, &b->mpi, &whom);
+  }
   if (b->n > 0)
     memcpy (out, b->out, (size_t)b->n * sizeof *out);
   b->active = false;

@@ -59,16 +59,29 @@ wire_rest (double start_s)
 void
 wire_complete (struct wire *w, MPI_Request *request)
 {
+  const struct wire_awaited all = {.kind = WIRE_AWAIT_ALL};
+  wire_complete_with (w, request, &all);
+}
+
+void
+wire_complete_with (struct wire *w, MPI_Request *request,
+                    const struct wire_awaited *whom)
+{
   struct wire_pause pause;
+  int done = 0, told = 0;
   wire_pause_begin (&pause);
-  for (;;) {
-    int done = 0;
+  for (;; told++) {
     MPI_Test (request, &done, MPI_STATUS_IGNORE);
     if (done)
-      return;
+      break;
+    if (told == 0)
+      wire_await (whom);
     wire_poll (w);
     wire_pause_step (&pause);
   }
+  if (told > 0)
+    wire_await_end ();
+  place_move ();
 }
 
 /* -- the table ------------------------------------------------------------- */
@@ -123,6 +136,7 @@ request_done (struct wire *w, int i)
   w->open[r->place] = last;
   w->request[last].place = r->place;
   r->done = true;
+  place_move ();
 }
 
 static bool
@@ -264,7 +278,10 @@ wire_send (struct wire *w, int way, const struct tensor *t, int peer, int tag,
   memset (r->start, 0, TENSOR_HEADER);
   memcpy (r->start, &head, sizeof head);
   r->kind = REQUEST_SEND;
-  MPI_Isend (r->start, size.count, size.type, rank, tag, comm, &r->mpi);
+  if (fault_here ("hang-mpi"))
+    MPI_Recv (NULL, 0, MPI_BYTE, 0, 0, MPI_COMM_SELF, MPI_STATUS_IGNORE);
+  if (!fault_here ("hang-message"))
+    MPI_Isend (r->start, size.count, size.type, rank, tag, comm, &r->mpi);
   message_type_free (&size);
   w->sent_bytes += (double)t->bytes;
   w->sent_messages++;
@@ -343,6 +360,21 @@ transfer_time (const struct wire *w, const struct header *head, double from,
   return sent < to ? to - sent : 0;
 }
 
+static void
+await_message (const struct wire *w, const struct wire_request *r,
+               const struct wire_id *id)
+{
+  struct wire_awaited a = {.kind = WIRE_AWAIT_MESSAGE,
+                           .rank = w->replica * w->pipe_size + r->peer,
+                           .tag = r->tag,
+                           .bytes = r->bytes,
+                           .sends = r->kind == REQUEST_SEND,
+                           .named = id != NULL};
+  if (id)
+    a.id = *id;
+  wire_await (&a);
+}
+
 enum status
 wire_wait (struct wire *w, int *request, const struct wire_id *id,
            double *late_s)
@@ -361,11 +393,13 @@ wire_wait (struct wire *w, int *request, const struct wire_id *id,
   wire_pause_begin (&pause);
   double end_s = pause.start_s;
   if (!request_test (w, *request)) {
+    await_message (w, r, id);
     do {
       wire_pause_step (&pause);
       wire_poll (w);
     } while (!request_test (w, *request));
     end_s = clock_now_s ();
+    wire_await_end ();
   }
   if (r->kind == REQUEST_POST) {
     struct header head;

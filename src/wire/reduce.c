@@ -100,6 +100,7 @@ static void
 leg_move (struct wire *w, struct wire_leg *leg, int tag)
 {
   while (leg->state != LEG_DONE && !leg_waits (leg)) {
+    place_move ();
     switch (leg->state) {
     case LEG_CLIMB:
       leg_climb (w, leg, tag);
@@ -232,6 +233,25 @@ wire_reduce_start (struct wire *w, float *block, size_t n, int *request)
   return OK;
 }
 
+/* The rank that the first leg which is not done waits for. */
+static void
+await_twin (const struct wire *w, const struct wire_reduction *red, int *told)
+{
+  int j = 0;
+  while (j < WIRE_LEGS - 1 && red->leg[j].state == LEG_DONE)
+    j++;
+  const struct wire_leg *leg = &red->leg[j];
+  bool up = leg->state == LEG_RISEN || leg->state == LEG_FALL;
+  int twin = w->replica + (up ? -leg->distance : leg->distance);
+  if (leg->state == LEG_SENT)
+    twin = w->replica + leg->distance / 2;
+  int rank = twin * w->pipe_size + w->pipe_rank;
+  if (rank == *told)
+    return;
+  *told = rank;
+  wire_await (&(struct wire_awaited){.kind = WIRE_AWAIT_TWIN, .rank = rank});
+}
+
 enum status
 wire_reduce_wait (struct wire *w, int *request)
 {
@@ -242,11 +262,15 @@ wire_reduce_wait (struct wire *w, int *request)
          "wire_reduce_wait for request %d, which is not under way", *request);
   struct wire_reduction *red = &w->reduction[*request];
   struct wire_pause pause;
+  int whom = -1;
   wire_pause_begin (&pause);
   while (reduction_move (w, red)) {
+    await_twin (w, red, &whom);
     wire_poll (w);
     wire_pause_step (&pause);
   }
+  if (whom >= 0)
+    wire_await_end ();
   red->active = false;
   w->n_reducing--;
   *request = WIRE_NONE;

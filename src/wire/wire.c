@@ -48,7 +48,8 @@ wire_new (struct wire **out)
   struct wire *w;
   TRY (MEM_NEW (1, &w, "the wire"));
   w->world = w->votes = w->pipe = w->twins = w->rounds = MPI_COMM_NULL;
-  w->node = MPI_COMM_NULL;
+  w->node = w->moves.comm = MPI_COMM_NULL;
+  w->moves.mpi = MPI_REQUEST_NULL;
   for (int i = 0; i < WIRE_WAYS; i++)
     w->way[i] = MPI_COMM_NULL;
   w->tag_most = INT_MAX;
@@ -78,6 +79,8 @@ world_open (struct wire *w)
   MPI_Type_commit (&w->line);
   w->pipe_rank = w->rank;
   w->pipe_size = w->size;
+  TRY (wire_watch_meet (w));
+  wire_moves_open (w);
   TRY (wire_message_open (w));
   return wire_ballot_open (w);
 }
@@ -116,6 +119,7 @@ wire_free (struct wire **at)
   struct wire *w = *at;
   if (w == NULL)
     return;
+  wire_moves_close (w);
   grid_free (w);
   wire_message_close (w);
   wire_ballot_close (w);
@@ -136,6 +140,10 @@ wire_close (struct wire **at)
 {
   bool alone = *at != NULL && (*at)->alone;
   int on = 0, off = 0;
+  if (!alone) {
+    place_set (-1, -1, "closing MPI");
+    wire_watch_closing ();
+  }
   wire_free (at);
   if (alone)
     return;
@@ -143,6 +151,7 @@ wire_close (struct wire **at)
   MPI_Finalized (&off);
   if (on && !off)
     MPI_Finalize ();
+  wire_watch_close ();
 }
 
 enum status
@@ -153,6 +162,8 @@ wire_open (int *argc, char ***argv, struct wire **out)
   struct wire_start start;
   wire_start_look (&start);
   wire_idle_open ();
+  place_set (-1, -1, "opening MPI");
+  wire_watch_open ();
   MPI_Init_thread (argc, argv, MPI_THREAD_FUNNELED, &level);
   handler_set ();
   MPI_Comm_rank (MPI_COMM_WORLD, &rank);
@@ -317,6 +328,7 @@ void
 wire_poll (void *wire)
 {
   struct wire *w = wire;
+  wire_moves_step (w);
   if (w->n_open > 0)
     wire_message_move (w);
   if (w->n_reducing > 0)

@@ -43,6 +43,14 @@ wire_grid (struct wire *w, int n_replicas);
 enum status
 wire_windows (struct wire *w, int n, const int *first, const int *last);
 
+/* A rank that has not moved (base/status.h), nor heard of one that has, for so
+ * many seconds says for whom it waits; after twice as many the job ends with
+ * E_QUIET.  0: never.  WIRE_PATIENCE_S until it is called.  Local; the same on
+ * all ranks. */
+#define WIRE_PATIENCE_S 600
+void
+wire_patience (struct wire *w, double seconds);
+
 int
 wire_rank (const struct wire *w); /* in the world */
 int

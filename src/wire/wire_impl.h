@@ -61,9 +61,19 @@ struct wire_reduction {
 
 struct wire_ballot {
   bool active;
-  int n;
+  int n, scope; /* scope -1: the world */
   MPI_Request mpi;
   double *in, *out; /* WIRE_BALLOT_MOST each, inside wire.ballot_room */
+};
+
+/* See moves.c. */
+struct wire_moves {
+  MPI_Comm comm; /* MPI_COMM_NULL: nobody else to hear of */
+  MPI_Request mpi;
+  int mine, any;      /* moved since the round before */
+  unsigned long last; /* moves at that time */
+  int n_begun;
+  bool closing;
 };
 
 struct wire {
@@ -100,6 +110,8 @@ struct wire {
   struct wire_ballot *ballot; /* WIRE_BALLOTS */
   double *ballot_room;
 
+  struct wire_moves moves;
+
   MPI_Request *alarm; /* size: what this rank has told; NULL: nothing; owned */
   bool round_open;    /* started, and nobody was told that it is done */
   MPI_Request round;  /* MPI_REQUEST_NULL when none is under way */
@@ -118,6 +130,67 @@ wire_pause_step (struct wire_pause *p);
 /* Wait for one request of MPI; everything else under way moves meanwhile. */
 void
 wire_complete (struct wire *w, MPI_Request *request);
+struct wire_awaited;
+void
+wire_complete_with (struct wire *w, MPI_Request *request,
+                    const struct wire_awaited *whom);
+
+/* -- the thread that watches (watch.c) ------------------------------------- */
+
+/* For whom this rank waits. */
+struct wire_awaited {
+  enum {
+    WIRE_AWAIT_NONE,
+    WIRE_AWAIT_MESSAGE, /* from or to rank */
+    WIRE_AWAIT_ALL,
+    WIRE_AWAIT_RANKS, /* rank .. last */
+    WIRE_AWAIT_TWIN   /* rank */
+  } kind;
+  int rank, last; /* in the world */
+  int tag;
+  size_t bytes;
+  bool sends, named; /* named: id is known */
+  struct wire_id id;
+};
+/* Told before waiting and after it.  Local; for the thread that speaks MPI. */
+void
+wire_await (const struct wire_awaited *a);
+void
+wire_await_end (void);
+
+/* Start and end the thread; before MPI_Init and after MPI_Finalize. */
+void
+wire_watch_open (void);
+void
+wire_watch_close (void);
+/* From here on MPI ends, which takes its time and leaves nothing to be lost. */
+void
+wire_watch_closing (void);
+/* Who is where.  Collective on world. */
+enum status
+wire_watch_meet (struct wire *w);
+/* A round of moves.c is due; it has begun; another rank was heard of.  Local.
+ */
+bool
+wire_watch_due (void);
+void
+wire_watch_begun (void);
+void
+wire_watch_heard (void);
+
+/* Collective on world, but for step, which is Local and suits place_hook. */
+void
+wire_moves_open (struct wire *w);
+void
+wire_moves_close (struct wire *w);
+void
+wire_moves_step (void *wire);
+
+/* As wire_abort, from a thread that may not speak MPI and while the one that
+ * may is stuck: record, wait for grace_s, leave.  The launcher ends the others.
+ */
+void
+wire_leave (enum status s, double grace_s) __attribute__ ((noreturn));
 
 /* What was there before MPI: how many ranks there should be. */
 struct wire_start {

@@ -274,7 +274,8 @@ test_defaults (void)
   tap_ok (c.every == 0 && c.every_seconds == 600 && c.keep == 2 && c.at_end,
           "default checkpoints");
   tap_ok (same (c.dir, "run") && c.replicas == 1 &&
-              same (c.run_schedule, "eager") && !c.trace && c.time_margin == 60,
+              same (c.run_schedule, "eager") && !c.trace &&
+              c.time_margin == 60 && c.patience == 600,
           "default run");
   c = good (NULL, "train.optimizer=adamw", NULL);
   tap_ok (c.lr == 1e-3 && c.weight_decay == 0.01 && same (c.decay, "matrices"),
@@ -356,8 +357,9 @@ equal (const struct run_config *a, const struct run_config *b)
          N (warmup) && S (milestones) && S (precision) && S (init) &&
          S (tune) && N (every) && N (keep) && N (every_seconds) && N (at_end) &&
          S (dir) && N (replicas) && S (run_schedule) && N (trace) &&
-         N (time_margin) && N (layers) && N (d_model) && N (heads) &&
-         N (context) && N (mlp_ratio) && N (dropout) && N (tied) && N (stride);
+         N (time_margin) && N (patience) && N (layers) && N (d_model) &&
+         N (heads) && N (context) && N (mlp_ratio) && N (dropout) && N (tied) &&
+         N (stride);
 #undef S
 #undef N
 }
@@ -391,7 +393,7 @@ test_round_trips (void)
       "eps=1e-12\ndecay=all\nschedule=step\nwarmup=5\nmilestones=3, 9\n"
       "clip=2.5\ninit=a=b#c\ntune=no\neval_every=11\n[checkpoint]\nevery=4\n"
       "every_seconds=9.5\nkeep=7\nat_end=no\n[run]\ndir=a/b: c\nreplicas=2\n"
-      "schedule=1f1b\ntrace=yes\ntime_margin=1\n";
+      "schedule=1f1b\ntrace=yes\ntime_margin=1\npatience=2.5\n";
   static const char tokens[] =
       "[model]\nfamily=transformer\npreset=gpt2\nlayers=3\nd_model=48\n"
       "heads=6\ncontext=24\nmlp_ratio=2.5\ndropout=0.25\ntied=no\n"
