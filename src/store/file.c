@@ -165,7 +165,8 @@ read_all (int fd, const char *path, char *data, size_t size)
 enum status
 store_file_read (const char *path, char **data, size_t *size)
 {
-  int fd = open (path, O_RDONLY | O_CLOEXEC);
+  /* Nobody is waited for at a pipe that is no file. */
+  int fd = open (path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
   if (fd < 0)
     return fail (E_MISSING, "%s: %s", path, strerror (errno));
   struct stat st;

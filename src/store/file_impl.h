@@ -66,6 +66,11 @@ store_output_publish (const struct store_output *o);
 void
 store_output_clear (struct store_output *o);
 
+/* The namespace of this process's number: with host and number it names a
+ * temporary file that no other process has.  0: not known. */
+int64_t
+store_process_space (void);
+
 /* The last part of a path; what stands before it, in out ("." when nothing). */
 const char *
 store_file_name (const char *path);

@@ -1,6 +1,7 @@
 /* store/h5.c -- opening, errors, shapes, properties; attributes are in
  * h5_attribute.c.
  */
+#include "store/file_impl.h"
 #include "store/h5_impl.h"
 
 #include <errno.h>
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static pthread_mutex_t door;
@@ -90,8 +92,12 @@ enum status
 store_h5_open (const char *path, enum status bad, hid_t *file)
 {
   store_h5_start ();
-  if (access (path, R_OK) != 0)
+  struct stat st;
+  if (access (path, R_OK) != 0 || stat (path, &st) != 0)
     return fail (E_MISSING, "%s: %s", path, strerror (errno));
+  if (!S_ISREG (st.st_mode)) /* HDF5 would wait for who writes to a pipe */
+    return fail (bad, "%s: is %s, not an HDF5 file", path,
+                 store_file_kind_words (st.st_mode));
   hid_t fapl = store_h5_read_access ();
   hid_t id = H5Fopen (path, H5F_ACC_RDONLY, fapl);
   char why[256];

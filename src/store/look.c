@@ -8,52 +8,10 @@
  */
 #include "store/record_impl.h"
 
-#include "base/clock.h"
 #include "base/memory.h"
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-/* Seconds without a sign of life after which a holder on another host counts as
- * gone; more than a new start waits for, since nothing is decided by it. */
-#define SILENT_S 60
-
-static bool
-holder_lives (const char *path, const char *host, int64_t pid, int64_t start)
-{
-  char mine[256] = "";
-  struct stat st;
-  gethostname (mine, sizeof mine - 1);
-  if (strcmp (host, mine) == 0)
-    return store_process_lives (pid, start);
-  return stat (path, &st) == 0 &&
-         clock_wall_s () - (double)st.st_mtime < SILENT_S;
-}
-
-/* Is somebody at work in this directory? */
-static bool
-is_held (const char *dir, struct store_run_look *out)
-{
-  struct text path;
-  bool held = false;
-  text_init (&path);
-  text_add (&path, "%s/lock", dir);
-  json_t *j = json_load_file (path.data, 0, NULL);
-  const char *host = json_string_value (json_object_get (j, "host"));
-  const char *job = json_string_value (json_object_get (j, "job"));
-  if (host) {
-    held = holder_lives (path.data, host,
-                         json_integer_value (json_object_get (j, "pid")),
-                         json_integer_value (json_object_get (j, "start")));
-    snprintf (out->host, sizeof out->host, "%s", host);
-    snprintf (out->job, sizeof out->job, "%s", job ? job : "");
-  }
-  json_decref (j);
-  text_clear (&path);
-  return held;
-}
 
 /* "WORD CODE step=N ...". */
 static bool
@@ -135,7 +93,7 @@ store_run_look (const char *dir, struct store_run_look *out)
 {
   *out = (struct store_run_look){.state = STORE_RUN_MISSING};
   bool told = read_status (dir, out) || read_events (dir, out);
-  bool held = is_held (dir, out);
+  bool held = store_lock_held (dir, out->host, out->job);
   bool rows = read_metrics (dir, &out->step);
   if (held)
     out->state = STORE_RUN_RUNNING;

@@ -26,10 +26,10 @@ store_lock_mine (const struct store_lock *l);
 /* The same as the thread has last seen it; costs nothing. */
 bool
 store_lock_lost (const struct store_lock *l);
-/* Whether a process of this host is there, and is the one that started then
- * (clock ticks since boot; 0: not known). */
+/* Whether somebody is at work in this directory, and who it is or was; as far
+ * as can be told without waiting.  Left as they are where there is no lock. */
 bool
-store_process_lives (int64_t pid, int64_t start);
+store_lock_held (const char *dir, char host[256], char job[64]);
 /* Seconds between signs of life, and of silence until a holder on another host
  * is taken for gone: 5 and 30; for tests. */
 void

@@ -387,6 +387,12 @@ test_others (struct wire *w)
   tap_ok (
       refused (open_only (text), E_CHECKPOINT, (const char *[4]){text, "HDF5"}),
       "a text file");
+  if (wire_rank (w) == 0 && mkfifo (scratch ("pipe.h5"), 0666) != 0)
+    tap_alone (false, "mkfifo");
+  wire_barrier (w);
+  tap_ok (refused (open_only (scratch ("pipe.h5")), E_CHECKPOINT,
+                   (const char *[4]){"pipe.h5", "a pipe"}),
+          "a pipe is not waited for");
   tap_ok (refused (open_only (scratch ("none.h5")), E_MISSING,
                    (const char *[4]){"none.h5", "No such file"}),
           "no file");

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -122,6 +123,121 @@ test_lock (void)
   tap_ok (!opens (dir), "not stale: a lock that cannot be read");
   unlink (path);
   unsetenv ("SLURM_RESTART_COUNT");
+}
+
+/* A lock as one writes it whose process number means nothing here. */
+static void
+lock_of (const char *path, const char *boot, int64_t space, bool flocked)
+{
+  char text[512], host[256] = "";
+  gethostname (host, sizeof host - 1);
+  snprintf (text, sizeof text,
+            "{\"host\": \"%s\", \"pid\": %ld, \"job\": \"1\", "
+            "\"restart\": 0, \"start\": 1, \"boot\": \"%s\", "
+            "\"space\": %lld, \"flock\": %s, \"token\": \"t\"}\n",
+            host, dead_process (), boot, (long long)space,
+            flocked ? "true" : "false");
+  unlink (path);
+  scratch_write (path, text, strlen (text));
+}
+
+/* A process that holds the flock of a file until killed. */
+static pid_t
+flocking (const char *path)
+{
+  int ready[2];
+  char c;
+  if (pipe (ready) != 0)
+    return -1;
+  pid_t pid = fork ();
+  if (pid == 0) {
+    int fd = open (path, O_RDWR);
+    c = flock (fd, LOCK_EX) == 0;
+    if (write (ready[1], &c, 1) != 1)
+      _exit (1);
+    for (;;)
+      pause ();
+  }
+  if (read (ready[0], &c, 1) != 1 || !c)
+    tap_note ("no flock");
+  close (ready[0]);
+  close (ready[1]);
+  return pid;
+}
+
+static pid_t
+beating (const char *path);
+
+/* A holder in another PID namespace of this machine (a container), whose host
+ * has the same name: his number tells nothing, his flock does. */
+static void
+test_container (void)
+{
+  char dir[512], path[600], boot[64] = "";
+  struct store_run *r = NULL;
+  snprintf (dir, sizeof dir, "%s", scratch ("container"));
+  snprintf (path, sizeof path, "%s/lock", dir);
+  json_error_t error;
+  bool good = store_run_open (dir, &r) == OK;
+  json_t *j = json_load_file (path, 0, &error);
+  int64_t space = json_integer_value (json_object_get (j, "space"));
+  const char *word = json_string_value (json_object_get (j, "boot"));
+  snprintf (boot, sizeof boot, "%s", word ? word : "");
+  bool flocked = json_is_true (json_object_get (j, "flock"));
+  json_decref (j);
+  store_run_close (&r);
+  if (!good || !boot[0] || !space || !flocked) {
+    tap_ok (good, "no namespaces or flock here: not tried");
+    return;
+  }
+  lock_of (path, boot, space, true);
+  tap_ok (opens (dir), "of this namespace: its process is gone");
+  lock_of (path, boot, space + 1, true);
+  pid_t pid = flocking (path);
+  tap_ok (!opens (dir), "of another namespace: flocked, it lives");
+  kill (pid, SIGKILL);
+  waitpid (pid, NULL, 0);
+  tap_ok (opens (dir), "of another namespace: killed, its flock is gone");
+  lock_of (path, boot, space + 1, false);
+  tap_ok (!opens (dir), "of another namespace without flock: nobody can tell");
+  store_lock_times (0.05, 0.5);
+  lock_of (path, "another-boot", space, true);
+  pid = beating (path);
+  tap_ok (!opens (dir), "of another machine of this name: signs of life");
+  kill (pid, SIGKILL);
+  waitpid (pid, NULL, 0);
+  tap_ok (opens (dir), "of another machine of this name: silent");
+  store_lock_times (5, 30);
+}
+
+/* What is no plain file is no lock: refused at once, and left alone. */
+static void
+test_no_lock (void)
+{
+  static const char *const kinds[] = {"a pipe", "a link", "a directory",
+                                      "a link"};
+  char dir[512], path[600];
+  struct store_run *r = NULL;
+  snprintf (dir, sizeof dir, "%s", scratch ("nolock"));
+  snprintf (path, sizeof path, "%s/lock", dir);
+  mkdir (dir, 0777);
+  for (int i = 0; i < 4; i++) {
+    bool made = i == 0   ? mkfifo (path, 0666) == 0
+                : i == 1 ? symlink ("elsewhere", path) == 0
+                : i == 2 ? mkdir (path, 0777) == 0
+                         : symlink ("/dev/null", path) == 0;
+    struct store_run_look look;
+    const char *const words[] = {path, kinds[i], NULL};
+    struct stat st;
+    store_run_look (dir, &look);
+    tap_ok (made && store_run_open (dir, &r) == E_USAGE &&
+                message_has (words) && lstat (path, &st) == 0 &&
+                look.state != STORE_RUN_RUNNING,
+            "%s named lock is refused", kinds[i]);
+    remove (path);
+  }
+  tap_ok (access (scratch ("nolock/elsewhere"), F_OK) != 0,
+          "nothing is made behind a link");
 }
 
 /* Change the time of a file every so often until killed. */
@@ -511,6 +627,8 @@ main (void)
     tap_bail ("no scratch folder");
   log_level_set (LOG_WARN);
   test_lock ();
+  test_container ();
+  test_no_lock ();
   test_race ();
   test_far_away ();
   test_mark ();
