@@ -55,6 +55,29 @@ read_name (const struct store_h5_at *root, struct store_dataset *d)
   return mem_text ("", &d->origin);
 }
 
+/* Each class has a name, of one line. */
+static enum status
+check_classes (const struct store_dataset *d)
+{
+  int n = 0;
+  for (const char *p = d->classes.data;; p++, n++) {
+    size_t length = strcspn (p, "\n");
+    if (length == 0)
+      return fail (E_DATA,
+                   "%s: attribute \"classes\": name %d is empty: every class "
+                   "has a name of one line",
+                   d->path, n);
+    p += length;
+    if (!*p)
+      break;
+  }
+  return n + 1 == d->n_names
+             ? OK
+             : fail (E_DATA,
+                     "%s: attribute \"classes\": a name of more than one line",
+                     d->path);
+}
+
 static enum status
 read_header (struct store_dataset *d)
 {
@@ -86,10 +109,29 @@ read_header (struct store_dataset *d)
                  "%s: attribute \"classes\" has %d names, expected at "
                  "least 2",
                  d->path, d->n_names);
-  return OK;
+  return check_classes (d);
 }
 
 /* -- splits ---------------------------------------------------------------- */
+
+/* Colours last, as other programs have them?  Where the shape alone does not
+ * tell, the number of means does. */
+static enum status
+check_order (const struct store_dataset *d, const struct store_h5_at *at,
+             const int64_t *dims)
+{
+  struct store_h5_at root = {d->file, d->path, "/", E_DATA};
+  int64_t n = store_h5_count (&root, "mean");
+  bool few = dims[3] == 1 || dims[3] == 3 || dims[3] == 4;
+  bool last =
+      n > 0 ? n == dims[3] && n != dims[1] : few && dims[1] > 4 && dims[2] > 4;
+  if (!last)
+    return OK;
+  return fail (E_DATA,
+               "%s: %s: shape %s looks like [N, H, W, C], expected [N, C, H, "
+               "W]: colours come first (numpy: x.transpose (0, 3, 1, 2))",
+               d->path, at->path, store_h5_shape_text (4, dims));
+}
 
 /* Shape and type must be those of the splits before. */
 static enum status
@@ -101,8 +143,11 @@ check_images (struct store_dataset *d, const struct store_h5_at *at,
   bool bytes = H5Tequal (type, H5T_NATIVE_UINT8) > 0;
   H5Tclose (type);
   if (!floats && !bytes)
-    return fail (E_DATA, "%s: %s: neither unsigned bytes nor floats", d->path,
-                 at->path);
+    return fail (E_DATA,
+                 "%s: %s: neither unsigned bytes nor floats: write pixels of 0 "
+                 "to 255 as uint8, others as float32",
+                 d->path, at->path);
+  TRY (check_order (d, at, dims));
   for (int i = 1; i < 4; i++)
     if (dims[i] < 1 || dims[i] > SIDE_MOST)
       return fail (E_DATA, "%s: %s: shape %s", d->path, at->path,
@@ -208,8 +253,13 @@ store_labels_take (struct store_dataset *d, enum store_split which, hid_t type,
   struct store_dataset_split *split = &d->split[which];
   char path[48], why[256];
   snprintf (path, sizeof path, "/%s/labels", store_split_name (which));
-  if (H5Tconvert (type, H5T_NATIVE_INT64, (size_t)split->n, raw, NULL,
-                  H5P_DEFAULT) < 0)
+  /* False and true are names of the integers 0 and 1. */
+  bool names = H5Tget_class (type) == H5T_ENUM;
+  hid_t numbers = names ? H5Tget_super (type) : H5Tcopy (type);
+  herr_t done = H5Tconvert (numbers, H5T_NATIVE_INT64, (size_t)split->n, raw,
+                            NULL, H5P_DEFAULT);
+  H5Tclose (numbers);
+  if (done < 0)
     return fail (E_DATA, "%s: %s: not read: %s", d->path, path,
                  store_h5_why (why));
   return check_labels (d, path, raw, split);
@@ -254,7 +304,8 @@ open_labels (struct store_dataset *d, const struct store_h5_at *at,
   const char *path = at->path;
   TRY (store_h5_shape (at, &n_dims, dims));
   hid_t type = H5Dget_type (at->id);
-  bool whole = H5Tget_class (type) == H5T_INTEGER;
+  bool whole =
+      H5Tget_class (type) == H5T_INTEGER || H5Tget_class (type) == H5T_ENUM;
   H5Tclose (type);
   if (n_dims != 1 || !whole)
     return fail (E_DATA, "%s: %s: %s of shape %s, expected integers [N]",
@@ -300,6 +351,18 @@ open_split (struct store_dataset *d, enum store_split which)
 
 /* -- normalisation --------------------------------------------------------- */
 
+/* They are of values that were divided by 255 before. */
+static enum status
+check_scale (const struct store_dataset *d, int c)
+{
+  if (d->mean[c] >= 0 && d->mean[c] <= 1 && d->std[c] <= 1)
+    return OK;
+  return fail (E_DATA,
+               "%s: channel %d: mean %g, std %g: expected those of values "
+               "scaled to 0..1: divide them by 255",
+               d->path, c, d->mean[c], d->std[c]);
+}
+
 static enum status
 read_scale (struct store_dataset *d)
 {
@@ -318,6 +381,7 @@ read_scale (struct store_dataset *d)
                    "%s: channel %d: mean %g, std %g: expected numbers, std "
                    "above 0",
                    d->path, c, d->mean[c], d->std[c]);
+    TRY (check_scale (d, c));
     /* In float, in the order of PyTorch's ToTensor and Normalize. */
     float mean = (float)d->mean[c], std = (float)d->std[c];
     for (int v = 0; v < 256; v++)

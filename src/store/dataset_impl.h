@@ -21,6 +21,7 @@ struct store_dataset_split {
                             we want them in memory; else -1 */
   unsigned char *pixels; /* n x sample_bytes; owned; NULL when not in memory */
   bool checked;          /* tokens: all are in the vocabulary */
+  bool negative;         /* tokens: the file's type has a sign */
   struct store_entries *entries; /* JPEG images; owned; NULL: pixels */
 };
 
@@ -67,7 +68,7 @@ void
 store_dataset_digest (struct store_dataset *d);
 /* Type of a sample's values in memory; not to be closed. */
 hid_t
-store_dataset_type (const struct store_dataset *d);
+store_dataset_type (const struct store_dataset *d, enum store_split which);
 /* Whether a loader of the split is to have all of it in memory. */
 bool
 store_dataset_fits (const struct store_dataset *d, enum store_split which);

@@ -29,10 +29,13 @@ store_dataset_path (const struct store_dataset *d, enum store_split which,
 }
 
 hid_t
-store_dataset_type (const struct store_dataset *d)
+store_dataset_type (const struct store_dataset *d, enum store_split which)
 {
+  /* A negative token becomes a large one, which no vocabulary has. */
   if (d->tokens)
-    return d->sample_bytes == 2 ? H5T_NATIVE_UINT16 : H5T_NATIVE_UINT32;
+    return d->sample_bytes == 2       ? H5T_NATIVE_UINT16
+           : d->split[which].negative ? H5T_NATIVE_INT32
+                                      : H5T_NATIVE_UINT32;
   return d->floats ? H5T_NATIVE_FLOAT : H5T_NATIVE_UINT8;
 }
 
@@ -69,8 +72,8 @@ read_h5 (const struct store_dataset *d, enum store_split which, int64_t first,
   hid_t file = H5Dget_space (d->split[which].images);
   hid_t memory = H5Screate_simple (d->tokens ? 1 : 4, count, NULL);
   H5Sselect_hyperslab (file, H5S_SELECT_SET, start, NULL, count, NULL);
-  herr_t done = H5Dread (d->split[which].images, store_dataset_type (d), memory,
-                         file, H5P_DEFAULT, out);
+  herr_t done = H5Dread (d->split[which].images, store_dataset_type (d, which),
+                         memory, file, H5P_DEFAULT, out);
   char why[256], path[48];
   if (done < 0)
     store_h5_why (why);

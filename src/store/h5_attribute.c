@@ -4,7 +4,10 @@
 #include "store/h5_impl.h"
 
 #include "base/memory.h"
+#include <math.h>
 #include <string.h>
+
+#define EXACT 9007199254740992.0 /* 2^53: doubles below are exact integers */
 
 bool
 store_h5_has_attribute (hid_t id, const char *name)
@@ -134,14 +137,36 @@ store_h5_get_int (const struct store_h5_at *at, const char *name, int64_t *out)
 {
   struct reading r;
   TRY (reading_open (at, name, &r));
+  H5T_class_t class = H5Tget_class (r.type);
   int64_t value = 0;
-  bool good = H5Tget_class (r.type) == H5T_INTEGER && r.n == 1 &&
-              H5Aread (r.id, H5T_NATIVE_INT64, &value) >= 0;
+  double real = 0;
+  bool good =
+      r.n == 1 &&
+      ((class == H5T_INTEGER &&
+        H5Aread (r.id, H5T_NATIVE_INT64, &value) >= 0) ||
+       (class == H5T_FLOAT && H5Aread (r.id, H5T_NATIVE_DOUBLE, &real) >= 0));
   reading_close (&r);
   if (!good)
     return reading_wrong (at, name, "a single integer");
-  *out = value;
+  if (class == H5T_FLOAT && !(fabs (real) < EXACT && real == floor (real)))
+    return fail (at->bad, "%s: %s: attribute \"%s\" is %g, expected an integer",
+                 at->file, at->path, name, real);
+  *out = class == H5T_FLOAT ? (int64_t)real : value;
   return OK;
+}
+
+int64_t
+store_h5_count (const struct store_h5_at *at, const char *name)
+{
+  struct reading r;
+  if (!store_h5_has_attribute (at->id, name))
+    return 0;
+  if (reading_open (at, name, &r) != OK) {
+    fail_clear ();
+    return 0;
+  }
+  reading_close (&r);
+  return r.n;
 }
 
 enum status

@@ -87,6 +87,9 @@ store_h5_get_texts (const struct store_h5_at *at, const char *name,
                     struct text *joined, int *n);
 enum status
 store_h5_get_int (const struct store_h5_at *at, const char *name, int64_t *out);
+/* How many values an attribute has; 0: there is none. */
+int64_t
+store_h5_count (const struct store_h5_at *at, const char *name);
 /* Exactly n numbers. */
 enum status
 store_h5_get_doubles (const struct store_h5_at *at, const char *name, int n,

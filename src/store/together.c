@@ -200,9 +200,10 @@ part_prepare (struct together *t, enum store_split which, const char *path,
 
 /* Samples first .. first+n-1, by those who want them. */
 static enum status
-part_read (struct together *t, const char *path, struct part *p, int64_t first,
-           int64_t n)
+part_read (struct together *t, enum store_split which, struct part *p,
+           int64_t first, int64_t n)
 {
+  char path[48];
   const struct store_dataset *d = t->data;
   hsize_t start[4] = {(hsize_t)first, 0, 0, 0};
   hsize_t count[4] = {(hsize_t)n, (hsize_t)d->info.channels,
@@ -214,9 +215,10 @@ part_read (struct together *t, const char *path, struct part *p, int64_t first,
     H5Sselect_none (p->space);
     H5Sselect_none (memory);
   }
-  herr_t done =
-      H5Dread (p->set, store_dataset_type (d), memory, p->space, t->transfer,
-               p->all ? p->all + (size_t)first * d->sample_bytes : nothing);
+  herr_t done = H5Dread (
+      p->set, store_dataset_type (d, which), memory, p->space, t->transfer,
+      p->all ? p->all + (size_t)first * d->sample_bytes : nothing);
+  store_dataset_path (d, which, path);
   enum status s = done < 0 ? not_read (t, path) : OK;
   H5Sclose (memory);
   return s;
@@ -243,7 +245,7 @@ read_split (struct together *t, enum store_split which, bool mine)
   int64_t most = ROUND_BYTES / (int64_t)t->data->sample_bytes;
   for (int64_t at = 0; s == OK && at < split->n; at += most) {
     int64_t n = split->n - at < most ? split->n - at : most;
-    s = wire_worst (t->wire, part_read (t, path, &p, at, n));
+    s = wire_worst (t->wire, part_read (t, which, &p, at, n));
   }
   if (s == OK && mine) {
     split->pixels = p.all;

@@ -14,16 +14,18 @@
 
 /* -- open ------------------------------------------------------------------ */
 
-/* Width and byte order; 0: no tokens.  *native: as memory wants them. */
+/* Bytes of a token in memory, 0: these are no tokens; *negative: the file's may
+ * be below 0, or too large for 32 bits, which reading as signed ones keeps
+ * apart from those that are in a vocabulary. */
 static size_t
-width_of (hid_t id)
+width_of (hid_t id, bool *negative)
 {
   hid_t type = H5Dget_type (id);
   size_t width = H5Tget_size (type);
-  bool good = H5Tget_class (type) == H5T_INTEGER &&
-              H5Tget_sign (type) == H5T_SGN_NONE && (width == 2 || width == 4);
+  bool good = H5Tget_class (type) == H5T_INTEGER && width <= 8;
+  *negative = good && (H5Tget_sign (type) != H5T_SGN_NONE || width == 8);
   H5Tclose (type);
-  return good ? width : 0;
+  return !good ? 0 : width <= 2 && !*negative ? 2 : 4;
 }
 
 static enum status
@@ -33,11 +35,11 @@ open_tokens (struct store_dataset *d, const char *path,
   struct store_h5_at at;
   int64_t dims[STORE_H5_DIMS];
   TRY (store_dataset_array (d, path, 1, "[T]", split, &at, dims));
-  size_t width = width_of (split->images);
+  size_t width = width_of (split->images, &split->negative);
   if (width == 0)
     return fail (E_DATA,
-                 "%s: %s: tokens are 16-bit or 32-bit unsigned "
-                 "integers",
+                 "%s: %s: not integers: tokens are written as uint16 or, of a "
+                 "vocabulary above 65536, as uint32",
                  d->path, path);
   if (d->width_known && width != d->sample_bytes)
     return fail (E_DATA, "%s: %s: %zu bytes a token, other splits have %zu",
@@ -46,7 +48,8 @@ open_tokens (struct store_dataset *d, const char *path,
   d->sample_bytes = width;
   split->n = dims[0];
   return store_dataset_locate (
-      d, &at, width == 2 ? H5T_NATIVE_UINT16 : H5T_NATIVE_UINT32, split);
+      d, &at, store_dataset_type (d, (enum store_split) (split - d->split)),
+      split);
 }
 
 /* The digest that the file gives, or one of its first block. */
@@ -97,9 +100,11 @@ check_range (const struct store_dataset *d, enum store_split which,
   int64_t i = 0;
   while (token_at (d, raw, i) < (uint32_t)d->info.classes)
     i++;
-  return fail (E_DATA, "%s: /%s/tokens[%lld]: token %u, vocab_size is %d",
+  uint32_t id = token_at (d, raw, i);
+  return fail (E_DATA, "%s: /%s/tokens[%lld]: token %lld, vocab_size is %d",
                d->path, store_split_name (which), (long long)(first + i),
-               token_at (d, raw, i), d->info.classes);
+               d->split[which].negative ? (long long)(int32_t)id : id,
+               d->info.classes);
 }
 
 static enum status

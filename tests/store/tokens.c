@@ -505,7 +505,7 @@ enum token_spoil {
   GOOD,
   CHUNKED,
   TOO_HIGH,
-  SIGNED,
+  REALS,
   TWO_DIMS,
   NO_VOCAB,
   NO_TOKENIZER,
@@ -535,7 +535,7 @@ make_set (const char *path, enum token_spoil spoil)
                           H5P_DEFAULT, H5P_DEFAULT);
     hsize_t dims[4] = {(hsize_t)n, 1, 1, 1};
     set_array (g, "tokens",
-               spoil == SIGNED                ? H5T_STD_I16LE
+               spoil == REALS                 ? H5T_IEEE_F32LE
                : spoil == MIXED && split == 1 ? H5T_STD_U32LE
                : spoil == CHUNKED             ? H5T_STD_U16BE
                                               : H5T_STD_U16LE,
@@ -555,7 +555,7 @@ test_bad_sets (void)
   } rows[] = {
       {TOO_HIGH,
        {"bad.h5", "/valid/tokens[17]", "token 50", "vocab_size is 50"}},
-      {SIGNED, {"/train/tokens", "unsigned"}},
+      {REALS, {"/train/tokens", "uint16"}},
       {TWO_DIMS, {"/train/tokens", "[103, 1]", "[T]"}},
       {NO_VOCAB, {"vocab_size", "missing"}},
       {NO_TOKENIZER, {"tokenizer", "missing"}},
