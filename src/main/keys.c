@@ -253,6 +253,13 @@ const struct key key_table[] = {
     .meaning = "instruction set of the kernels: auto: what all ranks have; "
                "native: what the processor has, refused where ranks differ; or "
                "a level by oneDNN's name, which all ranks must have" },
+  { RUN, .name = "check_every", .kind = KEY_INTEGER, INT_AT (check_every),
+    RANGE (0, 1e15), .value = "100",
+    .meaning = "steps between digests of every stage's weights, which have to "
+               "be the same in all replicas (70 where they are not); 0: none" },
+  { RUN, .name = "digests", .kind = KEY_BOOL, BOOL_AT (digests), .value = "no",
+    .meaning = "write those digests, and that of the last step, into "
+               "metrics.csv" },
   { RUN, .name = "attempts", .kind = KEY_INTEGER, INT_AT (attempts),
     RANGE (0, 1e9), .value = "3",
     .meaning = "starts from one step that died without a newer checkpoint until "

@@ -294,6 +294,15 @@ params_out (struct params *p, int id, enum stage_what what, float *plain)
 }
 
 enum status
+params_view (struct params *p, int id, float *room, const float **out)
+{
+  const struct param *q = &p->list[id];
+  float *t = place_of (p, id, STAGE_VALUE);
+  *out = q->conv ? room : t;
+  return q->conv && room ? kern_conv_weights_out (q->conv, t, room) : OK;
+}
+
+enum status
 params_in (struct params *p, int id, enum stage_what what, const float *plain)
 {
   const struct param *q = &p->list[id];

@@ -110,5 +110,9 @@ enum status
 params_out (struct params *p, int id, enum stage_what what, float *plain);
 enum status
 params_in (struct params *p, int id, enum stage_what what, const float *plain);
+/* The values of tensor id in plain layout: where they lie, else a copy in room;
+ * NULL where that is NULL. */
+enum status
+params_view (struct params *p, int id, float *room, const float **out);
 
 #endif

@@ -303,6 +303,11 @@ stage_tensor_out (struct stage *s, int i, enum stage_what what, float *plain);
 enum status
 stage_tensor_in (struct stage *s, int i, enum stage_what what,
                  const float *plain);
+/* The values of tensor i in plain layout, to read before anything changes them:
+ * where they lie, else copied into room, which holds the whole tensor.  room
+ * NULL: *out NULL where it would be a copy. */
+enum status
+stage_tensor_view (struct stage *s, int i, float *room, const float **out);
 /* Call once after the last stage_tensor_in (STAGE_VALUE). */
 enum status
 stage_refresh (struct stage *s);

@@ -278,6 +278,13 @@ stage_tensor_out (struct stage *s, int i, enum stage_what what, float *plain)
 }
 
 enum status
+stage_tensor_view (struct stage *s, int i, float *room, const float **out)
+{
+  struct params *p = part_of (s, &i);
+  return params_view (p, i, room, out);
+}
+
+enum status
 stage_tensor_in (struct stage *s, int i, enum stage_what what,
                  const float *plain)
 {

@@ -3,19 +3,20 @@
  * After step t every rank starts a sum over the world that does not block, and
  * reads it before step t + lag.  So all ranks learn the same at the same step,
  * and no step waits for the slowest stage.  Every element has one rank that
- * contributes, so the sum is exact in any order.
+ * contributes, or is a whole number, so the sum is exact in any order.
  */
 #include "run/run_impl.h"
 
 #include <math.h>
 
-/* Per replica and head: loss, correct, counted; what agreement.c adds; then
- * counts: ranks whose saver has failed too often, ranks whose saver is busy,
- * votes to save, and to stop for each reason. */
+/* Per replica and head: loss, correct, counted; what agreement.c and digest.c
+ * add; then counts: ranks whose saver has failed too often, ranks whose saver
+ * is busy, votes to save, and to stop for each reason. */
 static int
 ballot_size (const struct session *s)
 {
-  return 3 * s->R * s->K + agreement_votes (s) + 2 + STOP_REASONS;
+  return 3 * s->R * s->K + agreement_votes (s) + digest_votes (s) + 2 +
+         STOP_REASONS;
 }
 
 enum status
@@ -26,10 +27,9 @@ ballot_open (struct session *s)
   s->lag = wire_pipe_size (s->wire);
   s->n_ballot = n;
   if (n > WIRE_BALLOT_MOST)
-    return fail (
-        E_CONFIG, "%d replicas x %d stages: at most %d of them fit in one run",
-        s->R, s->K,
-        (WIRE_BALLOT_MOST - 2 - STOP_REASONS - agreement_votes (s)) / 3);
+    return fail (E_CONFIG,
+                 "%d replicas x %d stages: at most %d of them fit in one run",
+                 s->R, s->K, (WIRE_BALLOT_MOST - (n - 3 * s->R * s->K)) / 3);
   /* Those of steps, and those of a step's windows. */
   CHECK (s->lag + s->K <= WIRE_BALLOTS, "%d + %d ballots", s->lag, s->K);
   TRY (MEM_NEW ((size_t)s->lag, &s->ballot, "ballots"));
@@ -64,7 +64,10 @@ ballot_cast (struct session *s, int64_t step, enum run_stop stop)
     v[base + 3 * k + 1] = (double)s->loss[k].correct;
     v[base + 3 * k + 2] = (double)s->loss[k].counted;
   }
-  agreement_cast (s, step, v + 3 * s->R * s->K);
+  v += 3 * s->R * s->K;
+  agreement_cast (s, step, v);
+  TRY (digest_cast (s, step, v + agreement_votes (s)));
+  v = s->ballot_in;
   double *votes = v + s->n_ballot - STOP_REASONS;
   votes[STOP_NONE] = s->vote_save ? 1 : 0; /* no reason to stop: to save */
   if (stop != STOP_NONE)
@@ -109,13 +112,16 @@ ballot_read (struct session *s, int64_t step, bool *stop)
       bad = k;
   }
   s->last_step = step;
-  agreement_read (s, step, v + 3 * s->R * s->K);
+  const double *more = v + 3 * s->R * s->K;
+  agreement_read (s, step, more);
+  enum status same = digest_read (s, step, more + agreement_votes (s));
   const double *votes = v + s->n_ballot - STOP_REASONS;
   if (step >= s->save_votes_from && votes[STOP_NONE] > 0)
     s->save_wanted = true;
   *stop = count_stops (s, votes);
   s->busy_seen = votes[-1] > 0;
   s->give_up_seen = s->give_up_seen || votes[-2] > 0;
+  TRY (same);
   if (bad >= 0)
     return fail (E_NUMBERS,
                  "the loss of head %d was not finite in step %lld; nothing of "

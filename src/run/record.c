@@ -26,7 +26,8 @@ session_bits (const struct session *s, enum store_split split, double loss)
 struct row {
   int n;
   double *value;
-  char (*name)[32];
+  const char **text; /* in place of value; NULL: none */
+  char (*name)[32], (*digest)[24];
   const char **column;
 };
 
@@ -38,12 +39,27 @@ row_add (struct row *r, double value, const char *fmt, int k)
   r->value[r->n++] = value;
 }
 
+/* Begins with a letter, so that no reader takes it for a number. */
+static void
+row_add_digest (struct row *r, const uint64_t *digest, int k)
+{
+  if (digest) {
+    snprintf (r->digest[k], sizeof r->digest[k], "x%016llx",
+              (unsigned long long)digest[k]);
+    r->text[r->n] = r->digest[k];
+  }
+  row_add (r, NAN, "stage%d_digest", k);
+}
+
 /* What a row may say about heads; else NAN. */
 struct heads {
   enum store_split split;
   const double *loss, *accuracy; /* K; NULL: the row is not about heads */
   double rate;
 };
+
+/* What rows that are not about heads are about. */
+enum about { ABOUT_HEADS, ABOUT_AGREEMENT, ABOUT_DIGESTS };
 
 static void
 row_heads (struct training *t, const struct heads *h, int k, struct row *r)
@@ -59,10 +75,11 @@ row_heads (struct training *t, const struct heads *h, int k, struct row *r)
 
 static void
 row_fill (struct training *t, int64_t steps_done, const struct heads *h,
-          struct row *r)
+          enum about about, struct row *r)
 {
   struct session *s = t->s;
   const double *agreement = agreement_result (s);
+  const uint64_t *digest = digest_result (s);
   int64_t last = steps_done > 0 ? steps_done - 1 : 0;
   row_add (r, (double)steps_done, "step", 0);
   row_add (r, (double)(steps_done * s->batch) / (double)s->n_train, "epoch", 0);
@@ -72,28 +89,37 @@ row_fill (struct training *t, int64_t steps_done, const struct heads *h,
   row_add (r, training_seconds (t), "seconds", 0);
   row_add (r, h->rate, "samples_per_s", 0);
   for (int i = 0; agreement && i < 2 * s->K; i++)
-    row_add (r, h->loss ? NAN : agreement[i],
+    row_add (r, about == ABOUT_AGREEMENT ? agreement[i] : NAN,
              i < s->K ? "stage%d_cosine" : "stage%d_norm_ratio", i % s->K);
+  for (int k = 0; digest && k < s->K; k++)
+    row_add_digest (r, about == ABOUT_DIGESTS ? digest : NULL, k);
 }
 
 static enum status
 put_row (struct training *t, const char *name, int64_t steps_done,
-         const struct heads *h)
+         const struct heads *h, enum about about)
 {
   struct session *s = t->s;
   struct row r = {0};
   if (!s->run)
     return OK;
-  size_t room = 4 * (size_t)s->K + 5 + (size_t)agreement_votes (s);
+  size_t K = (size_t)s->K;
+  size_t room = 5 * K + 5 + (size_t)agreement_votes (s);
   enum status e = MEM_NEW (room, &r.value, "metrics");
   if (e == OK)
     e = MEM_NEW (room, &r.name, "metrics");
   if (e == OK)
     e = MEM_NEW (room, &r.column, "metrics");
+  if (e == OK)
+    e = MEM_NEW (room, &r.text, "metrics");
+  if (e == OK)
+    e = MEM_NEW (K, &r.digest, "metrics");
   if (e == OK) {
-    row_fill (t, steps_done, h, &r);
-    e = store_run_metrics (s->run, r.n, r.column, name, r.value);
+    row_fill (t, steps_done, h, about, &r);
+    e = store_run_row (s->run, r.n, r.column, name, r.value, r.text);
   }
+  mem_free (&r.text);
+  mem_free (&r.digest);
   mem_free (&r.value);
   mem_free (&r.name);
   mem_free (&r.column);
@@ -107,14 +133,21 @@ record_row (struct training *t, enum store_split split, const char *name,
 {
   const struct heads h = {
       .split = split, .loss = loss, .accuracy = accuracy, .rate = rate};
-  return put_row (t, name, steps_done, &h);
+  return put_row (t, name, steps_done, &h, ABOUT_HEADS);
 }
 
 enum status
 record_agreement (struct training *t, int64_t steps_done)
 {
   const struct heads none = {.split = t->s->train, .rate = NAN};
-  return put_row (t, "agreement", steps_done, &none);
+  return put_row (t, "agreement", steps_done, &none, ABOUT_AGREEMENT);
+}
+
+enum status
+record_digests (struct training *t, int64_t steps_done)
+{
+  const struct heads none = {.split = t->s->train, .rate = NAN};
+  return put_row (t, "digest", steps_done, &none, ABOUT_DIGESTS);
 }
 
 void

@@ -72,6 +72,8 @@ struct run_config {
   double time_margin, patience;
   char isa[RUN_WORD]; /* auto, native or a level of the kernel library */
   int64_t attempts;
+  int64_t check_every; /* steps between digests of weights; 0: none */
+  bool digests;        /* in metrics.csv */
   /* options, not keys */
   char dump[RUN_TEXT];     /* "step,stage,what" or "" */
   bool fresh;              /* begin anew, what is in dir moved aside */

@@ -142,6 +142,7 @@ struct lane {
 };
 
 struct agreement;
+struct digests;
 struct trace;
 
 /* Why a run stops before its last step, the most pressing first. */
@@ -224,6 +225,7 @@ struct session {
   int64_t last_step;            /* -1: none */
 
   struct agreement *agreement; /* NULL unless asked */
+  struct digests *digests;     /* NULL: nothing is compared or recorded */
   struct clock_account account;
   struct trace *trace;         /* NULL unless asked */
   struct store_run *run;       /* root only */
@@ -392,6 +394,57 @@ agreement_read (struct session *s, int64_t step, const double *v);
  * them is zero.  [2 K], NULL when it is off. */
 const double *
 agreement_result (const struct session *s);
+
+/* -- digests of weights (digest.c) -------------------------------------------
+ *
+ * Of every stage after a step: one number from all its tensors as a file has
+ * them (values, order and plain layout), so that it is the same whatever the
+ * folding and the blocks of an instruction set.  Replicas have to have the same
+ * ones: what they sum over is the same, and what they do with it.
+ */
+
+/* Collective on world. */
+enum status
+digest_open (struct session *s);
+void
+digest_close (struct session *s);
+/* Whether digests are taken after step `step` (from 0) by the configuration
+ * alone, and go to metrics.csv. */
+bool
+digest_due (const struct session *s, int64_t step);
+bool
+digest_recorded (const struct session *s, int64_t step);
+/* ... and after the step whose ballot is cast next, in any case: a checkpoint
+ * is to follow it.  The same on all ranks. */
+void
+digest_ask (struct session *s);
+/* Numbers it adds to a ballot; put this rank's into v; take those of all out:
+ * E_FAULT, without a message, when replicas differ.  Local. */
+int
+digest_votes (const struct session *s);
+enum status
+digest_cast (struct session *s, int64_t step, double *v);
+enum status
+digest_read (struct session *s, int64_t step, const double *v);
+/* Whether the state after `done` steps is compared in a ballot that was cast,
+ * or need not be.  The same on all ranks. */
+bool
+digest_covers (const struct session *s, int64_t done);
+/* All ballots were read: compare now what no ballot did.  E_FAULT, said to all.
+ * Collective on world. */
+enum status
+digest_compare (struct session *s, int64_t done);
+/* A ballot that was read found a difference. */
+bool
+digest_differs (const struct session *s);
+/* The message about it: E_FAULT on all ranks, said once.  Collective on world.
+ */
+enum status
+digest_tell (struct session *s);
+/* Of replica 0, K: of the newest ballot read that has them; NULL when they are
+ * not recorded. */
+const uint64_t *
+digest_result (const struct session *s);
 
 /* -- verdicts that lag (ballot.c) -------------------------------------------
  */

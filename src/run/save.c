@@ -248,6 +248,16 @@ drain (struct training *t)
   }
 }
 
+bool
+train_save_coming (const struct training *t, int64_t done, bool reads)
+{
+  const struct session *s = t->s;
+  int64_t every = s->config.every;
+  bool due = every > 0 && done % every == 0;
+  return t->save.saver && (due || s->save_wanted || t->save.pending) &&
+         (reads || idle (t));
+}
+
 enum status
 train_save_due (struct training *t, int64_t done, bool due)
 {
@@ -269,7 +279,7 @@ train_save_due (struct training *t, int64_t done, bool due)
          "step %lld: the checkpoint waits until the one before is written",
          (long long)done);
   t->save.pending = t->save.pending || due;
-  if (!t->save.pending || !idle (t))
+  if (!t->save.pending || !idle (t) || !digest_covers (s, done))
     return OK;
   enum status local = begin (t, done);
   if (local != OK)
@@ -341,6 +351,7 @@ train_save (struct training *t, int64_t done, bool last)
   struct session *s = t->s;
   s->trained_s += clock_now_s () - t->loop_s;
   place_set ((long)done, -1, "saving a checkpoint");
+  TRY (digest_compare (s, done));
   enum status e =
       t->save.saver ? save_staying (t, done) : save_waiting (t, done);
   t->loop_s = t->saved_s = clock_now_s ();

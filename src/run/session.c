@@ -530,6 +530,7 @@ open_parts (struct session *s)
                           s->n_train, s->batch, s->config.order == RUN_SHUFFLE,
                           (uint64_t)s->config.seed, &s->order)));
   TRY (agreement_open (s));
+  TRY (digest_open (s));
   TRY (wire_agree (w, ballot_open (s)));
   pulse_hook (wire_poll, w);
   place_set (-1, -1, "loading parameters");
@@ -660,6 +661,7 @@ session_close (struct session *s)
   store_loader_close (&s->loader);
   ballot_close (s);
   agreement_close (s);
+  digest_close (s);
   trace_close (s);
   for (int i = 0; i < s->n_local; i++) {
     struct local_stage *l = &s->local[i];

@@ -136,6 +136,8 @@ read_ballot (struct training *t, int64_t step, bool timed, bool *stop)
   enum status e = OK;
   if (agreement_due (s, step))
     e = record_agreement (t, step + 1);
+  if (e == OK && digest_recorded (s, step))
+    e = record_digests (t, step + 1);
   if (e == OK && (step + 1) % t->p.interval == 0)
     e = record_training (t, step + 1, timed);
   if (e != OK)
@@ -184,6 +186,7 @@ static enum status
 walk (struct training *t, int64_t *done)
 {
   struct session *s = t->s;
+  const struct run_config *c = &s->config;
   int64_t step = t->start, read = t->start;
   bool stop = false, ignored;
   enum status e = OK;
@@ -202,6 +205,8 @@ walk (struct training *t, int64_t *done)
       t->worst_step_s = clock_now_s () - begin;
     train_save_move (t);
     place_set ((long)step, -1, "between steps");
+    if (train_save_coming (t, step + 1, is_due (c->eval_every, step + 1)))
+      digest_ask (s);
     local = ballot_cast (s, step, stop_asked (t));
     if (local != OK)
       wire_abort (local);
@@ -405,7 +410,10 @@ train_on (struct training *t, int64_t *done)
   enum status e = walk (t, done);
   if (e != OK)
     train_save_settle (t);
-  if (e == E_NUMBERS) /* read by all ranks in one ballot, said by none yet */
+  /* Both were read by all ranks in one ballot, and said by none yet. */
+  if (digest_differs (s))
+    e = digest_tell (s);
+  else if (e == E_NUMBERS)
     e = wire_agree (s->wire, e);
   enum status ended = session_end (s);
   TRY (e);

@@ -58,7 +58,8 @@ double
 training_seconds (const struct training *t);
 /* One row of metrics.csv: step, epoch, loss and accuracy of K heads (NAN: left
  * empty; of tokens perplexity and bits per byte too), learning rate, seconds,
- * samples/s; with train.agreement also the columns of record_agreement, empty.
+ * samples/s; with train.agreement also the columns of record_agreement, empty,
+ * with run.digests those of record_digests.
  * Local, on the root. */
 enum status
 record_row (struct training *t, enum store_split split, const char *name,
@@ -68,6 +69,10 @@ record_row (struct training *t, enum store_split split, const char *name,
  * Local, on the root. */
 enum status
 record_agreement (struct training *t, int64_t steps_done);
+/* The row `digest`: step, epoch, seconds, and what digest_result says. Local,
+ * on the root. */
+enum status
+record_digests (struct training *t, int64_t steps_done);
 /* The row of the training split over the steps since the last one.  timed: the
  * time between them means something. */
 enum status
@@ -105,13 +110,20 @@ train_save_move (struct training *t);
  * written; a save under way that waited for it goes on. */
 void
 train_save_describe (struct training *t, int64_t read);
+/* Before the ballot of the step that makes it `done` steps: whether
+ * train_save_due may begin a save then.  reads: ballots are read in between.
+ * The same on all ranks. */
+bool
+train_save_coming (const struct training *t, int64_t done, bool reads);
 /* After `done` steps, on all ranks: begin a save that is due, or that was and
  * had to wait, as soon as all are idle.  Not OK when saving was given up. */
 enum status
 train_save_due (struct training *t, int64_t done, bool due);
 /* A checkpoint of the weights after `done` steps while all wait, once the one
  * under way is complete.  When it fails training may go on (OK), unless it is
- * the last one.  Collective; all ranks return the same. */
+ * the last one, or when replicas differ.  Collective; all ranks return the
+ * same.
+ */
 enum status
 train_save (struct training *t, int64_t done, bool last);
 /* Complete the save under way, or give up one whose steps are not known to be

@@ -323,7 +323,7 @@ print_value (FILE *f, double v)
 
 static enum status
 print_row (struct store_run *r, int n, const char *const *columns,
-           const char *split, const double *values)
+           const char *split, const double *values, const char *const *texts)
 {
   for (int k = 0; k < r->n_columns; k++) {
     if (k > 0)
@@ -331,7 +331,11 @@ print_row (struct store_run *r, int n, const char *const *columns,
     if (strcmp (r->column[k], "split") == 0)
       fputs (split, r->metrics);
     for (int i = 0; i < n; i++)
-      if (strcmp (r->column[k], columns[i]) == 0)
+      if (strcmp (r->column[k], columns[i]) != 0)
+        continue;
+      else if (texts && texts[i])
+        fputs (texts[i], r->metrics);
+      else
         print_value (r->metrics, values[i]);
   }
   fputc ('\n', r->metrics);
@@ -339,8 +343,9 @@ print_row (struct store_run *r, int n, const char *const *columns,
 }
 
 enum status
-store_run_metrics (struct store_run *r, int n, const char *const *columns,
-                   const char *split, const double *values)
+store_run_row (struct store_run *r, int n, const char *const *columns,
+               const char *split, const double *values,
+               const char *const *texts)
 {
   if (!r->metrics)
     TRY (open_metrics (r, n, columns));
@@ -348,5 +353,12 @@ store_run_metrics (struct store_run *r, int n, const char *const *columns,
     CHECK (find_column (r, columns[i]) >= 0,
            "metrics.csv has no column \"%s\": the first row names all",
            columns[i]);
-  return print_row (r, n, columns, split, values);
+  return print_row (r, n, columns, split, values, texts);
+}
+
+enum status
+store_run_metrics (struct store_run *r, int n, const char *const *columns,
+                   const char *split, const double *values)
+{
+  return store_run_row (r, n, columns, split, values, NULL);
 }

@@ -441,6 +441,11 @@ store_run_rows_aside (struct store_run *r, const char *why);
 enum status
 store_run_metrics (struct store_run *r, int n, const char *const *columns,
                    const char *split, const double *values);
+/* The same; texts[n]: where it is not NULL, the word that is written. */
+enum status
+store_run_row (struct store_run *r, int n, const char *const *columns,
+               const char *split, const double *values,
+               const char *const *texts);
 /* One line of events.jsonl: {"event": ..., "time": ..., "job": ..., k: v ...}.
  * fields: n pairs key, value; value is quoted unless it reads as a number,
  * true, false or null. */
