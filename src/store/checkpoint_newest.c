@@ -113,13 +113,17 @@ store_checkpoint_newest (const char *run_dir, struct text *path)
   return s;
 }
 
-/* Whether a file is whole.  One that was found so is not read again until it
- * changes; known: it was written just now. */
+/* Whether a file is whole.  What was found is not asked again until the file
+ * changes; known: it was written just now.  In silence: the start has named
+ * what it passed over. */
 static bool
 is_whole (const char *path, bool known)
 {
   enum { ROOM = 64 };
-  static uint64_t seen[ROOM];
+  static struct {
+    uint64_t file;
+    bool whole;
+  } seen[ROOM];
   static unsigned turn;
   struct stat st;
   if (stat (path, &st) != 0)
@@ -128,14 +132,14 @@ is_whole (const char *path, bool known)
                    (int64_t)st.st_mtim.tv_sec, (int64_t)st.st_mtim.tv_nsec};
   uint64_t mine = hash_bytes (key, sizeof key, 1);
   for (int i = 0; i < ROOM; i++)
-    if (seen[i] == mine)
-      return true;
-  if (!known && store_checkpoint_verify (path, NULL) != OK) {
-    passed_over (fail_message ());
-    return false;
-  }
-  seen[turn++ % ROOM] = mine;
-  return true;
+    if (seen[i].file == mine)
+      return seen[i].whole;
+  bool whole = known || store_checkpoint_verify (path, NULL) == OK;
+  if (!whole)
+    fail_clear ();
+  seen[turn % ROOM].file = mine;
+  seen[turn++ % ROOM].whole = whole;
+  return whole;
 }
 
 /* A plain file by a name that only interlock gives; a link to one is the
