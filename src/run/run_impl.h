@@ -323,6 +323,18 @@ session_replan (struct session *s, int n_pipe);
 /* What stages do together, of the network and the configuration. */
 void
 session_joint (const struct session *s, struct plan_joint *out);
+/* The program itself, MPI and the other libraries, kernels that were compiled
+ * and the roundings of large blocks: what a rank's resident memory is beyond
+ * its stages, 59 to 67 MB in runs of language models. */
+#define RUN_PROGRAM_BYTES 62e6
+/* E_MEMORY when the ranks of a node need more, by the plan, than there is; the
+ * plan may be another one then.  Collective on world. */
+enum status
+session_check_memory (struct session *s);
+/* The same before anything is measured, with guessed costs; leaves no plan.
+ * Collective on world. */
+enum status
+session_foresee_memory (struct session *s);
 /* Memory of a rank; of stage k of `plan` if it were the units from .. end - 1.
  */
 double

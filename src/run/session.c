@@ -502,6 +502,8 @@ open_parts (struct session *s)
   TRY (wire_agree (w, make_network (s)));
   TRY (wire_agree (w, count_steps (s)));
   TRY (wire_agree (w, make_route (s)));
+  if (!s->forward_only)
+    TRY (session_foresee_memory (s));
   place_set (-1, -1, "choosing kernels");
   TRY (session_kernels (s));
   say (LOG_DEBUG, "kernels opened %s after start",
@@ -520,6 +522,8 @@ open_parts (struct session *s)
   place_set (-1, -1, "planning");
   TRY (wire_agree (w, make_plan (s, wire_pipe_size (w))));
   TRY (wire_agree (w, session_check_tags (s, s->plan)));
+  if (!s->forward_only)
+    TRY (session_check_memory (s));
   TRY (wire_agree (w, wire_same (w, plan_hash (s->plan), "the plan")));
   TRY (wire_agree (w, wire_same (w, s->info.digest, "the data set")));
   TRY (open_windows (s));

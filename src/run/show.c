@@ -113,11 +113,6 @@ session_range_bytes (const struct session *s, const struct plan *p, int k,
          OTHER_PLACES * largest * n + aside_bytes (s, p, k, from, end);
 }
 
-/* The program itself, MPI and the other libraries, kernels that were compiled
- * and the roundings of large blocks: what a rank's resident memory is beyond
- * its stages, 59 to 67 MB in runs of language models. */
-#define PROGRAM_BYTES 62e6
-
 static double
 stage_bytes (const struct session *s, int k)
 {
@@ -127,7 +122,7 @@ stage_bytes (const struct session *s, int k)
 double
 session_rank_bytes (const struct session *s, int r)
 {
-  double bytes = PROGRAM_BYTES;
+  double bytes = RUN_PROGRAM_BYTES;
   for (int k = s->plan->rank[r].first_stage; k < s->plan->rank[r].end_stage;
        k++)
     bytes += stage_bytes (s, k);

@@ -75,6 +75,7 @@ world_open (struct wire *w)
                        &w->node);
   MPI_Comm_rank (w->node, &w->node_rank);
   MPI_Comm_size (w->node, &w->node_size);
+  MPI_Allreduce (&w->rank, &w->node_first, 1, MPI_INT, MPI_MIN, w->node);
   MPI_Type_contiguous (TENSOR_HEADER, MPI_BYTE, &w->line);
   MPI_Type_commit (&w->line);
   w->pipe_rank = w->rank;
@@ -379,6 +380,12 @@ int
 wire_node_size (const struct wire *w)
 {
   return w->node_size;
+}
+
+int
+wire_node_first (const struct wire *w)
+{
+  return w->node_first;
 }
 
 int

@@ -68,6 +68,9 @@ int
 wire_node_size (const struct wire *w);
 int
 wire_node_rank (const struct wire *w);
+/* The lowest rank of the world on this node. */
+int
+wire_node_first (const struct wire *w);
 const char *
 wire_host (const struct wire *w);
 /* "Open MPI 4.1.4, MPI 3.1". */

@@ -86,7 +86,7 @@ struct wire {
   int tag_most;            /* MPI_TAG_UB */
   int rank, size;
   int pipe_rank, pipe_size, replica, n_replicas;
-  int node_rank, node_size;
+  int node_rank, node_size, node_first;
   char host[256], description[256];
   MPI_Datatype line;     /* 64 bytes */
   double clock_offset_s; /* own clock + this = clock of world rank 0 */
