@@ -116,18 +116,27 @@ read_row (struct pool *p, const char *line, size_t n, struct sheet *out)
   out->n_rows++;
 }
 
+/* Lines that are long enough for a row: so there are never more values than the
+ * file has bytes. */
+static size_t
+possible_rows (const char *text, size_t n_columns)
+{
+  size_t rows = 0;
+  for (const char *end; (end = strchr (text, '\n')); text = end + 1)
+    rows += (size_t)(end - text) + 1 >= n_columns && end > text;
+  return rows;
+}
+
 void
 sheet_read_with (struct pool *p, const char *text, const char *texts,
                  struct sheet *out)
 {
-  size_t lines = 0;
   *out = (struct sheet){.split = -1, .texts = -1};
-  for (const char *c = text; *c; c++)
-    lines += *c == '\n';
   const char *end = strchr (text, '\n');
   if (!end)
     return;
   read_header (p, text, (size_t)(end - text), out);
+  size_t lines = possible_rows (end + 1, (size_t)out->n_columns);
   out->split = sheet_column (out, "split");
   out->texts = sheet_column (out, texts);
   out->value =
@@ -162,6 +171,8 @@ sheet_at (const struct sheet *s, int row, int column)
 
 /* -- rows of several files ------------------------------------------------- */
 
+enum { WIDER_MOST = 64 };
+
 int
 sheet_heads (const struct sheet *s)
 {
@@ -186,12 +197,11 @@ same_columns (const struct sheet *a, const struct sheet *b)
  * that differ in other columns alone have the same heads; else only the last
  * head, the output, is the same one. */
 static int
-earlier_column (const struct sheet *was, const struct sheet *is,
+earlier_column (const struct sheet *was, int before, int K, bool heads,
                 const char *name)
 {
-  int K = sheet_heads (is), before = sheet_heads (was), k = 0, end = 0;
+  int k = 0, end = 0;
   char output[64];
-  bool heads = K == before && !same_columns (was, is);
   bool is_head = sscanf (name, "head%d_%n", &k, &end) == 1 && end > 0;
   if (heads || (!is_head && strncmp (name, "stage", 5) != 0))
     return sheet_column (was, name);
@@ -205,15 +215,23 @@ void
 sheet_precede (struct pool *p, const struct sheet *was, struct sheet *is)
 {
   int at = sheet_column (was, "step"), n = is->n_columns, rows = 0;
+  int K = sheet_heads (is), before = sheet_heads (was);
+  bool heads = K == before && !same_columns (was, is);
   double first = sheet_at (is, 0, sheet_column (is, "step"));
   size_t most = (size_t)(was->n_rows + is->n_rows) + 1;
+  /* Many short rows before few long ones are no record of one run. */
+  if (n > WIDER_MOST * was->n_columns)
+    return;
+  int *from = pool_take (p, (size_t)n, sizeof *from);
+  for (int i = 0; i < n; i++)
+    from[i] = earlier_column (was, before, K, heads, is->column[i]);
   double *value = pool_take (p, most * (size_t)n, sizeof *value);
   for (int row = 0; row < was->n_rows; row++) {
     if (sheet_at (was, row, at) >= first) /* taken again since */
       continue;
     for (int i = 0; i < n; i++)
       value[(size_t)rows * (size_t)n + (size_t)i] =
-          sheet_at (was, row, earlier_column (was, is, is->column[i]));
+          sheet_at (was, row, from[i]);
     rows++;
   }
   if (is->n_rows > 0)

@@ -108,7 +108,7 @@ read_npy (struct ids_in *t, const unsigned char *p, size_t n, size_t *skip)
     memcpy (header, p + 8 + wide, length);
   const char *shape = strstr (header, "'shape': (");
   const char *comma = shape ? strchr (shape, ',') : NULL;
-  bool one = comma && (comma[1] == ')' || comma[2] == ')');
+  bool one = comma && (comma[1] == ')' || (comma[1] == ' ' && comma[2] == ')'));
   for (int i = 0; i < 5 && one; i++)
     if (strstr (header, types[i])) {
       t->form = forms[i];

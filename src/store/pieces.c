@@ -120,13 +120,6 @@ slot_of (const struct store_pieces *p, const char *text, size_t n)
   return at;
 }
 
-/* Pieces of text only; -1: none. */
-static int32_t
-find (const struct store_pieces *p, const char *text, size_t n)
-{
-  return p->slot[slot_of (p, text, n)];
-}
-
 static int
 hex (char c)
 {
@@ -135,15 +128,31 @@ hex (char c)
                                 : -1;
 }
 
+/* Of a piece such as <0x0A>; -1: it is written otherwise. */
+static int
+byte_of (const struct piece *q)
+{
+  if (q->type != BYTE || q->n != 6 || hex (q->text[3]) < 0 ||
+      hex (q->text[4]) < 0)
+    return -1;
+  return hex (q->text[3]) * 16 + hex (q->text[4]);
+}
+
+/* Pieces of text only; -1: none. */
+static int32_t
+find (const struct store_pieces *p, const char *text, size_t n)
+{
+  return p->slot[slot_of (p, text, n)];
+}
+
 static void
 note_piece (struct store_pieces *p, int32_t id)
 {
   const struct piece *q = &p->piece[id];
   if (q->type == CONTROL && q->n == 4 && memcmp (q->text, "</s>", 4) == 0)
     p->end = id;
-  if (q->type == BYTE && q->n == 6 && hex (q->text[3]) >= 0 &&
-      hex (q->text[4]) >= 0)
-    p->byte[hex (q->text[3]) * 16 + hex (q->text[4])] = id;
+  if (byte_of (q) >= 0)
+    p->byte[byte_of (q)] = id;
   if ((q->type != NORMAL && q->type != USER) || q->n == 0)
     return;
   p->slot[slot_of (p, q->text, q->n)] = id;
@@ -434,8 +443,8 @@ store_pieces_text (const struct store_pieces *p, int32_t id, char buf[256],
   const struct piece *q = &p->piece[id];
   *n = 0;
   if (q->type == BYTE) {
-    buf[0] = (char)(hex (q->text[3]) * 16 + hex (q->text[4]));
-    *n = 1;
+    if (byte_of (q) >= 0)
+      buf[(*n)++] = (char)byte_of (q);
     return buf;
   }
   if (q->type != NORMAL && q->type != USER)

@@ -95,12 +95,14 @@ store_tokenizer_close (struct store_tokenizer **out)
 /* Line by line, as the importer does. */
 static enum status
 encode_pieces (const struct store_tokenizer *t, const char *text, size_t n,
-               int32_t *ids, int64_t *n_ids)
+               int32_t *ids, size_t room, int64_t *n_ids)
 {
   int64_t have = 0;
   for (size_t at = 0; at < n;) {
     const char *end = memchr (text + at, '\n', n - at);
     size_t length = end ? (size_t)(end - text) - at : n - at, some = 0;
+    CHECK ((size_t)have + 3 * (length + 1) < room,
+           "room for %zu ids is too little", room);
     TRY (store_pieces_encode (t->pieces, text + at, length, ids + have, &some));
     have += (int64_t)some;
     if (end)
@@ -143,9 +145,12 @@ store_tokenizer_encode (struct store_tokenizer *t, const char *text, size_t n,
   int32_t *all = NULL;
   int64_t have = 0;
   enum status s = OK;
-  TRY (MEM_NEW (3 * (n + 1), &all, "a prompt's tokens"));
+  /* Three to a byte of a line, a mark of three before it, and its end: a line
+   * of one byte and its end may become seven. */
+  size_t room = 4 * (n + 1) + 1;
+  TRY (MEM_NEW (room, &all, "a prompt's tokens"));
   if (t->kind == PIECES)
-    s = encode_pieces (t, text, n, all, &have);
+    s = encode_pieces (t, text, n, all, room, &have);
   else if (t->kind == IDS)
     s = encode_numbers (t, text, n, all, &have);
   else

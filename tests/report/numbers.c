@@ -53,6 +53,50 @@ test_sheet (void)
   pool_clear (&p);
 }
 
+/* A file of two kilobytes, or of many, must not ask for more memory than a few
+ * times its size: columns by lines would. */
+static void
+test_sheet_memory (void)
+{
+  enum { COLUMNS = 5000, LINES = 5000 };
+  struct pool p = {0};
+  struct sheet wide, tall;
+  struct text t;
+  size_t before, now, blocks, peak;
+  text_init (&t);
+  text_add (&t, "step,split");
+  for (int i = 0; i < COLUMNS; i++)
+    text_add (&t, ",a");
+  for (int i = 0; i < LINES; i++)
+    text_add (&t, "\n");
+  text_add (&t, "7,valid");
+  for (int i = 0; i < COLUMNS; i++)
+    text_add (&t, ",%d", i % 10);
+  text_add (&t, "\n");
+  mem_count (&before, &blocks, &peak);
+  sheet_read (&p, t.data, &wide);
+  mem_count (&now, &blocks, &peak);
+  tap_ok (wide.n_rows == 1 && wide.n_columns == COLUMNS + 2 &&
+              sheet_at (&wide, 0, 0) == 7 &&
+              sheet_at (&wide, 0, COLUMNS + 1) == (COLUMNS - 1) % 10,
+          "one row among empty lines");
+  tap_ok (now - before < 64 * t.size, "%zu bytes for a text of %zu",
+          now - before, t.size);
+  text_clear (&t);
+  text_init (&t);
+  text_add (&t, "step\n");
+  for (int i = 0; i < LINES; i++)
+    text_add (&t, "0\n");
+  sheet_read (&p, t.data, &tall);
+  mem_count (&before, &blocks, &peak);
+  sheet_precede (&p, &tall, &wide);
+  mem_count (&now, &blocks, &peak);
+  tap_ok (tall.n_rows == LINES && now - before < 1 << 20 && wide.n_rows == 1,
+          "%zu bytes for %d short rows before a long one", now - before, LINES);
+  text_clear (&t);
+  pool_clear (&p);
+}
+
 /* Three stages to step 30, then two, from the checkpoint at 20. */
 static void
 test_files (void)
@@ -391,6 +435,7 @@ main (void)
   }
   test_student ();
   test_sheet ();
+  test_sheet_memory ();
   test_files ();
   test_clock ();
   test_budget ();

@@ -476,6 +476,15 @@ test_ids (void)
   tap_ok (refused (import_one ("tokens", out, in, "vocab=70000 valid=0"),
                    E_DATA, WORDS ("ids", "token 4", "70000", "69999")),
           "an id outside the vocabulary is named with its place");
+  /* As long as a header may be, and its last byte is the first comma. */
+  char edge[10 + 1023 + 16] = "\x93NUMPY\x01\0\xff\x03{'descr': '<u2', "
+                              "'shape': (";
+  memset (edge + strlen (edge + 10) + 10, '1', 1022 - strlen (edge + 10));
+  edge[10 + 1022] = ',';
+  scratch_write (in, edge, sizeof edge);
+  tap_ok (refused (import_one ("tokens", out, in, "vocab=70001 valid=0"),
+                   E_DATA, WORDS ("ids", ".npy", "one-dimensional")),
+          "a .npy file whose header ends in its shape");
   scratch_write (in, wide, sizeof wide - 1);
   tap_ok (refused (import_one ("tokens", out, in,
                                "vocab=70001 format=uint32 valid=0"),
