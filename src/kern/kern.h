@@ -87,8 +87,7 @@ kern_peak_flops (struct kern *k, double *flops);
 
 /* No kernel of the library is used before it was compared with plain arithmetic
  * on small data, once per kern; making an object does that.  A wrong one is
- * dropped with a line in the log, and another takes its place.  What was
- * compared, in that order: */
+ * dropped, and another takes its place.  What was compared, in that order: */
 struct kern_proof {
   const char *key; /* direction, sizes, layouts, implementation */
   bool right;
@@ -99,6 +98,10 @@ int
 kern_proof_count (const struct kern *k);
 struct kern_proof
 kern_proof_at (const struct kern *k, int i);
+/* Name in the log what was dropped so far, whichever rank found it wrong, and
+ * from now on what will be. */
+void
+kern_dropped_say (struct kern *k);
 /* For ranks to agree: what this one found wrong, as numbers that a double holds
  * exactly, and what others did. *news becomes true where that was not known. */
 int

@@ -21,6 +21,7 @@ struct kern_verdict {
   bool right;
   double error; /* largest, as a part of what the terms add up to; < 0: told by
                    a text */
+  char why[96]; /* it is wrong; "": told by a text or another rank */
 };
 
 #define KERN_CLASSES 256
@@ -40,13 +41,14 @@ struct kern_verdicts {
   double *product_sums;               /* likewise */
   struct kern_product_class *classes; /* owned; of products that are known */
   int n_classes;
+  bool aloud; /* wrong ones are named in the log */
 };
 
 enum kern_known { KERN_UNKNOWN, KERN_RIGHT, KERN_WRONG };
 enum kern_known
 kern_verdict_get (const struct kern *k, const char *key);
-/* Keep a verdict and, where it is new and wrong, say so: `why` (NULL: in
- * silence). */
+/* Keep a verdict; why: what a new wrong one is dropped for (NULL: told by a
+ * text). */
 enum status
 kern_verdict_put (struct kern *k, const char *key, bool right, double error,
                   const char *why);

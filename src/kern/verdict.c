@@ -59,6 +59,14 @@ kern_verdicts_reserve (struct kern *k)
   return OK;
 }
 
+/* Whoever computes has a log for it; what is asked for a text has not. */
+static void
+say_dropped (const struct kern_verdicts *t, const struct kern_verdict *v)
+{
+  say (t->aloud ? LOG_INFO : LOG_DEBUG, "kernel dropped: %s: %s", v->key,
+       v->why);
+}
+
 enum status
 kern_verdict_put (struct kern *k, const char *key, bool right, double error,
                   const char *why)
@@ -72,11 +80,26 @@ kern_verdict_put (struct kern *k, const char *key, bool right, double error,
     snprintf (v->key, sizeof v->key, "%s", key);
     v->right = true;
   }
-  if (v->right && !right && why != NULL)
-    say (LOG_INFO, "kernel dropped: %s: %s", v->key, why);
+  if (v->right && !right && why != NULL) {
+    snprintf (v->why, sizeof v->why, "%s", why);
+    say_dropped (t, v);
+  }
   v->right = right;
   v->error = error;
   return OK;
+}
+
+void
+kern_dropped_say (struct kern *k)
+{
+  struct kern_verdicts *t = k->verdicts;
+  t->aloud = true;
+  for (int i = 0; i < t->n; i++)
+    if (t->v[i].why[0])
+      say_dropped (t, &t->v[i]);
+    else if (t->v[i].right && kern_verdict_get (k, t->v[i].key) == KERN_WRONG)
+      say (LOG_INFO, "kernel dropped: %s: found wrong by another rank",
+           t->v[i].key);
 }
 
 void

@@ -71,6 +71,7 @@ run_verify_kernels (struct wire *w, const struct run_config *c)
   struct session_how how = {.guess_costs = true, .proves = true};
   int right, dropped;
   TRY (session_open (w, c, &how, &s));
+  kern_dropped_say (s.kern);
   print_proofs (s.kern, &right, &dropped);
   say (LOG_INFO,
        "%d kernels compared with plain arithmetic: %d right, %d "

@@ -300,6 +300,7 @@ portrait (const struct session *s)
        s->R == 1 ? "" : "s", wire_pipe_size (s->wire),
        wire_pipe_size (s->wire) == 1 ? "" : "s", s->threads,
        s->threads == 1 ? "" : "s", (unsigned long long)plan_hash (s->plan));
+  kern_dropped_say (s->kern);
   for (int i = 0; i < s->n_local; i++) {
     size_t b[4];
     stage_memory (s->local[i].stage, b);

@@ -57,6 +57,8 @@ for net in images words; do
   ok $? "$net: trains where no kernel of the library is believed"
   grep -q 'kernel dropped.*not believed' said
   ok $? "$net: which the log says"
+  INTERLOCK_FAIL=distrust one eval run && ! grep -q 'kernel dropped' said
+  ok $? "$net: but not among the metrics that eval prints"
   losses own
   near plain own
   ok $? "$net: and comes to the same losses"
@@ -71,7 +73,8 @@ for net in images words; do
   rm -r run
   # shellcheck disable=SC2086
   INTERLOCK_FAIL=verdict:3@1 many 2 train $how
-  ok $? "$net: one wrong on the second rank only"
+  [ $? = 0 ] && grep -q 'kernel dropped.*another rank' said
+  ok $? "$net: one wrong on the second rank only, which is said"
   losses two
   cmp -s alone two
   ok $? "$net: neither rank uses it, to the same bits"

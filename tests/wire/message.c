@@ -300,11 +300,10 @@ test_limits (struct wire *w)
   struct wire_id id = id_of (0, 0);
   if (size > 1) {
     int peer = me == 0 ? 1 : 0;
-    t.bytes = (size_t)INT_MAX; /* not lines, and the header comes on top */
-    tap_ok (wire_send (w, -1, &t, peer, 1, id, &request) == E_LIMIT,
-            "2 GiB that are not whole lines");
-    fail_clear ();
     t.bytes = (size_t)INT_MAX * 64;
+    tap_ok (wire_send (w, -1, &t, peer, 1, id, &request) == E_LIMIT,
+            "more lines than an int counts, sent");
+    fail_clear ();
     tap_ok (wire_post (w, -1, &t, peer, 1, &request) == E_LIMIT,
             "more lines than an int counts");
     fail_clear ();
