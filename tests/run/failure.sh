@@ -54,7 +54,7 @@ planted 2 read@1 65 1 'opening the data set: .*data.h5'
 planted 2 alloc:5@1 69 1 'no memory'
 planted 4 alloc:300@3 69 3 'no memory'
 # In a step.
-planted 2 read:2@0 65 0 'step [0-9]*, stage 0, TAKE'
+planted 2 read:3@0 65 0 'step [0-9]*, stage 0, TAKE'
 planted 2 kernel:3@1 70 1 'step [0-9]*, stage [23], FORWARD: .*conv'
 planted 4 kernel:9@2 70 2 'step [0-9]*, stage 2, FORWARD: .*conv'
 planted 2 message:2@0 70 0 'step 1, stage 1, SEND_ACT'
