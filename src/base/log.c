@@ -5,7 +5,9 @@
  */
 #include "base/log.h"
 #include "base/clock.h"
+#include "base/memory.h"
 #include "base/status.h"
+#include "base/text.h"
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -105,11 +107,24 @@ live_erase (void)
 
 /* Lines that do not fit the buffer are cut, and say so. */
 static void
-line_format (char *line, size_t room, const char *fmt, va_list args)
+line_format (char line[LINE_BYTES], const char *fmt, va_list args)
 {
-  int n = vsnprintf (line, room, fmt, args);
-  if (n >= (int)room)
-    memcpy (line + room - 5, " ...", 5);
+  char raw[LINE_BYTES], piece[TEXT_PLAIN];
+  int n = vsnprintf (raw, sizeof raw, fmt, args);
+  size_t left = n < 0 ? 0 : strlen (raw), have = 0;
+  bool cut = n >= (int)sizeof raw;
+  for (const char *p = raw; left > 0;) {
+    size_t took = text_plain (p, left, piece), m = strlen (piece);
+    if (have + m + 5 > LINE_BYTES) {
+      cut = true;
+      break;
+    }
+    memcpy (line + have, piece, m);
+    have += m;
+    p += took;
+    left -= took;
+  }
+  memcpy (line + have, cut ? " ..." : "", cut ? 5 : 1);
 }
 
 static void
@@ -147,7 +162,7 @@ say (enum log_level level, const char *fmt, ...)
   char text[LINE_BYTES];
   va_list args;
   va_start (args, fmt);
-  line_format (text, sizeof text, fmt, args);
+  line_format (text, fmt, args);
   va_end (args);
   line_write (level, "", text);
 }
@@ -160,10 +175,61 @@ tell (enum log_level level, const char *fmt, ...)
   char text[LINE_BYTES], stamp[160];
   va_list args;
   va_start (args, fmt);
-  line_format (text, sizeof text, fmt, args);
+  line_format (text, fmt, args);
   va_end (args);
   snprintf (stamp, sizeof stamp, "%s: ", place_text ());
   line_write (level, stamp, text);
+}
+
+static void
+write_plain (const char *text, size_t n)
+{
+  char piece[TEXT_PLAIN];
+  for (size_t i = 0; i < n;) {
+    i += text_plain (text + i, n - i, piece);
+    fputs (piece, stdout);
+    if (log_file != NULL)
+      fputs (piece, log_file);
+  }
+}
+
+/* The first byte of a C1 control has come as the last of a piece. */
+static bool half_c1;
+
+static void
+write_byte (unsigned char c)
+{
+  char word[TEXT_PLAIN];
+  bool c1 = half_c1 && c >= 0x80 && c < 0xa0;
+  if (half_c1 && !c1)
+    fputc (0xc2, stdout);
+  half_c1 = c == 0xc2;
+  if (c1)
+    snprintf (word, sizeof word, "\\u%04x", c);
+  else if ((c < 0x20 && !strchr ("\t\n\r", c)) || c == 0 || c == 0x7f)
+    snprintf (word, sizeof word, "\\x%02x", c);
+  else {
+    if (!half_c1)
+      fputc (c, stdout);
+    return;
+  }
+  fputs (word, stdout);
+}
+
+static void
+put_begin (void)
+{
+  pthread_mutex_lock (&lock);
+  live_erase ();
+}
+
+static void
+put_end (void)
+{
+  fflush (stdout);
+  if (log_file != NULL)
+    fflush (log_file);
+  pthread_mutex_unlock (&lock);
 }
 
 void
@@ -171,20 +237,35 @@ put (const char *fmt, ...)
 {
   if (place_rank () != 0)
     return;
-  pthread_mutex_lock (&lock);
-  live_erase ();
+  char few[LINE_BYTES], *text = few;
   va_list args;
   va_start (args, fmt);
-  vfprintf (stdout, fmt, args);
+  int n = vsnprintf (few, sizeof few, fmt, args);
   va_end (args);
-  fflush (stdout);
-  if (log_file != NULL) {
+  if (n >= (int)sizeof few && MEM_NEW ((size_t)n + 1, &text, "output") == OK) {
     va_start (args, fmt);
-    vfprintf (log_file, fmt, args);
+    vsnprintf (text, (size_t)n + 1, fmt, args);
     va_end (args);
-    fflush (log_file);
   }
-  pthread_mutex_unlock (&lock);
+  put_begin ();
+  if (half_c1)
+    fputc (0xc2, stdout);
+  half_c1 = false;
+  write_plain (text, n < 0 ? 0 : strlen (text));
+  put_end ();
+  if (text != few)
+    mem_free (&text);
+}
+
+void
+put_piece (const char *piece, size_t n)
+{
+  if (place_rank () != 0)
+    return;
+  put_begin ();
+  for (size_t i = 0; i < n; i++)
+    write_byte ((unsigned char)piece[i]);
+  put_end ();
 }
 
 bool
@@ -201,7 +282,7 @@ log_live (const char *fmt, ...)
   char text[LINE_BYTES];
   va_list args;
   va_start (args, fmt);
-  line_format (text, sizeof text, fmt, args);
+  line_format (text, fmt, args);
   va_end (args);
   pthread_mutex_lock (&lock);
   fprintf (stdout, "\r%s\033[K", text);
@@ -232,7 +313,7 @@ log_progress (const char *fmt, ...)
   char text[LINE_BYTES];
   va_list args;
   va_start (args, fmt);
-  line_format (text, sizeof text, fmt, args);
+  line_format (text, fmt, args);
   va_end (args);
   if (live)
     log_live ("%s", text);

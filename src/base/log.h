@@ -3,11 +3,15 @@
  * say speaks on the root rank only; tell speaks on any rank and is stamped with
  * rank, stage and step.  Both go to stderr (warnings, errors) or stdout (info)
  * and, when one is set, to the log file.  NO_COLOR is respected.
+ *
+ * Names, paths and words from files are in what is said: a control character
+ * among them never reaches a terminal, here or in the log file (text_plain).
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG, LOG_TRACE };
@@ -30,9 +34,13 @@ void
 tell (enum log_level level, const char *fmt, ...)
     __attribute__ ((format (printf, 2, 3)));
 
-/* Raw text to stdout on the root rank (tables, help); no newline added. */
+/* Text to stdout on the root rank (tables, help); no newline added. */
 void
 put (const char *fmt, ...) __attribute__ ((nonnull (1), format (printf, 1, 2)));
+/* A piece of a text whose characters may be cut between pieces, as a model
+ * writes it: bytes that are no UTF-8 stay, control characters are spelt out. */
+void
+put_piece (const char *piece, size_t n);
 /* False where any of it was lost, as on a full disk. */
 bool
 put_done (void);

@@ -30,6 +30,15 @@ text_seconds (double s);
 const char *
 text_count (int64_t n);
 
+/* Text that comes from a file or another program, made fit for a terminal.
+ * Of the n > 0 bytes at s takes one character and returns how many bytes it
+ * has; out gets it as it is, or spelt out ("\x1b", "\u202e") where it is a
+ * control character other than tab and newline, turns the direction of what
+ * follows, or is no UTF-8. */
+#define TEXT_PLAIN 8
+size_t
+text_plain (const char *s, size_t n, char out[TEXT_PLAIN]);
+
 /* The entry of names[0..n-1] nearest to word (optimal string alignment
  * distance), or NULL when none is near enough to be a likely slip. */
 const char *

@@ -161,7 +161,7 @@ write_token (struct generator *g, int32_t id)
   size_t n;
   const char *text = store_tokenizer_decode (g->tokens, id, &n);
   if (g->mine == g->first_rank)
-    put ("%.*s", (int)n, text);
+    put_piece (text, n);
 }
 
 static void
