@@ -6,6 +6,7 @@
 #include "run/run_impl.h"
 
 #include <math.h>
+#include <string.h>
 
 /* -- helpers ----------------------------------------------------------------
  */
@@ -478,6 +479,8 @@ session_begin (struct session *s, int64_t start, int64_t end)
   s->start_step = start;
   s->steps = end;
   TRY (store_dataset_fetch (s->wire, s->data, s->train, s->local[0].k == 0));
+  if (strcmp (s->info.kind, "tokens") == 0) /* labels are read as well */
+    TRY (store_dataset_prove (s->data, s->train));
   if (s->local[0].k == 0) {
     int64_t n = s->n_samples * s->M;
     struct store_loader_spec spec = {

@@ -6,6 +6,7 @@
  */
 #include "store/corpus_impl.h"
 #include "store/file_impl.h"
+#include "store/dataset_impl.h"
 #include "store/h5_impl.h"
 #include "store/tokens_impl.h"
 
@@ -220,6 +221,11 @@ write_model (const struct store_corpus *c, hid_t file)
   if (id < 0 || H5Dwrite (id, H5T_NATIVE_UINT8, H5S_ALL, H5S_ALL, H5P_DEFAULT,
                           c->model) < 0)
     s = not_written (c, TOKENS_MODEL);
+  struct store_h5_at at = {id, c->to.part, TOKENS_MODEL, E_IO};
+  char digest[33];
+  hash_digest (c->model, c->model_bytes, digest);
+  if (s == OK)
+    s = store_h5_put_text (&at, "digest", digest);
   if (id >= 0 && H5Dclose (id) < 0 && s == OK)
     s = not_written (c, TOKENS_MODEL);
   return s;
@@ -263,6 +269,8 @@ write_part (const struct store_corpus *c, const int64_t hold[STORE_SPLITS])
   }
   if (s == OK)
     s = write_split (c, file, STORE_TRAIN, STORE_TRAIN, 0, first);
+  if (s == OK)
+    s = store_seal_write (file, c->to.part);
   if (H5Fclose (file) < 0 && s == OK)
     s = not_written (c, "the file");
   return s;

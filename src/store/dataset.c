@@ -247,12 +247,15 @@ check_labels (const struct store_dataset *d, const char *path,
 }
 
 enum status
-store_labels_take (struct store_dataset *d, enum store_split which, hid_t type,
-                   void *raw)
+store_labels_take (struct store_dataset *d, enum store_split which, hid_t id,
+                   hid_t type, void *raw)
 {
   struct store_dataset_split *split = &d->split[which];
-  char path[48], why[256];
+  char path[48], why[256], digest[33];
   snprintf (path, sizeof path, "/%s/labels", store_split_name (which));
+  struct store_h5_at at = {id, d->path, path, E_DATA};
+  hash_digest (raw, (size_t)split->n * H5Tget_size (type), digest);
+  TRY (store_dataset_compare (&at, digest, NULL));
   /* False and true are names of the integers 0 and 1. */
   bool names = H5Tget_class (type) == H5T_ENUM;
   hid_t numbers = names ? H5Tget_super (type) : H5Tcopy (type);
@@ -288,7 +291,7 @@ read_labels (struct store_dataset *d, hid_t id, const char *path,
     s = fail (E_DATA, "%s: %s: not read: %s", d->path, path,
               store_h5_why (why));
   if (s == OK)
-    s = store_labels_take (d, which, type, raw);
+    s = store_labels_take (d, which, id, type, raw);
   H5Tclose (type);
   mem_free (&raw);
   return s;
@@ -427,6 +430,7 @@ open_parts (struct store_dataset *d)
   if (d->fd < 0)
     return fail (E_MISSING, "%s: %s", d->path, strerror (errno));
   TRY (read_header (d));
+  TRY (store_seal_check (d));
   int64_t total = 0;
   if (d->tokens)
     TRY (store_tokens_open (d));
@@ -495,6 +499,8 @@ store_dataset_close (struct store_dataset **out)
       H5Dclose (d->split[i].images);
     mem_free (&d->split[i].labels);
     mem_free (&d->split[i].pixels);
+    mem_free (&d->split[i].blocks);
+    mem_free (&d->split[i].seen);
     store_entries_close (&d->split[i].entries);
   }
   store_viewer_close (&d->viewer);

@@ -21,7 +21,10 @@ struct store_dataset_split {
                             we want them in memory; else -1 */
   unsigned char *pixels; /* n x sample_bytes; owned; NULL when not in memory */
   bool checked;          /* tokens: all are in the vocabulary */
-  bool negative;         /* tokens: the file's type has a sign */
+  bool proven;           /* compared with its digest, or it has none */
+  uint64_t *blocks;      /* digests of what stays in the file; owned; NULL */
+  _Atomic unsigned char *seen;   /* blocks that were compared; owned; NULL */
+  bool negative;                 /* tokens: the file's type has a sign */
   struct store_entries *entries; /* JPEG images; owned; NULL: pixels */
 };
 
@@ -33,6 +36,7 @@ struct store_dataset {
   char *origin;
   struct text classes; /* names, joined by newlines; may be empty */
   int n_names;
+  bool told;             /* that it has no digests */
   bool floats;           /* images are float32, used as they are */
   bool floats_known;     /* a first split has decided floats and shapes */
   int64_t sample_values; /* C x H x W */
@@ -60,10 +64,11 @@ store_dataset_begin (const char *path, bool together,
 enum status
 store_labels_room (const struct store_dataset *d, enum store_split which,
                    hid_t type, void **raw);
-/* What was read there, checked, as the split's labels; raw is overwritten. */
+/* What was read there from the open dataset id, compared with its digest and
+ * checked, as the split's labels; raw is overwritten. */
 enum status
-store_labels_take (struct store_dataset *d, enum store_split which, hid_t type,
-                   void *raw);
+store_labels_take (struct store_dataset *d, enum store_split which, hid_t id,
+                   hid_t type, void *raw);
 void
 store_dataset_digest (struct store_dataset *d);
 /* Type of a sample's values in memory; not to be closed. */
@@ -89,8 +94,35 @@ store_dataset_array (const struct store_dataset *d, const char *path,
                      int n_dims, const char *shape,
                      struct store_dataset_split *split, struct store_h5_at *at,
                      int64_t *dims);
+/* -- digests (seal.c, proof.c) --------------------------------------------- */
+
+/* Beside images, jpeg or tokens: digests of their blocks, XXH3 with the number
+ * of the block as its seed; of JPEG images each is a block. */
+#define STORE_BLOCKS "digests"
+#define STORE_BLOCK_BYTES ((size_t)1 << 16)
+
+/* Compare attributes, shapes and list of datasets with the file's digest. */
+enum status
+store_seal_check (const struct store_dataset *d);
+/* Write it, and the digests of blocks where they are not there, into a file
+ * that has everything else. */
+enum status
+store_seal_write (hid_t file, const char *part);
+/* block_bytes 0: not of equal size. */
+enum status
+store_blocks_write (hid_t file, const char *part, const char *path,
+                    const uint64_t *digests, int64_t n, int64_t block_bytes);
+/* Read the digests of a split's blocks, if it has them, and compare them with
+ * their own; what is read of it from the file afterwards is compared. */
+enum status
+store_blocks_check (struct store_dataset *d, enum store_split which);
+/* Block k, whose n bytes are data. */
+enum status
+store_block_compare (const struct store_dataset *d, enum store_split which,
+                     int64_t k, const void *data, size_t n);
+
 /* Compare what was computed with the digest that the file keeps of it, if any;
- * adds a line to out.  E_DATA where they differ. */
+ * adds a line to out unless that is NULL.  E_DATA where they differ. */
 enum status
 store_dataset_compare (const struct store_h5_at *at, const char *digest,
                        struct text *out);

@@ -62,6 +62,28 @@ read_plain (const struct store_dataset *d, enum store_split which,
   return OK;
 }
 
+/* As read_plain, of a split whose blocks have digests: those that are touched
+ * for the first time are compared. */
+static enum status
+read_blocks (const struct store_dataset *d, enum store_split which, size_t skip,
+             size_t bytes, unsigned char *out)
+{
+  const struct store_dataset_split *split = &d->split[which];
+  unsigned char room[STORE_BLOCK_BYTES];
+  size_t all = (size_t)split->n * d->sample_bytes;
+  for (size_t k = skip / sizeof room; bytes && k * sizeof room < skip + bytes;
+       k++) {
+    size_t at = k * sizeof room;
+    size_t n = all - at < sizeof room ? all - at : sizeof room;
+    if (split->seen[k])
+      continue;
+    TRY (read_plain (d, which, split->offset + (int64_t)at, n, room));
+    TRY (store_block_compare (d, which, (int64_t)k, room, n));
+    split->seen[k] = 1;
+  }
+  return read_plain (d, which, split->offset + (int64_t)skip, bytes, out);
+}
+
 static enum status
 read_h5 (const struct store_dataset *d, enum store_split which, int64_t first,
          int64_t n, unsigned char *out)
@@ -104,6 +126,8 @@ store_dataset_raw (const struct store_dataset *d, enum store_split which,
     memcpy (out, split->pixels + skip, bytes);
     return OK;
   }
+  if (split->offset >= 0 && split->blocks)
+    return read_blocks (d, which, skip, bytes, out);
   if (split->offset >= 0)
     return read_plain (d, which, split->offset + (int64_t)skip, bytes, out);
   store_h5_enter ();
@@ -237,6 +261,7 @@ read_windows (struct store_dataset *d, enum store_split which, int64_t first,
 {
   int64_t T = d->context, all = d->split[which].n;
   int64_t room = (int64_t)((size_t)d->block_samples);
+  TRY (store_dataset_prove (d, which));
   CHECK (T > 0, "windows before store_dataset_windows");
   for (int64_t i = 0; i < n * T;) {
     int64_t at = first * T + i + ahead;
@@ -281,6 +306,7 @@ store_read (struct store_dataset *d, enum store_split which, int64_t first,
     return read_windows (d, which, first, n, 0, (int32_t *)x);
   CHECK (first >= 0 && n >= 0, "samples %lld, %lld", (long long)first,
          (long long)n);
+  TRY (store_dataset_prove (d, which));
   if (d->info.jpeg && !d->viewer)
     TRY (store_viewer_of (d, &d->viewer));
   int64_t last = split->n - 1;

@@ -120,7 +120,8 @@ read_entry (const struct store_entries *e, int64_t i, unsigned char *room,
     return damaged (e, i, "cut off");
   *bytes = room + 2 * HEAP_HEAD;
   *n = size;
-  return OK;
+  return e->digests ? store_block_compare (e->data, e->split, i, *bytes, size)
+                    : OK;
 }
 
 /* -- sizes ----------------------------------------------------------------- */

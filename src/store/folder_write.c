@@ -42,6 +42,7 @@ struct filling {
   int64_t n;
   int64_t pixels; /* the most of an image */
   struct hash_stream *digest;
+  uint64_t *each; /* digests of JPEG images; NULL: pixels */
 };
 
 static enum status
@@ -142,6 +143,8 @@ put_entry (struct writer *w, struct filling *f, int64_t i, const void *data,
   hvl_t value = {.len = n, .p = (void *)data};
   H5Sselect_hyperslab (f->space, H5S_SELECT_SET, start, NULL, count, NULL);
   hash_stream_add (f->digest, data, n);
+  if (f->each)
+    f->each[i] = hash_bytes (data, n, (uint64_t)i);
   w->done->bytes += (int64_t)n;
   return H5Dwrite (f->set, f->type, f->memory, f->space, H5P_DEFAULT,
                    w->how->raw ? data : &value) < 0
@@ -225,6 +228,8 @@ filling_open (struct writer *w, const char *path, int64_t n, struct filling *f)
   H5Tclose (base);
   if (f->set < 0)
     return not_written (w, path);
+  if (!raw)
+    TRY (MEM_NEW ((size_t)n, &f->each, "digests"));
   return hash_stream_open (&f->digest);
 }
 
@@ -242,6 +247,13 @@ filling_close (struct writer *w, struct filling *f, enum status s)
   hash_stream_close (&f->digest);
   if (f->set >= 0 && H5Dclose (f->set) < 0 && s == OK)
     s = not_written (w, f->path);
+  if (s == OK && f->each) {
+    char path[64];
+    snprintf (path, sizeof path, "%.*s" STORE_BLOCKS,
+              (int)(strrchr (f->path, '/') + 1 - f->path), f->path);
+    s = store_blocks_write (w->file, w->part, path, f->each, f->n, 0);
+  }
+  mem_free (&f->each);
   H5Sclose (f->memory);
   H5Sclose (f->space);
   H5Tclose (f->type);

@@ -1,5 +1,6 @@
 /* store/h5_whole.c -- a new HDF5 file, under its name whole or not at all. */
 #include "store/corpus_impl.h"
+#include "store/dataset_impl.h"
 #include "store/file_impl.h"
 #include "store/h5_impl.h"
 
@@ -26,6 +27,8 @@ make (const char *part,
   H5Pclose (access);
   if (s == OK)
     s = fill (context, file, part);
+  if (s == OK)
+    s = store_seal_write (file, part);
   if (file >= 0 && H5Fclose (file) < 0 && s == OK)
     s = not_written (part);
   return s;

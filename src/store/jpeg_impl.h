@@ -115,14 +115,16 @@ store_resample (struct store_resampler *r, const unsigned char *rgb, int width,
 
 struct store_entries {
   int64_t n;
-  int64_t bytes;       /* of all */
-  int64_t least, most; /* bytes of the smallest and of the largest */
-  int64_t pixels;      /* the most of one; 0: not known */
-  size_t ref_bytes;    /* of a reference in the file */
-  unsigned char *refs; /* n x ref_bytes as the file has them; owned; NULL
-                          when all are in memory because they have to be */
-  int64_t *starts;     /* n + 1 offsets into all; NULL: not in memory */
-  unsigned char *all;  /* owned */
+  int64_t bytes;           /* of all */
+  int64_t least, most;     /* bytes of the smallest and of the largest */
+  int64_t pixels;          /* the most of one; 0: not known */
+  size_t ref_bytes;        /* of a reference in the file */
+  unsigned char *refs;     /* n x ref_bytes as the file has them; owned; NULL
+                              when all are in memory because they have to be */
+  int64_t *starts;         /* n + 1 offsets into all; NULL: not in memory */
+  unsigned char *all;      /* owned */
+  const uint64_t *digests; /* n, of what is read from the file; borrowed; NULL:
+                              there are none, or all was compared */
   const struct store_dataset *data; /* borrowed */
   enum store_split split;
 };

@@ -136,6 +136,7 @@ open_memory (struct store_loader *l)
   if (l->spec.limit > 0 && l->spec.limit < n)
     n = l->spec.limit;
   TRY (store_dataset_load (d, l->spec.split));
+  TRY (store_dataset_prove (d, l->spec.split));
   TRY (store_order_create (n, l->spec.batch, l->spec.shuffle, l->spec.seed,
                            &l->order));
   l->part = l->spec.n / l->spec.n_micro;

@@ -61,8 +61,9 @@ store_dataset_compare (const struct store_h5_at *at, const char *digest,
                        struct text *out)
 {
   if (!store_h5_has_attribute (at->id, "digest")) {
-    text_add (out, "  %-14s %s (none kept to compare with)\n", at->path,
-              digest);
+    if (out)
+      text_add (out, "  %-14s %s (none kept to compare with)\n", at->path,
+                digest);
     return OK;
   }
   char *kept = NULL;
@@ -71,7 +72,7 @@ store_dataset_compare (const struct store_h5_at *at, const char *digest,
   if (strcmp (kept, digest) != 0)
     s = fail (E_DATA, "%s: %s: damaged: digest %s, the file's own says %s",
               at->file, at->path, digest, kept);
-  else
+  else if (out)
     text_add (out, "  %-14s %s agrees\n", at->path, digest);
   mem_free (&kept);
   return s;
@@ -124,6 +125,7 @@ static enum status
 check_split (struct store_dataset *d, enum store_split which, struct text *out)
 {
   const struct store_dataset_split *split = &d->split[which];
+  TRY (store_blocks_check (d, which));
   if (split->entries) {
     TRY (store_jpeg_check (d, which, out));
     return check_labels (d, which, out);

@@ -61,6 +61,11 @@ store_dataset_open_all (struct wire *w, const char *path,
 enum status
 store_dataset_fetch (struct wire *w, struct store_dataset *d,
                      enum store_split split, bool wanted);
+/* Compare a split with its digest, unless that was done; after this what is
+ * read from the file is compared block by block where it has digests of them.
+ * Before any thread reads the split; a loader does it.  Local. */
+enum status
+store_dataset_prove (struct store_dataset *d, enum store_split split);
 void
 store_dataset_close (struct store_dataset **d);
 void
@@ -160,8 +165,8 @@ store_take_labels (const struct store_dataset *d, enum store_split split,
                    int64_t n, int32_t *labels);
 /* For evaluation: samples first .. first+n-1 of the split, in file order, no
  * augmentation; numbers past the end repeat the last sample.  Allocates
- * nothing, but of JPEG images in the first call the room to decode them; from
- * the thread that opened the set. */
+ * nothing, but in the first call what comparing digests takes and, of JPEG
+ * images, the room to decode them; from the thread that opened the set. */
 enum status
 store_read (struct store_dataset *d, enum store_split split, int64_t first,
             int64_t n, float *x);

@@ -107,7 +107,7 @@ read_labels (struct together *t, enum store_split which)
     if (H5Dread (id, type, H5S_ALL, H5S_ALL, t->transfer, raw) < 0)
       s = not_read (t, path);
     else
-      s = store_labels_take (t->data, which, type, raw);
+      s = store_labels_take (t->data, which, id, type, raw);
     s = wire_worst (t->wire, s);
   }
   mem_free (&raw);

@@ -5,6 +5,7 @@
 #include "store/pieces_impl.h"
 #include "store/tokens_impl.h"
 
+#include "base/hash.h"
 #include "base/memory.h"
 #include <ctype.h>
 #include <string.h>
@@ -40,6 +41,11 @@ read_model (const struct store_dataset *d, struct store_tokenizer *t)
   if (s == OK && H5Dread (id, H5T_NATIVE_UINT8, H5S_ALL, H5S_ALL, H5P_DEFAULT,
                           t->model) < 0)
     s = fail (E_DATA, "%s: %s: not read", d->path, TOKENS_MODEL);
+  char digest[33];
+  if (s == OK) {
+    hash_digest (t->model, (size_t)dims[0], digest);
+    s = store_dataset_compare (&at, digest, NULL);
+  }
   H5Dclose (id);
   if (s == OK)
     s = store_pieces_open (d->path, t->model, (size_t)dims[0], &t->pieces);

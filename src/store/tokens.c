@@ -111,9 +111,11 @@ static enum status
 check_split (struct store_dataset *d, enum store_split which)
 {
   struct store_dataset_split *split = &d->split[which];
+  uint64_t h = TOKENS_DIGEST_SEED;
+  char path[48], digest[33];
   split->checked = d->sample_bytes == 2 &&
                    d->info.classes > UINT16_MAX; /* cannot be wrong */
-  if (split->checked || split->n * (int64_t)d->sample_bytes > d->memory_bytes)
+  if (split->n * (int64_t)d->sample_bytes > d->memory_bytes)
     return OK;
   for (int64_t at = 0; at < split->n;) {
     int64_t n = split->n - at;
@@ -121,9 +123,17 @@ check_split (struct store_dataset *d, enum store_split which)
       n = d->block_samples;
     TRY (store_dataset_raw (d, which, at, n, d->block));
     TRY (check_range (d, which, d->block, at, n));
+    h = hash_bytes (d->block, (size_t)n * d->sample_bytes, h);
     at += n;
   }
   split->checked = true;
+  if (!store_h5_has_attribute (split->images, "digest"))
+    return OK;
+  store_dataset_path (d, which, path);
+  struct store_h5_at at = {split->images, d->path, path, E_DATA};
+  snprintf (digest, sizeof digest, "%016llx", (unsigned long long)h);
+  TRY (store_dataset_compare (&at, digest, NULL));
+  split->proven = true;
   return OK;
 }
 
@@ -318,6 +328,7 @@ check_digest (struct store_dataset *d, enum store_split which, struct text *out)
   const struct store_dataset_split *split = &d->split[which];
   uint64_t h = TOKENS_DIGEST_SEED;
   char path[48], digest[33];
+  TRY (store_blocks_check (d, which));
   store_dataset_path (d, which, path);
   for (int64_t at = 0; at < split->n;) {
     int64_t n = split->n - at;
@@ -361,5 +372,11 @@ store_tokens_print (struct store_dataset *d, bool check, struct text *out)
   for (int i = 0; check && i < STORE_SPLITS; i++)
     if (d->split[i].n > 0)
       TRY (check_digest (d, (enum store_split)i, out));
+  if (check && store_h5_has (d->file, TOKENS_MODEL)) {
+    struct store_tokenizer *t = NULL;
+    TRY (store_tokenizer_open (d, &t));
+    store_tokenizer_close (&t);
+    text_add (out, "  %-14s read\n", TOKENS_MODEL);
+  }
   return OK;
 }

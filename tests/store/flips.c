@@ -1,0 +1,355 @@
+/* ranks: 0 */
+/* tests/store/flips.c -- a data set with one bit changed, or cut off: noticed
+ * by who loads it and by `info --check`, or harmless because all that is read
+ * is as it was; never a crash, never used in silence.
+ *
+ * Of each kind, once with its values in memory and once left in the file.  Each
+ * byte is changed and each length tried when INTERLOCK_BIG is set, else a
+ * seeded sample of them.  The work is done by a child process, which tells
+ * where it is in shared memory and has an alarm for each byte.
+ */
+#include "store/store.h"
+#include "tests/store/photos.h"
+#include "tests/store/scratch.h"
+#include "tests/tap.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/random.h"
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+enum { SAMPLE = 900, LIMIT_S = 10, VALUES_MOST = 1 << 16, CONTEXT = 16 };
+enum verdict { NOTICED, HARMLESS, SILENT, VERDICTS };
+
+struct shared {
+  int64_t next;
+  int64_t n[VERDICTS];
+  int64_t silent_at; /* -1: none */
+};
+
+/* All that training and evaluation take from a set. */
+struct taken {
+  struct store_dataset_info info;
+  size_t n;
+  float values[VALUES_MOST];
+  char words[4096]; /* name, origin, classes, scale, as info says them */
+};
+
+static char path[512];
+static bool in_file; /* splits stay there */
+static struct taken *want;
+
+/* -- what is taken -----------------------------------------------------------
+ */
+
+static void
+keep (struct taken *t, const void *data, size_t n)
+{
+  if (t->n + n > VALUES_MOST)
+    tap_bail ("a set too large for this test");
+  memcpy (t->values + t->n, data, n * 4);
+  t->n += n;
+}
+
+/* The first step of training. */
+static enum status
+take_loader (struct store_dataset *d, size_t sample, struct taken *t)
+{
+  float x[4 * 4096];
+  struct store_loader *l = NULL;
+  struct store_loader_spec spec = {.data = d,
+                                   .split = STORE_TRAIN,
+                                   .batch = 2,
+                                   .n = 2,
+                                   .n_micro = 1,
+                                   .end_step = 1,
+                                   .ahead = 1};
+  TRY (store_loader_open (&spec, &l));
+  enum status s = store_take (l, 0, 0, x);
+  if (s == OK)
+    keep (t, x, 2 * sample);
+  store_loader_close (&l);
+  return s;
+}
+
+static enum status
+take_split (struct store_dataset *d, enum store_split which, size_t sample,
+            struct taken *t)
+{
+  float x[4096];
+  int32_t labels[CONTEXT];
+  bool tokens = strcmp (t->info.kind, "tokens") == 0;
+  int64_t n = t->info.samples[which];
+  for (int64_t i = 0; i < n; i++) {
+    TRY (store_read (d, which, i, 1, x));
+    TRY (store_read_labels (d, which, i, 1, n, labels));
+    keep (t, x, sample);
+    keep (t, labels, tokens ? CONTEXT : 1);
+  }
+  return OK;
+}
+
+static enum status
+take_all (struct store_dataset *d, struct taken *t)
+{
+  store_dataset_info (d, &t->info);
+  size_t sample =
+      (size_t)t->info.channels * (size_t)t->info.height * (size_t)t->info.width;
+  if (in_file)
+    store_dataset_memory (d, 1);
+  if (strcmp (t->info.kind, "tokens") == 0) {
+    store_dataset_windows (d, CONTEXT, CONTEXT);
+    store_dataset_info (d, &t->info);
+    sample = CONTEXT;
+  }
+  if (sample > 4096 || t->info.samples[STORE_TRAIN] < 2)
+    return E_DATA;
+  TRY (take_loader (d, sample, t));
+  TRY (take_split (d, STORE_TRAIN, sample, t));
+  return take_split (d, STORE_VALID, sample, t);
+}
+
+/* By who loads it, without info --check. */
+static enum status
+take (struct taken *t)
+{
+  struct store_dataset *d = NULL;
+  struct text out;
+  memset (t, 0, sizeof *t);
+  TRY (store_dataset_open (path, &d));
+  enum status s = take_all (d, t);
+  store_dataset_close (&d);
+  text_init (&out);
+  if (s == OK)
+    s = store_dataset_print (path, false, &out);
+  if (s == OK)
+    snprintf (t->words, sizeof t->words, "%s", out.data);
+  text_clear (&out);
+  return s;
+}
+
+static bool
+equal (const struct taken *a, const struct taken *b)
+{
+  return memcmp (&a->info, &b->info, sizeof a->info) == 0 && a->n == b->n &&
+         memcmp (a->values, b->values, a->n * 4) == 0 &&
+         strcmp (a->words, b->words) == 0;
+}
+
+static enum verdict
+judge (void)
+{
+  static struct taken t;
+  struct text out;
+  enum status s = take (&t);
+  if (s == OK && !equal (&t, want))
+    return SILENT;
+  text_init (&out);
+  enum status checked = store_dataset_print (path, true, &out);
+  text_clear (&out);
+  fail_clear ();
+  if (s != OK && checked == OK)
+    return SILENT; /* info --check passes what cannot be loaded */
+  return s == OK && checked == OK ? HARMLESS : NOTICED;
+}
+
+/* -- changes ------------------------------------------------------------------
+ */
+
+static void
+count (struct shared *m, int64_t at)
+{
+  alarm (LIMIT_S);
+  enum verdict v = judge ();
+  m->n[v]++;
+  if (v == SILENT && m->silent_at < 0)
+    m->silent_at = at;
+}
+
+/* Number i of the work: where, and which bit. */
+static int64_t
+place_of (int64_t i, int64_t size, bool all, unsigned char *change)
+{
+  struct random_key key = {37, RANDOM_TEST, 7, 0};
+  uint32_t word[4];
+  random_block (&key, (uint64_t)i, word);
+  *change = (unsigned char)(1u << word[0] % 8);
+  return all ? i : (int64_t)(word[1] % (uint64_t)size);
+}
+
+static void
+change_byte (struct shared *m, int64_t size, bool all)
+{
+  unsigned char change, was, is;
+  int fd = open (path, O_RDWR);
+  int64_t at = place_of (m->next, size, all, &change);
+  if (pread (fd, &was, 1, (off_t)at) != 1)
+    _exit (3);
+  is = was ^ change;
+  if (pwrite (fd, &is, 1, (off_t)at) != 1)
+    _exit (3);
+  count (m, at);
+  if (pwrite (fd, &was, 1, (off_t)at) != 1)
+    _exit (3);
+  close (fd);
+}
+
+static void
+cut (struct shared *m, const char *whole, int64_t size, bool all)
+{
+  unsigned char ignored;
+  int64_t at = place_of (m->next, size, all, &ignored);
+  scratch_write (path, whole, (size_t)at);
+  count (m, at);
+}
+
+/* n changes or cuts in children, until all are done; how many of those did not
+ * come to their end. */
+static int
+run (struct shared *m, const char *whole, int64_t size, int64_t n, bool cuts)
+{
+  bool all = n == size;
+  int falls = 0;
+  memset (m, 0, sizeof *m);
+  for (m->silent_at = -1; m->next < n && falls < 20; m->next++) {
+    scratch_write (path, whole, (size_t)size);
+    fflush (NULL);
+    pid_t child = fork ();
+    if (child == 0) {
+      int quiet = open ("/dev/null", O_WRONLY);
+      dup2 (quiet, 2);
+      for (; m->next < n; m->next++)
+        if (cuts)
+          cut (m, whole, size, all);
+        else
+          change_byte (m, size, all);
+      _exit (0);
+    }
+    int how = 0;
+    waitpid (child, &how, 0);
+    if (WIFEXITED (how) && WEXITSTATUS (how) == 0)
+      break;
+    unsigned char ignored;
+    tap_note ("child ended by %s %d at byte %lld",
+              WIFSIGNALED (how) ? "signal" : "status",
+              WIFSIGNALED (how) ? WTERMSIG (how) : WEXITSTATUS (how),
+              (long long)place_of (m->next, size, all, &ignored));
+    falls++;
+  }
+  scratch_write (path, whole, (size_t)size);
+  return falls;
+}
+
+static void
+try_all (struct shared *m, const char *kind, const char *whole, int64_t size,
+         bool cuts)
+{
+  bool all = getenv ("INTERLOCK_BIG") != NULL;
+  int64_t n = all ? size : cuts ? SAMPLE / 9 : SAMPLE;
+  int falls = run (m, whole, size, n, cuts);
+  const char *what = cuts ? "cut off" : "one bit";
+  tap_note ("%s, %s, %s: %lld noticed, %lld harmless, %lld silent, %d falls",
+            kind, in_file ? "in the file" : "in memory", what,
+            (long long)m->n[NOTICED], (long long)m->n[HARMLESS],
+            (long long)m->n[SILENT], falls);
+  tap_ok (falls == 0, "%s, %s: no crash, no circle", kind, what);
+  tap_ok (m->n[SILENT] == 0 && m->n[NOTICED] > (cuts ? n - 2 : n / 4),
+          "%s, %s: never used in silence (first at %lld)", kind, what,
+          (long long)m->silent_at);
+}
+
+/* -- sets ---------------------------------------------------------------------
+ */
+
+static bool
+make_images (void)
+{
+  const char *options[] = {"train=30", "valid=10", "test=0", "size=8"};
+  return store_import ("synthetic", 0, NULL, 4, options, path) == OK;
+}
+
+static bool
+make_tokens (void)
+{
+  char text[4000];
+  const char *in[] = {scratch ("text.txt")}, *options[] = {"valid=0.25"};
+  for (size_t i = 0; i < sizeof text; i++)
+    text[i] = i % 61 == 60 ? '\n' : (char)('a' + i * i % 23);
+  scratch_write (in[0], text, sizeof text);
+  return store_import ("text", 1, in, 1, options, path) == OK;
+}
+
+#ifdef HAVE_JPEG
+static bool
+make_photos (void)
+{
+  char folder[512];
+  const char *in[] = {folder};
+  const char *options[] = {"size=16", "test=0"};
+  snprintf (folder, sizeof folder, "%s", scratch ("photos"));
+  mkdir (folder, 0777);
+  for (int split = 0; split < 2; split++) {
+    mkdir (scratch ("photos/%s", split ? "valid" : "train"), 0777);
+    for (int class = 0; class < 2; class ++) {
+      mkdir (scratch ("photos/%s/%d", split ? "valid" : "train", class), 0777);
+      for (int i = 0; i < 3 - split; i++)
+        photo_write (scratch ("photos/%s/%d/%d.jpg", split ? "valid" : "train",
+                              class, i),
+                     4 * i + class, 20 + i, 24);
+    }
+  }
+  return store_import ("folder", 1, in, 2, options, path) == OK;
+}
+#endif
+
+/* Other values under the old digests: noticed only if somebody compares. */
+static void
+test_kind (struct shared *m, const char *kind, bool (*make) (void))
+{
+  char *whole = NULL;
+  snprintf (path, sizeof path, "%s", scratch ("%s.h5", kind));
+  if (!tap_ok (make (), "%s: a small set", kind))
+    tap_bail (fail_message ());
+  int64_t size = scratch_bytes (path);
+  FILE *f = fopen (path, "rb");
+  if (MEM_NEW ((size_t)size, &whole, "a file") != OK || !f ||
+      fread (whole, 1, (size_t)size, f) != (size_t)size)
+    tap_bail ("not read back");
+  fclose (f);
+  for (int i = 0; i < 2; i++) {
+    in_file = i == 1;
+    tap_ok (take (want) == OK && judge () == HARMLESS && want->n > 100,
+            "%s: whole", kind);
+    /* The checker is checked: other values would be seen. */
+    want->values[want->n / 2] += 1;
+    tap_ok (judge () == SILENT, "%s: another value would be seen", kind);
+    tap_ok (take (want) == OK, "%s: again", kind);
+    try_all (m, kind, whole, size, false);
+    if (i == 0)
+      try_all (m, kind, whole, size, true);
+  }
+  mem_free (&whole);
+}
+
+int
+main (void)
+{
+  struct shared *m = mmap (NULL, sizeof *m, PROT_READ | PROT_WRITE,
+                           MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  fault_plant (NULL);
+  log_level_set (LOG_ERROR);
+  if (m == MAP_FAILED || !scratch_open () ||
+      MEM_NEW (1, &want, "what is taken") != OK)
+    return 1;
+  test_kind (m, "images", make_images);
+  test_kind (m, "tokens", make_tokens);
+#ifdef HAVE_JPEG
+  test_kind (m, "photographs", make_photos);
+#endif
+  mem_free (&want);
+  scratch_close ();
+  return tap_done ();
+}
