@@ -16,6 +16,7 @@
  * worst of all ranks.  Exit codes are those of the manual page. */
 #define STATUS_LIST(X)                                          \
   X (OK, 0, "ok")                                               \
+  X (E_DIFFER, 1, "what was compared differs")                  \
   X (E_STOPPED, 75, "stopped early, state saved: submit again") \
   X (E_STUCK, 77, "no progress over several restarts")          \
   X (E_USAGE, 64, "wrong use")                                  \

@@ -47,6 +47,7 @@ help_exits (struct text *out)
 {
   static const char *const rows[][2] = {
       {"0", "finished, or was already finished"},
+      {"1", "compare: the runs differ"},
       {"64", "wrong use or configuration"},
       {"65", "bad data or checkpoint"},
       {"69", "a needed resource is missing (file, memory, library)"},

@@ -128,8 +128,10 @@ work (int argc, char **argv, const struct options *o, const char *words)
     s = same_start (w, words);
   if (s == OK)
     s = o->command->work (o, w);
-  if (s == OK && !trains && !o->output) /* otherwise it lies in files */
-    s = wire_agree (w, check_put ());
+  if ((s == OK || s == E_DIFFER) && !trains && !o->output) { /* not in files */
+    enum status written = wire_agree (w, check_put ());
+    s = written == OK ? s : written;
+  }
   s = speak (s);
   wire_close (&w);
   return s;

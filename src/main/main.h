@@ -173,7 +173,8 @@ enum { /* bits */
        CMD_GENERATE = 256,
        CMD_REPORT = 512,
        CMD_PROBE = 1024,
-       CMD_ALL = 2047
+       CMD_COMPARE = 2048,
+       CMD_ALL = 4095
 };
 
 /* Options of a map and a calibration (map_options.c): their letters. */
@@ -336,6 +337,9 @@ enum status
 command_sweep (const struct options *o, struct wire *w);
 enum status
 command_report (const struct options *o, struct wire *w);
+/* E_DIFFER, without a message, when they do. */
+enum status
+command_compare (const struct options *o, struct wire *w);
 /* Does it need MPI this time? */
 bool
 command_sweep_trains (const struct options *o);

@@ -41,6 +41,14 @@ const struct command command_table[] = {
     "leaves with 0 or at the first difference. With a configuration: compares "
     "every kernel that its network may use with plain arithmetic.",
     command_verify },
+  { "compare", CMD_COMPARE, false, "compare RUN RUN [options]",
+    "two runs: where they first differ, and what differs between them",
+    "Tells after which step and in which stage two run directories first differ "
+    "(by the digests of weights in metrics.csv, see run.digests, by losses, and "
+    "by checkpoints), and what is not the same about them: settings, data, "
+    "program, libraries, processors, ranks. Leaves with 0 where they are equal "
+    "as far as both have recorded, with 1 where they differ.",
+    command_compare },
   { "import", CMD_IMPORT, false, "import KIND [INPUT...] [key=value ...] -o FILE",
     "make a data set file",
     "Reads a data set in its official form and writes one file. A word "
@@ -608,7 +616,7 @@ take_word (struct parse *p, unsigned bit, const char *word)
       o->words[o->n_words++] = word;
     else
       o->inputs[o->n_inputs++] = word;
-  } else if (bit & CMD_REPORT)
+  } else if (bit & (CMD_REPORT | CMD_COMPARE))
     o->inputs[o->n_inputs++] = word;
   else if (bit & CMD_INFO)
     take_path (p, word);
@@ -641,6 +649,8 @@ check_present (struct parse *p, unsigned bit)
     text_add (&p->lines, "info wants a file or a run directory\n");
   if (bit & CMD_REPORT && o->n_inputs == 0)
     text_add (&p->lines, "report wants run directories\n");
+  if (bit & CMD_COMPARE && o->n_inputs != 2)
+    text_add (&p->lines, "compare wants two run directories\n");
   if (o->text + o->latex + (o->csv && bit & CMD_REPORT) > 1)
     text_add (&p->lines, "--text, --csv and --latex exclude each other\n");
   if (o->accuracy > 0 && o->loss > 0)

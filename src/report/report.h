@@ -40,6 +40,13 @@ report_tables (void);
 enum status
 report_make (const struct report_ask *ask, struct text *out);
 
+/* Two runs: after which step and in which stage they first differ, by what they
+ * have recorded, and what is not the same about them; added to out.  *differ:
+ * there is a difference.  E_MISSING: one is no run, or there is no step that
+ * both have recorded. */
+enum status
+report_compare (const char *a, const char *b, bool *differ, struct text *out);
+
 /* Tables as one picture of their own, SVG for light paper, one below the
  * other: cells coloured by their value, blue below 0, orange above. */
 struct report_words {

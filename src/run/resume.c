@@ -60,6 +60,7 @@ enum fact { /* of a start; the names are those of events.jsonl */
             FACT_TUNING,
             FACT_THREADS,
             FACT_REPLICAS,
+            FACT_HOSTS,
             FACT_RANKS,
             FACT_PIPE,
             FACT_MPI,
@@ -79,6 +80,7 @@ static const struct {
     {"tuning", "was_tuning", "kernel choices", true},
     {"threads", "was_threads", "threads", true},
     {"replicas", "was_replicas", "replicas", true},
+    {"hosts", "was_hosts", "hosts", false},
     {"ranks", "was_ranks", "ranks", false},
     {"pipe", "was_pipe", "pipe ranks", false},
     {"mpi", "was_mpi", "MPI", false},
@@ -109,6 +111,7 @@ gather_facts (struct session *s, struct receipt *r)
   text_add (&r->fact[FACT_KERNELS], "%s", kern_library ());
   text_add (&r->fact[FACT_ISA], "%s", kern_isa_use ());
   TRY (joined (s->wire, cpu, &r->fact[FACT_PROCESSOR]));
+  TRY (joined (s->wire, wire_host (s->wire), &r->fact[FACT_HOSTS]));
   text_add (&r->fact[FACT_PROGRAM], "%s", PACKAGE_VERSION);
   text_add (&r->fact[FACT_TUNING], "%s", digest);
   text_add (&r->fact[FACT_THREADS], "%d", s->threads);

@@ -301,6 +301,23 @@ store_checkpoint_read (const struct store_checkpoint *c,
   return s;
 }
 
+enum status
+store_checkpoint_digest (const struct store_checkpoint *c, const char *path,
+                         char out[33])
+{
+  struct store_h5_at at = {-1, c->path, path, E_CHECKPOINT};
+  char *kept = NULL;
+  TRY (store_h5_set_open (c->file, false, &at));
+  enum status s = store_h5_has_attribute (at.id, "digest")
+                      ? store_h5_get_text (&at, "digest", &kept)
+                      : fail (E_CHECKPOINT, "%s: %s: no digest", c->path, path);
+  H5Dclose (at.id);
+  if (s == OK)
+    snprintf (out, 33, "%s", kept);
+  mem_free (&kept);
+  return s;
+}
+
 /* -- all of a file --------------------------------------------------------- */
 
 /* How far a walk looks: at names and shapes, at the digests that are kept, or

@@ -343,6 +343,11 @@ store_checkpoint_fits (const struct store_checkpoint *c,
  * E_CHECKPOINT; a parameter file of other programs has none and agrees. */
 enum status
 store_checkpoint_agrees (const struct store_checkpoint *c);
+/* The digest that the file tells of a tensor: that of its numbers as 32-bit
+ * floats.  E_CHECKPOINT when it tells none. */
+enum status
+store_checkpoint_digest (const struct store_checkpoint *c, const char *path,
+                         char out[33]);
 /* Paths of all tensors, sorted, one a line. */
 enum status
 store_checkpoint_paths (const struct store_checkpoint *c, struct text *out);

@@ -47,9 +47,9 @@ train.schedule|constant|constant step cosine onecycle
 train.precision|f32|f32 bf16
 '
 
-COMMANDS='train eval generate plan verify import info probe sweep report'
+COMMANDS='train eval generate plan verify compare import info probe sweep report'
 KINDS='cifar10 cifar100 idx folder text tokens synthetic'
-CODES='0 64 65 69 70 74 75 76 77'
+CODES='0 1 64 65 69 70 74 75 76 77'
 
 n=0
 failed=0
@@ -191,7 +191,7 @@ for code in $CODES; do
   grep -q "^\.B $code\$" "$tmp/page1" || bad=1
 done
 ok $bad "exit codes are in --help and interlock.1"
-[ "$($AWK '/^Exit codes:/ { on = 1; next } on' "$tmp/program" | wc -l)" -eq 9 ]
+[ "$($AWK '/^Exit codes:/ { on = 1; next } on' "$tmp/program" | wc -l)" -eq 10 ]
 ok $? "and no other code"
 
 "$I" import --help >"$tmp/out"

@@ -1,0 +1,263 @@
+/* report/pair_rows.c -- two runs' rows of metrics.csv: digests of weights, and
+ * losses.
+ *
+ * A row that a second start has written again counts in place of the first.
+ */
+#include "report/pair_impl.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void
+begin (struct apart *f, const char *kind)
+{
+  *f = (struct apart){.kind = kind, .same = -1, .step = -1, .stage = -1};
+  text_init (&f->words);
+}
+
+/* A step that both have: count it, and say whether it is beyond doubt. */
+static void
+count (struct apart *f, int64_t step, bool same)
+{
+  f->steps++;
+  if (same && f->step < 0)
+    f->same = step;
+  else if (!same && f->step < 0)
+    f->step = step;
+}
+
+/* -- digests ----------------------------------------------------------------
+ */
+
+struct column_words { /* of one stage */
+  struct sheet sheet; /* its text is the stage's */
+  int steps;          /* column */
+};
+
+static int
+count_stages (const struct sheet *m)
+{
+  char name[32];
+  int k = 0;
+  for (;; k++) {
+    snprintf (name, sizeof name, "stage%d_digest", k);
+    if (sheet_column (m, name) < 0)
+      return k;
+  }
+}
+
+static struct column_words *
+read_stages (struct pool *p, const struct side *s, int K)
+{
+  struct column_words *out = pool_take (p, (size_t)K, sizeof *out);
+  for (int k = 0; k < K; k++) {
+    char name[32];
+    snprintf (name, sizeof name, "stage%d_digest", k);
+    sheet_read_with (p, s->metrics, name, &out[k].sheet);
+    out[k].steps = sheet_column (&out[k].sheet, "step");
+  }
+  return out;
+}
+
+/* The last row of a step that has a digest; -1: none. */
+static int
+row_of (const struct column_words *w, double step)
+{
+  for (int i = w->sheet.n_rows - 1; i >= 0; i--)
+    if (sheet_at (&w->sheet, i, w->steps) == step && w->sheet.text[i][0])
+      return i;
+  return -1;
+}
+
+/* Two rows of one step; the stages that differ are told. */
+static void
+compare_digests (const struct column_words *a, int i,
+                 const struct column_words *b, int j, int K, struct apart *f)
+{
+  int n = 0, first = -1;
+  bool tell = f->step < 0;
+  struct text list;
+  text_init (&list);
+  for (int k = 0; k < K; k++)
+    if (strcmp (a[k].sheet.text[i], b[k].sheet.text[j]) != 0) {
+      first = first < 0 ? k : first;
+      text_add (&list, "%s%d", n++ ? ", " : "", k);
+    }
+  count (f, (int64_t)sheet_at (&a->sheet, i, a->steps), n == 0);
+  if (n > 0 && tell) {
+    f->stage = first;
+    text_add (&f->words, "stage%s %s of 0 to %d; stage %d: %s and %s",
+              n == 1 ? "" : "s", list.data, K - 1, first,
+              a[first].sheet.text[i], b[first].sheet.text[j]);
+  }
+  text_clear (&list);
+}
+
+void
+pair_digests (struct pool *p, const struct side *a, const struct side *b,
+              struct apart *f)
+{
+  int K = count_stages (&a->run.metrics);
+  begin (f, "digests of weights");
+  if (K != count_stages (&b->run.metrics)) {
+    text_add (&f->words, "they have %d and %d stages with digests", K,
+              count_stages (&b->run.metrics));
+    return;
+  }
+  if (K == 0) {
+    text_add (&f->words, "run.digests was no");
+    return;
+  }
+  struct column_words *of_a = read_stages (p, a, K),
+                      *of_b = read_stages (p, b, K);
+  for (int i = 0; i < of_a->sheet.n_rows; i++) {
+    double step = sheet_at (&of_a->sheet, i, of_a->steps);
+    int j = row_of (of_b, step);
+    if (row_of (of_a, step) == i && j >= 0)
+      compare_digests (of_a, i, of_b, j, K, f);
+  }
+}
+
+/* -- losses ------------------------------------------------------------------
+ */
+
+/* The same split and step in another run; -1: none. */
+static int
+like (const struct sheet *s, double split, double step)
+{
+  int steps = sheet_column (s, "step");
+  for (int i = s->n_rows - 1; i >= 0; i--)
+    if (sheet_at (s, i, s->split) == split && sheet_at (s, i, steps) == step)
+      return i;
+  return -1;
+}
+
+/* Step of the row before of the same split; 0: none. */
+static double
+step_before (const struct sheet *s, int row)
+{
+  int steps = sheet_column (s, "step");
+  double split = sheet_at (s, row, s->split);
+  for (int i = row - 1; i >= 0; i--)
+    if (sheet_at (s, i, s->split) == split)
+      return sheet_at (s, i, steps);
+  return 0;
+}
+
+/* Rows of training are means over the steps since the one before. */
+static bool
+may_compare (const struct sheet *a, int i, const struct sheet *b, int j)
+{
+  return sheet_at (a, i, a->split) != STORE_TRAIN ||
+         step_before (a, i) == step_before (b, j);
+}
+
+struct head_pair {
+  int column[2]; /* of the loss */
+  int head;      /* in A */
+};
+
+/* Heads that mean the same: all, or the last where there are others. */
+static int
+pair_heads (const struct side *a, const struct side *b,
+            struct head_pair out[REPORT_HEADS])
+{
+  int K[2] = {a->run.K, b->run.K}, n = 0;
+  const struct sheet *m[2] = {&a->run.metrics, &b->run.metrics};
+  char name[32];
+  for (int h = 0; h < K[0]; h++) {
+    struct head_pair *q = &out[n];
+    if (K[0] != K[1] && h < K[0] - 1)
+      continue;
+    q->head = h;
+    for (int i = 0; i < 2; i++) {
+      snprintf (name, sizeof name, "head%d_loss", K[0] == K[1] ? h : K[i] - 1);
+      q->column[i] = sheet_column (m[i], name);
+    }
+    n += q->column[0] >= 0 && q->column[1] >= 0;
+  }
+  return n;
+}
+
+/* Number of the first head that differs, n: none; *seen: one has a number. */
+static int
+first_head (const struct side *a, int i, const struct side *b, int j,
+            const struct head_pair *pair, int n, bool *seen)
+{
+  *seen = false;
+  for (int h = 0; h < n; h++) {
+    double x = sheet_at (&a->run.metrics, i, pair[h].column[0]);
+    double y = sheet_at (&b->run.metrics, j, pair[h].column[1]);
+    if (isnan (x) || isnan (y))
+      continue;
+    *seen = true;
+    if (x != y)
+      return h;
+  }
+  return n;
+}
+
+/* Row i of A against B's of the same split and step: -1: nothing to compare, n:
+ * the same, else the number of the first head that differs. */
+static int
+judge (const struct side *a, int i, const struct side *b,
+       const struct head_pair *pair, int n)
+{
+  const struct sheet *m[2] = {&a->run.metrics, &b->run.metrics};
+  double split = sheet_at (m[0], i, m[0]->split);
+  double step = sheet_at (m[0], i, sheet_column (m[0], "step"));
+  int j = like (m[1], split, step);
+  bool seen;
+  if (!(split >= 0 && split < STORE_SPLITS) || j < 0 ||
+      like (m[0], split, step) != i || !may_compare (m[0], i, m[1], j))
+    return -1;
+  int h = first_head (a, i, b, j, pair, n, &seen);
+  return seen ? h : -1;
+}
+
+static void
+tell_head (const struct side *a, int i, const struct side *b,
+           const struct head_pair *pair, struct apart *f)
+{
+  const struct sheet *m[2] = {&a->run.metrics, &b->run.metrics};
+  double split = sheet_at (m[0], i, m[0]->split);
+  int j = like (m[1], split, (double)f->step);
+  f->stage = a->run.K == b->run.K ? pair->head : -1;
+  f->before = true;
+  text_add (
+      &f->words, "%shead %d on %s: %.9g and %.9g", f->words.size ? "; " : "",
+      pair->head, store_split_name ((enum store_split)split),
+      sheet_at (m[0], i, pair->column[0]), sheet_at (m[1], j, pair->column[1]));
+}
+
+void
+pair_losses (struct pool *p, const struct side *a, const struct side *b,
+             struct apart *f)
+{
+  const struct sheet *m = &a->run.metrics;
+  struct head_pair *pair = pool_take (p, REPORT_HEADS, sizeof *pair);
+  int n = pair_heads (a, b, pair), steps = sheet_column (m, "step");
+  int row = -1, head = n;
+  begin (f, "losses");
+  if (a->run.K != b->run.K)
+    text_add (&f->words, "only those of the last head, of %d and %d stages",
+              a->run.K, b->run.K);
+  for (int i = 0; i < m->n_rows; i++) {
+    int64_t step = (int64_t)sheet_at (m, i, steps);
+    int h = judge (a, i, b, pair, n);
+    f->steps += h >= 0;
+    if (h >= 0 && h < n && (f->step < 0 || step < f->step)) {
+      f->step = step;
+      row = i;
+      head = h;
+    }
+  }
+  for (int i = 0; i < m->n_rows; i++) {
+    int64_t step = (int64_t)sheet_at (m, i, steps);
+    if (judge (a, i, b, pair, n) == n && step > f->same &&
+        (f->step < 0 || step < f->step))
+      f->same = step;
+  }
+  if (row >= 0)
+    tell_head (a, row, b, &pair[head], f);
+}
