@@ -291,7 +291,14 @@ log_live (const char *fmt, ...)
   pthread_mutex_unlock (&lock);
 }
 
+#define LIVE_S 0.1 /* between two states of the live line */
 static double progress_s = 30, progress_last_s = -1;
+
+void
+log_progress_begin (void)
+{
+  progress_last_s = log_is_terminal () ? 0 : clock_now_s ();
+}
 
 void
 log_progress_rate (double seconds)
@@ -306,8 +313,8 @@ log_progress (const char *fmt, ...)
   const bool live = log_is_terminal ();
   place_move ();
   if (progress_last_s < 0)
-    progress_last_s = now;
-  if (!live && now - progress_last_s < progress_s)
+    log_progress_begin ();
+  if (now - progress_last_s < (live ? LIVE_S : progress_s))
     return;
   progress_last_s = now;
   char text[LINE_BYTES];

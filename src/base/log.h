@@ -56,9 +56,12 @@ bool
 log_is_terminal (void);
 /* How far a long piece of work is: live on a terminal, else a plain line of
  * information now and then (log_progress_rate: seconds between them, 30 at
- * first; the first comes after as many). */
+ * first; the first comes as long after log_progress_begin, or the first call).
+ * A move (base/status.h). */
 void
 log_progress (const char *fmt, ...) __attribute__ ((format (printf, 1, 2)));
+void
+log_progress_begin (void);
 void
 log_progress_rate (double seconds);
 

@@ -138,6 +138,7 @@ static _Atomic (const char *) place_op;
 static _Atomic int the_rank;
 static _Atomic int the_size = 1;
 static _Atomic unsigned long the_moves;
+static _Atomic long the_lasting_s;
 static _Thread_local void (*move_hook) (void *context);
 static _Thread_local void *move_context;
 
@@ -156,6 +157,20 @@ place_moves (void)
 }
 
 void
+place_lasts (double seconds)
+{
+  const double most = 1e9;
+  seconds = seconds < most ? seconds : most;
+  atomic_store_explicit (&the_lasting_s, (long)seconds, memory_order_relaxed);
+}
+
+double
+place_lasting (void)
+{
+  return (double)atomic_load_explicit (&the_lasting_s, memory_order_relaxed);
+}
+
+void
 place_hook (void (*hook) (void *context), void *context)
 {
   move_hook = hook;
@@ -168,6 +183,7 @@ place_set (long step, int stage, const char *op)
   atomic_store_explicit (&place_step, step, memory_order_relaxed);
   atomic_store_explicit (&place_stage, stage, memory_order_relaxed);
   atomic_store_explicit (&place_op, op, memory_order_relaxed);
+  place_lasts (0);
   place_move ();
 }
 

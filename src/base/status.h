@@ -120,6 +120,11 @@ void
 place_move (void);
 unsigned long
 place_moves (void);
+/* Until the next place, or 0, one call that cannot move may last so long. */
+void
+place_lasts (double seconds);
+double
+place_lasting (void);
 /* Called with every move of the thread that sets it; NULL: nothing. */
 void
 place_hook (void (*hook) (void *context), void *context);

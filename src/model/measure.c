@@ -8,6 +8,7 @@
 #include "model/stage_impl.h"
 #include "base/clock.h"
 #include "base/halt.h"
+#include "base/log.h"
 #include "base/random.h"
 #include <math.h>
 
@@ -275,6 +276,7 @@ walk_some (struct bench *b, int n, struct stage_measured *list)
   int walks = 0;
   TRY (walk (b, n, -1));
   for (double start = clock_now_s (); walks < WALKS; walks++) {
+    log_progress ("measuring %d blocks: round %d", n, walks + 1);
     if (walks >= LEAST_WALKS && clock_now_s () - start > ENOUGH_S)
       break;
     TRY (walk (b, n, walks));

@@ -7,6 +7,7 @@
  * until nobody has anything to add.
  */
 #include "model/stage_impl.h"
+#include "base/log.h"
 
 #define STEPS 512
 
@@ -134,8 +135,11 @@ prove_all (struct kern *k, const struct steps *all, int64_t n,
 {
   struct kern_bench *b = NULL; /* what is made here asks for no memory */
   enum status s = kern_bench_open (k, &b);
-  for (int i = 0; i < all->n && s == OK; i++)
+  for (int i = 0; i < all->n && s == OK; i++) {
+    log_progress ("comparing kernels with plain arithmetic: %d of %d", i + 1,
+                  all->n);
     s = prove_step (k, &all->step[i], n, t);
+  }
   enum status after = kern_bench_close (&b);
   return s != OK ? s : after;
 }

@@ -10,6 +10,7 @@
 #include "model/layer_impl.h"
 #include "base/clock.h"
 #include "base/halt.h"
+#include "base/log.h"
 
 #define SHAPES 256
 
@@ -218,6 +219,7 @@ do_mine (struct kern *k, int64_t n, int me, const struct kern_tuning *t,
     const struct job *job = &js->job[at];
     if (job->rank != me || (job->what == JOB_BN) != (b == NULL))
       continue;
+    log_progress ("choosing kernels: shape %d of %d", i + 1, js->n);
     if (job->what == JOB_BN) {
       TRY (bn_time (k, job->step, n, job->layout, &js->v[2 * at + 1]));
       continue;

@@ -2,6 +2,7 @@
 #include "probe/probe_impl.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 
 const char *
 probe_describe (void)
@@ -109,12 +110,19 @@ static enum status
 study_all (struct probe *p, struct probe_result *r)
 {
   double start = clock_now_s ();
-  for (int i = 0; i < p->n_views; i++)
+  for (int i = 0; i < p->n_views; i++) {
+    place_set (-1, i, "fitting a classifier");
+    log_progress ("linear classifiers: stage %d of %d", i, p->n_views);
     TRY (ridge_study (p, &p->view[i], &r->ridge[i]));
+  }
   double ridge = clock_now_s ();
-  for (int i = 0; i < p->n_views; i++)
+  for (int i = 0; i < p->n_views; i++) {
+    place_set (-1, i, "eigenvalues");
+    log_progress ("spectra: stage %d of %d", i, p->n_views);
     TRY (spectrum_study (p, &p->view[i], &r->spectrum[i]));
+  }
   double spectrum = clock_now_s ();
+  place_set (-1, -1, "comparing stages");
   TRY (similarity_study (p, r->cka));
   r->ridge_s = ridge - start;
   r->spectrum_s = spectrum - ridge;

@@ -133,6 +133,23 @@ grid_threads (int n)
     openblas_set_num_threads (n);
 }
 
+/* A call of the library says nothing until it is done: so many operations may
+ * take as long as on one slow core. */
+static void
+call_begin (double flops)
+{
+  const double slow_flops = 1e8;
+  place_move ();
+  place_lasts (flops / slow_flops);
+}
+
+/* Who is done early waits for the others, as long. */
+static void
+call_end (void)
+{
+  place_move ();
+}
+
 /* -- products ---------------------------------------------------------------
  */
 
@@ -146,11 +163,13 @@ part_product (struct part a, bool a_transposed, struct part b,
              (b_transposed ? b.m : b.n) == c.n &&
              (b_transposed ? b.n : b.m) == inner,
          "a product of shapes that do not fit");
+  call_begin (2.0 * c.m * c.n * inner);
   table[c.of->wide].gemm (a_transposed ? "T" : "N", b_transposed ? "T" : "N",
                           &c.m, &c.n, &inner, number (c.of, 1), a.of->data,
                           &at[0], &at[1], a.of->desc, b.of->data, &at[2],
                           &at[3], b.of->desc, number (c.of, 0), c.of->data,
                           &at[4], &at[5], c.of->desc);
+  call_end ();
 }
 
 void
@@ -159,9 +178,11 @@ part_gram (struct part a, bool over_samples, struct matrix *c)
   int order = over_samples ? a.n : a.m, inner = over_samples ? a.m : a.n;
   int at[] = {a.row + 1, a.col + 1};
   CHECK (order <= c->m && order <= c->n, "no room for a Gram matrix");
+  call_begin (1.0 * order * order * inner);
   table[c->wide].syrk ("L", over_samples ? "T" : "N", &order, &inner,
                        number (c, 1), a.of->data, &at[0], &at[1], a.of->desc,
                        number (c, 0), c->data, &one, &one, c->desc);
+  call_end ();
 }
 
 void
@@ -170,9 +191,11 @@ part_symmetric_product (struct matrix *s, struct part b, struct part c)
   int at[] = {b.row + 1, b.col + 1, c.row + 1, c.col + 1};
   CHECK (s->m == b.m && b.m == c.m && b.n == c.n,
          "a product of shapes that do not fit");
+  call_begin (2.0 * c.m * c.m * c.n);
   table[s->wide].symm ("L", "L", &c.m, &c.n, number (s, 1), s->data, &one, &one,
                        s->desc, b.of->data, &at[0], &at[1], b.of->desc,
                        number (s, 0), c.of->data, &at[2], &at[3], c.of->desc);
+  call_end ();
 }
 
 /* -- Cholesky, eigenvalues --------------------------------------------------
@@ -182,7 +205,9 @@ void
 matrix_factor (struct matrix *a, int n, int *bad)
 {
   int info = 0;
+  call_begin (1.0 * n * n * n / 3);
   table[a->wide].potrf ("L", &n, a->data, &one, &one, a->desc, &info);
+  call_end ();
   CHECK (info >= 0, "p?potrf: argument %d", -info);
   *bad = info;
 }
@@ -191,8 +216,10 @@ void
 matrix_solve (struct matrix *a, int n, struct matrix *b)
 {
   int info = 0;
+  call_begin (2.0 * n * n * b->n);
   table[a->wide].potrs ("L", &n, &b->n, a->data, &one, &one, a->desc, b->data,
                         &one, &one, b->desc, &info);
+  call_end ();
   CHECK (info == 0, "p?potrs: argument %d", -info);
 }
 
@@ -234,9 +261,11 @@ matrix_eigenvalues (struct matrix *a, int n, double *values)
   if (s == OK)
     s = mem_new ((size_t)n, bytes, "eigenvalues", &w);
   s = wire_agree (a->grid->wire, s);
+  call_begin (4.0 * n * n * n / 3);
   if (s == OK)
     table[a->wide].syev ("N", "L", &n, a->data, &one, &one, a->desc, w, &none,
                          &one, &one, a->desc, work, &size, &info);
+  call_end ();
   CHECK (info >= 0, "p?syev: argument %d", -info);
   if (s == OK && info > 0)
     s = fail (E_NUMBERS,

@@ -105,6 +105,9 @@ eval_rounds (struct session *s, enum store_split split, int64_t n,
     if (*stop)
       break;
     place_set ((long)b, s->local[0].k, "evaluation batch");
+    log_progress (
+        "%s %s: batch %lld of %lld", s->on_output ? "outputs of" : "evaluating",
+        store_split_name (split), (long long)b + 1, (long long)batches);
     if (b < batches)
       TRY (eval_batch (s, split, b, n, &sent, sums));
     if (s->ask_stop)
@@ -126,6 +129,7 @@ session_evaluate (struct session *s, enum store_split split, int64_t limit,
   bool stop = false;
   double *mine = NULL, *all = NULL;
   clock_switch (&s->account, CLOCK_EVAL);
+  log_progress_begin ();
   enum status e = MEM_NEW (3 * (size_t)K, &mine, "evaluation");
   if (e == OK)
     e = MEM_NEW (3 * (size_t)(K * wire_size (s->wire)), &all, "evaluation");

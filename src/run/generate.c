@@ -179,6 +179,7 @@ walk (struct generator *g)
   for (int64_t i = 0; i < g->n_prompt; i++)
     write_token (g, g->ids[i]);
   while (g->n < g->end) {
+    place_move ();
     if (have == T) {
       forget (g);
       have = 0;

@@ -322,9 +322,12 @@ load_all (struct session *s, struct loading *g)
   for (int i = 0; i < s->n_local; i++) {
     struct local_stage *l = &s->local[i];
     place_set (-1, l->k, "loading parameters");
-    for (int j = 0; j < stage_tensors (l->stage); j++)
+    for (int j = 0; j < stage_tensors (l->stage); j++) {
+      log_progress ("loading stage %d: tensor %d of %d", l->k, j + 1,
+                    stage_tensors (l->stage));
       for (int w = 0; w <= (g->optimizer ? session_moments (s) : 0); w++)
         TRY (load_tensor (s, l, j, w, g));
+    }
     TRY (stage_refresh (l->stage));
   }
   return OK;

@@ -359,6 +359,7 @@ make_stage (struct session *s, int k, struct local_stage *l)
     TRY (MEM_NEW (most_terms (p, k), &l->coef, "sums of cotangents"));
   }
   place_set (-1, k, "making the stage");
+  log_progress ("making stage %d", k);
   TRY (stage_create (s->kern, &spec, &l->stage));
   if (s->decodes)
     TRY (stage_decode_open (l->stage));

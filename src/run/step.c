@@ -443,6 +443,15 @@ session_op (struct session *s, const struct plan_op *op, int64_t step)
   return E_FAULT;
 }
 
+/* Until losses of a step are back there is nothing else to show. */
+static void
+say_first (const struct session *s, int64_t step, int done, int n)
+{
+  if (s->run)
+    log_progress ("step=%lld/%lld operation %d of %d; no losses yet",
+                  (long long)step + 1, (long long)s->steps, done, n);
+}
+
 enum status
 session_step (struct session *s, int64_t step)
 {
@@ -458,6 +467,8 @@ session_step (struct session *s, int64_t step)
     if (op->ahead && last)
       continue; /* nobody will send */
     place_set ((long)step, op->stage, plan_verb_name (op->verb));
+    if (s->last_step < 0)
+      say_first (s, step, i, r->n_ops);
     double begin = s->trace ? clock_now_s () : 0;
     enum status e = session_op (s, op, step);
     if (e != OK) {

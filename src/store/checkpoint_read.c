@@ -361,6 +361,7 @@ walk_set (struct walk *w, hid_t id, struct store_entry *e)
   if (w->depth == NAMES)
     return OK;
   float *data = NULL;
+  place_move ();
   TRY (MEM_NEW ((size_t)count, &data, e->path));
   enum status s = read_set (&at, !w->plain, data, (size_t)count, e->digest);
   mem_free (&data);

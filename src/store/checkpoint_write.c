@@ -17,6 +17,7 @@
 #include "store/saver_impl.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "wire/raw.h"
 #include <string.h>
@@ -201,7 +202,6 @@ write_set (struct writing *w, const struct store_entry *e, hid_t transfer)
     done = write_alone (e, id, space, transfer, data_of (w, e));
   if (done < 0)
     s = not_written (w, e->path);
-  place_move ();
   if (space >= 0)
     H5Sclose (space);
   if (id >= 0 && H5Dclose (id) < 0 && s == OK)
@@ -225,6 +225,7 @@ write_data (struct writing *w)
     bool owned = w->list.entry[i].owner == wire_rank (w->wire);
     if (!collective && (!owned || s != OK))
       continue;
+    log_progress ("writing %s: tensor %d of %d", w->part, i + 1, w->list.n);
     enum status one = write_set (w, &w->list.entry[i], transfer);
     s = s == OK ? one : s;
   }

@@ -21,6 +21,7 @@
 #include "store/dataset_impl.h"
 
 #include "base/hash.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "wire/raw.h"
 #include <string.h>
@@ -245,6 +246,8 @@ read_split (struct together *t, enum store_split which, bool mine)
   int64_t most = ROUND_BYTES / (int64_t)t->data->sample_bytes;
   for (int64_t at = 0; s == OK && at < split->n; at += most) {
     int64_t n = split->n - at < most ? split->n - at : most;
+    log_progress ("reading %s: %s of %s samples", path, text_count ((double)at),
+                  text_count ((double)split->n));
     s = wire_worst (t->wire, part_read (t, which, &p, at, n));
   }
   if (s == OK && mine) {

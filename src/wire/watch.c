@@ -264,9 +264,10 @@ look_once (struct look *l, double patience, double tick)
   if (l->quiet_s + passed >= patience / 2 && neighbour_stopped ())
     return;
   l->quiet_s += passed;
-  if (l->quiet_s >= 2 * patience)
+  const double lasting = place_lasting ();
+  if (l->quiet_s >= 2 * patience + lasting)
     give_up (patience);
-  if (l->quiet_s < patience || l->told)
+  if (l->quiet_s < patience + lasting || l->told)
     return;
   l->told = true;
   tell_wait (LOG_WARN, patience, 1);

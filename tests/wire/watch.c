@@ -60,6 +60,12 @@ in_pieces (void)
 }
 
 static void
+in_one_call (void)
+{
+  rest (LONG_S);
+}
+
+static void
 stopped (void)
 {
   raise (SIGSTOP);
@@ -74,6 +80,10 @@ main (int argc, char **argv)
     return 1;
   wire_patience (w, PATIENCE_S);
   test_wait (w, "one that works in pieces", in_pieces);
+  place_lasts (60); /* as all ranks of a call of ScaLAPACK say */
+  test_wait (w, "one that is in a call that lasts", in_one_call);
+  place_set (-1, -1, "afterwards");
+  tap_ok (place_lasting () == 0, "the next place is not that call");
   wire_all_gather (w, &mine, 1, all);
   pid_t other = (pid_t)all[0];
   pthread_t thread;
