@@ -78,6 +78,7 @@ struct run_config {
   char dump[RUN_TEXT];     /* "step,stage,what" or "" */
   bool fresh;              /* begin anew, what is in dir moved aside */
   char fresh_by[RUN_WORD]; /* ... once for who is called so; "" */
+  int64_t stop_after; /* stop politely when so many steps are done; 0: no */
   bool force_threads;
   int threads; /* 0: from the affinity mask */
 };

@@ -181,6 +181,14 @@ between_steps (struct training *t, int64_t done, int64_t *read, bool *stop)
   return wait ? train_save (t, done, false) : train_save_due (t, done, keep);
 }
 
+/* Why this rank wants to stop after so many steps. */
+static enum run_stop
+asked_after (struct training *t, int64_t done)
+{
+  const int64_t planned = t->s->config.stop_after;
+  return planned > 0 && done >= planned ? STOP_FILE : stop_asked (t);
+}
+
 /* Walk the steps; *done: steps taken by all ranks. */
 static enum status
 walk (struct training *t, int64_t *done)
@@ -207,7 +215,7 @@ walk (struct training *t, int64_t *done)
     place_set ((long)step, -1, "between steps");
     if (train_save_coming (t, step + 1, is_due (c->eval_every, step + 1)))
       digest_ask (s);
-    local = ballot_cast (s, step, stop_asked (t));
+    local = ballot_cast (s, step, asked_after (t, step + 1));
     if (local != OK)
       wire_abort (local);
     step++;

@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* E_FAULT naming the first tensor that differs. */
@@ -240,32 +239,24 @@ verify_foldings (struct verify *v)
 /* -- resume ------------------------------------------------------------------
  *
  * The command train itself, in run directories: once without a stop, and
- * several times stopped in the middle by a file named stop, and started again.
+ * several times stopped in the middle, and started again.
  */
 
-enum { RESUME_STEPS = 12 };
+enum { RESUME_STEPS = 12, RESUME_STOP = 3 };
 
 /* One start of run `name`; stop: it is to stop after a few steps. */
 static enum status
 start_run (struct wire *w, const struct verify *v, const char *name, bool stop)
 {
   struct run_config c = v->config;
-  char path[128];
   snprintf (c.dir, sizeof c.dir, "%s/%s", v->folder, name);
   c.steps = RESUME_STEPS;
+  c.stop_after = stop ? RESUME_STOP : 0;
   c.at_end = true;
   c.keep = 1;
-  enum status e = OK;
-  if (stop && wire_rank (w) == 0) {
-    snprintf (path, sizeof path, "%s/stop", c.dir);
-    FILE *f = mkdir (c.dir, 0777) == 0 ? fopen (path, "w") : NULL;
-    if (!f || fclose (f) != 0)
-      e = fail (E_IO, "%s: not written", path);
-  }
-  TRY (wire_agree (w, e));
   enum log_level level = log_level_get ();
   log_level_set (level > LOG_INFO ? level : LOG_WARN);
-  e = run_train (w, &c, NULL);
+  enum status e = run_train (w, &c, NULL);
   log_level_set (level);
   if (e == E_STOPPED && stop)
     return OK;

@@ -98,6 +98,19 @@ cd d || exit 1
 mkdir run
 touch run/stop
 many 2 train ../a/run/config.ini
+[ $? = 75 ] && [ ! -e run/stop ] &&
+  [ "$(cat run/status)" = "stopped 75 step=0 reason=stop-file" ]
+ok $? "a file named stop before the start: left with 75, nothing is lost"
+rm -r run
+INTERLOCK_PACE=300 many 2 train ../a/run/config.ini checkpoint.every=0 &
+pid=$!
+tries=0
+until [ -s run/metrics.csv ] || [ $tries -gt 3000 ]; do
+  sleep 0.02
+  tries=$((tries + 1))
+done
+touch run/stop
+wait $pid
 [ $? = 75 ] && [ ! -e run/stop ] && [ -n "$(newest .)" ]
 ok $? "a file named stop: saved, and left with 75"
 many 2 train ../a/run/config.ini
@@ -150,9 +163,10 @@ ok $? "to the same bits as without the signal"
 
 cd h || exit 1
 # shellcheck disable=SC2086
-SLURM_JOB_END_TIME=$(($(date +%s) + 30)) one train $small train.steps=400 \
-  run.time_margin=60
-[ $? = 75 ] && [ -n "$(newest .)" ]
+INTERLOCK_PACE=100 SLURM_JOB_END_TIME=$(($(date +%s) + 68)) one train $small \
+  train.steps=400 run.time_margin=60
+[ $? = 75 ] && grep -q 'reason=time-limit' run/status &&
+  { grep -q 'step=0 ' run/status || [ -n "$(newest .)" ]; }
 ok $? "the end of the job's time comes near: saved, and left with 75"
 rm -rf run
 # shellcheck disable=SC2086
