@@ -64,9 +64,9 @@ else
   say "data: $data"
   rm -f "$data.from"
   if [ -n "$folder" ]; then
-    "$interlock" import cifar10 "$folder" -o "$data" >"$data.out" 2>&1
+    "$interlock" import cifar10 "$folder" -o "$data" --force >"$data.out" 2>&1
   else
-    "$interlock" import synthetic -o "$data" >"$data.out" 2>&1
+    "$interlock" import synthetic -o "$data" --force >"$data.out" 2>&1
   fi || {
     tail -n 20 "$data.out"
     stop "the import failed, see above"

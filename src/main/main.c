@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "probe/probe.h"
 #include "store/store.h"
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,6 +144,7 @@ main (int argc, char **argv)
   struct options o;
   struct text words; /* before they are put in another order */
   text_init (&words);
+  signal (SIGXFSZ, SIG_IGN); /* a limit on files is a write that fails */
   add_words (argc, argv, &words);
   guess_rank ();
   enum status s = options_parse (argc, argv, &o);

@@ -244,7 +244,7 @@ struct options {
   bool unit, measure, list, check, csv, missing, dry_run, fresh;
   const char *fresh_by; /* --fresh=NAME; NULL: not named */
   struct run_generate generate;
-  char made[3][RUN_PATH + 16]; /* words made of options */
+  char made[5][RUN_PATH + 16]; /* words made of options */
   int n_made;
   bool text, latex, unlike;
   struct {

@@ -96,7 +96,7 @@ enum { /* options without a short form */
   OPT_TEXT, OPT_LATEX, OPT_TABLE,
   OPT_UNLIKE, OPT_ACCURACY, OPT_LOSS,
   OPT_SAMPLES, OPT_FEATURES, OPT_CLASSES, OPT_DOUBLE, OPT_GRID, OPT_BLOCK,
-  OPT_MEMORY
+  OPT_MEMORY, OPT_FORCE
 };
 
 const struct flag flag_table[] = {
@@ -197,6 +197,8 @@ const struct flag flag_table[] = {
     "sentencepiece: pieces to find, default 8192; tokens: how many there are" },
   { "model", OPT_MODEL, "FILE", CMD_IMPORT,
     "sentencepiece: use this model instead of making one" },
+  { "force", OPT_FORCE, NULL, CMD_IMPORT,
+    "replace a file that is there under the name of -o" },
   { "prompt", OPT_PROMPT, "TEXT", CMD_GENERATE,
     "text to begin with; default: an empty line" },
   { "tokens", OPT_TOKENS, "N", CMD_GENERATE,
@@ -293,7 +295,7 @@ make_word (struct parse *p, const char *key, const char *value)
 {
   struct options *o = p->o;
   int room = (int)sizeof o->made[0];
-  if (o->n_made == 3) {
+  if (o->n_made == 5) {
     text_add (&p->lines, "--%s %s: given before\n", key, value);
     return;
   }
@@ -478,6 +480,9 @@ take_option (struct parse *p, int letter, const char *value)
     break;
   case OPT_MODEL:
     make_word (p, "model", value);
+    break;
+  case OPT_FORCE:
+    make_word (p, "force", "yes");
     break;
   case OPT_CSV:
     o->csv = true;

@@ -32,6 +32,10 @@ store_stream_is_plain (const struct store_stream *t);
 enum status
 store_stream_read (struct store_stream *t, unsigned char *out, size_t room,
                    size_t *got);
+/* The same, until room is full or the end has come. */
+enum status
+store_stream_fill (struct store_stream *t, unsigned char *out, size_t room,
+                   size_t *got);
 
 /* -- source ---------------------------------------------------------------- */
 

@@ -71,6 +71,24 @@ store_output_clear (struct store_output *o);
 int64_t
 store_process_space (void);
 
+/* -- what a file is, by its first bytes (content.c) ------------------------ */
+
+enum { /* who asks */
+       STORE_CONTENT_TEXT = 1,
+       STORE_CONTENT_IDS = 2,
+       STORE_CONTENT_IMAGES = 4
+};
+/* Whether these first n bytes are of a kind that is no such input: its name
+ * with an article, and what to do about it. */
+bool
+store_content_known (const unsigned char *p, size_t n, int where,
+                     const char **name, const char **cure);
+/* E_DATA naming path and kind, where it is so; for text also what is encoded
+ * in units of two or four bytes. */
+enum status
+store_content_check (const char *path, const unsigned char *p, size_t n,
+                     int where);
+
 /* The last part of a path; what stands before it, in out ("." when nothing). */
 const char *
 store_file_name (const char *path);

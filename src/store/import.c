@@ -32,8 +32,8 @@ static const struct importer importers[] = {
      "text files; --tokenizer bytes (default) or sentencepiece with --vocab N "
      "or --model FILE"},
     {"tokens", NULL, store_import_tokens,
-     "ready ids: raw little-endian (format=uint16 (default), uint32, uint64), "
-     "format=text, or .npy; vocab=N"},
+     "ready ids: raw little-endian (format=uint16 (default), uint32, uint64, "
+     "int32, int64), numbers (format=text), .npy, or of llm.c; vocab=N"},
 };
 #define N_IMPORTERS ((int)(sizeof importers / sizeof importers[0]))
 
@@ -76,6 +76,8 @@ store_options_parse (const char *kind, int n_options,
     int length = equals ? (int)(equals - options[i]) : (int)strlen (options[i]);
     snprintf (key, sizeof key, "%.*s", length, options[i]);
     struct store_option *o = NULL;
+    if (strcmp (key, "force") == 0) /* of all kinds: check_output */
+      continue;
     for (int k = 0; k < n_known; k++)
       if (strcmp (known[k].key, key) == 0)
         o = &known[k];
@@ -131,6 +133,33 @@ same_file (const char *a, const char *b)
          x.st_ino == y.st_ino;
 }
 
+/* A file that is there may be hours of work. */
+static enum status
+check_there (const struct store_import *job)
+{
+  struct store_output o;
+  bool force = false;
+  for (int i = 0; i < job->n_options; i++)
+    if (strncmp (job->options[i], "force=", 6) == 0) {
+      force = strcmp (job->options[i] + 6, "yes") == 0;
+      if (!force && strcmp (job->options[i] + 6, "no") != 0)
+        return fail (E_CONFIG, "import %s: \"%s\": expected yes or no",
+                     job->kind, job->options[i]);
+    }
+  TRY (store_output_open (job->output, &o));
+  int64_t bytes = o.stream ? 0 : store_file_bytes (o.to);
+  enum status s = OK;
+  if (bytes > 0 && !force)
+    s = fail (E_USAGE,
+              "import %s: -o %s: is there already (%s); --force replaces it",
+              job->kind, job->output, text_bytes ((double)bytes));
+  else if (bytes > 0)
+    say (LOG_INFO, "%s will be replaced when the new one is whole",
+         job->output);
+  store_output_clear (&o);
+  return s;
+}
+
 /* Known before hours of reading; and what is read is never written over. */
 static enum status
 check_output (const struct store_import *job)
@@ -148,7 +177,7 @@ check_output (const struct store_import *job)
       return fail (E_USAGE, "import %s: -o %s is a file to read from",
                    job->kind, job->output);
   }
-  return OK;
+  return check_there (job);
 }
 
 enum status

@@ -43,13 +43,16 @@ read_names (const struct layout *l, const char *folder, struct store_images *m)
   struct store_input in = {0};
   struct text path;
   int n = 0;
+  bool good = true; /* no control bytes, which are no names */
   text_init (&path);
   if (store_input_find (folder, l->names_file, &path) &&
       store_input_read (path.data, &in) == OK) {
     for (size_t i = 0; i < in.size;) {
       size_t to = i;
-      while (to < in.size && in.data[to] != '\n' && in.data[to] != '\r')
+      while (to < in.size && in.data[to] != '\n' && in.data[to] != '\r') {
+        good = good && in.data[to] >= ' ' && in.data[to] != 127;
         to++;
+      }
       if (to > i)
         text_add (&m->classes, "%s%.*s", n++ ? "\n" : "", (int)(to - i),
                   (const char *)in.data + i);
@@ -59,8 +62,12 @@ read_names (const struct layout *l, const char *folder, struct store_images *m)
   fail_clear ();
   store_input_clear (&in);
   text_clear (&path);
-  if (n == l->classes)
+  if (good && n == l->classes)
     return;
+  if (n > 0)
+    say (LOG_WARN, "%s/%s: %s: the classes get numbers for names", folder,
+         l->names_file,
+         good ? "not a name on a line for each class" : "no text");
   text_clear (&m->classes);
   text_init (&m->classes);
   for (int i = 0; i < l->classes; i++)

@@ -1,5 +1,9 @@
 /* store/import_tokens.c -- ready ids as a data set: raw little-endian integers,
- * numbers as text, or a one-dimensional .npy; each of them plain, .gz or .xz.
+ * numbers as text, a one-dimensional .npy, or a file of llm.c with its header;
+ * each of them plain, .gz or .xz.
+ *
+ * Ids of another width than is thought are still ids: every second one is zero.
+ * So what nobody has said is looked for in the first bytes.
  */
 #include "store/corpus_impl.h"
 #include "store/file_impl.h"
@@ -10,16 +14,28 @@
 #include <ctype.h>
 #include <string.h>
 
-/* Unsaid: that of a .npy, else 16 bits. */
+/* Unsaid: that of a header, else text where there are digits only, else 16
+ * bits. */
 enum form { FORM_UINT16, FORM_UINT32, FORM_UINT64, FORM_TEXT, FORM_UNSAID };
 enum { CHUNK = 1 << 16, BLOCK = 4096 };
+
+/* What format= may say; signed ones are the same bits. */
+static const struct {
+  const char *word;
+  enum form form;
+} forms[] = {
+    {"uint16", FORM_UINT16}, {"uint32", FORM_UINT32}, {"int32", FORM_UINT32},
+    {"uint64", FORM_UINT64}, {"int64", FORM_UINT64},  {"text", FORM_TEXT},
+};
+#define N_FORMS ((int)(sizeof forms / sizeof *forms))
 
 struct ids_in {
   struct store_corpus *corpus;
   enum store_split split;
   enum form form;
   const char *path;
-  int64_t index, largest; /* index: of the next id of the file */
+  int64_t index; /* of the next id of the file */
+  int64_t said;  /* ids that its header tells of; -1: it does not */
   uint32_t block[BLOCK];
   size_t n;
   int64_t number;        /* text: the digits so far; -1: none */
@@ -35,9 +51,24 @@ flush_ids (struct ids_in *t)
   return n ? store_corpus_put (t->corpus, t->split, t->block, n) : OK;
 }
 
+/* As a signed number of its width. */
+static bool
+is_negative (const struct ids_in *t, uint64_t id)
+{
+  return (t->form == FORM_UINT32 && id > INT32_MAX) ||
+         (t->form == FORM_UINT64 && id > INT64_MAX);
+}
+
 static enum status
 add_id (struct ids_in *t, uint64_t id)
 {
+  if (id >= (uint64_t)t->corpus->vocab && is_negative (t, id))
+    return fail (E_DATA,
+                 "%s: token %lld is %lld: ids begin at 0; leave out what is "
+                 "padded or masked",
+                 t->path, (long long)t->index,
+                 (long long)(t->form == FORM_UINT32 ? (int64_t)(int32_t)id
+                                                    : (int64_t)id));
   if (id >= (uint64_t)t->corpus->vocab)
     return fail (E_DATA, "%s: token %lld is %llu: vocab=%lld allows 0 to %lld",
                  t->path, (long long)t->index, (unsigned long long)id,
@@ -95,8 +126,8 @@ read_npy (struct ids_in *t, const unsigned char *p, size_t n, size_t *skip)
   static const unsigned char magic[6] = {0x93, 'N', 'U', 'M', 'P', 'Y'};
   static const char *const types[] = {"'<u2'", "'<u4'", "'<i4'", "'<i8'",
                                       "'<u8'"};
-  static const enum form forms[] = {FORM_UINT16, FORM_UINT32, FORM_UINT32,
-                                    FORM_UINT64, FORM_UINT64};
+  static const enum form wide_as[] = {FORM_UINT16, FORM_UINT32, FORM_UINT32,
+                                      FORM_UINT64, FORM_UINT64};
   *skip = 0;
   if (n < 12 || memcmp (p, magic, 6) != 0)
     return OK;
@@ -111,7 +142,7 @@ read_npy (struct ids_in *t, const unsigned char *p, size_t n, size_t *skip)
   bool one = comma && (comma[1] == ')' || (comma[1] == ' ' && comma[2] == ')'));
   for (int i = 0; i < 5 && one; i++)
     if (strstr (header, types[i])) {
-      t->form = forms[i];
+      t->form = wide_as[i];
       *skip = length + 8 + wide;
       return OK;
     }
@@ -119,6 +150,131 @@ read_npy (struct ids_in *t, const unsigned char *p, size_t n, size_t *skip)
                "%s: a .npy file, but not one-dimensional of little-endian "
                "integers (uint16, uint32, int32, int64)",
                t->path);
+}
+
+/* -- other beginnings ------------------------------------------------------ */
+
+static int64_t
+little_endian (const unsigned char *p)
+{
+  return (int64_t)p[0] | (int64_t)p[1] << 8 | (int64_t)p[2] << 16 |
+         (int64_t)p[3] << 24;
+}
+
+/* The header of llm.c's files: 256 numbers of 32 bits, of which the first is
+ * the kind, the second its version, the third the number of ids. */
+static enum status
+read_llmc (struct ids_in *t, const unsigned char *p, size_t n, size_t *skip)
+{
+  static const struct {
+    int64_t magic;
+    enum form form;
+    const char *word;
+  } kinds[] = {{20240520, FORM_UINT16, "uint16"},
+               {20240801, FORM_UINT32, "uint32"}};
+  enum { HEADER = 1024, VERSION_MOST = 255 };
+  for (int i = 0; i < 2 && n >= 12; i++) {
+    if (little_endian (p) != kinds[i].magic ||
+        little_endian (p + 4) > VERSION_MOST)
+      continue;
+    if (n < HEADER)
+      return fail (E_DATA, "%s: ends within the header of llm.c's files",
+                   t->path);
+    if (t->form != FORM_UNSAID && t->form != kinds[i].form)
+      return fail (E_CONFIG,
+                   "%s: has the header of llm.c's files, whose ids are %s: "
+                   "leave format= out",
+                   t->path, kinds[i].word);
+    t->form = kinds[i].form;
+    t->said = little_endian (p + 8);
+    *skip = HEADER;
+    say (LOG_INFO, "%s: a file of llm.c: %s ids of %s", t->path,
+         text_count (t->said), kinds[i].word);
+  }
+  return OK;
+}
+
+/* Nothing but numbers and what stands between them. */
+static bool
+is_text (const unsigned char *p, size_t n)
+{
+  bool digits = false;
+  for (size_t i = 0; i < n; i++) {
+    if (!isdigit (p[i]) && !isspace (p[i]) && p[i] != ',')
+      return false;
+    digits = digits || isdigit (p[i]);
+  }
+  return digits && n >= 4;
+}
+
+/* Whether numbers of `wide` bytes would all fit in `narrow` bytes, and most of
+ * them are not zero: then these are `wide`. */
+static bool
+seems_wide (const unsigned char *p, size_t n, size_t narrow, size_t wide)
+{
+  size_t filled = 0, numbers = n / wide;
+  for (size_t i = 0; i < numbers; i++) {
+    bool any = false;
+    for (size_t k = 0; k < wide; k++) {
+      if (k >= narrow && p[i * wide + k] != 0)
+        return false;
+      any = any || p[i * wide + k] != 0;
+    }
+    filled += any;
+  }
+  return numbers >= 8 && 2 * filled > numbers;
+}
+
+/* Of raw numbers, of the width that is thought. */
+static enum status
+check_width (struct ids_in *t, bool said, const unsigned char *p, size_t n)
+{
+  size_t narrow = t->form == FORM_UINT16 ? 2 : 4;
+  if (t->form != FORM_UINT16 && t->form != FORM_UINT32)
+    return OK;
+  size_t wide = seems_wide (p, n, narrow, 8)                  ? 8
+                : narrow == 2 && seems_wide (p, n, narrow, 4) ? 4
+                                                              : 0;
+  if (wide == 0)
+    return OK;
+  if (!said)
+    return fail (E_CONFIG,
+                 "%s: seems to hold ids of %zu bits (as ids of 16 bits %s are "
+                 "zero): say format=uint%zu, or format=uint16 where they are",
+                 t->path, 8 * wide, wide == 4 ? "half" : "three of four",
+                 8 * wide);
+  say (LOG_WARN, "%s: as ids of %zu bits %s are zero: format=uint%zu?", t->path,
+       8 * narrow, wide == 2 * narrow ? "half" : "three of four", 8 * wide);
+  return OK;
+}
+
+/* What the first n bytes of a file tell; skip: bytes before the first id. */
+static enum status
+read_head (struct ids_in *t, const unsigned char *p, size_t n, size_t *skip)
+{
+  bool said = t->form != FORM_UNSAID;
+  t->said = -1;
+  TRY (store_content_check (t->path, p, n,
+                            t->form == FORM_TEXT ? STORE_CONTENT_TEXT
+                                                 : STORE_CONTENT_IDS));
+  TRY (read_npy (t, p, n, skip));
+  if (*skip == 0)
+    TRY (read_llmc (t, p, n, skip));
+  if (*skip > 0)
+    return OK;
+  if (!said && is_text (p, n)) {
+    t->form = FORM_TEXT;
+    say (LOG_INFO, "%s: read as numbers written as text", t->path);
+  }
+  if (t->form == FORM_UNSAID && t->corpus->vocab > UINT16_MAX + 1)
+    return fail (
+        E_CONFIG,
+        "%s: ids below vocab=%lld need more than 16 bits: say which with "
+        "format=uint32, uint64, text or, after all, uint16",
+        t->path, (long long)t->corpus->vocab);
+  if (!said && t->form == FORM_UNSAID)
+    t->form = FORM_UINT16;
+  return check_width (t, said, p, n);
 }
 
 /* -- a file ---------------------------------------------------------------- */
@@ -131,6 +287,10 @@ end_file (struct ids_in *t)
                  t->n_part, (long long)t->index);
   if (t->form == FORM_TEXT)
     TRY (feed_text (t, (const unsigned char *)"\n", 1));
+  if (t->said >= 0 && t->said != t->index)
+    return fail (
+        E_DATA, "%s: its header tells of %lld tokens, %lld are there: cut off?",
+        t->path, (long long)t->said, (long long)t->index);
   if (t->index == 0)
     return fail (E_DATA, "%s: no tokens in it", t->path);
   return flush_ids (t);
@@ -152,14 +312,9 @@ read_file (struct ids_in *t, unsigned char *chunk)
   t->n_part = 0;
   TRY (store_stream_open (t->path, &in));
   size_t got = 0, skip = 0;
-  enum status s = store_stream_read (in, chunk, CHUNK, &got);
+  enum status s = store_stream_fill (in, chunk, CHUNK, &got);
   if (s == OK)
-    s = read_npy (t, chunk, got, &skip);
-  if (s == OK && t->form == FORM_UNSAID && t->corpus->vocab > UINT16_MAX + 1)
-    s = fail (E_CONFIG,
-              "%s: ids below vocab=%lld need more than 16 bits: say which with "
-              "format=uint32, uint64, text or, after all, uint16",
-              t->path, (long long)t->corpus->vocab);
+    s = read_head (t, chunk, got, &skip);
   while (s == OK && got > 0) {
     s = feed (t, chunk + skip, got - skip);
     skip = 0;
@@ -254,7 +409,6 @@ import_ids (const struct store_import *job, enum form form, int64_t vocab,
 enum status
 store_import_tokens (const struct store_import *job)
 {
-  static const char *const forms[] = {"uint16", "uint32", "uint64", "text"};
   const char *form = NULL, *valid = NULL, *test = NULL;
   const char *files[STORE_SPLITS] = {NULL};
   double share[STORE_SPLITS] = {0};
@@ -278,18 +432,19 @@ store_import_tokens (const struct store_import *job)
                  "import tokens: separator=%lld is outside the "
                  "vocabulary of %lld",
                  (long long)options[1].value, (long long)options[0].value);
-  while (form && found < 4 && strcmp (form, forms[found]) != 0)
+  while (form && found < N_FORMS && strcmp (form, forms[found].word) != 0)
     found++;
-  if (found == 4)
+  if (found == N_FORMS)
     return fail (E_CONFIG,
-                 "import tokens: format=%s: uint16, uint32, uint64 "
-                 "(little-endian), text (numbers), or nothing for .npy",
+                 "import tokens: format=%s: uint16, uint32, uint64, int32, "
+                 "int64 (little-endian), text (numbers), or nothing for .npy "
+                 "and files of llm.c",
                  form);
   for (int i = STORE_VALID; i < STORE_SPLITS; i++)
     TRY (choose_share (i == STORE_VALID ? valid : test, i, &share[i],
                        &files[i]));
   if (!valid && !test)
     share[STORE_VALID] = 0.1;
-  return import_ids (job, form ? (enum form)found : FORM_UNSAID,
+  return import_ids (job, form ? forms[found].form : FORM_UNSAID,
                      options[0].value, options[1].value, share, files);
 }

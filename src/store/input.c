@@ -129,13 +129,16 @@ store_input_read (const char *path, struct store_input *out)
   enum status s = OK;
   if (size >= 6 && memcmp (bytes, xz, 6) == 0)
     s = read_xz (path, bytes, size, &in);
-  else if (size >= 2 && bytes[0] == 0x1f && bytes[1] == 0x8b)
+  else if (size >= 3 && bytes[0] == 0x1f && bytes[1] == 0x8b && bytes[2] == 8)
     s = read_gz (path, bytes, size, &in);
   else {
     in = (struct store_input){bytes, size};
     raw = NULL;
   }
   mem_free (&raw);
+  if (s == OK)
+    s = store_content_check (path, in.data, in.size,
+                             STORE_CONTENT_TEXT | STORE_CONTENT_IDS);
   if (s == OK)
     *out = in;
   else

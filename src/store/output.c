@@ -254,6 +254,8 @@ store_output_put (const char *name, const void *data, size_t size)
       s = replace (&o);
     if (s != OK)
       unlink (o.part);
+    else if (o.mode != 0)
+      say (LOG_INFO, "%s: what was there is replaced", name);
   }
   store_output_clear (&o);
   return s;

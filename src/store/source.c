@@ -27,6 +27,7 @@ struct walk {
   int64_t file_offset;
   enum store_split split; /* of what comes */
   bool given;             /* a file of valid or test: no shares */
+  bool zero_told;         /* of this file */
   bool line_start, line_blank, document_start, document_empty;
   struct utf8 utf8;
   unsigned char *chunk;
@@ -207,19 +208,38 @@ end_file (struct walk *w)
   return end_document (w);
 }
 
+/* What has no place in a text is told once: by bytes it is the separator. */
+static void
+warn_of_zero (struct walk *w, size_t n)
+{
+  const unsigned char *zero = n > 0 ? memchr (w->chunk, 0, n) : NULL;
+  if (!zero || w->zero_told)
+    return;
+  w->zero_told = true;
+  say (LOG_WARN,
+       "%s: byte %lld is zero: no text?  (by bytes a zero stands between "
+       "documents)",
+       w->path, (long long)(w->file_offset + (zero - w->chunk)));
+}
+
 static enum status
 walk_file (struct walk *w, const char *path)
 {
   struct store_stream *in = NULL;
   w->path = path;
   w->file_offset = 0;
+  w->zero_told = false;
   w->line_start = w->line_blank = true;
   w->document_start = w->document_empty = true;
   TRY (store_stream_open (path, &in));
   enum status s = OK;
   size_t got = 1;
   for (int64_t i = 0; s == OK && got > 0; i++) {
-    s = store_stream_read (in, w->chunk, CHUNK, &got);
+    s = store_stream_fill (in, w->chunk, CHUNK, &got);
+    if (s == OK && i == 0)
+      s = store_content_check (path, w->chunk, got, STORE_CONTENT_TEXT);
+    if (s == OK)
+      warn_of_zero (w, got);
     if (s == OK && w->how->utf8)
       s = check_utf8 (w, w->chunk, got);
     if (s == OK)
@@ -250,7 +270,9 @@ count_bytes (struct walk *w, const char *path, int64_t *bytes)
   size_t got = 1;
   int64_t n = 0;
   for (int64_t i = 0; s == OK && got > 0; i++) {
-    s = store_stream_read (in, w->chunk, CHUNK, &got);
+    s = store_stream_fill (in, w->chunk, CHUNK, &got);
+    if (s == OK && i == 0)
+      s = store_content_check (path, w->chunk, got, STORE_CONTENT_TEXT);
     n += (int64_t)got;
     if (i % 64 == 0)
       log_progress ("counting %s: %s", path, text_bytes ((double)n));

@@ -51,7 +51,8 @@ start (struct store_stream *t)
   t->kind = PLAIN;
   if (t->have >= 6 && memcmp (t->in, xz, 6) == 0)
     t->kind = XZ;
-  else if (t->have >= 2 && t->in[0] == 0x1f && t->in[1] == 0x8b)
+  else if (t->have >= 3 && t->in[0] == 0x1f && t->in[1] == 0x8b &&
+           t->in[2] == 8)
     t->kind = GZIP;
   bool good = true;
   if (t->kind == XZ)
@@ -180,5 +181,15 @@ store_stream_read (struct store_stream *t, unsigned char *out, size_t room,
   memcpy (out, t->in + t->at, n);
   t->at += n;
   *got = n;
+  return OK;
+}
+
+enum status
+store_stream_fill (struct store_stream *t, unsigned char *out, size_t room,
+                   size_t *got)
+{
+  size_t some = 1;
+  for (*got = 0; *got < room && some > 0; *got += some)
+    TRY (store_stream_read (t, out + *got, room - *got, &some));
   return OK;
 }

@@ -332,8 +332,13 @@ static const struct row rows[] = {
     "cmp text.txt own.txt && exit $c", 64, { "-o ./own.txt is a file to read" } },
   { "$I import text text.txt valid=own.txt -o own.txt", 64,
     { "-o own.txt is a file to read" } },
-  { "$I import text text.txt -o y.h5 split=document -q", 0,
+  { "$I import text text.txt -o t.h5 split=document -q", 0,
     { "valid=0.1: there is no valid", "too few documents" } },
+  { "$I import text text.txt -o t.h5", 64, { "-o t.h5: is there", "--force" } },
+  { "$I import text text.txt -o t.h5 --force split=document -q", 0,
+    { "valid=0.1: there is no valid" } },
+  { "(ulimit -f 20; $I import synthetic train=2000 -o b.h5); c=$?; "
+    "[ -z \"$(ls b.h5* 2>&-)\" ] && exit $c", 74, { "b.h5", "too large" } },
   { "printf 'a\\377' >b.txt; $I import text b.txt -o y.h5 --tokenizer "
     "sentencepiece --vocab 300; c=$?; command -v spm_train >/dev/null || "
     "{ echo b.txt: byte 1 UTF-8 >&2; c=65; }; exit $c", 65,

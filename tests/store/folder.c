@@ -66,8 +66,9 @@ static enum status
 import (const char *options, const char *out, int n, const char *const *dirs)
 {
   char copy[256] = "", *next = NULL;
-  const char *words[8];
+  const char *words[9];
   int n_words = 0;
+  words[n_words++] = "force=yes"; /* what the last test has made */
   if (options)
     snprintf (copy, sizeof copy, "%s", options);
   for (char *w = strtok_r (copy, " ", &next); w;

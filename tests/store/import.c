@@ -137,7 +137,8 @@ static enum status
 import (const char *kind, int n_inputs, const char *const *inputs,
         const char *option, const char *output)
 {
-  return store_import (kind, n_inputs, inputs, option ? 1 : 0, &option, output);
+  const char *words[] = {"force=yes", option}; /* what the last has made */
+  return store_import (kind, n_inputs, inputs, option ? 2 : 1, words, output);
 }
 
 static bool

@@ -88,7 +88,8 @@ test_file (void)
   store_dataset_close (&d);
   options[2] = "size=64";
   options[3] = "classes=20";
-  tap_ok (store_import ("synthetic", 0, NULL, 4, options, one) == OK,
+  tap_ok (store_import ("synthetic", 0, NULL, 4, options,
+                        scratch ("large.h5")) == OK,
           "larger images, all classes %s", fail_message ());
 }
 
