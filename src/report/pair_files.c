@@ -77,6 +77,7 @@ list_saved (struct pool *p, const struct side *s, struct saved **out, int *n)
 struct tensors {
   struct store_checkpoint *c[2];
   struct text paths[2];
+  bool body; /* of the network alone: stages and heads are others */
   int both, differ, alone; /* alone: in one of them only */
   int stage;               /* the first that differs; -1: none, not known */
   char first[TENSOR_NAME + 64];
@@ -116,6 +117,8 @@ static enum status
 compare_tensor (struct tensors *t, const struct words *config, const char *path)
 {
   char digest[2][33];
+  if (t->body && !strstr (path, "/model/"))
+    return OK;
   for (int i = 0; i < 2; i++)
     TRY (store_checkpoint_digest (t->c[i], path, digest[i]));
   t->both++;
@@ -165,39 +168,60 @@ file_of (const struct side *s, int64_t step)
 static void
 tell_tensors (const struct tensors *t, struct apart *f)
 {
-  f->stage = t->stage;
   text_add (&f->words, "%d of %d tensors differ", t->differ, t->both);
   if (t->differ > 0)
     text_add (&f->words, ", the first %s", t->first);
-  if (t->stage >= 0)
-    text_add (&f->words, " in stage %d", t->stage);
+  if (!t->body)
+    f->stage = t->stage;
+  if (f->stage >= 0)
+    text_add (&f->words, " in stage %d", f->stage);
   if (t->alone > 0)
     text_add (&f->words, "; %d are in one of them only", t->alone);
 }
 
+enum verdict { NOT_KNOWN, EQUAL, DIFFER };
+
+/* Two files of one step whose digests differ; what differs is told. */
 static enum status
-look_inside (const struct side *a, const struct side *b, struct apart *f)
+look_inside (const char *const path[2], const struct words *config, bool body,
+             struct apart *f, enum verdict *out)
 {
-  struct tensors t = {.stage = -1};
-  const char *path[2] = {file_of (a, f->step), file_of (b, f->step)};
-  if (!path[0] || !path[1]) {
-    text_add (&f->words, "not kept by both: which tensors is not known");
-    return OK;
-  }
+  struct tensors t = {.stage = -1, .body = body};
   enum status e = OK;
   for (int i = 0; i < 2; i++)
     text_init (&t.paths[i]);
   for (int i = 0; i < 2 && e == OK; i++)
     e = store_checkpoint_open (path[i], &t.c[i]);
   if (e == OK)
-    e = compare_tensors (&t, &a->run.config);
-  if (e == OK)
+    e = compare_tensors (&t, config);
+  /* Heads that one of them lacks are no difference of the network. */
+  *out = t.differ == 0 && t.both > 0 && body ? EQUAL : DIFFER;
+  if (e == OK && *out == DIFFER)
     tell_tensors (&t, f);
   for (int i = 0; i < 2; i++) {
     text_clear (&t.paths[i]);
     store_checkpoint_close (&t.c[i]);
   }
   return e;
+}
+
+/* Where stages are others, only the files can tell. */
+static enum status
+judge (const struct side *a, const struct side *b, const struct saved *x,
+       const struct saved *y, struct apart *f, enum verdict *out)
+{
+  const char *const path[2] = {file_of (a, x->step), file_of (b, x->step)};
+  bool body = !pair_same_stages (a, b);
+  *out = EQUAL;
+  if (strcmp (x->weights, y->weights) == 0 &&
+      strcmp (x->optimizer, y->optimizer) == 0)
+    return OK;
+  if (path[0] && path[1])
+    return look_inside (path, &a->run.config, body, f, out);
+  *out = body ? NOT_KNOWN : DIFFER;
+  if (!body)
+    text_add (&f->words, "not kept by both: which tensors is not known");
+  return OK;
 }
 
 enum status
@@ -211,17 +235,17 @@ pair_checkpoints (struct pool *p, const struct side *a, const struct side *b,
   text_init (&f->words);
   TRY (list_saved (p, a, &of_a, &n_a));
   TRY (list_saved (p, b, &of_b, &n_b));
-  for (int i = 0; i < n_a; i++) {
+  for (int i = 0; i < n_a && f->step < 0; i++) {
     const struct saved *x = &of_a[i], *y = saved_at (of_b, n_b, x->step);
+    enum verdict v;
     if (!y || !x->weights[0] || !y->weights[0])
       continue;
-    bool same = strcmp (x->weights, y->weights) == 0 &&
-                strcmp (x->optimizer, y->optimizer) == 0;
-    f->steps++;
-    if (f->step < 0 && same)
+    TRY (judge (a, b, x, y, f, &v));
+    f->steps += v != NOT_KNOWN;
+    if (v == EQUAL)
       f->same = x->step;
-    else if (f->step < 0)
+    else if (v == DIFFER)
       f->step = x->step;
   }
-  return f->step >= 0 ? look_inside (a, b, f) : OK;
+  return OK;
 }

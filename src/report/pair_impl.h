@@ -42,6 +42,9 @@ void
 pair_facts (struct pool *p, const struct side *a, const struct side *b,
             struct text *out);
 
+/* Whether stage k, and its head, are the same blocks in both. */
+bool
+pair_same_stages (const struct side *a, const struct side *b);
 /* The stage of a tensor of a checkpoint, by its path: -1 where the
  * configuration does not tell.  paths: of all tensors, one a line. */
 int

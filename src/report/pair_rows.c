@@ -99,13 +99,12 @@ pair_digests (struct pool *p, const struct side *a, const struct side *b,
 {
   int K = count_stages (&a->run.metrics);
   begin (f, "digests of weights");
-  if (K != count_stages (&b->run.metrics)) {
-    text_add (&f->words, "they have %d and %d stages with digests", K,
-              count_stages (&b->run.metrics));
+  if (K == 0 || count_stages (&b->run.metrics) == 0) {
+    text_add (&f->words, "run.digests was no");
     return;
   }
-  if (K == 0) {
-    text_add (&f->words, "run.digests was no");
+  if (K != count_stages (&b->run.metrics) || !pair_same_stages (a, b)) {
+    text_add (&f->words, "their stages are not the same blocks");
     return;
   }
   struct column_words *of_a = read_stages (p, a, K),
@@ -163,15 +162,16 @@ pair_heads (const struct side *a, const struct side *b,
             struct head_pair out[REPORT_HEADS])
 {
   int K[2] = {a->run.K, b->run.K}, n = 0;
+  bool same = pair_same_stages (a, b);
   const struct sheet *m[2] = {&a->run.metrics, &b->run.metrics};
   char name[32];
   for (int h = 0; h < K[0]; h++) {
     struct head_pair *q = &out[n];
-    if (K[0] != K[1] && h < K[0] - 1)
+    if (!same && h < K[0] - 1)
       continue;
     q->head = h;
     for (int i = 0; i < 2; i++) {
-      snprintf (name, sizeof name, "head%d_loss", K[0] == K[1] ? h : K[i] - 1);
+      snprintf (name, sizeof name, "head%d_loss", same ? h : K[i] - 1);
       q->column[i] = sheet_column (m[i], name);
     }
     n += q->column[0] >= 0 && q->column[1] >= 0;
@@ -222,7 +222,7 @@ tell_head (const struct side *a, int i, const struct side *b,
   const struct sheet *m[2] = {&a->run.metrics, &b->run.metrics};
   double split = sheet_at (m[0], i, m[0]->split);
   int j = like (m[1], split, (double)f->step);
-  f->stage = a->run.K == b->run.K ? pair->head : -1;
+  f->stage = pair_same_stages (a, b) ? pair->head : -1;
   f->before = true;
   text_add (
       &f->words, "%shead %d on %s: %.9g and %.9g", f->words.size ? "; " : "",
@@ -239,9 +239,9 @@ pair_losses (struct pool *p, const struct side *a, const struct side *b,
   int n = pair_heads (a, b, pair), steps = sheet_column (m, "step");
   int row = -1, head = n;
   begin (f, "losses");
-  if (a->run.K != b->run.K)
-    text_add (&f->words, "only those of the last head, of %d and %d stages",
-              a->run.K, b->run.K);
+  if (!pair_same_stages (a, b))
+    text_add (&f->words, "of the last head alone: the stages are not the same "
+                         "blocks");
   for (int i = 0; i < m->n_rows; i++) {
     int64_t step = (int64_t)sheet_at (m, i, steps);
     int h = judge (a, i, b, pair, n);

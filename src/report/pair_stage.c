@@ -86,3 +86,11 @@ pair_stage (const struct words *config, const char *paths, const char *path)
   }
   return K - 1;
 }
+
+bool
+pair_same_stages (const struct side *a, const struct side *b)
+{
+  return a->run.K == b->run.K &&
+         strcmp (words_get (&a->run.config, "stages.cut"),
+                 words_get (&b->run.config, "stages.cut")) == 0;
+}

@@ -76,6 +76,16 @@ run copies 2 run.replicas=2
 compared 1 copies '^first difference: at step 1' '  run.replicas: 1 | 2$' \
   '  replicas: 1 | 2$'
 
+# End to end the number of stages is no difference of the network.
+run whole 1 strategy.span=all && run uncut 1 stages.cut=rest
+ok $? "end to end in four stages, and in one"
+one compare whole uncut
+[ $? = 0 ] && grep -q '^no difference: equal until step 8,' said &&
+  grep -q 'digests of weights: .*not the same blocks' said &&
+  grep -q 'checkpoints: equal .* until step 8$' said &&
+  grep -q '  stages.count: 4 | 1$' said
+ok $? "are the same by last losses and checkpoints"
+
 # Without digests losses tell, from the step behind.
 run plain 1 run.digests=no
 compared 0 plain 'digests of weights: no step that both have' \
