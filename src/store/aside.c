@@ -25,32 +25,48 @@
 
 static const char *const folders[] = {"", "checkpoints", "probe"};
 
-/* Interlock's own: names in a folder that begin and end so.  The lock and the
- * file stop are about now, not about the run. */
+/* Interlock's own names in a folder: # stands for digits, * for anything.  The
+ * lock and the file stop are about now, not about the run. */
 static const struct {
-  const char *folder, *begin, *end;
+  const char *folder, *pattern;
 } own[] = {
-    {"", "config.ini", ""},       {"", "log", ""},
-    {"", "metrics", ".csv"},      {"", "metrics.jsonl", ""},
-    {"", "events.jsonl", ""},     {"", "facts.ini", ""},
-    {"", "summary.csv", ""},      {"", "status", ""},
-    {"", "progress", ""},         {"", "tune.txt", ""},
-    {"", "costs.txt", ""},        {"", "trace.json", ""},
-    {"", "failures", ""},         {"", "dump-", ".npy"},
-    {"probe", "", "-stages.csv"}, {"probe", "", "-spectrum.csv"},
-    {"probe", "", "-cka.csv"},    {"probe", "", ".h5"},
+    {"", "config.ini"},
+    {"", "log"},
+    {"", "metrics.csv"},
+    {"", "metrics-#.csv"},
+    {"", "metrics.jsonl"},
+    {"", "events.jsonl"},
+    {"", "facts.ini"},
+    {"", "summary.csv"},
+    {"", "status"},
+    {"", "progress"},
+    {"", "tune.txt"},
+    {"", "costs.txt"},
+    {"", "trace.json"},
+    {"", "failures"},
+    {"", "dump-#-#-*.npy"},
+    {"probe", "step-#-*-stages.csv"},
+    {"probe", "step-#-*-spectrum.csv"},
+    {"probe", "step-#-*-cka.csv"},
+    {"probe", "step-#-*.h5"},
 };
 
-/* "metrics.csv" and "metrics-1.csv", not "metrics of mine.csv". */
 static bool
-is_number_between (const char *from, const char *end)
+matches (const char *pattern, const char *name)
 {
-  if (from == end)
-    return true;
-  from += *from == '-';
-  while (from < end && strchr ("0123456789", *from))
-    from++;
-  return from == end;
+  if (*pattern == '\0')
+    return *name == '\0';
+  if (*pattern == '#') {
+    size_t digits = strspn (name, "0123456789");
+    return digits > 0 && matches (pattern + 1, name + digits);
+  }
+  if (*pattern == '*') { /* one in a pattern */
+    for (; *name; name++)
+      if (matches (pattern + 1, name))
+        return true;
+    return false;
+  }
+  return *pattern == *name && matches (pattern + 1, name + 1);
 }
 
 /* "step-000000120.h5": nine digits at least. */
@@ -75,19 +91,9 @@ is_own (const char *folder, const char *name)
 {
   if (strcmp (folder, "checkpoints") == 0)
     return store_checkpoint_is_own (name);
-  size_t n = strlen (name);
-  for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
-    size_t b = strlen (own[i].begin), e = strlen (own[i].end);
-    if (strcmp (folder, own[i].folder) != 0 || n < b + e ||
-        strncmp (name, own[i].begin, b) != 0 ||
-        strcmp (name + n - e, own[i].end) != 0)
-      continue;
-    if (!e && n > b)
-      continue;
-    if (strcmp (own[i].begin, "metrics") != 0 ||
-        is_number_between (name + b, name + n - e))
+  for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+    if (strcmp (folder, own[i].folder) == 0 && matches (own[i].pattern, name))
       return true;
-  }
   return false;
 }
 

@@ -12,6 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* What is made never goes through a link that lies in its place. */
+enum { NEW_FILE = O_CREAT | O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC };
+
 const char *
 store_file_name (const char *path)
 {
@@ -93,7 +96,7 @@ store_file_parents (const char *path)
 enum status
 store_file_reserve (const char *path, int64_t bytes)
 {
-  int fd = open (path, O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC, 0666);
+  int fd = open (path, NEW_FILE, 0666);
   if (fd < 0)
     return fail (E_IO, "%s: not created: %s", path, strerror (errno));
   /* fallocate, not posix_fallocate: where the file system cannot reserve it
@@ -207,7 +210,7 @@ write_all (int fd, const char *path, const char *data, size_t left)
 enum status
 store_file_write (const char *path, const void *data, size_t size)
 {
-  int fd = open (path, O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC, 0666);
+  int fd = open (path, NEW_FILE, 0666);
   if (fd < 0)
     return fail (E_IO, "%s: not created: %s", path, strerror (errno));
   enum status s = write_all (fd, path, data, size);

@@ -57,7 +57,8 @@ struct store_output {
 /* What a name stands for.  E_USAGE where it is no output. */
 enum status
 store_output_open (const char *name, struct store_output *o);
-/* Make the directories above a new file.  E_IO. */
+/* Make the directories above a new file, and remove what a process of this host
+ * that was killed has left of it half-made.  E_IO. */
 enum status
 store_output_parents (const struct store_output *o);
 /* The part takes its place, or runs through; it is gone then. */

@@ -8,10 +8,13 @@
 #include "store/file_impl.h"
 #include "store/store.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -91,6 +94,17 @@ classify (const char *name, struct store_output *o)
   return OK;
 }
 
+/* "NAME.HOST-NAMESPACE.": with the number of a process behind it no two that
+ * make the same output at once write to one file. */
+static void
+name_stem (const char *to, struct text *out)
+{
+  char host[256] = "";
+  gethostname (host, sizeof host - 1);
+  text_add (out, "%s.%.24s-%llx.", to, host,
+            (unsigned long long)store_process_space ());
+}
+
 /* The file that is made meanwhile: what runs through a pipe has a place among
  * temporary files. */
 static enum status
@@ -101,13 +115,55 @@ name_part (struct store_output *o)
   text_init (&part);
   if (o->stream) {
     const char *folder = getenv ("TMPDIR");
-    text_add (&part, "%s/interlock-%ld.part",
-              folder && folder[0] ? folder : "/tmp", (long)getpid ());
-  } else
-    text_add (&part, "%s.part", o->to);
+    text_add (&part, "%s/interlock-%ld-%.0f.part",
+              folder && folder[0] ? folder : "/tmp", (long)getpid (),
+              clock_wall_s () * 1e6);
+  } else {
+    name_stem (o->to, &part);
+    text_add (&part, "%ld.part", (long)getpid ());
+  }
   s = mem_text (part.data, &o->part);
   text_clear (&part);
   return s;
+}
+
+/* "17.part" and "17.part.train.txt" of a process here that is gone. */
+static bool
+is_left (const char *tail)
+{
+  static const char letters[] = ".abcdefghijklmnopqrstuvwxyz";
+  char *end;
+  long pid = strtol (tail, &end, 10);
+  if (strchr ("123456789", tail[0]) == NULL || !tail[0] ||
+      strncmp (end, ".part", 5) != 0)
+    return false;
+  end += 5;
+  if ((*end && *end != '.') || end[strspn (end, letters)])
+    return false;
+  return kill ((pid_t)pid, 0) != 0 && errno == ESRCH;
+}
+
+/* What one that was killed has left of the same output. */
+static void
+sweep (const struct store_output *o)
+{
+  struct text folder, stem;
+  struct stat st;
+  text_init (&folder);
+  text_init (&stem);
+  store_file_directory (o->to, &folder);
+  name_stem (store_file_name (o->to), &stem);
+  DIR *dir = opendir (folder.data);
+  for (struct dirent *e; dir && (e = readdir (dir));)
+    if (strncmp (e->d_name, stem.data, stem.size) == 0 &&
+        is_left (e->d_name + stem.size) &&
+        fstatat (dirfd (dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+        S_ISREG (st.st_mode))
+      (void)unlinkat (dirfd (dir), e->d_name, 0);
+  if (dir)
+    closedir (dir);
+  text_clear (&folder);
+  text_clear (&stem);
 }
 
 enum status
@@ -133,7 +189,11 @@ store_output_open (const char *name, struct store_output *o)
 enum status
 store_output_parents (const struct store_output *o)
 {
-  return o->stream ? OK : store_file_parents (o->to);
+  if (o->stream)
+    return OK;
+  TRY (store_file_parents (o->to));
+  sweep (o);
+  return OK;
 }
 
 void

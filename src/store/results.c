@@ -132,8 +132,13 @@ store_set_write (const struct store_piece *piece, int n)
     if (s == OK && (s = put_part (&piece[made], &o[made])) != OK)
       store_output_clear (&o[made]);
   }
+  /* What runs through a device or a pipe cannot be taken back, but fails: so
+   * it comes before any file gets its name. */
+  for (int i = 0; s == OK && i < made; i++)
+    if (o[i].stream)
+      s = publish (&piece[i], &o[i]);
   for (int i = 0; i < made; i++) {
-    if (s == OK)
+    if (s == OK && !o[i].stream)
       s = publish (&piece[i], &o[i]);
     if (s != OK && !o[i].stream)
       unlink (o[i].part);

@@ -102,7 +102,7 @@ ended ()
   "$I" import -q "$@" -o far/half.h5 >said 2>errors </dev/null &
   pid=$!
   tries=0
-  until [ -n "$(find far -name 'half.h5.part*')" ] || [ $tries -gt 2000 ]; do
+  until [ -n "$(find far -name 'half.h5.*.part*')" ] || [ $tries -gt 2000 ]; do
     sleep 0.005
     tries=$((tries + 1))
   done
@@ -110,7 +110,7 @@ ended ()
   wait $pid 2>/dev/null
   status=$?
   { [ $status -gt 128 ] || [ $status = 0 ]; } &&
-    [ -z "$(find far -name 'half.h5.part*')" ]
+    [ -z "$(find far -name 'half.h5.*.part*')" ]
   ok $? "import $1, $signal: ends, and nothing half-made is left"
   rm -f far/half.h5
 }

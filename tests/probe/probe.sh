@@ -121,9 +121,10 @@ INTERLOCK_FAIL=write one probe run -o lost
 [ $? = 74 ] && [ -z "$(ls lost 2>/dev/null)" ]
 ok $? "writing fails: nothing is left"
 mkdir full
-ln -s /dev/full full/step-000000012-valid-pooled.h5.part
+ln -s /dev/full full/step-000000012-valid-pooled.h5
 one probe run -o full
-[ $? = 74 ] && complaints | grep -q 'No space left' && [ -z "$(ls full)" ]
+[ $? = 74 ] && complaints | grep -q 'No space left' &&
+  [ "$(ls full)" = step-000000012-valid-pooled.h5 ]
 ok $? "a full disk: refused, and nothing is left"
 one probe run -o kept && cat kept/* >before &&
   INTERLOCK_FAIL=write:3 one probe run --double --seed 2 -o kept

@@ -166,7 +166,7 @@ await () # FILE
 PATH=$tmp/bin:$PATH "$I" import text text.txt -o halfway.h5 \
   --tokenizer sentencepiece >said 2>errors </dev/null &
 job=$!
-await busy && [ -f halfway.h5.part.train.txt ]
+await busy && [ -n "$(ls halfway.h5.*.part.train.txt)" ]
 ok $? "an import under way has files beside its output"
 kill $job
 wait $job 2>/dev/null

@@ -45,17 +45,75 @@ write_words (const char *path)
   return s == OK;
 }
 
-/* Entries of the scratch folder that were left half-made. */
-static int
-parts (void)
+/* Two at once: the file is whole at every time, and none of them fails. */
+static void
+test_two (void)
 {
-  int n = 0;
-  DIR *dir = opendir (scratch_folder);
-  for (struct dirent *e; dir && (e = readdir (dir));)
-    n += strstr (e->d_name, ".part") != NULL;
-  if (dir)
-    closedir (dir);
-  return n;
+  enum { BYTES = 1 << 18, TURNS = 60 };
+  static char data[2][BYTES], got[BYTES];
+  char path[512];
+  pid_t child[2];
+  int bad = 0;
+  snprintf (path, sizeof path, "%s", scratch ("two"));
+  for (int k = 0; k < 2; k++) {
+    memset (data[k], 'a' + k, BYTES);
+    child[k] = fork ();
+    if (child[k] > 0)
+      continue;
+    for (int i = 0; i < TURNS; i++)
+      bad += store_output_put (path, data[k], BYTES) != OK;
+    _exit (bad);
+  }
+  for (int k = 0; k < 2; k++) {
+    int how;
+    tap_ok (waitpid (child[k], &how, 0) == child[k] && how == 0,
+            "writer %d of two: all %d times", k, TURNS);
+  }
+  FILE *f = fopen (path, "rb");
+  tap_ok (f && fread (got, 1, BYTES, f) == BYTES && fgetc (f) == EOF &&
+              (!memcmp (got, data[0], BYTES) || !memcmp (got, data[1], BYTES)),
+          "the file is of one of them");
+  if (f)
+    fclose (f);
+  tap_ok (scratch_parts () == 0, "nothing half-made is left");
+}
+
+/* What killed ones have left of this output goes; what is another's stays. */
+static void
+test_left (void)
+{
+  static const char *const stays[] = {"left.h5.elsewhere-1.7.part",
+                                      "left.h5.part", "left.h5.7.part",
+                                      "other.h5.part"};
+  struct store_output o;
+  char mine[600], dead[600], inner[600];
+  pid_t pid = fork ();
+  if (pid == 0)
+    _exit (0);
+  waitpid (pid, NULL, 0);
+  bool good = store_output_open (scratch ("left.h5"), &o) == OK;
+  snprintf (mine, sizeof mine, "%s", o.part);
+  char *number = strstr (mine, ".part");
+  while (number > mine && number[-1] != '.')
+    number--;
+  snprintf (dead, sizeof dead, "%.*s%ld.part", (int)(number - mine), mine,
+            (long)pid);
+  snprintf (inner, sizeof inner, "%s.train.txt", dead);
+  scratch_write (mine, "x", 1);
+  scratch_write (dead, "x", 1);
+  scratch_write (inner, "x", 1);
+  for (int i = 0; i < 4; i++)
+    scratch_write (scratch ("%s", stays[i]), "x", 1);
+  good = good && store_output_parents (&o) == OK;
+  tap_ok (good && access (dead, F_OK) != 0 && access (inner, F_OK) != 0,
+          "what a dead process has left is removed");
+  tap_ok (access (mine, F_OK) == 0, "what a living one makes stays");
+  for (int i = 0; i < 4; i++) {
+    tap_ok (access (scratch ("%s", stays[i]), F_OK) == 0, "%s stays", stays[i]);
+    unlink (scratch ("%s", stays[i]));
+  }
+  unlink (mine);
+  store_output_clear (&o);
 }
 
 static void
@@ -190,12 +248,14 @@ main (void)
   else {
     setenv ("TMPDIR", scratch_folder, 1);
     test_files ();
+    test_two ();
+    test_left ();
     test_links ();
     test_pipe ("pipe", false);
     test_pipe ("pipes", true);
     test_terminal ();
     test_descriptor ();
-    tap_ok (parts () == 0, "nothing half-made is left");
+    tap_ok (scratch_parts () == 0, "nothing half-made is left");
     scratch_close ();
   }
   return tap_done ();

@@ -391,6 +391,8 @@ test_sweep (void)
   bool good = store_run_open (dir, &r) == OK;
   static const char *const ours[] = {
       "sweep/config.ini.part",
+      "sweep/metrics-7.csv.part",
+      "sweep/dump-1-3-logits.npy.part",
       "sweep/status.part",
       "sweep/aside.part",
       "sweep/lock.n1.cluster.17.part",
@@ -399,6 +401,10 @@ test_sweep (void)
       "sweep/checkpoints/step-000000001.h5.n1.cluster.17.part"};
   static const char *const theirs[] = {
       "sweep/party",
+      "sweep/metrics of mine.csv.part",
+      "sweep/metrics7.csv.part",
+      "sweep/metrics-.csv.part",
+      "sweep/dump-mine.npy.part",
       "sweep/notes.part",
       "sweep/lock.part",
       "sweep/lock.mine.part",

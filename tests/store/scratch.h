@@ -72,6 +72,19 @@ scratch_write (const char *path, const void *data, size_t size)
     fprintf (stderr, "# %s: not written\n", path);
 }
 
+/* Entries of the folder that are half-made. */
+SCRATCH_FN int
+scratch_parts (void)
+{
+  int n = 0;
+  DIR *dir = opendir (scratch_folder);
+  for (struct dirent *e; dir && (e = readdir (dir));)
+    n += strstr (e->d_name, ".part") != NULL;
+  if (dir)
+    closedir (dir);
+  return n;
+}
+
 SCRATCH_FN int64_t
 scratch_bytes (const char *path)
 {
