@@ -77,6 +77,7 @@ train_run (struct sweep_set *t, const struct options *o, struct wire *w, int i)
   e = wire_agree (w, e);
   if (e == OK) {
     config_options (o, &c);
+    wire_patience (w, c.patience);
     e = run_train (w, &c, config_write);
   }
   mem_free (&words);
