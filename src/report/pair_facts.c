@@ -108,7 +108,8 @@ tell_starts (struct pool *p, const struct side *a, const struct side *b,
     const char *x = values_of (p, a, facts[i][0]);
     const char *y = values_of (p, b, facts[i][0]);
     if (strcmp (x, y) != 0)
-      tell (out, facts[i][1], x, y);
+      tell (out, facts[i][1], x[0] ? x : "not recorded",
+            y[0] ? y : "not recorded");
   }
 }
 

@@ -100,7 +100,7 @@ pair_digests (struct pool *p, const struct side *a, const struct side *b,
   int K = count_stages (&a->run.metrics);
   begin (f, "digests of weights");
   if (K == 0 || count_stages (&b->run.metrics) == 0) {
-    text_add (&f->words, "run.digests was no");
+    text_add (&f->words, "not both have them (run.digests)");
     return;
   }
   if (K != count_stages (&b->run.metrics) || !pair_same_stages (a, b)) {

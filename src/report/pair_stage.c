@@ -90,7 +90,8 @@ pair_stage (const struct words *config, const char *paths, const char *path)
 bool
 pair_same_stages (const struct side *a, const struct side *b)
 {
-  return a->run.K == b->run.K &&
+  return strcmp (words_get (&a->run.config, "stages.count"),
+                 words_get (&b->run.config, "stages.count")) == 0 &&
          strcmp (words_get (&a->run.config, "stages.cut"),
                  words_get (&b->run.config, "stages.cut")) == 0;
 }
