@@ -47,4 +47,33 @@ for name in a:
 EOF
 ok $? "with its very values"
 
+# What no tensor tells: only the digest over all says that the file is not what
+# was written.
+cp "$c" changed.h5
+"$python" -c 'import h5py; f = h5py.File("changed.h5", "r+"); f.attrs.modify("seed", f.attrs["seed"] + 1)'
+one eval changed.h5 data.file=data.h5
+[ $? = 65 ] && complaints | grep -q 'changed.h5: damaged: an attribute'
+ok $? "eval refuses a checkpoint of which an attribute was changed"
+mkdir d e
+# shellcheck disable=SC2086
+(cd d && one train $small train.steps=1 train.init=../changed.h5)
+[ $? = 65 ]
+ok $? "so does train.init"
+# Seven everywhere, and no digest that says otherwise.
+cp "$c" sevens.h5
+"$python" - <<'EOF'
+import h5py
+f = h5py.File("sevens.h5", "r+")
+d = f["model/bn1.bias"]
+del d.attrs["digest"]
+d[...] = 7
+EOF
+one eval sevens.h5 data.file=data.h5
+[ $? = 65 ] && complaints | grep -q 'bn1.bias: damaged: it has lost its digest'
+ok $? "eval refuses a tensor that has lost its digest"
+# shellcheck disable=SC2086
+(cd e && one train $small train.steps=1 train.init=../sevens.h5)
+[ $? = 65 ]
+ok $? "so does train.init"
+
 done_testing
