@@ -129,6 +129,15 @@ status_check_failed (const char *cond, const char *file, int line,
   abort ();
 }
 
+void
+status_end (enum status s)
+{
+  if (abort_hook != NULL)
+    abort_hook (s);
+  tell (LOG_ERROR, "%s (%s)", fail_message (), fail_where ());
+  abort ();
+}
+
 /* -- places ---------------------------------------------------------------- */
 
 /* Written by the engine's thread, read by any. */

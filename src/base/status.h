@@ -100,6 +100,11 @@ status_check_failed (const char *cond, const char *file, int line,
 #define ASSERT(cond) ((void)0)
 #endif
 
+/* The end of all ranks where a caller that could pass s up is missing, as in
+ * text_add.  Does not return. */
+void
+status_end (enum status s) __attribute__ ((noreturn));
+
 /* The hook by which trouble that cannot wait ends all ranks.  NULL: abort ().
  */
 void

@@ -29,7 +29,8 @@ text_reserve (struct text *t, size_t room)
   char *data = t->room > 0 ? t->data : NULL;
   enum status s =
       mem_grow (&data, data != NULL ? t->size + 1 : 0, wider, 1, "a text");
-  CHECK (s == OK, "%s", fail_message ());
+  if (s != OK)
+    status_end (s);
   t->data = data;
   t->room = wider;
 }

@@ -202,7 +202,8 @@ ini_read (const char *text, const struct ini_sink *sink)
   text_init (&r.name);
   text_init (&r.value);
   enum status s = MEM_NEW (size + 1, &r.clean, "a line");
-  CHECK (s == OK, "%s", fail_message ());
+  if (s != OK)
+    status_end (s);
   int line = ini_parse_stream (read_line, &r, take_key, &r);
   flush_key (&r);
   if (line != 0) { /* what the checks above let through and libinih did not */

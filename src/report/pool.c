@@ -16,7 +16,8 @@ pool_take (struct pool *p, size_t n, size_t size)
   size_t bytes = n * size;
   CHECK (size == 0 || bytes / size == n, "a report beyond all memory");
   enum status s = mem_new (sizeof *b + bytes, 1, "a report", (void **)&b);
-  CHECK (s == OK, "%s", fail_message ());
+  if (s != OK)
+    status_end (s);
   b->before = p->last;
   p->last = b;
   return b->data;

@@ -2,6 +2,7 @@
 /* tests/base/memory.c -- blocks, counts, arenas, and misuse that is noticed. */
 #include "base/memory.h"
 #include "base/random.h"
+#include "base/text.h"
 #include "tests/tap.h"
 #include <pthread.h>
 #include <setjmp.h>
@@ -213,6 +214,23 @@ test_threads (void)
   tap_ok (blocks == 0 && peak >= 5000000, "the peak is the largest so far");
 }
 
+/* text_add has no status to return: it ends all ranks, for want of memory. */
+static void
+test_text (void)
+{
+  struct text t;
+  text_init (&t);
+  fault_plant ("alloc");
+  int s = setjmp (caught);
+  if (s == 0)
+    text_add (&t, "%s", "a word");
+  tap_ok (s == (int)E_MEMORY && strstr (fail_message (), "no memory"),
+          "a text without memory: %s", fail_message ());
+  fail_clear ();
+  fault_plant (NULL);
+  text_clear (&t);
+}
+
 int
 main (void)
 {
@@ -221,6 +239,7 @@ main (void)
   test_blocks ();
   test_grow ();
   test_misuse ();
+  test_text ();
   test_nth_failure ();
   test_arena ();
   test_threads ();
