@@ -144,6 +144,7 @@ main (int argc, char **argv)
   struct options o;
   struct text words; /* before they are put in another order */
   status_abort_hook (wire_abort);
+  store_start ();
   text_init (&words);
   signal (SIGXFSZ, SIG_IGN); /* a limit on files is a write that fails */
   add_words (argc, argv, &words);

@@ -9,6 +9,12 @@
 #include "base/memory.h"
 #include <string.h>
 
+void
+store_start (void)
+{
+  store_h5_start ();
+}
+
 const char *
 store_describe (void)
 {

@@ -14,6 +14,11 @@
 #include <stdint.h>
 #include <stdio.h>
 
+/* Start the library of files before MPI: it would end itself in MPI_Finalize
+ * otherwise, and crash there when a file could not be closed, as on a full
+ * disk. Local. */
+void
+store_start (void);
 const char *
 store_describe (void); /* "HDF5 1.10.8 (parallel)" */
 /* "libjpeg-turbo 2.1.5, libpng 1.6.39", or which of them is not there. */
@@ -418,6 +423,9 @@ store_run_lost (const struct store_run *r);
 /* Put a whole text file in its place (written under another name, renamed). */
 enum status
 store_run_put (struct store_run *r, const char *name, const char *text);
+/* The same of a short one that is there and cannot be put: where it lies. */
+enum status
+store_run_overwrite (struct store_run *r, const char *name, const char *text);
 /* A whole text file of the directory, or, dir "", of that path; *text owned by
  * the caller; E_MISSING. */
 enum status
