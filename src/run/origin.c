@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Steps of the whole run; 0 when the data set has to say and cannot. */
 static int64_t
@@ -264,7 +265,25 @@ leaves_status (const struct origin *o, enum status e, const struct outcome *out)
          strncmp (o->status, "running", 7) != 0;
 }
 
-void
+/* Nobody comes after us to write it.  What may pass is tried again, and where
+ * the disk is full the few bytes of the file that is there still take it. */
+static enum status
+put_status (struct store_run *run, const char *line)
+{
+  enum status e = store_run_put (run, "status", line);
+  if (e == E_IO) {
+    fail_clear ();
+    usleep (100000);
+    e = store_run_put (run, "status", line);
+  }
+  if (e == E_IO && store_run_overwrite (run, "status", line) == OK) {
+    fail_clear ();
+    e = OK;
+  }
+  return e;
+}
+
+enum status
 origin_end (struct origin *o, struct store_run *run, enum status e,
             const struct outcome *out)
 {
@@ -274,11 +293,8 @@ origin_end (struct origin *o, struct store_run *run, enum status e,
                                        : "failed";
   if (!counts (e, out))
     uncount (o, run, out);
-  if (leaves_status (o, e, out)) {
-    (void)store_run_put (run, "status", o->status);
-    fail_clear ();
-    return;
-  }
+  if (leaves_status (o, e, out))
+    return put_status (run, o->status);
   const char *why = e == E_STOPPED ? stop_name (out->why) : status_text (e);
   snprintf (step, sizeof step, "%lld", (long long)out->step);
   snprintf (code, sizeof code, "%d", status_exit (e));
@@ -289,11 +305,11 @@ origin_end (struct origin *o, struct store_run *run, enum status e,
   if (!o->done)
     (void)store_run_event (run, event, e == OK ? 2 : 4,
                            (const char *const(*)[2])fields);
+  fail_clear ();
   if (e == OK)
     snprintf (line, sizeof line, "finished 0 step=%s\n", step);
   else
     snprintf (line, sizeof line, "%s %s step=%s reason=%s\n", event, code, step,
               why);
-  (void)store_run_put (run, "status", line);
-  fail_clear ();
+  return put_status (run, line);
 }

@@ -619,9 +619,16 @@ train_here (struct wire *w, const struct run_config *c, run_config_writer write,
   else if (e == OK)
     e = train (w, c, write, run, &o, &out);
   /* A run that was not moved aside is none of this start's. */
+  enum status ended = OK;
   if (run && !(o.fresh && o.status))
-    origin_end (&o, run, e, &out);
+    ended = origin_end (&o, run, e, &out);
   origin_close (&o);
+  if (e == OK || e == E_STOPPED) {
+    ended = train_verdict (w, ended);
+    e = ended != OK ? ended : e;
+  }
+  if (run)
+    fail_clear ();
   return e;
 }
 

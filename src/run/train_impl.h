@@ -208,9 +208,9 @@ struct outcome {     /* of a training */
   enum run_stop why; /* where it stopped early */
   bool began;        /* the configuration was accepted */
 };
-/* The last event, and the word in RUN/status that scripts wait for.  Local; on
- * the root. */
-void
+/* The last event, and the word in RUN/status that scripts wait for: without it
+ * a run has not ended well.  E_IO.  Local; on the root. */
+enum status
 origin_end (struct origin *o, struct store_run *run, enum status e,
             const struct outcome *out);
 

@@ -221,6 +221,20 @@ store_file_write (const char *path, const void *data, size_t size)
 }
 
 enum status
+store_file_overwrite (const char *path, const char *text)
+{
+  size_t size = strlen (text);
+  int fd = open (path, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0)
+    return fail (E_IO, "%s: not opened: %s", path, strerror (errno));
+  enum status s = write_all (fd, path, text, size);
+  if (ftruncate (fd, (off_t)size) != 0 && s == OK)
+    s = fail (E_IO, "%s: not cut: %s", path, strerror (errno));
+  close (fd);
+  return s;
+}
+
+enum status
 store_file_put (const char *path, const char *text)
 {
   struct text part;

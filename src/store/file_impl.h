@@ -43,6 +43,11 @@ store_file_read (const char *path, char **data, size_t *size);
 /* Write and sync a file, which is not there when that fails.  E_IO. */
 enum status
 store_file_write (const char *path, const void *data, size_t size);
+/* Write over the beginning of a file that is there and cut it behind that: this
+ * needs no room on a full disk, and is not whole at every moment.  Not through
+ * a link.  E_IO. */
+enum status
+store_file_overwrite (const char *path, const char *text);
 /* Write a whole file under another name, sync it, rename it.  E_IO. */
 enum status
 store_file_put (const char *path, const char *text);

@@ -160,6 +160,18 @@ store_run_put (struct store_run *r, const char *name, const char *text)
 }
 
 enum status
+store_run_overwrite (struct store_run *r, const char *name, const char *text)
+{
+  struct text path;
+  TRY (store_run_mine (r));
+  text_init (&path);
+  text_add (&path, "%s/%s", r->dir, name);
+  enum status s = store_file_overwrite (path.data, text);
+  text_clear (&path);
+  return s;
+}
+
+enum status
 store_run_get (const char *dir, const char *name, char **text)
 {
   struct text path;

@@ -240,6 +240,29 @@ test_descriptor (void)
   fail_clear ();
 }
 
+/* A word for scripts, where there is no room to put it anew. */
+static void
+test_overwrite (void)
+{
+  char to[512], link[512];
+  snprintf (to, sizeof to, "%s", scratch ("last-word"));
+  snprintf (link, sizeof link, "%s", scratch ("to-status"));
+  tap_ok (store_file_put (to, "running 0 step=0\n") == OK &&
+              store_file_overwrite (to, "failed 74\n") == OK &&
+              strcmp (content (to), "failed 74\n") == 0,
+          "a short text over a longer one, where it lies");
+  tap_ok (store_file_overwrite (to, "stopped 75 step=1\n") == OK &&
+              strcmp (content (to), "stopped 75 step=1\n") == 0,
+          "and a longer one");
+  tap_ok (symlink (to, link) == 0 && store_file_overwrite (link, "x") == E_IO &&
+              strcmp (content (to), "stopped 75 step=1\n") == 0,
+          "not through a link");
+  fail_clear ();
+  tap_ok (store_file_overwrite (scratch ("none"), "x") == E_IO,
+          "nor where nothing is");
+  fail_clear ();
+}
+
 int
 main (void)
 {
@@ -255,6 +278,7 @@ main (void)
     test_pipe ("pipes", true);
     test_terminal ();
     test_descriptor ();
+    test_overwrite ();
     tap_ok (scratch_parts () == 0, "nothing half-made is left");
     scratch_close ();
   }
