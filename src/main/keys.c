@@ -222,7 +222,8 @@ const struct key key_table[] = {
                "wait for it" },
   { CHECKPOINT, .name = "io", .kind = KEY_CHOICE, TEXT_AT (io),
     .words = "collective independent", .value = "independent",
-    .meaning = "transfers of parallel HDF5 where checkpoint.async is no" },
+    .meaning = "where checkpoint.async is no: each rank writes what it has, or "
+               "all together in transfers of parallel HDF5" },
 
   { RUN, .name = "dir", .kind = KEY_TEXT, TEXT_AT (dir), .value = "run",
     .meaning = "run directory" },

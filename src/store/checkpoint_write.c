@@ -2,14 +2,14 @@
  * everybody waits.
  *
  * 1. All ranks learn the list of tensors; 2. root reserves room and creates the
- * file with all that is not data, alone; 3. all ranks open it together, 4. each
- * writes what it owns, and it is closed; 5. root syncs it, reads it back,
- * compares and renames it.  Between these the ranks agree, so that nobody
- * enters a collective call alone.
+ * file with all that is not data, alone, and tells where data belong; 3. each
+ * rank writes what it owns, by itself or in transfers of parallel HDF5; 4. root
+ * syncs it, reads it back, compares and renames it.  Between these the ranks
+ * agree, so that nobody enters a collective call alone.
  *
  * Root creates alone because HDF5 spreads dirty metadata over the ranks when a
  * file is closed in parallel: a rank that could not write its part would leave
- * that close early, and the others would wait for it for ever.  In step 4 there
+ * that close early, and the others would wait for it for ever.  In step 3 there
  * is no metadata left to write.  The file is also the same, byte for byte, from
  * any number of ranks.
  */
@@ -32,8 +32,8 @@ struct writing {
   int n;
   struct store_how how;
   struct store_list list;
-  int64_t *offset; /* list.n, on root */
-  hid_t file;      /* -1 when not open */
+  int64_t *offset; /* list.n */
+  hid_t file;      /* of collective transfers; -1 when not open */
 };
 
 static enum status
@@ -63,25 +63,55 @@ share_name (struct writing *w)
 static enum status
 create_file (struct writing *w)
 {
+  size_t n = (size_t)w->list.n;
+  TRY (wire_agree (w->wire, MEM_NEW (n + 1, &w->offset, "places of tensors")));
   enum status s = OK;
-  if (wire_rank (w->wire) == 0) {
-    s = MEM_NEW ((size_t)w->list.n, &w->offset, "places of tensors");
-    if (s == OK)
-      s = store_checkpoint_create (w->part, &w->list, w->attributes, w->offset);
-  }
+  if (wire_rank (w->wire) == 0)
+    s = store_checkpoint_create (w->part, &w->list, w->attributes, w->offset);
+  TRY (wire_agree (w->wire, s));
+  return wire_broadcast (w->wire, w->offset, n * sizeof *w->offset, 0);
+}
+
+/* -- 3: the data, each rank by itself ---------------------------------------
+ */
+
+static float *
+data_of (const struct writing *w, const struct store_entry *e)
+{
+  for (int i = 0; i < w->n; i++)
+    if (strcmp (w->tensors[i].path, e->path) == 0)
+      return w->tensors[i].data;
+  CHECK (false, "%s is on the list but not here", e->path);
+}
+
+static enum status
+write_own (struct writing *w)
+{
+  float **data = NULL;
+  enum status s = MEM_NEW ((size_t)w->list.n + 1, &data, "list of tensors");
+  for (int i = 0; s == OK && i < w->list.n; i++)
+    if (w->list.entry[i].owner == wire_rank (w->wire))
+      data[i] = data_of (w, &w->list.entry[i]);
+  log_progress ("writing %s", w->part);
+  const struct store_own own = {w->part, &w->list, data, w->offset, NULL};
+  if (s == OK)
+    s = store_own_write (&own);
+  mem_free (&data);
   return wire_agree (w->wire, s);
 }
 
-/* -- 3: opened by all ------------------------------------------------------ */
+/* -- 3: the data, all ranks together ---------------------------------------
+ */
 
 static enum status
 open_file (struct writing *w)
 {
   enum status s = OK;
   hid_t access = store_h5_file_access ();
-  if (wire_size (w->wire) > 1 &&
-      H5Pset_fapl_mpio (access, wire_raw_world (w->wire), MPI_INFO_NULL) < 0)
+  if (H5Pset_fapl_mpio (access, wire_raw_world (w->wire), MPI_INFO_NULL) < 0)
     s = not_written (w, "parallel access");
+  if (s == OK)
+    s = store_file_openable (w->part, true, E_IO);
   s = wire_agree (w->wire, s);
   if (s == OK) {
     w->file = H5Fopen (w->part, H5F_ACC_RDWR, access);
@@ -101,89 +131,7 @@ close_file (struct writing *w)
   return file >= 0 && H5Fclose (file) < 0 ? not_written (w, "the file") : OK;
 }
 
-/* -- 4: the data ----------------------------------------------------------- */
-
-static const float *
-data_of (const struct writing *w, const struct store_entry *e)
-{
-  for (int i = 0; i < w->n; i++)
-    if (strcmp (w->tensors[i].path, e->path) == 0)
-      return w->tensors[i].data;
-  CHECK (false, "%s is on the list but not here", e->path);
-}
-
-/* HDF5 1.10 counts the bytes of a transfer that a rank makes for itself in int,
- * so it is made of parts. */
-#define PART_BYTES ((int64_t)1 << 28)
-
-/* The dimension in whose direction parts are cut: what lies inside of one step
- * (*inner values) is small. */
-static int
-part_dimension (const struct store_entry *e, int64_t *inner)
-{
-  int d = e->n_dims - 1;
-  *inner = 1;
-  while (d > 0 && *inner * e->dims[d] * 4 <= PART_BYTES)
-    *inner *= e->dims[d--];
-  return d;
-}
-
-/* count from start on: so many values, in a row in memory. */
-static herr_t
-write_part (hid_t id, hid_t space, hid_t transfer, const hsize_t *start,
-            const hsize_t *count, hsize_t values, const float *data)
-{
-  hid_t memory = H5Screate_simple (1, &values, NULL);
-  herr_t done =
-      H5Sselect_hyperslab (space, H5S_SELECT_SET, start, NULL, count, NULL);
-  if (done >= 0)
-    done = H5Dwrite (id, H5T_NATIVE_FLOAT, memory, space, transfer, data);
-  H5Sclose (memory);
-  return done;
-}
-
-static herr_t
-write_parts_of (const struct store_entry *e, hid_t id, hid_t space,
-                hid_t transfer, const float *data)
-{
-  hsize_t start[TENSOR_DIMS] = {0}, count[TENSOR_DIMS];
-  int64_t inner, outer = 1;
-  int d = part_dimension (e, &inner);
-  int64_t most = PART_BYTES / 4 / inner;
-  herr_t done = 0;
-  for (int k = 0; k < e->n_dims; k++)
-    count[k] = k < d ? 1 : (hsize_t)e->dims[k];
-  for (int k = 0; k < d; k++)
-    outer *= e->dims[k];
-  for (int64_t o = 0; o < outer && done >= 0; o++) {
-    int64_t rest = o;
-    for (int k = d - 1; k >= 0; rest /= e->dims[k--])
-      start[k] = (hsize_t)(rest % e->dims[k]);
-    for (int64_t at = 0; at < e->dims[d] && done >= 0; at += most) {
-      int64_t n = e->dims[d] - at < most ? e->dims[d] - at : most;
-      start[d] = (hsize_t)at;
-      count[d] = (hsize_t)n;
-      done =
-          write_part (id, space, transfer, start, count, (hsize_t)(n * inner),
-                      data + (o * e->dims[d] + at) * inner);
-    }
-  }
-  return done;
-}
-
-static herr_t
-write_alone (const struct store_entry *e, hid_t id, hid_t space, hid_t transfer,
-             const float *data)
-{
-  int64_t bytes = 4;
-  for (int k = 0; k < e->n_dims; k++)
-    bytes *= e->dims[k];
-  return bytes <= PART_BYTES
-             ? H5Dwrite (id, H5T_NATIVE_FLOAT, space, space, transfer, data)
-             : write_parts_of (e, id, space, transfer, data);
-}
-
-/* Owned here, or (collective) of another rank and nothing to give. */
+/* Owned here, or of another rank and nothing to give. */
 static enum status
 write_set (struct writing *w, const struct store_entry *e, hid_t transfer)
 {
@@ -194,13 +142,8 @@ write_set (struct writing *w, const struct store_entry *e, hid_t transfer)
   if (space >= 0 && !owned)
     H5Sselect_none (space);
   enum status s = OK;
-  herr_t done = -1;
-  if (space >= 0 && w->how.collective && wire_size (w->wire) > 1)
-    done = H5Dwrite (id, H5T_NATIVE_FLOAT, space, space, transfer,
-                     owned ? data_of (w, e) : &nothing);
-  else if (space >= 0)
-    done = write_alone (e, id, space, transfer, data_of (w, e));
-  if (done < 0)
+  if (space < 0 || H5Dwrite (id, H5T_NATIVE_FLOAT, space, space, transfer,
+                             owned ? data_of (w, e) : &nothing) < 0)
     s = not_written (w, e->path);
   if (space >= 0)
     H5Sclose (space);
@@ -210,21 +153,16 @@ write_set (struct writing *w, const struct store_entry *e, hid_t transfer)
 }
 
 static enum status
-write_data (struct writing *w)
+write_sets (struct writing *w)
 {
   enum status s = OK;
-  bool collective = w->how.collective && wire_size (w->wire) > 1;
   hid_t transfer = H5Pcreate (H5P_DATASET_XFER);
-  if (collective)
-    H5Pset_dxpl_mpio (transfer, H5FD_MPIO_COLLECTIVE);
+  H5Pset_dxpl_mpio (transfer, H5FD_MPIO_COLLECTIVE);
   fault_hang ("hang-write");
   if (fault_here ("write"))
     s = fail (E_IO, "%s: writing failed (planted)", w->part);
   for (int i = 0; i < w->list.n; i++) {
     /* A rank that has failed still keeps the others company. */
-    bool owned = w->list.entry[i].owner == wire_rank (w->wire);
-    if (!collective && (!owned || s != OK))
-      continue;
     log_progress ("writing %s: tensor %d of %d", w->part, i + 1, w->list.n);
     enum status one = write_set (w, &w->list.entry[i], transfer);
     s = s == OK ? one : s;
@@ -233,7 +171,17 @@ write_data (struct writing *w)
   return wire_agree (w->wire, s);
 }
 
-/* -- 5: verify, rename ----------------------------------------------------- */
+static enum status
+write_together (struct writing *w)
+{
+  TRY (open_file (w));
+  enum status s = write_sets (w);
+  /* All ranks are here with the same s, so closing is collective again. */
+  enum status closed = close_file (w);
+  return s == OK ? wire_agree (w->wire, closed) : s;
+}
+
+/* -- 4: verify, rename ----------------------------------------------------- */
 
 static enum status
 verify (struct writing *w)
@@ -295,8 +243,8 @@ write_parts (struct writing *w)
   TRY (share_name (w));
   TRY (store_list_share (w->wire, w->tensors, w->n, &w->list));
   TRY (create_file (w));
-  TRY (open_file (w));
-  return write_data (w);
+  return w->how.collective && wire_size (w->wire) > 1 ? write_together (w)
+                                                      : write_own (w);
 }
 
 enum status
@@ -317,10 +265,7 @@ store_checkpoint_write (struct wire *wire, const char *path,
   if (how)
     w.how = *how;
   enum status s = write_parts (&w);
-  /* All ranks are here with the same s, so closing is collective again. */
-  enum status closed = close_file (&w);
-  if (s == OK)
-    s = wire_agree (wire, closed);
+  (void)close_file (&w);
   if (s == OK)
     s = finish (&w, begin);
   if (w.how.saved)

@@ -136,6 +136,22 @@ store_file_forget (const char *path)
 }
 
 enum status
+store_file_openable (const char *path, bool write, enum status bad)
+{
+  enum { SPARE = 8 };
+  int fd[SPARE], n = 0;
+  enum status s = OK;
+  while (n < SPARE &&
+         (fd[n] = open (path, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC)) >= 0)
+    n++;
+  if (n < SPARE)
+    s = fail (bad, "%s: not opened: %s", path, strerror (errno));
+  while (n > 0)
+    close (fd[--n]);
+  return s;
+}
+
+enum status
 store_file_rename (const char *from, const char *to)
 {
   if (rename (from, to) != 0)

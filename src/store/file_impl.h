@@ -33,6 +33,10 @@ store_file_sync (const char *path);
  * reads the disk.  Where it does not, nothing is lost. */
 void
 store_file_forget (const char *path);
+/* Whether a file can be opened here, with descriptors to spare: some MPI hang
+ * in MPI_File_open where one rank cannot.  Fails with bad. */
+enum status
+store_file_openable (const char *path, bool write, enum status bad);
 /* Rename a synced file over another name and sync the directory.  E_IO. */
 enum status
 store_file_rename (const char *from, const char *to);

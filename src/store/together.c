@@ -19,6 +19,7 @@
  * are read from the plain file by the loader of each rank that wants them.
  */
 #include "store/dataset_impl.h"
+#include "store/file_impl.h"
 
 #include "base/hash.h"
 #include "base/log.h"
@@ -63,6 +64,8 @@ open_file (struct together *t)
   if (H5Pset_fapl_mpio (access, wire_raw_node (t->wire), MPI_INFO_NULL) < 0 ||
       H5Pset_dxpl_mpio (t->transfer, H5FD_MPIO_COLLECTIVE) < 0)
     s = not_read (t, "parallel access");
+  if (s == OK)
+    s = store_file_openable (t->data->path, false, E_MISSING);
   s = wire_worst (t->wire, s);
   if (s == OK) {
     t->file = H5Fopen (t->data->path, H5F_ACC_RDONLY, access);
