@@ -31,25 +31,9 @@ wire_abort_record (void (*record) (enum status s, void *context), void *context)
   abort_context = context;
 }
 
-void
-wire_abort (enum status s)
+__attribute__ ((noreturn)) static void
+end_job (enum status s)
 {
-  static atomic_flag entered = ATOMIC_FLAG_INIT;
-  static _Thread_local bool inside;
-  if (inside)
-    abort (); /* the way out has failed itself */
-  inside = true;
-  while (atomic_flag_test_and_set (&entered))
-    pause (); /* another thread is ending the process */
-  const char *text = fail_message ();
-  const char *where = fail_where ();
-  bool placed = where[0] != '\0';
-  log_live_done ();
-  tell (LOG_ERROR, "%s%s%s%s", text[0] != '\0' ? text : status_text (s),
-        placed ? " (" : "", where, placed ? ")" : "");
-  fflush (NULL);
-  if (abort_record)
-    abort_record (s, abort_context);
   int on = 0, off = 0;
   MPI_Initialized (&on);
   MPI_Finalized (&off);
@@ -60,6 +44,30 @@ wire_abort (enum status s)
     MPI_Abort (MPI_COMM_WORLD, status_exit (s));
   }
   _Exit (status_exit (s));
+}
+
+void
+wire_abort (enum status s)
+{
+  static atomic_flag entered = ATOMIC_FLAG_INIT;
+  static _Thread_local bool inside;
+  static enum status first;
+  if (inside) /* the record has failed: end without one */
+    end_job (first);
+  inside = true;
+  while (atomic_flag_test_and_set (&entered))
+    pause (); /* another thread is ending the process */
+  first = s;
+  const char *text = fail_message ();
+  const char *where = fail_where ();
+  bool placed = where[0] != '\0';
+  log_live_done ();
+  tell (LOG_ERROR, "%s%s%s%s", text[0] != '\0' ? text : status_text (s),
+        placed ? " (" : "", where, placed ? ")" : "");
+  fflush (NULL);
+  if (abort_record)
+    abort_record (s, abort_context);
+  end_job (s);
 }
 
 static volatile sig_atomic_t leave_code;
