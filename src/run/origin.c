@@ -58,11 +58,14 @@ origin_next (struct origin *o)
   o->step = 0;
   while (o->next < o->n_found) {
     const struct store_found *f = &o->found[o->next++];
-    if (store_checkpoint_verify (f->path, NULL) == OK) {
+    enum status e = store_checkpoint_verify (f->path, NULL);
+    if (e == OK) {
       o->path = f->path;
       o->step = f->step;
       return;
     }
+    if (e == E_MEMORY) /* nothing is wrong with the file */
+      status_end (e);
     say (LOG_WARN, "passed over: %s", fail_message ());
     fail_clear ();
   }

@@ -51,7 +51,10 @@ look_at (const char *folder, const char *name, struct store_found **list,
   if (snprintf (found.path, sizeof found.path, "%s/%s", folder, name) >=
       (int)sizeof found.path)
     return fail (E_LIMIT, "%s/%s: a name too long", folder, name);
-  if (store_checkpoint_open (found.path, &c) != OK) {
+  enum status s = store_checkpoint_open (found.path, &c);
+  if (s == E_MEMORY) /* nothing is wrong with the file */
+    return s;
+  if (s != OK) {
     passed_over (fail_message ());
     return OK;
   }
@@ -103,10 +106,14 @@ store_checkpoint_newest (const char *run_dir, struct text *path)
   int n, files;
   enum status s = store_checkpoint_candidates (run_dir, &list, &n, &files);
   for (int i = 0; s == OK && i < n; i++) {
-    if (store_checkpoint_verify (list[i].path, NULL) == OK) {
+    s = store_checkpoint_verify (list[i].path, NULL);
+    if (s == OK) {
       text_add (path, "%s", list[i].path);
       break;
     }
+    if (s == E_MEMORY)
+      break;
+    s = OK;
     passed_over (fail_message ());
   }
   mem_free (&list);

@@ -93,6 +93,18 @@ store_h5_read_access (void)
   return fapl;
 }
 
+/* Whether HDF5's words about a file tell of a want of descriptors or memory,
+ * which says nothing about the file: those of its driver name errno. */
+static bool
+is_want (const char *why)
+{
+  int number = 0;
+  const char *at = strstr (why, "errno = ");
+  if (at && sscanf (at, "errno = %d", &number) == 1)
+    return number == EMFILE || number == ENFILE || number == ENOMEM;
+  return false;
+}
+
 enum status
 store_h5_open (const char *path, enum status bad, hid_t *file)
 {
@@ -109,6 +121,8 @@ store_h5_open (const char *path, enum status bad, hid_t *file)
   if (id < 0)
     store_h5_why (why);
   H5Pclose (fapl);
+  if (id < 0 && is_want (why))
+    return fail (E_MEMORY, "%s: not opened: %s", path, why);
   if (id < 0)
     return fail (bad, "%s: not a whole HDF5 file (%s)", path, why);
   *file = id;

@@ -68,12 +68,11 @@ reading_wrong (const struct store_h5_at *at, const char *name,
 
 /* Strings of variable length: the library allocates them and takes them back.
  */
-static bool
-read_variable (const struct reading *r, struct text *out)
+static enum status
+read_variable (const struct reading *r, struct text *out, bool *read)
 {
   char **list = NULL;
-  if (mem_new ((size_t)r->n, sizeof *list, "strings", (void **)&list) != OK)
-    return false;
+  TRY (mem_new ((size_t)r->n, sizeof *list, "strings", (void **)&list));
   hid_t type = H5Tcopy (H5T_C_S1);
   H5Tset_size (type, H5T_VARIABLE);
   H5Tset_cset (type, H5Tget_cset (r->type));
@@ -84,22 +83,23 @@ read_variable (const struct reading *r, struct text *out)
     H5Dvlen_reclaim (type, r->space, H5P_DEFAULT, list);
   H5Tclose (type);
   mem_free (&list);
-  return good;
+  *read = good;
+  return OK;
 }
 
-static bool
-read_fixed (const struct reading *r, struct text *out)
+static enum status
+read_fixed (const struct reading *r, struct text *out, bool *read)
 {
   size_t width = H5Tget_size (r->type);
   char *all = NULL;
-  if (mem_new ((size_t)r->n * width + 1, 1, "strings", (void **)&all) != OK)
-    return false;
+  TRY (mem_new ((size_t)r->n * width + 1, 1, "strings", (void **)&all));
   bool good = H5Aread (r->id, r->type, all) >= 0;
   for (int64_t i = 0; good && i < r->n; i++)
     text_add (out, "%s%.*s", i ? "\n" : "", (int)width,
               all + (size_t)i * width);
   mem_free (&all);
-  return good;
+  *read = good;
+  return OK;
 }
 
 enum status
@@ -108,12 +108,14 @@ store_h5_get_texts (const struct store_h5_at *at, const char *name,
 {
   struct reading r;
   TRY (reading_open (at, name, &r));
-  bool good = H5Tget_class (r.type) == H5T_STRING;
-  if (good)
-    good = H5Tis_variable_str (r.type) > 0 ? read_variable (&r, joined)
-                                           : read_fixed (&r, joined);
+  bool good = false;
+  enum status s = OK;
+  if (H5Tget_class (r.type) == H5T_STRING)
+    s = H5Tis_variable_str (r.type) > 0 ? read_variable (&r, joined, &good)
+                                        : read_fixed (&r, joined, &good);
   *n = (int)r.n;
   reading_close (&r);
+  TRY (s);
   return good ? OK : reading_wrong (at, name, "text");
 }
 

@@ -43,7 +43,8 @@ store_h5_why (char buf[256]);
 hid_t
 store_h5_read_access (void);
 /* Open for reading by the serial driver.  E_MISSING when there is no such file
- * or it may not be read, bad when it is no HDF5 file or cut off. */
+ * or it may not be read, bad when it is no HDF5 file or cut off,
+ * E_MEMORY for want of descriptors. */
 enum status
 store_h5_open (const char *path, enum status bad, hid_t *file);
 /* Whether a file begins as HDF5 files do, be it whole or not. */
