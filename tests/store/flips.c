@@ -21,7 +21,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-enum { SAMPLE = 900, LIMIT_S = 10, VALUES_MOST = 1 << 16, CONTEXT = 16 };
+enum { SAMPLE = 540, LIMIT_S = 10, VALUES_MOST = 1 << 16, CONTEXT = 16 };
 enum verdict { NOTICED, HARMLESS, SILENT, VERDICTS };
 
 struct shared {
