@@ -195,6 +195,10 @@ const struct key key_table[] = {
     .meaning = "numbers of the arithmetic" },
   { TRAIN, .name = "init", .kind = KEY_TEXT, TEXT_AT (init), .shown = "none",
     .meaning = "parameter file or checkpoint to start from" },
+  { TRAIN, .name = "init.fresh", .kind = KEY_LIST, TEXT_AT (init_fresh),
+    .shown = "none",
+    .meaning = "tensors that train.init does not give, by name or the part "
+               "before a dot, as in fc" },
   { TRAIN, .name = "tune", .kind = KEY_TEXT, TEXT_AT (tune), .value = "yes",
     .meaning = "algorithm of each convolution: yes: measured once; no: by "
                "rule; or a file with the choices of an earlier run" },

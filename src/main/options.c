@@ -96,7 +96,7 @@ enum { /* options without a short form */
   OPT_TEXT, OPT_LATEX, OPT_TABLE,
   OPT_UNLIKE, OPT_ACCURACY, OPT_LOSS,
   OPT_SAMPLES, OPT_FEATURES, OPT_CLASSES, OPT_DOUBLE, OPT_GRID, OPT_BLOCK,
-  OPT_MEMORY, OPT_FORCE
+  OPT_MEMORY, OPT_FORCE, OPT_SKIP_BAD
 };
 
 const struct flag flag_table[] = {
@@ -199,6 +199,8 @@ const struct flag flag_table[] = {
     "sentencepiece: use this model instead of making one" },
   { "force", OPT_FORCE, NULL, CMD_IMPORT,
     "replace a file that is there under the name of -o" },
+  { "skip-bad", OPT_SKIP_BAD, NULL, CMD_IMPORT,
+    "of folder: go on without images that do not decode, which are named" },
   { "prompt", OPT_PROMPT, "TEXT", CMD_GENERATE,
     "text to begin with; default: an empty line" },
   { "tokens", OPT_TOKENS, "N", CMD_GENERATE,
@@ -480,6 +482,9 @@ take_option (struct parse *p, int letter, const char *value)
     break;
   case OPT_MODEL:
     make_word (p, "model", value);
+    break;
+  case OPT_SKIP_BAD:
+    make_word (p, "skip-bad", "yes");
     break;
   case OPT_FORCE:
     make_word (p, "force", "yes");

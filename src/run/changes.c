@@ -55,7 +55,8 @@ static const struct {
     {"train", "seed", RUN_ANOTHER},       {"train", "optimizer", RUN_ANOTHER},
     {"train", "init", RUN_CONTENT},       {"train", "steps", RUN_LENGTH},
     {"train", "epochs", RUN_LENGTH},      {"train", "tune", RUN_FREE},
-    {"train", "eval_every", RUN_FREE},    {"train", "agreement", RUN_FREE},
+    {"train", "init.fresh", RUN_ANOTHER}, {"train", "eval_every", RUN_FREE},
+    {"train", "agreement", RUN_FREE},
 };
 
 enum run_effect

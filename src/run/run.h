@@ -58,7 +58,8 @@ struct run_config {
   char milestones[RUN_TEXT];
   char precision[RUN_WORD];
   char init[RUN_PATH];
-  char tune[RUN_PATH]; /* yes, no or a file */
+  char init_fresh[RUN_TEXT]; /* names, or their beginnings, with commas */
+  char tune[RUN_PATH];       /* yes, no or a file */
   /* [checkpoint] */
   int64_t every, keep;
   double every_seconds;

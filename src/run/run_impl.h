@@ -558,7 +558,11 @@ session_attributes (struct session *s, int64_t step, struct text texts[2],
 enum status
 session_save (struct session *s, const char *path, int64_t step,
               const struct store_attributes *more, const struct store_how *how);
-/* Values only (train.init, eval): optimizer false.  heads: whether missing
+/* Begin with the parameters of a file, ours or of other programs (init.c).
+ * Collective on world. */
+enum status
+session_load_init (struct session *s, const char *path);
+/* Values only (eval): optimizer false.  heads: whether missing
  * heads are an error.  *step from the file (0 for a bare parameter file). */
 enum status
 session_load (struct session *s, const char *path, bool optimizer, bool heads,

@@ -540,8 +540,7 @@ open_parts (struct session *s)
   pulse_hook (wire_poll, w);
   place_set (-1, -1, "loading parameters");
   if (s->config.init[0] && !s->resumes) {
-    int64_t ignored;
-    TRY (session_load (s, s->config.init, false, false, &ignored));
+    TRY (session_load_init (s, s->config.init));
   }
   return OK;
 }

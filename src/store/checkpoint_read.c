@@ -39,8 +39,18 @@ check_format (struct store_checkpoint *c)
         store_h5_has_attribute (c->file, "digest_weights"))
       return fail (E_CHECKPOINT,
                    "%s: damaged: it has digests, but names no format", c->path);
+    TRY (store_h5_inside (
+        c->file,
+        &(struct store_h5_at){c->file, c->path, "/model", E_CHECKPOINT}));
     if (store_h5_is_group (c->file, "/model"))
       return OK;
+    struct text paths;
+    text_init (&paths);
+    enum status found = store_checkpoint_paths (c, &paths);
+    size_t size = paths.size;
+    text_clear (&paths);
+    if (found != OK || size > 0) /* tensors at the root */
+      return found;
     return fail (E_CHECKPOINT,
                  "%s: neither a checkpoint nor a parameter file: "
                  "no /model in it",
@@ -167,6 +177,25 @@ bool
 store_checkpoint_foreign (const struct store_checkpoint *c)
 {
   return c->foreign;
+}
+
+bool
+store_checkpoint_is_weight (const struct store_checkpoint *c, const char *path)
+{
+  int n_dims = 0;
+  int64_t dims[STORE_H5_DIMS];
+  struct store_h5_at at = {-1, c->path, path, E_CHECKPOINT};
+  if (store_h5_set_open (c->file, false, &at) != OK) {
+    fail_clear ();
+    return true;
+  }
+  hid_t type = H5Dget_type (at.id);
+  bool is = H5Tget_class (type) == H5T_FLOAT &&
+            store_h5_shape (&at, &n_dims, dims) == OK && n_dims > 0;
+  fail_clear ();
+  H5Tclose (type);
+  H5Dclose (at.id);
+  return is;
 }
 
 bool

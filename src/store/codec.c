@@ -14,6 +14,8 @@
 
 struct store_codec {
   tjhandle reader, writer;
+  bool spoiled; /* the reader: what ended in the middle of a header would be
+                   gone on with in the next image */
   char why[256];
 };
 
@@ -66,7 +68,21 @@ static bool
 no (struct store_codec *c, const char *why)
 {
   snprintf (c->why, sizeof c->why, "%s", why);
+  c->spoiled = true;
   return false;
+}
+
+/* After an image that failed the next one begins anew. */
+static bool
+renew (struct store_codec *c)
+{
+  if (!c->spoiled)
+    return true;
+  if (c->reader)
+    tjDestroy (c->reader);
+  c->reader = tjInitDecompress ();
+  c->spoiled = c->reader == NULL;
+  return !c->spoiled;
 }
 
 /* Width, height and colours of an image that we can take. */
@@ -75,6 +91,8 @@ read_header (struct store_codec *c, const unsigned char *jpeg, size_t n,
              int *width, int *height, int *colours)
 {
   int sub, w = 0, h = 0;
+  if (!renew (c))
+    return no (c, "libjpeg-turbo does not start again: no memory?");
   if (n < 4 || jpeg[0] != 0xff || jpeg[1] != 0xd8)
     return no (c, "not a JPEG image");
   if (tjDecompressHeader3 (c->reader, jpeg, (unsigned long)n, &w, &h, &sub,
@@ -107,9 +125,9 @@ cmyk_to_rgb (unsigned char *p, int64_t n)
       p[3 * i + k] = (unsigned char)((p[4 * i + k] * p[4 * i + 3] + 127) / 255);
 }
 
-bool
-store_codec_decode (struct store_codec *c, const unsigned char *jpeg, size_t n,
-                    int width, int height, unsigned char *rgb, bool *warned)
+static bool
+decode (struct store_codec *c, const unsigned char *jpeg, size_t n, int width,
+        int height, unsigned char *rgb, int flags, bool *warned)
 {
   int w, h, colours;
   if (!read_header (c, jpeg, n, &w, &h, &colours))
@@ -117,9 +135,9 @@ store_codec_decode (struct store_codec *c, const unsigned char *jpeg, size_t n,
   if (w != width || h != height)
     return no (c, "its size has changed meanwhile");
   bool inks = colours == TJCS_CMYK || colours == TJCS_YCCK;
-  *warned =
-      tjDecompress2 (c->reader, jpeg, (unsigned long)n, rgb, width, 0, height,
-                     inks ? TJPF_CMYK : TJPF_RGB, TJFLAG_ACCURATEDCT) != 0;
+  *warned = tjDecompress2 (c->reader, jpeg, (unsigned long)n, rgb, width, 0,
+                           height, inks ? TJPF_CMYK : TJPF_RGB,
+                           TJFLAG_ACCURATEDCT | flags) != 0;
   if (*warned) {
     /* What is missing at the end would be grey: that is not the image. */
     (void)no (c, tjGetErrorStr2 (c->reader));
@@ -130,6 +148,46 @@ store_codec_decode (struct store_codec *c, const unsigned char *jpeg, size_t n,
   if (inks)
     cmyk_to_rgb (rgb, (int64_t)width * height);
   return true;
+}
+
+bool
+store_codec_decode (struct store_codec *c, const unsigned char *jpeg, size_t n,
+                    int width, int height, unsigned char *rgb, bool *warned)
+{
+  return decode (c, jpeg, n, width, height, rgb, 0, warned);
+}
+
+/* Of what the decoder warns, what leaves all pixels as they were meant. */
+static bool
+is_harmless (const char *why)
+{
+  static const char *const words[] = {"extraneous bytes before marker 0xd9",
+                                      "JFIF", "Adobe",
+                                      "Invalid SOS parameters"};
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+    if (strstr (why, words[i]))
+      return true;
+  return false;
+}
+
+/* The library keeps the last warning only; so, where there is one, what the
+ * first was is asked as well. */
+bool
+store_codec_decode_whole (struct store_codec *c, const unsigned char *jpeg,
+                          size_t n, int width, int height, unsigned char *rgb,
+                          bool *warned)
+{
+  bool first = false;
+  *warned = false;
+  if (!decode (c, jpeg, n, width, height, rgb, TJFLAG_STOPONWARNING, &first) &&
+      !first)
+    return false;
+  if (first && (!is_harmless (c->why) ||
+                !decode (c, jpeg, n, width, height, rgb, 0, warned) ||
+                (*warned && !is_harmless (c->why))))
+    return false;
+  return store_scans_whole (jpeg, n) ||
+         no (c, "cut short: its last scans are missing");
 }
 
 size_t

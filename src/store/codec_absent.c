@@ -55,6 +55,14 @@ store_codec_decode (struct store_codec *c, const unsigned char *jpeg, size_t n,
   ABSENT;
 }
 
+bool
+store_codec_decode_whole (struct store_codec *c, const unsigned char *jpeg,
+                          size_t n, int width, int height, unsigned char *rgb,
+                          bool *warned)
+{
+  return store_codec_decode (c, jpeg, n, width, height, rgb, warned);
+}
+
 size_t
 store_codec_bound (int width, int height)
 {

@@ -1,10 +1,10 @@
 /* store/folder.c -- which images lie in folders, of which class and split.
  *
  * Either DIR/CLASS/... , dealt out to splits by a draw that depends on (seed,
- * path below DIR) alone; or DIR/train/CLASS/..., with DIR/valid or DIR/val and
- * DIR/test beside it.  Classes and files stand in the order of their names'
- * bytes, whatever order the file system gives them in, so that the same folder
- * always makes the same data set.
+ * path below DIR) alone; or DIR/train/CLASS/..., with DIR/valid and DIR/test
+ * beside it, or what else people call these, in any case.  Classes and files
+ * stand in the order of their names' bytes, whatever order the file system
+ * gives them in, so that the same folder always makes the same data set.
  */
 #define _GNU_SOURCE
 #include "store/folder_impl.h"
@@ -30,6 +30,8 @@ store_folder_init (struct store_folder *f)
   *f = (struct store_folder){0};
   text_init (&f->names);
   text_init (&f->example);
+  text_init (&f->flat_example);
+  text_init (&f->beside_example);
 }
 
 void
@@ -40,7 +42,10 @@ store_folder_clear (struct store_folder *f)
   mem_free (&f->classes);
   mem_free (&f->files);
   text_clear (&f->names);
+  mem_free (&f->tops);
   text_clear (&f->example);
+  text_clear (&f->flat_example);
+  text_clear (&f->beside_example);
 }
 
 void
@@ -97,8 +102,9 @@ visit_all (struct place *p,
     text_clear (&inner);
     text_init (&inner);
     s = full_path (p, e->d_name, &inner);
+    /* A link to nothing: found out when it is read. */
     if (s == OK && stat (inner.data, &st) != 0)
-      s = fail (E_MISSING, "%s: %s", inner.data, strerror (errno));
+      st = (struct stat){.st_mode = S_IFREG};
     if (s == OK)
       s = visit (p, e->d_name, inner.data, &st);
   }
@@ -109,11 +115,30 @@ visit_all (struct place *p,
   return s;
 }
 
+static bool
+is_image (const char *name)
+{
+  const char *dot = strrchr (name, '.');
+  return dot &&
+         (strcasecmp (dot, ".jpg") == 0 || strcasecmp (dot, ".jpeg") == 0 ||
+          strcasecmp (dot, ".png") == 0);
+}
+
 static void
 add_other (struct store_folder *f, const char *path)
 {
   if (f->others++ == 0)
     text_add (&f->example, "%s", path);
+}
+
+/* A file where folders of classes are. */
+static void
+add_flat (struct store_folder *f, const char *name, const char *path)
+{
+  if (!is_image (name))
+    add_other (f, path);
+  else if (f->flat++ == 0)
+    text_add (&f->flat_example, "%s", path);
 }
 
 /* -- classes --------------------------------------------------------------- */
@@ -138,7 +163,7 @@ add_class (struct place *p, const char *name, const char *path,
 {
   struct store_folder *f = p->f;
   if (!S_ISDIR (st->st_mode)) {
-    add_other (f, path);
+    add_flat (f, name, path);
     return OK;
   }
   if (f->n_classes == CLASSES_MOST)
@@ -174,15 +199,6 @@ sort_classes (struct store_folder *f)
 }
 
 /* -- files ----------------------------------------------------------------- */
-
-static bool
-is_image (const char *name)
-{
-  const char *dot = strrchr (name, '.');
-  return dot &&
-         (strcasecmp (dot, ".jpg") == 0 || strcasecmp (dot, ".jpeg") == 0 ||
-          strcasecmp (dot, ".png") == 0);
-}
 
 static enum status
 add_file (struct place *p, const char *name, int64_t bytes)
@@ -241,7 +257,7 @@ add_images (struct place *p, const char *name, const char *path,
   struct store_folder *f = p->f;
   if (!S_ISDIR (st->st_mode)) {
     if (p->split != STORE_TRAIN)
-      add_other (f, path); /* those of train are counted with its classes */
+      add_flat (f, name, path); /* those of train: with its classes */
     return OK;
   }
   p->label = find_class (f, name);
@@ -256,9 +272,41 @@ add_images (struct place *p, const char *name, const char *path,
 
 /* -- splits ---------------------------------------------------------------- */
 
-/* Names of the folder of a split. */
-static const char *const split_names[STORE_SPLITS][2] = {
-    {"train", NULL}, {"valid", "val"}, {"test", NULL}};
+/* Names of the folder of a split, in any case. */
+static const char *const split_names[STORE_SPLITS][4] = {
+    {"train", "training"},
+    {"valid", "validation", "val", "dev"},
+    {"test", "testing"}};
+
+/* -1: not the name of one. */
+static int
+split_of (const char *name)
+{
+  for (int i = 0; i < STORE_SPLITS; i++)
+    for (int k = 0; k < 4 && split_names[i][k]; k++)
+      if (strcasecmp (name, split_names[i][k]) == 0)
+        return i;
+  return -1;
+}
+
+/* Of a folder's own folders: p->label counts all, p->depth those of splits. */
+static enum status
+note_top (struct place *p, const char *name, const char *path,
+          const struct stat *st)
+{
+  struct store_folder_top *top = &p->f->tops[p->dir];
+  int split = split_of (name);
+  (void)path;
+  if (!S_ISDIR (st->st_mode))
+    return OK;
+  p->label++;
+  if (split < 0)
+    return OK;
+  p->depth++;
+  char *at = top->name[split][0] ? top->twice[split] : top->name[split];
+  snprintf (at, sizeof top->name[split], "%s", name);
+  return OK;
+}
 
 static enum status
 note_folder (struct place *p, const char *name, const char *path,
@@ -269,43 +317,70 @@ note_folder (struct place *p, const char *name, const char *path,
   return OK;
 }
 
+static enum status
+count_folders (struct store_folder *f, int dir, const char *name, int *out)
+{
+  struct place p = {.f = f, .dir = dir, .below = name};
+  *out = 0;
+  if (name[0])
+    TRY (visit_all (&p, note_folder));
+  *out = p.label;
+  return OK;
+}
+
+/* Folders that are all called like splits, and are none. */
+static enum status
+explain_tops (struct store_folder *f, int dir)
+{
+  const struct store_folder_top *top = &f->tops[dir];
+  for (int i = 0; i < STORE_SPLITS; i++) {
+    int inner = 0;
+    TRY (count_folders (f, dir, top->name[i], &inner));
+    if (inner > 0)
+      return fail (E_DATA,
+                   "%s: has %s, but no folder train with a folder for each "
+                   "class",
+                   f->dirs[dir], top->name[i]);
+    if (top->name[i][0])
+      say (LOG_WARN,
+           "%s/%s is taken as a class: it has no folders of classes in it",
+           f->dirs[dir], top->name[i]);
+  }
+  return OK;
+}
+
 /* Whether DIR/train is a split: it has folders, unlike a class "train". */
 static enum status
 has_splits (struct store_folder *f, int dir, bool *out)
 {
-  struct place p = {.f = f, .dir = dir, .below = "train"};
-  struct text path;
-  text_init (&path);
-  text_add (&path, "%s/train", f->dirs[dir]);
-  enum status s = OK;
+  const struct store_folder_top *top = &f->tops[dir];
+  struct place p = {.f = f, .dir = dir, .below = ""};
+  int inner = 0;
   if (!store_file_is_folder (f->dirs[dir]))
-    s = fail (E_MISSING, "%s: %s", f->dirs[dir],
-              store_file_bytes (f->dirs[dir]) < 0 ? "no such folder"
-                                                  : "not a folder");
-  else if (store_file_is_folder (path.data))
-    s = visit_all (&p, note_folder);
-  text_clear (&path);
-  *out = p.label > 0;
-  return s;
+    return fail (E_MISSING, "%s: %s", f->dirs[dir],
+                 store_file_bytes (f->dirs[dir]) < 0 ? "no such folder"
+                                                     : "not a folder");
+  TRY (visit_all (&p, note_top));
+  TRY (count_folders (f, dir, top->name[STORE_TRAIN], &inner));
+  if (inner == 0)
+    TRY (count_folders (f, dir, top->twice[STORE_TRAIN], &inner));
+  *out = inner > 0;
+  if (!*out)
+    return p.label > 0 && p.label == p.depth ? explain_tops (f, dir) : OK;
+  for (int i = 0; i < STORE_SPLITS; i++)
+    if (top->twice[i][0])
+      return fail (E_DATA, "%s: both %s and %s are there", f->dirs[dir],
+                   top->name[i], top->twice[i]);
+  return OK;
 }
 
-/* The folder of a split, "" when there is none. */
+/* What lies beside the splits belongs to none. */
 static enum status
-find_split (const struct store_folder *f, int dir, int split, const char **out)
+note_beside (struct place *p, const char *name, const char *path,
+             const struct stat *st)
 {
-  *out = "";
-  for (int k = 0; k < 2 && split_names[split][k]; k++) {
-    struct text path;
-    text_init (&path);
-    text_add (&path, "%s/%s", f->dirs[dir], split_names[split][k]);
-    bool there = store_file_is_folder (path.data);
-    text_clear (&path);
-    if (there && (*out)[0])
-      return fail (E_DATA, "%s: both %s and %s are there", f->dirs[dir], *out,
-                   split_names[split][k]);
-    if (there)
-      *out = split_names[split][k];
-  }
+  if (S_ISDIR (st->st_mode) && split_of (name) < 0 && p->f->beside++ == 0)
+    text_add (&p->f->beside_example, "%s", path);
   return OK;
 }
 
@@ -313,8 +388,13 @@ static enum status
 read_classes (struct store_folder *f)
 {
   for (int i = 0; i < f->n_dirs; i++) {
-    struct place p = {
-        .f = f, .dir = i, .below = f->split_by_folder ? "train" : ""};
+    struct place p = {.f = f,
+                      .dir = i,
+                      .below = f->split_by_folder ? f->tops[i].name[STORE_TRAIN]
+                                                  : ""};
+    struct place top = {.f = f, .dir = i, .below = ""};
+    if (f->split_by_folder)
+      TRY (visit_all (&top, note_beside));
     TRY (visit_all (&p, add_class));
   }
   sort_classes (f);
@@ -330,7 +410,7 @@ read_split (struct store_folder *f, int dir, int split)
   struct place p = {
       .f = f, .dir = dir, .split = (enum store_split)split, .below = ""};
   if (f->split_by_folder) {
-    TRY (find_split (f, dir, split, &p.below));
+    p.below = f->tops[dir].name[split];
     if (!p.below[0])
       return OK;
   } else if (split != STORE_TRAIN)
@@ -390,8 +470,8 @@ by_place (const void *a, const void *b)
   return names ? names : p->dir - q->dir;
 }
 
-static void
-count_splits (struct store_folder *f)
+void
+store_folder_count (struct store_folder *f)
 {
   memset (f->count, 0, sizeof f->count);
   for (int64_t i = 0; i < f->n; i++)
@@ -401,6 +481,7 @@ count_splits (struct store_folder *f)
 static enum status
 check_layout (struct store_folder *f)
 {
+  TRY (MEM_NEW ((size_t)f->n_dirs, &f->tops, "folders"));
   for (int i = 0; i < f->n_dirs; i++) {
     bool splits = false;
     TRY (has_splits (f, i, &splits));
@@ -428,9 +509,9 @@ store_folder_read (struct store_folder *f, int n_dirs, const char *const *dirs,
       f->names.data[i] = '\0';
   for (int64_t i = 0; i < f->n; i++)
     f->files[i].name = f->names.data + f->files[i].at;
-  count_splits (f);
+  store_folder_count (f);
   TRY (deal_out (f, draw));
-  count_splits (f);
+  store_folder_count (f);
   if (f->n > 0)
     qsort (f->files, (size_t)f->n, sizeof *f->files, by_place);
   if (f->count[STORE_TRAIN] == 0)

@@ -18,6 +18,14 @@ struct store_folder_file {
   int dir; /* which of the folders */
   int label;
   enum store_split split;
+  bool bad; /* does not decode */
+};
+
+/* The folders of the splits in one of the folders, as they are spelt; "" where
+ * there is none. */
+struct store_folder_top {
+  char name[STORE_SPLITS][16];
+  char twice[STORE_SPLITS][16]; /* another spelling that is there as well */
 };
 
 struct store_folder {
@@ -29,9 +37,14 @@ struct store_folder {
   int64_t n, room;
   char **classes; /* n_classes, in the order of bytes; owned, texts too */
   int n_classes, classes_room;
-  int64_t others;       /* files that are neither JPEG nor PNG by their names */
-  struct text example;  /* the path of one of them */
-  bool split_by_folder; /* there are train and others */
+  int64_t others;      /* files that are neither JPEG nor PNG by their names */
+  struct text example; /* the path of one of them */
+  int64_t flat;        /* images that lie in no folder of a class */
+  struct text flat_example;
+  int64_t beside; /* folders beside those of the splits */
+  struct text beside_example;
+  struct store_folder_top *tops; /* n_dirs; owned */
+  bool split_by_folder;          /* there are train and others */
   int64_t count[STORE_SPLITS];
 };
 
@@ -51,6 +64,9 @@ store_folder_clear (struct store_folder *f);
 enum status
 store_folder_read (struct store_folder *f, int n_dirs, const char *const *dirs,
                    const struct store_folder_draw *draw);
+/* How many files each split has. */
+void
+store_folder_count (struct store_folder *f);
 /* A file's path. */
 void
 store_folder_path (const struct store_folder *f,
@@ -59,18 +75,23 @@ store_folder_path (const struct store_folder *f,
 struct store_folder_how {
   const char *name, *origin;
   int size;
-  bool raw; /* pixels in place of JPEG */
+  bool raw;      /* pixels in place of JPEG */
+  bool orient;   /* turn images as their EXIF says */
+  bool skip_bad; /* go on without images that do not decode */
 };
 struct store_folder_done { /* what there is to tell */
   int64_t encoded;         /* PNG images made JPEG */
   int64_t warned;          /* images that libjpeg-turbo finds odd */
   struct text warning;     /* about the first of them */
   int64_t bytes;           /* of the images as stored */
+  int64_t held; /* images whose EXIF says that they are to be turned */
+  struct text held_example;
+  int64_t bad; /* left out, since they do not decode */
 };
-/* The data set file.  E_DATA naming an image that does not decode. */
+/* The data set file.  Images that do not decode are said, all of them; E_DATA,
+ * or they are taken out of f. */
 enum status
-store_folder_write (const struct store_folder *f,
-                    const struct store_folder_how *how, const char *output,
-                    struct store_folder_done *done);
+store_folder_write (struct store_folder *f, const struct store_folder_how *how,
+                    const char *output, struct store_folder_done *done);
 
 #endif

@@ -17,20 +17,23 @@
 #include <string.h>
 
 struct writer {
-  const struct store_folder *folder;
+  struct store_folder *folder;
   const struct store_folder_how *how;
   struct store_folder_done *done;
   hid_t file;
   const char *part;
   struct store_codec *codec;
   struct store_resampler *resampler;
-  int side;           /* resampler takes images up to this */
-  unsigned char *rgb; /* pixels x CODEC_PIXEL */
-  int64_t pixels;     /* that fit there */
+  int side;              /* resampler takes images up to this */
+  unsigned char *rgb;    /* pixels x CODEC_PIXEL */
+  unsigned char *turned; /* the same; NULL until one is turned */
+  int64_t pixels;        /* that fit there */
   unsigned char *encoded;
   size_t encoded_room;
   unsigned char *seen; /* [3, size, size] */
   int64_t written;     /* images so far, of all splits */
+  int64_t n_bad;       /* that do not decode; then nothing more is written */
+  struct text bad;     /* a line for each: path and why */
   int64_t n_seen;      /* of which the sums are */
   uint64_t sum[3], squares[3];
 };
@@ -62,6 +65,7 @@ make_room (struct writer *w, int width, int height)
   int side = width > height ? width : height;
   if (pixels > w->pixels) {
     mem_free (&w->rgb);
+    mem_free (&w->turned);
     w->pixels = 0;
     TRY (mem_new ((size_t)pixels, CODEC_PIXEL, "an image", (void **)&w->rgb));
     w->pixels = pixels;
@@ -82,7 +86,8 @@ decode_jpeg (struct writer *w, const char *path, const unsigned char *data,
   if (!store_codec_size (w->codec, data, n, width, height))
     return fail (E_DATA, "%s: %s", path, store_codec_why (w->codec));
   TRY (make_room (w, *width, *height));
-  if (!store_codec_decode (w->codec, data, n, *width, *height, w->rgb, &warned))
+  if (!store_codec_decode_whole (w->codec, data, n, *width, *height, w->rgb,
+                                 &warned))
     return fail (E_DATA, "%s: %s", path, store_codec_why (w->codec));
   if (warned && w->done->warned++ == 0)
     text_add (&w->done->warning, "%s: %s", path, store_codec_why (w->codec));
@@ -105,19 +110,50 @@ encode (struct writer *w, const char *path, int width, int height, size_t *n)
   return OK;
 }
 
-/* PNG to w->rgb and, where it is to be stored so, to JPEG and back. */
+/* By how its camera was held; *changed where it was. */
 static enum status
-decode_png (struct writer *w, const char *path, const unsigned char **data,
-            size_t *n, int *width, int *height)
+turn (struct writer *w, const char *path, int way, int *width, int *height,
+      bool *changed)
 {
-  TRY (store_png_size (path, *data, *n, width, height));
-  TRY (make_room (w, *width, *height));
-  TRY (store_png_decode (path, *data, *n, *width, *height, w->rgb));
-  if (w->how->raw)
+  *changed = way != 1 && w->how->orient;
+  if (way != 1 && w->done->held++ == 0)
+    text_add (&w->done->held_example, "%s", path);
+  if (!*changed)
+    return OK;
+  if (!w->turned)
+    TRY (mem_new ((size_t)w->pixels, CODEC_PIXEL, "an image",
+                  (void **)&w->turned));
+  store_orient_turn (way, w->rgb, width, height, w->turned);
+  unsigned char *turned = w->turned;
+  w->turned = w->rgb;
+  w->rgb = turned;
+  return OK;
+}
+
+/* To w->rgb and, where it is to be stored so and the file is no JPEG or is
+ * turned, to JPEG and back. */
+static enum status
+decode (struct writer *w, const char *path, const unsigned char **data,
+        size_t *n, int *width, int *height)
+{
+  const char *name, *cure;
+  bool png = store_png_is (*data, *n), turned;
+  if (*n == 0)
+    return fail (E_DATA, "%s: is empty, so not a JPEG image", path);
+  if (store_content_known (*data, *n, STORE_CONTENT_IMAGES, &name, &cure))
+    return fail (E_DATA, "%s: is %s: %s", path, name, cure);
+  if (png) {
+    TRY (store_png_size (path, *data, *n, width, height));
+    TRY (make_room (w, *width, *height));
+    TRY (store_png_decode (path, *data, *n, *width, *height, w->rgb));
+  } else
+    TRY (decode_jpeg (w, path, *data, *n, width, height));
+  TRY (turn (w, path, store_orient_of (*data, *n), width, height, &turned));
+  if (w->how->raw || !(png || turned))
     return OK;
   TRY (encode (w, path, *width, *height, n));
   *data = w->encoded;
-  w->done->encoded++;
+  w->done->encoded += png;
   return decode_jpeg (w, path, *data, *n, width, height);
 }
 
@@ -159,10 +195,9 @@ put_image (struct writer *w, struct filling *f, int64_t i, const char *path,
 {
   int width, height, size = w->how->size;
   struct store_part part;
-  if (store_png_is (data, n))
-    TRY (decode_png (w, path, &data, &n, &width, &height));
-  else
-    TRY (decode_jpeg (w, path, data, n, &width, &height));
+  TRY (decode (w, path, &data, &n, &width, &height));
+  if (w->n_bad > 0)
+    return OK; /* this file will not be */
   if ((int64_t)width * height > f->pixels)
     f->pixels = (int64_t)width * height;
   if (w->how->raw || sums) {
@@ -177,9 +212,22 @@ put_image (struct writer *w, struct filling *f, int64_t i, const char *path,
   return put_entry (w, f, i, data, n);
 }
 
+/* What is known of one image is no reason not to look at the others. */
+static enum status
+note_bad (struct writer *w, struct store_folder_file *file, enum status s)
+{
+  if (s != E_DATA && s != E_MISSING)
+    return s;
+  file->bad = true;
+  w->n_bad++;
+  text_add (&w->bad, "%s\n", fail_message ());
+  fail_clear ();
+  return OK;
+}
+
 static enum status
 put_file (struct writer *w, struct filling *f, int64_t i,
-          const struct store_folder_file *file)
+          struct store_folder_file *file)
 {
   struct text path;
   char *data = NULL;
@@ -192,6 +240,8 @@ put_file (struct writer *w, struct filling *f, int64_t i,
   if (s == OK)
     s = put_image (w, f, i, path.data, (unsigned char *)data, n,
                    file->split == STORE_TRAIN);
+  if (s != OK)
+    s = note_bad (w, file, s);
   mem_free (&data);
   text_clear (&path);
   log_progress ("importing %s: %s of %s images", w->folder->dirs[file->dir],
@@ -297,7 +347,7 @@ put_labels (struct writer *w, const char *path,
 
 static enum status
 put_split (struct writer *w, enum store_split which,
-           const struct store_folder_file *files)
+           struct store_folder_file *files)
 {
   int64_t n = w->folder->count[which];
   char group[32], images[48], labels[48];
@@ -345,6 +395,7 @@ fill (void *context, hid_t file, const char *part)
 {
   struct writer *w = context;
   const struct store_folder *folder = w->folder;
+  struct store_folder_file *files = folder->files;
   struct store_h5_at root = {file, part, "/", E_IO};
   w->file = file;
   w->part = part;
@@ -357,12 +408,11 @@ fill (void *context, hid_t file, const char *part)
                            (const char *const *)folder->classes));
   if (!w->how->raw)
     TRY (store_h5_put_int (&root, "size", w->how->size));
-  const struct store_folder_file *files = folder->files;
   for (int i = 0; i < STORE_SPLITS; i++) {
     TRY (put_split (w, (enum store_split)i, files));
     files += folder->count[i];
   }
-  return put_scale (w, &root);
+  return w->n_bad > 0 ? E_DATA : put_scale (w, &root); /* said by tell_bad */
 }
 
 /* What the file will take at least. */
@@ -375,21 +425,91 @@ guess_bytes (const struct store_folder *f, const struct store_folder_how *how)
   return bytes;
 }
 
+/* All images that do not decode, each with the reason. */
+static enum status
+tell_bad (const struct writer *w)
+{
+  bool skip = w->how->skip_bad;
+  char *line = w->bad.data, *end;
+  log_live_done ();
+  for (; (skip || w->n_bad > 1) && (end = strchr (line, '\n')); line = end + 1)
+    say (skip ? LOG_WARN : LOG_ERROR, "%s%.*s", skip ? "left out: " : "",
+         (int)(end - line), line);
+  if (skip)
+    return OK;
+  end = strchr (w->bad.data, '\n');
+  return fail (E_DATA, "%.*s (%s of %s images: --skip-bad goes on without %s)",
+               (int)(end - w->bad.data), w->bad.data, text_count (w->n_bad),
+               text_count (w->folder->n),
+               w->n_bad == 1 ? "it" : "them, all are named above");
+}
+
+/* Those that decode, as if the others had never been there. */
+static enum status
+leave_out_bad (struct writer *w)
+{
+  struct store_folder *f = w->folder;
+  int64_t n = 0;
+  for (int64_t i = 0; i < f->n; i++)
+    if (!f->files[i].bad)
+      f->files[n++] = f->files[i];
+  f->n = n;
+  store_folder_count (f);
+  if (f->count[STORE_TRAIN] == 0)
+    return fail (E_DATA, "%s: no images to train on that decode", f->dirs[0]);
+  return OK;
+}
+
+/* The next try begins with nothing counted. */
+static void
+start_again (struct writer *w)
+{
+  struct store_folder_done *d = w->done;
+  d->bad += w->n_bad;
+  d->encoded = d->warned = d->bytes = d->held = 0;
+  text_clear (&d->warning);
+  text_clear (&d->held_example);
+  text_clear (&w->bad);
+  text_init (&d->warning);
+  text_init (&d->held_example);
+  text_init (&w->bad);
+  w->n_bad = w->written = w->n_seen = 0;
+  memset (w->sum, 0, sizeof w->sum);
+  memset (w->squares, 0, sizeof w->squares);
+}
+
+static enum status
+write_whole (struct writer *w, const char *output)
+{
+  for (;;) {
+    enum status s =
+        store_h5_whole (output, guess_bytes (w->folder, w->how), fill, w);
+    if (w->n_bad == 0 || s != E_DATA)
+      return s;
+    fail_clear ();
+    TRY (tell_bad (w));
+    TRY (leave_out_bad (w));
+    start_again (w);
+  }
+}
+
 enum status
-store_folder_write (const struct store_folder *f,
-                    const struct store_folder_how *how, const char *output,
-                    struct store_folder_done *done)
+store_folder_write (struct store_folder *f, const struct store_folder_how *how,
+                    const char *output, struct store_folder_done *done)
 {
   size_t size = (size_t)how->size;
   struct writer w = {.folder = f, .how = how, .done = done};
+  text_init (&w.bad);
   enum status s = store_codec_open ("import folder", &w.codec);
   if (s == OK)
     s = mem_new (3 * size * size, 1, "an image", (void **)&w.seen);
   if (s == OK)
-    s = store_h5_whole (output, guess_bytes (f, how), fill, &w);
+    s = write_whole (&w, output);
   store_codec_close (&w.codec);
   store_resampler_close (&w.resampler);
+  text_clear (&w.bad);
   mem_free (&w.rgb);
+  mem_free (&w.turned);
   mem_free (&w.encoded);
   mem_free (&w.seen);
   return s;

@@ -24,7 +24,7 @@ static const struct importer importers[] = {
     {"folder", NULL, store_import_folder,
      "folders of JPEG or PNG images: DIR/CLASS/..., or DIR/train/CLASS/... "
      "with "
-     "valid or val, and test, beside train"},
+     "valid, val, test, ... beside train"},
     {"synthetic", store_import_synthetic, NULL,
      "no input; draws pairs of shapes (options seed, train, valid, test, "
      "classes, size)"},
@@ -58,7 +58,10 @@ store_import_help (struct text *out)
       "  Options of folder: valid=, test= a share below 1 of the images, "
       "drawn from seed=\n  and their paths (0.05 each where there is no "
       "folder train), size=224 the side of\n  the square that networks "
-      "see, raw=yes stores that square in place of JPEG.\n");
+      "see, raw=yes stores that square in place of JPEG, orient=yes "
+      "turns images as\n  their EXIF says, --skip-bad goes on without those "
+      "that "
+      "do not decode.\n");
 }
 
 enum status

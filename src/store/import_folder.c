@@ -19,24 +19,36 @@ read_share (const char *key, const char *word, double *out)
 }
 
 static enum status
+read_answer (const char *key, const char *word, bool *out)
+{
+  *out = strcmp (word, "yes") == 0;
+  if (!*out && strcmp (word, "no") != 0)
+    return fail (E_CONFIG, "import folder: %s=%s: expected yes or no", key,
+                 word);
+  return OK;
+}
+
+static enum status
 read_options (const struct store_import *job, struct store_folder_draw *draw,
               struct store_folder_how *how)
 {
-  const char *valid = NULL, *test = NULL, *raw = "no";
+  const char *valid = NULL, *test = NULL;
+  const char *raw = "no", *orient = "no", *skip = "no";
   struct store_option o[] = {
       {"valid", 0, 0, 0, &valid},      {"test", 0, 0, 0, &test},
       {"seed", 1, 0, INT64_MAX, NULL}, {"size", 224, 8, 1024, NULL},
-      {"raw", 0, 0, 0, &raw},
+      {"raw", 0, 0, 0, &raw},          {"orient", 0, 0, 0, &orient},
+      {"skip-bad", 0, 0, 0, &skip},
   };
-  TRY (store_options_parse (job->kind, job->n_options, job->options, o, 5));
-  if (strcmp (raw, "yes") != 0 && strcmp (raw, "no") != 0)
-    return fail (E_CONFIG, "import folder: raw=%s: expected yes or no", raw);
+  TRY (store_options_parse (job->kind, job->n_options, job->options, o, 7));
+  TRY (read_answer ("raw", raw, &how->raw));
+  TRY (read_answer ("orient", orient, &how->orient));
+  TRY (read_answer ("skip-bad", skip, &how->skip_bad));
   draw->share[STORE_VALID] = draw->share[STORE_TEST] = -1;
   TRY (read_share ("valid", valid, &draw->share[STORE_VALID]));
   TRY (read_share ("test", test, &draw->share[STORE_TEST]));
   draw->seed = (uint64_t)o[2].value;
   how->size = (int)o[3].value;
-  how->raw = strcmp (raw, "yes") == 0;
   if (job->n_inputs == 0)
     return fail (E_USAGE, "import folder: no input: give a folder of folders, "
                           "one for each class");
@@ -61,7 +73,7 @@ make_name (const char *path, struct text *out)
 
 static void
 make_origin (const struct store_folder *f, const struct store_folder_draw *draw,
-             struct text *out)
+             bool orient, struct text *out)
 {
   text_add (out, "folder of images");
   for (int i = STORE_VALID; i < STORE_SPLITS; i++)
@@ -72,6 +84,31 @@ make_origin (const struct store_folder *f, const struct store_folder_draw *draw,
             f->split_by_folder ? ", splits by folder"
                                : ", splits drawn from seed %llu",
             (unsigned long long)draw->seed);
+  if (orient)
+    text_add (out, ", turned as EXIF says");
+}
+
+/* Which folders have become which splits, and what lies beside them. */
+static void
+say_layout (const struct store_folder *f)
+{
+  for (int i = 0; i < f->n_dirs && f->split_by_folder; i++)
+    for (int k = 0; k < STORE_SPLITS; k++) {
+      const char *name = f->tops[i].name[k];
+      const char *split = store_split_name ((enum store_split)k);
+      /* By another name it may have been meant to be a class. */
+      bool usual = strcmp (name, split) == 0 || strcmp (name, "val") == 0;
+      if (name[0])
+        say (usual ? LOG_INFO : LOG_WARN, "%s/%s is taken as %s", f->dirs[i],
+             name, split);
+    }
+  if (f->beside > 0)
+    say (LOG_WARN, "left out folders beside the splits: %s, such as %s",
+         text_count (f->beside), f->beside_example.data);
+  if (f->flat > 0)
+    say (LOG_WARN,
+         "left out images that lie in no folder of a class: %s, such as %s",
+         text_count (f->flat), f->flat_example.data);
 }
 
 static void
@@ -84,6 +121,18 @@ say_done (const struct store_folder *f, const struct store_folder_how *how,
          "left out files that are neither JPEG nor PNG by their names: %s, "
          "such as %s",
          text_count (f->others), f->example.data);
+  if (done->bad > 0)
+    say (LOG_WARN, "left out images that do not decode: %s of %s",
+         text_count (done->bad), text_count (f->n + done->bad));
+  if (done->held > 0 && how->orient)
+    say (LOG_INFO, "images turned as their EXIF says%s: %s, such as %s",
+         how->raw ? "" : " and encoded as JPEG, quality 95",
+         text_count (done->held), done->held_example.data);
+  else if (done->held > 0)
+    say (LOG_INFO,
+         "images whose EXIF asks to turn them: %s, such as %s; they are kept "
+         "as they lie (orient=yes turns them)",
+         text_count (done->held), done->held_example.data);
   if (done->encoded > 0)
     say (LOG_INFO,
          "PNG images encoded as JPEG, quality 95: %s (raw=yes keeps pixels)",
@@ -109,10 +158,12 @@ import_all (const struct store_import *job,
   text_init (&name);
   text_init (&origin);
   text_init (&done.warning);
+  text_init (&done.held_example);
   enum status s = store_folder_read (f, job->n_inputs, job->inputs, draw);
   if (s == OK) {
     make_name (job->inputs[0], &name);
-    make_origin (f, draw, &origin);
+    make_origin (f, draw, how->orient, &origin);
+    say_layout (f);
     how->name = name.data;
     how->origin = origin.data;
     s = store_folder_write (f, how, job->output, &done);
@@ -120,6 +171,7 @@ import_all (const struct store_import *job,
   if (s == OK)
     say_done (f, how, job->output, &done);
   text_clear (&done.warning);
+  text_clear (&done.held_example);
   text_clear (&origin);
   text_clear (&name);
   return s;

@@ -48,6 +48,17 @@ store_codec_size (struct store_codec *c, const unsigned char *jpeg, size_t n,
 bool
 store_codec_decode (struct store_codec *c, const unsigned char *jpeg, size_t n,
                     int width, int height, unsigned char *rgb, bool *warned);
+/* The same, and false for all that is damaged, where the decoder only warns:
+ * spoiled codes, and scans that are missing at the end of a progressive image.
+ * For what is to become part of a data set. */
+bool
+store_codec_decode_whole (struct store_codec *c, const unsigned char *jpeg,
+                          size_t n, int width, int height, unsigned char *rgb,
+                          bool *warned);
+/* Whether a progressive JPEG has all its scans; true for what is none
+ * (scans.c). */
+bool
+store_scans_whole (const unsigned char *jpeg, size_t n);
 /* Bytes that encoding may need. */
 size_t
 store_codec_bound (int width, int height);
@@ -69,10 +80,22 @@ store_png_describe (void);
 enum status
 store_png_size (const char *who, const unsigned char *data, size_t n,
                 int *width, int *height);
-/* As store_codec_decode; the alpha channel is dropped. */
+/* Red, green, blue of each pixel in turn, as they lie in the file: the upper
+ * byte of 16 bits, gamma and profiles not applied, alpha dropped. */
 enum status
 store_png_decode (const char *who, const unsigned char *data, size_t n,
                   int width, int height, unsigned char *rgb);
+
+/* -- how a camera was held (orient.c) -------------------------------------- */
+
+/* EXIF's orientation of a JPEG or PNG, 1 to 8; 1: as it lies, or not said. */
+int
+store_orient_of (const unsigned char *data, size_t n);
+/* Turn an image [height, width, 3] by it; width and height may change places.
+ */
+void
+store_orient_turn (int way, const unsigned char *rgb, int *width, int *height,
+                   unsigned char *out);
 
 /* -- which part (crop.c) --------------------------------------------------- */
 

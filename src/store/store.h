@@ -353,6 +353,9 @@ store_checkpoint_agrees (const struct store_checkpoint *c);
 enum status
 store_checkpoint_digest (const struct store_checkpoint *c, const char *path,
                          char out[33]);
+/* Floats with a shape, unlike a counter. */
+bool
+store_checkpoint_is_weight (const struct store_checkpoint *c, const char *path);
 /* Paths of all tensors, sorted, one a line. */
 enum status
 store_checkpoint_paths (const struct store_checkpoint *c, struct text *out);

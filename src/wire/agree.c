@@ -70,6 +70,25 @@ wire_abort (enum status s)
   end_job (s);
 }
 
+/* MPICH's mpiexec mixes the code of the first rank that leaves with the signal
+ * by which it kills the rest.  It takes a word in MPI's stead, as MPI_Abort
+ * gives it, which this thread may not call. */
+static void
+tell_launcher (int code)
+{
+#ifdef MPICH_VERSION
+  const char *fd = getenv ("PMI_FD");
+  char line[64];
+  int n = snprintf (line, sizeof line, "cmd=abort exitcode=%d\n", code);
+  if (fd == NULL || getenv ("HYDI_CONTROL_FD") == NULL)
+    return;
+  if (write (atoi (fd), line, (size_t)n) == n)
+    nanosleep (&(struct timespec){.tv_sec = 1}, NULL);
+#else
+  (void)code;
+#endif
+}
+
 static volatile sig_atomic_t leave_code;
 
 static void
@@ -99,6 +118,7 @@ wire_leave (enum status s, double grace_s)
   struct timespec grace = {.tv_sec = (time_t)grace_s};
   grace.tv_nsec = (long)((grace_s - (double)grace.tv_sec) * 1e9);
   nanosleep (&grace, NULL);
+  tell_launcher (status_exit (s));
   _exit (status_exit (s));
 }
 

@@ -45,8 +45,8 @@ wire_alarm_end (struct wire *w)
   for (int r = 0; s == OK && r < w->size; r++)
     if (r != w->rank && all[r] > 0)
       MPI_Recv (NULL, 0, MPI_BYTE, r, ALARM_TAG, w->rounds, MPI_STATUS_IGNORE);
-  if (s == OK && w->alarm)
-    MPI_Waitall (w->size, w->alarm, MPI_STATUSES_IGNORE);
+  for (int r = 0; s == OK && w->alarm && r < w->size; r++)
+    wire_complete (w, &w->alarm[r]);
   mem_free (&all);
   mem_free (&w->alarm);
   return s;

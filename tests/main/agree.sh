@@ -19,7 +19,7 @@ model family preset block groups stem stem_width layers d_model heads context ml
 stages count cut head head_tokens
 strategy span mix heads
 data file train valid test augment order stride limit
-train batch micro steps epochs seed optimizer lr momentum nesterov weight_decay betas eps decay schedule warmup milestones clip precision init tune eval_every agreement
+train batch micro steps epochs seed optimizer lr momentum nesterov weight_decay betas eps decay schedule warmup milestones clip precision init init.fresh tune eval_every agreement
 checkpoint every every_seconds keep at_end async io
 run dir replicas schedule trace time_margin patience isa check_every digests attempts
 '
@@ -130,8 +130,8 @@ same () # FILE FILE NAME
   ok $s "$3"
 }
 
-[ "$(wc -l <"$tmp/promised")" -eq 66 ]
-ok $? "the promise has 66 keys"
+[ "$(wc -l <"$tmp/promised")" -eq 67 ]
+ok $? "the promise has 67 keys"
 same "$tmp/promised" "$tmp/help-keys" "--help has the keys that were promised"
 same "$tmp/promised" "$tmp/page-keys" "interlock.5 has the keys that were promised"
 same "$tmp/help" "$tmp/help-plan" "plan --help lists the same keys"

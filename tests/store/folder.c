@@ -226,6 +226,110 @@ test_layout (void)
   let_go (&h);
 }
 
+/* import_one, and all that it says, to a text of the caller's. */
+static enum status
+import_aloud (const char *options, const char *to, const char *dir, char *said,
+              size_t room)
+{
+  FILE *log = tmpfile ();
+  log_level_set (LOG_INFO);
+  log_file_set (log);
+  enum status s = import_one (options, to, dir);
+  log_file_set (NULL);
+  log_level_set (LOG_WARN);
+  rewind (log);
+  said[fread (said, 1, room - 1, log)] = '\0';
+  fclose (log);
+  return s;
+}
+
+/* What people call their splits, and what lies beside and between them. */
+static void
+test_spellings (void)
+{
+  char said[4096], out[512], top[512];
+  struct store_dataset_info info = {.classes = 0};
+  snprintf (out, sizeof out, "%s", scratch ("spelt.h5"));
+  for (int i = 0; i < 2; i++) {
+    photo_write (place ("spelt/Training/%c/1.jpg", 'a' + i), i, 16, 16);
+    photo_write (place ("spelt/Training/%c/2.jpg", 'a' + i), 2 + i, 16, 16);
+    photo_write (place ("spelt/validation/%c/1.jpg", 'a' + i), 4 + i, 16, 16);
+  }
+  photo_write (place ("spelt/TESTING/b/1.jpg"), 6, 16, 16);
+  photo_write (place ("spelt/TESTING/2.jpg"), 7, 16, 16);
+  photo_write (place ("spelt/extra/c/1.jpg"), 8, 16, 16);
+  snprintf (top, sizeof top, "%s", scratch ("spelt"));
+  enum status s = import_aloud ("size=16", out, top, said, sizeof said);
+  tap_ok (s == OK && info_of (out, &info) && info.classes == 2 &&
+              info.samples[0] == 4 && info.samples[1] == 2 &&
+              info.samples[2] == 1,
+          "Training, validation and TESTING are splits %s", fail_message ());
+  tap_ok (strstr (said, "spelt/Training is taken as train") &&
+              strstr (said, "spelt/validation is taken as valid") &&
+              strstr (said, "spelt/TESTING is taken as test"),
+          "which is told");
+  tap_ok (strstr (said, "beside the splits: 1, such as ") &&
+              strstr (said, "spelt/extra") &&
+              strstr (said, "in no folder of a class: 1, such as ") &&
+              strstr (said, "spelt/TESTING/2.jpg") &&
+              !strstr (said, "by their names"),
+          "and so is what belongs to none %s", said);
+  photo_write (place ("spelt/val/a/1.jpg"), 9, 16, 16);
+  tap_ok (import_one ("size=16", out, top) == E_DATA &&
+              strstr (fail_message (), "both ") &&
+              strstr (fail_message (), "val"),
+          "two folders for one split are refused: %s", fail_message ());
+  photo_write (place ("only/Testing/a/1.jpg"), 1, 16, 16);
+  photo_write (place ("only/val/a/1.jpg"), 1, 16, 16);
+  tap_ok (import_one ("size=16", out, scratch ("only")) == E_DATA &&
+              strstr (fail_message (), "no folder train"),
+          "splits without one to train on are no classes: %s", fail_message ());
+  fail_clear ();
+}
+
+/* Images that do not decode: all are named, the next is read rightly behind
+ * each, and without them it is the data set of the others. */
+static void
+test_bad (void)
+{
+  char said[4096], out[512], top[512], good[512];
+  size_t n;
+  snprintf (out, sizeof out, "%s", scratch ("bad.h5"));
+  snprintf (good, sizeof good, "%s", scratch ("good.h5"));
+  snprintf (top, sizeof top, "%s", scratch ("bad/set"));
+  for (int i = 0; i < 4; i++)
+    photo_write (place ("bad/set/%c/%d.jpg", 'a' + i % 2, 2 * i), i, 20, 16);
+  bool made = import_one ("size=16 valid=0 test=0", good, top) == OK;
+  const unsigned char *bytes = photo_jpeg (1, 40, 40, &n);
+  scratch_write (place ("bad/set/a/1.jpg"), bytes, n / 2);
+  for (int i = 0; i < 10; i++) /* anywhere in its header */
+    scratch_write (place ("bad/set/a/3%d.jpg", i), bytes, 50 + 55 * (size_t)i);
+  scratch_write (place ("bad/set/b/3.jpg"), "GIF89a\1\0\1\0", 10);
+  made = symlink ("nowhere", place ("bad/set/b/5.png")) == 0 && made;
+  enum status s =
+      import_aloud ("size=16 valid=0 test=0", out, top, said, sizeof said);
+  tap_ok (made && s == E_DATA && strstr (said, "set/a/1.jpg: ") &&
+              strstr (said, "set/a/30.jpg: ") &&
+              strstr (said, "set/a/39.jpg: ") &&
+              strstr (said, "set/b/3.jpg: is a GIF image") &&
+              strstr (said, "set/b/5.png: No such file") &&
+              strstr (fail_message (), "13 of 17 images") &&
+              scratch_bytes (out) < 0,
+          "all bad images are named: %s", fail_message ());
+  s = import_aloud ("size=16 valid=0 test=0 skip-bad=yes", out, top, said,
+                    sizeof said);
+  tap_ok (s == OK && strstr (said, "do not decode: 13 of 17"),
+          "and left out when that is asked for %s", fail_message ());
+  struct held h, w;
+  bool same = s == OK && hold (out, "train", &h) && hold (good, "train", &w) &&
+              h.n == 4 && w.n == 4;
+  for (int i = 0; same && i < 4; i++)
+    same = h.labels[i] == w.labels[i] && h.entry[i].len == w.entry[i].len &&
+           memcmp (h.entry[i].p, w.entry[i].p, w.entry[i].len) == 0;
+  tap_ok (same, "the others are there");
+  fail_clear ();
+}
+
 static void
 test_repeat (void)
 {
@@ -437,12 +541,14 @@ raw_pixels (const char *path, unsigned char *out)
 static void
 test_png (void)
 {
-  static unsigned char out[4 * 3 * 32 * 32];
+  static unsigned char out[4 * 3 * 32 * 32], deep[2 * 3 * 32 * 32];
   struct text t;
   text_init (&t);
   photo_png (place ("png/a/1.png"), 1, 32, 32, 3);
   photo_png (place ("png/a/2.PNG"), 2, 32, 32, 4);
   photo_png (place ("png/b/1.jpg"), 3, 32, 32, 3); /* so it is in ImageNet */
+  photo_png_deep (place ("deep/a/1.png"), 1, 32);
+  photo_png_deep (place ("deep/b/1.png"), 2, 32);
   photo_png (place ("png/b/2.png"), 4, 64, 50, 3);
   char path[512];
   snprintf (path, sizeof path, "%s", scratch ("png.h5"));
@@ -455,6 +561,14 @@ test_png (void)
   tap_ok (good,
           "raw=yes: PNG of that size are exact, alpha dropped, whatever "
           "the name %s",
+          fail_message ());
+  good = import_one ("raw=yes size=32 valid=0 test=0", scratch ("deep.h5"),
+                     scratch ("deep")) == OK &&
+         raw_pixels (scratch ("deep.h5"), deep);
+  for (int i = 0; good && i < 2 * 3072; i++)
+    good = deep[i] ==
+           photo_value (1 + i / 3072, i % 32, i / 32 % 32, i / 1024 % 3);
+  tap_ok (good, "16 bits: the upper byte, whatever gAMA says %s",
           fail_message ());
   struct store_part part = {0, 0, 64, 50, 40, 32, 4, 0};
   tap_ok (twin_agrees (photo_pixels (4, 64, 50), 64, &part, 32,
@@ -828,6 +942,8 @@ main (int argc, char **argv)
   log_level_set (LOG_WARN);
   test_layout ();
   test_repeat ();
+  test_spellings ();
+  test_bad ();
   test_several ();
   test_class_train ();
   test_classes ();

@@ -109,6 +109,38 @@ photo_png (const char *path, int n, int width, int height, int channels)
 }
 #endif
 
+#ifdef HAVE_PNG
+/* The same in 16 bits, whose lower bytes are of no account and therefore
+ * large, with a gamma that nobody is to apply. */
+PHOTO_FN bool
+photo_png_deep (const char *path, int n, int side)
+{
+  unsigned char row[6 * PHOTO_SIDE];
+  FILE *f = fopen (path, "wb");
+  png_structp p =
+      png_create_write_struct (PNG_LIBPNG_VER_STRING, NULL, NULL, NULL);
+  png_infop info = png_create_info_struct (p);
+  if (!f || !info || setjmp (png_jmpbuf (p)))
+    return false;
+  png_init_io (p, f);
+  png_set_IHDR (p, info, (unsigned)side, (unsigned)side, 16, PNG_COLOR_TYPE_RGB,
+                PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
+                PNG_FILTER_TYPE_DEFAULT);
+  png_set_gAMA_fixed (p, info, 100000);
+  png_write_info (p, info);
+  for (int y = 0; y < side; y++) {
+    for (int i = 0; i < 3 * side; i++) {
+      row[2 * i] = photo_value (n, i / 3, y, i % 3);
+      row[2 * i + 1] = 255;
+    }
+    png_write_row (p, row);
+  }
+  png_write_end (p, info);
+  png_destroy_write_struct (&p, &info);
+  return fclose (f) == 0;
+}
+#endif
+
 /* -- the twin of resampling ------------------------------------------------ */
 
 /* Weight of source pixel k for a value whose centre is there; not normalised.
