@@ -141,6 +141,7 @@ if [ -z "${INTERLOCK_BIG-}" ]; then
   chosen 0 beside 0 mkdir 'checkpoints$' 1 ENOSPC
   chosen 0 beside 0 allocate "$part" 1 ENOSPC
   chosen 0 beside 0 write "$part" 1 ENOSPC
+  chosen 0 beside 0 write "$part" 9 ENOSPC
   chosen 74 beside 0 write "$part" 9 ENOSPC lasting
   chosen 0 beside 0 close "$part" 3 EIO
   chosen 74 beside 0 close "$part" 1 EIO lasting
