@@ -1,6 +1,10 @@
 /* plant: store/h5 */
 /* tests/fuzz/dataset.c -- a damaged data set: the first byte says which (bytes,
- * floats in chunks, tokens, JPEG images), the others what is changed. */
+ * floats of another's making, tokens, JPEG images), the others what is changed.
+ *
+ * No chunks that are squeezed: HDF5 believes a damaged header of theirs, and
+ * copies what is not there (H5D__scatgath_read).
+ */
 #include "store/jpeg_impl.h"
 #include "tests/fuzz/hdf5.h"
 #include "tests/store/photos.h"

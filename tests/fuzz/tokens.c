@@ -5,7 +5,7 @@
 #include "tests/fuzz/fuzz.h"
 
 #define NPY                                                               \
-  "\0\x93NUMPY\1\0\x36\0{'descr': '<u2', 'fortran_order': False, 'shape'" \
+  "\0\x93NUMPY\1\0\x3a\0{'descr': '<u2', 'fortran_order': False, 'shape'" \
   ": (4,), }\n"
 
 int
@@ -18,9 +18,15 @@ LLVMFuzzerInitialize (int *argc, char ***argv)
   const struct fuzz_piece words[] = {{"\4"
                                       "1 2,3\n4 5 6 7",
                                       14}};
+  /* llm.c: 256 numbers of 32 bits, a mark, a version, how many ids. */
+  static unsigned char head[1 + 1024] = {0, 0x88, 0xd8, 0x34, 0x01,
+                                         1, 0,    0,    0,    4};
+  const struct fuzz_piece llmc[] = {{head, sizeof head},
+                                    {"\1\0\2\0\3\0\4\0", 8}};
   (void)argc;
   (void)argv;
   if (fuzz_seeds_wanted ()) {
+    fuzz_seed ("llmc", false, 2, llmc);
     fuzz_seed ("npy", false, 2, npy);
     fuzz_seed ("raw", false, 1, raw);
     fuzz_seed ("wide", false, 1, wide);

