@@ -170,6 +170,7 @@ wire_open (int *argc, char ***argv, struct wire **out)
   MPI_Comm_rank (MPI_COMM_WORLD, &rank);
   MPI_Comm_size (MPI_COMM_WORLD, &size);
   place_rank_set (rank, size);
+  place_set (-1, -1, NULL);
   status_abort_hook (wire_abort);
 #ifdef PR_SET_TIMERSLACK
   /* Naps of a microsecond would last fifty otherwise. */

@@ -28,7 +28,7 @@ put_bytes (const void *data, size_t n)
 
 /* All of it is shorter than 128 bytes. */
 static void
-put_piece (const char *text, int type)
+add_piece (const char *text, int type)
 {
   unsigned char n = (unsigned char)strlen (text);
   const unsigned char begin[] = {1 << 3 | 2, (unsigned char)(n + 9), 1 << 3 | 2,
@@ -48,15 +48,15 @@ make_model (bool with_short)
   static const unsigned char tail[] = {3 << 3 | 2, 4, 3 << 3, 1, 4 << 3, 0};
   char name[8];
   model_bytes = 0;
-  put_piece ("<unk>", UNKNOWN);
-  put_piece ("<s>", CONTROL);
-  put_piece ("</s>", CONTROL);
+  add_piece ("<unk>", UNKNOWN);
+  add_piece ("<s>", CONTROL);
+  add_piece ("</s>", CONTROL);
   for (int i = 0; i < 256; i++) {
     snprintf (name, sizeof name, "<0x%02X>", (unsigned)i);
-    put_piece (name, BYTE);
+    add_piece (name, BYTE);
   }
   if (with_short)
-    put_piece ("", BYTE);
+    add_piece ("", BYTE);
   put_bytes (tail, sizeof tail);
 }
 
