@@ -12,6 +12,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include <stdio.h>
 #include <string.h>
 
 /* -- digests of the whole -------------------------------------------------- */
@@ -191,6 +192,31 @@ store_block_compare (const struct store_dataset *d, enum store_split which,
 
 /* -- at least once --------------------------------------------------------- */
 
+/* The whole of a split of photographs is damaged: by which image, where they
+ * have digests of their own.  Fails either way. */
+static enum status
+name_image (struct store_dataset *d, enum store_split which)
+{
+  const struct store_entries *e = d->split[which].entries;
+  unsigned char *room = NULL;
+  char why[1024];
+  bool found = false;
+  snprintf (why, sizeof why, "%s", fail_message ());
+  fail_clear ();
+  enum status s = read_blocks (d, which, &found);
+  if (s == OK)
+    s = mem_new (store_entries_room (e), 1, "an image's bytes", (void **)&room);
+  for (int64_t i = 0; s == OK && found && i < e->n; i++) {
+    const unsigned char *bytes;
+    size_t n;
+    s = store_entries_get (e, i, room, &bytes, &n);
+    if (s == OK)
+      s = store_block_compare (d, which, i, bytes, n);
+  }
+  mem_free (&room);
+  return s != OK ? s : fail (E_DATA, "%s", why);
+}
+
 static enum status
 prove (struct store_dataset *d, enum store_split which)
 {
@@ -205,8 +231,10 @@ prove (struct store_dataset *d, enum store_split which)
     TRY (read_blocks (d, which, &found));
   if (found)
     return OK;
-  if (store_h5_has_attribute (split->images, "digest"))
-    return compare_whole (d, which, &at);
+  if (store_h5_has_attribute (split->images, "digest")) {
+    enum status s = compare_whole (d, which, &at);
+    return s != OK && split->entries ? name_image (d, which) : s;
+  }
   if (!d->told)
     say (LOG_INFO, "%s: has no digests: damage in it would not be noticed",
          d->path);

@@ -72,7 +72,7 @@ rows () {
   [ $? -eq 65 ] && grep -q 'bad.h5: /train/jpeg: damaged: image 4 ' errors
   ok $? "info --check names a damaged image"
   many 2 train $model train.steps=4 run.dir=bad data.file=$tmp/bad.h5
-  [ $? -eq 65 ] && [ "$(grep -c 'bad.h5: /train/jpeg: damaged: ' errors)" = 1 ]
+  [ $? -eq 65 ] && [ "$(grep -c 'bad.h5: /train/jpeg: damaged: image 4 ' errors)" = 1 ]
   ok $? "training on it leaves with 65 and its name, said once"
 }
 
