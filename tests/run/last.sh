@@ -7,7 +7,7 @@ RUN_LIMIT=60
 . "${abs_top_srcdir-$(dirname "$0")/../..}/tests/run/rig.sh"
 
 unset SLURM_JOB_ID SLURM_RESTART_COUNT SLURM_JOB_END_TIME
-"$I" import -q synthetic seed=5 size=16 train=64 valid=960 test=32 -o data.h5 ||
+"$I" import -q synthetic seed=5 size=16 train=64 valid=960 test=32 -o data.h5 --force ||
   exit 1
 words="$small train.steps=4 train.eval_every=2"
 

@@ -19,7 +19,7 @@ seen ()
     tr '\r' '\n' | sed 's/.\[K//g' >said
 }
 
-one import synthetic seed=5 size=16 train=64 valid=320 test=32 -o data.h5
+one import synthetic seed=5 size=16 train=64 valid=320 test=32 -o data.h5 --force
 mkdir t && cd t || exit 1
 # shellcheck disable=SC2086
 seen train $small train.steps=4

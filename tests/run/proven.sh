@@ -9,7 +9,7 @@ RUN_LIMIT=60
 tmp=$(mktemp -d) || exit 1
 trap 'cd / && rm -rf "$tmp"' EXIT
 cd "$tmp" || exit 1
-one import synthetic train=64 valid=32 test=32 seed=3 -o data.h5
+one import synthetic train=64 valid=32 test=32 seed=3 -o data.h5 --force
 i=0
 while [ $i -lt 3000 ]; do
   echo $((i * i % 29))
