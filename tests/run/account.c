@@ -8,13 +8,13 @@
 #include "tests/run/h5.h"
 #include <time.h>
 
-enum { WORDS = 4000, LENGTH = 8, STEPS = 4 };
+enum { WORDS = 4000, STEPS = 4 };
 #define LATE_S 0.2
 
 static void
 make_tokens (const struct rig *r)
 {
-  static unsigned short row[20 * LENGTH + 1];
+  static unsigned short row[20 * RIG_LENGTH + 1];
   const size_t n = sizeof row / sizeof *row;
   char path[RUN_PATH + 16];
   for (size_t i = 0; i < n; i++)
@@ -31,16 +31,12 @@ open_run (struct rig *r, double clip, struct session *s)
   struct run_config c;
   rig_config (r, 2, &c);
   snprintf (c.file, RUN_PATH, "%.*s/tokens.h5", RUN_PATH - 16, r->folder);
-  snprintf (c.family, RUN_WORD, "transformer");
+  rig_language (&c);
   snprintf (c.cut, RUN_TEXT, "2,rest");
   snprintf (c.head, RUN_TEXT, "ln-fc");
   snprintf (c.span, RUN_WORD, "1");
-  c.block[0] = c.groups[0] = c.stem[0] = '\0';
   c.layers = 2;
   c.d_model = 24;
-  c.heads = 3;
-  c.context = LENGTH;
-  c.mlp_ratio = 2;
   c.tied = true;
   c.clip = clip;
   c.steps = STEPS;

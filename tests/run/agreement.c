@@ -10,7 +10,7 @@
 #define TAP_MPI
 #include "tests/run/h5.h"
 
-enum { K = 4, STEPS = 3, WORDS = 19, LENGTH = 8, VALUES = STEPS * 2 * K };
+enum { K = 4, STEPS = 3, VALUES = STEPS * 2 * K };
 
 struct row {
   const char *span, *mix;
@@ -33,31 +33,10 @@ static const struct row rows[] = {
 };
 
 static void
-make_tokens (const struct rig *r)
-{
-  unsigned short word[40 * LENGTH + 1];
-  const struct random_key key = {5, RANDOM_TEST, 6, 7};
-  char path[RUN_PATH + 16];
-  const size_t n = sizeof word / sizeof *word;
-  for (size_t i = 0; i < n; i++)
-    word[i] = (unsigned short)random_below (&key, i, WORDS);
-  snprintf (path, sizeof path, "%s/tokens.h5", r->folder);
-  if (wire_rank (r->w) == 0)
-    h5_write_tokens (path, WORDS, n, word, n / 2, word);
-  wire_barrier (r->w);
-}
-
-static void
 tokens_config (const struct rig *r, bool tied, struct run_config *c)
 {
   snprintf (c->file, RUN_PATH, "%.*s/tokens.h5", RUN_PATH - 16, r->folder);
-  snprintf (c->family, RUN_WORD, "transformer");
-  c->block[0] = c->groups[0] = c->stem[0] = '\0';
-  c->layers = 4;
-  c->d_model = 12;
-  c->heads = 3;
-  c->context = LENGTH;
-  c->mlp_ratio = 2;
+  rig_language (c);
   c->dropout = 0.2;
   c->tied = tied;
   c->head_tokens = 0.5;
@@ -269,7 +248,7 @@ difference (const double *values, const struct collected *a,
   return worst;
 }
 
-/* The matrix that stages of a tied network share, [WORDS, 12]. */
+/* The matrix that stages of a tied network share, [RIG_WORDS, 12]. */
 static void
 tied_matrix (const struct run_config *c, float *out)
 {
@@ -280,7 +259,7 @@ tied_matrix (const struct run_config *c, float *out)
   rig_must (wire_open_alone (&alone));
   rig_session (alone, c, &s);
   stage_shared_value (s.local[0].stage, &value, &n);
-  CHECK (n == WORDS * 12, "%zu numbers", n);
+  CHECK (n == RIG_WORDS * 12, "%zu numbers", n);
   memcpy (out, value, n * sizeof *out);
   session_close (&s);
   wire_close (&alone);
@@ -299,7 +278,7 @@ test_two_runs (struct rig *r, const struct row *row)
   struct run_config c, whole;
   struct collected a, b;
   double values[VALUES];
-  float matrix[WORDS * 12];
+  float matrix[RIG_WORDS * 12];
   config (r, row, &c);
   if (row->tokens)
     snprintf (c.head, RUN_TEXT, "ln-fc"); /* their own in both networks */
@@ -422,7 +401,7 @@ main (int argc, char **argv)
   struct rig r;
   rig_open (&argc, &argv, &r);
   rig_data (&r, 32, 16);
-  make_tokens (&r);
+  h5_language (&r, "tokens", 40);
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
     test_row (&r, &rows[i]);
   if (wire_size (r.w) == 1) {

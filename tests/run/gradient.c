@@ -66,7 +66,6 @@ test_fault (struct rig *r, const char *span, const char *mix, int other,
 /* -- language models ---------------------------------------------------------
  */
 
-enum { WORDS = 19, LENGTH = 8 };
 /* Nothing in a Transformer has a kink: the widest difference, 3e-2, is off by
  * its square times the third derivative, which is no larger than the slope;
  * once more for rounding. */
@@ -94,33 +93,12 @@ static const struct row rows[] = {
 };
 
 static void
-make_tokens (const struct rig *r)
-{
-  unsigned short row[20 * LENGTH + 1];
-  const struct random_key key = {5, RANDOM_TEST, 6, 7};
-  char path[RUN_PATH + 16];
-  const size_t n = sizeof row / sizeof *row;
-  for (size_t i = 0; i < n; i++)
-    row[i] = (unsigned short)random_below (&key, i, WORDS);
-  snprintf (path, sizeof path, "%s/tokens.h5", r->folder);
-  if (wire_rank (r->w) == 0)
-    h5_write_tokens (path, WORDS, n, row, n / 2, row);
-  wire_barrier (r->w);
-}
-
-static void
 open_language (struct rig *r, const struct row *row, int K, struct session *s)
 {
   struct run_config c;
   rig_config (r, K, &c);
   snprintf (c.file, RUN_PATH, "%.*s/tokens.h5", RUN_PATH - 16, r->folder);
-  snprintf (c.family, RUN_WORD, "transformer");
-  c.block[0] = c.groups[0] = c.stem[0] = '\0';
-  c.layers = 4;
-  c.d_model = 12;
-  c.heads = 3;
-  c.context = LENGTH;
-  c.mlp_ratio = 2;
+  rig_language (&c);
   c.tied = row->tied;
   snprintf (c.head, RUN_TEXT, "%s", row->head);
   snprintf (c.span, RUN_WORD, "%s", K == 1 ? "1" : row->span);
@@ -194,7 +172,7 @@ main (int argc, char **argv)
   test_case (&r, "4", "furthest", 2);
   test_fault (&r, "2", "furthest", 3, PLAN_FURTHEST);
   test_fault (&r, "3", "sum", 3, PLAN_MEAN);
-  make_tokens (&r);
+  h5_language (&r, "tokens", 20);
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
     test_language (&r, &rows[i], 4);
   if (wire_size (r.w) == 1)

@@ -96,4 +96,23 @@ h5_write_tokens (const char *path, int vocab, size_t n,
   H5Fclose (f);
 }
 
+/* A drawn data set of language, folder/NAME.h5, with n samples to train on, the
+ * first half of which is there to evaluate on, too.  Collective on world. */
+RIG_FN void
+h5_language (const struct rig *r, const char *name, size_t n)
+{
+  enum { MOST = 40 * RIG_LENGTH + 1 };
+  unsigned short row[MOST];
+  const struct random_key key = {5, RANDOM_TEST, 6, 7};
+  char path[RUN_PATH + 16];
+  n = n * RIG_LENGTH + 1;
+  CHECK (n <= MOST, "%zu tokens", n);
+  for (size_t i = 0; i < n; i++)
+    row[i] = (unsigned short)random_below (&key, i, RIG_WORDS);
+  snprintf (path, sizeof path, "%s/%s.h5", r->folder, name);
+  if (wire_rank (r->w) == 0)
+    h5_write_tokens (path, RIG_WORDS, n, row, n / 2, row);
+  wire_barrier (r->w);
+}
+
 #endif

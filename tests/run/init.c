@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-enum { WORDS = 19, LENGTH = 8, LAYERS = 4 };
 enum type { F32, F64, F16, BIG };
 enum turn { NONE, ALL, ONE };
 
@@ -104,13 +103,7 @@ static void
 config (const struct rig *r, const struct row *row, struct run_config *c)
 {
   rig_config (r, 4, c);
-  snprintf (c->family, RUN_WORD, "transformer");
-  c->block[0] = c->groups[0] = c->stem[0] = '\0';
-  c->layers = LAYERS;
-  c->d_model = 12;
-  c->heads = 3;
-  c->context = LENGTH;
-  c->mlp_ratio = 2;
+  rig_language (c);
   c->tied = true;
   snprintf (c->head, RUN_TEXT, "ln-fc");
   c->head_tokens = 1;
@@ -303,10 +296,10 @@ main (int argc, char **argv)
   char path[RUN_PATH + 16];
   rig_open (&argc, &argv, &r);
   for (size_t i = 0; i < 200; i++)
-    tokens[i] = (unsigned short)(i * 7 % WORDS);
+    tokens[i] = (unsigned short)(i * 7 % RIG_WORDS);
   snprintf (path, sizeof path, "%s/data.h5", r.folder);
   if (wire_rank (r.w) == 0)
-    h5_write_tokens (path, WORDS, 200, tokens, 100, tokens);
+    h5_write_tokens (path, RIG_WORDS, 200, tokens, 100, tokens);
   wire_barrier (r.w);
   log_level_set (LOG_INFO);
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)

@@ -15,6 +15,9 @@
 
 #define RIG_FN static inline __attribute__ ((unused))
 
+/* Of networks of language here: different tokens, and tokens in a sample. */
+enum { RIG_WORDS = 19, RIG_LENGTH = 8 };
+
 struct rig {
   struct wire *w;
   char folder[RUN_PATH]; /* of this test, on all ranks */
@@ -112,6 +115,19 @@ rig_config (const struct rig *r, int K, struct run_config *c)
   c->weight_decay = 1e-3;
   c->heads_all = true;
   c->threads = 1;
+}
+
+/* The network of a configuration becomes a Transformer of four blocks. */
+RIG_FN void
+rig_language (struct run_config *c)
+{
+  snprintf (c->family, RUN_WORD, "transformer");
+  c->block[0] = c->groups[0] = c->stem[0] = '\0';
+  c->layers = 4;
+  c->d_model = 12;
+  c->heads = 3;
+  c->context = RIG_LENGTH;
+  c->mlp_ratio = 2;
 }
 
 RIG_FN void

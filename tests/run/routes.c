@@ -10,7 +10,7 @@
 #include "tests/run/h5.h"
 #include "tests/run/reference.h"
 
-enum { MOST = 6, WORDS = 19, LENGTH = 8 };
+enum { MOST = 6 };
 
 /* Of the length of a move.  Sums of some thousand terms in single precision
  * differ by their order by 1e-5, and a few of them lie behind each other.  A
@@ -87,35 +87,14 @@ words_of (int K, const double *route)
  */
 
 static void
-make_tokens (const struct rig *r)
-{
-  unsigned short row[20 * LENGTH + 1];
-  const struct random_key key = {5, RANDOM_TEST, 6, 7};
-  char path[RUN_PATH + 16];
-  const size_t n = sizeof row / sizeof *row;
-  for (size_t i = 0; i < n; i++)
-    row[i] = (unsigned short)random_below (&key, i, WORDS);
-  snprintf (path, sizeof path, "%s/tokens.h5", r->folder);
-  if (wire_rank (r->w) == 0)
-    h5_write_tokens (path, WORDS, n, row, n / 2, row);
-  wire_barrier (r->w);
-}
-
-static void
 language_config (const struct rig *r, const struct row *row,
                  struct run_config *c)
 {
   snprintf (c->file, RUN_PATH, "%.*s/tokens.h5", RUN_PATH - 16, r->folder);
-  snprintf (c->family, RUN_WORD, "transformer");
+  rig_language (c);
   snprintf (c->cut, RUN_TEXT, "1,1,1,rest");
   if (row->K != 4)
     snprintf (c->cut, RUN_TEXT, row->K == 5 ? "1,1,1,1,rest" : "2,2,rest");
-  c->block[0] = c->groups[0] = c->stem[0] = '\0';
-  c->layers = 4;
-  c->d_model = 12;
-  c->heads = 3;
-  c->context = LENGTH;
-  c->mlp_ratio = 2;
   c->tied = row->tied;
   c->head_tokens = row->head_tokens;
   snprintf (c->head, RUN_TEXT, "%s", row->head);
@@ -379,7 +358,7 @@ main (int argc, char **argv)
   const int rounds = big ? 4 : 1;
   rig_open (&argc, &argv, &r);
   rig_data (&r, 32, 16);
-  make_tokens (&r);
+  h5_language (&r, "tokens", 20);
   for (int round = 0; round < rounds; round++)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
       test_row (&r, &rows[i],

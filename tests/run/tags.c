@@ -38,34 +38,13 @@ MPI_Irecv (void *data, int n, MPI_Datatype type, int from, int tag,
   return PMPI_Irecv (data, n, type, from, tag, comm, request);
 }
 
-enum { STEPS = 4, WORDS = 19, LENGTH = 8 };
-
-static void
-make_data (const struct rig *r)
-{
-  unsigned short row[40 * LENGTH + 1];
-  const struct random_key key = {5, RANDOM_TEST, 6, 7};
-  char path[RUN_PATH + 16];
-  const size_t n = sizeof row / sizeof *row;
-  for (size_t i = 0; i < n; i++)
-    row[i] = (unsigned short)random_below (&key, i, WORDS);
-  snprintf (path, sizeof path, "%s/data.h5", r->folder);
-  if (wire_rank (r->w) == 0)
-    h5_write_tokens (path, WORDS, n, row, n / 2, row);
-  wire_barrier (r->w);
-}
+enum { STEPS = 4 };
 
 static void
 config (const struct rig *r, struct run_config *c)
 {
   rig_config (r, 4, c);
-  snprintf (c->family, RUN_WORD, "transformer");
-  c->block[0] = c->groups[0] = c->stem[0] = '\0';
-  c->layers = 4;
-  c->d_model = 12;
-  c->heads = 3;
-  c->context = LENGTH;
-  c->mlp_ratio = 2;
+  rig_language (c);
   c->tied = true;
   snprintf (c->head, RUN_TEXT, "ln-shared");
   snprintf (c->span, RUN_WORD, "2");
@@ -128,7 +107,7 @@ main (int argc, char **argv)
   struct rig r;
   struct run_config c;
   rig_open (&argc, &argv, &r);
-  make_data (&r);
+  h5_language (&r, "data", 40);
   config (&r, &c);
   double loss = run_all (&r, &c);
   int n = tags_of (&r, &c);

@@ -8,7 +8,7 @@
 #include "tests/rounding.h"
 #include "tests/run/h5.h"
 
-enum { STEPS = 3, WORDS = 19, LENGTH = 8 };
+enum { STEPS = 3 };
 
 struct row {
   const char *span, *mix, *head;
@@ -31,31 +31,10 @@ static const struct row rows[] = {
 };
 
 static void
-make_data (const struct rig *r)
-{
-  unsigned short row[40 * LENGTH + 1];
-  const struct random_key key = {5, RANDOM_TEST, 6, 7};
-  char path[RUN_PATH + 16];
-  const size_t n = sizeof row / sizeof *row;
-  for (size_t i = 0; i < n; i++)
-    row[i] = (unsigned short)random_below (&key, i, WORDS);
-  snprintf (path, sizeof path, "%s/data.h5", r->folder);
-  if (wire_rank (r->w) == 0)
-    h5_write_tokens (path, WORDS, n, row, n / 2, row);
-  wire_barrier (r->w);
-}
-
-static void
 config (const struct rig *r, int K, const struct row *row, struct run_config *c)
 {
   rig_config (r, K, c);
-  snprintf (c->family, RUN_WORD, "transformer");
-  c->block[0] = c->groups[0] = c->stem[0] = '\0';
-  c->layers = 4;
-  c->d_model = 12;
-  c->heads = 3;
-  c->context = LENGTH;
-  c->mlp_ratio = 2;
+  rig_language (c);
   c->dropout = row->dropout;
   c->tied = row->tied;
   snprintf (c->head, RUN_TEXT, "%s", row->head);
@@ -265,7 +244,7 @@ main (int argc, char **argv)
 {
   struct rig r;
   rig_open (&argc, &argv, &r);
-  make_data (&r);
+  h5_language (&r, "data", 40);
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
     test_row (&r, &rows[i]);
   test_copies (&r, &rows[2]);
