@@ -5,30 +5,18 @@
  *
  * Of each kind, once with its values in memory and once left in the file.  Each
  * byte is changed and each length tried when INTERLOCK_BIG is set, else a
- * seeded sample of them.  The work is done by a child process, which tells
- * where it is in shared memory and has an alarm for each byte.
+ * seeded sample of them.
  */
 #include "store/store.h"
+#include "tests/store/changes.h"
 #include "tests/store/photos.h"
 #include "tests/store/scratch.h"
 #include "tests/tap.h"
 
 #include "base/log.h"
 #include "base/memory.h"
-#include "base/random.h"
-#include <fcntl.h>
-#include <signal.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
 
-enum { SAMPLE = 540, LIMIT_S = 10, VALUES_MOST = 1 << 16, CONTEXT = 16 };
-enum verdict { NOTICED, HARMLESS, SILENT, VERDICTS };
-
-struct shared {
-  int64_t next;
-  int64_t n[VERDICTS];
-  int64_t silent_at; /* -1: none */
-};
+enum { SAMPLE = 540, VALUES_MOST = 1 << 16, CONTEXT = 16 };
 
 /* All that training and evaluation take from a set. */
 struct taken {
@@ -160,105 +148,17 @@ judge (void)
  */
 
 static void
-count (struct shared *m, int64_t at)
-{
-  alarm (LIMIT_S);
-  enum verdict v = judge ();
-  m->n[v]++;
-  if (v == SILENT && m->silent_at < 0)
-    m->silent_at = at;
-}
-
-/* Number i of the work: where, and which bit. */
-static int64_t
-place_of (int64_t i, int64_t size, bool all, unsigned char *change)
-{
-  struct random_key key = {37, RANDOM_TEST, 7, 0};
-  uint32_t word[4];
-  random_block (&key, (uint64_t)i, word);
-  *change = (unsigned char)(1u << word[0] % 8);
-  return all ? i : (int64_t)(word[1] % (uint64_t)size);
-}
-
-static void
-change_byte (struct shared *m, int64_t size, bool all)
-{
-  unsigned char change, was, is;
-  int fd = open (path, O_RDWR);
-  int64_t at = place_of (m->next, size, all, &change);
-  if (pread (fd, &was, 1, (off_t)at) != 1)
-    _exit (3);
-  is = was ^ change;
-  if (pwrite (fd, &is, 1, (off_t)at) != 1)
-    _exit (3);
-  count (m, at);
-  if (pwrite (fd, &was, 1, (off_t)at) != 1)
-    _exit (3);
-  close (fd);
-}
-
-static void
-cut (struct shared *m, const char *whole, int64_t size, bool all)
-{
-  unsigned char ignored;
-  int64_t at = place_of (m->next, size, all, &ignored);
-  scratch_write (path, whole, (size_t)at);
-  count (m, at);
-}
-
-/* n changes or cuts in children, until all are done; how many of those did not
- * come to their end. */
-static int
-run (struct shared *m, const char *whole, int64_t size, int64_t n, bool cuts)
-{
-  bool all = n == size;
-  int falls = 0;
-  memset (m, 0, sizeof *m);
-  for (m->silent_at = -1; m->next < n && falls < 20; m->next++) {
-    scratch_write (path, whole, (size_t)size);
-    fflush (NULL);
-    pid_t child = fork ();
-    if (child == 0) {
-      int quiet = open ("/dev/null", O_WRONLY);
-      dup2 (quiet, 2);
-      for (; m->next < n; m->next++)
-        if (cuts)
-          cut (m, whole, size, all);
-        else
-          change_byte (m, size, all);
-      _exit (0);
-    }
-    int how = 0;
-    waitpid (child, &how, 0);
-    if (WIFEXITED (how) && WEXITSTATUS (how) == 0)
-      break;
-    unsigned char ignored;
-    tap_note ("child ended by %s %d at byte %lld",
-              WIFSIGNALED (how) ? "signal" : "status",
-              WIFSIGNALED (how) ? WTERMSIG (how) : WEXITSTATUS (how),
-              (long long)place_of (m->next, size, all, &ignored));
-    falls++;
-  }
-  scratch_write (path, whole, (size_t)size);
-  return falls;
-}
-
-static void
-try_all (struct shared *m, const char *kind, const char *whole, int64_t size,
-         bool cuts)
+try_all (struct changes *c, const char *kind, bool cuts)
 {
   bool all = getenv ("INTERLOCK_BIG") != NULL;
-  int64_t n = all ? size : cuts ? SAMPLE / 9 : SAMPLE;
-  int falls = run (m, whole, size, n, cuts);
-  const char *what = cuts ? "cut off" : "one bit";
-  tap_note ("%s, %s, %s: %lld noticed, %lld harmless, %lld silent, %d falls",
-            kind, in_file ? "in the file" : "in memory", what,
-            (long long)m->n[NOTICED], (long long)m->n[HARMLESS],
-            (long long)m->n[SILENT], falls);
-  tap_ok (falls == 0, "%s, %s: no crash, no circle", kind, what);
-  tap_ok (m->n[SILENT] == 0 && m->n[NOTICED] > (cuts ? n - 2 : n / 4),
-          "%s, %s: never used in silence (first at %lld)", kind, what,
-          (long long)m->silent_at);
+  char what[64];
+  c->cuts = cuts;
+  c->n = all ? c->size : cuts ? SAMPLE / 9 : SAMPLE;
+  changes_run (c);
+  snprintf (what, sizeof what, "%s, %s, %s", kind,
+            in_file ? "in the file" : "in memory",
+            cuts ? "cut off" : "one bit");
+  changes_say (c, c->seen->n[NOTICED] > (cuts ? c->n - 2 : c->n / 4), what);
 }
 
 /* -- sets ---------------------------------------------------------------------
@@ -306,18 +206,13 @@ make_photos (void)
 #endif
 
 static void
-test_kind (struct shared *m, const char *kind, bool (*make) (void))
+test_kind (struct changes_seen *m, const char *kind, bool (*make) (void))
 {
-  char *whole = NULL;
+  struct changes c = {.seen = m, .seed = 37, .judge = judge};
   snprintf (path, sizeof path, "%s", scratch ("%s.h5", kind));
   if (!tap_ok (make (), "%s: a small set", kind))
     tap_bail (fail_message ());
-  int64_t size = scratch_bytes (path);
-  FILE *f = fopen (path, "rb");
-  if (MEM_NEW ((size_t)size, &whole, "a file") != OK || !f ||
-      fread (whole, 1, (size_t)size, f) != (size_t)size)
-    tap_bail ("not read back");
-  fclose (f);
+  changes_take (&c, path);
   for (int i = 0; i < 2; i++) {
     in_file = i == 1;
     tap_ok (take (want) == OK && judge () == HARMLESS && want->n > 100,
@@ -326,11 +221,10 @@ test_kind (struct shared *m, const char *kind, bool (*make) (void))
     want->values[want->n / 2] += 1;
     tap_ok (judge () == SILENT, "%s: another value would be seen", kind);
     tap_ok (take (want) == OK, "%s: again", kind);
-    try_all (m, kind, whole, size, false);
+    try_all (&c, kind, false);
     if (i == 0)
-      try_all (m, kind, whole, size, true);
+      try_all (&c, kind, true);
   }
-  mem_free (&whole);
 }
 
 /* A file of before there were digests of blocks and of the header: the one over
@@ -362,12 +256,10 @@ test_older (void)
 int
 main (void)
 {
-  struct shared *m = mmap (NULL, sizeof *m, PROT_READ | PROT_WRITE,
-                           MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  struct changes_seen *m = changes_share ();
   fault_plant (NULL);
   log_level_set (LOG_ERROR);
-  if (m == MAP_FAILED || !scratch_open () ||
-      MEM_NEW (1, &want, "what is taken") != OK)
+  if (!scratch_open () || MEM_NEW (1, &want, "what is taken") != OK)
     return 1;
   test_older ();
   test_kind (m, "images", make_images);
