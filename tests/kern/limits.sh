@@ -8,38 +8,9 @@
 #     make check-programs && make check TESTS=tests/kern/limits.sh INTERLOCK_BIG=1
 # LIMITS: instruction sets to use in place of those.  Prints TAP.
 
-LC_ALL=C
-export LC_ALL
-top=${abs_top_srcdir-$(dirname "$0")/../..}
-built=${abs_top_builddir-.}
-I=${INTERLOCK-$built/interlock}
+needs=tests/kern/loops
+. "${abs_top_srcdir-$(dirname "$0")/../..}/tests/limits.sh"
 : "${LIMITS:=DEFAULT SSE41 AVX AVX2 AVX512_CORE}"
-
-[ -n "${INTERLOCK_BIG-}" ] || {
-  echo "1..0 # SKIP long: make check-big has it"
-  exit 0
-}
-[ -x "$built/tests/kern/loops" ] || {
-  echo "1..0 # SKIP no test programs in $built (make check-programs)"
-  exit 0
-}
-out=$(mktemp) || exit 1
-trap 'rm -f "$out"' EXIT
-trap 'exit 1' HUP INT TERM
-
-n=0
-failed=0
-ok () # CONDITION NAME
-{
-  n=$((n + 1))
-  if [ "$1" = 0 ]; then
-    printf 'ok %d - %s\n' $n "$2"
-  else
-    printf 'not ok %d - %s\n' $n "$2"
-    grep -Ev '^ok|^1\.\.' "$out" | sed 's/^/# /'
-    failed=1
-  fi
-}
 
 # What the processor calls an instruction set; the program calls it by its name
 # in small letters.
@@ -50,11 +21,6 @@ flags_of () {
   AVX2) echo avx2 fma ;;
   AVX512_CORE) echo avx512f avx512bw avx512vl avx512dq ;;
   esac
-}
-has () { # instruction set
-  for flag in $(flags_of "$1"); do
-    grep -m 1 '^flags' /proc/cpuinfo 2>/dev/null | grep -qw "$flag" || return 1
-  done
 }
 
 under () { # instruction set, threads, command ...: both of the limit's names
@@ -69,7 +35,8 @@ under () { # instruction set, threads, command ...: both of the limit's names
 }
 
 for limit in $LIMITS; do
-  has "$limit" || {
+  # shellcheck disable=SC2046
+  has $(flags_of "$limit") || {
     ok 0 "$limit # SKIP this processor does not have it"
     continue
   }
@@ -78,7 +45,7 @@ for limit in $LIMITS; do
     grep -q "oneDNN.*, $(echo "$limit" | tr '[:upper:]' '[:lower:]')," "$out"
   ok $? "$limit is what the library works with"
   for source in "$top"/tests/kern/*.c "$top"/tests/model/*.c; do
-    sed -n 1p "$source" | grep -q '^/\* ranks:' || continue
+    is_test "$source" || continue
     test=${source#"$top"/}
     test=${test%.c}
     for threads in 1 2; do
@@ -87,5 +54,4 @@ for limit in $LIMITS; do
     done
   done
 done
-echo "1..$n"
-exit $failed
+done_testing

@@ -6,38 +6,9 @@
 # Runs in `make check-big' (INTERLOCK_BIG).  CORES: names for OPENBLAS_CORETYPE
 # to use in place of those below.  Prints TAP.
 
-LC_ALL=C
-export LC_ALL
-top=${abs_top_srcdir-$(dirname "$0")/../..}
-built=${abs_top_builddir-.}
-I=${INTERLOCK-./interlock}
+needs=tests/probe/matrix
+. "${abs_top_srcdir-$(dirname "$0")/../..}/tests/limits.sh"
 : "${CORES:=Prescott Nehalem Sandybridge Haswell Zen SkylakeX}"
-
-[ -n "${INTERLOCK_BIG-}" ] || {
-  echo "1..0 # SKIP long: make check-big has it"
-  exit 0
-}
-[ -x "$built/tests/probe/matrix" ] || {
-  echo "1..0 # SKIP no test programs in $built (make check-programs)"
-  exit 0
-}
-out=$(mktemp) || exit 1
-trap 'rm -f "$out"' EXIT
-trap 'exit 1' HUP INT TERM
-
-n=0
-failed=0
-ok () # CONDITION NAME
-{
-  n=$((n + 1))
-  if [ "$1" = 0 ]; then
-    printf 'ok %d - %s\n' $n "$2"
-  else
-    printf 'not ok %d - %s\n' $n "$2"
-    grep -Ev '^ok|^1\.\.' "$out" | sed 's/^/# /'
-    failed=1
-  fi
-}
 
 flag_of () {
   case $1 in
@@ -51,8 +22,7 @@ flag_of () {
 }
 
 for core in $CORES; do
-  grep -m 1 '^flags' /proc/cpuinfo 2>/dev/null |
-    grep -qw "$(flag_of "$core")" || {
+  has "$(flag_of "$core")" || {
     ok 0 "$core # SKIP this processor cannot run it"
     continue
   }
@@ -66,7 +36,7 @@ for core in $CORES; do
     test=$source
     case $source in
     *.c)
-      sed -n 1p "$source" | grep -q '^/\* ranks:' || continue
+      is_test "$source" || continue
       test=$built/${source#"$top"/}
       test=${test%.c}
       ;;
@@ -75,5 +45,4 @@ for core in $CORES; do
     ok $? "$core: ${test##*tests/}"
   done
 done
-echo "1..$n"
-exit $failed
+done_testing
