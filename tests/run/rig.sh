@@ -1,7 +1,7 @@
 # tests/run/rig.sh -- what the shell tests of the engine share; sourced.
 #
 # Sets I (the program), tmp (a folder of their own, also the working directory)
-# and the functions ok, many, small, done_testing.
+# and the functions ok, launched, many, small, done_testing.
 
 LC_ALL=C
 OMP_NUM_THREADS=1
@@ -35,10 +35,10 @@ done_testing ()
 limited=
 command -v timeout >/dev/null 2>&1 && limited="timeout -k 5 ${RUN_LIMIT-30}"
 
-# many N ARGUMENT...: the program on N ranks; its output goes to `said` and
-# `errors`, its exit status is that of the launcher.  A run past the time limit
-# ends with 124.
-many ()
+# launched N PROGRAM ARGUMENT...: a program on N ranks; its output goes to `said`
+# and `errors`, its exit status is that of the launcher.  A run past the time
+# limit ends with 124.
+launched ()
 {
   start=
   for word in $launcher; do
@@ -50,7 +50,15 @@ many ()
   done
   shift
   # shellcheck disable=SC2086
-  $limited $start "$I" "$@" >said 2>errors </dev/null
+  $limited $start "$@" >said 2>errors </dev/null
+}
+
+# many N ARGUMENT...: ours on N ranks.
+many ()
+{
+  ranks_of_many=$1
+  shift
+  launched "$ranks_of_many" "$I" "$@"
 }
 
 # one ARGUMENT...: the same without a launcher.

@@ -36,27 +36,12 @@ mixed ()
   done
   shift
   # shellcheck disable=SC2086
-  many 1 env $settings "$I" "$@" : -n 1 env "$I" "$@"
+  launched 1 env $settings "$I" "$@" : -n 1 env "$I" "$@"
 }
 
-# many, but the program is `env`.
-many ()
-{
-  start=
-  for word in $launcher; do
-    case $word in
-    NP) word=$1 ;;
-    *=NP) word=${word%NP}$1 ;;
-    esac
-    start="$start $word"
-  done
-  shift
-  # shellcheck disable=SC2086
-  $limited $start "$@" >said 2>errors </dev/null
-}
 both () # WORD...: two ranks alike
 {
-  many 2 "$I" "$@"
+  many 2 "$@"
 }
 
 # train FOLDER COMMAND...: a small run in a folder of its own.
