@@ -8,6 +8,7 @@
  * tests that train on one.
  */
 #include "tests/store/photos.h"
+#include "tests/store/refused.h"
 #include "tests/tap.h"
 
 #include "base/hash.h"
@@ -663,7 +664,6 @@ test_odd (void)
 
 /* -- refusals -------------------------------------------------------------- */
 
-#define WORDS_MOST 4
 struct refusal {
   const char *what;
   const char *extra;   /* a file that is added */
@@ -671,7 +671,7 @@ struct refusal {
   const char *options; /* or NULL */
   const char *dir;     /* below the folder; "" */
   enum status status;
-  const char *words[WORDS_MOST];
+  const char *words[REFUSED_WORDS];
 };
 
 static const struct refusal refusals[] = {
@@ -796,19 +796,6 @@ static const struct refusal refusals[] = {
      E_MISSING,
      {"train/bee/1.jpg", "not a folder"}},
 };
-
-/* -- refused: status and words -- */
-static bool
-refused (enum status s, enum status want, const char *const *words)
-{
-  bool good = s == want;
-  for (int i = 0; i < WORDS_MOST && words[i]; i++)
-    good = good && strstr (fail_message (), words[i]);
-  if (!good)
-    tap_note ("status %d, \"%s\"", (int)s, fail_message ());
-  fail_clear ();
-  return good;
-}
 
 static void
 make_extra (const char *path, const char *bytes)

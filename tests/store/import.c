@@ -4,6 +4,7 @@
  * are refused with file, record and numbers.
  */
 #include "store/store.h"
+#include "tests/store/refused.h"
 #include "tests/store/scratch.h"
 #include "tests/tap.h"
 
@@ -290,18 +291,7 @@ test_idx (void)
 
 /* -- refusals -------------------------------------------------------------- */
 
-static bool
-refused (enum status s, enum status wanted, const char *const *words)
-{
-  bool good = s == wanted;
-  for (int i = 0; i < 4 && words[i]; i++)
-    good = good && strstr (fail_message (), words[i]);
-  if (!good)
-    tap_note ("status %d: %s", (int)s, fail_message ());
-  fail_clear ();
-  return good;
-}
-#define WORDS(...) ((const char *[5]){__VA_ARGS__})
+#define WORDS(...) ((const char *[REFUSED_WORDS]){__VA_ARGS__})
 
 static void
 test_bad_cifar (void)

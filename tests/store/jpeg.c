@@ -4,6 +4,7 @@
  * decoding and the twin of resampling; and what is refused.
  */
 #include "tests/store/photos.h"
+#include "tests/store/refused.h"
 #include "tests/store/sets.h"
 #include "tests/tap.h"
 
@@ -395,24 +396,9 @@ test_memory (void)
 
 /* -- refusals -------------------------------------------------------------- */
 
-#define WORDS_MOST 3
-
-/* status and words; fail () is cleared. */
-static bool
-refused (enum status s, enum status want, const char *const *words)
-{
-  bool good = s == want;
-  for (int i = 0; i < WORDS_MOST && words[i]; i++)
-    good = good && strstr (fail_message (), words[i]);
-  if (!good)
-    tap_note ("status %d, \"%s\"", (int)s, fail_message ());
-  fail_clear ();
-  return good;
-}
-
 struct refusal {
   enum wrong wrong;
-  const char *words[WORDS_MOST];
+  const char *words[REFUSED_WORDS];
 };
 
 static const struct refusal at_open[] = {

@@ -8,6 +8,7 @@
  */
 #define TAP_MPI
 #include "store/store.h"
+#include "tests/store/refused.h"
 #include "tests/store/scratch.h"
 #include "tests/store/sets.h"
 #include "tests/tap.h"
@@ -156,7 +157,7 @@ plant_chunks (hid_t file)
 static const struct row {
   const char *name;
   void (*plant) (hid_t file);
-  const char *words[2]; /* none: it opens */
+  const char *words[REFUSED_WORDS]; /* none: it opens */
 } rows[] = {
     {"link.h5", plant_link, {"/train/images", "external link"}},
     {"group.h5", plant_group, {"/train/images", "external link /train)"}},
@@ -242,18 +243,6 @@ make_all (void)
 /* -- tests ------------------------------------------------------------------
  */
 
-static bool
-refused (enum status got, enum status wanted, const char *const words[2])
-{
-  bool good = got == wanted;
-  for (int i = 0; i < 2; i++)
-    good = good && strstr (fail_message (), words[i]);
-  if (!good)
-    tap_note ("status %d: %s", (int)got, fail_message ());
-  fail_clear ();
-  return good;
-}
-
 static void
 test_set (const struct row *r)
 {
@@ -282,7 +271,7 @@ test_set (const struct row *r)
 static void
 test_parameters (void)
 {
-  static const char *const words[4][2] = {
+  static const char *const words[4][REFUSED_WORDS] = {
       {"/model/x", "external link"},
       {"/model/x", "virtual dataset"},
       {"/model/x", "no other file is opened"},

@@ -5,6 +5,7 @@
  * and number.
  */
 #include "store/store.h"
+#include "tests/store/refused.h"
 #include "tests/store/scratch.h"
 #include "tests/store/sets.h"
 #include "tests/tap.h"
@@ -86,18 +87,7 @@ split_is (const char *path, const char *split, const char *text)
   return good || (text[0] == '\0' && n == -1);
 }
 
-static bool
-refused (enum status s, enum status wanted, const char *const *words)
-{
-  bool good = s == wanted;
-  for (int i = 0; i < 4 && words[i]; i++)
-    good = good && strstr (fail_message (), words[i]);
-  if (!good)
-    tap_note ("status %d: %s", (int)s, fail_message ());
-  fail_clear ();
-  return good;
-}
-#define WORDS(...) ((const char *const[4]){__VA_ARGS__})
+#define WORDS(...) ((const char *const[REFUSED_WORDS]){__VA_ARGS__})
 
 static void
 write_text (const char *path, const char *text)
@@ -559,7 +549,7 @@ test_bad_sets (void)
 {
   static const struct {
     enum token_spoil spoil;
-    const char *say[4];
+    const char *say[REFUSED_WORDS];
   } rows[] = {
       {TOO_HIGH,
        {"bad.h5", "/valid/tokens[17]", "token 50", "vocab_size is 50"}},

@@ -8,6 +8,7 @@
  */
 #define TAP_MPI
 #include "base/memory.h"
+#include "tests/memory.h"
 #include "tests/store/tensors.h"
 #include <stdlib.h>
 #include <sys/statvfs.h>
@@ -18,16 +19,8 @@
 static bool
 has_room (struct wire *w)
 {
-  char line[256];
-  double kib = 0;
   struct statvfs disk = {0};
-  FILE *f = fopen ("/proc/meminfo", "r");
-  while (f && fgets (line, sizeof line, f))
-    if (strncmp (line, "MemAvailable:", 13) == 0)
-      kib = strtod (line + 13, NULL);
-  if (f)
-    fclose (f);
-  int enough = kib * 1024 > 8e9 && statvfs (scratch_folder, &disk) == 0 &&
+  int enough = memory_left () > 8e9 && statvfs (scratch_folder, &disk) == 0 &&
                (double)disk.f_bavail * (double)disk.f_frsize > 6e9;
   (void)wire_broadcast (w, &enough, sizeof enough, 0);
   return enough != 0;

@@ -6,6 +6,7 @@
  *
  * INTERLOCK_BIG=1: beyond 2^31 bytes and elements, where there is memory.
  */
+#include "tests/memory.h"
 #include "tests/wire/tool.h"
 
 #include <stdlib.h>
@@ -21,15 +22,7 @@ is_big (void)
 static bool
 has_memory (struct wire *w, double bytes)
 {
-  char line[256];
-  double kib = 0;
-  FILE *f = fopen ("/proc/meminfo", "r");
-  while (f && fgets (line, sizeof line, f))
-    if (strncmp (line, "MemAvailable:", 13) == 0)
-      kib = strtod (line + 13, NULL);
-  if (f)
-    fclose (f);
-  int enough = kib * 1024 > bytes + 1e9;
+  int enough = memory_left () > bytes + 1e9;
   (void)wire_broadcast (w, &enough, sizeof enough, 0);
   return enough != 0;
 }
