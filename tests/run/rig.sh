@@ -72,7 +72,7 @@ one ()
 # rank has which stage does not depend on what was measured.
 equal_costs ()
 {
-  "$AWK" '$1 == "unit" {
+  $AWK '$1 == "unit" {
     for (i = 3; i <= NF; i++) if ($i != "head") $i = "0.001" }
     { print }' "$1" >costs && cp costs "$1"
 }
