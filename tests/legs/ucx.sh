@@ -140,7 +140,14 @@ if has pml cm && has mtl ofi; then
     passed=$((passed + 1))
     with "$@"
     for name in $(programs wire) run/tags run/tokens run/replica; do
-      try ofi "$name"
+      # A message that nobody awaits yet holds up all later ones between the same
+      # ranks over libfabric's tcp, and the test lets one lie on purpose.
+      if [ "$name" = wire/message ]; then
+        skip "ofi: wire/message: libfabric's tcp stops at a message that is not \
+awaited yet"
+      else
+        try ofi "$name"
+      fi
     done
   else
     skip "ofi: libfabric has no provider here that Open MPI takes"
