@@ -405,12 +405,37 @@ small_of (const struct kern *k, const struct kern_conv_shape *s)
   return small;
 }
 
-/* Two objects of which the library's kernels are the same. */
+/* The library's plain loops are the same for all sizes, and slow: a corner of
+ * the images will do. */
+static struct kern_conv_shape
+corner_of (const struct kern_conv_shape *s)
+{
+  struct kern_conv_shape corner = *s;
+  const int64_t most = s->kernel + 4 * s->stride;
+  corner.h = s->h < most ? s->h : most;
+  corner.w = s->w < most ? s->w : most;
+  return corner;
+}
+
+static unsigned
+plain_directions (const struct kern_conv *c)
+{
+  unsigned plain = 0;
+  for (int d = KERN_FORWARD; d <= KERN_BACK_WEIGHTS; d++)
+    if (strncmp (kern_conv_impl (c, (enum kern_direction)d), "ref", 3) == 0)
+      plain |= 1u << d;
+  return plain;
+}
+
+/* Two objects of which the library's kernels are the same: of these directions,
+ * and of forward, which says how weights lie. */
 static bool
-same_kernels (const struct kern_conv *a, const struct kern_conv *b)
+same_kernels (const struct kern_conv *a, const struct kern_conv *b,
+              unsigned directions)
 {
   for (int d = KERN_FORWARD; d <= KERN_BACK_WEIGHTS; d++)
-    if (strcmp (kern_conv_impl (a, (enum kern_direction)d),
+    if ((d == KERN_FORWARD || directions & (1u << d)) &&
+        strcmp (kern_conv_impl (a, (enum kern_direction)d),
                 kern_conv_impl (b, (enum kern_direction)d)) != 0)
       return false;
   return true;
@@ -440,7 +465,7 @@ judge (struct proof *p, const struct kern_conv *c, const enum kern_algo algo[3],
 }
 
 /* Directions of `open` are tried on a small batch that takes the same kernels,
- * or else on the whole. */
+ * or else on the whole; all of them are the library's plain loops, or none. */
 static enum status
 prove (struct kern *k, const struct kern_conv *c, const enum kern_algo algo[3],
        unsigned wanted, unsigned open, unsigned *wrong)
@@ -448,12 +473,14 @@ prove (struct kern *k, const struct kern_conv *c, const enum kern_algo algo[3],
   struct kern_aside aside;
   const struct kern_conv_shape *whole = kern_conv_shape_of (c);
   struct proof p = {.k = k, .s = small_of (k, whole)};
+  if (open & plain_directions (c))
+    p.s = corner_of (&p.s);
   kern_aside_open (k, &aside);
   enum status s = proof_make (&p, algo, wanted);
-  if (s == E_UNSUPPORTED || (s == OK && !same_kernels (c, p.c))) {
+  if (s == E_UNSUPPORTED || (s == OK && !same_kernels (c, p.c, open))) {
     fail_clear ();
     proof_clear (&p);
-    p.s.n = whole->n;
+    p.s = *whole;
     arena_close (&k->slab);
     s = proof_make (&p, algo, wanted);
   }
@@ -491,5 +518,8 @@ kern_conv_prove (struct kern *k, const struct kern_conv *c,
     if (known == KERN_UNKNOWN)
       open |= 1u << d;
   }
-  return open == 0 ? OK : prove (k, c, algo, wanted, open, wrong);
+  const unsigned plain = open & plain_directions (c);
+  if (open & ~plain)
+    TRY (prove (k, c, algo, wanted, open & ~plain, wrong));
+  return plain == 0 ? OK : prove (k, c, algo, wanted, plain, wrong);
 }
