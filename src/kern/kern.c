@@ -155,6 +155,8 @@ kern_seal (struct kern *k)
 {
   size_t offset = arena_round (k->scratch_bytes);
   size_t size = offset + arena_round (k->side_bytes) + 64;
+  if (!k->proving)
+    kern_proofs_done (k);
   if (k->slab.base == NULL || k->slab.size < size) {
     arena_close (&k->slab);
     TRY (arena_open (size, "kernel scratchpad", &k->slab));

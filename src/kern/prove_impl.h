@@ -41,7 +41,8 @@ struct kern_verdicts {
   double *product_sums;               /* likewise */
   struct kern_product_class *classes; /* owned; of products that are known */
   int n_classes;
-  bool aloud; /* wrong ones are named in the log */
+  bool aloud;        /* wrong ones are named in the log */
+  struct arena slab; /* of the last proof, for the next */
 };
 
 enum kern_known { KERN_UNKNOWN, KERN_RIGHT, KERN_WRONG };
@@ -54,6 +55,9 @@ kern_verdict_put (struct kern *k, const char *key, bool right, double error,
                   const char *why);
 void
 kern_verdicts_clear (struct kern *k);
+/* What proofs keep for each other goes. */
+void
+kern_proofs_done (struct kern *k);
 
 /* -- a kern within the kern ------------------------------------------------ */
 

@@ -107,6 +107,7 @@ kern_verdicts_clear (struct kern *k)
 {
   if (k->verdicts == NULL)
     return;
+  kern_proofs_done (k);
   mem_free (&k->verdicts->v);
   mem_free (&k->verdicts->foreign);
   mem_free (&k->verdicts->product_room);
@@ -152,6 +153,12 @@ kern_wrong_add (struct kern *k, double hash, bool *news)
   return OK;
 }
 
+void
+kern_proofs_done (struct kern *k)
+{
+  arena_close (&k->verdicts->slab);
+}
+
 int
 kern_proof_count (const struct kern *k)
 {
@@ -175,7 +182,8 @@ kern_aside_open (struct kern *k, struct kern_aside *a)
 {
   *a = (struct kern_aside){k->scratch_bytes, k->side_bytes, k->side_offset,
                            k->slab};
-  k->slab = (struct arena){0};
+  k->slab = k->verdicts->slab;
+  k->verdicts->slab = (struct arena){0};
   k->scratch_bytes = k->side_bytes = k->side_offset = 0;
   k->proving = true;
 }
@@ -202,7 +210,7 @@ kern_aside_seal (struct kern *k)
 void
 kern_aside_close (struct kern *k, struct kern_aside *a)
 {
-  arena_close (&k->slab);
+  k->verdicts->slab = k->slab;
   k->slab = a->slab;
   k->scratch_bytes = a->scratch_bytes;
   k->side_bytes = a->side_bytes;
