@@ -75,7 +75,8 @@ make -j"$JOBS" check-programs >check.out 2>&1 </dev/null || {
   finish 0 1 0
 }
 echo "run: make check${TESTS_WANTED:+, of it: $TESTS_WANTED}"
-make -j"$JOBS" check ${TESTS_WANTED:+TESTS="$TESTS_WANTED"} \
+# One more than there are cores: many tests wait for a time.
+make -j"$((JOBS + 1))" check ${TESTS_WANTED:+TESTS="$TESTS_WANTED"} \
   >>check.out 2>&1 </dev/null
 made=$?
 [ -f test-suite.log ] || {
