@@ -9,13 +9,14 @@ script -qec true /dev/null >/dev/null 2>&1 ||
   { echo "1..0 # SKIP there is no program script, which has a terminal"; exit 0; }
 
 # seen ARGUMENT...: what the program writes to a terminal, a state of the live
-# line in each line; 60 ms pass with each batch of an evaluation, and it is
-# redrawn after 100.
+# line in each line.  120 ms pass before each step and each batch of an
+# evaluation: longer than the 100 after which the line is redrawn, so that the
+# first operation and each batch are shown however fast the machine.
 seen ()
 {
   line=$I
   for word; do line="$line '$word'"; done
-  TERM=xterm INTERLOCK_PACE=60 script -qec "$line" /dev/null </dev/null |
+  TERM=xterm INTERLOCK_PACE=120 script -qec "$line" /dev/null </dev/null |
     tr '\r' '\n' | sed 's/.\[K//g' >said
 }
 
