@@ -15,17 +15,18 @@ AWK=${AWK-awk}
 # room | rooms it may include | outside libraries | wire/raw.h
 LAW='
 base   :                                   : xxhash               :
+config : base                              : ini                  :
 kern   : base                              : dnnl omp             :
 model  : base kern                         :                      :
 plan   : base                              :                      :
 map    : base plan                         :                      :
 wire   : base                              : mpi                  : raw
 store  : base wire                         : hdf5 jpeg png jansson z lzma : raw
-run    : base model plan map wire store    :                      :
+run    : base config model plan map wire store :                  :
 probe  : base wire store                   : scalapack            : raw
-report : base store                        :                      :
-sweep  : base store                        :                      :
-main   : base plan map wire store run probe report sweep : ini        :
+report : base config store                 :                      :
+sweep  : base config store                 :                      :
+main   : base config plan map wire store run probe report sweep :     :
 '
 
 # header | library; what is neither here nor in C_LIBRARY is unknown.
@@ -128,7 +129,7 @@ offenders ()
       kern) own='DNNL' ;;
       wire) own='MPI' ;;
       store | probe) own='MPI|HDF5|JANSSON|ZLIB|LZMA|JPEG|PNG|SCALAPACK' ;;
-      main) own='INIH' ;;
+      config) own='INIH' ;;
       *) own='-' ;;
     esac
     $AWK -v own="^(IL|$own)\$" -v f="$f" '

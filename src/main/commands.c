@@ -20,14 +20,14 @@
 /* Resolve; text NULL: words only.  Collective on world. */
 static enum status
 resolve (const struct options *o, struct wire *w, const char *name,
-         const char *text, enum config_use use, struct run_config *c)
+         const char *text, enum config_use use, struct config *c)
 {
   struct config_source source = {
       .name = name, .text = text, .n_words = o->n_words, .words = o->words};
-  enum status s = config_resolve (&source, use, c);
+  enum status s = run_configure (&source, use, c);
   if (s == OK) {
     wire_patience (w, c->patience);
-    config_options (o, c);
+    options_config (o, c);
     if (o->dump && strlen (o->dump) >= sizeof c->dump)
       s = fail (E_USAGE, "--dump: more than %zu characters",
                 sizeof c->dump - 1);
@@ -40,7 +40,7 @@ resolve (const struct options *o, struct wire *w, const char *name,
 /* The configuration of train and plan.  Collective on world. */
 static enum status
 configure (const struct options *o, struct wire *w, enum config_use use,
-           struct run_config *c)
+           struct config *c)
 {
   char *text = NULL;
   if (o->path)
@@ -53,13 +53,13 @@ configure (const struct options *o, struct wire *w, enum config_use use,
 enum status
 command_train (const struct options *o, struct wire *w)
 {
-  struct run_config c;
+  struct config c;
   TRY (configure (o, w, CONFIG_TRAIN, &c));
   return run_train (w, &c, config_write);
 }
 
 static enum status
-plan_or_map (const struct options *o, struct run_config *c,
+plan_or_map (const struct options *o, struct config *c,
              struct run_plan_options *p)
 {
   struct text out;
@@ -78,7 +78,7 @@ plan_or_map (const struct options *o, struct run_config *c,
 enum status
 command_plan (const struct options *o, struct wire *w)
 {
-  struct run_config c;
+  struct config c;
   struct run_costs costs = {0};
   TRY (configure (o, w, CONFIG_PLAN, &c));
   if (o->map.calibrate)
@@ -157,7 +157,7 @@ open_checkpoint (const char *path, char **found, char **config)
 /* Root: a checkpoint is often asked where its run was not started, or on
  * another machine. */
 static enum status
-find_data (const char *checkpoint, const struct run_config *c)
+find_data (const char *checkpoint, const struct config *c)
 {
   if (access (c->file, F_OK) == 0 || errno != ENOENT)
     return OK; /* opening tells */
@@ -170,7 +170,7 @@ find_data (const char *checkpoint, const struct run_config *c)
 
 enum status
 configure_as (const struct options *o, struct wire *w, char **path,
-              struct run_config *c)
+              struct config *c)
 {
   char *config = NULL;
   const char **words = NULL;
@@ -204,7 +204,7 @@ enum status
 command_eval (const struct options *o, struct wire *w)
 {
   char *path = NULL;
-  struct run_config c;
+  struct config c;
   enum status s = configure_as (o, w, &path, &c);
   if (s == OK)
     s = run_eval (w, &c, path, o->split ? o->split : "valid");
@@ -216,7 +216,7 @@ enum status
 command_generate (const struct options *o, struct wire *w)
 {
   char *path = NULL;
-  struct run_config c;
+  struct config c;
   enum status s = configure_as (o, w, &path, &c);
   if (s == OK)
     s = run_generate (w, &c, path, &o->generate);
@@ -230,7 +230,7 @@ command_generate (const struct options *o, struct wire *w)
 enum status
 command_verify (const struct options *o, struct wire *w)
 {
-  struct run_config c;
+  struct config c;
   if (!o->path && o->n_words == 0)
     return run_verify (w, o->kind ? o->kind : "");
   if (o->kind)

@@ -14,8 +14,7 @@
 
 /* Sizes of a micro-batch, ascending; those of the list that are whole. */
 static int
-sizes (const struct run_config *c, const struct map *axes,
-       int64_t out[RUN_SIZES])
+sizes (const struct config *c, const struct map *axes, int64_t out[RUN_SIZES])
 {
   int n = 0;
   for (int i = axes->n_micro - 1; i >= 0 && n < RUN_SIZES; i--) {
@@ -27,8 +26,7 @@ sizes (const struct run_config *c, const struct map *axes,
 }
 
 enum status
-map_calibrate (const struct options *o, const struct run_config *c,
-               struct wire *w)
+map_calibrate (const struct options *o, const struct config *c, struct wire *w)
 {
   struct run_costs costs = {0};
   int64_t samples[RUN_SIZES];
@@ -171,7 +169,7 @@ show (const struct options *o, const struct map *m)
 }
 
 enum status
-map_make (const struct options *o, const struct run_config *c,
+map_make (const struct options *o, const struct config *c,
           const struct run_plan_options *p)
 {
   struct map m = o->map.axes;

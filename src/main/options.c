@@ -282,7 +282,7 @@ memory (struct parse *p, const char *value)
 static void
 split (struct parse *p, const char *value)
 {
-  char near[RUN_WORD] = "";
+  char near[CONFIG_WORD] = "";
   if (words_find ("train valid test", value, near) >= 0)
     p->o->split = value;
   else
@@ -303,7 +303,7 @@ make_word (struct parse *p, const char *key, const char *value)
   }
   char *word = o->made[o->n_made++];
   if (snprintf (word, (size_t)room, "%s=%s", key, value) >= room)
-    text_add (&p->lines, "--%s: more than %d characters\n", key, RUN_PATH);
+    text_add (&p->lines, "--%s: more than %d characters\n", key, CONFIG_PATH);
   else
     o->words[o->n_words++] = word;
 }
@@ -362,7 +362,7 @@ take_generate (struct parse *p, int letter, const char *value)
 static void
 table (struct parse *p, const char *value)
 {
-  char near[RUN_WORD] = "";
+  char near[CONFIG_WORD] = "";
   if (words_find (report_tables (), value, near) >= 0)
     p->o->table = value;
   else
@@ -531,7 +531,7 @@ unknown (struct parse *p, unsigned bit, const char *word)
   for (size_t i = 0; i < flag_count; i++)
     if (flag_table[i].commands & bit)
       names[n++] = flag_table[i].name;
-  char name[RUN_WORD] = "";
+  char name[CONFIG_WORD] = "";
   size_t length = strcspn (word, "=");
   while (length > 0 && *word == '-') {
     word++;
@@ -774,4 +774,14 @@ options_clear (struct options *o)
 {
   mem_free (&o->words);
   mem_free (&o->inputs);
+}
+
+void
+options_config (const struct options *o, struct config *c)
+{
+  c->threads = o->threads;
+  c->force_threads = o->threads > 0;
+  c->fresh = o->fresh;
+  snprintf (c->fresh_by, sizeof c->fresh_by, "%s",
+            o->fresh_by ? o->fresh_by : "");
 }

@@ -65,7 +65,7 @@ static enum status
 take_side (const struct options *o, struct wire *w, struct probe *p,
            const char *given, bool look, struct found *out)
 {
-  struct run_config c;
+  struct config c;
   struct options with = *o;
   with.path = given;
   TRY (configure_as (&with, w, &out->path, &c));

@@ -40,20 +40,20 @@ note_refusal (const struct sweep_run *r, enum status e)
 /* The configuration of run i, and of this start of it.  Local. */
 static enum status
 resolve (struct sweep_set *t, const struct options *o, int i,
-         const char **words, struct run_config *c)
+         const char **words, struct config *c)
 {
   const struct sweep *s = &t->sweep;
-  struct run_config set;
+  struct config set;
   struct complaints said = {.n = 0};
   t->source.words = words;
   t->source.n_words = s->n_axes + 1;
   if (o->n_words == 0)
-    return config_resolve (&t->source, CONFIG_TRAIN, c);
+    return run_configure (&t->source, CONFIG_TRAIN, c);
   text_init (&said.lines); /* words may be what was missing */
-  config_parse (&t->source, &set, &said);
+  run_configure_parse (&t->source, &set, &said);
   text_clear (&said.lines);
   t->source.n_words += o->n_words;
-  TRY (config_resolve (&t->source, CONFIG_TRAIN, c));
+  TRY (run_configure (&t->source, CONFIG_TRAIN, c));
   return sweep_set_words (s, i, &set, c, o);
 }
 
@@ -63,7 +63,7 @@ train_run (struct sweep_set *t, const struct options *o, struct wire *w, int i)
 {
   const struct sweep *s = &t->sweep;
   const char **words = NULL;
-  struct run_config c;
+  struct config c;
   struct text dir;
   TRY (wire_agree (
       w, MEM_NEW ((size_t)(s->n_axes + 1 + o->n_words), &words, "words")));
@@ -76,7 +76,7 @@ train_run (struct sweep_set *t, const struct options *o, struct wire *w, int i)
     note_refusal (&s->run[i], e);
   e = wire_agree (w, e);
   if (e == OK) {
-    config_options (o, &c);
+    options_config (o, &c);
     wire_patience (w, c.patience);
     e = run_train (w, &c, config_write);
   }
@@ -146,7 +146,7 @@ train (struct sweep_set *t, const struct options *o, struct wire *w)
 static enum status
 submit (struct sweep_set *t, const struct options *o, struct text *out)
 {
-  char program[RUN_PATH] = "";
+  char program[CONFIG_PATH] = "";
   struct text sound;
   text_init (&sound);
   enum status e = sweep_set_check (t, &sound);

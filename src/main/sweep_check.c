@@ -54,7 +54,7 @@ memory_limit (const struct sweep *s, const char **whose)
 
 /* Data, network, plan: what only shows when they are made. */
 static enum status
-check_plan (const struct sweep_set *t, int i, const struct run_config *c,
+check_plan (const struct sweep_set *t, int i, const struct config *c,
             struct findings *f)
 {
   const struct sweep_run *r = &t->sweep.run[i];
@@ -84,7 +84,7 @@ static enum status
 check_run (struct sweep_set *t, int i, const char **words, struct findings *f)
 {
   struct complaints said = {.n = 0};
-  struct run_config c;
+  struct config c;
   struct text dir;
   enum status e = OK;
   char *save = NULL;
@@ -92,7 +92,7 @@ check_run (struct sweep_set *t, int i, const char **words, struct findings *f)
   sweep_words (&t->sweep, i, words, &dir);
   t->source.words = words;
   t->source.n_words = t->sweep.n_axes + 1;
-  config_collect (&t->source, CONFIG_TRAIN, &c, &said);
+  run_configure_collect (&t->source, CONFIG_TRAIN, &c, &said);
   if (said.n == 0)
     e = check_plan (t, i, &c, f);
   else

@@ -11,9 +11,9 @@ struct sweep_set {
   struct sweep_door door;
   char *text, *base_text; /* owned */
   struct config_source source;
-  struct run_config c; /* of the words that were resolved last */
-  bool count;          /* steps that depend on the data set are wanted */
-  char data[RUN_PATH]; /* the set that was looked at last ... */
+  struct config c;        /* of the words that were resolved last */
+  bool count;             /* steps that depend on the data set are wanted */
+  char data[CONFIG_PATH]; /* the set that was looked at last ... */
   struct store_dataset_info info; /* ... and what is in it */
 };
 
@@ -32,7 +32,7 @@ sweep_set_check (struct sweep_set *t, struct text *out);
 /* Whether words that make `now` out of `set` are for one start of run i only:
  * E_CONFIG with those that belong to the set.  Local. */
 enum status
-sweep_set_words (const struct sweep *s, int i, const struct run_config *set,
-                 const struct run_config *now, const struct options *o);
+sweep_set_words (const struct sweep *s, int i, const struct config *set,
+                 const struct config *now, const struct options *o);
 
 #endif

@@ -22,9 +22,10 @@ fresh (struct options *o, const char *name, struct text *lines)
 {
   o->fresh = true;
   o->fresh_by = name;
-  if (name && (!name[0] || strlen (name) >= RUN_WORD || strpbrk (name, "\n\r")))
+  if (name &&
+      (!name[0] || strlen (name) >= CONFIG_WORD || strpbrk (name, "\n\r")))
     text_add (lines, "--fresh=%.80s: wanted a name of 1 to %d characters\n",
-              name, RUN_WORD - 1);
+              name, CONFIG_WORD - 1);
 }
 
 void
@@ -58,7 +59,7 @@ sweep_option (struct options *o, int letter, const char *value,
 void
 sweep_options_check (struct options *o, struct text *lines)
 {
-  char near[RUN_WORD] = "";
+  char near[CONFIG_WORD] = "";
   if (!o->path) {
     text_add (lines, "sweep wants a sweep file\n");
     return;

@@ -13,12 +13,12 @@
 
 /* section.key; NULL when there is none. */
 static const struct key *
-find_key (const char *name, char section[RUN_WORD])
+find_key (const char *name, char section[CONFIG_WORD])
 {
   const char *dot = strchr (name, '.');
   size_t n = dot ? (size_t)(dot - name) : 0;
   section[0] = '\0';
-  if (!dot || n >= RUN_WORD)
+  if (!dot || n >= CONFIG_WORD)
     return NULL;
   memcpy (section, name, n);
   section[n] = '\0';
@@ -28,7 +28,7 @@ find_key (const char *name, char section[RUN_WORD])
 static bool
 door_key (void *context, const char *name, bool *list, struct text *near)
 {
-  char section[RUN_WORD];
+  char section[CONFIG_WORD];
   const struct key *k = find_key (name, section);
   (void)context;
   if (k)
@@ -46,9 +46,9 @@ static bool
 door_value (void *context, const char *name, const char *value,
             struct text *why)
 {
-  char section[RUN_WORD];
+  char section[CONFIG_WORD];
   const struct key *k = find_key (name, section);
-  struct run_config scratch;
+  struct config scratch;
   (void)context;
   memset (&scratch, 0, sizeof scratch);
   /* Known but not in this version: said with the run it would give. */
@@ -71,7 +71,7 @@ door_resolve (void *context, int n, const char *const *words,
   t->source.n_words = n;
   t->source.words = words;
   log_level_set (LOG_ERROR); /* warnings come when the run does */
-  config_parse (&t->source, &t->c, &said);
+  run_configure_parse (&t->source, &t->c, &said);
   log_level_set (level);
   text_add (wrong, "%s", said.lines.data);
   text_clear (&said.lines);
@@ -82,7 +82,7 @@ static void
 door_get (void *context, const char *name, const char *value, struct text *out)
 {
   struct sweep_set *t = context;
-  char section[RUN_WORD];
+  char section[CONFIG_WORD];
   const struct key *k = find_key (name, section);
   if (k)
     config_get (&t->c, k, value, out);
@@ -93,7 +93,7 @@ static void
 door_canonical (void *context, struct text *out)
 {
   struct sweep_set *t = context;
-  char section[RUN_WORD], name[2 * RUN_WORD];
+  char section[CONFIG_WORD], name[2 * CONFIG_WORD];
   config_canonical (&t->c, out);
   for (int i = 0; i < t->source.n_words; i++) {
     const char *word = t->source.words[i];
@@ -111,10 +111,10 @@ door_canonical (void *context, struct text *out)
 static bool
 says (const struct sweep_set *t, const char *text, const char *name)
 {
-  char section[RUN_WORD], value[RUN_PATH];
+  char section[CONFIG_WORD], value[CONFIG_PATH];
   const struct key *k = find_key (name, section);
   struct text is, was;
-  if (!k || !run_config_word (text, k->section, k->name, value, sizeof value))
+  if (!k || !config_word (text, k->section, k->name, value, sizeof value))
     return true;
   text_init (&is);
   text_init (&was);
@@ -136,7 +136,7 @@ door_like (void *context, const char *text, int n,
            const struct sweep_axis *keys)
 {
   struct sweep_set *t = context;
-  char section[RUN_WORD];
+  char section[CONFIG_WORD];
   struct text other;
   text_init (&other);
   run_compare (&t->c, config_write, text, &other);
@@ -159,7 +159,7 @@ door_like (void *context, const char *text, int n,
 static int
 door_ranks (void *context, int most)
 {
-  const struct run_config *c = &((struct sweep_set *)context)->c;
+  const struct config *c = &((struct sweep_set *)context)->c;
   int64_t pipe = most > 0 ? most / c->replicas : c->count;
   if (pipe > c->count)
     pipe = c->count;
@@ -184,7 +184,7 @@ training_samples (struct sweep_set *t)
     if (strcmp (names[i], t->c.train) == 0) {
       int64_t n =
           store_info_samples (&t->info, (enum store_split)i, t->c.context,
-                              t->c.stride, t->c.order == RUN_SHUFFLE);
+                              t->c.stride, t->c.order == CONFIG_SHUFFLE);
       return t->c.limit > 0 && t->c.limit < n ? t->c.limit : n;
     }
   return 0;

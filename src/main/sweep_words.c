@@ -33,8 +33,8 @@ data_digest (const char *path, uint64_t *out)
 /* A copy of what the set names is the same; one that cannot be looked at is not
  * known to be. */
 static bool
-same_content (const char *name, const struct run_config *set,
-              const struct run_config *now)
+same_content (const char *name, const struct config *set,
+              const struct config *now)
 {
   uint64_t a = 0, b = 1;
   char x[33] = "", y[33] = "";
@@ -51,7 +51,7 @@ same_content (const char *name, const struct run_config *set,
 
 static bool
 may_differ (const struct sweep *s, const struct key *k, const char *name,
-            const struct run_config *set, const struct run_config *now)
+            const struct config *set, const struct config *now)
 {
   enum run_effect effect = run_key_effect (k->section, k->name);
   bool none = strcmp (name, "data.file") == 0 && !set->file[0];
@@ -63,10 +63,10 @@ may_differ (const struct sweep *s, const struct key *k, const char *name,
 
 static void
 check_word (const struct sweep *s, int i, const char *word,
-            const struct run_config *set, const struct run_config *now,
+            const struct config *set, const struct config *now,
             struct text *out)
 {
-  char section[RUN_WORD] = "", name[2 * RUN_WORD];
+  char section[CONFIG_WORD] = "", name[2 * CONFIG_WORD];
   snprintf (name, sizeof name, "%.*s", (int)strcspn (word, "="), word);
   const char *dot = strchr (name, '.');
   snprintf (section, sizeof section, "%.*s", dot ? (int)(dot - name) : 0, name);
@@ -88,8 +88,8 @@ check_word (const struct sweep *s, int i, const char *word,
 }
 
 enum status
-sweep_set_words (const struct sweep *s, int i, const struct run_config *set,
-                 const struct run_config *now, const struct options *o)
+sweep_set_words (const struct sweep *s, int i, const struct config *set,
+                 const struct config *now, const struct options *o)
 {
   struct text wrong;
   enum status e = OK;

@@ -16,10 +16,7 @@
 /* -- strategy: a table of numbers ------------------------------------------ */
 
 enum plan_mix { PLAN_FURTHEST, PLAN_SUM, PLAN_MEAN };
-/* The words of a configuration: a number 1..K, local, pairwise, all or e2e;
- * furthest, sum or mean.  E_CONFIG. */
-enum status
-plan_span_parse (const char *word, int K, int *span);
+/* The words of a configuration: furthest, sum or mean.  E_CONFIG. */
 enum status
 plan_mix_parse (const char *word, enum plan_mix *mix);
 /* route[k * K + h]: weight of loss h in the gradient of stage k (contract,

@@ -7,30 +7,6 @@
  */
 
 enum status
-plan_span_parse (const char *word, int K, int *span)
-{
-  int64_t n;
-
-  if (strcmp (word, "all") == 0 || strcmp (word, "e2e") == 0)
-    n = K;
-  else if (strcmp (word, "local") == 0)
-    n = 1;
-  else if (strcmp (word, "pairwise") == 0)
-    n = 2;
-  else if (!text_to_long (word, &n))
-    return fail (E_CONFIG,
-                 "strategy.span: \"%s\" is neither a number nor one of local, "
-                 "pairwise, e2e, all",
-                 word);
-  if (n < 1 || n > K)
-    return fail (E_CONFIG,
-                 "strategy.span = %s does not fit %d stages: 1 to %d, or all",
-                 word, K, K);
-  *span = (int)n;
-  return OK;
-}
-
-enum status
 plan_mix_parse (const char *word, enum plan_mix *mix)
 {
   static const char *const name[] = {"furthest", "sum", "mean"};

@@ -10,32 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool
-changes_word (const char *text, const char *section, const char *key, char *out,
-              size_t size)
-{
-  size_t ns = strlen (section), nk = strlen (key);
-  bool inside = false;
-  for (const char *p = text; *p;) {
-    size_t n = strcspn (p, "\n");
-    if (*p == '[')
-      inside = n == ns + 2 && strncmp (p + 1, section, ns) == 0;
-    else if (inside && strncmp (p, key, nk) == 0 &&
-             strncmp (p + nk, " =", 2) == 0) {
-      const char *value = p + nk + 2;
-      value += *value == ' ';
-      size_t length = (size_t)(p + n - value);
-      if (length >= size)
-        length = size - 1;
-      memcpy (out, value, length);
-      out[length] = '\0';
-      return true;
-    }
-    p += n + (p[n] == '\n');
-  }
-  return false;
-}
-
 /* Keys that are not named here: all of a network, another run; of a run and its
  * checkpoints, none; others, other bits. */
 static const struct {
@@ -77,7 +51,7 @@ changes_next (const char **at, struct change *c)
 {
   for (const char *p = *at; *p;) {
     size_t n = strcspn (p, "\n");
-    char line[RUN_PATH + 2 * RUN_WORD];
+    char line[CONFIG_PATH + 2 * CONFIG_WORD];
     snprintf (line, sizeof line, "%.*s", (int)n, p);
     p += n + (p[n] == '\n');
     char *equals = strstr (line, " =");
@@ -101,7 +75,7 @@ static bool
 next_change (const char **at, const char *was_text, struct change *c)
 {
   while (changes_next (at, c))
-    if (changes_word (was_text, c->section, c->key, c->was, sizeof c->was) &&
+    if (config_word (was_text, c->section, c->key, c->was, sizeof c->was) &&
         strcmp (c->was, c->is) != 0)
       return true;
   return false;
@@ -111,12 +85,12 @@ next_change (const char **at, const char *was_text, struct change *c)
 static enum status
 route_of (const char *text, int *K, double **route)
 {
-  struct run_config c;
-  char count[RUN_WORD];
-  run_config_plain (&c);
-  if (!changes_word (text, "stages", "count", count, sizeof count) ||
-      !changes_word (text, "strategy", "span", c.span, sizeof c.span) ||
-      !changes_word (text, "strategy", "mix", c.mix, sizeof c.mix))
+  struct config c;
+  char count[CONFIG_WORD];
+  config_plain (&c);
+  if (!config_word (text, "stages", "count", count, sizeof count) ||
+      !config_word (text, "strategy", "span", c.span, sizeof c.span) ||
+      !config_word (text, "strategy", "mix", c.mix, sizeof c.mix))
     return fail (E_CONFIG, "a configuration without a strategy");
   *K = atoi (count);
   if (*K < 1)
@@ -145,8 +119,8 @@ same_route (const char *was_text, const char *is_text)
 static bool
 follows_length (const char *text)
 {
-  char word[RUN_WORD];
-  return changes_word (text, "train", "schedule", word, sizeof word) &&
+  char word[CONFIG_WORD];
+  return config_word (text, "train", "schedule", word, sizeof word) &&
          strcmp (word, "constant") != 0 && strcmp (word, "step") != 0;
 }
 
@@ -167,8 +141,8 @@ micro_samples (const char *text)
       {"train", "batch"}, {"train", "micro"}, {"run", "replicas"}};
   int n[3];
   for (int i = 0; i < 3; i++) {
-    char word[RUN_WORD];
-    if (!changes_word (text, names[i][0], names[i][1], word, sizeof word))
+    char word[CONFIG_WORD];
+    if (!config_word (text, names[i][0], names[i][1], word, sizeof word))
       return 0;
     n[i] = atoi (word);
   }
@@ -188,7 +162,7 @@ compare_samples (const char *was_text, const char *is_text, struct text *bits)
 void
 changes_say (struct text *out, const struct change *c)
 {
-  char name[2 * RUN_WORD + 4];
+  char name[2 * CONFIG_WORD + 4];
   snprintf (name, sizeof name, "%s.%s =", c->section, c->key);
   changes_add (out, name, c->is, c->was);
 }

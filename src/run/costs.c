@@ -22,9 +22,10 @@ run_costs_close (struct run_costs *c)
 
 /* What the seconds depend on but the number of samples. */
 static void
-name_network (const struct network *net, const char *head, char out[RUN_TEXT])
+name_network (const struct network *net, const char *head,
+              char out[CONFIG_TEXT])
 {
-  snprintf (out, RUN_TEXT, "%d units, %lld parameters, head %.256s",
+  snprintf (out, CONFIG_TEXT, "%d units, %lld parameters, head %.256s",
             network_units (net), (long long)network_params (net), head);
 }
 
@@ -108,7 +109,7 @@ measure_sizes (struct wire *w, struct session *s, struct run_costs *c)
 }
 
 enum status
-run_calibrate (struct wire *w, const struct run_config *c, int n_sizes,
+run_calibrate (struct wire *w, const struct config *c, int n_sizes,
                const int64_t *samples, struct run_costs *out)
 {
   /* Maps ask for the costs of all heads. */
@@ -179,7 +180,7 @@ enum status
 run_costs_take (const struct run_costs *c, const struct network *net,
                 int64_t n_samples, const char *head, struct unit_costs *out)
 {
-  char network[RUN_TEXT];
+  char network[CONFIG_TEXT];
   struct unit_costs u;
   name_network (net, head, network);
   if (strcmp (network, c->network) != 0 || c->n_units != network_units (net))

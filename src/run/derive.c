@@ -7,30 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-void
-run_config_plain (struct run_config *c)
-{
-  memset (c, 0, sizeof *c);
-  snprintf (c->cut, RUN_TEXT, "rest");
-  snprintf (c->span, RUN_WORD, "all");
-  snprintf (c->mix, RUN_WORD, "furthest");
-  snprintf (c->train, RUN_WORD, "train");
-  snprintf (c->valid, RUN_WORD, "valid");
-  snprintf (c->test, RUN_WORD, "test");
-  snprintf (c->augment, RUN_WORD, "none");
-  snprintf (c->optimizer, RUN_WORD, "sgd");
-  snprintf (c->schedule, RUN_WORD, "constant");
-  snprintf (c->precision, RUN_WORD, "f32");
-  snprintf (c->tune, RUN_PATH, "no");
-  snprintf (c->run_schedule, RUN_WORD, "eager");
-  snprintf (c->isa, RUN_WORD, "auto");
-  c->count = c->micro = c->replicas = 1;
-  c->head_tokens = 1;
-  c->beta1 = 0.9;
-  c->beta2 = 0.999;
-  c->eps = 1e-8;
-}
-
 #define COUNT(a) (sizeof (a) / sizeof *(a))
 
 /* Position of word among names, or -1 after fail () with the nearest. */
@@ -47,11 +23,11 @@ choose (const char *key, const char *word, const char *const *names, size_t n)
 }
 
 enum status
-derive_route (const struct run_config *c, int K, double *route)
+derive_route (const struct config *c, int K, double *route)
 {
   int span;
   enum plan_mix mix;
-  TRY (plan_span_parse (c->span, K, &span));
+  TRY (config_span_parse (c->span, K, &span));
   TRY (plan_mix_parse (c->mix, &mix));
   return plan_route (K, span, mix, route);
 }
@@ -96,7 +72,7 @@ derive_augment (const char *word, int *out)
 }
 
 enum status
-derive_optimizer (const struct run_config *c, struct optimizer *out)
+derive_optimizer (const struct config *c, struct optimizer *out)
 {
   static const char *const names[] = {"sgd", "adamw"};
   int i = choose ("train.optimizer", c->optimizer, names, COUNT (names));
@@ -122,7 +98,7 @@ derive_optimizer (const struct run_config *c, struct optimizer *out)
 static enum status
 parse_milestones (const char *text, struct schedule *s)
 {
-  char copy[RUN_TEXT];
+  char copy[CONFIG_TEXT];
   snprintf (copy, sizeof copy, "%s", text);
   char *save = NULL;
   for (char *word = strtok_r (copy, ", ", &save); word;
@@ -143,8 +119,7 @@ parse_milestones (const char *text, struct schedule *s)
 }
 
 enum status
-derive_schedule (const struct run_config *c, int64_t steps,
-                 struct schedule *out)
+derive_schedule (const struct config *c, int64_t steps, struct schedule *out)
 {
   static const char *const names[] = {"constant", "step", "cosine", "onecycle"};
   int i = choose ("train.schedule", c->schedule, names, COUNT (names));
@@ -165,7 +140,7 @@ derive_schedule (const struct run_config *c, int64_t steps,
 #define VOCABULARY 50257
 
 static enum status
-derive_transformer (const struct run_config *c,
+derive_transformer (const struct config *c,
                     const struct store_dataset_info *data,
                     struct model_spec *out)
 {
@@ -195,7 +170,7 @@ derive_transformer (const struct run_config *c,
 }
 
 enum status
-derive_spec (const struct run_config *c, const struct store_dataset_info *data,
+derive_spec (const struct config *c, const struct store_dataset_info *data,
              struct model_spec *out)
 {
   static const char *const stems[] = {"cifar", "imagenet"};
@@ -287,7 +262,7 @@ fair_share (const double *all, int n, int size, int r)
 #define MOST_THREADS 4096 /* as --threads */
 
 enum status
-derive_threads (struct wire *w, const struct run_config *c, int *out)
+derive_threads (struct wire *w, const struct config *c, int *out)
 {
   enum { WORDS = CPUS / 32, N = 1 + WORDS };
   int size = wire_size (w);

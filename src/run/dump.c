@@ -89,7 +89,7 @@ dump_logits (struct session *s, struct local_stage *l, const char *path)
 static enum status
 dump_one (struct session *s, struct local_stage *l, const struct dump *d)
 {
-  char path[RUN_PATH + 256];
+  char path[CONFIG_PATH + 256];
   snprintf (path, sizeof path, "%s/dump-%lld-%lld-%s.npy", s->config.dir,
             (long long)d->step, (long long)d->stage, d->what);
   if (strcmp (d->what, "logits") == 0)

@@ -38,7 +38,7 @@ print_heads (const struct session *s, const struct evaluation *v,
 }
 
 enum status
-run_eval (struct wire *w, const struct run_config *c, const char *checkpoint,
+run_eval (struct wire *w, const struct config *c, const char *checkpoint,
           const char *split)
 {
   struct session s;
@@ -48,7 +48,7 @@ run_eval (struct wire *w, const struct run_config *c, const char *checkpoint,
   TRY (wire_agree (w, derive_split (split, &which)));
   TRY (wire_agree (w, session_tuning_of (checkpoint, &tuning)));
   struct session_how how = {.tuning = tuning, .forward_only = true};
-  struct run_config config = *c;
+  struct config config = *c;
   config.init[0] = '\0';
   config.limit = 0; /* of what is evaluated: less than a batch will do */
   enum status e = session_open (w, &config, &how, &s);

@@ -106,7 +106,7 @@ earlier (const struct session *s, const char *key)
   char word[64] = "";
   char *text = NULL;
   if (store_run_get (s->config.dir, FACTS_FILE, &text) == OK)
-    changes_word (text, "measured", key, word, sizeof word);
+    config_word (text, "measured", key, word, sizeof word);
   else
     fail_clear ();
   mem_free (&text);

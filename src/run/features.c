@@ -148,7 +148,7 @@ find_samples (struct session *s, struct giving *g)
 /* As many replicas as it takes for every rank to have a stage, and batches that
  * all of them have one of. */
 static enum status
-spread (struct wire *w, struct run_config *c, int64_t n)
+spread (struct wire *w, struct config *c, int64_t n)
 {
   int64_t size = wire_size (w), replicas = 1;
   int64_t each = c->batch / (c->micro * c->replicas);
@@ -246,8 +246,8 @@ give_all (struct session *s, struct giving *g)
 /* Positions asked for, and the windows among whose they are drawn: whole ones,
  * so that each has a next token. */
 static enum status
-count_positions (const struct run_config *c,
-                 const struct store_dataset_info *info, struct giving *g)
+count_positions (const struct config *c, const struct store_dataset_info *info,
+                 struct giving *g)
 {
   struct model_spec spec;
   TRY (derive_spec (c, info, &spec));
@@ -274,7 +274,7 @@ count_positions (const struct run_config *c,
 
 /* Samples asked for, of those there are. */
 static enum status
-no_split (const struct run_config *c, const struct store_dataset_info *info,
+no_split (const struct config *c, const struct store_dataset_info *info,
           const struct giving *g)
 {
   struct text there;
@@ -290,7 +290,7 @@ no_split (const struct run_config *c, const struct store_dataset_info *info,
 }
 
 static enum status
-count_samples (const struct run_config *c, struct giving *g)
+count_samples (const struct config *c, struct giving *g)
 {
   struct store_dataset *data = NULL;
   struct store_dataset_info info;
@@ -314,11 +314,11 @@ count_samples (const struct run_config *c, struct giving *g)
 }
 
 enum status
-run_features (struct wire *w, const struct run_config *c,
+run_features (struct wire *w, const struct config *c,
               const struct run_features *ask, const struct run_sink *sink)
 {
   struct session s;
-  struct run_config config = *c;
+  struct config config = *c;
   struct giving g = {.ask = ask, .sink = sink, .length = 1};
   char *tuning = NULL;
   int64_t step = 0;

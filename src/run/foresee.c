@@ -5,7 +5,7 @@
 
 /* As train_resume would say it of the checkpoint to go on from. */
 static enum status
-compare_checkpoint (const struct run_config *c, run_config_writer write,
+compare_checkpoint (const struct config *c, config_writer write,
                     const char *path)
 {
   struct store_checkpoint *file = NULL;
@@ -31,7 +31,7 @@ compare_checkpoint (const struct run_config *c, run_config_writer write,
 }
 
 static enum status
-check_directory (const struct run_config *c, run_config_writer write)
+check_directory (const struct config *c, config_writer write)
 {
   struct origin o;
   enum status e = origin_peek (&o, c, write);
@@ -54,7 +54,7 @@ check_file (const char *key, const char *path)
 }
 
 static enum status
-check_files (const struct run_config *c)
+check_files (const struct config *c)
 {
   size_t n = strlen (c->dir);
   bool own = strncmp (c->tune, c->dir, n) == 0 && c->tune[n] == '/';
@@ -66,7 +66,7 @@ check_files (const struct run_config *c)
 }
 
 enum status
-run_foresee (const struct run_config *c, run_config_writer write, int ranks)
+run_foresee (const struct config *c, config_writer write, int ranks)
 {
   TRY (session_check_ranks (c, ranks));
   TRY (check_files (c));

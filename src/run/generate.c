@@ -320,12 +320,12 @@ generate (struct session *s, const char *checkpoint,
 }
 
 enum status
-run_generate (struct wire *w, const struct run_config *c,
-              const char *checkpoint, const struct run_generate *g)
+run_generate (struct wire *w, const struct config *c, const char *checkpoint,
+              const struct run_generate *g)
 {
   struct session s;
   struct session_how how = {.forward_only = true, .decodes = true};
-  struct run_config config = *c;
+  struct config config = *c;
   enum status e = OK;
   if (strcmp (c->family, "transformer") != 0)
     e = fail (E_USAGE, "%s: a ResNet generates no text", checkpoint);

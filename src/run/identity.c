@@ -13,8 +13,8 @@
 #include <string.h>
 
 struct was {
-  char *config;        /* owned; NULL: not known */
-  char data[RUN_WORD]; /* digest; "": not known */
+  char *config;           /* owned; NULL: not known */
+  char data[CONFIG_WORD]; /* digest; "": not known */
 };
 
 static const char *
@@ -33,7 +33,7 @@ data_of_facts (const char *dir, struct was *was)
 {
   char *text = NULL;
   if (store_run_get (dir, "facts.ini", &text) != OK ||
-      !changes_word (text, "facts", "data", was->data, sizeof was->data))
+      !config_word (text, "facts", "data", was->data, sizeof was->data))
     fail_clear ();
   mem_free (&text);
 }
@@ -74,24 +74,24 @@ read_was (const char *dir, const struct store_history *h, const char *newest,
 static void
 put_word (const char *text, const char *key, char *out, size_t size)
 {
-  char word[RUN_TEXT];
-  if (changes_word (text, "model", key, word, sizeof word))
+  char word[CONFIG_TEXT];
+  if (config_word (text, "model", key, word, sizeof word))
     snprintf (out, size, "%s", word);
 }
 
 static void
 put_number (const char *text, const char *key, int64_t *out)
 {
-  char word[RUN_WORD];
-  if (changes_word (text, "model", key, word, sizeof word))
+  char word[CONFIG_WORD];
+  if (config_word (text, "model", key, word, sizeof word))
     *out = strtoll (word, NULL, 10);
 }
 
 /* What the text says of the network, in c. */
 static void
-put_network (const char *text, struct run_config *c)
+put_network (const char *text, struct config *c)
 {
-  char word[RUN_WORD];
+  char word[CONFIG_WORD];
   put_word (text, "family", c->family, sizeof c->family);
   put_word (text, "preset", c->preset, sizeof c->preset);
   put_word (text, "block", c->block, sizeof c->block);
@@ -100,9 +100,9 @@ put_network (const char *text, struct run_config *c)
   put_number (text, "stem_width", &c->stem_width);
   put_number (text, "layers", &c->layers);
   put_number (text, "d_model", &c->d_model);
-  if (changes_word (text, "model", "mlp_ratio", word, sizeof word))
+  if (config_word (text, "model", "mlp_ratio", word, sizeof word))
     c->mlp_ratio = strtod (word, NULL);
-  if (changes_word (text, "model", "tied", word, sizeof word))
+  if (config_word (text, "model", "tied", word, sizeof word))
     c->tied = strcmp (word, "yes") == 0;
 }
 
@@ -132,9 +132,9 @@ same_spec (const struct model_spec *a, const struct model_spec *b)
 /* A preset and the groups that it stands for are one network; what cannot be
  * understood is another. */
 static bool
-same_network (const struct run_config *c, const char *was_text)
+same_network (const struct config *c, const char *was_text)
 {
-  struct run_config was = *c;
+  struct config was = *c;
   struct model_spec a = {.family = MODEL_RESNET}, b = {.family = MODEL_RESNET};
   put_network (was_text, &was);
   bool same = derive_spec (c, NULL, &a) == OK &&
@@ -146,14 +146,14 @@ same_network (const struct run_config *c, const char *was_text)
 /* A cut that is chosen by cost is the one that was chosen; "rest" is what it
  * comes to. */
 static bool
-same_cut (const struct run_config *c, const char *was_text)
+same_cut (const struct config *c, const char *was_text)
 {
-  char was[RUN_TEXT];
+  char was[CONFIG_TEXT];
   struct model_spec spec;
   struct network *net = NULL;
   int *first = NULL, K = (int)c->count;
   if (strcmp (c->cut, "auto") == 0 ||
-      !changes_word (was_text, "stages", "cut", was, sizeof was))
+      !config_word (was_text, "stages", "cut", was, sizeof was))
     return true;
   bool same = derive_spec (c, NULL, &spec) == OK;
   if (same && spec.family == MODEL_RESNET && spec.stem == MODEL_STEM_IMAGENET)
@@ -173,7 +173,7 @@ same_cut (const struct run_config *c, const char *was_text)
  */
 
 void
-identity_init (const struct run_config *c, char out[33])
+identity_init (const struct config *c, char out[33])
 {
   out[0] = '\0';
   if (c->init[0] && store_file_digest (c->init, out) != OK)
@@ -193,13 +193,12 @@ identity_of (const struct session *s, struct identity *out)
 }
 
 void
-identity_compare_init (const struct run_config *c,
-                       const struct store_history *h, const char *was_text,
-                       struct text *out)
+identity_compare_init (const struct config *c, const struct store_history *h,
+                       const char *was_text, struct text *out)
 {
-  char was[RUN_PATH] = "", digest[33];
+  char was[CONFIG_PATH] = "", digest[33];
   const char *known = last_word (h, "init");
-  if (!changes_word (was_text, "train", "init", was, sizeof was) ||
+  if (!config_word (was_text, "train", "init", was, sizeof was) ||
       (!was[0] && !c->init[0]))
     return;
   identity_init (c, digest);
@@ -215,13 +214,12 @@ identity_compare_init (const struct run_config *c,
 
 /* By digest; where the set cannot be opened, by its path. */
 static enum status
-compare_data (const struct run_config *c, const struct was *was,
-              struct text *out)
+compare_data (const struct config *c, const struct was *was, struct text *out)
 {
   struct store_dataset *d = NULL;
   struct store_dataset_info info;
-  char file[RUN_PATH] = "", now[17];
-  bool named = changes_word (was->config, "data", "file", file, sizeof file);
+  char file[CONFIG_PATH] = "", now[17];
+  bool named = config_word (was->config, "data", "file", file, sizeof file);
   bool moved = named && strcmp (file, c->file) != 0;
   enum status e = store_dataset_open (c->file, &d);
   if (e != OK && !moved) {
@@ -240,16 +238,9 @@ compare_data (const struct run_config *c, const struct was *was,
   return OK;
 }
 
-bool
-run_config_word (const char *text, const char *section, const char *key,
-                 char *out, size_t size)
-{
-  return changes_word (text, section, key, out, size);
-}
-
 void
-run_compare (const struct run_config *c, run_config_writer write,
-             const char *was, struct text *other)
+run_compare (const struct config *c, config_writer write, const char *was,
+             struct text *other)
 {
   struct text now;
   text_init (&now);
@@ -263,7 +254,7 @@ run_compare (const struct run_config *c, run_config_writer write,
  */
 
 enum status
-identity_check (const struct run_config *c, run_config_writer write,
+identity_check (const struct config *c, config_writer write,
                 const struct store_history *h, const char *newest,
                 const char *how)
 {

@@ -45,9 +45,9 @@ stage_ending (const char *cut, int end)
 static int
 head_of_file (const struct session *s, const char *config, int k)
 {
-  char cut[RUN_TEXT], head[RUN_TEXT];
-  if (!config[0] || !changes_word (config, "stages", "cut", cut, sizeof cut) ||
-      !changes_word (config, "stages", "head", head, sizeof head))
+  char cut[CONFIG_TEXT], head[CONFIG_TEXT];
+  if (!config[0] || !config_word (config, "stages", "cut", cut, sizeof cut) ||
+      !config_word (config, "stages", "head", head, sizeof head))
     return k;
   if (strcmp (head, s->config.head) != 0)
     return -1;

@@ -262,7 +262,7 @@ fill (struct mapper *x)
 }
 
 enum status
-run_map (const struct run_config *c, const struct run_plan_options *o,
+run_map (const struct config *c, const struct run_plan_options *o,
          struct map *m)
 {
   struct mapper x = {.o = o,

@@ -14,7 +14,7 @@
 
 /* Steps of the whole run; 0 when the data set has to say and cannot. */
 static int64_t
-steps_of (const struct run_config *c)
+steps_of (const struct config *c)
 {
   struct store_dataset *d = NULL;
   struct store_dataset_info info;
@@ -26,7 +26,7 @@ steps_of (const struct run_config *c)
       store_dataset_open (c->file, &d) == OK) {
     store_dataset_info (d, &info);
     n = store_info_samples (&info, split, c->context, c->stride,
-                            c->order == RUN_SHUFFLE);
+                            c->order == CONFIG_SHUFFLE);
     n = c->limit > 0 && c->limit < n ? c->limit : n;
   }
   store_dataset_close (&d);
@@ -92,7 +92,7 @@ had_checkpoint (const struct store_history *h)
 
 /* Starts from one and the same step, again and again. */
 static enum status
-going_round (const struct origin *o, const struct run_config *c)
+going_round (const struct origin *o, const struct config *c)
 {
   if (c->attempts <= 0 || o->attempts < c->attempts)
     return OK;
@@ -108,8 +108,7 @@ going_round (const struct origin *o, const struct run_config *c)
 /* Where nothing is left to do, or nothing to go on from, the directory has to
  * be of this experiment; one that goes on is asked by train_resume. */
 static enum status
-is_this (const struct origin *o, const struct run_config *c,
-         run_config_writer write)
+is_this (const struct origin *o, const struct config *c, config_writer write)
 {
   bool begun = o->ever || o->mark.step > 0 || finished_step (o->status) >= 0;
   if (!o->done && (o->path || !begun))
@@ -122,7 +121,7 @@ is_this (const struct origin *o, const struct run_config *c,
 /* Who asks to begin anew: a word, or the job that has been started again, which
  * may have done so already.  "": nobody who could have. */
 static const char *
-who_asks (const struct run_config *c)
+who_asks (const struct config *c)
 {
   const char *job = getenv ("SLURM_JOB_ID");
   const char *restart = getenv ("SLURM_RESTART_COUNT");
@@ -132,7 +131,7 @@ who_asks (const struct run_config *c)
 }
 
 static bool
-begins_anew (const struct origin *o, const struct run_config *c)
+begins_anew (const struct origin *o, const struct config *c)
 {
   const char *who = who_asks (c);
   if (!c->fresh)
@@ -147,8 +146,7 @@ begins_anew (const struct origin *o, const struct run_config *c)
 }
 
 enum status
-origin_anew (struct origin *o, const struct run_config *c,
-             struct store_run *run)
+origin_anew (struct origin *o, const struct config *c, struct store_run *run)
 {
   const char *job = getenv ("SLURM_JOB_ID");
   struct text where;
@@ -171,8 +169,7 @@ origin_anew (struct origin *o, const struct run_config *c,
 }
 
 enum status
-origin_peek (struct origin *o, const struct run_config *c,
-             run_config_writer write)
+origin_peek (struct origin *o, const struct config *c, config_writer write)
 {
   int n_files = 0;
   *o = (struct origin){0};
@@ -193,8 +190,8 @@ origin_peek (struct origin *o, const struct run_config *c,
 }
 
 enum status
-origin_open (struct origin *o, const struct run_config *c,
-             run_config_writer write, struct store_run *run)
+origin_open (struct origin *o, const struct config *c, config_writer write,
+             struct store_run *run)
 {
   int n_files = 0;
   *o = (struct origin){0};

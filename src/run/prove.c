@@ -65,7 +65,7 @@ print_proofs (const struct kern *k, int *right, int *dropped)
 }
 
 enum status
-run_verify_kernels (struct wire *w, const struct run_config *c)
+run_verify_kernels (struct wire *w, const struct config *c)
 {
   struct session s;
   struct session_how how = {.guess_costs = true, .proves = true};

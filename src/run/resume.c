@@ -319,7 +319,8 @@ digest_stages (struct session *s, struct receipt *r)
         .epoch = r->step * s->batch / s->n_train,
         .sample = r->step * s->batch,
         .seed = s->config.seed,
-        .order = s->config.order == RUN_SEQUENTIAL ? "sequential" : "shuffle",
+        .order =
+            s->config.order == CONFIG_SEQUENTIAL ? "sequential" : "shuffle",
         .data = data,
     };
     snprintf (data, sizeof data, "%016llx", (unsigned long long)s->info.digest);
@@ -405,9 +406,9 @@ blame_settings (struct session *s, const char *path, const char *why)
 static bool
 differs (const char *was_text, const char *is_text, const char *key)
 {
-  char was[RUN_TEXT], is[RUN_TEXT];
-  return changes_word (was_text, "stages", key, was, sizeof was) &&
-         changes_word (is_text, "stages", key, is, sizeof is) &&
+  char was[CONFIG_TEXT], is[CONFIG_TEXT];
+  return config_word (was_text, "stages", key, was, sizeof was) &&
+         config_word (is_text, "stages", key, is, sizeof is) &&
          strcmp (was, is) != 0;
 }
 

@@ -1,112 +1,45 @@
 /* run/run.h -- the engine: train, evaluate, verify, plan.
  *
- * The commands of the program that touch a network.  main makes a run_config;
- * everything here is Collective on world unless it says Local.  All ranks
- * return the same status, after its owner has spoken through a fence.
+ * The commands of the program that touch a network.  main makes a struct
+ * config; everything here is Collective on world unless it says Local.  All
+ * ranks return the same status, after its owner has spoken through a fence.
  */
 #ifndef RUN_RUN_H
 #define RUN_RUN_H
 
 #include "base/status.h"
 #include "base/text.h"
+#include "config/config.h"
 #include "map/map.h"
 #include "wire/wire.h"
 #include <stdbool.h>
 #include <stdint.h>
 
-#define RUN_WORD 64
-#define RUN_PATH 1024
-#define RUN_TEXT 512
+/* -- from words to a configuration (check_config.c) ------------------------ */
 
-enum run_order { RUN_SHUFFLE, RUN_SEQUENTIAL };
-
-/* The resolved configuration: every key of the manual, defaults filled in.
- * Texts are NUL-terminated. "" = not given. */
-struct run_config {
-  /* [model] */
-  char family[RUN_WORD], preset[RUN_WORD], block[RUN_WORD], groups[RUN_TEXT];
-  char stem[RUN_WORD];
-  int64_t stem_width;
-  int64_t layers, d_model, heads, context; /* of a Transformer; 0: not given */
-  double mlp_ratio;                        /* likewise */
-  double dropout;
-  bool tied;
-  /* [stages] */
-  int64_t count;
-  char cut[RUN_TEXT]; /* "auto" or "2,1,1,rest" */
-  char head[RUN_TEXT];
-  double head_tokens;
-  /* [strategy] */
-  char span[RUN_WORD]; /* "1".."K", all, local, pairwise, e2e */
-  char mix[RUN_WORD];
-  bool heads_all;
-  /* [data] */
-  char file[RUN_PATH];
-  char train[RUN_WORD], valid[RUN_WORD], test[RUN_WORD]; /* split names */
-  char augment[RUN_WORD];
-  enum run_order order;
-  int64_t limit, stride; /* stride 0: model.context */
-  /* [train] */
-  int64_t batch, micro, steps, seed, eval_every, agreement;
-  double epochs; /* used where steps is 0 */
-  char optimizer[RUN_WORD];
-  double lr, momentum, weight_decay, beta1, beta2, eps, clip;
-  bool nesterov;
-  char decay[RUN_WORD]; /* all, matrices */
-  char schedule[RUN_WORD];
-  int64_t warmup;
-  char milestones[RUN_TEXT];
-  char precision[RUN_WORD];
-  char init[RUN_PATH];
-  char init_fresh[RUN_TEXT]; /* names, or their beginnings, with commas */
-  char tune[RUN_PATH];       /* yes, no or a file */
-  /* [checkpoint] */
-  int64_t every, keep;
-  double every_seconds;
-  bool at_end, async;
-  char io[RUN_WORD]; /* collective, independent */
-  /* [run] */
-  char dir[RUN_PATH];
-  int64_t replicas;
-  char run_schedule[RUN_WORD]; /* eager, 1f1b, filldrain */
-  bool trace;
-  double time_margin, patience;
-  char isa[RUN_WORD]; /* auto, native or a level of the kernel library */
-  int64_t attempts;
-  int64_t check_every; /* steps between digests of weights; 0: none */
-  bool digests;        /* in metrics.csv */
-  /* options, not keys */
-  char dump[RUN_TEXT];     /* "step,stage,what" or "" */
-  bool fresh;              /* begin anew, what is in dir moved aside */
-  char fresh_by[RUN_WORD]; /* ... once for who is called so; "" */
-  int64_t stop_after; /* stop politely when so many steps are done; 0: no */
-  bool force_threads;
-  int threads; /* 0: from the affinity mask */
-};
-
-/* A configuration for callers that read none, as self-checks do: one stage, end
- * to end, one replica and micro-batch, plain SGD at a constant rate, f32
- * without tuning, splits of the usual names; nothing is saved.  The network,
- * the data file, batch, steps, seed and rate are the caller's. */
+/* config_parse, and the sizes of a Transformer that are not given are its
+ * preset's.  Local. */
 void
-run_config_plain (struct run_config *c);
-/* Writes the resolved configuration as an INI text (main owns the table of
- * keys); run asks for it after it has resolved cut and tune. */
-typedef void (*run_config_writer) (const struct run_config *c,
-                                   struct text *out);
-
-/* Fill in the sizes of a Transformer that are not given with its preset's.
+run_configure_parse (const struct config_source *source, struct config *out,
+                     struct complaints *said);
+/* The same, and everything else that can be found wrong without data or ranks.
  * Local. */
 void
-run_config_sizes (struct run_config *c);
+run_configure_collect (const struct config_source *source, enum config_use use,
+                       struct config *out, struct complaints *said);
+/* The same, with all complaints kept as one message: E_CONFIG, and *out is as
+ * before.  Local. */
+enum status
+run_configure (const struct config_source *source, enum config_use use,
+               struct config *out);
 
-/* Everything that is wrong in c without data or ranks, one line each, added to
- * `out`; *n counts them.  Local. */
-void
-run_config_check (const struct run_config *c, struct text *out, int *n);
+/* Writes the resolved configuration as an INI text (main owns the table of
+ * keys); run asks for it after it has resolved cut and tune. */
+typedef void (*config_writer) (const struct config *c, struct text *out);
+
 /* Steps of the whole run on a training split of so many samples.  Local. */
 int64_t
-run_steps (const struct run_config *c, int64_t samples);
+run_steps (const struct config *c, int64_t samples);
 /* What a run on `ranks` ranks will need, from its plan: opens the data set,
  * makes the network and the timetable, but no tensor.  Fails with what training
  * would fail with.  Local; no MPI. */
@@ -115,7 +48,7 @@ struct run_estimate {
   int rank;          /* which */
 };
 enum status
-run_estimate (const struct run_config *c, int ranks, struct run_estimate *out);
+run_estimate (const struct config *c, int ranks, struct run_estimate *out);
 
 /* What another value of a key makes of a run that has begun.  Local. */
 enum run_effect {
@@ -136,22 +69,17 @@ run_key_effect (const char *section, const char *key);
 void
 run_ask_machine (void);
 
-/* The value of a key in the text of a configuration; false: not in it.  Local.
- */
-bool
-run_config_word (const char *text, const char *section, const char *key,
-                 char *out, size_t size);
 /* Whether c is another experiment than the text of a configuration says: what
  * differs is added to other.  Files are not opened: where a path differs that
  * is no difference here.  Local. */
 void
-run_compare (const struct run_config *c, run_config_writer write,
-             const char *was, struct text *other);
+run_compare (const struct config *c, config_writer write, const char *was,
+             struct text *other);
 /* Everything that a start on so many ranks would be refused for that can be
  * known without tensors and without MPI, its directory included, as the status
  * that it would leave with.  Local. */
 enum status
-run_foresee (const struct run_config *c, run_config_writer write, int ranks);
+run_foresee (const struct config *c, config_writer write, int ranks);
 
 /* From here on USR1, USR2, TERM and INT only set a flag that run_train looks
  * at. Before MPI is opened, so that a signal during the start is not lost.
@@ -161,11 +89,11 @@ void
 run_catch_signals (void);
 /* Trains, resuming by itself.  E_STOPPED: stopped early, all is saved. */
 enum status
-run_train (struct wire *w, const struct run_config *c, run_config_writer write);
+run_train (struct wire *w, const struct config *c, config_writer write);
 /* Metrics of every head of a checkpoint on a split. c: as the checkpoint's own
  * configuration, with later words applied. */
 enum status
-run_eval (struct wire *w, const struct run_config *c, const char *checkpoint,
+run_eval (struct wire *w, const struct config *c, const char *checkpoint,
           const char *split);
 struct run_generate {
   const char *prompt; /* NUL-terminated */
@@ -177,8 +105,8 @@ struct run_generate {
 };
 /* Prompt and what a checkpoint's network goes on with, to stdout of root. */
 enum status
-run_generate (struct wire *w, const struct run_config *c,
-              const char *checkpoint, const struct run_generate *g);
+run_generate (struct wire *w, const struct config *c, const char *checkpoint,
+              const struct run_generate *g);
 /* Outputs of every stage of a checkpoint on the first `samples` samples of a
  * split (0: all), given to a sink on the ranks that compute them.  Any number
  * of ranks: those that stages leave over become replicas.
@@ -219,7 +147,7 @@ struct run_features {
   bool classes;  /* a number of classes was asked for: E_CONFIG of images */
 };
 enum status
-run_features (struct wire *w, const struct run_config *c,
+run_features (struct wire *w, const struct config *c,
               const struct run_features *ask, const struct run_sink *sink);
 /* Self-check on this machine; out gets the report on root. */
 enum status
@@ -227,7 +155,7 @@ run_verify (struct wire *w, const char *what);
 /* Every kernel that training this may use against plain arithmetic, each with
  * its largest error; E_FAULT where one that is wrong would be used. */
 enum status
-run_verify_kernels (struct wire *w, const struct run_config *c);
+run_verify_kernels (struct wire *w, const struct config *c);
 /* One line naming the kernel library, for --version.  Local. */
 const char *
 run_describe (void);
@@ -237,8 +165,8 @@ run_describe (void);
 /* forward, data, weights; of the head the same; saved, input (model/stage.h) */
 #define RUN_COST_NUMBERS 8
 struct run_costs {
-  char network[RUN_TEXT]; /* which it is; compared */
-  int ranks, threads;     /* that were at work */
+  char network[CONFIG_TEXT]; /* which it is; compared */
+  int ranks, threads;        /* that were at work */
   struct wire_link link;
   int n_units, n_sizes;
   int64_t samples[RUN_SIZES]; /* of a micro-batch, ascending */
@@ -251,7 +179,7 @@ run_costs_close (struct run_costs *c);
 /* Blocks in micro-batches of each of the sizes (samples, n_sizes of them), and
  * the links between ranks.  Collective on world. */
 enum status
-run_calibrate (struct wire *w, const struct run_config *c, int n_sizes,
+run_calibrate (struct wire *w, const struct config *c, int n_sizes,
                const int64_t *samples, struct run_costs *out);
 /* Assumed of messages where nothing was measured or given. */
 #define RUN_LATENCY_S 2e-5
@@ -266,13 +194,13 @@ struct run_plan_options {
   double latency_s, bytes_per_s; /* of a message; -1, 0: RUN_LATENCY_S, ... */
 };
 enum status
-run_plan (const struct run_config *c, const struct run_plan_options *o,
+run_plan (const struct config *c, const struct run_plan_options *o,
           struct text *out);
 /* Fills in m, opened with all axes set.  As many stages as the network has
  * blocks: the network, cut as `plan` would; more: a chain of mean blocks.
  * o->ranks: at most so many ranks (0: one per stage).  Local; no MPI. */
 enum status
-run_map (const struct run_config *c, const struct run_plan_options *o,
+run_map (const struct config *c, const struct run_plan_options *o,
          struct map *m);
 
 #endif

@@ -30,7 +30,7 @@
 /* The strategy as a table [K x K], see plan/plan.h: all that the engine knows
  * of it. */
 enum status
-derive_route (const struct run_config *c, int K, double *route);
+derive_route (const struct config *c, int K, double *route);
 enum status
 derive_order (const char *word, enum plan_order *out);
 enum status
@@ -38,20 +38,19 @@ derive_split (const char *word, enum store_split *out);
 enum status
 derive_augment (const char *word, int *out);
 enum status
-derive_optimizer (const struct run_config *c, struct optimizer *out);
+derive_optimizer (const struct config *c, struct optimizer *out);
 /* steps: of the whole run. */
 enum status
-derive_schedule (const struct run_config *c, int64_t steps,
-                 struct schedule *out);
+derive_schedule (const struct config *c, int64_t steps, struct schedule *out);
 /* data NULL: CIFAR-sized images, 10 classes. */
 enum status
-derive_spec (const struct run_config *c, const struct store_dataset_info *data,
+derive_spec (const struct config *c, const struct store_dataset_info *data,
              struct model_spec *out);
 /* Threads of each rank: --threads, else OMP_NUM_THREADS, else the affinity mask
  * shared fairly by the ranks that have it; the same on all ranks.  Warns on
  * ranks that share cores and on idle cores.  Collective on world. */
 enum status
-derive_threads (struct wire *w, const struct run_config *c, int *out);
+derive_threads (struct wire *w, const struct config *c, int *out);
 
 /* -- measured things (measure.c) --------------------------------------------
  */
@@ -159,8 +158,8 @@ enum run_stop {
 
 struct session {
   struct wire *wire; /* borrowed */
-  struct run_config config;
-  run_config_writer write;
+  struct config config;
+  config_writer write;
   const char *given_tuning, *was_tuning;
   bool other_heads; /* root: other ones than in the rows so far */
   bool forward_only, resumes, decodes, unit_costs, guess_costs, given_costs;
@@ -243,27 +242,27 @@ struct session {
 };
 
 struct session_how {
-  run_config_writer write; /* NULL: checkpoints carry no configuration */
-  struct store_run *run;   /* root only, borrowed; NULL: no record */
-  const char *tuning;      /* kernel choices as text; NULL: as configured */
-  const char *was_tuning;  /* those of the checkpoint that the run goes on from,
-                              in place of the run directory's; NULL: none */
-  bool resumes;            /* weights come from a checkpoint: without init */
-  bool forward_only;       /* evaluation: no gradients, nothing measured */
-  bool decodes;            /* stages keep the keys and values of one text */
-  bool guess_costs;        /* of blocks, from FLOPs: for short runs */
-  bool proves;             /* kernels, whatever an earlier start found */
-  const double *route;     /* K x K in place of the configuration's strategy,
-                              borrowed while the session is open; NULL: none */
+  config_writer write;    /* NULL: checkpoints carry no configuration */
+  struct store_run *run;  /* root only, borrowed; NULL: no record */
+  const char *tuning;     /* kernel choices as text; NULL: as configured */
+  const char *was_tuning; /* those of the checkpoint that the run goes on from,
+                             in place of the run directory's; NULL: none */
+  bool resumes;           /* weights come from a checkpoint: without init */
+  bool forward_only;      /* evaluation: no gradients, nothing measured */
+  bool decodes;           /* stages keep the keys and values of one text */
+  bool guess_costs;       /* of blocks, from FLOPs: for short runs */
+  bool proves;            /* kernels, whatever an earlier start found */
+  const double *route;    /* K x K in place of the configuration's strategy,
+                             borrowed while the session is open; NULL: none */
 };
 /* Everything up to the first step: data, network, tuning, costs, cut, plan,
  * stages.  On failure everything is closed.  Collective on world. */
 enum status
-session_open (struct wire *w, const struct run_config *c,
+session_open (struct wire *w, const struct config *c,
               const struct session_how *how, struct session *s);
 /* Whether a configuration divides into so many ranks.  Local. */
 enum status
-session_check_ranks (const struct run_config *c, int size);
+session_check_ranks (const struct config *c, int size);
 /* A text of the run directory, or of a file (dir ""), on all ranks, owned by
  * the caller; "" when there is none, or dir is NULL.  Collective on world. */
 enum status
@@ -306,14 +305,14 @@ struct session_sketch {
 };
 /* Local. */
 enum status
-session_sketch (struct wire *alone, const struct run_config *c, int n_pipe,
+session_sketch (struct wire *alone, const struct config *c, int n_pipe,
                 const struct session_sketch *how, struct session *s);
 /* The same in steps.  Data and network; then, as often as wanted, the costs of
  * blocks in micro-batches of so many samples; then the plan for K, M,
  * config.span and config.run_schedule as they stand in s.  The first two are
  * Collective on world. */
 enum status
-session_blocks (struct wire *w, const struct run_config *c,
+session_blocks (struct wire *w, const struct config *c,
                 const struct session_sketch *how, struct session *s);
 enum status
 session_costs (struct session *s, int64_t n_samples,

@@ -55,7 +55,7 @@ enum status
 train_save_open (struct training *t)
 {
   struct session *s = t->s;
-  const struct run_config *c = &s->config;
+  const struct config *c = &s->config;
   t->save.begun = -1;
   if (c->every == 0 && c->every_seconds == 0 && !c->at_end)
     return OK; /* only a stop would save */
@@ -210,7 +210,7 @@ static enum status
 begin (struct training *t, int64_t done)
 {
   struct session *s = t->s;
-  char path[RUN_PATH + 64];
+  char path[CONFIG_PATH + 64];
   double start = clock_now_s ();
   place_set ((long)done, -1, "copying for a checkpoint");
   TRY (session_stage_out (s));
@@ -308,7 +308,7 @@ save_waiting (struct training *t, int64_t done)
                               strcmp (s->config.io, "collective") == 0,
                           .run = s->run,
                           .saved = &o};
-  char path[RUN_PATH + 64];
+  char path[CONFIG_PATH + 64];
   struct text texts[2];
   struct store_attributes more = {0};
   double start = clock_now_s ();

@@ -14,7 +14,7 @@
 static enum status
 name_data (struct session *s)
 {
-  const struct run_config *c = &s->config;
+  const struct config *c = &s->config;
   TRY (derive_split (c->train, &s->train));
   TRY (derive_split (c->valid, &s->valid));
   TRY (derive_split (c->test, &s->test));
@@ -41,7 +41,7 @@ check_augment (const struct session *s)
 static enum status
 open_data (struct session *s)
 {
-  const struct run_config *c = &s->config;
+  const struct config *c = &s->config;
   TRY (wire_worst (s->wire, name_data (s)));
   place_set (-1, -1, "opening the data set");
   TRY (store_dataset_open_all (s->wire, c->file, &s->data));
@@ -60,7 +60,7 @@ open_data (struct session *s)
     store_dataset_windows (s->data, spec.context, c->stride);
     store_dataset_info (s->data, &s->info);
   }
-  TRY (store_training_samples (s->data, s->train, c->order == RUN_SHUFFLE,
+  TRY (store_training_samples (s->data, s->train, c->order == CONFIG_SHUFFLE,
                                &s->n_train));
   if (c->limit > 0 && c->limit < s->n_train)
     s->n_train = c->limit;
@@ -463,7 +463,7 @@ open_windows (struct session *s)
  */
 
 enum status
-session_check_ranks (const struct run_config *c, int size)
+session_check_ranks (const struct config *c, int size)
 {
   long long K = c->count, R = c->replicas, M = c->micro, batch = c->batch;
   if (size % R != 0)
@@ -531,9 +531,10 @@ open_parts (struct session *s)
   TRY (wire_agree (w, make_stages (s)));
   say (LOG_DEBUG, "stages made %s after start",
        text_seconds (clock_now_s () - s->started_s));
-  TRY (wire_agree (w, store_order_create (
-                          s->n_train, s->batch, s->config.order == RUN_SHUFFLE,
-                          (uint64_t)s->config.seed, &s->order)));
+  TRY (
+      wire_agree (w, store_order_create (s->n_train, s->batch,
+                                         s->config.order == CONFIG_SHUFFLE,
+                                         (uint64_t)s->config.seed, &s->order)));
   TRY (agreement_open (s));
   TRY (digest_open (s));
   TRY (wire_agree (w, ballot_open (s)));
@@ -546,7 +547,7 @@ open_parts (struct session *s)
 }
 
 static void
-session_init (struct wire *w, const struct run_config *c, struct session *s)
+session_init (struct wire *w, const struct config *c, struct session *s)
 {
   memset (s, 0, sizeof *s);
   s->wire = w;
@@ -563,7 +564,7 @@ session_init (struct wire *w, const struct run_config *c, struct session *s)
 }
 
 enum status
-session_open (struct wire *w, const struct run_config *c,
+session_open (struct wire *w, const struct config *c,
               const struct session_how *how, struct session *s)
 {
   session_init (w, c, s);
@@ -604,7 +605,7 @@ sketch_costs (struct session *s, const struct session_sketch *how)
 }
 
 enum status
-session_blocks (struct wire *w, const struct run_config *c,
+session_blocks (struct wire *w, const struct config *c,
                 const struct session_sketch *how, struct session *s)
 {
   session_init (w, c, s);
@@ -644,7 +645,7 @@ session_replan (struct session *s, int n_pipe)
 }
 
 enum status
-session_sketch (struct wire *alone, const struct run_config *c, int n_pipe,
+session_sketch (struct wire *alone, const struct config *c, int n_pipe,
                 const struct session_sketch *how, struct session *s)
 {
   TRY (session_blocks (alone, c, how, s));

@@ -49,7 +49,7 @@ token_bytes (const struct session *s, const struct plan *p, int k, int from,
 static int
 staged_copies (const struct session *s)
 {
-  const struct run_config *c = &s->config;
+  const struct config *c = &s->config;
   bool saves = c->every > 0 || c->every_seconds > 0 || c->at_end;
   if (strcmp (c->optimizer, "adamw") == 0)
     return saves ? 3 : 0;
@@ -213,7 +213,7 @@ session_plan_show (const struct session *s, struct text *out)
 
 /* The plan of a configuration, without tensors. */
 static enum status
-sketch (const struct run_config *c, int ranks, const struct run_plan_options *o,
+sketch (const struct config *c, int ranks, const struct run_plan_options *o,
         struct wire **alone, struct session *s)
 {
   if (ranks % c->replicas != 0)
@@ -232,7 +232,7 @@ sketch (const struct run_config *c, int ranks, const struct run_plan_options *o,
 }
 
 enum status
-run_estimate (const struct run_config *c, int ranks, struct run_estimate *out)
+run_estimate (const struct config *c, int ranks, struct run_estimate *out)
 {
   struct wire *alone = NULL;
   struct session s;
@@ -251,7 +251,7 @@ run_estimate (const struct run_config *c, int ranks, struct run_estimate *out)
 }
 
 enum status
-run_plan (const struct run_config *c, const struct run_plan_options *o,
+run_plan (const struct config *c, const struct run_plan_options *o,
           struct text *out)
 {
   struct wire *alone = NULL;

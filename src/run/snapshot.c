@@ -188,7 +188,7 @@ session_attributes (struct session *s, int64_t step, struct text texts[2],
       .config = texts[0].data,
       .tuning = texts[1].data,
       .library = kern_describe (s->kern),
-      .order = s->config.order == RUN_SHUFFLE ? "shuffle" : "sequential",
+      .order = s->config.order == CONFIG_SHUFFLE ? "shuffle" : "sequential",
       .data = s->data_digest,
   };
 }

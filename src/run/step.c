@@ -502,7 +502,7 @@ session_begin (struct session *s, int64_t start, int64_t end)
         .first = wire_replica (s->wire) * n,
         .n = n,
         .n_micro = s->M,
-        .shuffle = s->config.order == RUN_SHUFFLE,
+        .shuffle = s->config.order == CONFIG_SHUFFLE,
         .seed = (uint64_t)s->config.seed,
         .start_step = start,
         .end_step = end,

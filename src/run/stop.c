@@ -153,7 +153,7 @@ stop_job_end (void)
 
 /* Nothing is saved before the first step. */
 static bool
-too_late (const struct run_config *c, double job_end_s)
+too_late (const struct config *c, double job_end_s)
 {
   return job_end_s > 0 && clock_wall_s () + c->time_margin > job_end_s;
 }
@@ -182,7 +182,7 @@ stop_path (const char *dir, char *path, size_t size)
 static bool
 is_there (const char *dir)
 {
-  char path[RUN_PATH + 16];
+  char path[CONFIG_PATH + 16];
   stop_path (dir, path, sizeof path);
   return access (path, F_OK) == 0;
 }
@@ -202,7 +202,7 @@ stop_file (struct training *t)
 void
 stop_obeyed (const struct store_run *run, const char *dir)
 {
-  char path[RUN_PATH + 16];
+  char path[CONFIG_PATH + 16];
   stop_path (dir, path, sizeof path);
   if (run)
     unlink (path);
@@ -248,8 +248,8 @@ asked_early (void *starting)
 }
 
 void
-stop_early_open (struct stop_early *e, struct wire *w,
-                 const struct run_config *c, bool root)
+stop_early_open (struct stop_early *e, struct wire *w, const struct config *c,
+                 bool root)
 {
   *e = (struct stop_early){
       .wire = w, .config = c, .root = root, .job_end_s = stop_job_end ()};

@@ -159,7 +159,7 @@ is_due (int64_t every, int64_t done)
 static enum status
 between_steps (struct training *t, int64_t done, int64_t *read, bool *stop)
 {
-  const struct run_config *c = &t->s->config;
+  const struct config *c = &t->s->config;
   bool eval = is_due (c->eval_every, done);
   bool keep = is_due (c->every, done) || t->s->save_wanted;
   bool wait = keep && !t->save.saver;
@@ -194,7 +194,7 @@ static enum status
 walk (struct training *t, int64_t *done)
 {
   struct session *s = t->s;
-  const struct run_config *c = &s->config;
+  const struct config *c = &s->config;
   int64_t step = t->start, read = t->start;
   bool stop = false, ignored;
   enum status e = OK;
@@ -285,7 +285,7 @@ static void
 portrait (const struct session *s)
 {
   struct text t;
-  const struct run_config *c = &s->config;
+  const struct config *c = &s->config;
   stop_tell_how (c->dir);
   say (LOG_INFO, "interlock %s; %s; %s; %s", PACKAGE_VERSION,
        kern_describe (s->kern), wire_describe (s->wire), store_describe ());
@@ -339,7 +339,7 @@ settle_config (struct session *s)
   snprintf (s->config.cut, sizeof s->config.cut, "%s", cut.data);
   if (strcmp (s->config.tune, "no") != 0)
     snprintf (s->config.tune, sizeof s->config.tune, "%.*s/tune.txt",
-              RUN_PATH - 16, s->config.dir);
+              CONFIG_PATH - 16, s->config.dir);
   text_clear (&cut);
 }
 
@@ -541,7 +541,7 @@ say_done (const struct origin *o)
 }
 
 static enum status
-train (struct wire *w, const struct run_config *c, run_config_writer write,
+train (struct wire *w, const struct config *c, config_writer write,
        struct store_run *run, struct origin *o, struct outcome *out)
 {
   struct session s = {.run = NULL};
@@ -596,7 +596,7 @@ train (struct wire *w, const struct run_config *c, run_config_writer write,
 
 /* With the run directory's lock: is there anything to do, and then that. */
 static enum status
-train_here (struct wire *w, const struct run_config *c, run_config_writer write,
+train_here (struct wire *w, const struct config *c, config_writer write,
             struct store_run *run)
 {
   struct origin o = {0};
@@ -633,7 +633,7 @@ train_here (struct wire *w, const struct run_config *c, run_config_writer write,
 }
 
 enum status
-run_train (struct wire *w, const struct run_config *c, run_config_writer write)
+run_train (struct wire *w, const struct config *c, config_writer write)
 {
   struct store_run *run = NULL;
   run_catch_signals ();

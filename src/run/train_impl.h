@@ -31,7 +31,7 @@ struct saving {
  */
 struct stop_early {
   struct wire *wire; /* borrowed, with config */
-  const struct run_config *config;
+  const struct config *config;
   bool root;
   double look_s, job_end_s;
   enum run_stop why; /* of this rank */
@@ -144,8 +144,8 @@ stop_job_end (void);
 enum run_stop
 stop_asked (struct training *t);
 void
-stop_early_open (struct stop_early *e, struct wire *w,
-                 const struct run_config *c, bool root);
+stop_early_open (struct stop_early *e, struct wire *w, const struct config *c,
+                 bool root);
 /* Why one of the ranks stops before its first step.  Collective. */
 enum status
 stop_early_close (struct stop_early *e, enum run_stop *why);
@@ -181,12 +181,11 @@ struct origin {
  * is another experiment; E_CHECKPOINT when there was a checkpoint and none is
  * whole, E_STUCK when the last starts came to nothing.  Local; on the root. */
 enum status
-origin_open (struct origin *o, const struct run_config *c,
-             run_config_writer write, struct store_run *run);
+origin_open (struct origin *o, const struct config *c, config_writer write,
+             struct store_run *run);
 /* The same without a lock: nothing is verified, removed or counted. */
 enum status
-origin_peek (struct origin *o, const struct run_config *c,
-             run_config_writer write);
+origin_peek (struct origin *o, const struct config *c, config_writer write);
 void
 origin_close (struct origin *o);
 /* The whole checkpoint before this one: path NULL when there is none. */
@@ -200,8 +199,7 @@ origin_begin (struct origin *o, struct store_run *run);
 
 /* Move what is there aside, and then that.  Local; on the root. */
 enum status
-origin_anew (struct origin *o, const struct run_config *c,
-             struct store_run *run);
+origin_anew (struct origin *o, const struct config *c, struct store_run *run);
 
 struct outcome {     /* of a training */
   int64_t step;      /* steps done */
@@ -237,18 +235,14 @@ facts_end (struct session *s);
 /* -- settings that changed (changes.c) ---------------------------------------
  */
 
-/* The value of a key in the text of a configuration; false: not in it. */
-bool
-changes_word (const char *text, const char *section, const char *key, char *out,
-              size_t size);
 /* Add "WHAT IS, was WAS" to a list. */
 void
 changes_add (struct text *out, const char *what, const char *is,
              const char *was);
 /* One key of a configuration, and what it was in another. */
 struct change {
-  char section[RUN_WORD], key[RUN_WORD];
-  char is[RUN_PATH], was[RUN_PATH];
+  char section[CONFIG_WORD], key[CONFIG_WORD];
+  char is[CONFIG_PATH], was[CONFIG_PATH];
   enum run_effect effect;
 };
 /* The next key of a text, and its value; the first time c is zero.  `was` stays
@@ -276,7 +270,7 @@ changes_experiment (const char *was_text, const char *is_text, bool network,
 
 /* The digest of train.init, "" where there is none or it cannot be read. */
 void
-identity_init (const struct run_config *c, char out[33]);
+identity_init (const struct config *c, char out[33]);
 /* The receipt's words of the experiment: digests of config.ini and train.init.
  * Root. */
 struct identity {
@@ -286,15 +280,14 @@ void
 identity_of (const struct session *s, struct identity *out);
 /* Add to out where train.init is not the file that the run began with. */
 void
-identity_compare_init (const struct run_config *c,
-                       const struct store_history *h, const char *was_text,
-                       struct text *out);
+identity_compare_init (const struct config *c, const struct store_history *h,
+                       const char *was_text, struct text *out);
 /* A directory whose run is to be left as it is, or from which nothing can go
  * on: E_CONFIG, with the keys and both values, when it is another experiment
  * than c.  how: "is finished", ...; newest: a checkpoint, NULL: none.  Local;
  * on the root. */
 enum status
-identity_check (const struct run_config *c, run_config_writer write,
+identity_check (const struct config *c, config_writer write,
                 const struct store_history *h, const char *newest,
                 const char *how);
 

@@ -37,7 +37,7 @@ compare (const char *a, const char *b, const char *what)
 
 struct verify {
   struct wire *w;
-  struct run_config config; /* of the small run */
+  struct config config; /* of the small run */
   char folder[64];
   int checks;
 };
@@ -45,16 +45,16 @@ struct verify {
 static void
 small_config (struct verify *v, int K)
 {
-  struct run_config *c = &v->config;
-  run_config_plain (c);
-  snprintf (c->family, RUN_WORD, "resnet");
-  snprintf (c->block, RUN_WORD, "basic");
-  snprintf (c->stem, RUN_WORD, "cifar");
-  snprintf (c->groups, RUN_TEXT, "16x%d,32x1", K > 4 ? K - 2 : 2);
-  snprintf (c->cut, RUN_TEXT, "auto");
-  snprintf (c->head, RUN_TEXT, "conv16-bn-gap-fc");
-  snprintf (c->augment, RUN_WORD, "flip+crop4");
-  snprintf (c->file, RUN_PATH, "%s/data.h5", v->folder);
+  struct config *c = &v->config;
+  config_plain (c);
+  snprintf (c->family, CONFIG_WORD, "resnet");
+  snprintf (c->block, CONFIG_WORD, "basic");
+  snprintf (c->stem, CONFIG_WORD, "cifar");
+  snprintf (c->groups, CONFIG_TEXT, "16x%d,32x1", K > 4 ? K - 2 : 2);
+  snprintf (c->cut, CONFIG_TEXT, "auto");
+  snprintf (c->head, CONFIG_TEXT, "conv16-bn-gap-fc");
+  snprintf (c->augment, CONFIG_WORD, "flip+crop4");
+  snprintf (c->file, CONFIG_PATH, "%s/data.h5", v->folder);
   c->count = K;
   c->batch = 16;
   c->steps = 4;
@@ -68,13 +68,13 @@ small_config (struct verify *v, int K)
 
 /* The same with a language model in place of the ResNet. */
 static void
-language_config (const struct verify *v, struct run_config *c)
+language_config (const struct verify *v, struct config *c)
 {
   *c = v->config;
-  snprintf (c->family, RUN_WORD, "transformer");
-  snprintf (c->augment, RUN_WORD, "none");
+  snprintf (c->family, CONFIG_WORD, "transformer");
+  snprintf (c->augment, CONFIG_WORD, "none");
   c->block[0] = c->groups[0] = c->stem[0] = '\0';
-  snprintf (c->file, RUN_PATH, "%s/tokens.h5", v->folder);
+  snprintf (c->file, CONFIG_PATH, "%s/tokens.h5", v->folder);
   c->layers = c->count; /* one more block than that with the embedding */
   c->d_model = 24;
   c->heads = 3;
@@ -84,7 +84,7 @@ language_config (const struct verify *v, struct run_config *c)
 
 /* Some steps of a run, and the digests of its tensors. */
 static enum status
-walk (struct wire *w, const struct run_config *c, int64_t end, char **digests)
+walk (struct wire *w, const struct config *c, int64_t end, char **digests)
 {
   struct session s;
   struct session_how how = {.guess_costs = true};
@@ -119,15 +119,15 @@ passed (struct verify *v, const char *fmt, ...)
 
 /* Gradients of one configuration, named. */
 static enum status
-one_gradient (struct verify *v, struct run_config *c, const char *name)
+one_gradient (struct verify *v, struct config *c, const char *name)
 {
   struct session s;
   struct session_how how = {.guess_costs = true};
   double worst;
   int stage;
   char where[32];
-  snprintf (c->augment, RUN_WORD, "none");
-  c->order = RUN_SEQUENTIAL;
+  snprintf (c->augment, CONFIG_WORD, "none");
+  c->order = CONFIG_SEQUENTIAL;
   c->limit = c->batch;
   c->lr = 0;
   c->weight_decay = 0;
@@ -165,15 +165,15 @@ verify_gradients (struct verify *v)
                {"3", "mean", "ln-shared", false},
                {"all", "furthest", "ln-fc", true}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    struct run_config c = v->config;
+    struct config c = v->config;
     char name[160];
     if (cases[i].head) {
       language_config (v, &c);
-      snprintf (c.head, RUN_TEXT, "%s", cases[i].head);
+      snprintf (c.head, CONFIG_TEXT, "%s", cases[i].head);
       c.tied = cases[i].tied;
     }
-    snprintf (c.span, RUN_WORD, "%s", cases[i].span);
-    snprintf (c.mix, RUN_WORD, "%s", cases[i].mix);
+    snprintf (c.span, CONFIG_WORD, "%s", cases[i].span);
+    snprintf (c.mix, CONFIG_WORD, "%s", cases[i].mix);
     snprintf (name, sizeof name, "%s%s%s%sspan %s, mix %s",
               cases[i].head ? "Transformer, " : "",
               cases[i].head ? cases[i].head : "", cases[i].head ? ", " : "",
@@ -185,7 +185,7 @@ verify_gradients (struct verify *v)
 
 /* The same steps on all ranks and on the root alone. */
 static enum status
-one_folding (struct verify *v, const struct run_config *c, const char *name)
+one_folding (struct verify *v, const struct config *c, const char *name)
 {
   char *here = NULL, *alone = NULL;
   TRY (walk (v->w, c, c->steps, &here));
@@ -217,16 +217,16 @@ verify_foldings (struct verify *v)
   static const char *const spans[] = {"1", "2", "all"};
   for (int i = 0; i < 6; i++)
     for (int micro = 1; micro <= 2; micro++) {
-      struct run_config c = v->config;
+      struct config c = v->config;
       char name[160];
       if (i >= 3) {
         language_config (v, &c);
-        snprintf (c.head, RUN_TEXT, "ln-shared");
+        snprintf (c.head, CONFIG_TEXT, "ln-shared");
         c.tied = true;
         c.dropout = 0.1;
         c.head_tokens = 0.5;
       }
-      snprintf (c.span, RUN_WORD, "%s", spans[i % 3]);
+      snprintf (c.span, CONFIG_WORD, "%s", spans[i % 3]);
       c.micro = micro;
       snprintf (name, sizeof name, "%sspan %s, %d micro-batch%s",
                 i < 3 ? "" : "Transformer, ", c.span, micro,
@@ -248,7 +248,7 @@ enum { RESUME_STEPS = 12, RESUME_STOP = 3 };
 static enum status
 start_run (struct wire *w, const struct verify *v, const char *name, bool stop)
 {
-  struct run_config c = v->config;
+  struct config c = v->config;
   snprintf (c.dir, sizeof c.dir, "%s/%s", v->folder, name);
   c.steps = RESUME_STEPS;
   c.stop_after = stop ? RESUME_STOP : 0;
@@ -373,7 +373,7 @@ verify_resume (struct verify *v)
 static void
 remove_all (const char *folder)
 {
-  char path[RUN_PATH];
+  char path[CONFIG_PATH];
   DIR *d = opendir (folder);
   for (struct dirent *e = d ? readdir (d) : NULL; e; e = readdir (d)) {
     snprintf (path, sizeof path, "%s/%s", folder, e->d_name);
@@ -389,7 +389,7 @@ remove_all (const char *folder)
 
 /* An explicit cut, so that no measurement decides. */
 static void
-fixed_cut (struct run_config *c)
+fixed_cut (struct config *c)
 {
   size_t used = 0;
   for (int k = 0; k < c->count - 1; k++)

@@ -115,22 +115,22 @@ make_data (const struct bench *b, const struct shape *m)
 }
 
 static void
-configure (const struct bench *b, const struct shape *m, struct run_config *c)
+configure (const struct bench *b, const struct shape *m, struct config *c)
 {
-  run_config_plain (c);
-  snprintf (c->family, RUN_WORD, "transformer");
+  config_plain (c);
+  snprintf (c->family, CONFIG_WORD, "transformer");
   c->layers = m->layers;
   c->d_model = m->d;
   c->heads = m->heads;
   c->context = m->context;
   c->mlp_ratio = 4;
   c->tied = true;
-  snprintf (c->head, RUN_TEXT, "ln-fc");
-  snprintf (c->file, RUN_PATH, "%s/%s.h5", b->folder, m->name);
-  snprintf (c->optimizer, RUN_WORD, "adamw");
-  snprintf (c->decay, RUN_WORD, "matrices");
-  snprintf (c->tune, RUN_PATH, "yes");
-  snprintf (c->dir, RUN_PATH, "%s/run", b->folder);
+  snprintf (c->head, CONFIG_TEXT, "ln-fc");
+  snprintf (c->file, CONFIG_PATH, "%s/%s.h5", b->folder, m->name);
+  snprintf (c->optimizer, CONFIG_WORD, "adamw");
+  snprintf (c->decay, CONFIG_WORD, "matrices");
+  snprintf (c->tune, CONFIG_PATH, "yes");
+  snprintf (c->dir, CONFIG_PATH, "%s/run", b->folder);
   c->batch = m->batch;
   c->steps = 1000000;
   c->seed = 1;
@@ -163,7 +163,7 @@ take_alone (struct bench *b, const struct shape *m)
   int argc = 0;
   char **argv = NULL;
   struct wire *w = NULL;
-  struct run_config c;
+  struct config c;
   struct run_estimate said;
   struct session s;
   const struct session_how how = {.guess_costs = true};
@@ -389,7 +389,7 @@ static enum status
 bench_model (struct bench *b, struct wire *alone, const struct shape *m)
 {
   struct trial *t = NULL;
-  struct run_config c;
+  struct config c;
   const struct session_how how = {.guess_costs = true};
   TRY (MEM_NEW (1, &t, "figures"));
   configure (b, m, &c);

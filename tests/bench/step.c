@@ -97,20 +97,20 @@ make_data (struct bench *b)
 
 static void
 configure (const struct bench *b, const char *model, int K, const char *span,
-           struct run_config *c)
+           struct config *c)
 {
-  run_config_plain (c);
-  snprintf (c->family, RUN_WORD, "resnet");
-  snprintf (c->preset, RUN_WORD, "%s", model);
-  snprintf (c->stem, RUN_WORD, "cifar");
+  config_plain (c);
+  snprintf (c->family, CONFIG_WORD, "resnet");
+  snprintf (c->preset, CONFIG_WORD, "%s", model);
+  snprintf (c->stem, CONFIG_WORD, "cifar");
   c->stem_width = strcmp (model, "resnet34") == 0 ? 64 : 0;
-  snprintf (c->cut, RUN_TEXT, "%s", K == 1 ? "rest" : "auto");
-  snprintf (c->head, RUN_TEXT, "conv128-bn-conv64-bn-gap-fc");
-  snprintf (c->span, RUN_WORD, "%s", span);
-  snprintf (c->file, RUN_PATH, "%s/data.h5", b->folder);
-  snprintf (c->augment, RUN_WORD, "flip+crop4");
-  snprintf (c->tune, RUN_PATH, "yes");
-  snprintf (c->dir, RUN_PATH, "%s/run-%d", b->folder, K);
+  snprintf (c->cut, CONFIG_TEXT, "%s", K == 1 ? "rest" : "auto");
+  snprintf (c->head, CONFIG_TEXT, "conv128-bn-conv64-bn-gap-fc");
+  snprintf (c->span, CONFIG_WORD, "%s", span);
+  snprintf (c->file, CONFIG_PATH, "%s/data.h5", b->folder);
+  snprintf (c->augment, CONFIG_WORD, "flip+crop4");
+  snprintf (c->tune, CONFIG_PATH, "yes");
+  snprintf (c->dir, CONFIG_PATH, "%s/run-%d", b->folder, K);
   c->count = K;
   c->batch = b->o.batch;
   c->steps = 1000000;
@@ -131,7 +131,7 @@ start_up (struct bench *b, int K, const char *span, const char *when)
   int argc = 0;
   char **argv = NULL;
   struct wire *w = NULL;
-  struct run_config c;
+  struct config c;
   struct session s;
   struct session_how how = {0};
   configure (b, "resnet32", K, span, &c);
@@ -438,7 +438,7 @@ static enum status
 bench_model (struct bench *b, struct wire *alone, const char *model)
 {
   struct trial *t = NULL;
-  struct run_config c;
+  struct config c;
   struct session_how how = {.guess_costs = true};
   if (strcmp (b->o.model, "both") != 0 && strcmp (b->o.model, model) != 0)
     return OK;

@@ -1,4 +1,4 @@
-/* plant: main/config.c */
+/* plant: config/config.c */
 /* tests/fuzz/config.c -- a configuration file, for training and for a plan.
  *
  * What is taken is written and read again: it has to say the same.
@@ -7,15 +7,15 @@
 #include "tests/fuzz/fuzz.h"
 
 static void
-again (const struct run_config *c, enum config_use use)
+again (const struct config *c, enum config_use use)
 {
-  static struct run_config back;
+  static struct config back;
   struct text first, second;
   text_init (&first);
   text_init (&second);
   config_write (c, &first);
   struct config_source source = {.name = "again.ini", .text = first.data};
-  if (config_resolve (&source, use, &back) != OK) {
+  if (run_configure (&source, use, &back) != OK) {
     fprintf (stderr, "%s\nnot taken again: %s\n", first.data, fail_message ());
     abort ();
   }
@@ -31,13 +31,13 @@ again (const struct run_config *c, enum config_use use)
 int
 LLVMFuzzerTestOneInput (const uint8_t *data, size_t n)
 {
-  static struct run_config c;
+  static struct config c;
   fuzz_open ();
   char *text = fuzz_text (data, n);
   const enum config_use uses[] = {CONFIG_PLAN, CONFIG_TRAIN};
   for (int i = 0; i < 2; i++) {
     struct config_source source = {.name = "fuzz.ini", .text = text};
-    if (config_resolve (&source, uses[i], &c) == OK)
+    if (run_configure (&source, uses[i], &c) == OK)
       again (&c, uses[i]);
     fail_clear ();
   }

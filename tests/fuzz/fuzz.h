@@ -4,7 +4,7 @@
  * line names a fault that the leg plants (plant.c) to see that the bytes get
  * there:
  *
- *     PLANT: main/config.c (as a comment)
+ *     PLANT: config/config.c (as a comment)
  *
  * With INTERLOCK_FUZZ_SEEDS=FOLDER a harness writes inputs to begin with that
  * are no text into that folder, and ends; texts are in corpus/NAME.

@@ -16,7 +16,7 @@ make_tokens (const struct rig *r)
 {
   static unsigned short row[20 * RIG_LENGTH + 1];
   const size_t n = sizeof row / sizeof *row;
-  char path[RUN_PATH + 16];
+  char path[CONFIG_PATH + 16];
   for (size_t i = 0; i < n; i++)
     row[i] = (unsigned short)((i * 977) % WORDS);
   snprintf (path, sizeof path, "%s/tokens.h5", r->folder);
@@ -28,13 +28,13 @@ make_tokens (const struct rig *r)
 static void
 open_run (struct rig *r, double clip, struct session *s)
 {
-  struct run_config c;
+  struct config c;
   rig_config (r, 2, &c);
-  snprintf (c.file, RUN_PATH, "%.*s/tokens.h5", RUN_PATH - 16, r->folder);
+  snprintf (c.file, CONFIG_PATH, "%.*s/tokens.h5", CONFIG_PATH - 16, r->folder);
   rig_language (&c);
-  snprintf (c.cut, RUN_TEXT, "2,rest");
-  snprintf (c.head, RUN_TEXT, "ln-fc");
-  snprintf (c.span, RUN_WORD, "1");
+  snprintf (c.cut, CONFIG_TEXT, "2,rest");
+  snprintf (c.head, CONFIG_TEXT, "ln-fc");
+  snprintf (c.span, CONFIG_WORD, "1");
   c.layers = 2;
   c.d_model = 24;
   c.tied = true;

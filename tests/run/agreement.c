@@ -33,28 +33,29 @@ static const struct row rows[] = {
 };
 
 static void
-tokens_config (const struct rig *r, bool tied, struct run_config *c)
+tokens_config (const struct rig *r, bool tied, struct config *c)
 {
-  snprintf (c->file, RUN_PATH, "%.*s/tokens.h5", RUN_PATH - 16, r->folder);
+  snprintf (c->file, CONFIG_PATH, "%.*s/tokens.h5", CONFIG_PATH - 16,
+            r->folder);
   rig_language (c);
   c->dropout = 0.2;
   c->tied = tied;
   c->head_tokens = 0.5;
-  snprintf (c->head, RUN_TEXT, "%s", tied ? "ln-shared" : "ln-fc");
-  snprintf (c->optimizer, RUN_WORD, "adamw");
+  snprintf (c->head, CONFIG_TEXT, "%s", tied ? "ln-shared" : "ln-fc");
+  snprintf (c->optimizer, CONFIG_WORD, "adamw");
   c->lr = 0.01;
 }
 
 static void
-config (const struct rig *r, const struct row *row, struct run_config *c)
+config (const struct rig *r, const struct row *row, struct config *c)
 {
   rig_config (r, K, c);
   if (row->tokens)
     tokens_config (r, row->tied, c);
   else
-    snprintf (c->augment, RUN_WORD, "flip+crop4");
-  snprintf (c->span, RUN_WORD, "%s", row->span);
-  snprintf (c->mix, RUN_WORD, "%s", row->mix);
+    snprintf (c->augment, CONFIG_WORD, "flip+crop4");
+  snprintf (c->span, CONFIG_WORD, "%s", row->span);
+  snprintf (c->mix, CONFIG_WORD, "%s", row->mix);
   c->heads_all = row->all;
   c->micro = row->micro;
   c->clip = row->clip;
@@ -63,8 +64,7 @@ config (const struct rig *r, const struct row *row, struct run_config *c)
 
 /* Steps of a run: digests of all it holds, and what was read in each step. */
 static void
-walk (struct wire *w, const struct run_config *c, double *values,
-      char **digests)
+walk (struct wire *w, const struct config *c, double *values, char **digests)
 {
   struct session s;
   rig_session (w, c, &s);
@@ -83,7 +83,7 @@ walk (struct wire *w, const struct run_config *c, double *values,
 }
 
 static void
-walk_alone (const struct run_config *c, double *values, char **digests)
+walk_alone (const struct config *c, double *values, char **digests)
 {
   struct wire *alone = NULL;
   int rank = place_rank (), size = place_size ();
@@ -118,7 +118,7 @@ are_sane (const struct row *row, const double *v)
 static void
 test_row (struct rig *r, const struct row *row)
 {
-  struct run_config c, off;
+  struct config c, off;
   char *plain = NULL, *beside = NULL, name[128];
   double want[VALUES] = {0}, got[VALUES] = {0};
   bool one = true, sane = true;
@@ -208,8 +208,7 @@ copy_matrix (struct session *s, const float *matrix)
 }
 
 static void
-gradients (const struct run_config *c, const float *matrix,
-           struct collected *out)
+gradients (const struct config *c, const float *matrix, struct collected *out)
 {
   struct wire *alone = NULL;
   struct session s;
@@ -250,7 +249,7 @@ difference (const double *values, const struct collected *a,
 
 /* The matrix that stages of a tied network share, [RIG_WORDS, 12]. */
 static void
-tied_matrix (const struct run_config *c, float *out)
+tied_matrix (const struct config *c, float *out)
 {
   struct wire *alone = NULL;
   struct session s;
@@ -275,13 +274,13 @@ clear (struct collected *g)
 static void
 test_two_runs (struct rig *r, const struct row *row)
 {
-  struct run_config c, whole;
+  struct config c, whole;
   struct collected a, b;
   double values[VALUES];
   float matrix[RIG_WORDS * 12];
   config (r, row, &c);
   if (row->tokens)
-    snprintf (c.head, RUN_TEXT, "ln-fc"); /* their own in both networks */
+    snprintf (c.head, CONFIG_TEXT, "ln-fc"); /* their own in both networks */
   walk_alone (&c, values, NULL);
   if (row->tied) {
     /* What a tied matrix gets from its use as a table is seen where the table
@@ -291,8 +290,8 @@ test_two_runs (struct rig *r, const struct row *row)
   }
   c.agreement = 0;
   whole = c;
-  snprintf (whole.span, RUN_WORD, "all");
-  snprintf (whole.mix, RUN_WORD, "furthest");
+  snprintf (whole.span, CONFIG_WORD, "all");
+  snprintf (whole.mix, CONFIG_WORD, "furthest");
   gradients (&c, row->tied ? matrix : NULL, &a);
   gradients (&whole, row->tied ? matrix : NULL, &b);
   double off = difference (values, &a, &b);
@@ -316,10 +315,10 @@ test_two_runs (struct rig *r, const struct row *row)
 static void
 test_part (struct rig *r, const struct row *row, int micro, int replicas)
 {
-  struct run_config c;
+  struct config c;
   double want[VALUES] = {0}, got[VALUES] = {0}, other[VALUES] = {0};
   config (r, row, &c);
-  c.order = RUN_SEQUENTIAL;
+  c.order = CONFIG_SEQUENTIAL;
   c.batch = 8;
   c.micro = micro;
   c.replicas = replicas;
@@ -343,7 +342,7 @@ test_part (struct rig *r, const struct row *row, int micro, int replicas)
 static void
 test_eval (struct rig *r)
 {
-  struct run_config c;
+  struct config c;
   struct session s;
   struct session_how how = {.forward_only = true, .guess_costs = true};
   config (r, &rows[1], &c);
@@ -357,7 +356,7 @@ test_eval (struct rig *r)
 static void
 test_memory (struct rig *r, const struct row *row)
 {
-  struct run_config c;
+  struct config c;
   struct session s;
   struct run_estimate told[2];
   size_t held[2], blocks, peak;

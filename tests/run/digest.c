@@ -14,23 +14,23 @@
 enum { STAGES = 4 };
 
 static void
-write_nothing (const struct run_config *c, struct text *out)
+write_nothing (const struct config *c, struct text *out)
 {
   (void)c;
   text_add (out, "[run]\n");
 }
 
 static void
-test_config (const struct rig *r, const char *name, struct run_config *c)
+test_config (const struct rig *r, const char *name, struct config *c)
 {
   rig_config (r, STAGES, c);
-  snprintf (c->dir, RUN_PATH, "%.*s/%s", RUN_PATH - 64, r->folder, name);
+  snprintf (c->dir, CONFIG_PATH, "%.*s/%s", CONFIG_PATH - 64, r->folder, name);
   c->replicas = wire_size (r->w) > 1 ? 2 : 1;
   c->batch = 8;
   c->steps = 12;
   c->keep = 100;
   c->async = true;
-  snprintf (c->io, RUN_WORD, "independent");
+  snprintf (c->io, CONFIG_WORD, "independent");
 }
 
 /* -- a run -------------------------------------------------------------------
@@ -38,7 +38,7 @@ test_config (const struct rig *r, const char *name, struct run_config *c)
 
 /* Local: whether a file of the run is there, or its text has the words. */
 static bool
-is_there (const struct run_config *c, const char *name)
+is_there (const struct config *c, const char *name)
 {
   struct text path;
   struct stat st;
@@ -50,7 +50,7 @@ is_there (const struct run_config *c, const char *name)
 }
 
 static bool
-saved (const struct run_config *c, int step)
+saved (const struct config *c, int step)
 {
   char name[64];
   snprintf (name, sizeof name, "checkpoints/step-%09d.h5", step);
@@ -58,7 +58,7 @@ saved (const struct run_config *c, int step)
 }
 
 static bool
-says (const struct run_config *c, const char *file, const char *words)
+says (const struct config *c, const char *file, const char *words)
 {
   char *text = NULL;
   bool found =
@@ -69,7 +69,7 @@ says (const struct run_config *c, const char *file, const char *words)
 }
 
 static void
-remove_run (const struct rig *r, const struct run_config *c)
+remove_run (const struct rig *r, const struct config *c)
 {
   struct text path;
   wire_barrier (r->w);
@@ -105,7 +105,7 @@ plant (const struct rig *r, int k, int step)
 /* On the root: the log tells step, stage and no other, and who holds it in the
  * first replica. */
 static bool
-names (const struct rig *r, const struct run_config *c, int seen, int k)
+names (const struct rig *r, const struct config *c, int seen, int k)
 {
   char words[512];
   snprintf (words, sizeof words, "differ after step %.0d", seen);
@@ -122,7 +122,7 @@ names (const struct rig *r, const struct run_config *c, int seen, int k)
 static void
 test_fault (struct rig *r, const struct plan_of_fault *p, int k)
 {
-  struct run_config c;
+  struct config c;
   test_config (r, p->name, &c);
   c.steps = p->steps;
   c.every = p->every;
@@ -153,7 +153,7 @@ test_fault (struct rig *r, const struct plan_of_fault *p, int k)
 
 /* The digests of the last step, K words, as metrics.csv has them. */
 static void
-read_digests (const struct run_config *c, char out[STAGES][32])
+read_digests (const struct config *c, char out[STAGES][32])
 {
   char *text = NULL;
   rig_must (store_run_get (c->dir, "metrics.csv", &text));
@@ -169,9 +169,9 @@ read_digests (const struct run_config *c, char out[STAGES][32])
 /* XXH3 of the tensors of a stage, one behind the other, each seeded with what
  * came before; in the order in which the stage tells them. */
 static void
-digests_alone (const struct run_config *of, char out[STAGES][32])
+digests_alone (const struct config *of, char out[STAGES][32])
 {
-  struct run_config c = *of;
+  struct config c = *of;
   struct wire *alone = NULL;
   struct session s;
   int rank = place_rank (), size = place_size ();
@@ -207,7 +207,7 @@ digests_alone (const struct run_config *of, char out[STAGES][32])
 static void
 test_record (struct rig *r)
 {
-  struct run_config c;
+  struct config c;
   char got[STAGES][32], want[STAGES][32];
   test_config (r, "record", &c);
   c.replicas = 1;
@@ -235,7 +235,7 @@ test_record (struct rig *r)
 static void
 test_clean (struct rig *r)
 {
-  struct run_config c;
+  struct config c;
   test_config (r, "clean", &c);
   c.steps = 6;
   c.check_every = 1;

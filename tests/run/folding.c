@@ -50,12 +50,12 @@ static const struct row rows[] = {
 };
 
 static void
-row_config (const struct rig *r, const struct row *row, struct run_config *c)
+row_config (const struct rig *r, const struct row *row, struct config *c)
 {
   rig_config (r, 4, c);
-  snprintf (c->span, RUN_WORD, "%s", row->span);
-  snprintf (c->mix, RUN_WORD, "%s", row->mix);
-  snprintf (c->augment, RUN_WORD, "flip+crop4");
+  snprintf (c->span, CONFIG_WORD, "%s", row->span);
+  snprintf (c->mix, CONFIG_WORD, "%s", row->mix);
+  snprintf (c->augment, CONFIG_WORD, "flip+crop4");
   c->micro = row->micro;
   c->clip = row->clip;
 }
@@ -63,7 +63,7 @@ row_config (const struct rig *r, const struct row *row, struct run_config *c)
 static void
 test_row (struct rig *r, const struct row *row)
 {
-  struct run_config c;
+  struct config c;
   char *alone = NULL, *here = NULL, *save = NULL, orders[64];
   row_config (r, row, &c);
   if (wire_rank (r->w) == 0)
@@ -71,7 +71,7 @@ test_row (struct rig *r, const struct row *row)
   snprintf (orders, sizeof orders, "%s", row->orders);
   for (char *word = strtok_r (orders, " ", &save); word;
        word = strtok_r (NULL, " ", &save)) {
-    snprintf (c.run_schedule, RUN_WORD, "%s", word);
+    snprintf (c.run_schedule, CONFIG_WORD, "%s", word);
     rig_walk (r->w, &c, STEPS, &here);
     const char *differs = here ? rig_difference (alone, here) : "";
     tap_ok (differs[0] == '\0', "span %s, mix %s, micro %d, clip %g, %s%s%s",
@@ -104,7 +104,7 @@ model_only (char *digests)
 static void
 test_uncut (struct rig *r, int micro)
 {
-  struct run_config c;
+  struct config c;
   char *cut = NULL, *whole = NULL;
   rig_config (r, 4, &c);
   c.micro = micro;
@@ -128,11 +128,11 @@ test_uncut (struct rig *r, int micro)
 static void
 test_again (struct rig *r, const char *span, const char *optimizer)
 {
-  struct run_config c;
+  struct config c;
   char *first = NULL, *second = NULL;
   rig_config (r, 4, &c);
-  snprintf (c.span, RUN_WORD, "%s", span);
-  snprintf (c.optimizer, RUN_WORD, "%s", optimizer);
+  snprintf (c.span, CONFIG_WORD, "%s", span);
+  snprintf (c.optimizer, CONFIG_WORD, "%s", optimizer);
   c.lr = 0.01;
   c.micro = 2;
   rig_walk (r->w, &c, STEPS, &first);
@@ -149,7 +149,7 @@ test_again (struct rig *r, const char *span, const char *optimizer)
 static void
 test_faults (struct rig *r)
 {
-  struct run_config c;
+  struct config c;
   struct session s;
   char *one = NULL, *other = NULL;
   rig_config (r, 4, &c);

@@ -258,7 +258,7 @@ static void
 run_trial (const struct golden *g, struct rig *r, const char *strategy,
            const char *against, struct trial *t)
 {
-  struct run_config c;
+  struct config c;
   struct session s;
   *t = (struct trial){
       .g = g, .expected = against, .fault = strcmp (strategy, against) != 0};
@@ -367,7 +367,7 @@ test_fault (const struct golden *g, struct rig *r, const char *strategy,
 static void
 test_all (struct golden *g, struct rig *r)
 {
-  char path[RUN_PATH + 16], *save = NULL;
+  char path[CONFIG_PATH + 16], *save = NULL;
   if (wire_rank (r->w) == 0) {
     snprintf (path, sizeof path, "%s/golden.h5", r->folder);
     golden_write_data (g, path);
@@ -395,7 +395,7 @@ static void
 test_file (struct rig *r, const char *name)
 {
   struct golden g;
-  char path[RUN_PATH + 32];
+  char path[CONFIG_PATH + 32];
   const char *shared = getenv ("INTERLOCK_SHARED");
   const char *top = getenv ("abs_top_srcdir");
   snprintf (path, sizeof path, "%s%s/goldens/%s",

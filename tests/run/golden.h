@@ -392,9 +392,9 @@ golden_write_params (const struct golden *g, const char *path)
 }
 
 RIG_FN void
-golden_token_config (const struct golden *g, struct run_config *c)
+golden_token_config (const struct golden *g, struct config *c)
 {
-  snprintf (c->family, RUN_WORD, "transformer");
+  snprintf (c->family, CONFIG_WORD, "transformer");
   c->block[0] = c->groups[0] = c->stem[0] = '\0';
   c->layers = g->layers;
   c->d_model = g->d_model;
@@ -404,11 +404,11 @@ golden_token_config (const struct golden *g, struct run_config *c)
   c->dropout = 0;
   c->tied = false;
   c->stride = g->seq + 1;
-  snprintf (c->head, RUN_TEXT, "ln-fc");
+  snprintf (c->head, CONFIG_TEXT, "ln-fc");
   if (!g->adamw)
     return;
-  snprintf (c->optimizer, RUN_WORD, "adamw");
-  snprintf (c->decay, RUN_WORD, "all");
+  snprintf (c->optimizer, CONFIG_WORD, "adamw");
+  snprintf (c->decay, CONFIG_WORD, "all");
   c->beta1 = g->beta1;
   c->beta2 = g->beta2;
   c->eps = g->eps;
@@ -417,24 +417,24 @@ golden_token_config (const struct golden *g, struct run_config *c)
 /* The golden network as a configuration; span and mix from a strategy. */
 RIG_FN void
 golden_config (const struct golden *g, const struct rig *r,
-               const char *strategy, struct run_config *c)
+               const char *strategy, struct config *c)
 {
   char path[128], *p;
   rig_config (r, g->K, c);
   snprintf (path, sizeof path, "/strategies/%s", strategy);
   hid_t at = H5Gopen2 (g->file, path, H5P_DEFAULT);
-  snprintf (c->span, RUN_WORD, "%d", (int)golden_number (at, "span"));
-  golden_text (at, "mix", c->mix, RUN_WORD);
+  snprintf (c->span, CONFIG_WORD, "%d", (int)golden_number (at, "span"));
+  golden_text (at, "mix", c->mix, CONFIG_WORD);
   c->heads_all = golden_number (at, "has_aux") != 0;
   H5Gclose (at);
-  snprintf (c->block, RUN_WORD, "%s", g->block);
+  snprintf (c->block, CONFIG_WORD, "%s", g->block);
   c->groups[0] = '\0';
   for (int i = 0; i < g->n_groups; i++)
-    snprintf (c->groups + strlen (c->groups), RUN_TEXT / 2, "%s%dx%d",
+    snprintf (c->groups + strlen (c->groups), CONFIG_TEXT / 2, "%s%dx%d",
               i ? "," : "", g->width[i], g->blocks[i]);
   c->stem_width = 64;
-  snprintf (c->cut, RUN_TEXT, "%s", g->split);
-  snprintf (c->head, RUN_TEXT, "%s", g->aux); /* conv8_bn_gbpl_fc */
+  snprintf (c->cut, CONFIG_TEXT, "%s", g->split);
+  snprintf (c->head, CONFIG_TEXT, "%s", g->aux); /* conv8_bn_gbpl_fc */
   for (p = c->head; *p; p++)
     if (*p == '_')
       *p = '-';
@@ -442,9 +442,11 @@ golden_config (const struct golden *g, const struct rig *r,
     memmove (memcpy (p, "gap", 3) + 3, p + 4, strlen (p + 4) + 1);
   if (g->tokens)
     golden_token_config (g, c);
-  snprintf (c->file, RUN_PATH, "%.*s/golden.h5", RUN_PATH - 32, r->folder);
-  snprintf (c->init, RUN_PATH, "%.*s/params.h5", RUN_PATH - 32, r->folder);
-  c->order = RUN_SEQUENTIAL;
+  snprintf (c->file, CONFIG_PATH, "%.*s/golden.h5", CONFIG_PATH - 32,
+            r->folder);
+  snprintf (c->init, CONFIG_PATH, "%.*s/params.h5", CONFIG_PATH - 32,
+            r->folder);
+  c->order = CONFIG_SEQUENTIAL;
   c->batch = g->batch;
   c->steps = g->steps;
   c->lr = g->lr;

@@ -18,12 +18,12 @@ static void
 open_case (struct rig *r, const char *span, const char *mix, int micro,
            struct session *s)
 {
-  struct run_config c;
+  struct config c;
   rig_config (r, 4, &c);
-  snprintf (c.span, RUN_WORD, "%s", span);
-  snprintf (c.mix, RUN_WORD, "%s", mix);
+  snprintf (c.span, CONFIG_WORD, "%s", span);
+  snprintf (c.mix, CONFIG_WORD, "%s", mix);
   c.batch = 16;
-  c.order = RUN_SEQUENTIAL;
+  c.order = CONFIG_SEQUENTIAL;
   c.limit = c.batch;
   c.micro = micro;
   c.lr = 0;
@@ -95,17 +95,17 @@ static const struct row rows[] = {
 static void
 open_language (struct rig *r, const struct row *row, int K, struct session *s)
 {
-  struct run_config c;
+  struct config c;
   rig_config (r, K, &c);
-  snprintf (c.file, RUN_PATH, "%.*s/tokens.h5", RUN_PATH - 16, r->folder);
+  snprintf (c.file, CONFIG_PATH, "%.*s/tokens.h5", CONFIG_PATH - 16, r->folder);
   rig_language (&c);
   c.tied = row->tied;
-  snprintf (c.head, RUN_TEXT, "%s", row->head);
-  snprintf (c.span, RUN_WORD, "%s", K == 1 ? "1" : row->span);
-  snprintf (c.mix, RUN_WORD, "%s", row->mix);
+  snprintf (c.head, CONFIG_TEXT, "%s", row->head);
+  snprintf (c.span, CONFIG_WORD, "%s", K == 1 ? "1" : row->span);
+  snprintf (c.mix, CONFIG_WORD, "%s", row->mix);
   c.heads_all = row->all;
   c.micro = row->micro;
-  c.order = RUN_SEQUENTIAL;
+  c.order = CONFIG_SEQUENTIAL;
   c.limit = c.batch;
   c.lr = 0;
   c.weight_decay = 0;

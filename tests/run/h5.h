@@ -104,7 +104,7 @@ h5_language (const struct rig *r, const char *name, size_t n)
   enum { MOST = 40 * RIG_LENGTH + 1 };
   unsigned short row[MOST];
   const struct random_key key = {5, RANDOM_TEST, 6, 7};
-  char path[RUN_PATH + 16];
+  char path[CONFIG_PATH + 16];
   n = n * RIG_LENGTH + 1;
   CHECK (n <= MOST, "%zu tokens", n);
   for (size_t i = 0; i < n; i++)

@@ -100,19 +100,19 @@ static const struct row rows[] = {
 };
 
 static void
-config (const struct rig *r, const struct row *row, struct run_config *c)
+config (const struct rig *r, const struct row *row, struct config *c)
 {
   rig_config (r, 4, c);
   rig_language (c);
   c->tied = true;
-  snprintf (c->head, RUN_TEXT, "ln-fc");
+  snprintf (c->head, CONFIG_TEXT, "ln-fc");
   c->head_tokens = 1;
-  snprintf (c->span, RUN_WORD, "1");
+  snprintf (c->span, CONFIG_WORD, "1");
   if (!row)
     return;
-  snprintf (c->init, RUN_PATH, "%.*s/init.h5", RUN_PATH - 16, r->folder);
+  snprintf (c->init, CONFIG_PATH, "%.*s/init.h5", CONFIG_PATH - 16, r->folder);
   if (row->fresh)
-    snprintf (c->init_fresh, RUN_TEXT, "%s", row->fresh);
+    snprintf (c->init_fresh, CONFIG_TEXT, "%s", row->fresh);
 }
 
 /* Value k of a tensor: a sixteenth, exact in 16 bits. */
@@ -182,7 +182,7 @@ put_tensor (hid_t file, const struct row *row, const char *name,
 static void
 make_file (const struct rig *r, const struct row *row)
 {
-  struct run_config c;
+  struct config c;
   struct session s;
   struct wire *alone = NULL;
   config (r, row, &c);
@@ -242,9 +242,9 @@ static enum status
 open_session (struct rig *r, const struct row *row, struct session *s,
               char said[8192])
 {
-  struct run_config c;
+  struct config c;
   struct session_how how = {.guess_costs = true};
-  char path[RUN_PATH + 16];
+  char path[CONFIG_PATH + 16];
   config (r, row, &c);
   snprintf (path, sizeof path, "%s/said.%d", r->folder, wire_rank (r->w));
   fflush (NULL);
@@ -293,7 +293,7 @@ main (int argc, char **argv)
 {
   struct rig r;
   unsigned short tokens[200];
-  char path[RUN_PATH + 16];
+  char path[CONFIG_PATH + 16];
   rig_open (&argc, &argv, &r);
   for (size_t i = 0; i < 200; i++)
     tokens[i] = (unsigned short)(i * 7 % RIG_WORDS);

@@ -32,10 +32,10 @@ struct ref_tensor {
 #define REF_TENSORS 2048
 #define REF_STAGES 80
 struct ref {
-  const struct run_config *config; /* of the run */
+  const struct config *config; /* of the run */
   const double *route;
-  struct run_config plain; /* the same network, every matrix by itself */
-  struct session s;        /* data, network, cut; never stepped */
+  struct config plain; /* the same network, every matrix by itself */
+  struct session s;    /* data, network, cut; never stepped */
   int n, K;
   struct ref_tensor tensor[REF_TENSORS];
   char *image[2]; /* cotangents: borders with a header */
@@ -343,7 +343,7 @@ ref_step (struct ref *r, int64_t step)
 
 /* On every rank by itself.  c, route: borrowed. */
 RIG_FN void
-ref_run (struct ref *r, const struct run_config *c, const double *route,
+ref_run (struct ref *r, const struct config *c, const double *route,
          int64_t steps)
 {
   struct wire *alone = NULL;
@@ -358,7 +358,7 @@ ref_run (struct ref *r, const struct run_config *c, const double *route,
   r->plain.heads_all = true; /* data and cut: the strategy is not asked */
   r->plain.clip = 0;
   if (ref_heads_share (r))
-    snprintf (r->plain.head, RUN_TEXT, "ln-fc");
+    snprintf (r->plain.head, CONFIG_TEXT, "ln-fc");
   rig_must (wire_open_alone (&alone));
   rig_must (session_open (alone, &r->plain, &how, &r->s));
   for (int k = 0; k < r->K; k++) {

@@ -34,7 +34,7 @@ write_files (const struct rig *r, int R)
   size_t n = STEPS * BATCH, pixels = 3 * SIZE * SIZE, shift = BATCH / (size_t)R;
   float *images = NULL;
   int *labels = NULL;
-  char path[RUN_PATH + 32];
+  char path[CONFIG_PATH + 32];
   struct random_key key = {.seed = 5, .purpose = RANDOM_TEST};
   rig_must (MEM_NEW (n * pixels, &images, "images"));
   rig_must (MEM_NEW (n, &labels, "labels"));
@@ -54,14 +54,14 @@ write_files (const struct rig *r, int R)
 
 static void
 test_config (const struct rig *r, int R, const char *span, const char *mix,
-             int micro, struct run_config *c)
+             int micro, struct config *c)
 {
   rig_config (r, STAGES, c);
-  snprintf (c->span, RUN_WORD, "%s", span);
-  snprintf (c->mix, RUN_WORD, "%s", mix);
-  snprintf (c->file, RUN_PATH, "%.*s/parts%d-0.h5", RUN_PATH - 32, r->folder,
-            R);
-  c->order = RUN_SEQUENTIAL;
+  snprintf (c->span, CONFIG_WORD, "%s", span);
+  snprintf (c->mix, CONFIG_WORD, "%s", mix);
+  snprintf (c->file, CONFIG_PATH, "%.*s/parts%d-0.h5", CONFIG_PATH - 32,
+            r->folder, R);
+  c->order = CONFIG_SEQUENTIAL;
   c->batch = BATCH;
   c->micro = micro;
   c->replicas = R;
@@ -151,10 +151,10 @@ copy_tensors (struct session *from, struct session *to)
 /* A session that takes the first part of each whole batch. */
 static void
 part_open (struct by_hand *h, int r, struct wire *alone,
-           const struct run_config *whole)
+           const struct config *whole)
 {
   struct session *s = &h->part[r].s;
-  struct run_config c = *whole;
+  struct config c = *whole;
   c.replicas = 1;
   c.batch = whole->batch / h->R;
   c.file[strlen (c.file) - 4] = (char)('0' + r); /* partsR-r.h5 */
@@ -169,8 +169,7 @@ part_open (struct by_hand *h, int r, struct wire *alone,
 
 /* loss: of all heads, after the last step. */
 static void
-walk_by_hand (const struct run_config *c, bool fault, double *loss,
-              char **digests)
+walk_by_hand (const struct config *c, bool fault, double *loss, char **digests)
 {
   struct by_hand *h = NULL;
   struct wire *alone = NULL;
@@ -229,7 +228,7 @@ twins_agree (struct session *s)
 }
 
 static void
-walk (struct rig *r, const struct run_config *c, double *loss, bool *same,
+walk (struct rig *r, const struct config *c, double *loss, bool *same,
       char **digests)
 {
   struct session s;
@@ -249,7 +248,7 @@ static void
 test_case (struct rig *r, int R, const char *span, const char *mix, int micro,
            bool fault)
 {
-  struct run_config c;
+  struct config c;
   char *here = NULL, *hand = NULL;
   double loss[STAGES], want[STAGES];
   bool same;

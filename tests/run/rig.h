@@ -20,7 +20,7 @@ enum { RIG_WORDS = 19, RIG_LENGTH = 8 };
 
 struct rig {
   struct wire *w;
-  char folder[RUN_PATH]; /* of this test, on all ranks */
+  char folder[CONFIG_PATH]; /* of this test, on all ranks */
 };
 
 RIG_FN void
@@ -48,7 +48,7 @@ rig_open (int *argc, char ***argv, struct rig *r)
 RIG_FN void
 rig_empty (const char *folder)
 {
-  char path[2 * RUN_PATH];
+  char path[2 * CONFIG_PATH];
   DIR *d = opendir (folder);
   for (struct dirent *e = d ? readdir (d) : NULL; e; e = readdir (d)) {
     snprintf (path, sizeof path, "%s/%s", folder, e->d_name);
@@ -79,7 +79,7 @@ rig_close (struct rig *r)
 RIG_FN void
 rig_data (struct rig *r, int samples, int size)
 {
-  char path[RUN_PATH + 16], words[5][32];
+  char path[CONFIG_PATH + 16], words[5][32];
   const char *options[5];
   snprintf (path, sizeof path, "%s/data.h5", r->folder);
   snprintf (words[0], 32, "train=%d", samples);
@@ -96,16 +96,16 @@ rig_data (struct rig *r, int samples, int size)
 
 /* A ResNet of six units in K = 4 stages, or in one. */
 RIG_FN void
-rig_config (const struct rig *r, int K, struct run_config *c)
+rig_config (const struct rig *r, int K, struct config *c)
 {
-  run_config_plain (c);
-  snprintf (c->family, RUN_WORD, "resnet");
-  snprintf (c->block, RUN_WORD, "basic");
-  snprintf (c->stem, RUN_WORD, "cifar");
-  snprintf (c->groups, RUN_TEXT, "8x2,16x2");
-  snprintf (c->cut, RUN_TEXT, "%s", K == 4 ? "2,1,1,rest" : "rest");
-  snprintf (c->head, RUN_TEXT, "conv8-bn-gap-fc");
-  snprintf (c->file, RUN_PATH, "%.*s/data.h5", RUN_PATH - 16, r->folder);
+  config_plain (c);
+  snprintf (c->family, CONFIG_WORD, "resnet");
+  snprintf (c->block, CONFIG_WORD, "basic");
+  snprintf (c->stem, CONFIG_WORD, "cifar");
+  snprintf (c->groups, CONFIG_TEXT, "8x2,16x2");
+  snprintf (c->cut, CONFIG_TEXT, "%s", K == 4 ? "2,1,1,rest" : "rest");
+  snprintf (c->head, CONFIG_TEXT, "conv8-bn-gap-fc");
+  snprintf (c->file, CONFIG_PATH, "%.*s/data.h5", CONFIG_PATH - 16, r->folder);
   c->count = K;
   c->batch = 8;
   c->steps = 3;
@@ -119,9 +119,9 @@ rig_config (const struct rig *r, int K, struct run_config *c)
 
 /* The network of a configuration becomes a Transformer of four blocks. */
 RIG_FN void
-rig_language (struct run_config *c)
+rig_language (struct config *c)
 {
-  snprintf (c->family, RUN_WORD, "transformer");
+  snprintf (c->family, CONFIG_WORD, "transformer");
   c->block[0] = c->groups[0] = c->stem[0] = '\0';
   c->layers = 4;
   c->d_model = 12;
@@ -131,7 +131,7 @@ rig_language (struct run_config *c)
 }
 
 RIG_FN void
-rig_session (struct wire *w, const struct run_config *c, struct session *s)
+rig_session (struct wire *w, const struct config *c, struct session *s)
 {
   struct session_how how = {.guess_costs = true};
   rig_must (session_open (w, c, &how, s));
@@ -150,7 +150,7 @@ rig_step (struct session *s, int64_t step)
 /* Steps 0 .. n-1 of a run; digests of all its tensors, on the root (owned by
  * the caller). */
 RIG_FN void
-rig_walk (struct wire *w, const struct run_config *c, int64_t n, char **digests)
+rig_walk (struct wire *w, const struct config *c, int64_t n, char **digests)
 {
   struct session s;
   rig_session (w, c, &s);
@@ -164,7 +164,7 @@ rig_walk (struct wire *w, const struct run_config *c, int64_t n, char **digests)
 
 /* The same without MPI; on one rank. */
 RIG_FN void
-rig_walk_alone (const struct run_config *c, int64_t n, char **digests)
+rig_walk_alone (const struct config *c, int64_t n, char **digests)
 {
   struct wire *alone = NULL;
   int rank = place_rank (), size = place_size ();

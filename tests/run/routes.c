@@ -87,25 +87,25 @@ words_of (int K, const double *route)
  */
 
 static void
-language_config (const struct rig *r, const struct row *row,
-                 struct run_config *c)
+language_config (const struct rig *r, const struct row *row, struct config *c)
 {
-  snprintf (c->file, RUN_PATH, "%.*s/tokens.h5", RUN_PATH - 16, r->folder);
+  snprintf (c->file, CONFIG_PATH, "%.*s/tokens.h5", CONFIG_PATH - 16,
+            r->folder);
   rig_language (c);
-  snprintf (c->cut, RUN_TEXT, "1,1,1,rest");
+  snprintf (c->cut, CONFIG_TEXT, "1,1,1,rest");
   if (row->K != 4)
-    snprintf (c->cut, RUN_TEXT, row->K == 5 ? "1,1,1,1,rest" : "2,2,rest");
+    snprintf (c->cut, CONFIG_TEXT, row->K == 5 ? "1,1,1,1,rest" : "2,2,rest");
   c->tied = row->tied;
   c->head_tokens = row->head_tokens;
-  snprintf (c->head, RUN_TEXT, "%s", row->head);
+  snprintf (c->head, CONFIG_TEXT, "%s", row->head);
 }
 
 /* span and mix stay end to end: the table that is handed in decides. */
 static void
-make_config (const struct rig *r, const struct row *row, struct run_config *c)
+make_config (const struct rig *r, const struct row *row, struct config *c)
 {
   rig_config (r, row->K, c);
-  c->order = RUN_SEQUENTIAL;
+  c->order = CONFIG_SEQUENTIAL;
   c->micro = row->micro;
   c->clip = row->clip;
   c->heads_all = row->all;
@@ -113,7 +113,7 @@ make_config (const struct rig *r, const struct row *row, struct run_config *c)
   c->lr = 0.1;
   c->steps = row->cut ? 1 : 2;
   if (row->cut)
-    snprintf (c->cut, RUN_TEXT, "%s", row->cut);
+    snprintf (c->cut, CONFIG_TEXT, "%s", row->cut);
   else
     language_config (r, row, c);
 }
@@ -189,7 +189,7 @@ most (struct rig *r, double mine)
 
 /* The engine walks `route`; how far it ends from where r did. */
 static double
-engine_error (struct rig *rig, const struct run_config *c, const double *route,
+engine_error (struct rig *rig, const struct config *c, const double *route,
               struct ref *r)
 {
   struct session s;
@@ -211,7 +211,7 @@ engine_error (struct rig *rig, const struct run_config *c, const double *route,
 static void
 test_row (struct rig *rig, const struct row *row, int number)
 {
-  struct run_config c;
+  struct config c;
   static struct ref r;
   double route[MOST * MOST];
   make_config (rig, row, &c);
@@ -231,7 +231,7 @@ test_row (struct rig *rig, const struct row *row, int number)
 static void
 test_fault (struct rig *rig, const struct row *row)
 {
-  struct run_config c;
+  struct config c;
   static struct ref r;
   double route[MOST * MOST], more[MOST * MOST], other[MOST * MOST], error[3];
   const int K = row->K;
@@ -245,7 +245,7 @@ test_fault (struct rig *rig, const struct row *row)
   ref_run (&r, &c, route, c.steps);
   error[0] = engine_error (rig, &c, more, &r);
   error[1] = engine_error (rig, &c, other, &r);
-  struct run_config loose = c;
+  struct config loose = c;
   loose.clip = 0;
   error[2] = engine_error (rig, &loose, route, &r);
   ref_clear (&r);
@@ -269,7 +269,7 @@ test_wide (struct rig *rig)
   const struct random_key key = {1, RANDOM_TEST, 22, 0};
   static double route[WIDE * WIDE];
   static struct ref r;
-  struct run_config c;
+  struct config c;
   for (int i = 0; i < WIDE * WIDE; i++)
     route[i] = i / WIDE <= i % WIDE
                    ? (double)(1 + random_below (&key, (uint64_t)i, 99)) / 1000
@@ -277,7 +277,7 @@ test_wide (struct rig *rig)
   make_config (rig, &row, &c);
   c.layers = WIDE - 2;
   c.d_model = 6;
-  snprintf (c.cut, RUN_TEXT, "auto");
+  snprintf (c.cut, CONFIG_TEXT, "auto");
   ref_run (&r, &c, route, c.steps);
   double error = engine_error (rig, &c, route, &r);
   ref_clear (&r);
@@ -291,7 +291,7 @@ test_refused (struct rig *rig)
   static const double bad[3][9] = {{1, 0, 0, 1, 1, 0, 0, 0, 1},
                                    {0, 1, 0, 0, 0, 0, 0, 0, 1},
                                    {1, 0, 0, 0, 1, NAN, 0, 0, 1}};
-  struct run_config c;
+  struct config c;
   rig_config (rig, 3, &c);
   for (int i = 0; i < 3; i++) {
     struct session s;
@@ -308,7 +308,7 @@ test_refused (struct rig *rig)
 static double
 head_costs (struct rig *rig, const char *span, const char *mix)
 {
-  struct run_config c;
+  struct config c;
   struct session s;
   struct wire *alone = NULL;
   const struct session_sketch how = {.latency_s = -1};
@@ -316,8 +316,8 @@ head_costs (struct rig *rig, const char *span, const char *mix)
   double sum = 0;
   rig_config (rig, 4, &c);
   c.heads_all = false;
-  snprintf (c.span, RUN_WORD, "%s", span);
-  snprintf (c.mix, RUN_WORD, "%s", mix);
+  snprintf (c.span, CONFIG_WORD, "%s", span);
+  snprintf (c.mix, CONFIG_WORD, "%s", mix);
   rig_must (wire_open_alone (&alone));
   rig_must (session_sketch (alone, &c, 4, &how, &s));
   for (int k = 0; k < s.K - 1; k++)

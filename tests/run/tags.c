@@ -41,13 +41,13 @@ MPI_Irecv (void *data, int n, MPI_Datatype type, int from, int tag,
 enum { STEPS = 4 };
 
 static void
-config (const struct rig *r, struct run_config *c)
+config (const struct rig *r, struct config *c)
 {
   rig_config (r, 4, c);
   rig_language (c);
   c->tied = true;
-  snprintf (c->head, RUN_TEXT, "ln-shared");
-  snprintf (c->span, RUN_WORD, "2");
+  snprintf (c->head, CONFIG_TEXT, "ln-shared");
+  snprintf (c->span, CONFIG_WORD, "2");
   c->micro = 2;
   c->clip = 0.5;
   c->agreement = 2;
@@ -55,7 +55,7 @@ config (const struct rig *r, struct run_config *c)
 
 /* Everything of a run that sends. */
 static double
-run_all (struct rig *r, const struct run_config *c)
+run_all (struct rig *r, const struct config *c)
 {
   double loss[4], accuracy[4];
   struct evaluation v = {.loss = loss, .accuracy = accuracy};
@@ -71,7 +71,7 @@ run_all (struct rig *r, const struct run_config *c)
 }
 
 static int
-tags_of (struct rig *r, const struct run_config *c)
+tags_of (struct rig *r, const struct config *c)
 {
   struct session s;
   rig_session (r->w, c, &s);
@@ -81,7 +81,7 @@ tags_of (struct rig *r, const struct run_config *c)
 }
 
 static void
-test_refused (struct rig *r, const struct run_config *c, int n)
+test_refused (struct rig *r, const struct config *c, int n)
 {
   struct session_how how = {.guess_costs = true};
   struct tool_capture said;
@@ -105,7 +105,7 @@ int
 main (int argc, char **argv)
 {
   struct rig r;
-  struct run_config c;
+  struct config c;
   rig_open (&argc, &argv, &r);
   h5_language (&r, "data", 40);
   config (&r, &c);

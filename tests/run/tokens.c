@@ -31,27 +31,27 @@ static const struct row rows[] = {
 };
 
 static void
-config (const struct rig *r, int K, const struct row *row, struct run_config *c)
+config (const struct rig *r, int K, const struct row *row, struct config *c)
 {
   rig_config (r, K, c);
   rig_language (c);
   c->dropout = row->dropout;
   c->tied = row->tied;
-  snprintf (c->head, RUN_TEXT, "%s", row->head);
+  snprintf (c->head, CONFIG_TEXT, "%s", row->head);
   c->head_tokens = row->head_tokens;
-  snprintf (c->span, RUN_WORD, "%s", K == 1 ? "1" : row->span);
-  snprintf (c->mix, RUN_WORD, "%s", row->mix);
+  snprintf (c->span, CONFIG_WORD, "%s", K == 1 ? "1" : row->span);
+  snprintf (c->mix, CONFIG_WORD, "%s", row->mix);
   c->heads_all = row->all;
   c->micro = row->micro;
   c->clip = row->clip;
-  snprintf (c->optimizer, RUN_WORD, "adamw");
+  snprintf (c->optimizer, CONFIG_WORD, "adamw");
   c->lr = 0.01;
 }
 
 static void
 test_row (struct rig *r, const struct row *row)
 {
-  struct run_config c;
+  struct config c;
   char *alone = NULL, *here = NULL, *save = NULL, orders[64];
   config (r, 4, row, &c);
   if (wire_rank (r->w) == 0)
@@ -59,7 +59,7 @@ test_row (struct rig *r, const struct row *row)
   snprintf (orders, sizeof orders, "%s", row->orders);
   for (char *word = strtok_r (orders, " ", &save); word;
        word = strtok_r (NULL, " ", &save)) {
-    snprintf (c.run_schedule, RUN_WORD, "%s", word);
+    snprintf (c.run_schedule, CONFIG_WORD, "%s", word);
     rig_walk (r->w, &c, STEPS, &here);
     const char *differs = here ? rig_difference (alone, here) : "";
     tap_ok (differs[0] == '\0',
@@ -100,7 +100,7 @@ copies (struct session *s)
 static void
 test_copies (struct rig *r, const struct row *row)
 {
-  struct run_config c;
+  struct config c;
   struct session s;
   double all[64], before[64];
   int n = wire_size (r->w), users = 0;
@@ -131,7 +131,7 @@ test_copies (struct rig *r, const struct row *row)
 
 /* Losses of all heads in the first step: of a forward pass alone. */
 static void
-first_losses (struct wire *w, const struct run_config *c, double *losses)
+first_losses (struct wire *w, const struct config *c, double *losses)
 {
   struct session s;
   rig_session (w, c, &s);
@@ -156,7 +156,7 @@ apart (const double *a, const double *b, int n)
  * may be apart: layers do not know of each other's roundings, so squares add.
  */
 static double
-reach (const struct run_config *c, double loss)
+reach (const struct config *c, double loss)
 {
   double d = rounding_of_result (c->d_model);
   double wide = rounding_of_result (c->mlp_ratio * c->d_model);
@@ -172,7 +172,7 @@ test_random (struct rig *r)
 {
   const struct row row = {"1", "furthest", "ln-fc", true, false,
                           1,   0,          0.3,     0.5,  "eager"};
-  struct run_config c;
+  struct config c;
   double one[4], other[4];
   config (r, 4, &row, &c);
   first_losses (r->w, &c, one);
@@ -220,7 +220,7 @@ test_uncut (struct rig *r, bool tied)
 {
   const struct row row = {"4", "furthest", "ln-fc", tied, false,
                           2,   0,          0.1,     1,    "eager"};
-  struct run_config c;
+  struct config c;
   char *cut = NULL, *whole = NULL;
   config (r, 4, &row, &c);
   rig_walk (r->w, &c, STEPS, &cut);

@@ -55,12 +55,12 @@ windows (const struct session *s, int span, bool sum)
 static void
 test_order (struct rig *r, const char *mix, int span)
 {
-  struct run_config c;
+  struct config c;
   struct session s;
   bool good = true, sum = strcmp (mix, "sum") == 0;
   rig_config (r, K, &c);
-  snprintf (c.span, RUN_WORD, "%d", span);
-  snprintf (c.mix, RUN_WORD, "%s", mix);
+  snprintf (c.span, CONFIG_WORD, "%d", span);
+  snprintf (c.mix, CONFIG_WORD, "%s", mix);
   c.clip = 0.5;
   rig_session (r->w, &c, &s);
   int want = windows (&s, span, sum);

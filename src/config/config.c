@@ -1,14 +1,13 @@
-/* main/config.c -- from defaults, a file and words to one resolved
+/* config/config.c -- from defaults, a file and words to one resolved
  * configuration.
  *
  * Later wins: a word over the file, the file over the default.  Everything that
  * is wrong is collected with its place, so that one try shows all of it.  A
  * value that is refused leaves the default, so that nothing is reported twice.
  */
-#include "main/main.h"
+#include "config/config.h"
 
 #include "base/log.h"
-#include "plan/plan.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,7 +20,7 @@ struct parse {
   const struct config_source *source;
   const char *name; /* of the file that is being read ... */
   enum layer now;   /* ... and what it is */
-  struct run_config *c;
+  struct config *c;
   struct complaints *said;
   enum layer layer[KEYS]; /* where the value of each key comes from */
   int line[KEYS];         /* of the file */
@@ -49,11 +48,11 @@ complain (struct complaints *said, const char *fmt, ...)
 /* Words of a message that says where: "FILE:12: ", or "" for a word, which is
  * quoted whole. */
 static const char *
-place (const struct parse *p, int line, char out[RUN_PATH + 32])
+place (const struct parse *p, int line, char out[CONFIG_PATH + 32])
 {
   out[0] = '\0';
   if (line > 0)
-    snprintf (out, RUN_PATH + 32, "%s:%d: ", p->name, line);
+    snprintf (out, CONFIG_PATH + 32, "%s:%d: ", p->name, line);
   return out;
 }
 
@@ -72,7 +71,7 @@ static void
 refuse (struct parse *p, const struct key *k, const char *at, const char *value)
 {
   struct text wanted;
-  char near[RUN_WORD] = "";
+  char near[CONFIG_WORD] = "";
   text_init (&wanted);
   key_wanted (k, &wanted);
   if (k->kind == KEY_CHOICE || k->kind == KEY_BOOL)
@@ -87,7 +86,7 @@ refuse (struct parse *p, const struct key *k, const char *at, const char *value)
 static void
 set (struct parse *p, const struct key *k, const char *value, int line)
 {
-  char at[RUN_PATH + 32];
+  char at[CONFIG_PATH + 32];
   size_t i = (size_t)(k - key_table);
   place (p, line, at);
   if (line > 0 && p->layer[i] == p->now)
@@ -122,7 +121,7 @@ file_key (void *context, int line, const char *section, const char *name,
     set (p, k, value, line);
     return;
   }
-  char at[RUN_PATH + 32];
+  char at[CONFIG_PATH + 32];
   struct text near;
   text_init (&near);
   key_suggest (section, name, &near);
@@ -135,7 +134,7 @@ static void
 file_bad (void *context, int line, const char *what)
 {
   struct parse *p = context;
-  char at[RUN_PATH + 32];
+  char at[CONFIG_PATH + 32];
   complain (p->said, "%s%s", place (p, line, at), what);
 }
 
@@ -154,7 +153,7 @@ config_is_word (const char *argument)
 static void
 read_word (struct parse *p, const char *word)
 {
-  char left[RUN_WORD * 2];
+  char left[CONFIG_WORD * 2];
   size_t n = strcspn (word, "=");
   struct text near;
   if (n >= sizeof left) {
@@ -203,7 +202,7 @@ layer_of (const struct parse *p, const char *section, const char *name)
 static void
 resolve_length (struct parse *p)
 {
-  struct run_config *c = p->c;
+  struct config *c = p->c;
   enum layer steps = layer_of (p, "train", "steps");
   enum layer epochs = layer_of (p, "train", "epochs");
   if (epochs == LAYER_DEFAULT && c->steps == 0)
@@ -225,7 +224,7 @@ resolve_length (struct parse *p)
 static void
 resolve_network (struct parse *p)
 {
-  struct run_config *c = p->c;
+  struct config *c = p->c;
   enum layer preset = layer_of (p, "model", "preset");
   enum layer groups = layer_of (p, "model", "groups");
   if (c->preset[0] && c->groups[0]) {
@@ -257,11 +256,11 @@ resolve_network (struct parse *p)
     snprintf (c->preset, sizeof c->preset, "resnet20");
 }
 
-/* A preset's sizes, and those that were said later. */
+/* Sizes that were said after the preset; the others are left to it. */
 static void
 resolve_sizes (struct parse *p)
 {
-  struct run_config *c = p->c;
+  struct config *c = p->c;
   enum layer preset = layer_of (p, "model", "preset");
   if (layer_of (p, "model", "layers") < preset)
     c->layers = 0;
@@ -275,17 +274,15 @@ resolve_sizes (struct parse *p)
     c->mlp_ratio = 0;
   if (!c->preset[0])
     snprintf (c->preset, sizeof c->preset, "gpt-nano");
-  run_config_sizes (c);
-  if (c->stride == 0 ||
-      layer_of (p, "data", "stride") < layer_of (p, "model", "context"))
-    c->stride = c->context;
+  if (layer_of (p, "data", "stride") < layer_of (p, "model", "context"))
+    c->stride = 0;
 }
 
 /* What the family decides where nothing is said; keys of the other one. */
 static void
 resolve_family (struct parse *p)
 {
-  struct run_config *c = p->c;
+  struct config *c = p->c;
   bool tokens = strcmp (c->family, "transformer") == 0;
   if (tokens)
     resolve_sizes (p);
@@ -307,7 +304,7 @@ resolve_family (struct parse *p)
 static void
 resolve_stages (struct parse *p)
 {
-  struct run_config *c = p->c;
+  struct config *c = p->c;
   enum layer count = layer_of (p, "stages", "count");
   enum layer cut = layer_of (p, "stages", "cut");
   if (strcmp (c->cut, "auto") == 0 || cut == LAYER_DEFAULT)
@@ -325,7 +322,7 @@ resolve_stages (struct parse *p)
 static void
 resolve_optimizer (struct parse *p)
 {
-  struct run_config *c = p->c;
+  struct config *c = p->c;
   bool adamw = strcmp (c->optimizer, "adamw") == 0;
   if (layer_of (p, "train", "lr") == LAYER_DEFAULT)
     c->lr = adamw ? 1e-3 : 0.1;
@@ -353,10 +350,10 @@ read_file (struct parse *p, enum layer layer, const char *name,
 }
 
 void
-config_parse (const struct config_source *source, struct run_config *out,
+config_parse (const struct config_source *source, struct config *out,
               struct complaints *said)
 {
-  struct run_config c = {.epochs = 0};
+  struct config c = {.epochs = 0};
   struct parse p = {.source = source, .c = &c, .said = said};
   CHECK (key_count <= KEYS, "room for %d keys only", KEYS);
   for (size_t i = 0; i < key_count; i++)
@@ -373,6 +370,30 @@ config_parse (const struct config_source *source, struct run_config *out,
   resolve_stages (&p);
   resolve_optimizer (&p);
   *out = c;
+}
+
+void
+config_plain (struct config *c)
+{
+  memset (c, 0, sizeof *c);
+  snprintf (c->cut, CONFIG_TEXT, "rest");
+  snprintf (c->span, CONFIG_WORD, "all");
+  snprintf (c->mix, CONFIG_WORD, "furthest");
+  snprintf (c->train, CONFIG_WORD, "train");
+  snprintf (c->valid, CONFIG_WORD, "valid");
+  snprintf (c->test, CONFIG_WORD, "test");
+  snprintf (c->augment, CONFIG_WORD, "none");
+  snprintf (c->optimizer, CONFIG_WORD, "sgd");
+  snprintf (c->schedule, CONFIG_WORD, "constant");
+  snprintf (c->precision, CONFIG_WORD, "f32");
+  snprintf (c->tune, CONFIG_PATH, "no");
+  snprintf (c->run_schedule, CONFIG_WORD, "eager");
+  snprintf (c->isa, CONFIG_WORD, "auto");
+  c->count = c->micro = c->replicas = 1;
+  c->head_tokens = 1;
+  c->beta1 = 0.9;
+  c->beta2 = 0.999;
+  c->eps = 1e-8;
 }
 
 /* A fence prints one message of limited length, so a long list is said line by
@@ -400,44 +421,7 @@ config_refuse (const char *name, struct complaints *said)
 }
 
 void
-config_collect (const struct config_source *source, enum config_use use,
-                struct run_config *out, struct complaints *said)
-{
-  config_parse (source, out, said);
-  if (use != CONFIG_PLAN && out->file[0] == '\0')
-    complain (said, "data.file is needed: a data set file, made by "
-                    "`interlock import`");
-  run_config_check (out, &said->lines, &said->n);
-}
-
-enum status
-config_resolve (const struct config_source *source, enum config_use use,
-                struct run_config *out)
-{
-  struct complaints said = {.n = 0};
-  struct run_config c;
-  text_init (&said.lines);
-  config_collect (source, use, &c, &said);
-  enum status s =
-      config_refuse (source->text ? source->name : "the command line", &said);
-  text_clear (&said.lines);
-  if (s == OK)
-    *out = c;
-  return s;
-}
-
-void
-config_options (const struct options *o, struct run_config *c)
-{
-  c->threads = o->threads;
-  c->force_threads = o->threads > 0;
-  c->fresh = o->fresh;
-  snprintf (c->fresh_by, sizeof c->fresh_by, "%s",
-            o->fresh_by ? o->fresh_by : "");
-}
-
-void
-config_write (const struct run_config *c, struct text *out)
+config_write (const struct config *c, struct text *out)
 {
   const char *section = "";
   text_add (out,
@@ -459,15 +443,65 @@ config_write (const struct run_config *c, struct text *out)
   }
 }
 
+bool
+config_word (const char *text, const char *section, const char *key, char *out,
+             size_t size)
+{
+  size_t ns = strlen (section), nk = strlen (key);
+  bool inside = false;
+  for (const char *p = text; *p;) {
+    size_t n = strcspn (p, "\n");
+    if (*p == '[')
+      inside = n == ns + 2 && strncmp (p + 1, section, ns) == 0;
+    else if (inside && strncmp (p, key, nk) == 0 &&
+             strncmp (p + nk, " =", 2) == 0) {
+      const char *value = p + nk + 2;
+      value += *value == ' ';
+      size_t length = (size_t)(p + n - value);
+      if (length >= size)
+        length = size - 1;
+      memcpy (out, value, length);
+      out[length] = '\0';
+      return true;
+    }
+    p += n + (p[n] == '\n');
+  }
+  return false;
+}
+
 /* -- as others see it -------------------------------------------------------
  */
 
+enum status
+config_span_parse (const char *word, int K, int *span)
+{
+  int64_t n;
+
+  if (strcmp (word, "all") == 0 || strcmp (word, "e2e") == 0)
+    n = K;
+  else if (strcmp (word, "local") == 0)
+    n = 1;
+  else if (strcmp (word, "pairwise") == 0)
+    n = 2;
+  else if (!text_to_long (word, &n))
+    return fail (E_CONFIG,
+                 "strategy.span: \"%s\" is neither a number nor one of local, "
+                 "pairwise, e2e, all",
+                 word);
+  if (n < 1 || n > K)
+    return fail (E_CONFIG,
+                 "strategy.span = %s does not fit %d stages: 1 to %d, or all",
+                 word, K, K);
+  *span = (int)n;
+  return OK;
+}
+
 /* "all" of four stages is 4. */
 static void
-add_span (const struct run_config *c, const char *word, struct text *out)
+add_span (const struct config *c, const char *word, struct text *out)
 {
   int span;
-  if (plan_span_parse (word, (int)c->count, &span) == OK) {
+  if (config_span_parse (word, (int)c->count, &span) == OK) {
     text_add (out, "%d", span);
   } else {
     fail_clear (); /* the check says it */
@@ -476,10 +510,10 @@ add_span (const struct run_config *c, const char *word, struct text *out)
 }
 
 void
-config_get (const struct run_config *c, const struct key *k, const char *value,
+config_get (const struct config *c, const struct key *k, const char *value,
             struct text *out)
 {
-  struct run_config with = *c;
+  struct config with = *c;
   struct text word;
   text_init (&word);
   if (value && key_set (k, value, &with))
@@ -488,7 +522,7 @@ config_get (const struct run_config *c, const struct key *k, const char *value,
     text_add (&word, "%s", value);
   else
     key_get (k, c, &word);
-  if (k->offset == offsetof (struct run_config, span) && k->field == FIELD_TEXT)
+  if (k->offset == offsetof (struct config, span) && k->field == FIELD_TEXT)
     add_span (c, word.data, out);
   else
     text_add (out, "%s", word.data);
@@ -496,12 +530,12 @@ config_get (const struct run_config *c, const struct key *k, const char *value,
 }
 
 void
-config_canonical (const struct run_config *c, struct text *out)
+config_canonical (const struct config *c, struct text *out)
 {
   for (size_t i = 0; i < key_count; i++) {
     const struct key *k = &key_table[i];
     struct text mine, usual;
-    bool dir = k->offset == offsetof (struct run_config, dir);
+    bool dir = k->offset == offsetof (struct config, dir);
     if (!key_applies (k, c) || (dir && k->field == FIELD_TEXT))
       continue;
     text_init (&mine);

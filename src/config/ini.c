@@ -1,4 +1,4 @@
-/* main/ini.c -- from INI text to keys, with the line of each; the only file
+/* config/ini.c -- from INI text to keys, with the line of each; the only file
  * that knows libinih.
  *
  * libinih stops naming lines after the first bad one, takes an indented line
@@ -7,7 +7,7 @@
  * every line that is none, and cuts a long one in pieces, which libinih then
  * gives back as continuations of the same key.
  */
-#include "main/main.h"
+#include "config/config.h"
 
 #include "base/memory.h"
 #include <ini.h>

@@ -1,16 +1,16 @@
-/* main/keys.c -- the one table of configuration keys.
+/* config/keys.c -- the one table of configuration keys.
  *
  * Parsing, ranges, choices, nearest names, the resolved configuration and the
  * help all read this table; a key that is not here does not exist.  What
  * depends on several keys at once is in config.c and in run.
  */
-#include "main/main.h"
+#include "config/config.h"
 
 #include <math.h>
 
-#define AT(f) .offset = offsetof (struct run_config, f)
+#define AT(f) .offset = offsetof (struct config, f)
 #define TEXT_AT(f) \
-  .field = FIELD_TEXT, AT (f), .size = sizeof ((struct run_config *)0)->f
+  .field = FIELD_TEXT, AT (f), .size = sizeof ((struct config *)0)->f
 #define INT_AT(f) .field = FIELD_INT64, AT (f)
 #define REAL_AT(f) .field = FIELD_REAL, AT (f)
 #define BOOL_AT(f) .field = FIELD_BOOL, AT (f)
@@ -20,10 +20,10 @@
 #define ABOVE(n) .low = (n), .high = INFINITY, .open = true
 
 /* FIELD_PAIR writes two neighbours; FIELD_ENUM writes an int. */
-_Static_assert(offsetof (struct run_config, beta2) ==
-                   offsetof (struct run_config, beta1) + sizeof (double),
+_Static_assert(offsetof (struct config, beta2) ==
+                   offsetof (struct config, beta1) + sizeof (double),
                "beta1 and beta2 are neighbours");
-_Static_assert(sizeof (enum run_order) == sizeof (int), "enums are int");
+_Static_assert(sizeof (enum config_order) == sizeof (int), "enums are int");
 
 #define MODEL .section = "model"
 #define STAGES .section = "stages"

@@ -1,5 +1,5 @@
-/* run/config.c -- what can be found wrong in a configuration before any data is
- * touched.  Everything is reported, not the first thing only. */
+/* run/check_config.c -- what can be found wrong in a configuration before any
+ * data is touched.  Everything is reported, not the first thing only. */
 #include "run/run_impl.h"
 
 #include <math.h>
@@ -17,19 +17,19 @@ note (enum status s, struct text *out, int *n)
 }
 
 static void
-check_strategy (const struct run_config *c, struct text *out, int *n)
+check_strategy (const struct config *c, struct text *out, int *n)
 {
   int span;
   enum plan_mix mix;
   enum plan_order order;
   if (c->count >= 1)
-    note (plan_span_parse (c->span, (int)c->count, &span), out, n);
+    note (config_span_parse (c->span, (int)c->count, &span), out, n);
   note (plan_mix_parse (c->mix, &mix), out, n);
   note (derive_order (c->run_schedule, &order), out, n);
 }
 
 static void
-check_sizes (const struct run_config *c, struct text *out, int *n)
+check_sizes (const struct config *c, struct text *out, int *n)
 {
   if (c->batch % (c->micro * c->replicas) != 0)
     note (fail (E_CONFIG,
@@ -50,7 +50,7 @@ check_sizes (const struct run_config *c, struct text *out, int *n)
 /* Network, cut and heads on images of the usual size: what depends on the data
  * is checked again when its header is known. */
 static void
-check_network (const struct run_config *c, struct text *out, int *n)
+check_network (const struct config *c, struct text *out, int *n)
 {
   struct model_spec spec;
   struct network *net = NULL;
@@ -83,14 +83,17 @@ check_network (const struct run_config *c, struct text *out, int *n)
   network_destroy (&net);
 }
 
-void
-run_config_sizes (struct run_config *c)
+/* A preset's sizes where none were said. */
+static void
+fill_sizes (struct config *c)
 {
   struct model_spec spec = {.family = MODEL_RESNET};
+  if (strcmp (c->family, "transformer") != 0)
+    return;
   if (model_spec_preset (c->preset, &spec) != OK ||
       spec.family != MODEL_TRANSFORMER) {
     fail_clear (); /* the check says it */
-    return;
+    spec = (struct model_spec){.layers = 0};
   }
   if (c->layers == 0)
     c->layers = spec.layers;
@@ -102,10 +105,12 @@ run_config_sizes (struct run_config *c)
     c->context = spec.context;
   if (!(c->mlp_ratio > 0))
     c->mlp_ratio = spec.mlp_ratio;
+  if (c->stride == 0)
+    c->stride = c->context;
 }
 
-void
-run_config_check (const struct run_config *c, struct text *out, int *n)
+static void
+check (const struct config *c, struct text *out, int *n)
 {
   enum store_split split;
   int augment;
@@ -124,8 +129,44 @@ run_config_check (const struct run_config *c, struct text *out, int *n)
   check_network (c, out, n);
 }
 
+void
+run_configure_parse (const struct config_source *source, struct config *out,
+                     struct complaints *said)
+{
+  config_parse (source, out, said);
+  fill_sizes (out);
+}
+
+void
+run_configure_collect (const struct config_source *source, enum config_use use,
+                       struct config *out, struct complaints *said)
+{
+  run_configure_parse (source, out, said);
+  if (use != CONFIG_PLAN && out->file[0] == '\0')
+    note (fail (E_CONFIG, "data.file is needed: a data set file, made by "
+                          "`interlock import`"),
+          &said->lines, &said->n);
+  check (out, &said->lines, &said->n);
+}
+
+enum status
+run_configure (const struct config_source *source, enum config_use use,
+               struct config *out)
+{
+  struct complaints said = {.n = 0};
+  struct config c;
+  text_init (&said.lines);
+  run_configure_collect (source, use, &c, &said);
+  enum status s =
+      config_refuse (source->text ? source->name : "the command line", &said);
+  text_clear (&said.lines);
+  if (s == OK)
+    *out = c;
+  return s;
+}
+
 int64_t
-run_steps (const struct run_config *c, int64_t samples)
+run_steps (const struct config *c, int64_t samples)
 {
   if (c->steps > 0)
     return c->steps;

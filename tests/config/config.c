@@ -1,11 +1,11 @@
 /* ranks: 0 */
-/* tests/main/config.c -- texts and words to configurations and back.
+/* tests/config/config.c -- texts and words to configurations and back.
  *
  * What a configuration should become is written here by hand, key by key, not
  * taken from the program's table.
  */
 #include "base/memory.h"
-#include "main/main.h"
+#include "run/run.h"
 #include "tests/tap.h"
 
 #define WORDS 6
@@ -18,7 +18,7 @@ struct row {
 };
 
 static void
-parse (const char *text, const char *const *words, struct run_config *c,
+parse (const char *text, const char *const *words, struct config *c,
        struct complaints *said)
 {
   struct config_source source = {.name = "made.ini", .text = text};
@@ -27,7 +27,7 @@ parse (const char *text, const char *const *words, struct run_config *c,
     source.n_words++;
   *said = (struct complaints){0};
   text_init (&said->lines);
-  config_parse (&source, c, said);
+  run_configure_parse (&source, c, said);
 }
 
 /* -- what is wrong ----------------------------------------------------------
@@ -207,7 +207,7 @@ test_rows (void)
 {
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     const struct row *r = &rows[i];
-    struct run_config c;
+    struct config c;
     struct complaints said;
     parse (r->text, r->words, &c, &said);
     bool good = said.n == r->n;
@@ -223,11 +223,11 @@ test_rows (void)
  */
 
 /* Parse without complaints. */
-static struct run_config
+static struct config
 good (const char *text, const char *w0, const char *w1)
 {
   const char *words[WORDS] = {w0, w1};
-  struct run_config c;
+  struct config c;
   struct complaints said;
   parse (text, words, &c, &said);
   tap_ok (said.n == 0, "no complaint about %s %s", w0 ? w0 : "-",
@@ -245,7 +245,7 @@ same (const char *a, const char *b)
 static void
 test_defaults (void)
 {
-  struct run_config c = good (NULL, NULL, NULL);
+  struct config c = good (NULL, NULL, NULL);
   tap_ok (same (c.family, "resnet") && same (c.preset, "resnet20") &&
               same (c.block, "") && same (c.groups, "") && same (c.stem, "") &&
               c.stem_width == 0,
@@ -258,7 +258,7 @@ test_defaults (void)
           "default strategy");
   tap_ok (same (c.file, "") && same (c.train, "train") &&
               same (c.valid, "valid") && same (c.test, "test") &&
-              same (c.augment, "none") && c.order == RUN_SHUFFLE &&
+              same (c.augment, "none") && c.order == CONFIG_SHUFFLE &&
               c.limit == 0,
           "default data");
   tap_ok (c.batch == 128 && c.micro == 1 && c.steps == 0 && c.epochs == 1 &&
@@ -287,7 +287,7 @@ test_defaults (void)
 static void
 test_transformer (void)
 {
-  struct run_config c = good (NULL, "model.family=transformer", NULL);
+  struct config c = good (NULL, "model.family=transformer", NULL);
   tap_ok (same (c.preset, "gpt-nano") && c.layers == 6 && c.d_model == 256 &&
               c.heads == 8 && c.context == 256 && c.mlp_ratio == 4 &&
               c.dropout == 0 && c.tied && c.stride == 256,
@@ -313,7 +313,7 @@ test_transformer (void)
 static void
 test_layers (void)
 {
-  struct run_config c;
+  struct config c;
   c = good ("[train]\nbatch=7\n", "train.batch=8", "train.batch=9");
   tap_ok (c.batch == 9, "the last word wins");
   c = good ("[train]\nsteps=7\n", "train.epochs=2.5", NULL);
@@ -333,7 +333,7 @@ test_layers (void)
   tap_ok (c.count == 3, "a cut tells the number of stages");
   c = good ("[strategy]\nheads=all\n[data]\norder=sequential\n",
             "train.betas=0.8, 0.95", "run.trace=on");
-  tap_ok (c.heads_all && c.order == RUN_SEQUENTIAL && c.beta1 == 0.8 &&
+  tap_ok (c.heads_all && c.order == CONFIG_SEQUENTIAL && c.beta1 == 0.8 &&
               c.beta2 == 0.95 && c.trace,
           "choices, pairs and bools arrive");
 }
@@ -342,7 +342,7 @@ test_layers (void)
  */
 
 static bool
-equal (const struct run_config *a, const struct run_config *b)
+equal (const struct config *a, const struct config *b)
 {
 #define S(f) same (a->f, b->f)
 #define N(f) (a->f == b->f)
@@ -365,10 +365,10 @@ equal (const struct run_config *a, const struct run_config *b)
 }
 
 static void
-round_trip (struct run_config c, const char *name)
+round_trip (struct config c, const char *name)
 {
   struct text out;
-  struct run_config back;
+  struct config back;
   struct complaints said;
   text_init (&out);
   config_write (&c, &out);
@@ -403,7 +403,7 @@ test_round_trips (void)
   round_trip (good (all, NULL, NULL), "every key changed");
   round_trip (good (all, "train.steps=12", "model.preset=resnet110"),
               "words on top");
-  struct run_config a = good (NULL, NULL, NULL), b = good (all, NULL, NULL);
+  struct config a = good (NULL, NULL, NULL), b = good (all, NULL, NULL);
   tap_ok (!equal (&a, &b), "the comparison can tell two apart");
   tap_ok (same (b.init, "a=b#c") && same (b.dir, "a/b: c") &&
               b.seed == 9007199254740993,
@@ -423,14 +423,14 @@ test_long_lines (void)
     for (char *p = word; (p = strstr (p, " ;")); p++)
       p[1] = 'y'; /* would be a comment, and is refused elsewhere */
     word[at] = word[at + n - 1] = '/';
-    struct run_config c = good (NULL, word, NULL);
+    struct config c = good (NULL, word, NULL);
     tap_ok (same (c.file, word + at), "a value of %zu bytes", n);
     round_trip (c, "a long value");
   }
   char word[1200] = "data.file=";
   memset (word + 10, 'x', 1024);
   const char *words[] = {word, NULL};
-  struct run_config c;
+  struct config c;
   struct complaints said;
   parse (NULL, words, &c, &said);
   tap_ok (said.n == 1 && strstr (said.lines.data, "1023"),

@@ -1,6 +1,6 @@
-/* main/key.c -- one key: what it wants, how it is set and shown, which name was
- * meant. */
-#include "main/main.h"
+/* config/key.c -- one key: what it wants, how it is set and shown, which name
+ * was meant. */
+#include "config/config.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 
 /* Cuts blank-separated words; returns how many. */
 static int
-words_split (const char *words, char out[WORDS][RUN_WORD])
+words_split (const char *words, char out[WORDS][CONFIG_WORD])
 {
   int n = 0;
   for (const char *p = words ? words : ""; *p;) {
@@ -21,7 +21,7 @@ words_split (const char *words, char out[WORDS][RUN_WORD])
     size_t length = strcspn (p, " ");
     if (length == 0)
       break;
-    CHECK (n < WORDS && length < RUN_WORD, "a list of choices is too long");
+    CHECK (n < WORDS && length < CONFIG_WORD, "a list of choices is too long");
     memcpy (out[n], p, length);
     out[n++][length] = '\0';
     p += length;
@@ -30,9 +30,9 @@ words_split (const char *words, char out[WORDS][RUN_WORD])
 }
 
 int
-words_find (const char *words, const char *word, char near[RUN_WORD])
+words_find (const char *words, const char *word, char near[CONFIG_WORD])
 {
-  char list[WORDS][RUN_WORD];
+  char list[WORDS][CONFIG_WORD];
   const char *names[WORDS];
   int n = words_split (words, list);
   for (int i = 0; i < n; i++) {
@@ -42,7 +42,7 @@ words_find (const char *words, const char *word, char near[RUN_WORD])
   }
   if (near) {
     const char *best = text_nearest (word, names, (size_t)n);
-    snprintf (near, RUN_WORD, "%s", best ? best : "");
+    snprintf (near, CONFIG_WORD, "%s", best ? best : "");
   }
   return -1;
 }
@@ -50,7 +50,7 @@ words_find (const char *words, const char *word, char near[RUN_WORD])
 static void
 words_join (const char *words, struct text *out)
 {
-  char list[WORDS][RUN_WORD];
+  char list[WORDS][CONFIG_WORD];
   int n = words_split (words, list);
   for (int i = 0; i < n; i++)
     text_add (out, "%s%s", list[i],
@@ -114,7 +114,7 @@ key_suggest (const char *section, const char *name, struct text *out)
 }
 
 bool
-key_applies (const struct key *k, const struct run_config *c)
+key_applies (const struct key *k, const struct config *c)
 {
   return !k->of || strcmp (k->of, c->family) == 0;
 }
@@ -257,7 +257,7 @@ static bool
 set_pair (const struct key *k, const char *value, void *field)
 {
   double pair[2];
-  char copy[RUN_WORD];
+  char copy[CONFIG_WORD];
   size_t comma = strcspn (value, ",");
   if (value[comma] == '\0' || strlen (value) >= sizeof copy)
     return false;
@@ -274,7 +274,7 @@ set_pair (const struct key *k, const char *value, void *field)
 }
 
 bool
-key_set (const struct key *k, const char *value, struct run_config *c)
+key_set (const struct key *k, const char *value, struct config *c)
 {
   void *field = (char *)c + k->offset;
   switch (k->kind) {
@@ -313,10 +313,10 @@ add_real (struct text *out, double v)
 }
 
 void
-key_get (const struct key *k, const struct run_config *c, struct text *out)
+key_get (const struct key *k, const struct config *c, struct text *out)
 {
   const void *field = (const char *)c + k->offset;
-  char list[WORDS][RUN_WORD];
+  char list[WORDS][CONFIG_WORD];
   switch (k->field) {
   case FIELD_TEXT:
     text_add (out, "%s", (const char *)field);

@@ -1,0 +1,235 @@
+/* config/config.h -- what a key of the configuration is, and how texts and
+ * words become one configuration.
+ *
+ * One table of keys (keys.c) drives parsing, checking, nearest names, writing
+ * of the resolved configuration and the help.  What a value means for network,
+ * plan and data, and whether values fit each other there, is not known here.
+ * Everything is Local.
+ */
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
+
+#include "base/status.h"
+#include "base/text.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CONFIG_WORD 64
+#define CONFIG_PATH 1024
+#define CONFIG_TEXT 512
+
+enum config_order { CONFIG_SHUFFLE, CONFIG_SEQUENTIAL };
+
+/* The resolved configuration: every key of the manual, defaults filled in.
+ * Texts are NUL-terminated. "" = not given. */
+struct config {
+  /* [model] */
+  char family[CONFIG_WORD], preset[CONFIG_WORD], block[CONFIG_WORD],
+      groups[CONFIG_TEXT];
+  char stem[CONFIG_WORD];
+  int64_t stem_width;
+  int64_t layers, d_model, heads, context; /* of a Transformer; 0: not given */
+  double mlp_ratio;                        /* likewise */
+  double dropout;
+  bool tied;
+  /* [stages] */
+  int64_t count;
+  char cut[CONFIG_TEXT]; /* "auto" or "2,1,1,rest" */
+  char head[CONFIG_TEXT];
+  double head_tokens;
+  /* [strategy] */
+  char span[CONFIG_WORD]; /* "1".."K", all, local, pairwise, e2e */
+  char mix[CONFIG_WORD];
+  bool heads_all;
+  /* [data] */
+  char file[CONFIG_PATH];
+  char train[CONFIG_WORD], valid[CONFIG_WORD],
+      test[CONFIG_WORD]; /* split names */
+  char augment[CONFIG_WORD];
+  enum config_order order;
+  int64_t limit, stride; /* stride 0: model.context */
+  /* [train] */
+  int64_t batch, micro, steps, seed, eval_every, agreement;
+  double epochs; /* used where steps is 0 */
+  char optimizer[CONFIG_WORD];
+  double lr, momentum, weight_decay, beta1, beta2, eps, clip;
+  bool nesterov;
+  char decay[CONFIG_WORD]; /* all, matrices */
+  char schedule[CONFIG_WORD];
+  int64_t warmup;
+  char milestones[CONFIG_TEXT];
+  char precision[CONFIG_WORD];
+  char init[CONFIG_PATH];
+  char init_fresh[CONFIG_TEXT]; /* names, or their beginnings, with commas */
+  char tune[CONFIG_PATH];       /* yes, no or a file */
+  /* [checkpoint] */
+  int64_t every, keep;
+  double every_seconds;
+  bool at_end, async;
+  char io[CONFIG_WORD]; /* collective, independent */
+  /* [run] */
+  char dir[CONFIG_PATH];
+  int64_t replicas;
+  char run_schedule[CONFIG_WORD]; /* eager, 1f1b, filldrain */
+  bool trace;
+  double time_margin, patience;
+  char isa[CONFIG_WORD]; /* auto, native or a level of the kernel library */
+  int64_t attempts;
+  int64_t check_every; /* steps between digests of weights; 0: none */
+  bool digests;        /* in metrics.csv */
+  /* options, not keys */
+  char dump[CONFIG_TEXT];     /* "step,stage,what" or "" */
+  bool fresh;                 /* begin anew, what is in dir moved aside */
+  char fresh_by[CONFIG_WORD]; /* ... once for who is called so; "" */
+  int64_t stop_after; /* stop politely when so many steps are done; 0: no */
+  bool force_threads;
+  int threads; /* 0: from the affinity mask */
+};
+
+/* A configuration for callers that read none, as self-checks do: one stage, end
+ * to end, one replica and micro-batch, plain SGD at a constant rate, f32
+ * without tuning, splits of the usual names; nothing is saved.  The network,
+ * the data file, batch, steps, seed and rate are the caller's. */
+void
+config_plain (struct config *c);
+
+/* -- keys (keys.c) --------------------------------------------------------- */
+
+enum key_kind {
+  KEY_INTEGER,
+  KEY_REAL,
+  KEY_CHOICE,
+  KEY_TEXT,
+  KEY_LIST,
+  KEY_BOOL
+};
+
+/* What the field of struct config at `offset` is. */
+enum key_field {
+  FIELD_TEXT,  /* char[size] */
+  FIELD_INT64, /* int64_t */
+  FIELD_REAL,  /* double */
+  FIELD_BOOL,  /* bool; a choice: its second word is true */
+  FIELD_ENUM,  /* int-sized enum in the order of the choices */
+  FIELD_PAIR   /* two doubles, "0.9,0.999" */
+};
+
+struct key {
+  const char *section, *name;
+  enum key_kind kind;
+  enum key_field field;
+  size_t offset, size;
+  double low, high;  /* numbers: allowed range, ends included ... */
+  bool open;         /* ... but `low` itself is not */
+  const char *words; /* choices, separated by blanks */
+  bool or_number;    /* a choice that also takes an integer, 1 or more */
+  const char *later; /* those of the choices that this version does not have */
+  const char *of;    /* the family it is for; NULL: both */
+  const char *value; /* default, as text; NULL: none, or made later */
+  const char *shown; /* default as the manual says it; NULL: value */
+  const char *meaning;
+};
+
+extern const struct key key_table[];
+extern const size_t key_count;
+
+/* NULL when there is none. */
+const struct key *
+key_find (const char *section, const char *name);
+bool
+key_section_known (const char *section);
+/* Whether it has any effect with the family of c. */
+bool
+key_applies (const struct key *k, const struct config *c);
+/* "integer", "choice", ... */
+const char *
+key_kind_name (enum key_kind kind);
+/* "an integer, 1 or more"; "sgd or adamw". */
+void
+key_wanted (const struct key *k, struct text *out);
+/* Puts value into c; false when it is not one of the key's values, and then c
+ * is as before. */
+bool
+key_set (const struct key *k, const char *value, struct config *c);
+/* The value in c, as it is written in a file. */
+void
+key_get (const struct key *k, const struct config *c, struct text *out);
+/* The likely key or section behind a slip; "" or "; did you mean X?". */
+void
+key_suggest (const char *section, const char *name, struct text *out);
+void
+key_suggest_section (const char *section, struct text *out);
+/* The entry of blank-separated `words` that equals or (near) resembles word:
+ * its number, or -1; near (may be NULL) gets the resembling entry or "". */
+int
+words_find (const char *words, const char *word, char near[CONFIG_WORD]);
+
+/* -- configuration (config.c) ---------------------------------------------- */
+
+struct complaints {
+  struct text lines; /* one per line */
+  int n;
+};
+
+/* What a configuration is for: training needs a data file, a plan does not. */
+enum config_use { CONFIG_TRAIN, CONFIG_EVAL, CONFIG_PLAN };
+
+struct config_source {
+  const char *name;             /* of the file, for messages */
+  const char *text;             /* its contents; NULL: no file */
+  const char *base, *base_text; /* another one below it; NULL: none */
+  const char *also; /* a section of the file that is not ours; NULL: none */
+  int n_words;
+  const char *const *words; /* section.key=value */
+};
+
+/* Defaults, then the base, then the file, then the words; then what keys decide
+ * for each other.  Complaints are added to *said, one a line; *out is what came
+ * of it, with 0 for the sizes that a Transformer's preset decides. */
+void
+config_parse (const struct config_source *source, struct config *out,
+              struct complaints *said);
+/* All complaints about `name` as the kept message; OK when there are none. */
+enum status
+config_refuse (const char *name, struct complaints *said);
+/* The resolved configuration as INI text; a config_writer. */
+void
+config_write (const struct config *c, struct text *out);
+/* A value of c as a file has it; of a strategy's reach the number of stages.
+ * value NULL: c's own, else what this text comes to in c. */
+void
+config_get (const struct config *c, const struct key *k, const char *value,
+            struct text *out);
+/* The stages that a word of strategy.span means where there are K: a number
+ * 1..K, local, pairwise, all or e2e.  E_CONFIG. */
+enum status
+config_span_parse (const char *word, int K, int *span);
+/* All keys that are not at their defaults, but run.dir: what tells one run from
+ * another, however it was written. */
+void
+config_canonical (const struct config *c, struct text *out);
+/* The value of a key in the text of a configuration; false: not in it.  Local.
+ */
+bool
+config_word (const char *text, const char *section, const char *key, char *out,
+             size_t size);
+/* Is this a word of the kind section.key=value (or key=value)? */
+bool
+config_is_word (const char *argument);
+
+/* -- INI text (ini.c), the door of libinih --------------------------------- */
+
+/* Called for each key of a known section. */
+struct ini_sink {
+  const char *also; /* a section that is known besides; NULL: none */
+  void (*key) (void *context, int line, const char *section, const char *name,
+               const char *value);
+  void (*bad) (void *context, int line, const char *what);
+  void *context;
+};
+/* Gives every key, with its line, and every line that is none. */
+void
+ini_read (const char *text, const struct ini_sink *sink);
+
+#endif
