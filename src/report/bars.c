@@ -192,7 +192,7 @@ picture_time (struct report *r, struct text *out)
 
 struct gantt {
   const struct group *group;
-  struct bar *bar; /* of one step */
+  struct store_trace_op *bar; /* of one step */
   int n, ranks;
   double begin_s, end_s;
 };
@@ -227,8 +227,9 @@ read_gantt (struct report *r, const struct group *g, struct gantt *out)
   if (!text)
     return false;
   *out = (struct gantt){.group = g, .begin_s = INFINITY, .end_s = -INFINITY};
-  int n, first = INT32_MAX;
-  struct bar *all = trace_read (&r->pool, text, &n);
+  int n;
+  int64_t first = INT64_MAX;
+  struct store_trace_op *all = trace_read (&r->pool, text, &n);
   mem_free (&text);
   for (int i = 0; i < n; i++)
     first = all[i].step < first ? all[i].step : first;
@@ -237,7 +238,7 @@ read_gantt (struct report *r, const struct group *g, struct gantt *out)
     second = second || all[i].step == first + 1;
   out->bar = all;
   for (int i = 0; i < n; i++) {
-    struct bar b = all[i];
+    struct store_trace_op b = all[i];
     if (b.step != first + second || b.rank >= BAR_RANKS)
       continue;
     out->bar[out->n++] = b;
@@ -249,7 +250,8 @@ read_gantt (struct report *r, const struct group *g, struct gantt *out)
 }
 
 static void
-draw_bar (struct frame *f, const struct gantt *g, const struct bar *b, double y)
+draw_bar (struct frame *f, const struct gantt *g,
+          const struct store_trace_op *b, double y)
 {
   size_t k = 0;
   while (k < KINDS && strcmp (kinds[k].verb, b->verb) != 0)

@@ -296,52 +296,16 @@ words_number (const struct words *w, const char *key)
 
 /* -- operations ------------------------------------------------------------ */
 
-static double
-number_behind (const char *line, const char *end, const char *name)
-{
-  const char *at = strstr (line, name);
-  return at && at < end ? strtod (at + strlen (name), NULL) : NAN;
-}
-
-static bool
-read_bar (const char *line, const char *end, struct bar *out)
-{
-  const char *name = strstr (line, "\"name\":\"");
-  const char *kind = strstr (line, "\"ph\":\"X\"");
-  if (!kind || kind > end || !name || name > end)
-    return false;
-  name += strlen ("\"name\":\"");
-  snprintf (out->verb, sizeof out->verb, "%.*s", (int)strcspn (name, "\"\n"),
-            name);
-  double begin = number_behind (line, end, "\"ts\":");
-  double took = number_behind (line, end, "\"dur\":");
-  double rank = number_behind (line, end, "\"pid\":");
-  double step = number_behind (line, end, "\"step\":");
-  double stage = number_behind (line, end, "\"stage\":");
-  double micro = number_behind (line, end, "\"micro\":");
-  if (!(begin > -1e18 && took >= 0 && took < 1e18 && rank >= 0 && rank < 1e6 &&
-        fabs (step) < 2e9 && fabs (stage) < 1e6 && fabs (micro) < 1e6))
-    return false;
-  out->begin_s = begin * 1e-6;
-  out->end_s = (begin + took) * 1e-6;
-  out->rank = (int)rank;
-  out->step = (int)step;
-  out->stage = (int)stage;
-  out->micro = (int)micro;
-  return true;
-}
-
-struct bar *
+struct store_trace_op *
 trace_read (struct pool *p, const char *text, int *n)
 {
   size_t lines = 1;
   *n = 0;
   for (const char *c = text; *c; c++)
     lines += *c == '\n';
-  struct bar *out = pool_take (p, lines, sizeof *out);
+  struct store_trace_op *out = pool_take (p, lines, sizeof *out);
   for (const char *line = text, *end; (end = strchr (line, '\n'));
        line = end + 1)
-    if (read_bar (line, end, &out[*n]))
-      ++*n;
+    *n += store_trace_read (line, (size_t)(end - line), &out[*n]);
   return out;
 }

@@ -90,13 +90,8 @@ words_get (const struct words *w, const char *key);
 double
 words_number (const struct words *w, const char *key); /* NAN */
 
-struct bar { /* an operation of trace.json */
-  int rank, stage, micro, step;
-  double begin_s, end_s;
-  char verb[16];
-};
 /* The operations that text tells, one in a line; *n of them. */
-struct bar *
+struct store_trace_op *
 trace_read (struct pool *p, const char *text, int *n);
 
 /* -- a run (run.c) --------------------------------------------------------- */

@@ -1,5 +1,5 @@
-/* run/trace.c -- start and stop of every operation of a few steps, in Chrome's
- * trace format ("Trace Event Format", complete events), for Perfetto.
+/* run/trace.c -- start and stop of every operation of a few steps, for
+ * Perfetto.
  *
  * Events go into an array made before the first step; when it is full, the rest
  * is not recorded.
@@ -58,26 +58,25 @@ print_events (const struct session *s, struct text *out)
 {
   const struct trace *t = s->trace;
   int rank = wire_rank (s->wire);
-  text_add (out,
-            "{\"ph\":\"M\",\"name\":\"process_name\",\"pid\":%d,\"args\":{"
-            "\"name\":\"rank %d (%s)\"}}",
-            rank, rank, wire_host (s->wire));
+  store_trace_rank (rank, wire_host (s->wire), out);
   for (size_t i = 0; i < t->n; i++) {
     const struct event *e = &t->event[i];
-    text_add (out,
-              ",\n{\"ph\":\"X\",\"name\":\"%s\",\"pid\":%d,\"tid\":%d,"
-              "\"ts\":%.3f,\"dur\":%.3f,\"args\":{\"step\":%lld,\"stage\":%d,"
-              "\"micro\":%d,\"stream\":%d}}",
-              plan_verb_name (e->verb), rank, e->stage,
-              (e->begin_s - t->origin_s) * 1e6, (e->end_s - e->begin_s) * 1e6,
-              (long long)e->step, e->stage, e->micro, e->stream);
+    struct store_trace_op op = {.rank = rank,
+                                .stage = e->stage,
+                                .micro = e->micro,
+                                .stream = e->stream,
+                                .step = e->step,
+                                .begin_s = e->begin_s - t->origin_s,
+                                .end_s = e->end_s - t->origin_s};
+    snprintf (op.verb, sizeof op.verb, "%s", plan_verb_name (e->verb));
+    store_trace_op (&op, out);
   }
 }
 
 enum status
 trace_write (struct session *s)
 {
-  struct text mine, whole;
+  struct text mine;
   char **texts = NULL;
   if (!s->trace)
     return OK;
@@ -89,17 +88,11 @@ trace_write (struct session *s)
   enum status e = wire_gather_text (s->wire, mine.data, &texts);
   text_clear (&mine);
   if (e == OK && texts) {
-    text_init (&whole);
-    text_add (&whole, "{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n");
-    for (int r = 0; r < wire_size (s->wire); r++) {
-      text_add (&whole, "%s%s", r > 0 ? ",\n" : "", texts[r]);
-      mem_free (&texts[r]);
-    }
-    text_add (&whole, "\n]}\n");
-    mem_free (&texts);
     if (s->run)
-      e = store_run_put (s->run, "trace.json", whole.data);
-    text_clear (&whole);
+      e = store_run_trace (s->run, wire_size (s->wire), texts);
+    for (int r = 0; r < wire_size (s->wire); r++)
+      mem_free (&texts[r]);
+    mem_free (&texts);
   }
   return wire_agree (s->wire, e);
 }

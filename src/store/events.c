@@ -3,12 +3,11 @@
 
 #include "base/clock.h"
 #include <errno.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
-static json_t *
-text_of (const char *word)
+json_t *
+store_json_text (const char *word)
 {
   json_t *j = json_string (word);
   return j ? j : json_string ("(not UTF-8)");
@@ -21,12 +20,12 @@ value_of (const char *word)
 {
   enum { NUMBER_MOST = 30 };
   if (strlen (word) > NUMBER_MOST)
-    return text_of (word);
+    return store_json_text (word);
   json_t *j = json_loads (word, JSON_DECODE_ANY, NULL);
   if (json_is_number (j) || json_is_boolean (j) || json_is_null (j))
     return j;
   json_decref (j);
-  return text_of (word);
+  return store_json_text (word);
 }
 
 static json_t *

@@ -500,6 +500,26 @@ store_history_count (const struct store_history *h);
  * Borrowed from h. */
 const char *
 store_history_word (const struct store_history *h, int i, const char *name);
+
+struct store_trace_op { /* of trace.json */
+  int rank, stage, micro, stream;
+  int64_t step;
+  double begin_s, end_s;
+  char verb[16];
+};
+/* Add to the events of a rank the one that names it; an operation. */
+void
+store_trace_rank (int rank, const char *host, struct text *out);
+void
+store_trace_op (const struct store_trace_op *op, struct text *out);
+/* Write trace.json: parts[n], the events of each rank. */
+enum status
+store_run_trace (struct store_run *r, int n, char *const *parts);
+/* A line of trace.json, n bytes; false where it tells no operation.  The stream
+ * is not read. */
+bool
+store_trace_read (const char *line, size_t n, struct store_trace_op *out);
+
 /* What `interlock info` prints of a run directory: its starts, resumes, stops,
  * checkpoints, steps lost, time. */
 enum status

@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include <fcntl.h>
-#include <jansson.h>
+#include <math.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -591,6 +591,53 @@ test_events (void)
   store_run_close (&r);
 }
 
+/* -- trace ----------------------------------------------------------------- */
+
+static void
+test_trace (void)
+{
+  static const char old[] =
+      "{\"ph\":\"X\",\"name\":\"HEAD\",\"pid\":3,\"tid\":1,\"ts\":1.500,"
+      "\"dur\":0.250,\"args\":{\"step\":7,\"stage\":1,\"micro\":-1,"
+      "\"stream\":-1}},";
+  struct store_trace_op op = {1, 2, -1, 0, 5, 0.25, 0.2500015, "FORWARD"};
+  struct store_run *r = NULL;
+  struct text text;
+  text_init (&text);
+  store_trace_rank (1, "a \"host\"\\\n", &text);
+  store_trace_op (&op, &text);
+  const char *line = strchr (text.data, '\n') + 1;
+  struct store_trace_op got = {0};
+  tap_ok (store_trace_read (line, strlen (line), &got) && got.rank == 1 &&
+              got.stage == 2 && got.micro == -1 && got.step == 5 &&
+              fabs (got.begin_s - 0.25) < 1e-12 &&
+              fabs (got.end_s - 0.2500015) < 1e-12 &&
+              strcmp (got.verb, "FORWARD") == 0,
+          "an operation of a trace, to and fro");
+  tap_ok (store_trace_read (old, strlen (old), &got) && got.rank == 3 &&
+              got.stage == 1 && got.step == 7 && got.begin_s == 1.5e-6 &&
+              strcmp (got.verb, "HEAD") == 0,
+          "and one as written by hand, with the comma of a list");
+  tap_ok (!store_trace_read (old, strlen (old) - 3, &got) &&
+              !store_trace_read (text.data, text.size, &got) &&
+              !store_trace_read ("", 0, &got),
+          "half a line, the name of a rank and nothing are none");
+  char dir[512], *parts[2] = {text.data, text.data};
+  snprintf (dir, sizeof dir, "%s", scratch ("trace"));
+  bool good =
+      store_run_open (dir, &r) == OK && store_run_trace (r, 2, parts) == OK;
+  json_t *all = json_load_file (scratch ("trace/trace.json"), 0, NULL);
+  const json_t *events = json_object_get (all, "traceEvents");
+  const json_t *name = json_object_get (
+      json_object_get (json_array_get (events, 2), "args"), "name");
+  tap_ok (good && json_array_size (events) == 4 && json_is_string (name) &&
+              strcmp (json_string_value (name), "rank 1 (a \"host\"\\\n)") == 0,
+          "the whole of it is JSON, whatever a host is called");
+  json_decref (all);
+  store_run_close (&r);
+  text_clear (&text);
+}
+
 /* -- whole files ----------------------------------------------------------- */
 
 static void
@@ -643,6 +690,7 @@ main (void)
   test_plain ();
   test_metrics ();
   test_events ();
+  test_trace ();
   test_files ();
   size_t bytes, blocks, peak;
   mem_count (&bytes, &blocks, &peak);
