@@ -23,10 +23,12 @@ map    : base plan                         :                      :
 wire   : base                              : mpi                  : raw
 store  : base wire                         : hdf5 jpeg png jansson z lzma : raw
 run    : base config model plan map wire store :                  :
+train  : base config model plan map wire store run :              :
+verify : base config model plan map wire store run train :        :
 probe  : base wire store                   : scalapack            : raw
 report : base config store                 :                      :
 sweep  : base config store                 :                      :
-main   : base config plan map wire store run probe report sweep :     :
+main   : base config plan map wire store run train verify probe report sweep : :
 '
 
 # header | library; what is neither here nor in C_LIBRARY is unknown.

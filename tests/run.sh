@@ -10,7 +10,7 @@
 # packages are installed; SLURM=no leaves that out.
 #
 # TESTS_WANTED: only these, as `make check TESTS=' takes them, such as
-# "tests/kern/conv tests/run/resume.sh" (default: all).
+# "tests/kern/conv tests/train/resume.sh" (default: all).
 #
 # LEGS names further ways to run tests (default: none), each a script in
 # tests/legs/: it gets the directory of the build, installs what it needs or says

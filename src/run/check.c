@@ -1,7 +1,7 @@
 /* run/check.c -- what self-checks and tests are made of: digests of all
  * tensors.
  */
-#include "run/run_impl.h"
+#include "run/session.h"
 
 #include <stdlib.h>
 #include <string.h>

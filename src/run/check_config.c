@@ -1,6 +1,6 @@
 /* run/check_config.c -- what can be found wrong in a configuration before any
  * data is touched.  Everything is reported, not the first thing only. */
-#include "run/run_impl.h"
+#include "run/session.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* run/choices.c -- what was measured once in the life of a run directory, kept
  * in it: kernel choices and the costs of blocks.
  */
-#include "run/run_impl.h"
+#include "run/session.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* run/costs.c -- what blocks and messages take on a machine, measured once and
  * used for many predictions. */
-#include "run/run_impl.h"
+#include "run/session.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* run/derive.c -- from words of the configuration to what other rooms take, and
  * the words of a plain one. */
 #define _GNU_SOURCE
-#include "run/run_impl.h"
+#include "run/session.h"
 
 #include <sched.h>
 #include <stdlib.h>

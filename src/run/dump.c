@@ -5,7 +5,7 @@
  * the stage, inner layout), logits (of its head; of tokens computed anew, as in
  * evaluation), or the name of a parameter, whose gradient is written.
  */
-#include "run/run_impl.h"
+#include "run/session.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* run/eval.c -- the command `eval`: every head of a checkpoint on a split. */
-#include "run/run_impl.h"
+#include "run/session.h"
 
 #include <math.h>
 #include <string.h>

@@ -10,7 +10,7 @@
  * were drawn lie in the order of the split, so that a batch of windows has a
  * range of them.
  */
-#include "run/run_impl.h"
+#include "run/session.h"
 
 #include "base/random.h"
 #include <stdlib.h>

@@ -4,7 +4,7 @@
  * The system would give the memory away twice and kill a rank minutes later,
  * without a word.
  */
-#include "run/run_impl.h"
+#include "run/session.h"
 
 #include <stdlib.h>
 

@@ -6,7 +6,7 @@
  * tells the first one, which writes it.  Ranks above the head have nothing to
  * do.  When the context is full its second half is kept and read anew.
  */
-#include "run/run_impl.h"
+#include "run/session.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -7,7 +7,7 @@
  * be brought together is refused by name.
  */
 #include "base/hash.h"
-#include "run/run_impl.h"
+#include "run/session.h"
 
 #include <math.h>
 #include <stdio.h>

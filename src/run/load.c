@@ -6,7 +6,7 @@
  * grammar, so that with other stages it finds its place again, under another
  * number.
  */
-#include "run/train_impl.h"
+#include "run/session.h"
 
 #include <stdio.h>
 #include <stdlib.h>

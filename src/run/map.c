@@ -5,7 +5,7 @@
  * one stage a rank, of the mean block between the first and the output: its
  * times, its head, its border.
  */
-#include "run/run_impl.h"
+#include "run/session.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* run/measure.c -- what each unit of a network costs, guessed or measured. */
-#include "run/run_impl.h"
+#include "run/session.h"
 
 #include <stdio.h>
 #include <string.h>

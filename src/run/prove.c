@@ -1,7 +1,7 @@
 /* run/prove.c -- the kernels of a session's network are proven, or known from
  * an earlier start to be right.
  */
-#include "run/run_impl.h"
+#include "run/session.h"
 
 #include <string.h>
 

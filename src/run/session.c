@@ -3,7 +3,7 @@
  * Every part that can fail on one rank only ends in a fence, so that all ranks
  * go on or leave together.
  */
-#include "run/run_impl.h"
+#include "run/session.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -7,7 +7,7 @@
  * the same way.  So the stages of such a network wait for each other once per
  * step: that is the price of one matrix.
  */
-#include "run/run_impl.h"
+#include "run/session.h"
 
 #include <string.h>
 

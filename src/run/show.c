@@ -1,5 +1,5 @@
 /* run/show.c -- a plan as text: stages, windows, predictions, timetable. */
-#include "run/run_impl.h"
+#include "run/session.h"
 
 #include <string.h>
 

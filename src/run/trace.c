@@ -4,7 +4,7 @@
  * Events go into an array made before the first step; when it is full, the rest
  * is not recorded.
  */
-#include "run/run_impl.h"
+#include "run/session.h"
 
 #define TRACE_STEPS 4 /* recorded, after the first one */
 

@@ -3,7 +3,7 @@
  *
  * Choices hold for the instruction set and the library they were made with.
  */
-#include "run/run_impl.h"
+#include "run/session.h"
 
 #include <string.h>
 

@@ -9,7 +9,7 @@
 
 #include "base/clock.h"
 #include "base/random.h"
-#include "run/run_impl.h"
+#include "run/session.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -28,7 +28,7 @@ wanted=${TESTS_WANTED-}
 : "${wanted:=$(cd "$top" &&
   grep -l '^/\* ranks:' tests/kern/*.c tests/model/*.c | # others are parts
   sed 's/\.c$//' | tr '\n' ' ') tests/run/golden tests/run/folding \
-tests/store/checkpoint tests/run/resume.sh}"
+tests/store/checkpoint tests/train/resume.sh}"
 
 # Files beside the repository that some tests compare with.
 if [ -z "${INTERLOCK_SHARED-}" ] && [ -d "$top/../shared" ]; then

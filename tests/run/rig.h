@@ -7,7 +7,7 @@
 #ifndef TESTS_RUN_RIG_H
 #define TESTS_RUN_RIG_H
 
-#include "run/run_impl.h"
+#include "run/session.h"
 #include "tests/tap.h"
 #include <dirent.h>
 #include <stdlib.h>

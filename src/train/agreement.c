@@ -1,0 +1,391 @@
+/* train/agreement.c -- what the strategy makes stages follow, beside the
+ * gradient of the last loss.
+ *
+ * Two more timetables, made before the first step: the route of training and
+ * the route from the last loss to every stage, both for one micro-batch.  Every
+ * train.agreement steps they are walked one after the other between two steps,
+ * on the first micro-batch of the step that comes, with its augmentation and
+ * dropout.  The second walk uses what the forwards and the last head of the
+ * first one have left, and only goes back.
+ *
+ * At that moment slot 0, pair 0, the sums of cotangents and the gradient blocks
+ * of every stage are free.  Inputs and cotangents are not: receives of the next
+ * step may be posted into them; so the walks have their own.
+ */
+#include "run/session.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { STRATEGY, WHOLE, WALKS };
+
+struct agreement {
+  struct plan *plan[WALKS];
+  struct local_stage *local; /* per stage of this rank; stage, sent and mix are
+                                those of training; NULL beside replica 0 */
+  struct arena memory;       /* borders and copies */
+  float **copy;              /* n_local: the strategy's gradient */
+  double *mine;              /* 2 K: results of this rank's stages, else 0 */
+  double *seen;              /* 2 K: of the newest comparison read */
+};
+
+/* -- making ------------------------------------------------------------------
+ */
+
+/* What each operation costs that is in the walk. */
+static void
+walk_costs (const struct session *s, int walk, struct plan_cost *out)
+{
+  for (int k = 0; k < s->K; k++) {
+    out[k] = s->cost[k];
+    out[k].head_weights = out[k].update = 0;
+    if (walk == WHOLE)
+      out[k].forward = out[k].head = 0;
+  }
+}
+
+static enum status
+make_plan (const struct session *s, int walk, double *route,
+           struct plan_cost *cost, struct plan **out)
+{
+  const struct plan_ask ask = {
+      .K = s->K,
+      .route = walk == WHOLE ? route : s->route,
+      .n_micro = 1,
+      .n_pipe = s->plan->n_pipe,
+      .n_replicas = 1,
+      .rank_of = s->plan->rank_of,
+      .cost = cost,
+      .latency_s = s->plan->latency_s,
+      .bytes_per_s = s->plan->bytes_per_s,
+  };
+  plan_route_plain (s->K, route);
+  walk_costs (s, walk, cost);
+  return plan_create (&ask, out);
+}
+
+static enum status
+make_plans (const struct session *s, struct plan *plan[WALKS])
+{
+  double *route = NULL;
+  struct plan_cost *cost = NULL;
+  enum status e = MEM_NEW ((size_t)(s->K * s->K), &route, "route");
+  if (e == OK)
+    e = MEM_NEW ((size_t)s->K, &cost, "stage costs");
+  for (int i = 0; e == OK && i < WALKS; i++)
+    e = make_plan (s, i, route, cost, &plan[i]);
+  mem_free (&route);
+  mem_free (&cost);
+  return e;
+}
+
+double
+agreement_seconds (const struct session *s)
+{
+  struct plan *plan[WALKS] = {NULL};
+  double sum = 0;
+  if (make_plans (s, plan) != OK)
+    fail_clear (); /* a plan is worth showing without it */
+  for (int i = 0; i < WALKS; i++) {
+    if (plan[i])
+      sum += plan_time (plan[i], 1);
+    plan_destroy (&plan[i]);
+  }
+  return sum;
+}
+
+static int
+streams (const struct agreement *a, int border)
+{
+  int n[WALKS] = {a->plan[STRATEGY]->n_streams[border],
+                  a->plan[WHOLE]->n_streams[border]};
+  return n[STRATEGY] > n[WHOLE] ? n[STRATEGY] : n[WHOLE];
+}
+
+static enum status
+make_stage (const struct agreement *a, const struct local_stage *training,
+            struct local_stage *l)
+{
+  *l = (struct local_stage){.stage = training->stage,
+                            .k = training->k,
+                            .n_slots = 1,
+                            .n_pairs = 1,
+                            .own_input = training->own_input,
+                            .sent = training->sent,
+                            .mix = training->mix,
+                            .term = training->term,
+                            .coef = training->coef};
+  l->n_cot = streams (a, l->k + 1);
+  l->n_out = l->own_input ? streams (a, l->k) : 0;
+  TRY (MEM_NEW (1, &l->in, "input to compare gradients"));
+  TRY (MEM_NEW ((size_t)l->n_cot, &l->cot, "cotangents"));
+  return MEM_NEW ((size_t)l->n_out, &l->out, "gradients");
+}
+
+static size_t
+border_bytes (const struct tensor *t)
+{
+  return arena_round (TENSOR_HEADER + t->bytes);
+}
+
+static size_t
+stage_bytes (const struct local_stage *l)
+{
+  struct tensor in, out;
+  stage_border (l->stage, &in, &out);
+  return border_bytes (&in) * (size_t)(l->own_input + l->n_out) +
+         border_bytes (&out) * (size_t)l->n_cot +
+         arena_round (stage_aside_size (l->stage) * sizeof (float));
+}
+
+static void
+take_border (struct agreement *a, const struct tensor *like,
+             struct border_buffer *b)
+{
+  char *p = arena_take (&a->memory, TENSOR_HEADER + like->bytes);
+  b->t = *like;
+  b->t.data = (float *)(p + TENSOR_HEADER);
+  b->request = WIRE_NONE;
+}
+
+static void
+take_buffers (struct agreement *a, struct local_stage *l, float **copy)
+{
+  struct tensor in, out;
+  stage_border (l->stage, &in, &out);
+  l->in->request = WIRE_NONE;
+  if (l->own_input)
+    take_border (a, &in, l->in);
+  for (int i = 0; i < l->n_cot; i++)
+    take_border (a, &out, &l->cot[i]);
+  for (int i = 0; i < l->n_out; i++)
+    take_border (a, &in, &l->out[i]);
+  *copy = arena_take (&a->memory, stage_aside_size (l->stage) * sizeof **copy);
+}
+
+static enum status
+make_buffers (struct session *s, struct agreement *a)
+{
+  size_t bytes = 0;
+  if (wire_replica (s->wire) != 0)
+    return OK;
+  TRY (MEM_NEW ((size_t)s->n_local, &a->local, "stages to compare"));
+  TRY (MEM_NEW ((size_t)s->n_local, &a->copy, "gradients to compare"));
+  for (int i = 0; i < s->n_local; i++) {
+    TRY (make_stage (a, &s->local[i], &a->local[i]));
+    bytes += stage_bytes (&a->local[i]);
+  }
+  TRY (arena_open (bytes, "gradients to compare", &a->memory));
+  for (int i = 0; i < s->n_local; i++)
+    take_buffers (a, &a->local[i], &a->copy[i]);
+  return OK;
+}
+
+static enum status
+make (struct session *s)
+{
+  struct agreement *a = NULL;
+  TRY (MEM_NEW (1, &a, "comparison of gradients"));
+  s->agreement = a;
+  TRY (MEM_NEW (2 * (size_t)s->K, &a->mine, "comparison of gradients"));
+  TRY (MEM_NEW (2 * (size_t)s->K, &a->seen, "comparison of gradients"));
+  for (int i = 0; i < 2 * s->K; i++)
+    a->seen[i] = NAN;
+  TRY (make_plans (s, a->plan));
+  for (int i = 0; i < WALKS; i++)
+    TRY (session_check_tags (s, a->plan[i]));
+  return make_buffers (s, a);
+}
+
+enum status
+agreement_open (struct session *s)
+{
+  if (s->config.agreement == 0 || s->forward_only)
+    return OK;
+  TRY (wire_agree (s->wire, make (s)));
+  for (int i = 0; i < WALKS; i++)
+    TRY (wire_agree (s->wire,
+                     wire_same (s->wire, plan_hash (s->agreement->plan[i]),
+                                "a plan to compare gradients")));
+  return OK;
+}
+
+void
+agreement_close (struct session *s)
+{
+  struct agreement *a = s->agreement;
+  if (!a)
+    return;
+  for (int i = 0; a->local && i < s->n_local; i++) {
+    mem_free (&a->local[i].in);
+    mem_free (&a->local[i].cot);
+    mem_free (&a->local[i].out);
+  }
+  mem_free (&a->local);
+  mem_free (&a->copy);
+  mem_free (&a->mine);
+  mem_free (&a->seen);
+  arena_close (&a->memory);
+  for (int i = 0; i < WALKS; i++)
+    plan_destroy (&a->plan[i]);
+  mem_free (&s->agreement);
+}
+
+/* -- walking -----------------------------------------------------------------
+ */
+
+/* Heads learn from their own loss in any case, and nothing is updated. */
+static bool
+belongs (int walk, enum plan_verb verb)
+{
+  switch (verb) {
+  case PLAN_TAKE:
+  case PLAN_POST_ACT:
+  case PLAN_RECV_ACT:
+  case PLAN_FORWARD:
+  case PLAN_SEND_ACT:
+  case PLAN_HEAD:
+    return walk == STRATEGY;
+  case PLAN_POST_GRAD:
+  case PLAN_RECV_GRAD:
+  case PLAN_PASS:
+  case PLAN_SEND_GRAD:
+  case PLAN_WEIGHTS:
+    return true;
+  case PLAN_HEAD_WEIGHTS:
+  case PLAN_REDUCE:
+  case PLAN_GATHER:
+  case PLAN_NORM:
+  case PLAN_UPDATE:
+  case PLAN_SPREAD:
+  case PLAN_VERBS:
+    break;
+  }
+  return false;
+}
+
+static enum status
+walk_list (struct session *s, int walk, bool posts, int64_t step)
+{
+  const struct plan_rank *r = &s->lane.plan->rank[wire_pipe_rank (s->wire)];
+  for (int i = 0; i < r->n_ops; i++) {
+    const struct plan_op *op = &r->op[i];
+    bool post = op->verb == PLAN_POST_ACT || op->verb == PLAN_POST_GRAD;
+    if (post != posts || !belongs (walk, op->verb))
+      continue;
+    place_set ((long)step, op->stage, "comparing gradients");
+    TRY (session_op (s, op, step));
+    wire_poll (s->wire);
+  }
+  return OK;
+}
+
+/* A list of one micro-batch posts each receive for the next round, behind its
+ * last reader; here all posts come first. */
+static enum status
+walk_lane (struct session *s, int walk, int64_t step)
+{
+  const struct lane training = s->lane;
+  s->lane = (struct lane){.plan = s->agreement->plan[walk],
+                          .local = s->agreement->local,
+                          .aside = true,
+                          .way = walk == WHOLE ? WIRE_WHOLE : WIRE_COMPARE};
+  enum status e = walk_list (s, walk, true, step);
+  if (e == OK)
+    e = walk_list (s, walk, false, step);
+  s->lane = training;
+  return e;
+}
+
+static void
+judge (struct session *s, struct agreement *a, int i)
+{
+  double p[3]; /* of the strategy's gradient and the end-to-end one */
+  const int k = a->local[i].k;
+  stage_aside_compare (a->local[i].stage, a->copy[i], p);
+  const bool both = p[0] > 0 && p[2] > 0;
+  a->mine[k] = both ? p[1] / sqrt (p[0] * p[2]) : NAN;
+  a->mine[s->K + k] = both ? sqrt (p[0] / p[2]) : NAN;
+}
+
+static enum status
+compare (struct session *s, struct agreement *a, int64_t step)
+{
+  for (int i = 0; i < s->n_local; i++)
+    stage_aside (a->local[i].stage);
+  TRY (walk_lane (s, STRATEGY, step));
+  for (int i = 0; i < s->n_local; i++)
+    stage_aside_keep (a->local[i].stage, a->copy[i]);
+  TRY (walk_lane (s, WHOLE, step));
+  for (int i = 0; i < s->n_local; i++) {
+    judge (s, a, i);
+    stage_aside_end (a->local[i].stage);
+  }
+  return OK;
+}
+
+bool
+agreement_due (const struct session *s, int64_t step)
+{
+  return s->agreement && (step + 1) % s->config.agreement == 0;
+}
+
+enum status
+agreement_walk (struct session *s, int64_t step)
+{
+  struct clock_account *c = &s->account;
+  double before[CLOCK_CLASSES];
+  if (!agreement_due (s, step) || !s->agreement->local)
+    return OK;
+  clock_switch (c, CLOCK_AGREE);
+  memcpy (before, c->spent_s, sizeof before);
+  mem_close ();
+  enum status e = compare (s, s->agreement, step);
+  mem_open ();
+  clock_switch (c, CLOCK_OTHER);
+  /* Whatever it was: training would have been without it. */
+  for (int i = 0; i < CLOCK_CLASSES; i++)
+    if (i != CLOCK_AGREE)
+      clock_move (c, (enum clock_class)i, CLOCK_AGREE,
+                  c->spent_s[i] - before[i]);
+  return e;
+}
+
+enum status
+agreement_settle (struct session *s)
+{
+  struct agreement *a = s->agreement;
+  for (int i = 0; a && a->local && i < s->n_local; i++)
+    for (int j = 0; j < a->local[i].n_out; j++)
+      TRY (session_await (s, &a->local[i].out[j].request, NULL));
+  return OK;
+}
+
+/* -- ballots -----------------------------------------------------------------
+ */
+
+int
+agreement_votes (const struct session *s)
+{
+  return s->agreement ? 2 * s->K : 0;
+}
+
+void
+agreement_cast (const struct session *s, int64_t step, double *v)
+{
+  if (agreement_due (s, step))
+    memcpy (v, s->agreement->mine, 2 * (size_t)s->K * sizeof *v);
+}
+
+void
+agreement_read (struct session *s, int64_t step, const double *v)
+{
+  if (agreement_due (s, step))
+    memcpy (s->agreement->seen, v, 2 * (size_t)s->K * sizeof *v);
+}
+
+const double *
+agreement_result (const struct session *s)
+{
+  return s->agreement ? s->agreement->seen : NULL;
+}

@@ -1,0 +1,159 @@
+/* train/facts.c -- facts.ini: numbers about a run that a report compares and
+ * that follow from nothing else in the run directory.
+ *
+ * Operations are counted per block, forward as network_unit tells them; data
+ * and weight gradients cost as much as a forward each.  Useful is what plain
+ * backpropagation of the network needs; executed is what the timetable does.
+ */
+#include "train/train_impl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define FACTS_FILE "facts.ini"
+
+/* Forward operations of one sample in the blocks of stage k, and of its head.
+ */
+static double
+stage_flops (const struct session *s, int k, double *head)
+{
+  struct network_unit u;
+  double flops = 0;
+  for (int i = s->first[k]; i < s->first[k + 1]; i++) {
+    network_unit (s->net, i, &u);
+    flops += u.flops;
+  }
+  *head = 0;
+  if (k < s->K - 1 && s->plan->head[k] != PLAN_SILENT &&
+      network_head (s->net, s->first[k + 1] - 1, s->config.head, &u) == OK)
+    *head = u.flops;
+  return flops;
+}
+
+/* Of one step: the images themselves need no gradient, so that the first block
+ * has no data gradient. */
+static void
+count_flops (const struct session *s, double *useful, double *executed)
+{
+  struct network_unit stem;
+  double batch = (double)s->batch;
+  network_unit (s->net, 0, &stem);
+  *useful = -stem.flops * batch;
+  *executed = 0;
+  for (int k = 0; k < s->K; k++) {
+    double head, body = stage_flops (s, k, &head);
+    double data = body - (k == 0 ? stem.flops : 0);
+    bool learns = false;
+    *useful += 3 * body * batch;
+    *executed += (body + 3 * head) * batch;
+    for (int i = 0; i < s->plan->n_passes[k]; i++) {
+      *executed += data * batch;
+      learns = learns || s->plan->pass[k][i].learn;
+    }
+    *executed += learns ? body * batch : 0;
+  }
+}
+
+static void
+put_plan (const struct session *s, struct text *out)
+{
+  const struct plan *p = s->plan;
+  text_add (out, "cycle_s = %.9g\nbusy_s =", p->cycle_s);
+  for (int r = 0; r < p->n_pipe; r++)
+    text_add (out, " %.9g", p->busy_s[r]);
+  text_add (out, "\n");
+}
+
+static void
+put_facts (const struct session *s, struct text *out)
+{
+  double useful, executed;
+  count_flops (s, &useful, &executed);
+  text_add (out, "[facts]\ndata = %016llx\n",
+            (unsigned long long)s->info.digest);
+  text_add (out, "train_samples = %lld\nbatch = %lld\nsteps = %lld\n",
+            (long long)s->n_train, (long long)s->batch, (long long)s->steps);
+  text_add (out, "stages = %d\nblocks = %d\nparameters = %lld\n", s->K,
+            network_units (s->net), (long long)network_params (s->net));
+  text_add (out, "ranks = %d\npipe = %d\nreplicas = %d\nthreads = %d\n",
+            wire_size (s->wire), s->plan->n_pipe, s->R, s->threads);
+  text_add (out, "cores = %d\nisa = %s\n", wire_size (s->wire) * s->threads,
+            kern_isa_use ());
+  text_add (out, "useful_flops = %.17g\nexecuted_flops = %.17g\n", useful,
+            executed);
+  put_plan (s, out);
+}
+
+/* Highest memory of this process in bytes; 0 where the system does not say. */
+static double
+peak_bytes (void)
+{
+  char line[256];
+  double kib = 0;
+  FILE *f = fopen ("/proc/self/status", "re");
+  while (f && fgets (line, sizeof line, f))
+    if (strncmp (line, "VmHWM:", 6) == 0)
+      kib = strtod (line + 6, NULL);
+  if (f)
+    fclose (f);
+  return kib * 1024;
+}
+
+/* A number that an earlier start has left; 0: none. */
+static double
+earlier (const struct session *s, const char *key)
+{
+  char word[64] = "";
+  char *text = NULL;
+  if (store_run_get (s->config.dir, FACTS_FILE, &text) == OK)
+    config_word (text, "measured", key, word, sizeof word);
+  else
+    fail_clear ();
+  mem_free (&text);
+  return strtod (word, NULL);
+}
+
+static double
+larger (double a, double b)
+{
+  return a > b ? a : b;
+}
+
+static enum status
+put_file (struct session *s, double most, double sum)
+{
+  struct text out;
+  text_init (&out);
+  put_facts (s, &out);
+  most = larger (most, earlier (s, "peak_bytes"));
+  sum = larger (sum, earlier (s, "peak_bytes_all"));
+  if (most > 0)
+    text_add (&out, "[measured]\npeak_bytes = %.0f\npeak_bytes_all = %.0f\n",
+              most, sum);
+  enum status e = store_run_put (s->run, FACTS_FILE, out.data);
+  text_clear (&out);
+  return e;
+}
+
+enum status
+facts_begin (struct session *s)
+{
+  return wire_agree (s->wire, s->run ? put_file (s, 0, 0) : OK);
+}
+
+enum status
+facts_end (struct session *s)
+{
+  int size = wire_size (s->wire);
+  double mine = peak_bytes (), most = 0, sum = 0, *all = NULL;
+  TRY (wire_agree (s->wire, MEM_NEW ((size_t)size, &all, "peak memory")));
+  enum status e = wire_all_gather (s->wire, &mine, 1, all);
+  for (int r = 0; r < size; r++) {
+    most = larger (most, all[r]);
+    sum += all[r];
+  }
+  mem_free (&all);
+  if (e == OK && s->run)
+    e = put_file (s, most, sum);
+  return wire_agree (s->wire, e);
+}

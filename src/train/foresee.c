@@ -1,0 +1,74 @@
+/* train/foresee.c -- what a start would be refused for, found without one. */
+#include "train/train_impl.h"
+
+#include <string.h>
+
+/* As train_resume would say it of the checkpoint to go on from. */
+static enum status
+compare_checkpoint (const struct config *c, config_writer write,
+                    const char *path)
+{
+  struct store_checkpoint *file = NULL;
+  struct store_attributes a;
+  struct text now, refused, bits;
+  TRY (store_checkpoint_open (path, &file));
+  text_init (&now);
+  text_init (&refused);
+  text_init (&bits);
+  write (c, &now);
+  store_checkpoint_attributes (file, &a);
+  changes_find (a.config, now.data, &refused, &bits);
+  enum status e = OK;
+  if (refused.size)
+    e = fail (E_CONFIG,
+              "%s goes on from %s, but with %s: that would be another run",
+              c->dir, path, refused.data);
+  text_clear (&now);
+  text_clear (&refused);
+  text_clear (&bits);
+  store_checkpoint_close (&file);
+  return e;
+}
+
+static enum status
+check_directory (const struct config *c, config_writer write)
+{
+  struct origin o;
+  enum status e = origin_peek (&o, c, write);
+  if (e == OK && !o.done && o.path)
+    e = compare_checkpoint (c, write, o.path);
+  origin_close (&o);
+  return e;
+}
+
+static enum status
+check_file (const char *key, const char *path)
+{
+  char *text = NULL;
+  char kind[16];
+  if (strcmp (key, "train.init") == 0)
+    return store_file_kind (path, kind);
+  enum status e = store_run_get ("", path, &text);
+  mem_free (&text);
+  return e == OK ? OK : fail (E_MISSING, "%s: cannot read %s", key, path);
+}
+
+static enum status
+check_files (const struct config *c)
+{
+  size_t n = strlen (c->dir);
+  bool own = strncmp (c->tune, c->dir, n) == 0 && c->tune[n] == '/';
+  if (c->init[0])
+    TRY (check_file ("train.init", c->init));
+  if (strcmp (c->tune, "yes") != 0 && strcmp (c->tune, "no") != 0 && !own)
+    TRY (check_file ("train.tune", c->tune));
+  return OK;
+}
+
+enum status
+run_foresee (const struct config *c, config_writer write, int ranks)
+{
+  TRY (session_check_ranks (c, ranks));
+  TRY (check_files (c));
+  return check_directory (c, write);
+}

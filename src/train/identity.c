@@ -1,0 +1,279 @@
+/* train/identity.c -- is it this experiment that a run directory holds?
+ *
+ * Asked before anything else of a directory whose run is finished, or has begun
+ * and left nothing to go on from; one that goes on is compared with the
+ * checkpoint that it goes on from (resume.c).  What the run was is told by its
+ * config.ini, as long as that is the text that its last start wrote; else by
+ * its newest checkpoint.
+ */
+#include "train/train_impl.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct was {
+  char *config;           /* owned; NULL: not known */
+  char data[CONFIG_WORD]; /* digest; "": not known */
+};
+
+static const char *
+last_word (const struct store_history *h, const char *name)
+{
+  for (int i = store_history_count (h) - 1; i >= 0; i--) {
+    const char *word = store_history_word (h, i, name);
+    if (word[0])
+      return word;
+  }
+  return "";
+}
+
+static void
+data_of_facts (const char *dir, struct was *was)
+{
+  char *text = NULL;
+  if (store_run_get (dir, "facts.ini", &text) != OK ||
+      !config_word (text, "facts", "data", was->data, sizeof was->data))
+    fail_clear ();
+  mem_free (&text);
+}
+
+static enum status
+of_checkpoint (const char *path, struct was *was)
+{
+  struct store_checkpoint *file = NULL;
+  struct store_attributes a;
+  TRY (store_checkpoint_open (path, &file));
+  store_checkpoint_attributes (file, &a);
+  enum status e = mem_text (a.config, &was->config);
+  snprintf (was->data, sizeof was->data, "%s", a.data ? a.data : "");
+  store_checkpoint_close (&file);
+  return e;
+}
+
+static enum status
+read_was (const char *dir, const struct store_history *h, const char *newest,
+          struct was *was)
+{
+  char digest[33];
+  if (store_run_get (dir, "config.ini", &was->config) == OK) {
+    hash_digest (was->config, strlen (was->config), digest);
+    if (!newest || strcmp (digest, last_word (h, "config")) == 0) {
+      data_of_facts (dir, was);
+      return OK;
+    }
+    mem_free (&was->config);
+  }
+  fail_clear ();
+  return newest ? of_checkpoint (newest, was) : OK;
+}
+
+/* -- the network and its cut -------------------------------------------------
+ */
+
+static void
+put_word (const char *text, const char *key, char *out, size_t size)
+{
+  char word[CONFIG_TEXT];
+  if (config_word (text, "model", key, word, sizeof word))
+    snprintf (out, size, "%s", word);
+}
+
+static void
+put_number (const char *text, const char *key, int64_t *out)
+{
+  char word[CONFIG_WORD];
+  if (config_word (text, "model", key, word, sizeof word))
+    *out = strtoll (word, NULL, 10);
+}
+
+/* What the text says of the network, in c. */
+static void
+put_network (const char *text, struct config *c)
+{
+  char word[CONFIG_WORD];
+  put_word (text, "family", c->family, sizeof c->family);
+  put_word (text, "preset", c->preset, sizeof c->preset);
+  put_word (text, "block", c->block, sizeof c->block);
+  put_word (text, "groups", c->groups, sizeof c->groups);
+  put_word (text, "stem", c->stem, sizeof c->stem);
+  put_number (text, "stem_width", &c->stem_width);
+  put_number (text, "layers", &c->layers);
+  put_number (text, "d_model", &c->d_model);
+  if (config_word (text, "model", "mlp_ratio", word, sizeof word))
+    c->mlp_ratio = strtod (word, NULL);
+  if (config_word (text, "model", "tied", word, sizeof word))
+    c->tied = strcmp (word, "yes") == 0;
+}
+
+static int
+stem_width (const struct model_spec *m)
+{
+  return m->stem_width > 0 ? m->stem_width : m->width[0];
+}
+
+static bool
+same_spec (const struct model_spec *a, const struct model_spec *b)
+{
+  if (a->family != b->family)
+    return false;
+  if (a->family == MODEL_TRANSFORMER)
+    return a->layers == b->layers && a->d_model == b->d_model &&
+           a->tied == b->tied &&
+           lround (a->mlp_ratio * a->d_model) ==
+               lround (b->mlp_ratio * b->d_model);
+  bool same = a->block == b->block && a->stem == b->stem &&
+              stem_width (a) == stem_width (b) && a->n_groups == b->n_groups;
+  for (int i = 0; same && i < a->n_groups; i++)
+    same = a->width[i] == b->width[i] && a->blocks[i] == b->blocks[i];
+  return same;
+}
+
+/* A preset and the groups that it stands for are one network; what cannot be
+ * understood is another. */
+static bool
+same_network (const struct config *c, const char *was_text)
+{
+  struct config was = *c;
+  struct model_spec a = {.family = MODEL_RESNET}, b = {.family = MODEL_RESNET};
+  put_network (was_text, &was);
+  bool same = derive_spec (c, NULL, &a) == OK &&
+              derive_spec (&was, NULL, &b) == OK && same_spec (&a, &b);
+  fail_clear ();
+  return same;
+}
+
+/* A cut that is chosen by cost is the one that was chosen; "rest" is what it
+ * comes to. */
+static bool
+same_cut (const struct config *c, const char *was_text)
+{
+  char was[CONFIG_TEXT];
+  struct model_spec spec;
+  struct network *net = NULL;
+  int *first = NULL, K = (int)c->count;
+  if (strcmp (c->cut, "auto") == 0 ||
+      !config_word (was_text, "stages", "cut", was, sizeof was))
+    return true;
+  bool same = derive_spec (c, NULL, &spec) == OK;
+  if (same && spec.family == MODEL_RESNET && spec.stem == MODEL_STEM_IMAGENET)
+    spec.height = spec.width_px = 224;
+  same = same && network_create (&spec, &net) == OK &&
+         MEM_NEW (2 * ((size_t)K + 1), &first, "cuts") == OK &&
+         network_cut_parse (net, c->cut, K, first) == OK &&
+         network_cut_parse (net, was, K, first + K + 1) == OK &&
+         memcmp (first, first + K + 1, ((size_t)K + 1) * sizeof *first) == 0;
+  fail_clear ();
+  mem_free (&first);
+  network_destroy (&net);
+  return same;
+}
+
+/* -- what lies in files ------------------------------------------------------
+ */
+
+void
+identity_init (const struct config *c, char out[33])
+{
+  out[0] = '\0';
+  if (c->init[0] && store_file_digest (c->init, out) != OK)
+    fail_clear ();
+}
+
+void
+identity_of (const struct session *s, struct identity *out)
+{
+  struct text config;
+  text_init (&config);
+  if (s->write)
+    s->write (&s->config, &config);
+  hash_digest (config.size ? config.data : "", config.size, out->config);
+  text_clear (&config);
+  identity_init (&s->config, out->init);
+}
+
+void
+identity_compare_init (const struct config *c, const struct store_history *h,
+                       const char *was_text, struct text *out)
+{
+  char was[CONFIG_PATH] = "", digest[33];
+  const char *known = last_word (h, "init");
+  if (!config_word (was_text, "train", "init", was, sizeof was) ||
+      (!was[0] && !c->init[0]))
+    return;
+  identity_init (c, digest);
+  bool moved = strcmp (was, c->init) != 0;
+  if (known[0] && digest[0] && c->init[0] && was[0]) {
+    if (strcmp (known, digest) != 0 && moved)
+      changes_add (out, "train.init =", c->init, was);
+    else if (strcmp (known, digest) != 0)
+      changes_add (out, "what is in train.init, digest", digest, known);
+  } else if (moved)
+    changes_add (out, "train.init =", c->init, was);
+}
+
+/* By digest; where the set cannot be opened, by its path. */
+static enum status
+compare_data (const struct config *c, const struct was *was, struct text *out)
+{
+  struct store_dataset *d = NULL;
+  struct store_dataset_info info;
+  char file[CONFIG_PATH] = "", now[17];
+  bool named = config_word (was->config, "data", "file", file, sizeof file);
+  bool moved = named && strcmp (file, c->file) != 0;
+  enum status e = store_dataset_open (c->file, &d);
+  if (e != OK && !moved) {
+    fail_clear (); /* nothing will be read of it */
+    return OK;
+  }
+  TRY (e);
+  store_dataset_info (d, &info);
+  store_dataset_close (&d);
+  snprintf (now, sizeof now, "%016llx", (unsigned long long)info.digest);
+  bool other = was->data[0] ? strcmp (was->data, now) != 0 : moved;
+  if (other && moved)
+    changes_add (out, "data.file =", c->file, file);
+  else if (other)
+    changes_add (out, "the data set", now, was->data);
+  return OK;
+}
+
+void
+run_compare (const struct config *c, config_writer write, const char *was,
+             struct text *other)
+{
+  struct text now;
+  text_init (&now);
+  write (c, &now);
+  changes_experiment (was, now.data, !same_network (c, was), !same_cut (c, was),
+                      other);
+  text_clear (&now);
+}
+
+/* -- the verdict -------------------------------------------------------------
+ */
+
+enum status
+identity_check (const struct config *c, config_writer write,
+                const struct store_history *h, const char *newest,
+                const char *how)
+{
+  struct was was = {.config = NULL};
+  struct text other;
+  enum status e = read_was (c->dir, h, newest, &was);
+  text_init (&other);
+  if (e == OK && was.config && write) {
+    run_compare (c, write, was.config, &other);
+    identity_compare_init (c, h, was.config, &other);
+    e = compare_data (c, &was, &other);
+  }
+  if (e == OK && other.size)
+    e = fail (E_CONFIG,
+              "%s: the run here %s, but with %s: that would be another run; "
+              "take another run.dir, or begin anew with --fresh, which moves "
+              "the old one aside",
+              c->dir, how, other.data);
+  mem_free (&was.config);
+  text_clear (&other);
+  return e;
+}

@@ -1,0 +1,259 @@
+/* train/record.c -- what the root writes and says while training goes on: rows
+ * of metrics.csv, the live line.
+ */
+#include "train/train_impl.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+double
+training_seconds (const struct training *t)
+{
+  return t->s->trained_s + (clock_now_s () - t->loop_s);
+}
+
+/* Bits per byte of text of a split, from nats per token; NAN where the text is
+ * not known. */
+double
+session_bits (const struct session *s, enum store_split split, double loss)
+{
+  double bytes = (double)s->info.bytes[split];
+  double tokens = (double)s->info.tokens[split];
+  return bytes > 0 ? loss / log (2) * tokens / bytes : NAN;
+}
+
+struct row {
+  int n;
+  double *value;
+  const char **text; /* in place of value; NULL: none */
+  char (*name)[32], (*digest)[24];
+  const char **column;
+};
+
+static void
+row_add (struct row *r, double value, const char *fmt, int k)
+{
+  snprintf (r->name[r->n], sizeof r->name[0], fmt, k);
+  r->column[r->n] = r->name[r->n];
+  r->value[r->n++] = value;
+}
+
+/* Begins with a letter, so that no reader takes it for a number. */
+static void
+row_add_digest (struct row *r, const uint64_t *digest, int k)
+{
+  if (digest) {
+    snprintf (r->digest[k], sizeof r->digest[k], "x%016llx",
+              (unsigned long long)digest[k]);
+    r->text[r->n] = r->digest[k];
+  }
+  row_add (r, NAN, "stage%d_digest", k);
+}
+
+/* What a row may say about heads; else NAN. */
+struct heads {
+  enum store_split split;
+  const double *loss, *accuracy; /* K; NULL: the row is not about heads */
+  double rate;
+};
+
+/* What rows that are not about heads are about. */
+enum about { ABOUT_HEADS, ABOUT_AGREEMENT, ABOUT_DIGESTS };
+
+static void
+row_heads (struct training *t, const struct heads *h, int k, struct row *r)
+{
+  double loss = h->loss ? h->loss[k] : NAN;
+  row_add (r, loss, "head%d_loss", k);
+  row_add (r, h->loss ? h->accuracy[k] : NAN, "head%d_accuracy", k);
+  if (t->s->length == 1)
+    return;
+  row_add (r, exp (loss), "head%d_perplexity", k);
+  row_add (r, session_bits (t->s, h->split, loss), "head%d_bits_per_byte", k);
+}
+
+static void
+row_fill (struct training *t, int64_t steps_done, const struct heads *h,
+          enum about about, struct row *r)
+{
+  struct session *s = t->s;
+  const double *agreement = agreement_result (s);
+  const uint64_t *digest = digest_result (s);
+  int64_t last = steps_done > 0 ? steps_done - 1 : 0;
+  row_add (r, (double)steps_done, "step", 0);
+  row_add (r, (double)(steps_done * s->batch) / (double)s->n_train, "epoch", 0);
+  for (int k = 0; k < s->K; k++)
+    row_heads (t, h, k, r);
+  row_add (r, h->loss ? schedule_lr (&s->schedule, last) : NAN, "lr", 0);
+  row_add (r, training_seconds (t), "seconds", 0);
+  row_add (r, h->rate, "samples_per_s", 0);
+  for (int i = 0; agreement && i < 2 * s->K; i++)
+    row_add (r, about == ABOUT_AGREEMENT ? agreement[i] : NAN,
+             i < s->K ? "stage%d_cosine" : "stage%d_norm_ratio", i % s->K);
+  for (int k = 0; digest && k < s->K; k++)
+    row_add_digest (r, about == ABOUT_DIGESTS ? digest : NULL, k);
+}
+
+static enum status
+put_row (struct training *t, const char *name, int64_t steps_done,
+         const struct heads *h, enum about about)
+{
+  struct session *s = t->s;
+  struct row r = {0};
+  if (!s->run)
+    return OK;
+  size_t K = (size_t)s->K;
+  size_t room = 5 * K + 5 + (size_t)agreement_votes (s);
+  enum status e = MEM_NEW (room, &r.value, "metrics");
+  if (e == OK)
+    e = MEM_NEW (room, &r.name, "metrics");
+  if (e == OK)
+    e = MEM_NEW (room, &r.column, "metrics");
+  if (e == OK)
+    e = MEM_NEW (room, &r.text, "metrics");
+  if (e == OK)
+    e = MEM_NEW (K, &r.digest, "metrics");
+  if (e == OK) {
+    row_fill (t, steps_done, h, about, &r);
+    e = store_run_row (s->run, r.n, r.column, name, r.value, r.text);
+  }
+  mem_free (&r.text);
+  mem_free (&r.digest);
+  mem_free (&r.value);
+  mem_free (&r.name);
+  mem_free (&r.column);
+  return e;
+}
+
+enum status
+record_row (struct training *t, enum store_split split, const char *name,
+            int64_t steps_done, const double *loss, const double *accuracy,
+            double rate)
+{
+  const struct heads h = {
+      .split = split, .loss = loss, .accuracy = accuracy, .rate = rate};
+  return put_row (t, name, steps_done, &h, ABOUT_HEADS);
+}
+
+enum status
+record_agreement (struct training *t, int64_t steps_done)
+{
+  const struct heads none = {.split = t->s->train, .rate = NAN};
+  return put_row (t, "agreement", steps_done, &none, ABOUT_AGREEMENT);
+}
+
+enum status
+record_digests (struct training *t, int64_t steps_done)
+{
+  const struct heads none = {.split = t->s->train, .rate = NAN};
+  return put_row (t, "digest", steps_done, &none, ABOUT_DIGESTS);
+}
+
+void
+record_heads (const double *v, int K, struct text *out)
+{
+  for (int k = 0; k < K; k++)
+    if (isfinite (v[k]))
+      text_add (out, "%s%.4f", k ? " " : "", v[k]);
+    else
+      text_add (out, "%s-", k ? " " : "");
+}
+
+enum status
+record_training (struct training *t, int64_t steps_done, bool timed)
+{
+  struct session *s = t->s;
+  struct progress *p = &t->p;
+  int64_t steps = steps_done - p->rows_from;
+  double n = (double)(steps * s->batch), now = training_seconds (t);
+  double loss[2 * 64], *accuracy = loss + 64;
+  CHECK (s->K <= 64, "more than 64 stages in a record");
+  for (int k = 0; k < s->K; k++) {
+    bool silent = s->plan->head[k] == PLAN_SILENT;
+    double counted = (double)p->sum[k].counted;
+    loss[k] = silent ? NAN : p->sum[k].loss / counted;
+    accuracy[k] = silent ? NAN : (double)p->sum[k].correct / counted;
+    p->sum[k] = (struct stage_loss){0};
+  }
+  enum status e =
+      record_row (t, s->train, "train", steps_done, loss, accuracy,
+                  timed && now > p->row_s ? n / (now - p->row_s) : NAN);
+  p->rows_from = steps_done;
+  p->row_s = now;
+  return e;
+}
+
+void
+record_progress (struct training *t, int64_t step)
+{
+  struct session *s = t->s;
+  struct progress *p = &t->p;
+  double now = clock_now_s ();
+  bool live = log_is_terminal ();
+  if (now - (live ? p->live_s : p->line_s) < (live ? 0.2 : 20))
+    return;
+  double rate = (double)((step + 1 - p->live_step) * s->batch) /
+                (now - (live ? p->live_s : p->line_s));
+  struct text losses;
+  text_init (&losses);
+  double loss[64];
+  for (int k = 0; k < s->K; k++)
+    loss[k] = s->plan->head[k] == PLAN_SILENT
+                  ? NAN
+                  : s->last_loss[k].loss / (double)s->last_loss[k].counted;
+  record_heads (loss, s->K, &losses);
+  const struct stage_loss *own = &s->last_loss[s->K - 1];
+  double goal = (double)own->correct / (double)own->counted;
+  if (s->length > 1)
+    goal = exp (loss[s->K - 1]);
+  const char *eta =
+      text_seconds ((double)(t->end - step - 1) * (double)s->batch / rate);
+  struct text line;
+  text_init (&line);
+  text_add (&line, "step=%lld/%lld loss=[%s] %s=%.3f samples/s=%.*f eta=\"%s\"",
+            (long long)step + 1, (long long)t->end, losses.data,
+            s->length > 1 ? "perplexity" : "accuracy", goal, rate < 10 ? 1 : 0,
+            rate, eta);
+  if (live)
+    log_live ("%s", line.data);
+  else
+    say (LOG_INFO, "%s", line.data);
+  text_clear (&line);
+  text_clear (&losses);
+  p->live_s = p->line_s = now;
+  p->live_step = step + 1;
+}
+
+void
+record_progress_text (const struct training *t, struct text *out)
+{
+  const struct progress *p = &t->p;
+  text_add (out, "interval %lld from %lld heads %d:", (long long)p->interval,
+            (long long)p->rows_from, t->s->K);
+  for (int k = 0; k < t->s->K; k++)
+    text_add (out, " %a %lld %lld", p->sum[k].loss,
+              (long long)p->sum[k].correct, (long long)p->sum[k].counted);
+}
+
+void
+record_progress_back (struct training *t, const char *text)
+{
+  struct progress *p = &t->p;
+  long long interval = 0, from = 0;
+  int K = 0, at = 0;
+  if (sscanf (text, "interval %lld from %lld heads %d:%n", &interval, &from, &K,
+              &at) != 3 ||
+      interval != p->interval || K != t->s->K || from > t->start ||
+      from + interval <= t->start)
+    return;
+  for (int k = 0; k < K; k++) {
+    char *end;
+    p->sum[k].loss = strtod (text + at, &end);
+    p->sum[k].correct = strtoll (end, &end, 10);
+    p->sum[k].counted = strtoll (end, &end, 10);
+    at = (int)(end - text);
+  }
+  p->rows_from = from;
+  p->row_s = INFINITY; /* when it began is not known */
+}

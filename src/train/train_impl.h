@@ -1,0 +1,295 @@
+/* train/train_impl.h -- the state of one training, and its record on the root.
+ */
+#ifndef TRAIN_TRAIN_IMPL_H
+#define TRAIN_TRAIN_IMPL_H
+
+#include "run/session.h"
+
+/* What the root keeps between rows of metrics.csv. */
+struct progress {
+  int64_t interval;       /* steps per row of the training split */
+  int64_t rows_from;      /* first step of the row under way */
+  struct stage_loss *sum; /* K, since rows_from */
+  double row_s;           /* training seconds at rows_from */
+  double live_s, line_s;  /* clock of the last live and plain line */
+  int64_t live_step;
+};
+
+struct saving {
+  struct store_saver *saver; /* NULL: all ranks wait for a save */
+  bool pending;              /* due, but the one before was not written yet */
+  bool staying;              /* all ranks wait for this one */
+  int64_t begun;             /* steps done at the newest beginning; -1 */
+  double blocked_s;          /* of it */
+  double pushed_s;           /* clock of the newest push between primitives */
+  int failed;                /* saves, one after the other */
+  enum status status;        /* of the newest that failed */
+  char message[800];
+};
+
+/* While everything is being opened, which may take minutes of measuring: a
+ * signal, the stop file and the end of the time are heard there by halt_check.
+ */
+struct stop_early {
+  struct wire *wire; /* borrowed, with config */
+  const struct config *config;
+  bool root;
+  double look_s, job_end_s;
+  enum run_stop why; /* of this rank */
+};
+struct training {
+  struct session *s;
+  struct progress p;
+  struct saving save;
+  struct evaluation eval; /* arrays of K */
+  int64_t start, end;     /* steps: of this start, of the run */
+  int64_t done;           /* steps taken by all ranks */
+  double loop_s;          /* clock when the present stretch began */
+  double saved_s;         /* clock of the last save, or of the start */
+  double worst_step_s, worst_save_s, worst_eval_s;
+  double look_s;    /* clock of the next look at the stop file */
+  double job_end_s; /* wall-clock time of the job's end; 0: unknown */
+  bool stopped;
+  struct stop_early early;
+  struct store_mark mark; /* on the root */
+};
+
+/* Seconds spent in training steps so far, without evaluation and saving. */
+double
+training_seconds (const struct training *t);
+/* One row of metrics.csv: step, epoch, loss and accuracy of K heads (NAN: left
+ * empty; of tokens perplexity and bits per byte too), learning rate, seconds,
+ * samples/s; with train.agreement also the columns of record_agreement, empty,
+ * with run.digests those of record_digests.
+ * Local, on the root. */
+enum status
+record_row (struct training *t, enum store_split split, const char *name,
+            int64_t steps_done, const double *loss, const double *accuracy,
+            double rate);
+/* The row `agreement`: step, epoch, seconds, and what agreement_result says.
+ * Local, on the root. */
+enum status
+record_agreement (struct training *t, int64_t steps_done);
+/* The row `digest`: step, epoch, seconds, and what digest_result says. Local,
+ * on the root. */
+enum status
+record_digests (struct training *t, int64_t steps_done);
+/* The row of the training split over the steps since the last one.  timed: the
+ * time between them means something. */
+enum status
+record_training (struct training *t, int64_t steps_done, bool timed);
+/* "0.8120 0.4550 -": K numbers, '-' where a head is silent. */
+void
+record_heads (const double *v, int K, struct text *out);
+/* The sums of the row under way as a line of text, and back: a start that goes
+ * on in the middle of a row completes it.  Text of other heads or another
+ * interval is ignored. */
+void
+record_progress_text (const struct training *t, struct text *out);
+void
+record_progress_back (struct training *t, const char *text);
+/* A live line on a terminal; a plain line now and then elsewhere. */
+void
+record_progress (struct training *t, int64_t step);
+
+/* -- saving (save.c) --------------------------------------------------------
+ */
+
+/* Staging memory, and the saver where the configuration wants one.  Collective.
+ */
+enum status
+train_save_open (struct training *t);
+void
+train_save_close (struct training *t);
+/* The root asks for a checkpoint by time. */
+bool
+train_save_asked (const struct training *t);
+/* Before every ballot: move the saver on, and fill in this rank's votes. */
+void
+train_save_move (struct training *t);
+/* Root: the ballots of the first `read` steps were read, and their rows are
+ * written; a save under way that waited for it goes on. */
+void
+train_save_describe (struct training *t, int64_t read);
+/* Before the ballot of the step that makes it `done` steps: whether
+ * train_save_due may begin a save then.  reads: ballots are read in between.
+ * The same on all ranks. */
+bool
+train_save_coming (const struct training *t, int64_t done, bool reads);
+/* After `done` steps, on all ranks: begin a save that is due, or that was and
+ * had to wait, as soon as all are idle.  Not OK when saving was given up. */
+enum status
+train_save_due (struct training *t, int64_t done, bool due);
+/* A checkpoint of the weights after `done` steps while all wait, once the one
+ * under way is complete.  When it fails training may go on (OK), unless it is
+ * the last one, or when replicas differ.  Collective; all ranks return the
+ * same.
+ */
+enum status
+train_save (struct training *t, int64_t done, bool last);
+/* Complete the save under way, or give up one whose steps are not known to be
+ * sound.  All ranks. */
+void
+train_save_settle (struct training *t);
+
+/* -- stopping (stop.c) ------------------------------------------------------
+ */
+
+/* One word, as in RUN/status. */
+const char *
+stop_name (enum run_stop why);
+/* When Slurm ends the job, in seconds since 1970; 0: not known. */
+double
+stop_job_end (void);
+/* What this rank votes for. */
+enum run_stop
+stop_asked (struct training *t);
+void
+stop_early_open (struct stop_early *e, struct wire *w, const struct config *c,
+                 bool root);
+/* Why one of the ranks stops before its first step.  Collective. */
+enum status
+stop_early_close (struct stop_early *e, enum run_stop *why);
+/* How this run is stopped well under the launcher that is seen.  Local. */
+void
+stop_tell_how (const char *dir);
+/* The stop file has done its work: the next start is to go on. */
+void
+stop_obeyed (const struct store_run *run, const char *dir);
+
+/* -- resuming (resume.c) ----------------------------------------------------
+ */
+
+/* What the run directory says, on the root; all zero elsewhere (origin.c). */
+struct origin {
+  struct store_history *history;
+  struct store_found *found; /* n_found checkpoints, newest first; next: which
+                                has not been looked at */
+  int n_found, next;
+  const char *path; /* of the one to go on from; NULL: none; inside found */
+  int64_t step;     /* of that one, or 0; of a finished run its last */
+  int64_t end;      /* steps of the whole run; 0: not known yet */
+  bool done;        /* nothing is left to do */
+  bool ever;        /* there has been a checkpoint */
+  bool fresh;       /* to begin anew: nothing has been moved aside yet */
+  char *status;     /* what RUN/status said; NULL: nothing; owned */
+  struct store_mark mark;
+  int64_t attempts; /* earlier starts from this step */
+  bool counted;     /* this one is among them, in the mark */
+  int64_t reached;  /* step that an earlier start came to */
+};
+/* Half-written files go; E_CONFIG where there is nothing to go on from and it
+ * is another experiment; E_CHECKPOINT when there was a checkpoint and none is
+ * whole, E_STUCK when the last starts came to nothing.  Local; on the root. */
+enum status
+origin_open (struct origin *o, const struct config *c, config_writer write,
+             struct store_run *run);
+/* The same without a lock: nothing is verified, removed or counted. */
+enum status
+origin_peek (struct origin *o, const struct config *c, config_writer write);
+void
+origin_close (struct origin *o);
+/* The whole checkpoint before this one: path NULL when there is none. */
+void
+origin_next (struct origin *o);
+enum status
+origin_none (const char *dir);
+/* Count this start, and say that it runs.  Local; on the root. */
+enum status
+origin_begin (struct origin *o, struct store_run *run);
+
+/* Move what is there aside, and then that.  Local; on the root. */
+enum status
+origin_anew (struct origin *o, const struct config *c, struct store_run *run);
+
+struct outcome {     /* of a training */
+  int64_t step;      /* steps done */
+  enum run_stop why; /* where it stopped early */
+  bool began;        /* the configuration was accepted */
+};
+/* The last event, and the word in RUN/status that scripts wait for: without it
+ * a run has not ended well.  E_IO.  Local; on the root. */
+enum status
+origin_end (struct origin *o, struct store_run *run, enum status e,
+            const struct outcome *out);
+
+/* The root's status and message on all ranks, said once and without a rank.
+ * Collective. */
+enum status
+train_verdict (struct wire *w, enum status e);
+/* Continue from the newest whole checkpoint of this network, or begin; the
+ * receipt.  E_CONFIG when the settings are those of another run.  Collective.
+ */
+enum status
+train_resume (struct session *s, struct origin *o, int64_t *start);
+
+/* -- what a report needs (facts.c) ------------------------------------------
+ */
+
+/* RUN/facts.ini before the first step, and again after the last one with the
+ * highest memory of the ranks.  Collective. */
+enum status
+facts_begin (struct session *s);
+enum status
+facts_end (struct session *s);
+
+/* -- settings that changed (changes.c) ---------------------------------------
+ */
+
+/* Add "WHAT IS, was WAS" to a list. */
+void
+changes_add (struct text *out, const char *what, const char *is,
+             const char *was);
+/* One key of a configuration, and what it was in another. */
+struct change {
+  char section[CONFIG_WORD], key[CONFIG_WORD];
+  char is[CONFIG_PATH], was[CONFIG_PATH];
+  enum run_effect effect;
+};
+/* The next key of a text, and its value; the first time c is zero.  `was` stays
+ * as it is. */
+bool
+changes_next (const char **at, struct change *c);
+/* Add "SECTION.KEY = IS, was WAS" to a list. */
+void
+changes_say (struct text *out, const struct change *c);
+/* Two configurations: what is told of the network in other words. */
+void
+changes_network (const char *was_text, const char *is_text, struct text *out);
+/* ...: what makes another run, and what changes bits. */
+void
+changes_find (const char *was_text, const char *is_text, struct text *refused,
+              struct text *bits);
+/* ...: what makes another experiment, the length aside, and what lies in files;
+ * words for the network and the cut only where these are known to differ. */
+void
+changes_experiment (const char *was_text, const char *is_text, bool network,
+                    bool cut, struct text *out);
+
+/* -- which experiment it is (identity.c) -------------------------------------
+ */
+
+/* The digest of train.init, "" where there is none or it cannot be read. */
+void
+identity_init (const struct config *c, char out[33]);
+/* The receipt's words of the experiment: digests of config.ini and train.init.
+ * Root. */
+struct identity {
+  char config[33], init[33];
+};
+void
+identity_of (const struct session *s, struct identity *out);
+/* Add to out where train.init is not the file that the run began with. */
+void
+identity_compare_init (const struct config *c, const struct store_history *h,
+                       const char *was_text, struct text *out);
+/* A directory whose run is to be left as it is, or from which nothing can go
+ * on: E_CONFIG, with the keys and both values, when it is another experiment
+ * than c.  how: "is finished", ...; newest: a checkpoint, NULL: none.  Local;
+ * on the root. */
+enum status
+identity_check (const struct config *c, config_writer write,
+                const struct store_history *h, const char *newest,
+                const char *how);
+
+#endif
