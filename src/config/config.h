@@ -193,7 +193,7 @@ config_parse (const struct config_source *source, struct config *out,
 /* All complaints about `name` as the kept message; OK when there are none. */
 enum status
 config_refuse (const char *name, struct complaints *said);
-/* The resolved configuration as INI text; a config_writer. */
+/* The resolved configuration as INI text. */
 void
 config_write (const struct config *c, struct text *out);
 /* A value of c as a file has it; of a strategy's reach the number of stages.

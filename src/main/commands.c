@@ -55,7 +55,7 @@ command_train (const struct options *o, struct wire *w)
 {
   struct config c;
   TRY (configure (o, w, CONFIG_TRAIN, &c));
-  return run_train (w, &c, config_write);
+  return run_train (w, &c);
 }
 
 static enum status

@@ -78,7 +78,7 @@ train_run (struct sweep_set *t, const struct options *o, struct wire *w, int i)
   if (e == OK) {
     options_config (o, &c);
     wire_patience (w, c.patience);
-    e = run_train (w, &c, config_write);
+    e = run_train (w, &c);
   }
   mem_free (&words);
   text_clear (&dir);

@@ -33,10 +33,6 @@ enum status
 run_configure (const struct config_source *source, enum config_use use,
                struct config *out);
 
-/* Writes the resolved configuration as an INI text (main owns the table of
- * keys); run asks for it after it has resolved cut and tune. */
-typedef void (*config_writer) (const struct config *c, struct text *out);
-
 /* Steps of the whole run on a training split of so many samples.  Local. */
 int64_t
 run_steps (const struct config *c, int64_t samples);
@@ -73,13 +69,12 @@ run_ask_machine (void);
  * differs is added to other.  Files are not opened: where a path differs that
  * is no difference here.  Local. */
 void
-run_compare (const struct config *c, config_writer write, const char *was,
-             struct text *other);
+run_compare (const struct config *c, const char *was, struct text *other);
 /* Everything that a start on so many ranks would be refused for that can be
  * known without tensors and without MPI, its directory included, as the status
  * that it would leave with.  Local. */
 enum status
-run_foresee (const struct config *c, config_writer write, int ranks);
+run_foresee (const struct config *c, int ranks);
 
 /* From here on USR1, USR2, TERM and INT only set a flag that run_train looks
  * at. Before MPI is opened, so that a signal during the start is not lost.
@@ -89,7 +84,7 @@ void
 run_catch_signals (void);
 /* Trains, resuming by itself.  E_STOPPED: stopped early, all is saved. */
 enum status
-run_train (struct wire *w, const struct config *c, config_writer write);
+run_train (struct wire *w, const struct config *c);
 /* Metrics of every head of a checkpoint on a split. c: as the checkpoint's own
  * configuration, with later words applied. */
 enum status

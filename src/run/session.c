@@ -568,7 +568,6 @@ session_open (struct wire *w, const struct config *c,
               const struct session_how *how, struct session *s)
 {
   session_init (w, c, s);
-  s->write = how->write;
   s->run = how->run;
   s->given_tuning = how->tuning;
   s->was_tuning = how->was_tuning;

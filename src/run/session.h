@@ -159,7 +159,6 @@ enum run_stop {
 struct session {
   struct wire *wire; /* borrowed */
   struct config config;
-  config_writer write;
   const char *given_tuning, *was_tuning;
   bool other_heads; /* root: other ones than in the rows so far */
   bool forward_only, resumes, decodes, unit_costs, guess_costs, given_costs;
@@ -242,7 +241,6 @@ struct session {
 };
 
 struct session_how {
-  config_writer write;    /* NULL: checkpoints carry no configuration */
   struct store_run *run;  /* root only, borrowed; NULL: no record */
   const char *tuning;     /* kernel choices as text; NULL: as configured */
   const char *was_tuning; /* those of the checkpoint that the run goes on from,

@@ -5,8 +5,7 @@
 
 /* As train_resume would say it of the checkpoint to go on from. */
 static enum status
-compare_checkpoint (const struct config *c, config_writer write,
-                    const char *path)
+compare_checkpoint (const struct config *c, const char *path)
 {
   struct store_checkpoint *file = NULL;
   struct store_attributes a;
@@ -15,7 +14,7 @@ compare_checkpoint (const struct config *c, config_writer write,
   text_init (&now);
   text_init (&refused);
   text_init (&bits);
-  write (c, &now);
+  config_write (c, &now);
   store_checkpoint_attributes (file, &a);
   changes_find (a.config, now.data, &refused, &bits);
   enum status e = OK;
@@ -31,12 +30,12 @@ compare_checkpoint (const struct config *c, config_writer write,
 }
 
 static enum status
-check_directory (const struct config *c, config_writer write)
+check_directory (const struct config *c)
 {
   struct origin o;
-  enum status e = origin_peek (&o, c, write);
+  enum status e = origin_peek (&o, c);
   if (e == OK && !o.done && o.path)
-    e = compare_checkpoint (c, write, o.path);
+    e = compare_checkpoint (c, o.path);
   origin_close (&o);
   return e;
 }
@@ -66,9 +65,9 @@ check_files (const struct config *c)
 }
 
 enum status
-run_foresee (const struct config *c, config_writer write, int ranks)
+run_foresee (const struct config *c, int ranks)
 {
   TRY (session_check_ranks (c, ranks));
   TRY (check_files (c));
-  return check_directory (c, write);
+  return check_directory (c);
 }

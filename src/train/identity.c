@@ -185,8 +185,7 @@ identity_of (const struct session *s, struct identity *out)
 {
   struct text config;
   text_init (&config);
-  if (s->write)
-    s->write (&s->config, &config);
+  config_write (&s->config, &config);
   hash_digest (config.size ? config.data : "", config.size, out->config);
   text_clear (&config);
   identity_init (&s->config, out->init);
@@ -239,12 +238,11 @@ compare_data (const struct config *c, const struct was *was, struct text *out)
 }
 
 void
-run_compare (const struct config *c, config_writer write, const char *was,
-             struct text *other)
+run_compare (const struct config *c, const char *was, struct text *other)
 {
   struct text now;
   text_init (&now);
-  write (c, &now);
+  config_write (c, &now);
   changes_experiment (was, now.data, !same_network (c, was), !same_cut (c, was),
                       other);
   text_clear (&now);
@@ -254,16 +252,15 @@ run_compare (const struct config *c, config_writer write, const char *was,
  */
 
 enum status
-identity_check (const struct config *c, config_writer write,
-                const struct store_history *h, const char *newest,
-                const char *how)
+identity_check (const struct config *c, const struct store_history *h,
+                const char *newest, const char *how)
 {
   struct was was = {.config = NULL};
   struct text other;
   enum status e = read_was (c->dir, h, newest, &was);
   text_init (&other);
-  if (e == OK && was.config && write) {
-    run_compare (c, write, was.config, &other);
+  if (e == OK && was.config) {
+    run_compare (c, was.config, &other);
     identity_compare_init (c, h, was.config, &other);
     e = compare_data (c, &was, &other);
   }

@@ -108,12 +108,12 @@ going_round (const struct origin *o, const struct config *c)
 /* Where nothing is left to do, or nothing to go on from, the directory has to
  * be of this experiment; one that goes on is asked by train_resume. */
 static enum status
-is_this (const struct origin *o, const struct config *c, config_writer write)
+is_this (const struct origin *o, const struct config *c)
 {
   bool begun = o->ever || o->mark.step > 0 || finished_step (o->status) >= 0;
   if (!o->done && (o->path || !begun))
     return OK;
-  return identity_check (c, write, o->history,
+  return identity_check (c, o->history,
                          o->n_found > 0 ? o->found[0].path : NULL,
                          o->done ? "is finished" : "has begun");
 }
@@ -169,7 +169,7 @@ origin_anew (struct origin *o, const struct config *c, struct store_run *run)
 }
 
 enum status
-origin_peek (struct origin *o, const struct config *c, config_writer write)
+origin_peek (struct origin *o, const struct config *c)
 {
   int n_files = 0;
   *o = (struct origin){0};
@@ -186,12 +186,11 @@ origin_peek (struct origin *o, const struct config *c, config_writer write)
     o->done = o->end > 0 && o->found[0].step >= o->end;
   }
   o->ever = n_files > 0 || had_checkpoint (o->history);
-  return is_this (o, c, write);
+  return is_this (o, c);
 }
 
 enum status
-origin_open (struct origin *o, const struct config *c, config_writer write,
-             struct store_run *run)
+origin_open (struct origin *o, const struct config *c, struct store_run *run)
 {
   int n_files = 0;
   *o = (struct origin){0};
@@ -210,7 +209,7 @@ origin_open (struct origin *o, const struct config *c, config_writer write,
   if (!o->done)
     origin_next (o);
   o->ever = n_files > 0 || had_checkpoint (o->history);
-  TRY (is_this (o, c, write));
+  TRY (is_this (o, c));
   if (o->done)
     return OK;
   o->attempts = o->mark.start == o->step ? o->mark.attempts : 0;

@@ -354,13 +354,6 @@ train_verdict (struct wire *w, enum status e)
  */
 
 static void
-config_text (const struct session *s, struct text *out)
-{
-  if (s->write)
-    s->write (&s->config, out);
-}
-
-static void
 compare_data (const struct session *s, const struct store_attributes *a,
               struct text *refused)
 {
@@ -391,7 +384,7 @@ blame_settings (struct session *s, const char *path, const char *why)
   TRY (store_checkpoint_open (path, &file));
   text_init (&now);
   text_init (&other);
-  config_text (s, &now);
+  config_write (&s->config, &now);
   store_checkpoint_attributes (file, &a);
   changes_network (a.config, now.data, &other);
   compare_data (s, &a, &other);
@@ -423,7 +416,7 @@ compare_settings (struct session *s, const struct origin *o, struct receipt *r)
   TRY (store_checkpoint_open (r->path, &file));
   text_init (&now);
   text_init (&refused);
-  config_text (s, &now);
+  config_write (&s->config, &now);
   store_checkpoint_attributes (file, &a);
   r->saved = a.digests;
   changes_find (a.config, now.data, &refused, &r->reasons);

@@ -174,8 +174,7 @@ session_attributes (struct session *s, int64_t step, struct text texts[2],
 {
   text_init (&texts[0]);
   text_init (&texts[1]);
-  if (s->write)
-    s->write (&s->config, &texts[0]);
+  config_write (&s->config, &texts[0]);
   kern_tuning_print (s->tuning, &texts[1]);
   kern_verdicts_print (s->kern, &texts[1]);
   snprintf (s->data_digest, sizeof s->data_digest, "%016llx",

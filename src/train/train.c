@@ -350,8 +350,8 @@ write_config (struct session *s)
   struct text out;
   enum status e = OK;
   text_init (&out);
-  if (s->run && s->write) {
-    s->write (&s->config, &out);
+  if (s->run) {
+    config_write (&s->config, &out);
     e = store_run_put (s->run, "config.ini", out.data);
   }
   text_clear (&out);
@@ -542,13 +542,13 @@ say_done (const struct origin *o)
 }
 
 static enum status
-train (struct wire *w, const struct config *c, config_writer write,
-       struct store_run *run, struct origin *o, struct outcome *out)
+train (struct wire *w, const struct config *c, struct store_run *run,
+       struct origin *o, struct outcome *out)
 {
   struct session s = {.run = NULL};
   struct training t = {.s = &s, .mark = o->mark};
   bool fresh = o->fresh;
-  struct session_how how = {.write = write, .run = fresh ? NULL : run};
+  struct session_how how = {.run = fresh ? NULL : run};
   char *tuning = NULL;
   enum status e = was_tuning (w, o, &tuning, &how.resumes);
   bool whole = false;
@@ -597,13 +597,12 @@ train (struct wire *w, const struct config *c, config_writer write,
 
 /* With the run directory's lock: is there anything to do, and then that. */
 static enum status
-train_here (struct wire *w, const struct config *c, config_writer write,
-            struct store_run *run)
+train_here (struct wire *w, const struct config *c, struct store_run *run)
 {
   struct origin o = {0};
   struct outcome out = {0};
   bool done = false;
-  enum status e = run ? origin_open (&o, c, write, run) : OK;
+  enum status e = run ? origin_open (&o, c, run) : OK;
   out.step = o.step;
   if (run && c->fresh && !o.fresh)
     log_file_set (store_run_log (run));
@@ -618,7 +617,7 @@ train_here (struct wire *w, const struct config *c, config_writer write,
   if (e == OK && done)
     say_done (&o);
   else if (e == OK)
-    e = train (w, c, write, run, &o, &out);
+    e = train (w, c, run, &o, &out);
   /* A run that was not moved aside is none of this start's. */
   enum status ended = OK;
   if (run && !(o.fresh && o.status))
@@ -634,7 +633,7 @@ train_here (struct wire *w, const struct config *c, config_writer write,
 }
 
 enum status
-run_train (struct wire *w, const struct config *c, config_writer write)
+run_train (struct wire *w, const struct config *c)
 {
   struct store_run *run = NULL;
   run_catch_signals ();
@@ -646,7 +645,7 @@ run_train (struct wire *w, const struct config *c, config_writer write)
   if (e == OK) {
     if (run && !c->fresh)
       log_file_set (store_run_log (run));
-    e = train_here (w, c, write, run);
+    e = train_here (w, c, run);
     log_file_set (NULL);
   }
   store_run_close (&run);

@@ -182,11 +182,10 @@ struct origin {
  * is another experiment; E_CHECKPOINT when there was a checkpoint and none is
  * whole, E_STUCK when the last starts came to nothing.  Local; on the root. */
 enum status
-origin_open (struct origin *o, const struct config *c, config_writer write,
-             struct store_run *run);
+origin_open (struct origin *o, const struct config *c, struct store_run *run);
 /* The same without a lock: nothing is verified, removed or counted. */
 enum status
-origin_peek (struct origin *o, const struct config *c, config_writer write);
+origin_peek (struct origin *o, const struct config *c);
 void
 origin_close (struct origin *o);
 /* The whole checkpoint before this one: path NULL when there is none. */
@@ -288,8 +287,7 @@ identity_compare_init (const struct config *c, const struct store_history *h,
  * than c.  how: "is finished", ...; newest: a checkpoint, NULL: none.  Local;
  * on the root. */
 enum status
-identity_check (const struct config *c, config_writer write,
-                const struct store_history *h, const char *newest,
-                const char *how);
+identity_check (const struct config *c, const struct store_history *h,
+                const char *newest, const char *how);
 
 #endif

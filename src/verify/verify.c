@@ -257,7 +257,7 @@ start_run (struct wire *w, const struct verify *v, const char *name, bool stop)
   c.keep = 1;
   enum log_level level = log_level_get ();
   log_level_set (level > LOG_INFO ? level : LOG_WARN);
-  enum status e = run_train (w, &c, NULL);
+  enum status e = run_train (w, &c);
   log_level_set (level);
   if (e == E_STOPPED && stop)
     return OK;
