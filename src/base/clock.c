@@ -48,7 +48,7 @@ clock_pace (void)
     if (!word || !text_to_long (word, &pace_ms) || pace_ms < 0)
       pace_ms = 0;
   }
-  const int64_t least_ms = 20; /* who is slow on purpose moves all the same */
+  const int64_t least_ms = 20; /* short naps, so that progress is seen */
   for (int64_t left = pace_ms; left > 0; left -= least_ms) {
     int64_t ms = left < least_ms ? left : least_ms;
     if (nanosleep (&(struct timespec){.tv_nsec = ms * 1000000}, NULL) != 0)
@@ -82,8 +82,8 @@ clock_move (struct clock_account *a, enum clock_class from, enum clock_class to,
   a->spent_s[to] += s;
 }
 
-/* One thread speaks MPI, and it is the one that sets the hook: pulses of other
- * threads find none. */
+/* The hook belongs to a thread: only the one that talks to MPI sets it.  A
+ * pulse of another thread counts as progress and does nothing else. */
 static _Thread_local void (*hook_function) (void *context);
 static _Thread_local void *hook_context;
 

@@ -52,8 +52,9 @@ void
 clock_move (struct clock_account *a, enum clock_class from, enum clock_class to,
             double s);
 
-/* A hook called between primitives, so that messages move while arithmetic
- * runs.  NULL: nothing.  pulse () is cheap, and a move (base/status.h). */
+/* MPI moves messages only while it is called.  So arithmetic calls pulse ()
+ * between primitives, and the hook (wire_poll) lets MPI work.  NULL: no hook.
+ * pulse () is cheap and counts as a move (base/status.h). */
 void
 pulse_hook (void (*hook) (void *context), void *context);
 void

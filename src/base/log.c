@@ -105,7 +105,8 @@ live_erase (void)
   live_shown = false;
 }
 
-/* Lines that do not fit the buffer are cut, and say so. */
+/* Spelling out control characters makes a line longer.  One that does not fit
+ * the buffer is cut and ends in " ...". */
 static void
 line_format (char line[LINE_BYTES], const char *fmt, va_list args)
 {
@@ -193,7 +194,9 @@ write_plain (const char *text, size_t n)
   }
 }
 
-/* The first byte of a C1 control has come as the last of a piece. */
+/* The controls U+0080 to U+009F are two bytes in UTF-8, c2 80 to c2 9f, and a
+ * model may write them in two pieces.  So a c2 is held back until the next byte
+ * tells whether it began a control or an ordinary character. */
 static bool half_c1;
 
 static void

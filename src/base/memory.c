@@ -276,7 +276,9 @@ number_in (const char *path, const char *key)
   return found;
 }
 
-/* Room below the limits of the control group `path` and those above it. */
+/* What the control group `path` may still use.  Each group above it has a limit
+ * of its own that counts all groups below: the smallest remainder decides.
+ * Unlimited is a word in version 2, and a number near 2^63 in version 1. */
 static double
 group_room (const char *root, const char *path, const char *most,
             const char *used, const char *cache)
@@ -290,7 +292,8 @@ group_room (const char *root, const char *path, const char *most,
     snprintf (name, sizeof name, "%s%s/%s", root, group, used);
     double now = number_in (name, NULL);
     snprintf (name, sizeof name, "%s%s/memory.stat", root, group);
-    double file = number_in (name, cache); /* given back when asked for */
+    /* The page cache counts as used, but the kernel gives it back. */
+    double file = number_in (name, cache);
     if (limit >= 0 && limit < 1e18 && now >= 0) {
       double left = limit - now + (file > 0 ? file : 0);
       room = room < 0 || left < room ? left : room;
@@ -310,6 +313,7 @@ mem_available (void)
   FILE *f = fopen ("/proc/self/cgroup", "r");
   while (f && fgets (line, sizeof line, f)) {
     line[strcspn (line, "\n")] = '\0';
+    /* Version 2 has one line, "0::/PATH"; version 1 one per controller. */
     const char *one = strstr (line, ":memory:");
     double left = -1;
     if (strncmp (line, "0::/", 4) == 0)

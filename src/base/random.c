@@ -38,7 +38,8 @@ random_philox (const uint32_t counter[4], const uint32_t key[2],
 }
 
 /* A bijection of 64 bits in which every input bit moves about half of the
- * output bits (the finaliser of SplitMix64). */
+ * output bits (the finaliser of SplitMix64).  It maps 0 to 0: key_words adds a
+ * constant first, so that seed 0 is as good as any other. */
 static uint64_t
 mix (uint64_t x)
 {
@@ -153,6 +154,7 @@ random_normal (const struct random_key *key, uint64_t i)
 {
   uint32_t w[4];
   random_block (key, i / 2, w);
+  /* unit may be 0 but never 1, so this logarithm is always finite. */
   double radius = sqrt (-2.0 * log (1.0 - unit (join (w[0], w[1]))));
   double angle = 6.283185307179586476925 * unit (join (w[2], w[3]));
   return radius * (i % 2 == 0 ? cos (angle) : sin (angle));
@@ -161,6 +163,8 @@ random_normal (const struct random_key *key, uint64_t i)
 uint64_t
 random_below (const struct random_key *key, uint64_t i, uint64_t n)
 {
+  /* The upper half of the product: a division would be slower, and the bias of
+   * some values is below n / 2^64. */
   __extension__ unsigned __int128 wide = random_u64 (key, i);
   return (uint64_t)(wide * n >> 64);
 }
