@@ -1,8 +1,9 @@
 /* wire/agree.c -- fences, texts for everybody, and the one abort.
  *
- * Collective calls wait politely, as all waiting here.  Where a call may fail
- * on one rank it ends its round first and then tells all ranks (wire_worst), so
- * that nobody is left inside a collective call.
+ * Collective calls are started without blocking and polled (wire_complete), so
+ * that waiting leaves the core to others.  Where memory may be missing on one
+ * rank, all ranks agree on that (wire_worst) before the next collective call:
+ * otherwise some would wait in it for ever.
  */
 #include "base/hash.h"
 #include "base/log.h"
@@ -70,9 +71,9 @@ wire_abort (enum status s)
   end_job (s);
 }
 
-/* MPICH's mpiexec mixes the code of the first rank that leaves with the signal
- * by which it kills the rest.  It takes a word in MPI's stead, as MPI_Abort
- * gives it, which this thread may not call. */
+/* When a rank just exits, MPICH's mpiexec mixes its exit code with the signal
+ * by which it kills the other ranks.  MPI_Abort avoids that with a line to
+ * mpiexec, but this thread may not call MPI: it writes the line itself. */
 static void
 tell_launcher (int code)
 {
@@ -101,7 +102,8 @@ leave_at_once (int number)
 void
 wire_leave (enum status s, double grace_s)
 {
-  /* Records may wait for what the stuck thread waits for. */
+  /* Writing the record may hang in the same file system as the stuck thread:
+   * an alarm ends the process in any case. */
   const unsigned most_s = 5;
   struct sigaction a;
   sigset_t those;

@@ -1,8 +1,10 @@
 /* wire/alarm.c -- one rank tells all others that it leaves its work for the
  * next fence.
  *
- * For work that each rank does for itself between two fences, and that takes
- * long: nobody waits there, so whoever is told looks now and then.
+ * For long work that each rank does for itself between two fences, such as
+ * measuring: when one rank fails or is asked to stop, the others would go on
+ * for minutes before they meet it at the fence.  So they look for an alarm now
+ * and then (wire_alarmed).
  */
 #include "base/memory.h"
 #include "wire/wire_impl.h"

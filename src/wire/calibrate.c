@@ -56,7 +56,7 @@ one_way (struct pair *p, size_t bytes, int rounds, bool both, double *s)
 
   p->out.bytes = p->in.bytes = bytes;
   p->out.dims[0] = p->in.dims[0] = (int64_t)(bytes / sizeof (float));
-  for (int i = -3; i < rounds; i++) {
+  for (int i = -3; i < rounds; i++) { /* the first three warm up */
     double start = clock_now_s ();
     if (both) {
       TRY (pass (p, true, true));
@@ -72,7 +72,7 @@ one_way (struct pair *p, size_t bytes, int rounds, bool both, double *s)
   return OK;
 }
 
-/* Bytes/s from what the larger message takes more than the other. */
+/* Bytes/s from the difference of two sizes: the latency cancels. */
 static enum status
 rate (struct pair *p, bool both, double *out)
 {

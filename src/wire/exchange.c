@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-/* MPI counts in int: what is longer goes in pieces.  Shorter ones cost next to
- * nothing, and every test has some. */
+/* MPI counts in int, so long blocks go in pieces.  Far smaller pieces than that
+ * demands cost next to nothing, and small tests exercise the loop. */
 #define BYTES_PIECE ((size_t)1 << 22)
 
 static void

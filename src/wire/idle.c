@@ -1,13 +1,15 @@
-/* wire/idle.c -- what waits inside MPI leaves its core to others.
+/* wire/idle.c -- lets a rank that waits inside MPICH leave its core to others.
  *
- * Our own waiting polls with back-off, but HDF5 and ScaLAPACK call what blocks,
- * and MPICH waits by looking for news without a pause: where ranks outnumber
- * cores each such call lasts as long as others are let run.  Open MPI yields by
- * itself there; MPICH over UCX (Debian's) has no word for it, but all its
- * looking goes through one function of UCX, which is called by name.  The
- * program's own one comes before the library's: it calls that, and rests when
- * nothing has come for many looks in a row.  Where MPI is another, or reaches
- * its network in another way, nobody calls it.
+ * Our own waiting polls and sleeps, but HDF5 and ScaLAPACK call blocking
+ * functions, in which MPICH polls without a pause.  Where ranks outnumber
+ * cores, the rank that is waited for then hardly gets a core.  Open MPI yields
+ * by itself; MPICH over UCX (Debian's) has no setting for it.
+ *
+ * All its polling goes through one function of UCX, ucp_worker_progress, which
+ * the dynamic linker finds by name: a function of that name in the program
+ * comes before the library's.  Ours calls the library's and sleeps a little
+ * when many calls in a row have found nothing.  Where MPI is another one, or
+ * uses another network library, nobody calls it.
  */
 #define _GNU_SOURCE /* RTLD_NEXT */
 #include "base/clock.h"
@@ -17,8 +19,8 @@
 
 #ifdef MPICH_VERSION
 
-#define LOOKS 100     /* in vain, before the first rest */
-#define APART_S 20e-6 /* looks further apart belong to no waiting */
+#define LOOKS 100     /* that find nothing, before the first rest */
+#define APART_S 20e-6 /* looks further apart are not one wait */
 
 unsigned
 ucp_worker_progress (void *worker);
@@ -28,7 +30,7 @@ progress_function (void *worker);
 
 static progress_function *library_progress;
 static int looks;
-static double last_s; /* when the last look in vain ended */
+static double last_s; /* when the last look ended */
 static struct wire_pause rest;
 
 unsigned

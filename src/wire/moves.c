@@ -1,10 +1,11 @@
-/* wire/moves.c -- ranks that wait hear whether any rank moves.
+/* wire/moves.c -- tells waiting ranks whether any other rank still moves.
  *
- * A rank that waits for a slow one must not take it for a dead one.  A few
- * times per patience all ranks join in a sum that does not block, whenever each
- * of them next comes by: it ends only when all have, so one that is stuck for
- * good is noticed by its silence, and it says whether anybody has moved since
- * the last one, so ranks that all wait for each other are noticed, too.
+ * A rank that waits for a slow one must not take it for a dead one.  So a few
+ * times per patience all ranks join a small reduction that does not block: each
+ * enters it when it next polls.  It completes only when all have entered, so a
+ * rank that is stuck for good keeps it open and the others hear nothing.  Its
+ * result says whether any rank has moved since the last one: if all wait for
+ * each other it completes and says no.  Both are silence to watch.c.
  */
 #include "wire/wire_impl.h"
 
@@ -51,7 +52,8 @@ wire_moves_open (struct wire *w)
   place_hook (wire_moves_step, w);
 }
 
-/* Ranks have begun unequally many: who has fewer joins the others' last. */
+/* Some ranks may have begun a round that others have not: those join it now,
+ * since MPI cannot free a communicator with a collective call under way. */
 void
 wire_moves_close (struct wire *w)
 {

@@ -20,7 +20,7 @@
 #include "wire/wire_impl.h"
 
 #define PIECE ((size_t)1 << 18) /* floats: 1 MiB stays in a cache */
-#define TURNS 1024              /* tags repeat after so many reductions */
+#define TURNS 1024              /* tags repeat after so many sums */
 
 static void
 leg_start (struct wire_leg *leg, struct wire_reduction *red, size_t piece)
@@ -34,8 +34,10 @@ leg_start (struct wire_leg *leg, struct wire_reduction *red, size_t piece)
   leg->state = LEG_CLIMB;
 }
 
-/* What replica r still owes: its partners at growing distance, then its own
- * parent.  Starts the next transfer. */
+/* Starts the next transfer of the way up.  In binary, replica r receives from
+ * r + 1, r + 2, r + 4 ... as long as the bit of that distance is 0 in r, and
+ * sends to r - distance at its first bit that is 1.  Replica 0 has none, so it
+ * ends as the root. */
 static void
 leg_climb (struct wire *w, struct wire_leg *leg, int tag)
 {

@@ -21,7 +21,7 @@
 
 /* -- what MPI is ----------------------------------------------------------- */
 
-/* One space for "word", blanks around it and a colon behind. */
+/* Replaces word, the blanks around it and a colon behind it by one space. */
 static void
 drop_word (char *text, const char *word)
 {
@@ -38,8 +38,8 @@ drop_word (char *text, const char *word)
   memmove (at, end, strlen (end) + 1);
 }
 
-/* "Open MPI v4.1.4, package: ..." and "MPICH Version:      4.0.2" are written
- * in one manner. */
+/* Libraries say "Open MPI v4.1.4, package: ..." or "MPICH Version:      4.0.2";
+ * this makes "Open MPI 4.1.4" and "MPICH 4.0.2" of them. */
 void
 wire_describe_mpi (char *out, size_t room)
 {
@@ -70,8 +70,9 @@ number (const char *name, int otherwise)
 void
 wire_start_look (struct wire_start *out)
 {
-  /* A launcher inside a job of Slurm may mean fewer ranks than the job has
-   * tasks, and MPICH's starts only its helpers by srun. */
+  /* The first variable that is set counts.  SLURM_NTASKS comes last: an mpirun
+   * inside a job may start fewer ranks than the job has tasks, and MPICH's uses
+   * srun for its helpers only. */
   static const struct {
     const char *size, *rank;
   } row[] = {{"INTERLOCK_RANKS", NULL},
@@ -105,7 +106,8 @@ wire_start_whole (const struct wire_start *start, int size)
                  "%s is %d, but %d ranks have come up: start as many as it "
                  "says, or set it to what is meant",
                  start->name, n, size);
-  /* All tasks come here; the first one speaks for them. */
+  /* Every task gets here, each as rank 0 of its own world: give it its number
+   * among the tasks, so that only the first prints. */
   if (start->task >= 0)
     place_rank_set (start->task, n);
   if (!start->launched)

@@ -1,17 +1,20 @@
-/* wire/watch.c -- whether this rank still moves, and what happens when not.
+/* wire/watch.c -- notices a rank that makes no progress, and ends the job.
  *
- * A thread of each rank looks a few times per patience whether its rank has
+ * A thread of each rank looks several times per patience whether its rank has
  * moved (base/status.h: a new place, a message that came, a piece of long
- * work) or has heard that another one has (moves.c).  It speaks no MPI and
- * asks nobody, so it works whatever the rank is stuck in.  Who has waited for
- * one patience says for whom, once; who has waited for two leaves, and the
- * launcher ends the others.  They count the same seconds, so that their last
- * lines are there before the first of them has gone: the table of who waited
- * for whom.
+ * work) or has heard that another rank has (moves.c).  It calls no MPI and asks
+ * nobody, so it works whatever the rank is stuck in.
  *
- * Time counts only while ranks run: a look that comes late is worth two, not
- * the hours that a job was suspended or a laptop asleep, and nothing counts
- * while a rank of this node is stopped by a signal or a debugger.
+ * After one patience without either it prints for whom its rank waits, once.
+ * After two it ends its process, and the launcher ends the others.  All ranks
+ * that wait have counted about the same seconds, and the first to leave lingers
+ * for a moment: so the last lines of all of them are printed, and together they
+ * tell who waited for whom.
+ *
+ * Only time in which ranks can run counts.  A look that comes late adds two
+ * ticks at most, not the hours for which a job was suspended or a laptop slept,
+ * and nothing is added while a rank of this node is stopped by a signal or a
+ * debugger.
  */
 #include "base/clock.h"
 #include "base/log.h"
@@ -147,7 +150,7 @@ add_message (const struct wire_awaited *a, char *out, size_t room)
             micro, a->id.border);
 }
 
-/* For whom the rank waits, as far as its own waiting knows. */
+/* For whom the rank waits, as it has noted before waiting (wire_await). */
 static void
 awaited_text (const struct wire_awaited *a, char *out, size_t room)
 {
@@ -225,8 +228,8 @@ neighbour_stopped (void)
 struct look {
   unsigned long moves;
   unsigned heard;
-  double last_s, quiet_s; /* the last look; without a move up to it */
-  double round_s;         /* since a round was due */
+  double last_s, quiet_s; /* the last look; how long no move until then */
+  double round_s;         /* since a round of moves.c was due */
   bool told;
 };
 
@@ -261,9 +264,11 @@ look_once (struct look *l, double patience, double tick)
     l->told = false;
     return;
   }
+  /* Asking /proc costs, so not before it could matter. */
   if (l->quiet_s + passed >= patience / 2 && neighbour_stopped ())
     return;
   l->quiet_s += passed;
+  /* A call that was announced as long (place_lasts) gets its time on top. */
   const double lasting = place_lasting ();
   if (l->quiet_s >= 2 * patience + lasting)
     give_up (patience);
@@ -273,7 +278,7 @@ look_once (struct look *l, double patience, double tick)
   tell_wait (LOG_WARN, patience, 1);
 }
 
-/* False when the thread is to leave. */
+/* Sleeps, but wakes at once when the thread has to end: false then. */
 static bool
 nap (double seconds)
 {

@@ -63,6 +63,9 @@ wire_new (struct wire **out)
   return OK;
 }
 
+/* Each kind of collective traffic has its own copy of the world: MPI matches
+ * collective calls by their order on a communicator, and ballots, rounds and
+ * fences come in no fixed order to each other. */
 static enum status
 world_open (struct wire *w)
 {
@@ -126,7 +129,8 @@ wire_free (struct wire **at)
   wire_ballot_close (w);
   if (w->line != MPI_DATATYPE_NULL)
     MPI_Type_free (&w->line);
-  /* Not while a vote of a run that failed is still open. */
+  /* MPI forbids to free a communicator with a collective call under way; a run
+   * that failed may have left one. */
   if (w->n_balloting == 0)
     comm_free (&w->votes);
   if (!w->round_open)

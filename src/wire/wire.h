@@ -21,9 +21,9 @@ struct wire; /* opaque; owned by main, one per rank */
 /* MPI_Init_thread (FUNNELED), error handler, abort hook, rank for messages;
  * collective on world.  Explains a world of another size than INTERLOCK_RANKS,
  * the launcher or, under srun, SLURM_NTASKS say (E_USAGE), and a threading
- * level that is too low: then *out is NULL, and MPI goes on until wire_close.
- * Who speaks does so before: a launcher ends all ranks when the first of them
- * has failed. */
+ * level that is too low: then *out is NULL, and MPI stays up until wire_close.
+ * Print the message before that call: a launcher may kill all ranks as soon as
+ * the first one has left with an error. */
 enum status
 wire_open (int *argc, char ***argv, struct wire **out);
 /* A wire of one rank without MPI (login nodes, serial tests): all calls work.
@@ -43,10 +43,10 @@ wire_grid (struct wire *w, int n_replicas);
 enum status
 wire_windows (struct wire *w, int n, const int *first, const int *last);
 
-/* A rank that has not moved (base/status.h), nor heard of one that has, for so
- * many seconds says for whom it waits; after twice as many the job ends with
- * E_QUIET.  0: never.  WIRE_PATIENCE_S until it is called.  Local; the same on
- * all ranks. */
+/* A rank that has made no move (base/status.h) for so many seconds, and has not
+ * heard of another rank that made one, prints for whom it waits.  After twice
+ * as many seconds the job ends with E_QUIET.  0: never.  WIRE_PATIENCE_S until
+ * it is called.  Local; the same on all ranks. */
 #define WIRE_PATIENCE_S 600
 void
 wire_patience (struct wire *w, double seconds);
@@ -263,7 +263,8 @@ wire_alarm (struct wire *w);
 /* Whether another rank has told so.  Local; cheap. */
 bool
 wire_alarmed (struct wire *w);
-/* Behind the fence: what was told has arrived.  Collective on world. */
+/* After the fence: receives what other ranks have told, so that no message is
+ * left over.  Collective on world. */
 enum status
 wire_alarm_end (struct wire *w);
 
@@ -281,8 +282,9 @@ void
 wire_round_spread (struct wire *w, void *data, size_t bytes, int root);
 bool
 wire_round_done (struct wire *w);
-/* Leave some time to others between two looks, after a wait since start_s
- * (clock_now_s).  Local. */
+/* For loops that ask wire_round_done again and again: yields the core or sleeps
+ * a little, more the longer it has waited since start_s (clock_now_s).  Local.
+ */
 void
 wire_rest (double start_s);
 

@@ -13,7 +13,7 @@
 /* One request of the message table. */
 struct wire_request {
   enum { REQUEST_FREE, REQUEST_SEND, REQUEST_POST } kind;
-  bool done;     /* mpi has been tested to its end */
+  bool done;     /* MPI has completed it */
   int place;     /* index in wire.open while not done */
   int peer, tag; /* as the caller named them */
   char *start;   /* header, then data; borrowed */
@@ -117,8 +117,8 @@ struct wire {
   MPI_Request round;  /* MPI_REQUEST_NULL when none is under way */
 };
 
-/* Waiting that leaves the cores to others: yield first, then sleep a small part
- * of the time waited so far. */
+/* Waiting that leaves the core to other ranks: it yields at first, then sleeps
+ * a small part of the time waited so far. */
 struct wire_pause {
   double start_s;
 };
@@ -163,7 +163,8 @@ void
 wire_watch_open (void);
 void
 wire_watch_close (void);
-/* From here on MPI ends, which takes its time and leaves nothing to be lost. */
+/* MPI_Finalize comes next.  It may be slow, and nothing can be lost any more:
+ * patience becomes a minute at least. */
 void
 wire_watch_closing (void);
 /* Who is where.  Collective on world. */
@@ -186,13 +187,14 @@ wire_moves_close (struct wire *w);
 void
 wire_moves_step (void *wire);
 
-/* As wire_abort, from a thread that may not speak MPI and while the one that
- * may is stuck: record, wait for grace_s, leave.  The launcher ends the others.
+/* As wire_abort, for a thread that may not call MPI while the one that may is
+ * stuck: writes the record, waits grace_s for the last words of other ranks,
+ * and leaves.  The launcher then ends the other ranks.
  */
 void
 wire_leave (enum status s, double grace_s) __attribute__ ((noreturn));
 
-/* What was there before MPI: how many ranks there should be. */
+/* What the environment said before MPI was opened. */
 struct wire_start {
   const char *name; /* of the variable that says it; NULL: nothing does */
   int expected;     /* 0: not known */
@@ -209,7 +211,8 @@ wire_start_whole (const struct wire_start *start, int size);
 void
 wire_describe_mpi (char *out, size_t room);
 
-/* Links idle.c, whose work is done behind MPI's back. */
+/* Does nothing but make the linker take idle.c, which replaces a function of
+ * MPI's network library. */
 void
 wire_idle_open (void);
 
