@@ -1,8 +1,9 @@
 /* plan/chain.c -- plans of long pipes under regular strategies.
  *
- * What travels through a stage far from both ends is the same at every such
- * stage.  So streams and passes are made for a short pipe, the template, and
- * repeated; the timetable then comes from where every plan has it.
+ * A table of K x K weights and the search for proportional columns (stream.c)
+ * would take too long for thousands of stages.  But stages far from both ends
+ * are all alike: the same streams and passes.  So these are made for a short
+ * pipe, the template, and copied; the timetable is then made as for any plan.
  */
 #include "base/memory.h"
 #include "plan/plan_impl.h"

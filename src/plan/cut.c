@@ -1,11 +1,13 @@
-/* plan/cut.c -- a row of costs cut into ranges, the largest as small as can be.
+/* plan/cut.c -- cuts a row of costs into ranges, the largest as small as it can
+ * be.
  *
  * Exact, by dynamic programming from the end: best[k][i] is the smallest
  * possible maximum when the units from i on are cut into the last k ranges.
- * Many cuts have about that maximum, and what is measured varies; of these the
- * most even one is taken, in a second pass of the same kind: the one whose
- * borders are nearest to where equal ranges would have them, so that ranks that
- * hold several ranges have equal work, too.
+ *
+ * Many cuts come within a few per cent of that, less than two measurements of
+ * one block differ.  Of these the most even one is taken, by a second program
+ * of the same kind: the one whose borders are nearest to where equal ranges
+ * would have them.  So ranks that hold several ranges have equal work, too.
  */
 #include "base/memory.h"
 #include "plan/plan.h"
@@ -19,7 +21,7 @@ struct cutter {
   double *before;             /* n + 1: part of all work in front of unit i */
 };
 
-/* Maxima that differ by less are alike. */
+/* Cuts whose maximum is within this part of the smallest one count as good. */
 #define ALIKE 0.02
 
 static double *
@@ -106,7 +108,8 @@ fill_uneven (struct cutter *c, double limit)
     }
 }
 
-/* Each range ends as early as the best of all allows. */
+/* Reads the cut from the table.  Each range ends as early as an optimal cut
+ * allows, so that the result is one cut, the same on all ranks. */
 static void
 trace (const struct cutter *c, double limit, int *first)
 {

@@ -1,9 +1,15 @@
 /* plan/lists.c -- from the order of work to the lists that ranks walk.
  *
- * A receive goes directly before the operation that needs the data, a send
- * directly behind the one that made it, a post directly behind the last reader
- * of what its buffer held before: in this step, or, for the first user of the
- * buffer in a step, in the step before (ahead).
+ * Jobs are arithmetic; here messages, slots and buffers are added to them.
+ *
+ *   receive  directly before the operation that needs the data
+ *   send     directly behind the operation that made it
+ *   post     a receive is posted as early as its buffer is free: directly
+ *            behind the last reader of what the buffer held before, so that MPI
+ *            can write the message in place when it comes
+ *
+ * The first post of a buffer in a step belongs behind its last reader of the
+ * step before (ahead).
  */
 #include "base/memory.h"
 #include "plan/plan_impl.h"
@@ -72,7 +78,8 @@ blank (const struct maker *mk, enum plan_verb verb, int stage, int micro)
   };
 }
 
-/* A message between stage and the stage `other` beside it. */
+/* A message between stage and the stage `other` beside it.  A border has the
+ * number of the stage above it. */
 static struct plan_op
 message (const struct maker *mk, enum plan_verb verb, int stage, int other,
          int stream, int micro)
@@ -88,6 +95,8 @@ message (const struct maker *mk, enum plan_verb verb, int stage, int other,
   return op;
 }
 
+/* The input of a stage is a batch, a message, or the output of the stage before
+ * on this same rank, which is read where it lies. */
 static enum status
 add_forward (struct maker *mk, const struct plan_job *j, struct list *l)
 {
@@ -111,6 +120,9 @@ add_forward (struct maker *mk, const struct plan_job *j, struct list *l)
   return append (l, &io);
 }
 
+/* The lowest number of a pair that is free.  A pair is the room in which a pass
+ * that learns leaves what WEIGHTS needs: the more WEIGHTS are put off, the more
+ * pairs a stage has to have. */
 static int
 take_pair (struct maker *mk, int k, int m)
 {
@@ -129,6 +141,7 @@ take_pair (struct maker *mk, int k, int m)
   }
 }
 
+/* A stream that two passes read is received once, before the first of them. */
 static enum status
 add_pass (struct maker *mk, const struct plan_job *j, struct list *l)
 {
@@ -213,7 +226,9 @@ reads (const struct plan *p, const struct plan_op *op,
   return false;
 }
 
-/* The post of receive number i: *after is the index behind which it goes. */
+/* The post of receive number i: *after is the index behind which it goes.
+ * `before` is the receive that used the same buffer last: going back from i,
+ * and round the end of the list, which is the step before. */
 static struct plan_op
 post_of (const struct plan *p, const struct list *l, int i, int *after)
 {
@@ -274,9 +289,11 @@ is_outside (const struct plan *p, const struct plan_op *op)
          (op->verb == PLAN_REDUCE && p->n_replicas > 1);
 }
 
-/* A learning pass and its weights are faster together.  They are joined where
- * that is no loss to anybody: no message leaves in between, and the sums over
- * micro-batches keep their order. */
+/* A pass that learns and its WEIGHTS are faster as one call, which finds the
+ * gradients still in the cache.  They are joined only where no other rank has
+ * to wait longer for it: no message leaves between the two.  And only where the
+ * next WEIGHTS of the stage is that of the same micro-batch, so that the sums
+ * over micro-batches keep their order. */
 static void
 join_weights (const struct plan *p, struct plan_op *op, int n)
 {
@@ -296,7 +313,8 @@ join_weights (const struct plan *p, struct plan_op *op, int n)
 /* -- the whole ---------------------------------------------------------------
  */
 
-/* What the rank does when all its gradients are there. */
+/* What the rank does when all its gradients are there, where stages have to
+ * agree first (norms for clipping, a shared matrix). */
 static enum status
 add_joint (const struct maker *mk, int r, struct list *l)
 {

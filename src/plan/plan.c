@@ -1,18 +1,25 @@
-/* plan/plan.c -- making, comparing and asking a plan. */
+/* plan/plan.c -- makes a plan, compares plans, answers questions about one.
+ *
+ * What a rank should do first depends on when messages come, and that depends
+ * on what all ranks do.  So a timetable is made, simulated until it repeats
+ * itself, and made again for the moments at which ranks then really begin a
+ * step; the fastest of a few such rounds is kept.
+ */
 #include "base/hash.h"
 #include "base/memory.h"
 #include "plan/plan_impl.h"
 #include <math.h>
 #include <string.h>
 
-/* Steps simulated to find the cycle: enough for the pipe to fill and settle;
- * the mean is over the last TAIL, a multiple of the short periods.  A long pipe
- * is given more only as long as its ranks are not in step. */
+/* Steps that are simulated to find the time of one step (the cycle): enough for
+ * the pipe to fill and to settle.  A timetable may repeat itself every 2, 3 or
+ * 4 steps only, so the mean is over the last TAIL, a multiple of these.  A pipe
+ * longer than LONG begins with few and gets more while ranks differ in pace. */
 #define SETTLE(n_pipe) (4 * (n_pipe) + 24)
 #define LONG 64 /* ranks */
 #define TAIL 12
-/* Timetables tried: each starts from the skew of ranks that the one before
- * settles into. */
+/* Timetables that are tried.  Skew is by how much later than the first rank the
+ * others begin a step. */
 #define ROUNDS 4
 
 const char *

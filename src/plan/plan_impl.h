@@ -41,8 +41,9 @@ int64_t
 plan_ticks (double seconds);
 double
 plan_seconds (int64_t ticks);
-/* Duration of an operation of the stage, by itself; as it stands in a list,
- * joined or not and handing on or not; of a message over the border. */
+/* Duration of a verb of the stage by itself; of an operation as it stands in a
+ * list, which may be joined or hand nothing on; of a message over the border.
+ */
 int64_t
 plan_verb_ticks (const struct plan *p, enum plan_verb v, int stage);
 int64_t

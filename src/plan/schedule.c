@@ -1,14 +1,19 @@
 /* plan/schedule.c -- in which order a rank does the work of one step.
  *
  * List scheduling: a clock is run over one step; whenever a rank is free it
- * takes the best of the jobs that could start now.  The order is what is kept.
+ * takes the best of the jobs that could start now.  Only the order is kept; how
+ * long the real step takes is not known yet.
  *
- * Two rules make the lists safe to repeat.  Micro-batches of one kind of job of
- * a stage keep their order, so sums are formed in one order whatever the
- * folding.  And a slot is given to a new micro-batch only when everybody who
- * needs the old one, the receiver on the next rank included, has begun with it
- * in this very order of decisions: no rank waits for a later decision, so no
- * ring of waiting ranks can form.
+ * Two rules make it safe to repeat that order in every step.
+ *
+ * 1. The micro-batches of one kind of job of a stage keep their order.  So sums
+ *    over micro-batches are formed in one order, whatever the folding, and the
+ *    bits are the same.
+ * 2. A slot is given to a new micro-batch only when all jobs that need the old
+ *    one have been decided before: its own, and those of the next stage that
+ *    read its output (on another rank only the forward, by which the message
+ * has been taken).  So nobody ever waits for a job that is decided later, and
+ *    ranks cannot wait for each other in a ring.
  */
 #include "base/memory.h"
 #include "plan/plan_impl.h"
@@ -37,8 +42,9 @@ struct schedule {
   struct look *looked; /* n_pipe: the last one */
 };
 
-/* Ranks are asked in their order, again and again until none can start
- * anything, then time goes on.  Asked is only who may have a new answer. */
+/* At each moment all ranks are asked in their order, then again (a sweep),
+ * until none can start anything; then time goes on.  A heap keeps whom to ask
+ * next, so that only ranks are asked for which something may have changed. */
 struct look {
   int64_t time;
   int sweep, rank;
@@ -95,7 +101,8 @@ across (const struct schedule *s, int64_t a, int b)
   return a + plan_message_ticks (s->p, b);
 }
 
-/* When nobody needs slot and output of (k, m) any more. */
+/* When nobody needs slot and output of stage k for micro-batch m any more: all
+ * its own jobs are done, and the next stage has the output. */
 static int64_t
 retired (const struct schedule *s, int k, int m)
 {
@@ -111,7 +118,8 @@ retired (const struct schedule *s, int k, int m)
     return t;
   if (!plan_crosses (s->p, k))
     return later (t, retired (s, k + 1, m));
-  /* A message is taken at the latest when the next stage begins with it. */
+  /* Another rank: its receive is over when its forward begins, at the latest.
+   */
   int64_t begun = *finish_of (s, k + 1, FORWARD, m);
   if (begun == PLAN_NEVER)
     return PLAN_NEVER;
@@ -139,7 +147,8 @@ pass_ready (const struct schedule *s, int k, int i, int m)
   return t;
 }
 
-/* Earliest start; NEVER while something it needs is undecided. */
+/* The earliest start of a job; NEVER while something it needs is undecided.  A
+ * forward also waits until no more than `limit` of the stage are in flight. */
 static int64_t
 ready (const struct schedule *s, int k, int kind, int m)
 {
@@ -174,8 +183,8 @@ reduce_ready (const struct schedule *s, int k)
   return t;
 }
 
-/* An update may wait for the norms of its windows: never before they have been
- * started everywhere. */
+/* An update may have to wait for the norms of its windows, which are sums over
+ * all their stages: it comes only when each of these has begun its REDUCE. */
 static int64_t
 update_ready (const struct schedule *s, int k)
 {
@@ -302,7 +311,7 @@ choose (const struct schedule *s, int r, int64_t *wake)
   return best;
 }
 
-/* The lowest slot whose last owner has retired. */
+/* The lowest slot that is free: few slots, little memory. */
 static int
 free_slot (const struct schedule *s, int k, int m)
 {
@@ -373,8 +382,8 @@ pop (struct schedule *s)
   }
 }
 
-/* Something has changed for rank r: those above the one that was asked last
- * come in this sweep, the others in the next. */
+/* Something has changed for rank r.  If its turn in this sweep is still to come
+ * it is asked then, otherwise in the next sweep. */
 static enum status
 touch (struct schedule *s, int by, int r)
 {
@@ -400,7 +409,7 @@ start (struct schedule *s, int r, const struct choice *c)
   enum plan_verb verb = verb_of (c->kind);
   int64_t end = s->now + plan_verb_ticks (s->p, verb, c->stage);
 
-  /* The list will have it behind everything else. */
+  /* add_joint (lists.c) puts these updates at the end of the list. */
   if (verb == PLAN_UPDATE && plan_is_joint (s->p))
     end = s->now;
 
@@ -465,7 +474,7 @@ kinds (const struct plan *p, int k)
   return PASS + p->n_passes[k];
 }
 
-/* Nearest head of a cotangent, counted from the stage. */
+/* How many stages ahead the nearest head is whose loss the pass carries. */
 static int
 nearest (const struct plan *p, const struct plan_pass *pass)
 {
@@ -480,8 +489,9 @@ nearest (const struct plan *p, const struct plan_pass *pass)
   return near - pass->stage;
 }
 
-/* Windows are intervals: so are the stages that share one with stage k.  Every
- * stage is in one, since it learns from somebody. */
+/* The stages that share a window with stage k are low[k] .. high[k]: windows
+ * are intervals that contain k, so their union is one.  Every stage is in a
+ * window, since it learns from some head. */
 static void
 set_windows (struct schedule *s)
 {

@@ -1,10 +1,13 @@
-/* plan/simulate.c -- what a timetable costs.
+/* plan/simulate.c -- how long a timetable takes.
  *
- * The lists are run in order with a clock per rank.  A message is complete
- * transfer ticks after it has been both sent and posted; a receive waits for
- * that, and so does an operation that writes where an earlier send reads.  Each
- * rank is taken as far as its messages are known, and again when one of them
- * becomes so; in which order is all the same.
+ * Each rank has a clock and runs its list in order.  A message is complete
+ * `transfer` ticks after it was both sent and posted.  A receive waits for
+ * that, and so does an operation that writes a buffer from which an earlier
+ * message is still being sent.
+ *
+ * A rank is run until it needs a message whose time is not known yet; it is
+ * queued again when that becomes known.  The result does not depend on the
+ * order in which ranks are run, since times follow from the lists alone.
  */
 #include "base/memory.h"
 #include "plan/plan_impl.h"
@@ -51,7 +54,8 @@ plan_op_ticks (const struct plan *p, const struct plan_op *op)
 {
   const struct plan_cost *c = &p->cost[op->stage];
 
-  /* What joining saves is told with the weights, which the pass computes. */
+  /* The arithmetic of a joined pair happens in the pass, but its time stays
+   * where it was, less what joining saves. */
   if (op->verb == PLAN_WEIGHTS && op->joined)
     return plan_ticks (fmax (0, c->weights - c->saved));
   if (op->verb == PLAN_PASS && op->stream < 0)
@@ -72,8 +76,8 @@ plan_message_ticks (const struct plan *p, int border)
   return plan_ticks (s);
 }
 
-/* What simulation needs of an operation, and no more: long pipes have millions,
- * which are walked through again and again. */
+/* The part of a plan_op that a simulation needs.  Long pipes have millions of
+ * them and go through them many times, so they should be small. */
 struct step_op {
   int64_t ticks;
   int stage, tag, peer;
@@ -82,13 +86,15 @@ struct step_op {
   unsigned char verb, ahead;
 };
 
-/* Two steps of a message can be under way: index tag * 2 + step % 2. */
+/* A message may be posted for the next step while that of this one is on its
+ * way: two places, index tag * 2 + step % 2. */
 struct mail {
   int64_t sent_step, post_step; /* -1: never */
   int64_t sent, post;           /* ticks */
 };
 
-/* Ranks of a window that have begun with its norm, and when the last did. */
+/* The norm of a window: how many ranks have begun with it, and when the last of
+ * them did. */
 struct sum {
   int step, n;
   int64_t begun;
@@ -161,8 +167,8 @@ outgoing (const struct machine *x, const struct plan_op *op)
   return x->offset[k] + index * p->n_slots[k] + op->slot;
 }
 
-/* For each operation that writes an outgoing buffer, the last send from it,
- * round the end of the list. */
+/* For each operation that writes an outgoing buffer, the send from it that came
+ * last.  Going twice through the list finds those of the step before, too. */
 static void
 set_waits (struct machine *x, int r)
 {
@@ -306,8 +312,8 @@ work (struct machine *x, int r, const struct step_op *o)
   return true;
 }
 
-/* The shared matrix goes one rank further: here from the one before, then to
- * the next.  What is handed on is not waited for. */
+/* The shared matrix moves one rank on: it comes from the rank before and goes
+ * to the next one.  The rank does not wait until its own message has left. */
 static bool
 do_relay (struct machine *x, int r, const struct step_op *o, int way)
 {

@@ -1,12 +1,21 @@
 /* plan/stream.c -- which gradients travel, and by which passes.
  *
- * From the last stage down.  At stage k some bundles arrive: the gradient of
- * the own head and the streams of the border above.  A bundle is a sum of
- * losses (weight, over heads) with the column of factors by which the stages
- * 0..k follow it.  Bundles whose columns are proportional below k are added and
- * leave as one stream; what no stage below follows ends here.  A bundle is
- * defined up to a factor: it is chosen so that, where that is possible, the sum
- * that leaves is the sum that this stage learns from, and one pass does both.
+ * Works from the last stage down.  At stage k some bundles arrive: the gradient
+ * of the own head, and the streams that cross the border above.  A bundle is a
+ * sum of losses (weight, over heads), and it has a column: by which factor each
+ * of the stages 0..k follows it.
+ *
+ * Bundles whose columns are proportional below k can never be told apart there:
+ * they are added and leave as one stream.  A bundle that no stage below follows
+ * ends here.  Example: with span 3 and mix furthest a stage in the middle hands
+ * on two streams, one for the stage below it and one for the stage below that.
+ * End to end there is one bundle, and one stream at every border.
+ *
+ * A pass is one trip of a gradient through the stage, and it costs.  A stage
+ * needs one per stream that leaves and one that it learns from.  Since a bundle
+ * may be multiplied by any factor, the factor is chosen, where that is
+ * possible, so that a sum that leaves is also the sum that the stage learns
+ * from: then one pass does both.
  */
 #include "base/memory.h"
 #include "plan/plan_impl.h"
@@ -135,8 +144,9 @@ group (struct work *w, int k)
   }
 }
 
-/* What stage k learns from is, up to a factor, what leaves as group g: then the
- * factors of the group become those of learning. */
+/* Whether what stage k learns from is, up to a factor, what leaves as group g.
+ * If so, the factors of the group become those of learning: one pass for both.
+ */
 static bool
 learns_what_leaves (struct work *w, int k, int g)
 {

@@ -1,12 +1,14 @@
 /* plan/walk.c -- a slow, obvious checker of timetables.
  *
- * Every rank is a machine that does its list in order, several steps long.
- * Every buffer is a cell that knows which step and micro-batch it holds and,
- * for gradients, which sum of losses.  A message moves when it is both sent and
- * posted; until then the sender's cell may not be written (the rank waits) and
- * the receiver's cell may not be read (a fault).  Whatever reads a cell looks
- * for the owner it expects.  Nothing here is shared with the files that make
- * timetables, on purpose.
+ * Every rank is a machine that does its list in order, for several steps. Every
+ * buffer is a cell that knows which step and micro-batch it holds and, for
+ * gradients, which sum of losses.  A message moves when it is both sent and
+ * posted.  Until then the sender's cell must not be overwritten (the rank
+ * waits) and the receiver's cell must not be read (a fault).  Every operation
+ * checks that its cells hold what it needs.
+ *
+ * It shares no code with the files that make timetables, so that it cannot
+ * share their mistakes.
  */
 #include "base/memory.h"
 #include "plan/walk_impl.h"
@@ -194,7 +196,7 @@ end_of_list (const struct walk *w)
   return OK;
 }
 
-/* One rank as far as it goes. */
+/* Runs one rank until it has to wait. */
 static enum status
 advance (struct walk *w, int r, bool *moved)
 {
@@ -219,7 +221,7 @@ advance (struct walk *w, int r, bool *moved)
   return OK;
 }
 
-/* All that is left are the posts for a step that will not come. */
+/* Nothing may be left over but the posts for a step that does not come. */
 static enum status
 end (const struct walk *w)
 {

@@ -12,8 +12,9 @@ is_act (enum plan_verb v)
   return v == PLAN_POST_ACT || v == PLAN_RECV_ACT || v == PLAN_SEND_ACT;
 }
 
-/* The first letter between these ends that is not yet sent (sending) or not yet
- * posted (posting) or just the first (receiving). */
+/* The oldest letter between these two ranks, under the tag and window in hand,
+ * that is not sent yet (sending), not posted yet (posting), or that is posted
+ * (neither: a receive looks for it). */
 static struct letter *
 find (const struct walk *w, bool sending, bool posting, int from, int to)
 {

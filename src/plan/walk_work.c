@@ -1,4 +1,5 @@
-/* plan/walk_work.c -- what an operation needs to find, and what it leaves. */
+/* plan/walk_work.c -- what each operation of the walker has to find in its
+ * cells, and what it leaves there. */
 #include "base/memory.h"
 #include "plan/walk_impl.h"
 #include <string.h>
@@ -315,7 +316,8 @@ plan_walk_spread (struct walk *w)
   return relay (w, w->spread, 1);
 }
 
-/* Waits as the norms of windows would, which are sums over their stages. */
+/* Norms are sums over the stages of a window, so an update waits until all of
+ * them have their gradients. */
 enum status
 plan_walk_update (struct walk *w)
 {
