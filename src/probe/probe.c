@@ -11,8 +11,8 @@ probe_describe (void)
   return name ? name : "without ScaLAPACK (no probe)";
 }
 
-/* The matrix library has an instruction set of its own, which no limit of ours
- * reaches: results of unlike ranks are as good, but not the same bits. */
+/* The matrix library chooses its kernels by itself, whatever run.isa says.
+ * Where ranks differ in that, results are as good, but not the same bits. */
 static enum status
 tell_unlike (struct wire *w)
 {

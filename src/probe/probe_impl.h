@@ -172,8 +172,9 @@ matrix_dot (const struct matrix *a, const struct matrix *b, bool symmetric,
 /* -- representations (side.c) -----------------------------------------------
  */
 
-/* The outputs of one stage on all samples, centred over them: n x width, or
- * where width > n their inner products, n x n, which say as much. */
+/* The outputs of one stage on all samples, centred over them: n x width.  Where
+ * width > n it holds their inner products instead, n x n (dual): everything
+ * that is computed here follows from these as well, and they are smaller. */
 struct view {
   int side, stage;
   int64_t width;
@@ -188,7 +189,7 @@ struct side {
   int n_stages, first; /* view of stage 0 */
 };
 
-struct need {      /* bytes on the rank that needs most */
+struct need {      /* of memory: bytes on the rank that needs most */
   double held;     /* by the sides so far, once all their rows are there */
   double work;     /* besides, while they are studied */
   double arriving; /* while rows arrive, with what is held then */

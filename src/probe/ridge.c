@@ -215,7 +215,7 @@ struct verdict {
   double bits[BLENDS]; /* of tokens: per token */
 };
 
-/* Bits of local row i, for every blend. */
+/* Adds the bits of local row i, one number for every blend. */
 static void
 add_bits (const struct fit *f, int i, double *bits)
 {
@@ -284,7 +284,8 @@ judge_constant (struct fit *f, int first, int n, struct verdict *out)
   return judge (f, first, n, out);
 }
 
-/* Images go by accuracy, tokens by bits; of equals the smoothest is taken. */
+/* The best lambda so far: of images by accuracy, of tokens by bits.  Lambdas
+ * and blends come in rising order, so <= takes the smoothest of equals. */
 static void
 compare (const struct fit *f, const struct verdict *v, double relative,
          struct choice *best)
@@ -322,7 +323,8 @@ choose (struct fit *f, struct choice *best, struct ridge *out)
   return OK;
 }
 
-/* The chosen lambda on both parts. */
+/* Fits with the chosen lambda on both parts.  Where its matrix has no Cholesky
+ * factor now, with the next larger one that has. */
 static enum status
 conclude (struct fit *f, struct ridge *out, struct verdict *v)
 {

@@ -133,8 +133,9 @@ grid_threads (int n)
     openblas_set_num_threads (n);
 }
 
-/* A call of the library says nothing until it is done: so many operations may
- * take as long as on one slow core. */
+/* The library shows no progress until it returns, and the watchdog
+ * (run.patience) should not take it for dead: it may last as long as one slow
+ * core would take for so many operations. */
 static void
 call_begin (double flops)
 {
@@ -143,7 +144,8 @@ call_begin (double flops)
   place_lasts (flops / slow_flops);
 }
 
-/* Who is done early waits for the others, as long. */
+/* The announced time stays: a rank that is done early may have to wait as long
+ * for the others. */
 static void
 call_end (void)
 {
@@ -246,7 +248,7 @@ matrix_eigenvalues (struct matrix *a, int n, double *values)
   table[a->wide].syev ("N", "L", &n, a->data, &one, &one, a->desc, &query,
                        &none, &one, &one, a->desc, &query, &ask, &info);
   CHECK (info == 0, "p?syev: argument %d", -info);
-  /* The size that some versions ask for is a little short. */
+  /* Some versions ask for a little less than they use. */
   double asked = a->wide ? query.wide : query.narrow;
   double wanted = asked * 1.01 + 8.0 * n + 64;
   int size = wanted < INT_MAX ? (int)wanted : 0;

@@ -1,8 +1,10 @@
-/* probe/side.c -- from rows, on the ranks that computed them, to matrices over
- * the grid.
+/* probe/side.c -- brings rows from the ranks that computed them into matrices
+ * that are spread over the grid.
  *
- * Where a row goes follows from its stage and sample alone, so a turn sends no
- * addresses: every rank tells which rows it gives, and all work out the rest.
+ * Rows are collected and exchanged in turns, many at once.  The ranks to which
+ * the parts of a row go follow from its stage and sample alone.  So each rank
+ * tells which rows it gives, and all work out who sends what to whom: no
+ * addresses travel with the numbers.
  */
 #include "probe/probe_impl.h"
 
@@ -43,8 +45,9 @@ open_grid (struct probe *p, const struct probe_side *s)
 /* -- samples ----------------------------------------------------------------
  */
 
-/* The order of the samples in the matrices is drawn: its beginning fits, the
- * next part chooses, the end judges, whatever order the file has. */
+/* Samples are put into an order that is drawn, since a file may be sorted by
+ * class: the first three fifths of it fit, the next fifth chooses lambda, the
+ * last one judges. */
 static enum status
 take_samples (struct probe *p, const struct probe_side *s)
 {

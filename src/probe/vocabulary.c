@@ -1,9 +1,10 @@
-/* probe/vocabulary.c -- from next tokens to few classes, and what the cut
- * costs.
+/* probe/vocabulary.c -- makes few classes of many next tokens, and tells how
+ * many bits that leaves open.
  *
- * With p(class) from a probe and q(token | class) from frequencies, p q is a
- * distribution over the whole vocabulary, so that its bits compare with those
- * of a language model.
+ * A classifier of 50,000 classes would be too large.  So rare tokens share one
+ * class.  With p(class) from the probe and q(token | class) from frequencies,
+ * p q is a distribution over the whole vocabulary, and its bits per token may
+ * be compared with those of a language model.
  */
 #include "probe/probe_impl.h"
 

@@ -9,7 +9,8 @@
 #define BAR_RANKS 16 /* shown of a group */
 #define BAR_ROWS 64  /* shown in all */
 
-/* Of a frame whose rows are not numbers: no tick lies between its ends. */
+/* The y axis of a frame whose rows are names: a step so large that no tick
+ * falls between the ends. */
 static const struct axis no_ticks = {
     .low = 0.25, .high = 0.75, .step = 10, .unit = 1};
 
@@ -215,8 +216,8 @@ static const struct {
 };
 #define KINDS (sizeof kinds / sizeof *kinds)
 
-/* The operations of the second step that was recorded: all ranks have it
- * whole. */
+/* The operations of the second step that was recorded, which the trace has
+ * whole of all ranks. */
 static bool
 read_gantt (struct report *r, const struct group *g, struct gantt *out)
 {

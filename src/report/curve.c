@@ -36,8 +36,8 @@ between (const struct points *p, double x)
          (p->y[high] - p->y[low]) * (x - p->x[low]) / (p->x[high] - p->x[low]);
 }
 
-/* All places at which a run has a row, where all runs have something: sorted,
- * each once, thinned out. */
+/* The places at which a mean is taken: those at which any run has a row, within
+ * the stretch that all runs cover; sorted, each once, and thinned out. */
 static int
 places (struct report *r, const struct points *p, int n, double **out)
 {

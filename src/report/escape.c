@@ -1,4 +1,5 @@
-/* report/escape.c -- texts of others in HTML, CSV, LaTeX and on a terminal.
+/* report/escape.c -- makes foreign texts harmless in HTML, CSV, LaTeX and on a
+ * terminal.
  *
  * A run may have any name, and a value in a configuration any bytes.
  */

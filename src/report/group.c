@@ -144,8 +144,9 @@ find_keys (struct report *r, struct keys *k)
   k->key[k->n++] = "strategy.span";
 }
 
-/* Runs that went different lengths so far are compared where all have been; a
- * cut that was measured may differ between seeds. */
+/* Neither steps so far nor the cut keep runs apart: runs of different length
+ * are compared where all have been, and a measured cut may differ between
+ * seeds. */
 static bool
 same_group (const struct keys *k, const struct run *a, const struct run *b)
 {
@@ -207,7 +208,8 @@ make_label (struct report *r, const struct keys *k, const struct run *run)
   text_init (&out);
   text_init (&clean);
   for (int i = 0; i < k->n; i++) {
-    /* A span that all share says nothing where something else differs. */
+    /* The span comes last; where all have the same one, it is left out if there
+     * is something else to tell groups apart by. */
     if (k->n > 1 && i == k->n - 1 && !varies (r, "strategy.span"))
       break;
     const char *value = group_value (run, k->key[i]);

@@ -57,8 +57,8 @@ heat_axes (const struct report *r, struct heat *h)
   return h->n_rows > 1 && h->n_columns > 1;
 }
 
-/* Where more than one group falls into a cell (other keys differ as well), the
- * better one: higher where that is better, else lower. */
+/* Several groups fall into one cell where other keys differ, too: the best of
+ * them is shown. */
 static void
 heat_fill (struct report *r, struct heat *h, bool higher,
            double (*of) (const struct report *, const struct run *,

@@ -15,7 +15,8 @@ begin (struct apart *f, const char *kind)
   text_init (&f->words);
 }
 
-/* A step that both have: count it, and say whether it is beyond doubt. */
+/* Counts a step that both runs have.  f->step becomes the first one that
+ * differs, f->same the last equal one before it. */
 static void
 count (struct apart *f, int64_t step, bool same)
 {

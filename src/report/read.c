@@ -116,8 +116,9 @@ read_row (struct pool *p, const char *line, size_t n, struct sheet *out)
   out->n_rows++;
 }
 
-/* Lines that are long enough for a row: so there are never more values than the
- * file has bytes. */
+/* Counts lines that are long enough for a row.  A row has a comma per column,
+ * so there are never more values than the file has bytes, whatever its first
+ * line says. */
 static size_t
 possible_rows (const char *text, size_t n_columns)
 {

@@ -256,7 +256,8 @@ run_at (struct pool *p, const struct run *r, enum store_split split,
 {
   double *x, *y;
   int n = points (p, r, split, column, axis, &x, &y);
-  /* A budget that was made from these numbers may miss its own row by a bit. */
+  /* x may be a budget that was computed from these very rows, and off by the
+   * rounding of the last bit. */
   double slack = 1e-9 * fabs (where);
   if (n == 0 || !(where >= x[0] - slack && where <= x[n - 1] + slack))
     return NAN;
