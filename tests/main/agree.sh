@@ -209,9 +209,9 @@ ok $? "--version names program, oneDNN, HDF5 and MPI"
 
 # -- what others show --------------------------------------------------------
 
-# Every section.key=value in README and jobs is a key.
+# Every section.key=value in README, doc and jobs is a key.
 bad=0
-for file in "$top"/README.md "$top"/jobs/* "$top"/datasets/*; do
+for file in "$top"/README.md "$top"/doc/*.md "$top"/jobs/* "$top"/datasets/*; do
   [ -f "$file" ] || continue
   for word in $(grep -o -h -E \
     '(model|stages|strategy|data|train|checkpoint|run)\.[a-z_]+=' "$file" |
@@ -222,7 +222,7 @@ for file in "$top"/README.md "$top"/jobs/* "$top"/datasets/*; do
     }
   done
 done
-ok $bad "keys in README, jobs and datasets exist"
+ok $bad "keys in README, doc, jobs and datasets exist"
 if [ -f "$top/README.md" ]; then
   bad=0
   for c in $COMMANDS; do
@@ -232,6 +232,15 @@ if [ -f "$top/README.md" ]; then
     }
   done
   ok $bad "README names every command"
+  (cd "$top" && for page in README.md doc/*.md; do
+    grep -o '](\([A-Za-z./-]*\))' "$page" | sed 's/^](//; s/)$//' |
+      while read -r link; do
+        [ -f "$(dirname "$page")/$link" ] || echo "# $page: $link"
+      done
+  done) >"$tmp/lost"
+  cat "$tmp/lost"
+  [ ! -s "$tmp/lost" ]
+  ok $? "pages that README and doc link to are there"
 fi
 
 if command -v groff >/dev/null 2>&1; then

@@ -119,7 +119,7 @@ round_trip () # NAME WORDS...
 round_trip untied model.tied=no stages.head=ln-fc
 round_trip tied model.tied=yes stages.head=ln-shared
 
-# The three lines of README, into modules of these names.
+# The lines of doc/run-directory.md, into modules of these names.
 if [ "$with" = torch ]; then
   "$python" - "$(ls untied/checkpoints/*.h5)" >said 2>errors <<'EOF'
 import sys
