@@ -8,6 +8,8 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "data/data.h"
+#include "import/import.h"
 #include "store/store.h"
 #include <errno.h>
 #include <stdio.h>
@@ -245,8 +247,8 @@ command_verify (const struct options *o, struct wire *w)
 enum status
 command_import (const struct options *o, struct wire *w)
 {
-  return wire_agree (w, store_import (o->kind, o->n_inputs, o->inputs,
-                                      o->n_words, o->words, o->output));
+  return wire_agree (w, import_run (o->kind, o->n_inputs, o->inputs, o->n_words,
+                                    o->words, o->output));
 }
 
 /* What happened in a run directory, and its newest whole checkpoint. */
@@ -281,7 +283,7 @@ print_path (const char *path, bool check, struct text *out)
     return print_run (path, check, out);
   TRY (store_file_kind (path, kind));
   if (strcmp (kind, "dataset") == 0)
-    return store_dataset_print (path, check, out);
+    return data_print (path, check, out);
   if (strcmp (kind, "checkpoint") == 0)
     return store_checkpoint_print (path, check, out);
   return fail (E_DATA, "%s: neither a data set nor a checkpoint", path);

@@ -1,7 +1,7 @@
 /* main/help.c -- what --help prints; all of it comes from the tables. */
 #include "main/main.h"
 
-#include "store/store.h"
+#include "import/import.h"
 #include <string.h>
 
 #define WIDTH 79
@@ -152,7 +152,7 @@ help_command (const struct command *c, struct text *out)
   wrap (out, 0, 0, c->detail);
   if (c->bit & CMD_IMPORT) {
     text_add (out, "\nKinds:\n");
-    store_import_help (out);
+    import_help (out);
   }
   help_flags (c->bit, out);
   if (c->bit & (CMD_TRAIN | CMD_PLAN))

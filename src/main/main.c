@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "data/data.h"
 #include "probe/probe.h"
 #include "store/store.h"
 #include <signal.h>
@@ -40,7 +41,7 @@ print_version (void)
   struct wire *w = NULL;
   TRY (wire_open_alone (&w));
   put ("interlock %s\n%s\n%s\n%s\n%s\n%s\n", PACKAGE_VERSION, run_describe (),
-       store_describe (), store_describe_images (), wire_describe (w),
+       store_describe (), data_describe_images (), wire_describe (w),
        probe_describe ());
 #ifdef IL_CONFIGURE
   put ("configured with: %s\n", IL_CONFIGURE);

@@ -3,6 +3,7 @@
 #define MAIN_SWEEP_IMPL_H
 
 #include "main/main.h"
+#include "data/data.h"
 #include "store/store.h"
 #include "sweep/sweep.h"
 
@@ -14,7 +15,7 @@ struct sweep_set {
   struct config c;        /* of the words that were resolved last */
   bool count;             /* steps that depend on the data set are wanted */
   char data[CONFIG_PATH]; /* the set that was looked at last ... */
-  struct store_dataset_info info; /* ... and what is in it */
+  struct data_info info;  /* ... and what is in it */
 };
 
 /* Read the file and its base, expand it, refuse what is wrong with either; *t

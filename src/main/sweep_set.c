@@ -171,20 +171,19 @@ static int64_t
 training_samples (struct sweep_set *t)
 {
   static const char *const names[] = {"train", "valid", "test"};
-  struct store_dataset *d = NULL;
+  struct data_set *d = NULL;
   if (strcmp (t->data, t->c.file) != 0) {
     snprintf (t->data, sizeof t->data, "%s", t->c.file);
     memset (&t->info, 0, sizeof t->info);
-    if (store_dataset_open (t->c.file, &d) == OK)
-      store_dataset_info (d, &t->info);
-    store_dataset_close (&d);
+    if (data_open (t->c.file, &d) == OK)
+      data_info (d, &t->info);
+    data_close (&d);
     fail_clear ();
   }
-  for (int i = 0; i < STORE_SPLITS; i++)
+  for (int i = 0; i < DATA_SPLITS; i++)
     if (strcmp (names[i], t->c.train) == 0) {
-      int64_t n =
-          store_info_samples (&t->info, (enum store_split)i, t->c.context,
-                              t->c.stride, t->c.order == CONFIG_SHUFFLE);
+      int64_t n = data_info_samples (&t->info, (enum data_split)i, t->c.context,
+                                     t->c.stride, t->c.order == CONFIG_SHUFFLE);
       return t->c.limit > 0 && t->c.limit < n ? t->c.limit : n;
     }
   return 0;

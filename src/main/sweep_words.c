@@ -21,11 +21,11 @@ is_swept (const struct sweep *s, const char *name)
 static enum status
 data_digest (const char *path, uint64_t *out)
 {
-  struct store_dataset *d = NULL;
-  struct store_dataset_info info;
-  TRY (store_dataset_open (path, &d));
-  store_dataset_info (d, &info);
-  store_dataset_close (&d);
+  struct data_set *d = NULL;
+  struct data_info info;
+  TRY (data_open (path, &d));
+  data_info (d, &info);
+  data_close (&d);
   *out = info.digest;
   return OK;
 }

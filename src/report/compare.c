@@ -90,7 +90,7 @@ compare_note (struct report *r, struct table *t)
             "%s of the network's own output on the split %s; mean ± "
             "standard deviation, [95 %% confidence of the mean, Student's "
             "t]. ",
-            r->measure->of_output, store_split_name (r->split));
+            r->measure->of_output, data_split_name (r->split));
   text_add (n, "Equal means what every run has reached:");
   if (isfinite (r->budget[AXIS_SAMPLES]))
     text_add (n, " %s samples;", text_count ((int64_t)r->budget[AXIS_SAMPLES]));

@@ -84,7 +84,7 @@ picture_depth (struct report *r, struct text *out)
       .heads = true,
       .percent = !m->lower,
       .title = pool_text (&r->pool, "%s by depth, %s, %s", m->title,
-                          store_split_name (r->split), m->unit)};
+                          data_split_name (r->split), m->unit)};
   size_t before = out->size;
   text_add (out,
             "<figure id=\"depth\"><figcaption>%c%s by depth: the "

@@ -308,7 +308,7 @@ last_x (struct report *r, const struct run *run, enum run_axis axis)
 }
 
 static int
-evaluations (struct report *r, enum store_split split)
+evaluations (struct report *r, enum data_split split)
 {
   int some = 0;
   for (int i = 0; i < r->n_runs; i++)
@@ -320,8 +320,7 @@ evaluations (struct report *r, enum store_split split)
 static void
 choose_split (struct report *r)
 {
-  static const enum store_split order[] = {STORE_VALID, STORE_TEST,
-                                           STORE_TRAIN};
+  static const enum data_split order[] = {DATA_VALID, DATA_TEST, DATA_TRAIN};
   int best = -1;
   for (int i = 0; i < 3; i++) {
     int n = evaluations (r, order[i]);
@@ -330,9 +329,9 @@ choose_split (struct report *r)
       r->split = order[i];
     }
   }
-  for (int s = 0; r->ask->split && s < STORE_SPLITS; s++)
-    if (strcmp (r->ask->split, store_split_name ((enum store_split)s)) == 0)
-      r->split = (enum store_split)s;
+  for (int s = 0; r->ask->split && s < DATA_SPLITS; s++)
+    if (strcmp (r->ask->split, data_split_name ((enum data_split)s)) == 0)
+      r->split = (enum data_split)s;
 }
 
 /* What all runs have reached that have reached anything. */

@@ -196,7 +196,7 @@ picture_sweep (struct report *r, struct text *out)
   heat_fill (r, &h, !m->lower, measure_last);
   heat_draw (r, out, &h,
              pool_text (&r->pool, "%s, %s, %s", m->title,
-                        store_split_name (r->split), m->unit),
+                        data_split_name (r->split), m->unit),
              m->scale, m->digits);
   heat_fill (r, &h, false, step_seconds);
   heat_draw (r, out, &h, "milliseconds of a step", 1e3, 1);

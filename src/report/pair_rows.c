@@ -148,7 +148,7 @@ step_before (const struct sheet *s, int row)
 static bool
 may_compare (const struct sheet *a, int i, const struct sheet *b, int j)
 {
-  return sheet_at (a, i, a->split) != STORE_TRAIN ||
+  return sheet_at (a, i, a->split) != DATA_TRAIN ||
          step_before (a, i) == step_before (b, j);
 }
 
@@ -209,7 +209,7 @@ judge (const struct side *a, int i, const struct side *b,
   double step = sheet_at (m[0], i, sheet_column (m[0], "step"));
   int j = like (m[1], split, step);
   bool seen;
-  if (!(split >= 0 && split < STORE_SPLITS) || j < 0 ||
+  if (!(split >= 0 && split < DATA_SPLITS) || j < 0 ||
       like (m[0], split, step) != i || !may_compare (m[0], i, m[1], j))
     return -1;
   int h = first_head (a, i, b, j, pair, n, &seen);
@@ -227,7 +227,7 @@ tell_head (const struct side *a, int i, const struct side *b,
   f->before = true;
   text_add (
       &f->words, "%shead %d on %s: %.9g and %.9g", f->words.size ? "; " : "",
-      pair->head, store_split_name ((enum store_split)split),
+      pair->head, data_split_name ((enum data_split)split),
       sheet_at (m[0], i, pair->column[0]), sheet_at (m[1], j, pair->column[1]));
 }
 

@@ -37,7 +37,7 @@ plot_print (struct report *r, const struct axis *x, const struct axis *y,
   plot_fill (r, x, y, c, cell);
   const struct measure *m = r->measure;
   text_add (out, "%s of the output in %s, %s\n", m->title, m->unit,
-            store_split_name (r->split));
+            data_split_name (r->split));
   double each = m->scale * (y->high - y->low) / (PLOT_HEIGHT - 1);
   int digits = each < 0.1 ? (int)fmin (ceil (-log10 (each)), 5) : 1;
   for (int row = 0; row < PLOT_HEIGHT; row++) {

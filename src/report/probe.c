@@ -201,7 +201,7 @@ covered (const struct report *r, const struct files *all, const char *kind)
 static const char *
 choose_kind (const struct report *r, const struct files *all)
 {
-  const char *split = store_split_name (r->split), *best = NULL;
+  const char *split = data_split_name (r->split), *best = NULL;
   int most = 0;
   for (int i = 0; i < all->n; i++) {
     const char *kind = all->file[i].kind;

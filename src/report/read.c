@@ -60,8 +60,8 @@ static double
 field_split (const char *at, size_t n)
 {
   static const char agreement[] = "agreement";
-  for (int s = 0; s < STORE_SPLITS; s++) {
-    const char *name = store_split_name ((enum store_split)s);
+  for (int s = 0; s < DATA_SPLITS; s++) {
+    const char *name = data_split_name ((enum data_split)s);
     if (strlen (name) == n && strncmp (name, at, n) == 0)
       return s;
   }

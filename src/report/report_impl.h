@@ -9,6 +9,7 @@
 
 #include "base/memory.h"
 #include "report/report.h"
+#include "data/data.h"
 #include "store/store.h"
 #include <math.h>
 #include <stddef.h>
@@ -49,13 +50,13 @@ stat_student (double p, int freedom);
 
 /* Rows of metrics.csv that tell how gradients agree; of no split of the data.
  */
-enum { SPLIT_AGREEMENT = STORE_SPLITS };
+enum { SPLIT_AGREEMENT = DATA_SPLITS };
 
 struct sheet { /* a file of comma-separated numbers */
   int n_columns, n_rows;
   char **column;
   double *value;    /* n_rows x n_columns; NAN where a field is no number */
-  int split, texts; /* columns; -1: none.  A split is its enum store_split,
+  int split, texts; /* columns; -1: none.  A split is its enum data_split,
                        SPLIT_AGREEMENT, or NAN */
   char **text;      /* n_rows: the fields of column `texts` */
 };
@@ -140,15 +141,15 @@ run_points (const struct run *r, int split, const char *column,
             enum run_axis axis, int *n, double *x, double *y);
 /* y at x, between the rows on both sides; NAN outside of them. */
 double
-run_at (struct pool *p, const struct run *r, enum store_split split,
+run_at (struct pool *p, const struct run *r, enum data_split split,
         const char *column, enum run_axis axis, double x);
 /* The first x at which y is reached from below; NAN: it is not. */
 double
-run_reach (struct pool *p, const struct run *r, enum store_split split,
+run_reach (struct pool *p, const struct run *r, enum data_split split,
            const char *column, enum run_axis axis, double y);
 /* The same from above. */
 double
-run_fall (struct pool *p, const struct run *r, enum store_split split,
+run_fall (struct pool *p, const struct run *r, enum data_split split,
           const char *column, enum run_axis axis, double y);
 /* The last number of a column; NAN. */
 double
@@ -175,7 +176,7 @@ struct report {
   int n_runs, n_groups;
   struct run *run;
   struct group *group;
-  enum store_split split; /* whose measure is compared */
+  enum data_split split; /* whose measure is compared */
   const struct measure *measure;
   struct text notes;   /* a line each */
   struct text unlike;  /* what differs besides the subject, a line each */

@@ -77,7 +77,7 @@ static bool
 row_counts (const struct run *r, int row)
 {
   double split = sheet_at (&r->metrics, row, r->metrics.split);
-  return split >= 0 && split < STORE_SPLITS;
+  return split >= 0 && split < DATA_SPLITS;
 }
 
 /* When start i began: where the newest kept row of an earlier one ended, and
@@ -240,7 +240,7 @@ run_points (const struct run *r, int split, const char *column,
 }
 
 static int
-points (struct pool *p, const struct run *r, enum store_split split,
+points (struct pool *p, const struct run *r, enum data_split split,
         const char *column, enum run_axis axis, double **x, double **y)
 {
   int n;
@@ -251,7 +251,7 @@ points (struct pool *p, const struct run *r, enum store_split split,
 }
 
 double
-run_at (struct pool *p, const struct run *r, enum store_split split,
+run_at (struct pool *p, const struct run *r, enum data_split split,
         const char *column, enum run_axis axis, double where)
 {
   double *x, *y;
@@ -284,7 +284,7 @@ first_at (int n, const double *x, const double *y, int sign, double goal)
 }
 
 double
-run_reach (struct pool *p, const struct run *r, enum store_split split,
+run_reach (struct pool *p, const struct run *r, enum data_split split,
            const char *column, enum run_axis axis, double goal)
 {
   double *x, *y;
@@ -293,7 +293,7 @@ run_reach (struct pool *p, const struct run *r, enum store_split split,
 }
 
 double
-run_fall (struct pool *p, const struct run *r, enum store_split split,
+run_fall (struct pool *p, const struct run *r, enum data_split split,
           const char *column, enum run_axis axis, double goal)
 {
   double *x, *y;

@@ -174,7 +174,7 @@ heads_fill (struct report *r, struct table *t)
             "The newest evaluation on the split %s. The last head is the "
             "network's own output; a silent head is one from which no stage "
             "learns.",
-            store_split_name (r->split));
+            data_split_name (r->split));
 }
 
 /* -- time ------------------------------------------------------------------ */
@@ -309,10 +309,10 @@ runs_fill (struct report *r, struct table *t)
       table_put_number (&f, run->n_starts);
       table_put_number (&f, run->lost);
       table_put_number (&f, of_last (r, run, &seconds));
-      table_put_number (&f, run_last (run, STORE_VALID, accuracy));
-      table_put_number (&f, run_last (run, STORE_TEST, accuracy));
+      table_put_number (&f, run_last (run, DATA_VALID, accuracy));
+      table_put_number (&f, run_last (run, DATA_TEST, accuracy));
       for (int s = 0; s < 2 && more; s++)
-        table_put_number (&f, run_last (run, s == 0 ? STORE_VALID : STORE_TEST,
+        table_put_number (&f, run_last (run, s == 0 ? DATA_VALID : DATA_TEST,
                                         measure_output (r, run)));
     }
 }

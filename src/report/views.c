@@ -16,7 +16,7 @@ static const struct {
 #define VIEWS (sizeof views / sizeof *views)
 
 /* Is there more than a last evaluation? */
-static enum store_split
+static enum data_split
 split_of_curves (struct report *r)
 {
   for (int i = 0; i < r->n_groups; i++) {
@@ -25,7 +25,7 @@ split_of_curves (struct report *r)
     if (c.n > 1)
       return r->split;
   }
-  return STORE_TRAIN;
+  return DATA_TRAIN;
 }
 
 /* chart: adds one view; its charts, or nothing. */
@@ -80,8 +80,8 @@ shown_of (struct report *r, int i)
 static void
 output_view (struct report *r, struct text *out, enum run_axis axis)
 {
-  enum store_split split = split_of_curves (r);
-  const char *name = store_split_name (split);
+  enum data_split split = split_of_curves (r);
+  const char *name = data_split_name (split);
   for (int i = 0; i < 2; i++) {
     struct shown what = shown_of (r, i);
     line_chart (r, out, split, pool_text (&r->pool, "output %s", what.column),
@@ -128,23 +128,23 @@ series_row (struct report *r, struct text *out, const struct series *s,
 }
 
 static void
-add_heads (struct report *r, struct text *out, enum store_split split,
+add_heads (struct report *r, struct text *out, enum data_split split,
            struct shown what, enum run_axis axis)
 {
   const struct series s = {split, "head", what.column,
                            pool_text (&r->pool, "%s, %s%s", what.title,
-                                      store_split_name (split), what.unit)};
+                                      data_split_name (split), what.unit)};
   series_row (r, out, &s, axis);
 }
 
 static void
 heads_view (struct report *r, struct text *out, enum run_axis axis)
 {
-  enum store_split split = split_of_curves (r);
+  enum data_split split = split_of_curves (r);
   for (int i = 0; i < 2; i++)
     add_heads (r, out, split, shown_of (r, i), axis);
-  if (split != STORE_TRAIN)
-    add_heads (r, out, STORE_TRAIN, shown_of (r, r->measure->lower ? 0 : 1),
+  if (split != DATA_TRAIN)
+    add_heads (r, out, DATA_TRAIN, shown_of (r, r->measure->lower ? 0 : 1),
                axis);
 }
 

@@ -112,7 +112,7 @@ fill_sizes (struct config *c)
 static void
 check (const struct config *c, struct text *out, int *n)
 {
-  enum store_split split;
+  enum data_split split;
   int augment;
   struct optimizer o;
   struct schedule sched;

@@ -46,13 +46,13 @@ derive_order (const char *word, enum plan_order *out)
 }
 
 enum status
-derive_split (const char *word, enum store_split *out)
+derive_split (const char *word, enum data_split *out)
 {
   static const char *const names[] = {"train", "valid", "test"};
   int i = choose ("data split", word, names, COUNT (names));
   if (i < 0)
     return E_CONFIG;
-  *out = (enum store_split)i;
+  *out = (enum data_split)i;
   return OK;
 }
 
@@ -65,8 +65,8 @@ derive_augment (const char *word, int *out)
   if (i < 0)
     return E_CONFIG;
   static const int bits[] = {
-      STORE_AUGMENT_NONE, STORE_AUGMENT_FLIP, STORE_AUGMENT_CROP4,
-      STORE_AUGMENT_FLIP | STORE_AUGMENT_CROP4, STORE_AUGMENT_IMAGENET};
+      DATA_AUGMENT_NONE, DATA_AUGMENT_FLIP, DATA_AUGMENT_CROP4,
+      DATA_AUGMENT_FLIP | DATA_AUGMENT_CROP4, DATA_AUGMENT_IMAGENET};
   *out = bits[i];
   return OK;
 }
@@ -140,8 +140,7 @@ derive_schedule (const struct config *c, int64_t steps, struct schedule *out)
 #define VOCABULARY 50257
 
 static enum status
-derive_transformer (const struct config *c,
-                    const struct store_dataset_info *data,
+derive_transformer (const struct config *c, const struct data_info *data,
                     struct model_spec *out)
 {
   struct model_spec m = {.family = MODEL_TRANSFORMER};
@@ -170,7 +169,7 @@ derive_transformer (const struct config *c,
 }
 
 enum status
-derive_spec (const struct config *c, const struct store_dataset_info *data,
+derive_spec (const struct config *c, const struct data_info *data,
              struct model_spec *out)
 {
   static const char *const stems[] = {"cifar", "imagenet"};

@@ -15,13 +15,13 @@ print_number (double v)
 
 static void
 print_heads (const struct session *s, const struct evaluation *v,
-             enum store_split split)
+             enum data_split split)
 {
   bool tokens = s->length > 1;
   put ("%-6s %-24s %12s %12s", "head", "behind", "loss", "accuracy");
   if (tokens)
     put (" %12s %12s", "perplexity", "bits/byte");
-  put ("   (%s, %lld %s)\n", store_split_name (split), (long long)v->samples,
+  put ("   (%s, %lld %s)\n", data_split_name (split), (long long)v->samples,
        tokens ? "windows" : "samples");
   for (int k = 0; k < s->K; k++) {
     struct network_unit u;
@@ -42,7 +42,7 @@ run_eval (struct wire *w, const struct config *c, const char *checkpoint,
           const char *split)
 {
   struct session s;
-  enum store_split which;
+  enum data_split which;
   char *tuning = NULL;
   int64_t step;
   TRY (wire_agree (w, derive_split (split, &which)));

@@ -14,14 +14,14 @@ struct sums { /* per head; counted: samples or positions */
 
 /* The input of this rank's first stage for one batch. */
 static enum status
-eval_input (struct session *s, enum store_split split, int64_t batch,
+eval_input (struct session *s, enum data_split split, int64_t batch,
             struct tensor *x)
 {
   struct local_stage *l = &s->local[0];
   TRY (stage_input (l->stage, STAGE_EVAL, x));
   if (l->k == 0)
-    return store_read (s->data, split, batch * s->n_samples, s->n_samples,
-                       x->data);
+    return data_read (s->data, split, batch * s->n_samples, s->n_samples,
+                      x->data);
   int request = WIRE_NONE;
   struct wire_id id = {
       .step = batch, .micro = -1, .border = l->k, .stream = -1};
@@ -31,14 +31,14 @@ eval_input (struct session *s, enum store_split split, int64_t batch,
 }
 
 static enum status
-eval_batch (struct session *s, enum store_split split, int64_t batch, int64_t n,
+eval_batch (struct session *s, enum data_split split, int64_t batch, int64_t n,
             int *sent, struct sums *sums)
 {
   struct tensor x;
   clock_pace ();
   TRY (eval_input (s, split, batch, &x));
-  TRY (store_read_labels (s->data, split, batch * s->n_samples, s->n_samples, n,
-                          s->labels));
+  TRY (data_read_labels (s->data, split, batch * s->n_samples, s->n_samples, n,
+                         s->labels));
   s->labels_step = -1;
   for (int i = 0; i < s->n_local; i++) {
     struct local_stage *l = &s->local[i];
@@ -91,7 +91,7 @@ add_up (struct session *s, const double *mine, double *all, int64_t n,
  * all ranks have read in the same round that one asks for it; as in training no
  * batch waits for the last stage. */
 static enum status
-eval_rounds (struct session *s, enum store_split split, int64_t n,
+eval_rounds (struct session *s, enum data_split split, int64_t n,
              struct sums *sums, bool *stop)
 {
   int64_t batches = (n + s->n_samples - 1) / s->n_samples;
@@ -107,7 +107,7 @@ eval_rounds (struct session *s, enum store_split split, int64_t n,
     place_set ((long)b, s->local[0].k, "evaluation batch");
     log_progress (
         "%s %s: batch %lld of %lld", s->on_output ? "outputs of" : "evaluating",
-        store_split_name (split), (long long)b + 1, (long long)batches);
+        data_split_name (split), (long long)b + 1, (long long)batches);
     if (b < batches)
       TRY (eval_batch (s, split, b, n, &sent, sums));
     if (s->ask_stop)
@@ -119,7 +119,7 @@ eval_rounds (struct session *s, enum store_split split, int64_t n,
 }
 
 enum status
-session_evaluate (struct session *s, enum store_split split, int64_t limit,
+session_evaluate (struct session *s, enum data_split split, int64_t limit,
                   struct evaluation *out)
 {
   int64_t n = s->info.samples[split];

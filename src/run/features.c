@@ -19,7 +19,7 @@
 struct giving {
   const struct run_features *ask;
   const struct run_sink *sink;
-  enum store_split split;
+  enum data_split split;
   bool tokens;
   int64_t n, inputs;   /* samples; images or windows they are in */
   int64_t length;      /* positions of a window; 1 of images */
@@ -118,7 +118,7 @@ read_next (struct session *s, struct giving *g)
   for (int64_t i = 0, window = -1; e == OK && i < g->n; i++) {
     if (g->place[i] / g->length != window) {
       window = g->place[i] / g->length;
-      e = store_read_labels (s->data, g->split, window, 1, window + 1, label);
+      e = data_read_labels (s->data, g->split, window, 1, window + 1, label);
     }
     g->next[i] = label[g->place[i] % g->length];
   }
@@ -197,7 +197,7 @@ tell_shape (struct session *s, struct giving *g, int64_t step)
                             .classes = s->info.classes,
                             .threads = s->threads,
                             .labels = tokens ? g->next
-                                             : store_labels (s->data, g->split),
+                                             : data_labels (s->data, g->split),
                             .step = step};
   uint64_t numbers[] = {s->info.digest, (uint64_t)g->split, (uint64_t)g->n,
                         (uint64_t)g->length, tokens ? g->ask->seed : 0};
@@ -246,7 +246,7 @@ give_all (struct session *s, struct giving *g)
 /* Positions asked for, and the windows among whose they are drawn: whole ones,
  * so that each has a next token. */
 static enum status
-count_positions (const struct config *c, const struct store_dataset_info *info,
+count_positions (const struct config *c, const struct data_info *info,
                  struct giving *g)
 {
   struct model_spec spec;
@@ -274,14 +274,14 @@ count_positions (const struct config *c, const struct store_dataset_info *info,
 
 /* Samples asked for, of those there are. */
 static enum status
-no_split (const struct config *c, const struct store_dataset_info *info,
+no_split (const struct config *c, const struct data_info *info,
           const struct giving *g)
 {
   struct text there;
   text_init (&there);
-  for (int i = 0; i < STORE_SPLITS; i++)
+  for (int i = 0; i < DATA_SPLITS; i++)
     if (info->samples[i] > 0)
-      text_add (&there, " --split %s", store_split_name ((enum store_split)i));
+      text_add (&there, " --split %s", data_split_name ((enum data_split)i));
   enum status e =
       fail (E_DATA, "%s: there is no split /%s; what there is:%s", c->file,
             g->ask->split, there.size > 0 ? there.data : " nothing");
@@ -292,13 +292,13 @@ no_split (const struct config *c, const struct store_dataset_info *info,
 static enum status
 count_samples (const struct config *c, struct giving *g)
 {
-  struct store_dataset *data = NULL;
-  struct store_dataset_info info;
+  struct data_set *data = NULL;
+  struct data_info info;
   if (!c->file[0])
     return fail (E_CONFIG, "data.file is not given");
-  TRY (store_dataset_open (c->file, &data));
-  store_dataset_info (data, &info);
-  store_dataset_close (&data);
+  TRY (data_open (c->file, &data));
+  data_info (data, &info);
+  data_close (&data);
   int64_t n = info.samples[g->split], ask = g->ask->samples;
   if (n == 0)
     return no_split (c, &info, g);

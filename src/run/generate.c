@@ -26,7 +26,7 @@ struct generator {
   const struct run_generate *how;
   int head;                        /* the stage whose head is asked */
   int first_rank, last_rank, mine; /* pipe ranks that take part; this one */
-  struct store_tokenizer *tokens;
+  struct data_tokenizer *tokens;
   int32_t *ids; /* prompt and what was drawn; owned */
   int64_t n, n_prompt, end;
   struct tensor rows;  /* room for messages, behind a header */
@@ -159,7 +159,7 @@ static void
 write_token (struct generator *g, int32_t id)
 {
   size_t n;
-  const char *text = store_tokenizer_decode (g->tokens, id, &n);
+  const char *text = data_tokenizer_decode (g->tokens, id, &n);
   if (g->mine == g->first_rank)
     put_piece (text, n);
 }
@@ -201,9 +201,9 @@ take_prompt (struct generator *g)
 {
   struct session *s = g->s;
   int32_t *ids = NULL;
-  TRY (store_tokenizer_open (s->data, &g->tokens));
-  TRY (store_tokenizer_encode (g->tokens, g->how->prompt,
-                               strlen (g->how->prompt), &ids, &g->n_prompt));
+  TRY (data_tokenizer_open (s->data, &g->tokens));
+  TRY (data_tokenizer_encode (g->tokens, g->how->prompt,
+                              strlen (g->how->prompt), &ids, &g->n_prompt));
   g->n = g->n_prompt;
   g->end = g->n + g->how->tokens;
   enum status e = MEM_NEW ((size_t)g->end + 1, &g->ids, "tokens");
@@ -267,7 +267,7 @@ generator_open (struct generator *g)
 static void
 generator_close (struct generator *g)
 {
-  store_tokenizer_close (&g->tokens);
+  data_tokenizer_close (&g->tokens);
   mem_free (&g->ids);
   mem_free (&g->room[0]);
   mem_free (&g->room[1]);

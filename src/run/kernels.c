@@ -176,7 +176,7 @@ compare_libraries (struct session *s)
        "one "
        "lacks, with GLIBC_TUNABLES=glibc.cpu.hwcaps=-FMA,-AVX2 on all",
        E_MISSING},
-      {"decoder of images", s->info.jpeg ? store_describe_images () : "",
+      {"decoder of images", s->info.jpeg ? data_describe_images () : "",
        "install one libjpeg-turbo everywhere", E_MISSING}};
   return wire_agree (s->wire,
                      wire_alike (s->wire, sizeof facts / sizeof *facts, facts));

@@ -30,7 +30,7 @@ check_augment (const struct session *s)
 {
   int augment;
   TRY (derive_augment (s->config.augment, &augment));
-  if ((augment & STORE_AUGMENT_IMAGENET) && !s->info.jpeg && !s->forward_only)
+  if ((augment & DATA_AUGMENT_IMAGENET) && !s->info.jpeg && !s->forward_only)
     return fail (E_CONFIG,
                  "data.augment = imagenet: %s has no JPEG images, which it is "
                  "for (pixels have flip, crop4, flip+crop4)",
@@ -44,8 +44,8 @@ open_data (struct session *s)
   const struct config *c = &s->config;
   TRY (wire_worst (s->wire, name_data (s)));
   place_set (-1, -1, "opening the data set");
-  TRY (store_dataset_open_all (s->wire, c->file, &s->data));
-  store_dataset_info (s->data, &s->info);
+  TRY (data_open_all (s->wire, c->file, &s->data));
+  data_info (s->data, &s->info);
   const bool tokens = strcmp (c->family, "transformer") == 0;
   if (strcmp (s->info.kind, tokens ? "tokens" : "images") != 0)
     return fail (E_CONFIG,
@@ -57,11 +57,11 @@ open_data (struct session *s)
   if (tokens) {
     struct model_spec spec;
     TRY (derive_spec (c, &s->info, &spec));
-    store_dataset_windows (s->data, spec.context, c->stride);
-    store_dataset_info (s->data, &s->info);
+    data_windows (s->data, spec.context, c->stride);
+    data_info (s->data, &s->info);
   }
-  TRY (store_training_samples (s->data, s->train, c->order == CONFIG_SHUFFLE,
-                               &s->n_train));
+  TRY (data_training_samples (s->data, s->train, c->order == CONFIG_SHUFFLE,
+                              &s->n_train));
   if (c->limit > 0 && c->limit < s->n_train)
     s->n_train = c->limit;
   return OK;
@@ -531,8 +531,7 @@ open_parts (struct session *s)
   TRY (wire_agree (w, make_stages (s)));
   say (LOG_DEBUG, "stages made %s after start",
        text_seconds (clock_now_s () - s->started_s));
-  TRY (
-      wire_agree (w, store_order_create (s->n_train, s->batch,
+  TRY (wire_agree (w, data_order_create (s->n_train, s->batch,
                                          s->config.order == CONFIG_SHUFFLE,
                                          (uint64_t)s->config.seed, &s->order)));
   TRY (agreement_open (s));
@@ -662,7 +661,7 @@ void
 session_close (struct session *s)
 {
   pulse_hook (NULL, NULL);
-  store_loader_close (&s->loader);
+  data_loader_close (&s->loader);
   ballot_close (s);
   agreement_close (s);
   digest_close (s);
@@ -692,6 +691,6 @@ session_close (struct session *s)
   kern_tuning_destroy (&s->tuning);
   kern_close (&s->kern);
   network_destroy (&s->net);
-  store_order_destroy (&s->order);
-  store_dataset_close (&s->data);
+  data_order_destroy (&s->order);
+  data_close (&s->data);
 }

@@ -21,6 +21,7 @@
 #include "model/stage.h"
 #include "plan/plan.h"
 #include "run/run.h"
+#include "data/data.h"
 #include "store/store.h"
 #include "wire/wire.h"
 
@@ -34,7 +35,7 @@ derive_route (const struct config *c, int K, double *route);
 enum status
 derive_order (const char *word, enum plan_order *out);
 enum status
-derive_split (const char *word, enum store_split *out);
+derive_split (const char *word, enum data_split *out);
 enum status
 derive_augment (const char *word, int *out);
 enum status
@@ -44,7 +45,7 @@ enum status
 derive_schedule (const struct config *c, int64_t steps, struct schedule *out);
 /* data NULL: CIFAR-sized images, 10 classes. */
 enum status
-derive_spec (const struct config *c, const struct store_dataset_info *data,
+derive_spec (const struct config *c, const struct data_info *data,
              struct model_spec *out);
 /* Threads of each rank: --threads, else OMP_NUM_THREADS, else the affinity mask
  * shared fairly by the ranks that have it; the same on all ranks.  Warns on
@@ -168,8 +169,8 @@ struct session {
   int64_t batch, n_samples; /* whole; of one micro-batch */
   int threads;
   struct kern *kern;
-  struct store_dataset *data;
-  struct store_dataset_info info;
+  struct data_set *data;
+  struct data_info info;
   struct network *net;
   struct kern_tuning *tuning;
   bool tunes;  /* the table was measured at this start */
@@ -183,16 +184,16 @@ struct session {
   struct optimizer optimizer;
   struct schedule schedule;
   int64_t steps, start_step;
-  enum store_split train, valid, test;
+  enum data_split train, valid, test;
   int64_t n_train; /* after limit */
   int n_local;
   struct local_stage *local;
   struct lane lane;     /* that is walked now */
   struct arena borders; /* cotangents, outgoing gradients, mixes */
-  struct store_order *order;
-  struct store_loader *loader; /* on ranks with stage 0 */
-  int64_t length;              /* positions of a sample; 1 of images */
-  int32_t *labels;             /* n_samples x M x length, of labels_step */
+  struct data_order *order;
+  struct data_loader *loader; /* on ranks with stage 0 */
+  int64_t length;             /* positions of a sample; 1 of images */
+  int32_t *labels;            /* n_samples x M x length, of labels_step */
   int64_t labels_step;
   bool shares;        /* stages share a matrix (shared.c) */
   float *shared;      /* room for it, behind a header, in `borders`; NULL:
@@ -510,12 +511,12 @@ struct evaluation {        /* K heads; NAN where a head is silent */
 /* Mean loss and accuracy of every head on a split.  E_STOPPED on all ranks when
  * ask_stop has said so on one; s->stop says why.  Collective on world. */
 enum status
-session_evaluate (struct session *s, enum store_split split, int64_t limit,
+session_evaluate (struct session *s, enum data_split split, int64_t limit,
                   struct evaluation *out);
 /* Bits per byte of the text of a split, from nats per token; NAN where that is
  * not known.  Local. */
 double
-session_bits (const struct session *s, enum store_split split, double loss);
+session_bits (const struct session *s, enum data_split split, double loss);
 
 /* -- files (snapshot.c, load.c) ----------------------------------------------
  */

@@ -93,8 +93,8 @@ do_take (struct session *s, struct local_stage *l, const struct plan_op *op,
 {
   clock_switch (&s->account, CLOCK_DATA);
   float *x = l->in[op->slot].t.data;
-  return s->lane.aside ? store_look_ahead (s->loader, step, op->micro, x)
-                       : store_take (s->loader, step, op->micro, x);
+  return s->lane.aside ? data_look_ahead (s->loader, step, op->micro, x)
+                       : data_take (s->loader, step, op->micro, x);
 }
 
 static enum status
@@ -141,9 +141,9 @@ static enum status
 labels_of (struct session *s, int64_t step, int micro, const int32_t **labels)
 {
   if (s->labels_step != step) {
-    TRY (store_take_labels (s->data, s->train, s->order, step,
-                            session_sample (s, 0), s->n_samples * s->M,
-                            s->labels));
+    TRY (data_take_labels (s->data, s->train, s->order, step,
+                           session_sample (s, 0), s->n_samples * s->M,
+                           s->labels));
     s->labels_step = step;
   }
   *labels = s->labels + micro * s->n_samples * s->length;
@@ -489,12 +489,12 @@ session_begin (struct session *s, int64_t start, int64_t end)
 {
   s->start_step = start;
   s->steps = end;
-  TRY (store_dataset_fetch (s->wire, s->data, s->train, s->local[0].k == 0));
+  TRY (data_fetch (s->wire, s->data, s->train, s->local[0].k == 0));
   if (strcmp (s->info.kind, "tokens") == 0) /* labels are read as well */
-    TRY (store_dataset_prove (s->data, s->train));
+    TRY (data_prove (s->data, s->train));
   if (s->local[0].k == 0) {
     int64_t n = s->n_samples * s->M;
-    struct store_loader_spec spec = {
+    struct data_loader_spec spec = {
         .data = s->data,
         .split = s->train,
         .limit = s->config.limit,
@@ -509,7 +509,7 @@ session_begin (struct session *s, int64_t start, int64_t end)
         .ahead = s->M + 2,
     };
     TRY (derive_augment (s->config.augment, &spec.augment));
-    TRY (store_loader_open (&spec, &s->loader));
+    TRY (data_loader_open (&spec, &s->loader));
   }
   if (start >= end)
     return OK;
@@ -553,6 +553,6 @@ session_end (struct session *s)
     withdraw (s, l->in, l->n_slots);
     withdraw (s, l->cot, l->n_cot * l->n_slots);
   }
-  store_loader_close (&s->loader);
+  data_loader_close (&s->loader);
   return e;
 }

@@ -7,7 +7,7 @@
  * leaves neither half of two runs nor a run that has lost its files.  A name
  * that is in old-N already has moved: what stands in its place is new.
  */
-#include "store/file_impl.h"
+#include "store/file.h"
 #include "store/record_impl.h"
 
 #include "base/log.h"

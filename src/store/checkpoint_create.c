@@ -6,7 +6,7 @@
  * and the attributes, so they do not tell how many ranks there were or which
  * way the data took.
  */
-#include "store/file_impl.h"
+#include "store/file.h"
 #include "store/saver_impl.h"
 
 #include "base/memory.h"

@@ -6,7 +6,7 @@
 #ifndef STORE_CHECKPOINT_IMPL_H
 #define STORE_CHECKPOINT_IMPL_H
 
-#include "store/h5_impl.h"
+#include "store/raw.h"
 #include "store/store.h"
 
 struct store_entry {

@@ -4,19 +4,19 @@
  * damaged is spoken of and left where it is; the one before it is taken.
  */
 #include "store/checkpoint_impl.h"
-#include "store/file_impl.h"
+#include "store/file.h"
 #include "store/record_impl.h"
 
-#include "base/log.h"
 #include "base/hash.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include <dirent.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static int
 newest_first (const void *a, const void *b)

@@ -13,7 +13,7 @@
  * is no metadata left to write.  The file is also the same, byte for byte, from
  * any number of ranks.
  */
-#include "store/file_impl.h"
+#include "store/file.h"
 #include "store/saver_impl.h"
 
 #include "base/clock.h"

@@ -1,8 +1,9 @@
 /* store/h5.c -- opening, errors, shapes, properties; attributes are in
  * h5_attribute.c.
  */
-#include "store/file_impl.h"
-#include "store/h5_impl.h"
+#include "store/file.h"
+#include "store/raw.h"
+#include "store/store.h"
 
 #include <errno.h>
 #include <math.h>
@@ -296,4 +297,27 @@ store_h5_data_create (void)
   H5Pset_alloc_time (plist, H5D_ALLOC_TIME_EARLY);
   H5Pset_fill_time (plist, H5D_FILL_TIME_NEVER);
   return plist;
+}
+
+void
+store_start (void)
+{
+  store_h5_start ();
+}
+
+const char *
+store_describe (void)
+{
+  static char words[64];
+  unsigned major = 0, minor = 0, release = 0;
+  store_h5_start ();
+  H5get_libversion (&major, &minor, &release);
+#ifdef H5_HAVE_PARALLEL
+  const char *kind = "parallel";
+#else
+  const char *kind = "serial";
+#endif
+  snprintf (words, sizeof words, "HDF5 %u.%u.%u (%s)", major, minor, release,
+            kind);
+  return words;
 }

@@ -1,7 +1,7 @@
 /* store/h5_attribute.c -- attributes, as we write them (scalars and strings of
  * fixed length) and as others may (strings of variable length, other widths).
  */
-#include "store/h5_impl.h"
+#include "store/raw.h"
 
 #include "base/memory.h"
 #include <math.h>

@@ -10,7 +10,7 @@
  * What was declared and never written is no data: HDF5 would make up zeros, and
  * some of the ranks that read together would leave the others alone.
  */
-#include "store/h5_impl.h"
+#include "store/raw.h"
 
 #include "base/memory.h"
 #include <limits.h>

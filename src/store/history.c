@@ -4,7 +4,7 @@
  * A killed run leaves half a line at the end; a damaged line in the middle is
  * passed over and counted.
  */
-#include "store/file_impl.h"
+#include "store/file.h"
 #include "store/record_impl.h"
 
 #include "base/memory.h"

@@ -1,5 +1,5 @@
 /* store/history_print.c -- the history of a run, for people. */
-#include "store/file_impl.h"
+#include "store/file.h"
 #include "store/record_impl.h"
 
 #include "base/memory.h"

@@ -7,8 +7,8 @@
  * the kernel lets it go when he dies, however he does.
  */
 #define _GNU_SOURCE
+#include "store/file.h"
 #include "store/lock_impl.h"
-#include "store/file_impl.h"
 #include "store/record_impl.h"
 
 #include "base/clock.h"

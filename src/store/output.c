@@ -5,7 +5,7 @@
  * replaced: behind a link the file that it leads to is written, wherever that
  * lies; a pipe, a device or a descriptor of ours (/dev/stdout) is written to.
  */
-#include "store/file_impl.h"
+#include "store/file.h"
 #include "store/store.h"
 
 #include "base/clock.h"

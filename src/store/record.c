@@ -3,7 +3,7 @@
  * Rows and lines are flushed one by one: what a killed run had said is there,
  * and a line that was cut off goes when the directory is opened again.
  */
-#include "store/file_impl.h"
+#include "store/file.h"
 #include "store/record_impl.h"
 
 #include "base/log.h"

@@ -5,8 +5,8 @@
  * flush stays half open inside the library, which then fails when the program
  * ends.
  */
-#include "store/file_impl.h"
-#include "store/h5_impl.h"
+#include "store/file.h"
+#include "store/raw.h"
 #include "store/store.h"
 
 #include "base/memory.h"

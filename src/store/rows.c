@@ -4,7 +4,7 @@
  * checkpoint.  A start that goes on from a checkpoint takes back the rows that
  * came after it: the steps are taken again.
  */
-#include "store/file_impl.h"
+#include "store/file.h"
 #include "store/record_impl.h"
 
 #include "base/memory.h"

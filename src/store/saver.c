@@ -17,7 +17,7 @@
  * after the round of its leg; root removes the unfinished file, and the next
  * save starts anew.
  */
-#include "store/file_impl.h"
+#include "store/file.h"
 #include "store/saver_impl.h"
 
 #include "base/clock.h"

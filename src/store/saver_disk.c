@@ -2,7 +2,7 @@
  * back from the disk for comparison.  No HDF5, no MPI: for the saver's thread.
  */
 #define _GNU_SOURCE
-#include "store/file_impl.h"
+#include "store/file.h"
 #include "store/saver_impl.h"
 
 #include <errno.h>

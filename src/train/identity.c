@@ -215,19 +215,19 @@ identity_compare_init (const struct config *c, const struct store_history *h,
 static enum status
 compare_data (const struct config *c, const struct was *was, struct text *out)
 {
-  struct store_dataset *d = NULL;
-  struct store_dataset_info info;
+  struct data_set *d = NULL;
+  struct data_info info;
   char file[CONFIG_PATH] = "", now[17];
   bool named = config_word (was->config, "data", "file", file, sizeof file);
   bool moved = named && strcmp (file, c->file) != 0;
-  enum status e = store_dataset_open (c->file, &d);
+  enum status e = data_open (c->file, &d);
   if (e != OK && !moved) {
     fail_clear (); /* nothing will be read of it */
     return OK;
   }
   TRY (e);
-  store_dataset_info (d, &info);
-  store_dataset_close (&d);
+  data_info (d, &info);
+  data_close (&d);
   snprintf (now, sizeof now, "%016llx", (unsigned long long)info.digest);
   bool other = was->data[0] ? strcmp (was->data, now) != 0 : moved;
   if (other && moved)

@@ -16,20 +16,19 @@
 static int64_t
 steps_of (const struct config *c)
 {
-  struct store_dataset *d = NULL;
-  struct store_dataset_info info;
-  enum store_split split;
+  struct data_set *d = NULL;
+  struct data_info info;
+  enum data_split split;
   int64_t n = 0;
   if (c->steps > 0)
     return c->steps;
-  if (derive_split (c->train, &split) == OK &&
-      store_dataset_open (c->file, &d) == OK) {
-    store_dataset_info (d, &info);
-    n = store_info_samples (&info, split, c->context, c->stride,
-                            c->order == CONFIG_SHUFFLE);
+  if (derive_split (c->train, &split) == OK && data_open (c->file, &d) == OK) {
+    data_info (d, &info);
+    n = data_info_samples (&info, split, c->context, c->stride,
+                           c->order == CONFIG_SHUFFLE);
     n = c->limit > 0 && c->limit < n ? c->limit : n;
   }
-  store_dataset_close (&d);
+  data_close (&d);
   fail_clear (); /* opening the session will say it */
   return n > 0 ? run_steps (c, n) : 0;
 }

@@ -16,7 +16,7 @@ training_seconds (const struct training *t)
 /* Bits per byte of text of a split, from nats per token; NAN where the text is
  * not known. */
 double
-session_bits (const struct session *s, enum store_split split, double loss)
+session_bits (const struct session *s, enum data_split split, double loss)
 {
   double bytes = (double)s->info.bytes[split];
   double tokens = (double)s->info.tokens[split];
@@ -53,7 +53,7 @@ row_add_digest (struct row *r, const uint64_t *digest, int k)
 
 /* What a row may say about heads; else NAN. */
 struct heads {
-  enum store_split split;
+  enum data_split split;
   const double *loss, *accuracy; /* K; NULL: the row is not about heads */
   double rate;
 };
@@ -127,7 +127,7 @@ put_row (struct training *t, const char *name, int64_t steps_done,
 }
 
 enum status
-record_row (struct training *t, enum store_split split, const char *name,
+record_row (struct training *t, enum data_split split, const char *name,
             int64_t steps_done, const double *loss, const double *accuracy,
             double rate)
 {

@@ -121,7 +121,7 @@ gather_facts (struct session *s, struct receipt *r)
   text_add (&r->fact[FACT_MPI], "%s", wire_describe (s->wire));
   text_add (&r->fact[FACT_HDF5], "%s", store_describe ());
   if (s->info.jpeg)
-    TRY (joined (s->wire, store_describe_images (), &r->fact[FACT_IMAGES]));
+    TRY (joined (s->wire, data_describe_images (), &r->fact[FACT_IMAGES]));
   return OK;
 }
 

@@ -17,7 +17,7 @@
  */
 
 static void
-say_evaluation (const struct training *t, enum store_split split,
+say_evaluation (const struct training *t, enum data_split split,
                 int64_t steps_done)
 {
   const struct session *s = t->s;
@@ -25,7 +25,7 @@ say_evaluation (const struct training *t, enum store_split split,
   double v[64];
   text_init (&line);
   text_add (&line, "step=%lld split=%s loss=[", (long long)steps_done,
-            store_split_name (split));
+            data_split_name (split));
   record_heads (t->eval.loss, s->K, &line);
   text_add (&line, "] accuracy=[");
   record_heads (t->eval.accuracy, s->K, &line);
@@ -47,17 +47,17 @@ say_evaluation (const struct training *t, enum store_split split,
 /* Whether the root has the row of an evaluation, or there is nothing to
  * evaluate.  Collective. */
 static enum status
-has_row (const struct session *s, enum store_split split, int64_t done,
+has_row (const struct session *s, enum data_split split, int64_t done,
          bool *there)
 {
   *there =
       s->info.samples[split] == 0 ||
-      (s->run && store_run_has_row (s->run, store_split_name (split), done));
+      (s->run && store_run_has_row (s->run, data_split_name (split), done));
   return wire_broadcast (s->wire, there, sizeof *there, 0);
 }
 
 static enum status
-evaluate (struct training *t, enum store_split split, int64_t steps_done)
+evaluate (struct training *t, enum data_split split, int64_t steps_done)
 {
   struct session *s = t->s;
   if (s->info.samples[split] == 0)
@@ -77,14 +77,14 @@ evaluate (struct training *t, enum store_split split, int64_t steps_done)
   if (wire_rank (s->wire) != 0)
     return OK;
   say_evaluation (t, split, steps_done);
-  return record_row (t, split, store_split_name (split), steps_done,
+  return record_row (t, split, data_split_name (split), steps_done,
                      t->eval.loss, t->eval.accuracy, NAN);
 }
 
 /* The same unless metrics.csv has its row: a start that was stopped or killed
  * may have left it, or not come to it. */
 static enum status
-evaluate_missing (struct training *t, enum store_split split, int64_t done)
+evaluate_missing (struct training *t, enum data_split split, int64_t done)
 {
   bool there;
   TRY (has_row (t->s, split, done, &there));
@@ -301,7 +301,7 @@ portrait (const struct session *s)
          c->file, s->info.name, (long long)s->n_train, s->info.channels,
          s->info.height, s->info.width, s->info.classes);
   if (s->info.jpeg)
-    say (LOG_INFO, "JPEG images, decoded by %s", store_describe_images ());
+    say (LOG_INFO, "JPEG images, decoded by %s", data_describe_images ());
   say (LOG_INFO,
        "%d rank%s = %d replica%s x %d pipe rank%s, %d thread%s each; plan "
        "%016llx",

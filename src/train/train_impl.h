@@ -63,7 +63,7 @@ training_seconds (const struct training *t);
  * with run.digests those of record_digests.
  * Local, on the root. */
 enum status
-record_row (struct training *t, enum store_split split, const char *name,
+record_row (struct training *t, enum data_split split, const char *name,
             int64_t steps_done, const double *loss, const double *accuracy,
             double rate);
 /* The row `agreement`: step, epoch, seconds, and what agreement_result says.

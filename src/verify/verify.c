@@ -8,6 +8,8 @@
  */
 #include "run/session.h"
 
+#include "import/import.h"
+
 #include <dirent.h>
 #include <math.h>
 #include <stdarg.h>
@@ -413,7 +415,7 @@ make_tokens (const struct verify *v)
     fprintf (f, "%d\n", (int)random_below (&key, i, 29));
   if (!f || fclose (f) != 0)
     return fail (E_IO, "%s: not written", ids);
-  return store_import ("tokens", 1, inputs, 3, options, path);
+  return import_run ("tokens", 1, inputs, 3, options, path);
 }
 
 static enum status
@@ -424,7 +426,7 @@ make_data (struct verify *v)
   snprintf (path, sizeof path, "%s/data.h5", v->folder);
   enum log_level level = log_level_get ();
   log_level_set (LOG_WARN); /* where the data lies is of no interest */
-  enum status e = store_import ("synthetic", 0, NULL, 4, options, path);
+  enum status e = import_run ("synthetic", 0, NULL, 4, options, path);
   if (e == OK)
     e = make_tokens (v);
   log_level_set (level);

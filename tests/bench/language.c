@@ -21,8 +21,9 @@
  *
  * Figures, no pass marks.
  */
+#include "import/import.h"
 #include "tests/bench/language.h"
-#include "tests/store/scratch.h"
+#include "tests/scratch.h"
 
 #include <stdio.h>
 #include <sys/wait.h>
@@ -110,8 +111,8 @@ make_data (const struct bench *b, const struct shape *m)
   mem_free (&token);
   if (!good)
     return fail (E_IO, "%s: not written", ids);
-  return store_import ("tokens", 1, (const char *[]){ids}, 2,
-                       (const char *[]){vocab, "format=uint16"}, path);
+  return import_run ("tokens", 1, (const char *[]){ids}, 2,
+                     (const char *[]){vocab, "format=uint16"}, path);
 }
 
 static void

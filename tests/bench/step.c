@@ -22,8 +22,9 @@
  *
  * Figures, no pass marks.
  */
+#include "import/import.h"
 #include "tests/bench/primitives.h"
-#include "tests/store/scratch.h"
+#include "tests/scratch.h"
 
 #include <stdio.h>
 #include <sys/wait.h>
@@ -92,7 +93,7 @@ make_data (struct bench *b)
   const char *options[] = {"train=1024", "valid=16", "test=16", "seed=3"};
   char path[300];
   snprintf (path, sizeof path, "%s/data.h5", b->folder);
-  return store_import ("synthetic", 0, NULL, 4, options, path);
+  return import_run ("synthetic", 0, NULL, 4, options, path);
 }
 
 static void

@@ -1,11 +1,11 @@
-/* plant: store/import_cifar.c */
+/* plant: import/cifar.c */
 /* tests/fuzz/cifar.c -- CIFAR-10's records and the names of its classes.
  *
  * Records are 3073 bytes, and all but the first are zeros for the fuzzer: an
  * input is the bytes that begin each record, the size in front; then the end of
  * the file; then the names.
  */
-#include "store/store.h"
+#include "import/import.h"
 #include "tests/fuzz/fuzz.h"
 
 enum { RECORD = 3073, RECORDS = 16 };
@@ -52,7 +52,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t n)
   fuzz_file ("batches.meta.txt", classes, n_classes);
   const char *const inputs[] = {scratch_folder};
   const char *out = scratch ("out.h5");
-  (void)store_import ("cifar10", 1, inputs, 0, NULL, out);
+  (void)import_run ("cifar10", 1, inputs, 0, NULL, out);
   remove (out);
   fail_clear ();
   return 0;

@@ -6,9 +6,10 @@
  * None of others: HDF5 itself does not survive damage in strings of variable
  * length (H5HG_read) and in the header of squeezed chunks (H5D__scatgath_read).
  */
-#include "store/jpeg_impl.h"
+#include "data/jpeg_impl.h"
+#include "import/import.h"
 #include "tests/fuzz/hdf5.h"
-#include "tests/store/photos.h"
+#include "tests/data/photos.h"
 
 enum { SETS = 3 };
 static struct fuzz_whole whole[SETS];
@@ -17,7 +18,7 @@ static void
 import_one (const char *kind, const char *input, int n, const char *const *how,
             const char *out)
 {
-  if (store_import (kind, input ? 1 : 0, &input, n, how, out) != OK) {
+  if (import_run (kind, input ? 1 : 0, &input, n, how, out) != OK) {
     fprintf (stderr, "no data set: %s\n", fail_message ());
     abort ();
   }
@@ -68,8 +69,8 @@ LLVMFuzzerInitialize (int *argc, char ***argv)
 
 /* All samples of a split. */
 static void
-read_split (struct store_dataset *d, const struct store_dataset_info *info,
-            enum store_split split)
+read_split (struct data_set *d, const struct data_info *info,
+            enum data_split split)
 {
   static float x[65536];
   static int32_t labels[65536];
@@ -80,37 +81,37 @@ read_split (struct store_dataset *d, const struct store_dataset_info *info,
   n = n > 8 ? 8 : n;
   if (n < 1 || values < 1 || n * values > 65536)
     return;
-  (void)store_read (d, split, 0, n, x);
+  (void)data_read (d, split, 0, n, x);
   fail_clear ();
-  (void)store_read_labels (d, split, 0, n, n, labels);
+  (void)data_read_labels (d, split, 0, n, n, labels);
   fail_clear ();
 }
 
 static void
-read_all (struct store_dataset *d)
+read_all (struct data_set *d)
 {
-  struct store_dataset_info info;
-  store_dataset_info (d, &info);
+  struct data_info info;
+  data_info (d, &info);
   bool tokens = strcmp (info.kind, "tokens") == 0;
   if (tokens) {
-    struct store_tokenizer *t = NULL;
+    struct data_tokenizer *t = NULL;
     size_t n;
-    if (store_tokenizer_open (d, &t) == OK)
+    if (data_tokenizer_open (d, &t) == OK)
       for (int i = 0; i < info.classes && i < 300; i++)
-        (void)store_tokenizer_decode (t, i, &n);
-    store_tokenizer_close (&t);
+        (void)data_tokenizer_decode (t, i, &n);
+    data_tokenizer_close (&t);
     fail_clear ();
-    store_dataset_windows (d, 4, 0);
-    store_dataset_info (d, &info);
+    data_windows (d, 4, 0);
+    data_info (d, &info);
   }
-  for (int s = 0; s < STORE_SPLITS; s++)
-    read_split (d, &info, (enum store_split)s);
+  for (int s = 0; s < DATA_SPLITS; s++)
+    read_split (d, &info, (enum data_split)s);
 }
 
 int
 LLVMFuzzerTestOneInput (const uint8_t *data, size_t n)
 {
-  struct store_dataset *d = NULL;
+  struct data_set *d = NULL;
   struct text out;
   char kind[16];
   const char *path = fuzz_damage (&whole[n > 0 ? data[0] % SETS : 0],
@@ -118,11 +119,11 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t n)
   text_init (&out);
   (void)store_file_kind (path, kind);
   fail_clear ();
-  (void)store_dataset_print (path, true, &out);
+  (void)data_print (path, true, &out);
   fail_clear ();
-  if (store_dataset_open (path, &d) == OK)
+  if (data_open (path, &d) == OK)
     read_all (d);
-  store_dataset_close (&d);
+  data_close (&d);
   fail_clear ();
   text_clear (&out);
   fuzz_balance ();

@@ -16,7 +16,7 @@
 #include "base/memory.h"
 #include "base/status.h"
 #include "base/text.h"
-#include "tests/store/scratch.h"
+#include "tests/scratch.h"
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

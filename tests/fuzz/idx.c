@@ -1,6 +1,6 @@
-/* plant: store/import_idx.c */
+/* plant: import/idx.c */
 /* tests/fuzz/idx.c -- MNIST's files: images, then labels. */
-#include "store/store.h"
+#include "import/import.h"
 #include "tests/fuzz/fuzz.h"
 
 int
@@ -33,7 +33,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t n)
   const char *const pair[] = {fuzz_file ("images", images, n_images),
                               fuzz_file ("labels", labels, n_labels)};
   const char *out = scratch ("out.h5");
-  (void)store_import ("idx", 2, pair, 0, NULL, out);
+  (void)import_run ("idx", 2, pair, 0, NULL, out);
   remove (out);
   fail_clear ();
   return 0;

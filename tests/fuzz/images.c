@@ -1,9 +1,10 @@
-/* plant: store/png.c */
+/* plant: data/png.c */
 /* tests/fuzz/images.c -- one JPEG or PNG image, decoded as the importer and the
  * loader do it, and once through the importer of folders. */
-#include "store/jpeg_impl.h"
+#include "data/jpeg_impl.h"
+#include "import/import.h"
 #include "tests/fuzz/fuzz.h"
-#include "tests/store/photos.h"
+#include "tests/data/photos.h"
 
 /* A larger picture is a matter of time alone. */
 #define PIXELS_MOST (1 << 20)
@@ -40,15 +41,15 @@ LLVMFuzzerInitialize (int *argc, char ***argv)
 }
 
 static void
-decode_jpeg (struct store_codec *c, const uint8_t *data, size_t n)
+decode_jpeg (struct data_codec *c, const uint8_t *data, size_t n)
 {
   int width = 0, height = 0;
   bool warned = false;
-  if (!store_codec_size (c, data, n, &width, &height) ||
+  if (!data_codec_size (c, data, n, &width, &height) ||
       (int64_t)width * height > PIXELS_MOST)
     return;
   unsigned char *rgb = malloc ((size_t)width * (size_t)height * CODEC_PIXEL);
-  (void)store_codec_decode (c, data, n, width, height, rgb, &warned);
+  (void)data_codec_decode (c, data, n, width, height, rgb, &warned);
   free (rgb);
 }
 
@@ -56,11 +57,11 @@ static void
 decode_png (const uint8_t *data, size_t n)
 {
   int width = 0, height = 0;
-  if (store_png_size ("fuzz", data, n, &width, &height) != OK ||
+  if (data_png_size ("fuzz", data, n, &width, &height) != OK ||
       (int64_t)width * height > PIXELS_MOST)
     return;
   unsigned char *rgb = malloc ((size_t)width * (size_t)height * CODEC_PIXEL);
-  (void)store_png_decode ("fuzz", data, n, width, height, rgb);
+  (void)data_png_decode ("fuzz", data, n, width, height, rgb);
   free (rgb);
 }
 
@@ -71,7 +72,7 @@ import_folder (const char *name, const uint8_t *data, size_t n)
   const char *const options[] = {"size=8", "valid=0", "test=0"};
   const char *path = scratch ("train/a/%s", name), *out = scratch ("out.h5");
   scratch_write (path, data, n);
-  (void)store_import ("folder", 1, inputs, 3, options, out);
+  (void)import_run ("folder", 1, inputs, 3, options, out);
   remove (path);
   remove (out);
 }
@@ -79,25 +80,25 @@ import_folder (const char *name, const uint8_t *data, size_t n)
 int
 LLVMFuzzerTestOneInput (const uint8_t *data, size_t n)
 {
-  static struct store_codec *codec;
+  static struct data_codec *codec;
   fuzz_open ();
   if (!codec) {
-    if (store_codec_open ("fuzz", &codec) != OK)
+    if (data_codec_open ("fuzz", &codec) != OK)
       abort ();
     mkdir (scratch ("train"), 0777);
     mkdir (scratch ("train/a"), 0777);
     mkdir (scratch ("train/b"), 0777);
     photo_write (scratch ("train/b/good.jpg"), 1, 9, 7);
   }
-  bool png = store_png_is (data, n);
+  bool png = data_png_is (data, n);
   if (png)
     decode_png (data, n);
   else
     decode_jpeg (codec, data, n);
   fail_clear ();
   int width = 0, height = 0;
-  if (png ? store_png_size ("fuzz", data, n, &width, &height) == OK
-          : store_codec_size (codec, data, n, &width, &height))
+  if (png ? data_png_size ("fuzz", data, n, &width, &height) == OK
+          : data_codec_size (codec, data, n, &width, &height))
     if ((int64_t)width * height <= 4096)
       import_folder (png ? "x.png" : "x.jpg", data, n);
   fail_clear ();

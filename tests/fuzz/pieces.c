@@ -1,7 +1,7 @@
-/* plant: store/pieces.c */
+/* plant: data/pieces.c */
 /* tests/fuzz/pieces.c -- a SentencePiece model, and a line in its pieces: the
  * model, its size in front, then the line. */
-#include "store/pieces_impl.h"
+#include "data/pieces.h"
 #include "tests/fuzz/fuzz.h"
 
 enum { PIECES = 259 + 6 };
@@ -58,13 +58,13 @@ LLVMFuzzerInitialize (int *argc, char ***argv)
 }
 
 static void
-encode (const struct store_pieces *p, const uint8_t *line, size_t n)
+encode (const struct data_pieces *p, const uint8_t *line, size_t n)
 {
   size_t n_ids = 0;
   int32_t *ids = malloc (3 * (n + 1) * sizeof *ids);
-  if (store_pieces_encode (p, (const char *)line, n, ids, &n_ids) == OK)
+  if (data_pieces_encode (p, (const char *)line, n, ids, &n_ids) == OK)
     for (size_t i = 0; i < n_ids; i++)
-      if (ids[i] < 0 || ids[i] >= store_pieces_count (p))
+      if (ids[i] < 0 || ids[i] >= data_pieces_count (p))
         abort ();
   free (ids);
 }
@@ -72,7 +72,7 @@ encode (const struct store_pieces *p, const uint8_t *line, size_t n)
 int
 LLVMFuzzerTestOneInput (const uint8_t *data, size_t n)
 {
-  struct store_pieces *p = NULL;
+  struct data_pieces *p = NULL;
   const uint8_t *part, *line;
   fuzz_open ();
   size_t size = fuzz_part (&data, &n, &part);
@@ -80,18 +80,18 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t n)
   uint8_t *model = malloc (size + !size); /* its end is the end of a block */
   if (size > 0)
     memcpy (model, part, size);
-  if (store_pieces_open ("fuzz", model, size, &p) == OK) {
+  if (data_pieces_open ("fuzz", model, size, &p) == OK) {
     char buf[256];
-    for (int64_t i = 0; i < store_pieces_count (p); i++) {
+    for (int64_t i = 0; i < data_pieces_count (p); i++) {
       size_t length;
-      (void)store_pieces_text (p, (int32_t)i, buf, &length);
+      (void)data_pieces_text (p, (int32_t)i, buf, &length);
     }
-    (void)store_pieces_changes (p);
-    (void)store_pieces_end (p);
+    (void)data_pieces_changes (p);
+    (void)data_pieces_end (p);
     if (n_line < 512)
       encode (p, line, n_line);
   }
-  store_pieces_close (&p);
+  data_pieces_close (&p);
   fail_clear ();
   free (model);
   return 0;

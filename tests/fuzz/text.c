@@ -1,7 +1,7 @@
-/* plant: store/source.c */
+/* plant: import/source.c */
 /* tests/fuzz/text.c -- a text, plain, .gz or .xz, as bytes; the first byte says
  * what a document is. */
-#include "store/store.h"
+#include "import/import.h"
 #include "tests/fuzz/fuzz.h"
 
 /* "two lines\nof text\n" as gzip and xz write it. */
@@ -41,7 +41,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t n)
       fuzz_file ("text", data + (n > 0), n - (n > 0))};
   const char *const options[] = {"tokenizer=bytes", how};
   const char *out = scratch ("out.h5");
-  (void)store_import ("text", 1, inputs, 2, options, out);
+  (void)import_run ("text", 1, inputs, 2, options, out);
   remove (out);
   fail_clear ();
   return 0;

@@ -1,7 +1,7 @@
-/* plant: store/import_tokens.c */
+/* plant: import/tokens.c */
 /* tests/fuzz/tokens.c -- ready ids: .npy, raw or numbers; the first byte says
  * what the command line says of them. */
-#include "store/store.h"
+#include "import/import.h"
 #include "tests/fuzz/fuzz.h"
 
 #define NPY                                                               \
@@ -46,7 +46,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t n)
   const char *const inputs[] = {fuzz_file ("ids", data + (n > 0), n - (n > 0))};
   const char *const options[] = {"vocab=300", form};
   const char *out = scratch ("out.h5");
-  (void)store_import ("tokens", 1, inputs, form ? 2 : 1, options, out);
+  (void)import_run ("tokens", 1, inputs, form ? 2 : 1, options, out);
   remove (out);
   fail_clear ();
   return 0;

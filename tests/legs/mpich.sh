@@ -22,7 +22,7 @@ cores=$( (unset OMP_NUM_THREADS OMP_THREAD_LIMIT; nproc) 2>/dev/null || echo 2)
 # scripts.
 PROGRAMS="wire/abort wire/agree wire/alone wire/ballot wire/calibrate wire/grid
 wire/idle wire/message wire/reduce wire/round
-store/together store/checkpoint store/saver
+data/together store/checkpoint store/saver
 run/folding run/golden:2,4 run/replica:2,4 run/tokens:2,4
 probe/matrix:2,4 probe/token:4"
 SCRIPTS="run/failure run/stop run/resume"

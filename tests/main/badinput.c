@@ -7,7 +7,7 @@
  * working directory holds the files made below.  Many starts of the program:
  * limit: 400
  */
-#include "tests/store/scratch.h"
+#include "tests/scratch.h"
 #include "tests/tap.h"
 #include <hdf5.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 #define TESTS_REPORT_MADE_H
 
 #include "report/report_impl.h"
-#include "tests/store/scratch.h"
+#include "tests/scratch.h"
 
 #define MADE_FN static inline __attribute__ ((unused))
 

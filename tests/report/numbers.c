@@ -34,7 +34,7 @@ test_sheet (void)
   sheet_read (&p, "a,split,b\n1,valid,2.5\n2,train,\nx,test,1e3\n3,valid,4",
               &s);
   tap_ok (s.n_rows == 3 && s.n_columns == 3, "half a line is left out");
-  tap_ok (sheet_at (&s, 0, 1) == STORE_VALID && sheet_at (&s, 0, 2) == 2.5 &&
+  tap_ok (sheet_at (&s, 0, 1) == DATA_VALID && sheet_at (&s, 0, 2) == 2.5 &&
               isnan (sheet_at (&s, 1, 2)) && isnan (sheet_at (&s, 2, 0)) &&
               sheet_at (&s, 2, 2) == 1000,
           "numbers, splits and gaps");
@@ -161,16 +161,15 @@ test_clock (void)
   tap_near (r.x[AXIS_CORES][3] * 3600, 20 * 2 + 40 * 4, 1e-9,
             "core-seconds count the cores of each start");
   tap_ok (r.K == 2 && r.steps == 40, "heads and steps as recorded");
-  tap_near (run_at (&p, &r, STORE_VALID, "head1_accuracy", AXIS_STEPS, 35), 0.7,
+  tap_near (run_at (&p, &r, DATA_VALID, "head1_accuracy", AXIS_STEPS, 35), 0.7,
             1e-12, "between two evaluations lies their line");
   tap_ok (
-      isnan (run_at (&p, &r, STORE_VALID, "head1_accuracy", AXIS_STEPS, 41)) &&
-          isnan (run_at (&p, &r, STORE_VALID, "head1_accuracy", AXIS_STEPS, 9)),
+      isnan (run_at (&p, &r, DATA_VALID, "head1_accuracy", AXIS_STEPS, 41)) &&
+          isnan (run_at (&p, &r, DATA_VALID, "head1_accuracy", AXIS_STEPS, 9)),
       "outside of them nothing is made up");
-  tap_near (
-      run_reach (&p, &r, STORE_VALID, "head1_accuracy", AXIS_SECONDS, 0.7), 50,
-      1e-9, "the time to an accuracy");
-  tap_ok (isnan (run_reach (&p, &r, STORE_VALID, "head1_accuracy", AXIS_SECONDS,
+  tap_near (run_reach (&p, &r, DATA_VALID, "head1_accuracy", AXIS_SECONDS, 0.7),
+            50, 1e-9, "the time to an accuracy");
+  tap_ok (isnan (run_reach (&p, &r, DATA_VALID, "head1_accuracy", AXIS_SECONDS,
                             0.9)),
           "which may not be reached");
   pool_clear (&p);

@@ -6,7 +6,7 @@
 
 . "${abs_top_srcdir-$(dirname "$0")/../..}/tests/run/rig.sh"
 
-make=${abs_top_builddir-.}/tests/store/folder
+make=${abs_top_builddir-.}/tests/import/folder
 "$make" make "$tmp/set" 8 || {
   echo "1..0 # SKIP built without libjpeg-turbo, or $make is not there"
   exit 0

@@ -246,7 +246,7 @@ compare_evaluation (struct trial *t, struct session *s)
   size_t n = logits_of (t);
   double loss[GOLDEN_STAGES], accuracy[GOLDEN_STAGES];
   struct evaluation v = {.loss = loss, .accuracy = accuracy};
-  rig_must (session_evaluate (s, t->g->tokens ? STORE_VALID : STORE_TRAIN,
+  rig_must (session_evaluate (s, t->g->tokens ? DATA_VALID : DATA_TRAIN,
                               t->g->batch, &v));
   const struct local_stage *l = &s->local[s->n_local - 1];
   if (l->k == s->K - 1 && expected (t, "eval_logits", "", n, t->want) == n)

@@ -322,11 +322,11 @@ ref_step (struct ref *r, int64_t step)
   struct tensor in, out;
   stage_border (r->s.local[0].stage, &in, &out);
   rig_must (MEM_NEW (n, &labels, "labels"));
-  rig_must (store_take_labels (r->s.data, r->s.train, r->s.order, step, 0,
-                               r->s.batch, labels));
+  rig_must (data_take_labels (r->s.data, r->s.train, r->s.order, step, 0,
+                              r->s.batch, labels));
   for (int m = 0; m < r->s.M; m++) {
     rig_must (MEM_NEW (in.bytes / sizeof (float), &x[m], "samples"));
-    rig_must (store_take (r->s.loader, step, m, x[m]));
+    rig_must (data_take (r->s.loader, step, m, x[m]));
   }
   for (int h = 0; h < r->K; h++)
     if (ref_has (r, h))

@@ -160,8 +160,8 @@ part_open (struct by_hand *h, int r, struct wire *alone,
   c.file[strlen (c.file) - 4] = (char)('0' + r); /* partsR-r.h5 */
   rig_session (alone, &c, s);
   s->batch = whole->batch;
-  store_order_destroy (&s->order);
-  rig_must (store_order_create (s->n_train, s->batch, false, 0, &s->order));
+  data_order_destroy (&s->order);
+  rig_must (data_order_create (s->n_train, s->batch, false, 0, &s->order));
   s->on_gradients = on_gradients;
   s->on_gradients_context = h;
   rig_must (session_begin (s, 0, STEPS));

@@ -8,6 +8,7 @@
 #define TESTS_RUN_RIG_H
 
 #include "run/session.h"
+#include "import/import.h"
 #include "tests/tap.h"
 #include <dirent.h>
 #include <stdlib.h>
@@ -90,7 +91,7 @@ rig_data (struct rig *r, int samples, int size)
   for (int i = 0; i < 5; i++)
     options[i] = words[i];
   if (wire_rank (r->w) == 0)
-    rig_must (store_import ("synthetic", 0, NULL, 5, options, path));
+    rig_must (import_run ("synthetic", 0, NULL, 5, options, path));
   wire_barrier (r->w);
 }
 

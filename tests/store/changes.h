@@ -9,7 +9,7 @@
 #define TESTS_STORE_CHANGES_H
 
 #include "base/random.h"
-#include "tests/store/scratch.h"
+#include "tests/scratch.h"
 #include "tests/tap.h"
 #include <fcntl.h>
 #include <signal.h>

@@ -3,11 +3,11 @@
  * replaced whole, a link is written through, a pipe and a terminal are written
  * to, and nothing else is touched. */
 #define _GNU_SOURCE
-#include "store/file_impl.h"
+#include "store/file.h"
 #include "store/store.h"
 
-#include "../tap.h"
-#include "scratch.h"
+#include "tests/scratch.h"
+#include "tests/tap.h"
 #include <fcntl.h>
 #include <sys/wait.h>
 #include <termios.h>

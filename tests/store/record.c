@@ -2,7 +2,7 @@
 /* tests/store/record.c -- the run directory: lock, rows, lines, whole files. */
 #include "store/record_impl.h"
 #include "store/store.h"
-#include "tests/store/scratch.h"
+#include "tests/scratch.h"
 #include "tests/tap.h"
 
 #include "base/clock.h"

@@ -6,7 +6,7 @@
 
 #include "base/random.h"
 #include "store/store.h"
-#include "tests/store/scratch.h"
+#include "tests/scratch.h"
 #include "tests/tap.h"
 #include "wire/wire.h"
 
