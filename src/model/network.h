@@ -18,6 +18,11 @@
 #include "kern/kern.h"
 #include <stdbool.h>
 
+/* What numbers are: those that go from stage to stage, and those of parameters
+ * with their gradients and moments. */
+#define NETWORK_BORDER TENSOR_F32
+#define NETWORK_PARAM TENSOR_F32
+
 enum model_family { MODEL_RESNET, MODEL_TRANSFORMER };
 enum model_block { MODEL_BASIC, MODEL_BOTTLENECK };
 enum model_stem { MODEL_STEM_CIFAR, MODEL_STEM_IMAGENET };
@@ -67,6 +72,11 @@ struct network_unit {
   double act_bytes;         /* kept for backward, per sample */
   uint64_t alike;           /* equal for units of equal shape */
 };
+/* Bytes of n samples of such dims at a border; of n parameters, each once. */
+double
+network_border_bytes (struct kern_dims d, double n);
+double
+network_param_bytes (double n);
 int
 network_units (const struct network *net);
 void

@@ -290,7 +290,7 @@ inner_form (const struct stage *s)
 
 /* Of tokens [B, T, D], or [B, T] of the first stage's input. */
 static struct tensor
-border (const struct stage *s, struct kern_dims d, size_t bytes, float *data)
+border (const struct stage *s, struct kern_dims d, size_t bytes, void *data)
 {
   if (network_spec (s->spec.net)->family == MODEL_TRANSFORMER)
     return (struct tensor){.data = data,
@@ -310,7 +310,9 @@ input_border (const struct stage *s, float *data)
 {
   struct tensor t = border (s, s->in, s->in_bytes, data);
   if (stage_is_first (s))
-    t.form = (struct tensor_form){.layout = TENSOR_PLAIN};
+    t.form =
+        (struct tensor_form){.type = t.n_dims == 2 ? TENSOR_I32 : TENSOR_F32,
+                             .layout = TENSOR_PLAIN};
   return t;
 }
 

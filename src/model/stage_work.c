@@ -338,7 +338,7 @@ stage_output_rows (const struct stage *s, int64_t n, bool pooled, float *rows)
          (long long)s->out.n);
   for (int64_t i = 0; i < n; i++)
     for (int64_t c = 0; c < s->out.c; c++) {
-      const float *x = y.data + channel_place (s, i, c, &step);
+      const float *x = (const float *)y.data + channel_place (s, i, c, &step);
       double sum = 0;
       for (int64_t at = 0; at < pixels; at++)
         if (pooled)
@@ -362,6 +362,7 @@ stage_output_places (const struct stage *s, int64_t n, const int64_t *place,
     int64_t at = place[i] - base;
     CHECK (at >= 0 && at < s->out.n * s->out.h, "place %lld of %lld",
            (long long)at, (long long)(s->out.n * s->out.h));
-    memcpy (rows + (size_t)i * d, y.data + (size_t)at * d, d * sizeof *rows);
+    memcpy (rows + (size_t)i * d, (const float *)y.data + (size_t)at * d,
+            d * sizeof *rows);
   }
 }

@@ -97,7 +97,7 @@ dump_one (struct session *s, struct local_stage *l, const struct dump *d)
   if (strcmp (d->what, "output") == 0) {
     struct tensor t;
     stage_output (l->stage, 0, &t);
-    int64_t n = (int64_t)(t.bytes / sizeof (float));
+    int64_t n = (int64_t)(t.bytes / tensor_bytes (t.form.type, 1));
     return write_npy (path, t.data, 1, &n);
   }
   return dump_gradient (l, d->what, path);

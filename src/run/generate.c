@@ -121,7 +121,7 @@ forward (struct generator *g, int64_t from, int64_t n)
   struct session *s = g->s;
   const float *x = (const float *)(g->ids + from);
   g->rows.dims[0] = n;
-  g->rows.bytes = (size_t)(n * g->rows.dims[1]) * sizeof (float);
+  g->rows.bytes = tensor_bytes (g->rows.form.type, n * g->rows.dims[1]);
   if (g->mine > g->first_rank) {
     TRY (receive (g, &g->rows, g->mine - 1, ROWS, s->local[0].k));
     x = g->rows.data;
@@ -240,14 +240,16 @@ find_ranks (struct generator *g)
 }
 
 static enum status
-message (struct tensor *t, int64_t rows, int64_t columns, char **room)
+message (struct tensor *t, enum tensor_type type, int64_t rows, int64_t columns,
+         char **room)
 {
-  size_t bytes = (size_t)(rows * columns) * sizeof (float);
+  size_t bytes = tensor_bytes (type, rows * columns);
   TRY (mem_new (TENSOR_HEADER + bytes, 1, "rows of tokens", (void **)room));
-  *t = (struct tensor){.data = (float *)(*room + TENSOR_HEADER),
+  *t = (struct tensor){.data = *room + TENSOR_HEADER,
                        .bytes = bytes,
                        .n_dims = 2,
-                       .dims = {rows, columns}};
+                       .dims = {rows, columns},
+                       .form = {.type = (uint8_t)type}};
   return OK;
 }
 
@@ -258,8 +260,8 @@ generator_open (struct generator *g)
   size_t classes = (size_t)g->s->info.classes;
   TRY (find_ranks (g));
   TRY (take_prompt (g));
-  TRY (message (&g->rows, m->context, m->d_model, &g->room[0]));
-  TRY (message (&g->token, 1, 1, &g->room[1]));
+  TRY (message (&g->rows, NETWORK_BORDER, m->context, m->d_model, &g->room[0]));
+  TRY (message (&g->token, TENSOR_I32, 1, 1, &g->room[1]));
   TRY (MEM_NEW (classes, &g->logits, "logits"));
   return MEM_NEW (classes, &g->order, "logits");
 }

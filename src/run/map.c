@@ -62,7 +62,7 @@ mean_block (struct mapper *x)
     sum.update += (double)info.params * RUN_UPDATE_S / n;
     sum.squares += (double)info.params * RUN_SQUARES_S / n;
     sum.output_bytes +=
-        (double)(info.out.c * info.out.h * info.out.w * s->n_samples) * 4 / n;
+        network_border_bytes (info.out, (double)s->n_samples) / n;
   }
   x->block = sum;
   x->output = sum;

@@ -174,7 +174,7 @@ session_joint (const struct session *s, struct plan_joint *out)
       .norms = s->config.clip > 0,
       .first = network_shares (s->net, NULL),
       .heads = tokens && network_head_shares (s->config.head),
-      .matrix_bytes = s->unit_costs ? 0 : n * 4,
+      .matrix_bytes = s->unit_costs ? 0 : network_param_bytes (n),
       .fold_s = s->unit_costs ? 0 : n * RUN_FOLD_S,
       .copy_s = s->unit_costs ? 0 : n * RUN_COPY_S,
   };
@@ -207,7 +207,7 @@ stage_costs (struct session *s, const struct plan *probe)
       c.head_weights = h->weights;
     }
     network_unit (s->net, last ? end - 1 : end, &u);
-    c.output_bytes = (double)(u.out.c * u.out.h * u.out.w * s->n_samples) * 4;
+    c.output_bytes = network_border_bytes (u.out, (double)s->n_samples);
     params += shared_moves (s, k);
     c.update = params * RUN_UPDATE_S;
     c.squares = params * RUN_SQUARES_S;
@@ -297,7 +297,7 @@ buffer_make (struct session *s, const struct tensor *like,
 {
   char *p = arena_take (&s->borders, TENSOR_HEADER + like->bytes);
   b->t = *like;
-  b->t.data = (float *)(p + TENSOR_HEADER);
+  b->t.data = p + TENSOR_HEADER;
   b->request = WIRE_NONE;
 }
 

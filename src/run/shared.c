@@ -50,11 +50,11 @@ static struct tensor
 matrix (const struct session *s)
 {
   const struct model_spec *m = network_spec (s->net);
-  return (struct tensor){.data = s->shared,
-                         .bytes = (size_t)m->classes * (size_t)m->d_model *
-                                  sizeof (float),
-                         .n_dims = 2,
-                         .dims = {m->classes, m->d_model}};
+  return (struct tensor){
+      .data = s->shared,
+      .bytes = tensor_bytes (NETWORK_PARAM, (int64_t)m->classes * m->d_model),
+      .n_dims = 2,
+      .dims = {m->classes, m->d_model}};
 }
 
 size_t

@@ -3,12 +3,6 @@
 
 #include <string.h>
 
-static double
-dims_bytes (struct kern_dims d)
-{
-  return (double)(d.c * d.h * d.w) * 4;
-}
-
 /* Border-sized places besides slots and pairs: evaluation, scratch, the head's
  * gradient.  Counted on stages that were made; within a tenth. */
 #define OTHER_PLACES 8
@@ -37,8 +31,9 @@ token_bytes (const struct session *s, const struct plan *p, int k, int from,
       .training = true};
   if (stage_estimate (&spec, &bytes) != OK)
     fail_clear (); /* the grammar was checked before */
-  const double border = (double)s->length * network_spec (s->net)->d_model * 4 *
-                        (double)s->n_samples;
+  const double border = network_border_bytes (
+      (struct kern_dims){1, network_spec (s->net)->d_model, s->length, 1},
+      (double)s->n_samples);
   if (k > 0 && p->rank_of[k - 1] == p->rank_of[k]) /* no input of its own */
     bytes -= border * (p->n_slots[k] + 1);
   return bytes + border * p->n_streams[k + 1] * p->n_slots[k];
@@ -72,13 +67,13 @@ aside_bytes (const struct session *s, const struct plan *p, int k, int from,
     network_unit (s->net, i, &u);
     if (i == from && own) {
       int down = k == 0 ? 0 : p->n_streams[k] > 1 ? p->n_streams[k] : 1;
-      bytes += dims_bytes (u.in) * n * (1 + down);
+      bytes += network_border_bytes (u.in, n) * (1 + down);
     }
     if (i < network_units (s->net) - 1)
-      bytes += (double)u.params * 4;
+      bytes += network_param_bytes ((double)u.params);
   }
   if (k < s->K - 1)
-    bytes += dims_bytes (u.out) * n *
+    bytes += network_border_bytes (u.out, n) *
              (p->n_streams[k + 1] > 1 ? p->n_streams[k + 1] : 1);
   return bytes;
 }
@@ -90,27 +85,28 @@ double
 session_range_bytes (const struct session *s, const struct plan *p, int k,
                      int from, int end)
 {
-  double params = 0, act = 0, largest = 0;
+  const double n = (double)s->n_samples;
+  double param_bytes = 0, act = 0, largest = 0;
   struct network_unit u = {0};
   for (int i = from; i < end; i++) {
     network_unit (s->net, i, &u);
-    params += (double)u.params;
+    param_bytes += network_param_bytes ((double)u.params);
     act += u.act_bytes;
     /* Images are not a border. */
-    double in = i == 0 ? 0 : dims_bytes (u.in), out = dims_bytes (u.out);
+    double in = i == 0 ? 0 : network_border_bytes (u.in, n);
+    double out = network_border_bytes (u.out, n);
     largest = in > largest ? in : largest;
     largest = out > largest ? out : largest;
   }
   if (network_spec (s->net)->family == MODEL_TRANSFORMER)
-    return token_bytes (s, p, k, from, end) + params * 4 * staged_copies (s) +
+    return token_bytes (s, p, k, from, end) + param_bytes * staged_copies (s) +
            aside_bytes (s, p, k, from, end);
   bool adamw = strcmp (s->config.optimizer, "adamw") == 0;
-  double n = (double)s->n_samples;
   int slots = p->n_slots[k];
-  return params * 4 * ((adamw ? 4 : 3) + staged_copies (s)) + act * n * slots +
+  return param_bytes * ((adamw ? 4 : 3) + staged_copies (s)) + act * n * slots +
          act * n * 0.5 * p->n_pairs[k] +
-         dims_bytes (u.out) * n * p->n_streams[k + 1] * slots +
-         OTHER_PLACES * largest * n + aside_bytes (s, p, k, from, end);
+         network_border_bytes (u.out, n) * p->n_streams[k + 1] * slots +
+         OTHER_PLACES * largest + aside_bytes (s, p, k, from, end);
 }
 
 static double

@@ -131,8 +131,8 @@ create_set (const struct making *m, int i, hid_t plist)
     dims[k] = (hsize_t)e->dims[k];
   hid_t space = e->n_dims == 0 ? H5Screate (H5S_SCALAR)
                                : H5Screate_simple (e->n_dims, dims, NULL);
-  hid_t id = H5Dcreate2 (m->file, e->path, H5T_IEEE_F32LE, space, H5P_DEFAULT,
-                         plist, H5P_DEFAULT);
+  hid_t id = H5Dcreate2 (m->file, e->path, store_h5_type (e->type, true), space,
+                         H5P_DEFAULT, plist, H5P_DEFAULT);
   enum status s = id < 0 ? not_made (m, e->path) : OK;
   H5Sclose (space);
   struct store_h5_at at = {id, m->part, e->path, E_IO};

@@ -14,8 +14,12 @@ struct store_entry {
   int owner; /* rank that has the data */
   int n_dims;
   int64_t dims[TENSOR_DIMS];
+  enum tensor_type type;
   char digest[33];
 };
+
+size_t
+store_entry_bytes (const struct store_entry *e);
 
 struct store_list {
   struct store_entry *entry; /* n, sorted by path; owned */

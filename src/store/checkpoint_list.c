@@ -9,24 +9,41 @@
 #include <stdlib.h>
 #include <string.h>
 
+static size_t
+bytes_of (enum tensor_type type, int n_dims, const int64_t *dims)
+{
+  int64_t count = 1;
+  for (int i = 0; i < n_dims; i++)
+    count *= dims[i];
+  return tensor_bytes (type, count);
+}
+
+size_t
+store_tensor_bytes (const struct store_tensor *t)
+{
+  return bytes_of (t->type, t->n_dims, t->dims);
+}
+
+size_t
+store_entry_bytes (const struct store_entry *e)
+{
+  return bytes_of (e->type, e->n_dims, e->dims);
+}
+
 void
 store_list_write (const struct store_tensor *tensors, int n, struct text *out)
 {
   for (int i = 0; i < n; i++) {
     const struct store_tensor *t = &tensors[i];
-    int64_t count = 1;
     char digest[33] = "-";
     CHECK (t->path[0] == '/' && !strpbrk (t->path, " \n") && t->n_dims >= 0 &&
                t->n_dims <= TENSOR_DIMS,
            "tensor \"%s\" of %d dims", t->path, t->n_dims);
-    text_add (out, "%s %d", t->path, t->n_dims);
-    for (int k = 0; k < TENSOR_DIMS; k++) {
-      int64_t size = k < t->n_dims ? t->dims[k] : 1;
-      count *= size;
-      text_add (out, " %" PRId64, size);
-    }
+    text_add (out, "%s %d %d", t->path, (int)t->type, t->n_dims);
+    for (int k = 0; k < TENSOR_DIMS; k++)
+      text_add (out, " %" PRId64, k < t->n_dims ? t->dims[k] : 1);
     if (t->data)
-      hash_digest (t->data, (size_t)count * sizeof (float), digest);
+      hash_digest (t->data, store_tensor_bytes (t), digest);
     text_add (out, " %s\n", digest);
   }
 }
@@ -60,12 +77,14 @@ store_list_parse (const char *lines, struct store_list *out)
     }
     struct store_entry *e = &l.entry[l.n++];
     e->owner = owner;
+    int type = TENSOR_F32;
     int found = sscanf (
-        p, "%191s %d %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64 " %32s",
-        e->path, &e->n_dims, &e->dims[0], &e->dims[1], &e->dims[2], &e->dims[3],
-        e->digest);
-    CHECK (found == 7, "line \"%.80s\" of the tensor list", p);
-    l.bytes += e->dims[0] * e->dims[1] * e->dims[2] * e->dims[3] * 4;
+        p, "%191s %d %d %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64 " %32s",
+        e->path, &type, &e->n_dims, &e->dims[0], &e->dims[1], &e->dims[2],
+        &e->dims[3], e->digest);
+    CHECK (found == 8, "line \"%.80s\" of the tensor list", p);
+    e->type = (enum tensor_type)type;
+    l.bytes += (int64_t)store_entry_bytes (e);
   }
   qsort (l.entry, (size_t)l.n, sizeof *l.entry, by_path);
   for (int i = 1; i < l.n; i++)

@@ -279,8 +279,8 @@ read_set (const struct store_h5_at *at, bool foreign, float *data, size_t n,
 {
   char why[256];
   TRY (store_h5_written (at));
-  if (H5Dread (at->id, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) <
-      0)
+  if (H5Dread (at->id, store_h5_type (TENSOR_F32, false), H5S_ALL, H5S_ALL,
+               H5P_DEFAULT, data) < 0)
     return fail (E_CHECKPOINT, "%s: %s: not read: %s", at->file, at->path,
                  store_h5_why (why));
   return check_digest (at, foreign, data, n, digest);
@@ -380,11 +380,11 @@ walk_set (struct walk *w, hid_t id, struct store_entry *e)
                    store_h5_shape_text (e->n_dims, dims));
     count *= dims[i];
   }
-  if (w->plain && (hsize_t)count * 4 != stored)
+  if (w->plain && store_entry_bytes (e) != stored)
     return fail (E_CHECKPOINT, "%s: %s: shape %s, but %llu bytes", w->file,
                  e->path, store_h5_shape_text (e->n_dims, dims),
                  (unsigned long long)stored);
-  w->list.bytes += count * 4;
+  w->list.bytes += (int64_t)store_entry_bytes (e);
   if (w->depth == KEPT)
     return w->plain ? kept_digest (&at, e->digest) : OK;
   if (w->depth == NAMES)

@@ -75,7 +75,7 @@ create_file (struct writing *w)
 /* -- 3: the data, each rank by itself ---------------------------------------
  */
 
-static float *
+static void *
 data_of (const struct writing *w, const struct store_entry *e)
 {
   for (int i = 0; i < w->n; i++)
@@ -87,7 +87,7 @@ data_of (const struct writing *w, const struct store_entry *e)
 static enum status
 write_own (struct writing *w)
 {
-  float **data = NULL;
+  void **data = NULL;
   enum status s = MEM_NEW ((size_t)w->list.n + 1, &data, "list of tensors");
   for (int i = 0; s == OK && i < w->list.n; i++)
     if (w->list.entry[i].owner == wire_rank (w->wire))
@@ -136,14 +136,14 @@ static enum status
 write_set (struct writing *w, const struct store_entry *e, hid_t transfer)
 {
   bool owned = e->owner == wire_rank (w->wire);
-  float nothing = 0;
+  int64_t nothing = 0;
   hid_t id = H5Dopen2 (w->file, e->path, H5P_DEFAULT);
   hid_t space = id < 0 ? -1 : H5Dget_space (id);
   if (space >= 0 && !owned)
     H5Sselect_none (space);
   enum status s = OK;
-  if (space < 0 || H5Dwrite (id, H5T_NATIVE_FLOAT, space, space, transfer,
-                             owned ? data_of (w, e) : &nothing) < 0)
+  if (space < 0 || H5Dwrite (id, store_h5_type (e->type, false), space, space,
+                             transfer, owned ? data_of (w, e) : &nothing) < 0)
     s = not_written (w, e->path);
   if (space >= 0)
     H5Sclose (space);

@@ -273,6 +273,22 @@ store_h5_shape_text (int n_dims, const int64_t *dims)
 }
 
 hid_t
+store_h5_type (enum tensor_type type, bool in_file)
+{
+  switch (type) {
+  case TENSOR_F32:
+    return in_file ? H5T_IEEE_F32LE : H5T_NATIVE_FLOAT;
+  case TENSOR_I32:
+    return in_file ? H5T_STD_I32LE : H5T_NATIVE_INT32;
+  case TENSOR_U8:
+    return in_file ? H5T_STD_U8LE : H5T_NATIVE_UINT8;
+  case TENSOR_BF16: /* HDF5 has no such type: files hold f32 */
+    break;
+  }
+  CHECK (false, "no file holds tensors of type %d", (int)type);
+}
+
+hid_t
 store_h5_file_access (void)
 {
   hid_t fapl = H5Pcreate (H5P_FILE_ACCESS);

@@ -10,6 +10,7 @@
 #define STORE_RAW_H
 
 #include "base/status.h"
+#include "base/tensor.h"
 #include "base/text.h"
 #include <hdf5.h>
 #include <stdbool.h>
@@ -38,6 +39,10 @@ store_h5_start (void);
  */
 const char *
 store_h5_why (char buf[256]);
+
+/* HDF5's word for numbers in the file, or in memory; not to be closed. */
+hid_t
+store_h5_type (enum tensor_type type, bool in_file);
 
 /* Properties of a file that is only read; owned by the caller. */
 hid_t

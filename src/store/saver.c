@@ -50,7 +50,7 @@ struct store_saver {
   char *dir;
   int64_t keep;
   struct store_list list;
-  float **data;       /* list.n; NULL for tensors of other ranks */
+  void **data;        /* list.n; NULL for tensors of other ranks */
   int most;           /* tensors of the rank that has most */
   char (*digest)[33]; /* of own tensors, in the order of the list; most */
   int64_t *offset;    /* list.n */

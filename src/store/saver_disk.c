@@ -14,15 +14,6 @@
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                "tensors in the file are little-endian");
 
-size_t
-store_entry_bytes (const struct store_entry *e)
-{
-  size_t n = sizeof (float);
-  for (int i = 0; i < e->n_dims; i++)
-    n *= (size_t)e->dims[i];
-  return n;
-}
-
 /* Large tensors go to the disk directly, past the page cache: that takes no
  * time from the cores, which train, and reading back reads the disk.  What does
  * not fill whole pages, and everything on a file system that cannot, takes the

@@ -31,15 +31,12 @@ store_checkpoint_compare (const char *part, const struct store_list *list,
 enum status
 store_checkpoint_damage (const char *part, int64_t offset);
 
-size_t
-store_entry_bytes (const struct store_entry *e);
-
 /* What a rank writes of a file whose places are known. */
 #define STORE_BLOCK_BYTES ((size_t)8 << 20)
 struct store_own {
   const char *part; /* the file */
   const struct store_list *list;
-  float *const *data;    /* list->n; NULL for tensors of other ranks */
+  void *const *data;     /* list->n; NULL for tensors of other ranks */
   const int64_t *offset; /* list->n */
   unsigned char *block;  /* STORE_BLOCK_BYTES, on a page */
 };

@@ -56,8 +56,11 @@ struct store_tensor {
   char path[TENSOR_NAME + 64];
   int n_dims;
   int64_t dims[TENSOR_DIMS];
-  float *data; /* plain layout; borrowed during the call */
+  void *data; /* plain layout; borrowed during the call */
+  enum tensor_type type;
 };
+size_t
+store_tensor_bytes (const struct store_tensor *t);
 struct store_run;
 struct store_saved;
 struct store_how {

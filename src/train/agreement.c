@@ -135,7 +135,8 @@ stage_bytes (const struct local_stage *l)
   stage_border (l->stage, &in, &out);
   return border_bytes (&in) * (size_t)(l->own_input + l->n_out) +
          border_bytes (&out) * (size_t)l->n_cot +
-         arena_round (stage_aside_size (l->stage) * sizeof (float));
+         arena_round (tensor_bytes (NETWORK_PARAM,
+                                    (int64_t)stage_aside_size (l->stage)));
 }
 
 static void
@@ -144,7 +145,7 @@ take_border (struct agreement *a, const struct tensor *like,
 {
   char *p = arena_take (&a->memory, TENSOR_HEADER + like->bytes);
   b->t = *like;
-  b->t.data = (float *)(p + TENSOR_HEADER);
+  b->t.data = p + TENSOR_HEADER;
   b->request = WIRE_NONE;
 }
 

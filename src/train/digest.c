@@ -26,13 +26,13 @@ struct digests {
 /* -- one stage ---------------------------------------------------------------
  */
 
-static size_t
-numbers_of (const struct local_stage *l, int i)
+static struct tensor_info
+info_of (const struct local_stage *l, int i)
 {
   struct tensor_info info;
   bool head, statistic;
   stage_tensor (l->stage, i, &info, &head, &statistic);
-  return (size_t)tensor_info_count (&info);
+  return info;
 }
 
 static enum status
@@ -42,7 +42,8 @@ open_room (const struct session *s, float **room)
   for (int i = 0; i < s->n_local; i++)
     for (int j = 0; j < stage_tensors (s->local[i].stage); j++) {
       const float *place;
-      size_t n = numbers_of (&s->local[i], j);
+      const struct tensor_info info = info_of (&s->local[i], j);
+      size_t n = (size_t)tensor_info_count (&info);
       TRY (stage_tensor_view (s->local[i].stage, j, NULL, &place));
       if (!place && n > most)
         most = n;
@@ -56,9 +57,10 @@ digest_stage (const struct digests *d, const struct local_stage *l,
 {
   uint64_t h = 0;
   for (int i = 0; i < stage_tensors (l->stage); i++) {
+    const struct tensor_info info = info_of (l, i);
     const float *v;
     TRY (stage_tensor_view (l->stage, i, d->room, &v));
-    h = hash_bytes (v, numbers_of (l, i) * sizeof *v, h);
+    h = hash_bytes (v, tensor_bytes (info.type, tensor_info_count (&info)), h);
   }
   *out = h;
   return OK;
@@ -68,9 +70,10 @@ digest_stage (const struct digests *d, const struct local_stage *l,
 static enum status
 spoil (struct local_stage *l)
 {
+  const struct tensor_info info = info_of (l, 0);
   float *v = NULL;
   uint32_t bits;
-  TRY (MEM_NEW (numbers_of (l, 0), &v, "planted fault"));
+  TRY (MEM_NEW ((size_t)tensor_info_count (&info), &v, "planted fault"));
   enum status e = stage_tensor_out (l->stage, 0, STAGE_VALUE, v);
   if (e == OK) {
     memcpy (&bits, v, sizeof bits);

@@ -64,15 +64,6 @@ describe (const struct session *s, const struct local_stage *l, int i,
   return true;
 }
 
-static size_t
-tensor_floats (const struct store_tensor *t)
-{
-  size_t n = 1;
-  for (int i = 0; i < t->n_dims; i++)
-    n *= (size_t)t->dims[i];
-  return n;
-}
-
 static const enum stage_what slots[] = {STAGE_VALUE, STAGE_MOMENT_1,
                                         STAGE_MOMENT_2};
 
@@ -111,7 +102,7 @@ collect (const struct session *s, struct store_tensor *tensors, struct arena *a,
         struct store_tensor t = {0};
         if (!describe (s, l, j, slots[w], &t))
           continue;
-        size_t room = tensor_floats (&t) * sizeof (float);
+        size_t room = store_tensor_bytes (&t);
         bool paged = room >= STORE_PAGED;
         room += paged ? STORE_PAGE : 0;
         *bytes += arena_round (room);
@@ -119,7 +110,7 @@ collect (const struct session *s, struct store_tensor *tensors, struct arena *a,
           char *p = arena_take (a, room);
           if (paged && (uintptr_t)p % STORE_PAGE != 0)
             p += STORE_PAGE - (uintptr_t)p % STORE_PAGE;
-          t.data = (float *)p;
+          t.data = p;
           tensors[*n] = t;
         }
         (*n)++;

@@ -55,7 +55,8 @@ one_way (struct pair *p, size_t bytes, int rounds, bool both, double *s)
   double t[ROUNDS_SMALL];
 
   p->out.bytes = p->in.bytes = bytes;
-  p->out.dims[0] = p->in.dims[0] = (int64_t)(bytes / sizeof (float));
+  p->out.dims[0] = p->in.dims[0] =
+      (int64_t)(bytes / tensor_bytes (p->out.form.type, 1));
   for (int i = -3; i < rounds; i++) { /* the first three warm up */
     double start = clock_now_s ();
     if (both) {
@@ -110,8 +111,8 @@ take_turns (struct wire *w, char *room, struct wire_link *worst)
     struct wire_link mine;
     struct pair p = {.w = w, .peer = partner (w, turn)};
     p.first = w->pipe_rank < p.peer;
-    p.out.data = (float *)(void *)(room + TENSOR_HEADER);
-    p.in.data = (float *)(void *)(room + 2 * TENSOR_HEADER + LARGE);
+    p.out.data = room + TENSOR_HEADER;
+    p.in.data = room + 2 * TENSOR_HEADER + LARGE;
     p.out.n_dims = p.in.n_dims = 1;
     wire_barrier (w);
     if (p.peer < 0)

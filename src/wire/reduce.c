@@ -22,6 +22,25 @@
 #define PIECE ((size_t)1 << 18) /* floats: 1 MiB stays in a cache */
 #define TURNS 1024              /* tags repeat after so many sums */
 
+/* What is summed; leg_add is the arithmetic. */
+#define SUMMED TENSOR_F32
+
+static MPI_Datatype
+mpi_type (enum tensor_type type)
+{
+  switch (type) {
+  case TENSOR_F32:
+    return MPI_FLOAT;
+  case TENSOR_I32:
+    return MPI_INT32_T;
+  case TENSOR_BF16: /* no MPI knows it: two bytes that are not added */
+    return MPI_UINT16_T;
+  case TENSOR_U8:
+    return MPI_UINT8_T;
+  }
+  return MPI_DATATYPE_NULL;
+}
+
 static void
 leg_start (struct wire_leg *leg, struct wire_reduction *red, size_t piece)
 {
@@ -51,11 +70,11 @@ leg_climb (struct wire *w, struct wire_leg *leg, int tag)
   }
   leg->n_waits = 1;
   if ((r & leg->distance) != 0) {
-    MPI_Isend (leg->block, leg->n, MPI_FLOAT, r - leg->distance, tag, w->twins,
-               leg->waits);
+    MPI_Isend (leg->block, leg->n, mpi_type (SUMMED), r - leg->distance, tag,
+               w->twins, leg->waits);
     leg->state = LEG_RISEN;
   } else {
-    MPI_Irecv (leg->partner, leg->n, MPI_FLOAT, r + leg->distance, tag,
+    MPI_Irecv (leg->partner, leg->n, mpi_type (SUMMED), r + leg->distance, tag,
                w->twins, leg->waits);
     leg->state = LEG_ADD;
   }
@@ -80,8 +99,8 @@ leg_spread (struct wire *w, struct wire_leg *leg, int tag)
   leg->n_waits = 0;
   for (int d = leg->distance / 2; d >= 1; d /= 2)
     if (w->replica + d < w->n_replicas)
-      MPI_Isend (leg->block, leg->n, MPI_FLOAT, w->replica + d, tag, w->twins,
-                 &leg->waits[leg->n_waits++]);
+      MPI_Isend (leg->block, leg->n, mpi_type (SUMMED), w->replica + d, tag,
+                 w->twins, &leg->waits[leg->n_waits++]);
 }
 
 static bool
@@ -111,8 +130,8 @@ leg_move (struct wire *w, struct wire_leg *leg, int tag)
       leg_add (leg);
       break;
     case LEG_RISEN:
-      MPI_Irecv (leg->block, leg->n, MPI_FLOAT, w->replica - leg->distance, tag,
-                 w->twins, leg->waits);
+      MPI_Irecv (leg->block, leg->n, mpi_type (SUMMED),
+                 w->replica - leg->distance, tag, w->twins, leg->waits);
       leg->n_waits = 1;
       leg->state = LEG_FALL;
       break;

@@ -336,9 +336,14 @@ static void
 test_tensor (void)
 {
   struct tensor t = {.n_dims = 3, .dims = {2, 3, 4, 99}};
-  struct tensor_info info = {"x", 2, {5, 7, 99, 99}};
+  struct tensor_info info = {"x", 2, {5, 7, 99, 99}, TENSOR_F32};
   tap_ok (tensor_count (&t) == 24, "elements of 2 x 3 x 4");
   tap_ok (tensor_info_count (&info) == 35, "elements of 5 x 7");
+  tap_ok (tensor_bytes (TENSOR_F32, 3) == 12 &&
+              tensor_bytes (TENSOR_BF16, 3) == 6 &&
+              tensor_bytes (TENSOR_I32, 3) == 12 &&
+              tensor_bytes (TENSOR_U8, 3) == 3,
+          "bytes by type");
   t.n_dims = 0;
   tap_ok (tensor_count (&t) == 1, "a scalar is one element");
 }

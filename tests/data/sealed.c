@@ -281,7 +281,7 @@ test_parameters (void)
   for (int how = 0; how < 4; how++) {
     struct store_checkpoint *c = NULL;
     float x = 0;
-    struct store_tensor t = {"/model/x", how == 3 ? 0 : 1, {1}, &x};
+    struct store_tensor t = {"/model/x", how == 3 ? 0 : 1, {1}, &x, TENSOR_F32};
     alarm (LIMIT_S);
     enum status s =
         store_checkpoint_open (scratch ("parameters%d.h5", how), &c);

@@ -337,7 +337,8 @@ static void
 test_wide (struct wire *w)
 {
   char path[512];
-  struct store_tensor t = {"/model/some", 1, {(int64_t)1 << 43}, NULL};
+  struct store_tensor t = {
+      "/model/some", 1, {(int64_t)1 << 43}, NULL, TENSOR_F32};
   struct text out;
   text_init (&out);
   snprintf (path, sizeof path, "%s", scratch ("wide.h5"));
@@ -398,7 +399,7 @@ test_others (struct wire *w)
           "no file");
   float x[3] = {0, 0, 0};
   struct store_checkpoint *c = NULL;
-  struct store_tensor t = {"/model/fc.bias", 1, {3}, x};
+  struct store_tensor t = {"/model/fc.bias", 1, {3}, x, TENSOR_F32};
   bool good = store_checkpoint_open (set, &c) == OK &&
               store_checkpoint_read (c, &t) == OK;
   tap_ok (good && x[0] == 1.5f && x[1] == -2.0f && x[2] == 0.25f,

@@ -89,12 +89,13 @@ test_large (struct wire *w)
   char beside[512], other[512];
   snprintf (beside, sizeof beside, "%s", scratch ("large.h5"));
   snprintf (other, sizeof other, "%s", scratch ("large-2.h5"));
-  struct store_tensor t = {"/model/large", 1, {VALUES}, NULL};
+  struct store_tensor t = {"/model/large", 1, {VALUES}, NULL, TENSOR_F32};
   for (int turn = 0; turn < 2; turn++) {
     char *p = (char *)room + STORE_PAGE - (uintptr_t)room % STORE_PAGE;
-    t.data = (float *)(p + (turn ? 4 : 0));
+    float *data = (float *)(p + (turn ? 4 : 0));
+    t.data = data;
     for (int i = 0; i < VALUES; i++)
-      t.data[i] = (float)(i * (turn + 1));
+      data[i] = (float)(i * (turn + 1));
     struct store_saver *v = NULL;
     int n = wire_rank (w) == wire_size (w) - 1;
     bool good = store_saver_open (w, &t, n, NULL, NULL, 0, &v) == OK;

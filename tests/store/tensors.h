@@ -11,15 +11,23 @@
 #include "wire/wire.h"
 
 static const struct store_tensor shapes[] = {
-    {"/model/conv1.weight", 4, {16, 3, 3, 3}, NULL},
-    {"/model/bn1.running_mean", 1, {16}, NULL},
-    {"/model/layer1.0.conv1.weight", 4, {5, 7, 3, 1}, NULL},
-    {"/model/fc.weight", 2, {10, 64}, NULL},
-    {"/model/scale", 0, {0}, NULL},
-    {"/heads/0/0.weight", 4, {8, 16, 3, 3}, NULL},
-    {"/heads/1/3.bias", 1, {10}, NULL},
-    {"/optimizer/momentum/model/conv1.weight", 4, {16, 3, 3, 3}, NULL},
-    {"/optimizer/momentum/heads/0/0.weight", 4, {8, 16, 3, 3}, NULL},
+    {"/model/conv1.weight", 4, {16, 3, 3, 3}, NULL, TENSOR_F32},
+    {"/model/bn1.running_mean", 1, {16}, NULL, TENSOR_F32},
+    {"/model/layer1.0.conv1.weight", 4, {5, 7, 3, 1}, NULL, TENSOR_F32},
+    {"/model/fc.weight", 2, {10, 64}, NULL, TENSOR_F32},
+    {"/model/scale", 0, {0}, NULL, TENSOR_F32},
+    {"/heads/0/0.weight", 4, {8, 16, 3, 3}, NULL, TENSOR_F32},
+    {"/heads/1/3.bias", 1, {10}, NULL, TENSOR_F32},
+    {"/optimizer/momentum/model/conv1.weight",
+     4,
+     {16, 3, 3, 3},
+     NULL,
+     TENSOR_F32},
+    {"/optimizer/momentum/heads/0/0.weight",
+     4,
+     {8, 16, 3, 3},
+     NULL,
+     TENSOR_F32},
 };
 #define N_TENSORS ((int)(sizeof shapes / sizeof shapes[0]))
 enum { VALUES_MOST = 2048 };

@@ -38,11 +38,11 @@ test_wide (struct wire *w, bool collective, bool deep, float *data)
   int me = wire_rank (w);
   char path[512];
   static const char *const name[2] = {"/model/a", "/model/b"};
-  struct store_tensor t = {"", 1, {VALUES}, data};
+  struct store_tensor t = {"", 1, {VALUES}, data, TENSOR_F32};
   struct store_how how = {.collective = collective};
   struct store_checkpoint *c = NULL;
   if (deep) /* the same number, and the first dimensions say little */
-    t = (struct store_tensor){"", 3, {1, 2, VALUES / 2}, data};
+    t = (struct store_tensor){"", 3, {1, 2, VALUES / 2}, data, TENSOR_F32};
   int64_t n = deep ? VALUES / 2 * 2 : VALUES;
   snprintf (t.path, sizeof t.path, "%s", name[me]);
   snprintf (path, sizeof path, "%s", scratch ("wide.h5"));

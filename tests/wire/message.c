@@ -148,7 +148,8 @@ test_identity (struct wire *w)
        800,
        {TENSOR_F32, TENSOR_LAST, 0},
        "f32, channels last came"},
-      {"type", {5, 2, 1, -1}, 800, {7, TENSOR_BLOCKED, 8}, "type 7"},
+      {"type", {5, 2, 1, -1}, 800, {TENSOR_BF16, TENSOR_BLOCKED, 8}, "bf16"},
+      {"any type", {5, 2, 1, -1}, 800, {7, TENSOR_BLOCKED, 8}, "type 7"},
   };
   struct wire_id awaited = {5, 2, 1, -1};
   bool receiver = wire_pipe_rank (w) == 1;
