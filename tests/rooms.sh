@@ -20,7 +20,7 @@ kern   : base                              : dnnl omp             :
 model  : base kern                         :                      :
 plan   : base                              :                      :
 map    : base plan                         :                      :
-wire   : base                              : mpi                  : wire
+wire   : base                              : mpi hwloc            : wire
 store  : base wire                         : hdf5 jansson         : wire store
 data   : base wire store                   : hdf5 jpeg png        : wire store
 import : base store data                   : hdf5 z lzma          : store
@@ -45,6 +45,7 @@ oneapi/dnnl/dnnl_types.h dnnl
 oneapi/dnnl/dnnl_debug.h dnnl
 omp.h omp
 mpi.h mpi
+hwloc.h hwloc
 hdf5.h hdf5
 jpeglib.h jpeg
 turbojpeg.h jpeg
@@ -131,7 +132,7 @@ offenders ()
     case $room in
       base) own='XXHASH' ;;
       kern) own='DNNL' ;;
-      wire) own='MPI' ;;
+      wire) own='MPI|HWLOC' ;;
       store) own='MPI|HDF5|JANSSON' ;;
       data) own='MPI|HDF5|JPEG|PNG' ;;
       import) own='MPI|HDF5|ZLIB|LZMA' ;;

@@ -1,9 +1,7 @@
 /* run/derive.c -- from words of the configuration to what other rooms take, and
  * the words of a plain one. */
-#define _GNU_SOURCE
 #include "run/session.h"
 
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -214,75 +212,14 @@ derive_spec (const struct config *c, const struct data_info *data,
 /* -- threads ----------------------------------------------------------------
  */
 
-#define CPUS 1024
-
-/* Doubles that tell the other ranks this rank's cores: 32 per double. */
-static void
-affinity_pack (double *words, int n)
-{
-  cpu_set_t set;
-  CPU_ZERO (&set);
-  if (sched_getaffinity (0, sizeof set, &set) != 0)
-    CPU_SET (0, &set);
-  for (int i = 0; i < n; i++) {
-    double v = 0;
-    for (int b = 0; b < 32; b++)
-      if (CPU_ISSET (i * 32 + b, &set))
-        v += (double)(1u << b);
-    words[i] = v;
-  }
-}
-
-static bool
-has_cpu (const double *words, int cpu)
-{
-  return ((uint32_t)words[cpu / 32] >> (cpu % 32)) & 1u;
-}
-
-/* Cores of rank r, each divided by the ranks of the same host that have it. */
-static double
-fair_share (const double *all, int n, int size, int r)
-{
-  const double *me = all + (size_t)r * (size_t)n;
-  double share = 0;
-  for (int cpu = 0; cpu < CPUS; cpu++) {
-    if (!has_cpu (me + 1, cpu))
-      continue;
-    int users = 0;
-    for (int o = 0; o < size; o++) {
-      const double *it = all + (size_t)o * (size_t)n;
-      users += it[0] == me[0] && has_cpu (it + 1, cpu);
-    }
-    share += 1.0 / users;
-  }
-  return share;
-}
-
 #define MOST_THREADS 4096 /* as --threads */
 
 enum status
 derive_threads (struct wire *w, const struct config *c, int *out)
 {
-  enum { WORDS = CPUS / 32, N = 1 + WORDS };
-  int size = wire_size (w);
-  double *all = NULL, mine[N];
-  /* Ranks of one node are known by the world rank of its first one: the wire
-   * numbers them; the host's name is enough to compare. */
-  uint64_t host = 0;
-  for (const char *p = wire_host (w); *p; p++)
-    host = host * 131 + (unsigned char)*p;
-  mine[0] = (double)(host >> 12);
-  affinity_pack (mine + 1, WORDS);
-  TRY (MEM_NEW ((size_t)size * N, &all, "affinity masks"));
-  enum status s = wire_all_gather (w, mine, N, all);
-  double least = 1e9, most = 0;
-  for (int r = 0; s == OK && r < size; r++) {
-    double f = fair_share (all, N, size, r);
-    least = f < least ? f : least;
-    most = f > most ? f : most;
-  }
-  mem_free (&all);
-  TRY (s);
+  enum status s = OK;
+  double least, most;
+  wire_cores (w, &least, &most);
   int threads = (int)(least + 1e-6);
   if (threads < 1)
     threads = 1;

@@ -71,6 +71,11 @@ wire_node_rank (const struct wire *w);
 /* The lowest rank of the world on this node. */
 int
 wire_node_first (const struct wire *w);
+/* Cores (hardware threads) that a rank may run on, each divided by the ranks of
+ * its node that may as well: the fewest and the most that a rank has.
+ * Collective on world. */
+void
+wire_cores (struct wire *w, double *least, double *most);
 const char *
 wire_host (const struct wire *w);
 /* "Open MPI 4.1.4, MPI 3.1". */
