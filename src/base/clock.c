@@ -1,5 +1,6 @@
 /* base/clock.c -- clocks, accounts of time, and the pulse. */
 #include "base/clock.h"
+#include "base/place.h"
 #include "base/status.h"
 #include "base/text.h"
 #include <stdlib.h>

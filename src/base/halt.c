@@ -1,5 +1,6 @@
 /* base/halt.c -- whether this rank is to stop in the middle of long work. */
 #include "base/halt.h"
+#include "base/place.h"
 
 static bool (*hook) (void *context);
 static void *hook_context;

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/place.h"
 #include "base/status.h"
 #include "base/text.h"
 #include <fcntl.h>

@@ -4,6 +4,7 @@
  * wrong pointer is noticed, and, in debug builds, its place in the list of all
  * blocks, so that the end of a run can name what was forgotten.
  */
+#include "base/fault.h"
 #include "base/memory.h"
 #include "base/log.h"
 #include <pthread.h>

@@ -8,7 +8,9 @@
  */
 #include "data/jpeg_impl.h"
 
+#include "base/fault.h"
 #include "base/memory.h"
+#include "base/place.h"
 #include <pthread.h>
 #include <string.h>
 

@@ -6,6 +6,7 @@
 #include "data/data_impl.h"
 #include "data/jpeg_impl.h"
 
+#include "base/fault.h"
 #include "base/hash.h"
 #include "base/memory.h"
 #include "store/file.h"

@@ -7,6 +7,7 @@
 #include "import/corpus_impl.h"
 #include "import/import_impl.h"
 
+#include "base/fault.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/memory.h"

@@ -1,4 +1,5 @@
 /* import/whole.c -- a new HDF5 file, under its name whole or not at all. */
+#include "base/fault.h"
 #include "import/import_impl.h"
 #include "import/whole_impl.h"
 

@@ -7,6 +7,7 @@
  * are therefore filled with NaN.  The three are compared with our own (own.c),
  * in double, on a small batch; if they are wrong, our own take their place.
  */
+#include "base/fault.h"
 #include "kern/prove_impl.h"
 
 #include <math.h>

@@ -12,6 +12,7 @@
  * our own (own.c), whose weights are plain.
  */
 #include "kern/prove_impl.h"
+#include "base/fault.h"
 #include "base/log.h"
 
 #include <stdio.h>

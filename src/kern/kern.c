@@ -2,6 +2,7 @@
  *
  * What single primitives have in common is in op.c.
  */
+#include "base/fault.h"
 #include "kern/prove_impl.h"
 
 #include <omp.h>

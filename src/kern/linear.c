@@ -4,6 +4,7 @@
  * transpositions are flags or strides.  Bias gradients are own loops.
  */
 #include "base/clock.h"
+#include "base/fault.h"
 #include "kern/prove_impl.h"
 
 #include <math.h>

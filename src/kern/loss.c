@@ -4,6 +4,7 @@
  * The exponential is our own, so that the compiler can turn it into vectors
  * and its bits do not change with the C library.
  */
+#include "base/fault.h"
 #include "kern/kern_impl.h"
 
 #include <math.h>

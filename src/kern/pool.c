@@ -3,6 +3,7 @@
  * The global average goes from any image layout to plain rows [n, c], which the
  * library would do in two passes.
  */
+#include "base/fault.h"
 #include "kern/prove_impl.h"
 
 #include <stdio.h>

@@ -7,6 +7,7 @@
  * which every sum is exact; all results are looked at, by sums over columns
  * with odd factors.
  */
+#include "base/fault.h"
 #include "kern/prove_impl.h"
 
 #include <math.h>

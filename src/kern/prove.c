@@ -4,6 +4,7 @@
  * such a sum is a convolution with one channel on one side, so that the twin
  * costs next to nothing.  Whole numbers keep it exact in double.
  */
+#include "base/fault.h"
 #include "kern/prove_impl.h"
 
 #include <math.h>

@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/place.h"
 #include "data/data.h"
 #include "probe/probe.h"
 #include "store/store.h"

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/place.h"
 
 const char *
 probe_describe (void)

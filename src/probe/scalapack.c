@@ -4,6 +4,7 @@
  * have 32 bits, its indices count from 1, and both precisions take the same
  * arguments, so that one table of functions serves each.  Not for threads.
  */
+#include "base/place.h"
 #include "probe/probe_impl.h"
 
 #ifdef HAVE_SCALAPACK

@@ -4,6 +4,7 @@
  * Works in places of its own (STAGE_EVAL), since receives of the next training
  * step may already be posted.  Batches are dealt to replicas in turn.
  */
+#include "base/place.h"
 #include "run/session.h"
 
 #include <math.h>

@@ -6,6 +6,7 @@
  * tells the first one, which writes it.  Ranks above the head have nothing to
  * do.  When the context is full its second half is kept and read anew.
  */
+#include "base/place.h"
 #include "run/session.h"
 
 #include <math.h>

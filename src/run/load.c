@@ -6,6 +6,7 @@
  * grammar, so that with other stages it finds its place again, under another
  * number.
  */
+#include "base/place.h"
 #include "run/session.h"
 
 #include <stdio.h>

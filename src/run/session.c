@@ -3,6 +3,7 @@
  * Every part that can fail on one rank only ends in a fence, so that all ranks
  * go on or leave together.
  */
+#include "base/place.h"
 #include "run/session.h"
 
 #include <stdio.h>

@@ -3,6 +3,7 @@
  * Relies on the plan for every decision; knows no strategy.  Waiting and
  * arithmetic are booked on the account as they happen.
  */
+#include "base/place.h"
 #include "run/session.h"
 
 #include <math.h>

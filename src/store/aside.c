@@ -10,6 +10,7 @@
 #include "store/file.h"
 #include "store/record_impl.h"
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include <dirent.h>

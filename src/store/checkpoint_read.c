@@ -8,6 +8,7 @@
 
 #include "base/hash.h"
 #include "base/memory.h"
+#include "base/place.h"
 #include <stdlib.h>
 #include <string.h>
 

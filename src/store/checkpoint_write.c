@@ -17,6 +17,7 @@
 #include "store/saver_impl.h"
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "wire/raw.h"

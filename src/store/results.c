@@ -9,6 +9,7 @@
 #include "store/raw.h"
 #include "store/store.h"
 
+#include "base/fault.h"
 #include "base/memory.h"
 #include <unistd.h>
 

@@ -21,6 +21,7 @@
 #include "store/saver_impl.h"
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/hash.h"
 #include "base/memory.h"
 #include <pthread.h>

@@ -2,6 +2,8 @@
  * back from the disk for comparison.  No HDF5, no MPI: for the saver's thread.
  */
 #define _GNU_SOURCE
+#include "base/fault.h"
+#include "base/place.h"
 #include "store/file.h"
 #include "store/saver_impl.h"
 

@@ -12,6 +12,7 @@
  * of every stage are free.  Inputs and cotangents are not: receives of the next
  * step may be posted into them; so the walks have their own.
  */
+#include "base/place.h"
 #include "run/session.h"
 
 #include <math.h>

@@ -7,6 +7,7 @@
  * numbers below 2^32, so that sums are exact; that other digests cancel each
  * other out has a chance of 2^-64.
  */
+#include "base/fault.h"
 #include "run/session.h"
 
 #include <stdio.h>

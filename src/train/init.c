@@ -9,6 +9,7 @@
  * files of Hugging Face's Conv1D: those that are not square show it, and the
  * square ones follow.
  */
+#include "base/place.h"
 #include "train/train_impl.h"
 
 #include <stdlib.h>

@@ -13,6 +13,7 @@
  * ends when that happens SAVE_FAILURES times in a row, when the directory
  * belongs to another start, or when the last save fails.
  */
+#include "base/place.h"
 #include "train/train_impl.h"
 
 #include <stdio.h>

@@ -2,6 +2,7 @@
  *
  * Nothing here depends on ranks or folding: a tensor is known by its path.
  */
+#include "base/place.h"
 #include "run/session.h"
 
 #include <stdio.h>

@@ -8,6 +8,7 @@
 #include "train/train_impl.h"
 
 #include "base/halt.h"
+#include "base/place.h"
 
 #include <signal.h>
 #include <stdio.h>

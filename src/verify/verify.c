@@ -6,6 +6,7 @@
  * way; the tensors are compared by digest.  Ends with OK or with the first
  * difference.
  */
+#include "base/place.h"
 #include "run/session.h"
 
 #include "import/import.h"

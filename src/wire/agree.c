@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/place.h"
 #include "wire/wire_impl.h"
 #include <inttypes.h>
 #include <limits.h>

@@ -6,7 +6,9 @@
  * not inside a training step, where memory is closed.
  */
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/memory.h"
+#include "base/place.h"
 #include "wire/wire_impl.h"
 #include <inttypes.h>
 #include <limits.h>

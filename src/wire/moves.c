@@ -7,6 +7,7 @@
  * result says whether any rank has moved since the last one: if all wait for
  * each other it completes and says no.  Both are silence to watch.c.
  */
+#include "base/place.h"
 #include "wire/wire_impl.h"
 
 static void

@@ -17,6 +17,7 @@
  * is enough.
  */
 #include "base/memory.h"
+#include "base/place.h"
 #include "wire/wire_impl.h"
 
 #define PIECE ((size_t)1 << 18) /* floats: 1 MiB stays in a cache */

@@ -5,6 +5,7 @@
  * the right plug-in, or ranks of one MPI's launcher whose program is linked
  * with another MPI (two are easily installed side by side).
  */
+#include "base/place.h"
 #include "wire/wire_impl.h"
 #include <ctype.h>
 #include <stdio.h>

@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/place.h"
 #include "wire/wire_impl.h"
 #include <inttypes.h>
 #include <pthread.h>

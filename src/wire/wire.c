@@ -6,6 +6,7 @@
  */
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/place.h"
 #include "wire/wire_impl.h"
 #include <inttypes.h>
 #include <limits.h>

@@ -1,5 +1,6 @@
 /* ranks: 0 */
 /* tests/base/memory.c -- blocks, counts, arenas, and misuse that is noticed. */
+#include "base/fault.h"
 #include "base/memory.h"
 #include "base/random.h"
 #include "base/text.h"

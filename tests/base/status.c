@@ -1,6 +1,8 @@
 /* ranks: 0 */
 /* tests/base/status.c -- kept messages, places, planted faults, the log, clocks
  * and shapes. */
+#include "base/fault.h"
+#include "base/place.h"
 #include "base/status.h"
 #include "base/clock.h"
 #include "base/log.h"

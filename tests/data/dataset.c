@@ -9,6 +9,7 @@
 #include "tests/data/sets.h"
 #include "tests/tap.h"
 
+#include "base/fault.h"
 #include "base/memory.h"
 
 struct refusal {

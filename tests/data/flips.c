@@ -14,6 +14,7 @@
 #include "tests/scratch.h"
 #include "tests/tap.h"
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/memory.h"
 

@@ -7,6 +7,7 @@
 #include "tests/data/sets.h"
 #include "tests/tap.h"
 
+#include "base/fault.h"
 #include "base/memory.h"
 
 enum { TRAIN = 23, BATCH = 12, STEPS = 7 };

@@ -2,6 +2,7 @@
 /* tests/data/others.c -- data sets as other people's programs write them:
  * taken with the right values, or refused with dataset, value and what to do.
  */
+#include "base/fault.h"
 #include "data/data.h"
 #include "tests/data/refused.h"
 #include "tests/scratch.h"

@@ -15,6 +15,7 @@
 #include "tests/tap.h"
 #include "wire/wire.h"
 
+#include "base/fault.h"
 #include "base/log.h"
 
 enum { N = 20, LIMIT_S = 60 };

@@ -11,6 +11,7 @@
 #include "tests/data/sets.h"
 #include "tests/tap.h"
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/random.h"

@@ -12,6 +12,7 @@
 #include "tests/data/refused.h"
 #include "tests/tap.h"
 
+#include "base/fault.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/memory.h"

@@ -9,6 +9,7 @@
 #include "tests/scratch.h"
 #include "tests/tap.h"
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/random.h"

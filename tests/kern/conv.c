@@ -1,6 +1,7 @@
 /* ranks: 0 */
 /* Convolution against its twin in every layout, direction and algorithm; its
  * gradients against finite differences; accumulation, bits, allocation. */
+#include "base/fault.h"
 #include "tests/kern/twin.h"
 
 struct row {

@@ -1,6 +1,7 @@
 /* ranks: 0 */
 /* tests/kern/isa.c -- instruction sets by name: what includes what, what two
  * have in common, and a limit that holds for the process. */
+#include "base/fault.h"
 #include "base/memory.h"
 #include "kern/kern.h"
 #include "tests/tap.h"

@@ -4,6 +4,7 @@
  *
  * The plain one is the truth: it is what the source says, one operation at a
  * time. */
+#include "base/fault.h"
 #include "tests/kern/level_result.h"
 #include "tests/kern/twin.h"
 

@@ -2,6 +2,7 @@
 /* No kernel of the library is believed unseen: narrow strided convolutions,
  * whose kernels write beyond their memory; planted wrong verdicts, which others
  * take the place of; our own kernels against the twin; what is kept. */
+#include "base/fault.h"
 #include "tests/kern/twin.h"
 
 static struct kern *k;

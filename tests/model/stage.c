@@ -3,6 +3,7 @@
  * not change bits, passes that carry change nothing, gradients add up, weight
  * gradients may come late, tensors go out and come back, nothing allocates.
  */
+#include "base/fault.h"
 #include "tests/model/fixture.h"
 
 static struct fixture f;

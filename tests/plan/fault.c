@@ -1,6 +1,7 @@
 /* ranks: 0 */
 /* The walker is itself checked: every planted fault has to be seen.  And the
  * hash: whatever changes in a plan changes it. */
+#include "base/fault.h"
 #include "base/memory.h"
 #include "tests/plan/ask.h"
 

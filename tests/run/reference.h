@@ -15,6 +15,7 @@
 #ifndef TESTS_RUN_REFERENCE_H
 #define TESTS_RUN_REFERENCE_H
 
+#include "base/place.h"
 #include "tests/run/rig.h"
 #include <math.h>
 

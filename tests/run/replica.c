@@ -8,6 +8,7 @@
  * others copy its tensors after the step.  The real run has the same bits.
  */
 #define TAP_MPI
+#include "base/place.h"
 #include "tests/run/h5.h"
 
 enum { STEPS = 3, BATCH = 24, SIZE = 8, PARTS = 4, STAGES = 4 };

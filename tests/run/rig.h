@@ -7,6 +7,7 @@
 #ifndef TESTS_RUN_RIG_H
 #define TESTS_RUN_RIG_H
 
+#include "base/place.h"
 #include "run/session.h"
 #include "import/import.h"
 #include "tests/tap.h"

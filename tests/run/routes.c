@@ -7,6 +7,7 @@
  * kinks, take two.
  */
 #define TAP_MPI
+#include "base/place.h"
 #include "tests/run/h5.h"
 #include "tests/run/reference.h"
 

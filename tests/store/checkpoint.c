@@ -9,8 +9,10 @@
 #include "tests/tap.h"
 #include "wire/wire.h"
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/place.h"
 #include <hdf5.h>
 #include <signal.h>
 #include <sys/resource.h>

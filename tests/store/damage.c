@@ -12,6 +12,7 @@
 #include "tests/tap.h"
 #include "wire/wire.h"
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/memory.h"
 

@@ -10,6 +10,7 @@
 #include "wire/wire.h"
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include <signal.h>

@@ -8,6 +8,7 @@
  * micro-batch of replica 0.
  */
 #define TAP_MPI
+#include "base/place.h"
 #include "tests/run/h5.h"
 
 enum { K = 4, STEPS = 3, VALUES = STEPS * 2 * K };

@@ -8,6 +8,8 @@
  * those of the stage's tensors as a file has them, whatever the folding.
  */
 #define TAP_MPI
+#include "base/fault.h"
+#include "base/place.h"
 #include "tests/run/rig.h"
 #include <sys/stat.h>
 

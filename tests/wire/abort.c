@@ -3,6 +3,7 @@
  * under the launcher, and looks at exit codes and words.  With the name of a
  * job as its word it is a rank of that job. */
 #include "base/log.h"
+#include "base/place.h"
 #include "tests/wire/tool.h"
 #include <mpi.h>
 #include <stdlib.h>

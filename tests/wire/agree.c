@@ -1,6 +1,8 @@
 /* ranks: 1 2 3 5 */
 /* tests/wire/agree.c -- fences: one rank fails and all return its status, its
  * text printed once; texts and numbers for everybody. */
+#include "base/fault.h"
+#include "base/place.h"
 #include "tests/wire/tool.h"
 
 /* A fence with stderr captured. */

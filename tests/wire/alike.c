@@ -1,6 +1,7 @@
 /* ranks: 1 2 3 5 */
 /* tests/wire/alike.c -- what has to be the same on all ranks: nothing is said
  * where it is; else every name, value, rank and host. */
+#include "base/fault.h"
 #include "tests/wire/tool.h"
 #include "wire/wire_impl.h"
 

@@ -1,7 +1,9 @@
 /* ranks: 0 */
 /* tests/wire/alone.c -- a wire of one rank without MPI, and the one abort in
  * processes of its own. */
+#include "base/fault.h"
 #include "base/log.h"
+#include "base/place.h"
 #include "tests/wire/tool.h"
 #include "wire/raw.h"
 #include <stdlib.h>

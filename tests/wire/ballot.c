@@ -1,6 +1,7 @@
 /* ranks: 1 2 5 */
 /* tests/wire/ballot.c -- votes of the world: exact, many under way, and moved
  * while something else is waited for. */
+#include "base/fault.h"
 #include "tests/wire/tool.h"
 
 /* Element i belongs to rank i % size and is a number that no other order of

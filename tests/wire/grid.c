@@ -1,5 +1,6 @@
 /* ranks: 1 3 4 6 */
 /* tests/wire/grid.c -- who sits where, windows, and ballots in them. */
+#include "base/fault.h"
 #include "base/hash.h"
 #include "tests/wire/tool.h"
 

@@ -2,6 +2,7 @@
 /* tests/wire/message.c -- tensors along the pipe: contents, identity, posts
  * ahead, withdrawal, limits, and faults that must be noticed. */
 #include "base/clock.h"
+#include "base/fault.h"
 #include "tests/wire/tool.h"
 #include <limits.h>
 #include <time.h>

@@ -6,6 +6,7 @@
  *
  * INTERLOCK_BIG=1: beyond 2^31 bytes and elements, where there is memory.
  */
+#include "base/fault.h"
 #include "tests/memory.h"
 #include "tests/wire/tool.h"
 

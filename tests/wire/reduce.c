@@ -1,6 +1,7 @@
 /* ranks: 1 2 3 4 5 */
 /* tests/wire/reduce.c -- sums over replicas against a serial walk of the same
  * tree, bit for bit. */
+#include "base/fault.h"
 #include "tests/wire/tool.h"
 
 #define PIECE 262144 /* the pieces that reduce.c cuts */

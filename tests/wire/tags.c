@@ -5,6 +5,7 @@
  * The question for MPI_TAG_UB is answered here in place of the library, by its
  * profiling interface: some end at 2^23 - 1, and the standard promises 32767.
  */
+#include "base/fault.h"
 #include "tests/wire/tool.h"
 
 #include <inttypes.h>

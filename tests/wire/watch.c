@@ -3,6 +3,7 @@
  * the patience.
  */
 #include "base/clock.h"
+#include "base/place.h"
 #include "tests/wire/tool.h"
 #include <pthread.h>
 #include <signal.h>
