@@ -40,9 +40,10 @@ struct saying {
 };
 
 /* Attributes with texts of their own. */
+#define TEXTS 7 /* of struct store_attributes */
 struct described {
   struct store_attributes a;
-  char *text[7];
+  char *text[TEXTS];
 };
 
 struct store_saver {
@@ -297,7 +298,7 @@ heard (struct store_saver *v)
 static void
 forget (struct described *d)
 {
-  for (int i = 0; i < 7; i++)
+  for (int i = 0; i < TEXTS; i++)
     mem_free (&d->text[i]);
 }
 
@@ -386,11 +387,11 @@ store_saver_describe (struct store_saver *v, const struct store_attributes *a)
   if (!a)
     return OK;
   v->about.a = *a;
-  const char **to[7] = {&v->about.a.config,  &v->about.a.tuning,
-                        &v->about.a.library, &v->about.a.order,
-                        &v->about.a.data,    &v->about.a.metrics,
-                        &v->about.a.progress};
-  for (int i = 0; i < 7; i++) {
+  const char **to[TEXTS] = {&v->about.a.config,  &v->about.a.tuning,
+                            &v->about.a.library, &v->about.a.order,
+                            &v->about.a.data,    &v->about.a.metrics,
+                            &v->about.a.progress};
+  for (int i = 0; i < TEXTS; i++) {
     TRY (mem_text (*to[i] ? *to[i] : "", &v->about.text[i]));
     *to[i] = v->about.text[i];
   }
