@@ -50,11 +50,16 @@ struct look {
   int sweep, rank;
 };
 
+/* By what two jobs are compared, in this order.  Those of BY_TURN and BY_NEXT
+ * are the reach of a pass and the micro-batch, which of them first depends on
+ * the order of the plan. */
+enum { BY_CLASS, BY_TURN, BY_NEXT, BY_SERVICE, BY_STAGE, BY_KIND, N_BY };
+
 /* What could be done, and how good that would be: smaller is better, the first
  * difference decides. */
 struct choice {
-  int kind, stage, micro; /* kind -1: REDUCE, -2: UPDATE, -3: none */
-  int rank[6];
+  int kind, stage, micro; /* kind: one of those above, or one of these */
+  int by[N_BY];
 };
 enum { REDUCE = -1, UPDATE = -2, NONE = -3 };
 
@@ -191,6 +196,22 @@ update_ready (const struct schedule *s, int k)
   return s->unreduced[k] > 0 ? PLAN_NEVER : s->reduce[k];
 }
 
+/* How much a kind of job presses: the first class goes first.  Eager hands on
+ * at once what another stage waits for, in the direction of the gradients
+ * first. */
+enum eager_class {
+  EAGER_REDUCE,  /* costs nothing, and the sum runs while others work */
+  EAGER_HAND_ON, /* a pass whose gradient goes on to the stage before */
+  EAGER_HEAD,    /* ... and the loss that such a pass waits for */
+  EAGER_FORWARD,
+  EAGER_LEARN, /* from here on nobody waits: a pass that ends here */
+  EAGER_HEAD_WEIGHTS,
+  EAGER_WEIGHTS,
+  EAGER_UPDATE,
+  EAGER_WITNESS, /* a head that nobody learns from fills what time is left */
+  EAGER_UPDATE_REPLICAS /* the sum over replicas may still be under way */
+};
+
 static int
 class_eager (const struct schedule *s, int k, int kind)
 {
@@ -198,24 +219,36 @@ class_eager (const struct schedule *s, int k, int kind)
 
   switch (kind) {
   case REDUCE:
-    return 0;
+    return EAGER_REDUCE;
   case UPDATE:
-    return s->p->n_replicas > 1 ? 9 : 7;
+    return s->p->n_replicas > 1 ? EAGER_UPDATE_REPLICAS : EAGER_UPDATE;
   case FORWARD:
-    return 3;
+    return EAGER_FORWARD;
   case HEAD:
-    return witness ? 8 : 2;
+    return witness ? EAGER_WITNESS : EAGER_HEAD;
   case HEAD_WEIGHTS:
-    return witness ? 8 : 5;
+    return witness ? EAGER_WITNESS : EAGER_HEAD_WEIGHTS;
   case WEIGHTS:
-    return 6;
+    return EAGER_WEIGHTS;
   default:
-    return s->p->pass[k][kind - PASS].out >= 0 ? 1 : 4;
+    return s->p->pass[k][kind - PASS].out >= 0 ? EAGER_HAND_ON : EAGER_LEARN;
   }
 }
 
 /* Forwards first as long as they are admitted: the limit (1f1b), or the rule
  * that passes wait for the last forward (filldrain), makes the difference. */
+enum phased_class {
+  PHASED_REDUCE,
+  PHASED_HEAD,
+  PHASED_FORWARD,
+  PHASED_PASS,
+  PHASED_WEIGHTS,
+  PHASED_HEAD_WEIGHTS,
+  PHASED_UPDATE,
+  PHASED_WITNESS,
+  PHASED_UPDATE_REPLICAS
+};
+
 static int
 class_phased (const struct schedule *s, int k, int kind)
 {
@@ -223,19 +256,19 @@ class_phased (const struct schedule *s, int k, int kind)
 
   switch (kind) {
   case REDUCE:
-    return 0;
+    return PHASED_REDUCE;
   case UPDATE:
-    return s->p->n_replicas > 1 ? 9 : 6;
+    return s->p->n_replicas > 1 ? PHASED_UPDATE_REPLICAS : PHASED_UPDATE;
   case FORWARD:
-    return 2;
+    return PHASED_FORWARD;
   case HEAD:
-    return witness ? 8 : 1;
+    return witness ? PHASED_WITNESS : PHASED_HEAD;
   case HEAD_WEIGHTS:
-    return witness ? 8 : 5;
+    return witness ? PHASED_WITNESS : PHASED_HEAD_WEIGHTS;
   case WEIGHTS:
-    return 4;
+    return PHASED_WEIGHTS;
   default:
-    return 3;
+    return PHASED_PASS;
   }
 }
 
@@ -243,20 +276,18 @@ static void
 judge (const struct schedule *s, struct choice *c)
 {
   bool eager = s->p->order == PLAN_EAGER, pass = c->kind >= PASS;
-  int k = c->stage;
+  int k = c->stage, reach = pass ? s->reach[s->base[k] + c->kind] : 0;
+  /* Older micro-batches first, but for eager: they free slots. */
+  bool older = pass && !eager;
 
-  c->rank[0] = (eager ? class_eager : class_phased) (s, k, c->kind);
-  c->rank[1] = pass ? s->reach[s->base[k] + c->kind] : 0;
-  c->rank[2] = c->micro;
+  c->by[BY_CLASS] = (eager ? class_eager : class_phased) (s, k, c->kind);
+  c->by[BY_TURN] = older ? c->micro : reach;
+  c->by[BY_NEXT] = older ? reach : c->micro;
   /* What another rank waits for: a gradient, or a place for its activation. */
   bool serves = (pass || c->kind == WEIGHTS) && plan_crosses (s->p, k - 1);
-  c->rank[3] = serves ? 0 : 1;
-  c->rank[4] = -k;
-  c->rank[5] = c->kind;
-  if (pass && !eager) { /* older micro-batches first: they free slots */
-    c->rank[1] = c->micro;
-    c->rank[2] = s->reach[s->base[k] + c->kind];
-  }
+  c->by[BY_SERVICE] = serves ? 0 : 1;
+  c->by[BY_STAGE] = -k;
+  c->by[BY_KIND] = c->kind;
 }
 
 static bool
@@ -264,9 +295,9 @@ better (const struct choice *a, const struct choice *b)
 {
   if (b->kind == NONE)
     return true;
-  for (int i = 0; i < 6; i++)
-    if (a->rank[i] != b->rank[i])
-      return a->rank[i] < b->rank[i];
+  for (int i = 0; i < N_BY; i++)
+    if (a->by[i] != b->by[i])
+      return a->by[i] < b->by[i];
   return false;
 }
 
