@@ -57,7 +57,7 @@ command_train (const struct options *o, struct wire *w)
 {
   struct config c;
   TRY (configure (o, w, CONFIG_TRAIN, &c));
-  return run_train (w, &c);
+  return train_run (w, &c);
 }
 
 static enum status
@@ -234,14 +234,14 @@ command_verify (const struct options *o, struct wire *w)
 {
   struct config c;
   if (!o->path && o->n_words == 0)
-    return run_verify (w, o->kind ? o->kind : "");
+    return verify_run (w, o->kind ? o->kind : "");
   if (o->kind)
     return wire_agree (w, fail (E_USAGE,
                                 "verify %s has a configuration of its own; "
                                 "verify CONFIG.ini takes words",
                                 o->kind));
   TRY (configure (o, w, CONFIG_TRAIN, &c));
-  return run_verify_kernels (w, &c);
+  return verify_kernels (w, &c);
 }
 
 enum status

@@ -123,7 +123,7 @@ work (int argc, char **argv, const struct options *o, const char *words)
       o->command->mpi || command_sweep_trains (o) || o->map.calibrate != NULL;
   bool trains = o->command->work == command_train || command_sweep_trains (o);
   if (trains)
-    run_catch_signals ();
+    train_catch_signals ();
   if (mpi)
     run_ask_machine ();
   enum status s = mpi ? wire_open (&argc, &argv, &w) : wire_open_alone (&w);

@@ -11,6 +11,8 @@
 #include "config/config.h"
 #include "map/map.h"
 #include "run/run.h"
+#include "train/train.h"
+#include "verify/verify.h"
 #include "wire/wire.h"
 #include <stdbool.h>
 #include <stddef.h>

@@ -59,7 +59,7 @@ resolve (struct sweep_set *t, const struct options *o, int i,
 
 /* Collective on world. */
 static enum status
-train_run (struct sweep_set *t, const struct options *o, struct wire *w, int i)
+start_run (struct sweep_set *t, const struct options *o, struct wire *w, int i)
 {
   const struct sweep *s = &t->sweep;
   const char **words = NULL;
@@ -78,7 +78,7 @@ train_run (struct sweep_set *t, const struct options *o, struct wire *w, int i)
   if (e == OK) {
     options_config (o, &c);
     wire_patience (w, c.patience);
-    e = run_train (w, &c);
+    e = train_run (w, &c);
   }
   mem_free (&words);
   text_clear (&dir);
@@ -112,7 +112,7 @@ train_missing (struct sweep_set *t, const struct options *o, struct wire *w)
     TRY (is_wanted (t, w, i, &yes));
     if (!yes)
       continue;
-    enum status e = train_run (t, o, w, i);
+    enum status e = start_run (t, o, w, i);
     if (e == E_STOPPED)
       return e; /* whoever asked for that means all of them */
     n++;
@@ -137,7 +137,7 @@ train (struct sweep_set *t, const struct options *o, struct wire *w)
   if (o->missing)
     return train_missing (t, o, w);
   TRY (wire_agree (w, sweep_find (&t->sweep, o->inputs[0], &i)));
-  return train_run (t, o, w, i);
+  return start_run (t, o, w, i);
 }
 
 /* -- the command ------------------------------------------------------------

@@ -61,7 +61,7 @@ check_plan (const struct sweep_set *t, int i, const struct config *c,
   struct run_estimate x = {0};
   const char *whose;
   double limit = memory_limit (&t->sweep, &whose);
-  enum status e = run_foresee (c, r->ranks);
+  enum status e = train_foresee (c, r->ranks);
   if (e == OK)
     e = run_estimate (c, r->ranks, &x);
   if (e == OK && x.most_bytes > limit)

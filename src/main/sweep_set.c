@@ -139,7 +139,7 @@ door_like (void *context, const char *text, int n,
   char section[CONFIG_WORD];
   struct text other;
   text_init (&other);
-  run_compare (&t->c, text, &other);
+  train_compare (&t->c, text, &other);
   bool differs = other.size > 0;
   text_clear (&other);
   for (int i = 0; !differs && i < n; i++) {

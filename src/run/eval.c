@@ -67,7 +67,7 @@ run_eval (struct wire *w, const struct config *c, const char *checkpoint,
   if (e == OK)
     e = session_load (&s, checkpoint, false, true, &step);
   if (e == OK)
-    e = wire_agree (w, session_evaluate (&s, which, c->limit, &v));
+    e = wire_agree (w, session_evaluate (&s, which, c->limit, NULL, &v));
   if (e == OK && wire_rank (w) == 0)
     print_heads (&s, &v, which);
   mem_free (&v.loss);

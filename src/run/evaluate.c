@@ -88,22 +88,68 @@ add_up (struct session *s, const double *mine, double *all, int64_t n,
   return OK;
 }
 
-/* The batches of this replica in turn, one of each replica in a round.  *stop:
- * all ranks have read in the same round that one asks for it; as in training no
- * batch waits for the last stage. */
+/* -- stopping ----------------------------------------------------------------
+ */
+
+enum run_stop
+run_stop_first (const double *votes)
+{
+  for (int i = STOP_NONE + 1; i < STOP_REASONS; i++)
+    if (votes[i] > 0)
+      return (enum run_stop)i;
+  return STOP_NONE;
+}
+
+/* Ballots beside the batches, when no step's are under way: a vote for each
+ * round, read so many rounds later as a pipe has ranks. */
+struct rounds {
+  struct evaluation_stop *stop; /* NULL: nobody votes */
+  int lag;
+  int *request; /* lag */
+  int64_t done, read;
+};
+
+static enum status
+cast (struct session *s, struct rounds *r)
+{
+  double votes[STOP_REASONS] = {0};
+  if (!r->stop)
+    return OK;
+  const enum run_stop why = r->stop->ask (r->stop->context);
+  if (why != STOP_NONE)
+    votes[why] = 1;
+  return wire_ballot_start (s->wire, -1, votes, STOP_REASONS,
+                            &r->request[r->done % r->lag]);
+}
+
+static enum status
+read_one (struct session *s, struct rounds *r)
+{
+  double votes[STOP_REASONS];
+  TRY (wire_ballot_wait (s->wire, &r->request[r->read++ % r->lag], votes));
+  if (r->stop->why == STOP_NONE)
+    r->stop->why = run_stop_first (votes);
+  return OK;
+}
+
+/* -- batches -----------------------------------------------------------------
+ */
+
+/* The batches of this replica in turn, one of each replica in a round, until
+ * all ranks have read in the same round that one asks for stopping; as in
+ * training no batch waits for the last stage. */
 static enum status
 eval_rounds (struct session *s, enum data_split split, int64_t n,
-             struct sums *sums, bool *stop)
+             struct rounds *r, struct sums *sums)
 {
   int64_t batches = (n + s->n_samples - 1) / s->n_samples;
-  int64_t rounds = (batches + s->R - 1) / s->R, done = 0, read = 0;
+  int64_t rounds = (batches + s->R - 1) / s->R;
   int sent = WIRE_NONE;
-  bool ignored;
-  for (; done < rounds; done++) {
-    int64_t b = done * s->R + wire_replica (s->wire);
-    if (s->ask_stop && done - s->lag >= read)
-      TRY (ballot_read_stop (s, read++, stop));
-    if (*stop)
+  for (; r->done < rounds; r->done++) {
+    int64_t b = r->done * s->R + wire_replica (s->wire);
+    if (r->stop && r->done - r->lag >= r->read)
+      TRY (read_one (s, r));
+    if (r->stop && r->stop->why != STOP_NONE)
       break;
     place_set ((long)b, s->local[0].k, "evaluation batch");
     log_progress (
@@ -111,39 +157,50 @@ eval_rounds (struct session *s, enum data_split split, int64_t n,
         data_split_name (split), (long long)b + 1, (long long)batches);
     if (b < batches)
       TRY (eval_batch (s, split, b, n, &sent, sums));
-    if (s->ask_stop)
-      TRY (ballot_cast_stop (s, done, s->ask_stop (s->ask_context)));
+    TRY (cast (s, r));
   }
-  for (; s->ask_stop && read < done; read++)
-    TRY (ballot_read_stop (s, read, &ignored));
+  while (r->stop && r->read < r->done)
+    TRY (read_one (s, r));
   return wire_wait (s->wire, &sent, NULL, NULL);
 }
 
 enum status
 session_evaluate (struct session *s, enum data_split split, int64_t limit,
-                  struct evaluation *out)
+                  struct evaluation_stop *stop, struct evaluation *out)
 {
   int64_t n = s->info.samples[split];
   if (limit > 0 && limit < n)
     n = limit;
   int K = s->K;
-  bool stop = false;
+  struct rounds r = {.stop = stop, .lag = wire_pipe_size (s->wire)};
   double *mine = NULL, *all = NULL;
   clock_switch (&s->account, CLOCK_EVAL);
   log_progress_begin ();
   enum status e = MEM_NEW (3 * (size_t)K, &mine, "evaluation");
   if (e == OK)
     e = MEM_NEW (3 * (size_t)(K * wire_size (s->wire)), &all, "evaluation");
+  if (e == OK)
+    e = MEM_NEW ((size_t)r.lag, &r.request, "evaluation");
   if (e != OK)
     wire_abort (e); /* the others are on their way into the pipe */
   struct sums sums = {mine, mine + K, mine + 2 * K};
-  e = eval_rounds (s, split, n, &sums, &stop);
+  e = eval_rounds (s, split, n, &r, &sums);
   if (e != OK)
     wire_abort (e);
-  e = stop ? fail (E_STOPPED, "stopped in an evaluation")
-           : add_up (s, mine, all, n, out);
+  e = stop && stop->why != STOP_NONE
+          ? fail (E_STOPPED, "stopped in an evaluation")
+          : add_up (s, mine, all, n, out);
   mem_free (&mine);
   mem_free (&all);
+  mem_free (&r.request);
   clock_switch (&s->account, CLOCK_OTHER);
   return e;
+}
+
+double
+session_bits (const struct session *s, enum data_split split, double loss)
+{
+  double bytes = (double)s->info.bytes[split];
+  double tokens = (double)s->info.tokens[split];
+  return bytes > 0 ? loss / log (2) * tokens / bytes : NAN;
 }

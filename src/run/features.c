@@ -232,7 +232,8 @@ give_all (struct session *s, struct giving *g)
   s->on_output = on_output;
   s->on_output_context = g;
   if (e == OK)
-    e = wire_agree (s->wire, session_evaluate (s, g->split, g->inputs, &v));
+    e = wire_agree (s->wire,
+                    session_evaluate (s, g->split, g->inputs, NULL, &v));
   s->on_output = NULL;
   mem_free (&g->rows);
   mem_free (&v.loss);

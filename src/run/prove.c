@@ -45,38 +45,3 @@ session_prove (struct session *s)
     e = session_put_tuning (s);
   return wire_agree (s->wire, e);
 }
-
-/* -- verify CONFIG -----------------------------------------------------------
- */
-
-/* What was compared on the root; others compared the same, and all agree. */
-static void
-print_proofs (const struct kern *k, int *right, int *dropped)
-{
-  *right = *dropped = 0;
-  for (int i = 0; i < kern_proof_count (k); i++) {
-    const struct kern_proof p = kern_proof_at (k, i);
-    if (p.right)
-      say (LOG_INFO, "ok %d - %s: largest error %.2g", ++*right, p.key,
-           p.error);
-    else
-      ++*dropped;
-  }
-}
-
-enum status
-run_verify_kernels (struct wire *w, const struct config *c)
-{
-  struct session s;
-  struct session_how how = {.guess_costs = true, .proves = true};
-  int right, dropped;
-  TRY (session_open (w, c, &how, &s));
-  kern_dropped_say (s.kern);
-  print_proofs (s.kern, &right, &dropped);
-  say (LOG_INFO,
-       "%d kernels compared with plain arithmetic: %d right, %d "
-       "dropped, others in their place",
-       right + dropped, right, dropped);
-  session_close (&s);
-  return OK;
-}

@@ -1,4 +1,4 @@
-/* run/run.h -- the engine: train, evaluate, verify, plan.
+/* run/run.h -- the engine: evaluate, generate, plan.
  *
  * The commands of the program that touch a network.  main makes a struct
  * config; everything here is Collective on world unless it says Local.  All
@@ -46,45 +46,11 @@ struct run_estimate {
 enum status
 run_estimate (const struct config *c, int ranks, struct run_estimate *out);
 
-/* What another value of a key makes of a run that has begun.  Local. */
-enum run_effect {
-  RUN_FREE,       /* the same run: where, how and how often it is saved */
-  RUN_LENGTH,     /* a longer or shorter one */
-  RUN_LOOK,       /* the same weights, judged by something else */
-  RUN_STAGES,     /* as its cut says */
-  RUN_OTHER_BITS, /* another course from here on: said; another experiment */
-  RUN_CONTENT,    /* a file: another run where something else is in it */
-  RUN_NETWORK,    /* another run where it means another network */
-  RUN_ANOTHER     /* another run: refused */
-};
-enum run_effect
-run_key_effect (const char *section, const char *key);
-
 /* Find out what this machine has, before MPI is opened: a process is started
  * that asks.  Local. */
 void
 run_ask_machine (void);
 
-/* Whether c is another experiment than the text of a configuration says: what
- * differs is added to other.  Files are not opened: where a path differs that
- * is no difference here.  Local. */
-void
-run_compare (const struct config *c, const char *was, struct text *other);
-/* Everything that a start on so many ranks would be refused for that can be
- * known without tensors and without MPI, its directory included, as the status
- * that it would leave with.  Local. */
-enum status
-run_foresee (const struct config *c, int ranks);
-
-/* From here on USR1, USR2, TERM and INT only set a flag that run_train looks
- * at. Before MPI is opened, so that a signal during the start is not lost.
- * Local.
- */
-void
-run_catch_signals (void);
-/* Trains, resuming by itself.  E_STOPPED: stopped early, all is saved. */
-enum status
-run_train (struct wire *w, const struct config *c);
 /* Metrics of every head of a checkpoint on a split. c: as the checkpoint's own
  * configuration, with later words applied. */
 enum status
@@ -144,13 +110,6 @@ struct run_features {
 enum status
 run_features (struct wire *w, const struct config *c,
               const struct run_features *ask, const struct run_sink *sink);
-/* Self-check on this machine; out gets the report on root. */
-enum status
-run_verify (struct wire *w, const char *what);
-/* Every kernel that training this may use against plain arithmetic, each with
- * its largest error; E_FAULT where one that is wrong would be used. */
-enum status
-run_verify_kernels (struct wire *w, const struct config *c);
 /* One line naming the kernel library, for --version.  Local. */
 const char *
 run_describe (void);

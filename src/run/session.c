@@ -438,9 +438,12 @@ make_stages (struct session *s)
   TRY (MEM_NEW ((size_t)(s->n_samples * s->M * s->length), &s->labels,
                 "labels"));
   TRY (MEM_NEW ((size_t)s->K, &s->loss, "losses"));
-  TRY (MEM_NEW ((size_t)s->K, &s->last_loss, "losses"));
+  TRY (MEM_NEW ((size_t)s->K, &s->window_norm, "norms"));
+  TRY (MEM_NEW ((size_t)s->K + 1, &s->squares, "norms"));
+  TRY (MEM_NEW ((size_t)s->K, &s->factor, "norms"));
+  for (int h = 0; h < s->K; h++)
+    s->window_norm[h] = WIRE_NONE;
   s->labels_step = -1;
-  s->last_step = -1;
   s->lane = (struct lane){.plan = s->plan, .local = s->local};
   return kern_seal (s->kern);
 }
@@ -535,14 +538,7 @@ open_parts (struct session *s)
   TRY (wire_agree (w, data_order_create (s->n_train, s->batch,
                                          s->config.order == CONFIG_SHUFFLE,
                                          (uint64_t)s->config.seed, &s->order)));
-  TRY (agreement_open (s));
-  TRY (digest_open (s));
-  TRY (wire_agree (w, ballot_open (s)));
   pulse_hook (wire_poll, w);
-  place_set (-1, -1, "loading parameters");
-  if (s->config.init[0] && !s->resumes) {
-    TRY (session_load_init (s, s->config.init));
-  }
   return OK;
 }
 
@@ -572,7 +568,6 @@ session_open (struct wire *w, const struct config *c,
   s->given_tuning = how->tuning;
   s->was_tuning = how->was_tuning;
   s->forward_only = how->forward_only;
-  s->resumes = how->resumes;
   s->decodes = how->decodes;
   s->guess_costs = how->guess_costs;
   s->proves = how->proves;
@@ -663,9 +658,6 @@ session_close (struct session *s)
 {
   pulse_hook (NULL, NULL);
   data_loader_close (&s->loader);
-  ballot_close (s);
-  agreement_close (s);
-  digest_close (s);
   trace_close (s);
   for (int i = 0; i < s->n_local; i++) {
     struct local_stage *l = &s->local[i];
@@ -683,7 +675,9 @@ session_close (struct session *s)
   arena_close (&s->borders);
   mem_free (&s->labels);
   mem_free (&s->loss);
-  mem_free (&s->last_loss);
+  mem_free (&s->window_norm);
+  mem_free (&s->squares);
+  mem_free (&s->factor);
   mem_free (&s->first);
   mem_free (&s->route);
   mem_free (&s->cost);

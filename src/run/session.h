@@ -125,13 +125,6 @@ struct local_stage { /* one per stage of this rank */
   double squares[2];         /* of the gradients, by part, of this batch */
 };
 
-/* What this rank gives to a checkpoint; tensor NULL when not open. */
-struct staging {
-  struct store_tensor *tensor; /* n; data in memory */
-  int n;
-  struct arena memory;
-};
-
 /* A timetable and the buffers it is walked with. */
 struct lane {
   const struct plan *plan;
@@ -141,8 +134,6 @@ struct lane {
   enum wire_way way; /* of the messages when aside */
 };
 
-struct agreement;
-struct digests;
 struct trace;
 
 /* Why a run stops before its last step, the most pressing first. */
@@ -161,8 +152,7 @@ struct session {
   struct wire *wire; /* borrowed */
   struct config config;
   const char *given_tuning, *was_tuning;
-  bool other_heads; /* root: other ones than in the rows so far */
-  bool forward_only, resumes, decodes, unit_costs, guess_costs, given_costs;
+  bool forward_only, decodes, unit_costs, guess_costs, given_costs;
   bool every_head; /* costs of heads behind all units, whatever the route */
   const double *given_route; /* K x K, in place of the configuration's; NULL */
   int K, M, R;
@@ -200,35 +190,17 @@ struct session {
                          this rank needs none */
   int shared_request; /* of what was handed on last */
 
-  /* what a step leaves: per head, of this replica (see ballot.c) */
+  /* what a step leaves: per head, of this replica */
   struct stage_loss *loss; /* K */
-  int lag, n_ballot;
-  int *ballot;      /* lag requests */
-  int *window_norm; /* K requests; not NONE inside a step only */
-  double *ballot_in, *ballot_out;
-  bool vote_save;     /* this rank's vote in the next ballot */
-  bool save_wanted;   /* a ballot that was read asks for it */
-  enum run_stop stop; /* why one that was read asks for stopping */
-  /* what a rank votes for between batches of an evaluation, on all ranks or on
-   * none; NULL: evaluations are not stopped */
-  enum run_stop (*ask_stop) (void *context);
-  void *ask_context;
-  int64_t save_votes_from;      /* ballots of earlier steps ask for nothing */
-  bool vote_busy, vote_give_up; /* of this rank's saver, in the next ballot */
-  bool busy_seen, give_up_seen; /* in the newest ballot; in any */
-  struct staging staging;
-  char *resumed[2]; /* root: metrics and progress of the checkpoint from which
-                       the run goes on; NULL: none; owned */
-  char data_digest[20];         /* of the data set, as hexadecimal digits */
-  struct stage_loss *last_loss; /* K: of the newest step read, all replicas */
-  int64_t last_step;            /* -1: none */
+  bool heard; /* losses of a step are back: operations are told no more */
 
-  struct agreement *agreement; /* NULL unless asked */
-  struct digests *digests;     /* NULL: nothing is compared or recorded */
+  int *window_norm;         /* K requests; not NONE inside a step only */
+  double *squares, *factor; /* K + 1 of a window; K: what clipping leaves */
+
   struct clock_account account;
-  struct trace *trace;         /* NULL unless asked */
-  struct store_run *run;       /* root only */
-  double started_s, trained_s; /* clock; training seconds so far */
+  struct trace *trace;   /* NULL unless asked */
+  struct store_run *run; /* root only */
+  double started_s;      /* clock */
 
   /* Called in UPDATE, before the optimizer; for --dump and tests. */
   void (*on_gradients) (struct session *s, struct local_stage *l, int64_t step,
@@ -246,7 +218,6 @@ struct session_how {
   const char *tuning;     /* kernel choices as text; NULL: as configured */
   const char *was_tuning; /* those of the checkpoint that the run goes on from,
                              in place of the run directory's; NULL: none */
-  bool resumes;           /* weights come from a checkpoint: without init */
   bool forward_only;      /* evaluation: no gradients, nothing measured */
   bool decodes;           /* stages keep the keys and values of one text */
   bool guess_costs;       /* of blocks, from FLOPs: for short runs */
@@ -365,119 +336,6 @@ session_op (struct session *s, const struct plan_op *op, int64_t step);
 enum status
 session_await (struct session *s, int *request, const struct wire_id *id);
 
-/* -- gradients side by side (agreement.c) -------------------------------------
- *
- * Every train.agreement steps, before the step, replica 0 walks the step's own
- * first micro-batch aside: once as the strategy has it, and back again from the
- * last loss to the first stage.  The results ride in the ballot of that step.
- */
-
-/* Timetables, buffers and copies, where the configuration asks for them.
- * Collective on world. */
-enum status
-agreement_open (struct session *s);
-void
-agreement_close (struct session *s);
-/* Predicted seconds of one comparison, from the plan's costs.  Local. */
-double
-agreement_seconds (const struct session *s);
-/* Whether step `step` (from 0) is compared. */
-bool
-agreement_due (const struct session *s, int64_t step);
-/* The comparison, if it is due; training does not notice.  Local but for
- * messages along the pipe. */
-enum status
-agreement_walk (struct session *s, int64_t step);
-/* Wait until what was sent has left. */
-enum status
-agreement_settle (struct session *s);
-/* Numbers it adds to a ballot; put this rank's into v, take those of all out.
- */
-int
-agreement_votes (const struct session *s);
-void
-agreement_cast (const struct session *s, int64_t step, double *v);
-void
-agreement_read (struct session *s, int64_t step, const double *v);
-/* Of the newest comparison read: per stage the cosine, then per stage the norm
- * of the strategy's gradient over that of the end-to-end one; NAN where one of
- * them is zero.  [2 K], NULL when it is off. */
-const double *
-agreement_result (const struct session *s);
-
-/* -- digests of weights (digest.c) -------------------------------------------
- *
- * Of every stage after a step: one number from all its tensors as a file has
- * them (values, order and plain layout), so that it is the same whatever the
- * folding and the blocks of an instruction set.  Replicas have to have the same
- * ones: what they sum over is the same, and what they do with it.
- */
-
-/* Collective on world. */
-enum status
-digest_open (struct session *s);
-void
-digest_close (struct session *s);
-/* Whether digests are taken after step `step` (from 0) by the configuration
- * alone, and go to metrics.csv. */
-bool
-digest_due (const struct session *s, int64_t step);
-bool
-digest_recorded (const struct session *s, int64_t step);
-/* ... and after the step whose ballot is cast next, in any case: a checkpoint
- * is to follow it.  The same on all ranks. */
-void
-digest_ask (struct session *s);
-/* Numbers it adds to a ballot; put this rank's into v; take those of all out:
- * E_FAULT, without a message, when replicas differ.  Local. */
-int
-digest_votes (const struct session *s);
-enum status
-digest_cast (struct session *s, int64_t step, double *v);
-enum status
-digest_read (struct session *s, int64_t step, const double *v);
-/* Whether the state after `done` steps is compared in a ballot that was cast,
- * or need not be.  The same on all ranks. */
-bool
-digest_covers (const struct session *s, int64_t done);
-/* All ballots were read: compare now what no ballot did.  E_FAULT, said to all.
- * Collective on world. */
-enum status
-digest_compare (struct session *s, int64_t done);
-/* A ballot that was read found a difference. */
-bool
-digest_differs (const struct session *s);
-/* The message about it: E_FAULT on all ranks, said once.  Collective on world.
- */
-enum status
-digest_tell (struct session *s);
-/* Of replica 0, K: of the newest ballot read that has them; NULL when they are
- * not recorded. */
-const uint64_t *
-digest_result (const struct session *s);
-
-/* -- verdicts that lag (ballot.c) -------------------------------------------
- */
-
-enum status
-ballot_open (struct session *s);
-void
-ballot_close (struct session *s);
-/* After step: vote. */
-enum status
-ballot_cast (struct session *s, int64_t step, enum run_stop stop);
-/* Read the ballot of `step`; E_NUMBERS when a loss is not finite.  *stop: this
- * one or an earlier asks for it; s->stop says why. */
-enum status
-ballot_read (struct session *s, int64_t step, bool *stop);
-
-/* The same beside batches of an evaluation, when no step's ballot is under way:
- * a vote for each round, and *stop as above. */
-enum status
-ballot_cast_stop (struct session *s, int64_t round, enum run_stop stop);
-enum status
-ballot_read_stop (struct session *s, int64_t round, bool *stop);
-
 /* -- the matrix that stages share (shared.c) ---------------------------------
  */
 
@@ -508,17 +366,27 @@ struct evaluation {        /* K heads; NAN where a head is silent */
   double *loss, *accuracy; /* owned by the caller of session_evaluate */
   int64_t samples;
 };
-/* Mean loss and accuracy of every head on a split.  E_STOPPED on all ranks when
- * ask_stop has said so on one; s->stop says why.  Collective on world. */
+/* What ranks vote for between batches. */
+struct evaluation_stop {
+  enum run_stop (*ask) (void *context); /* this rank */
+  void *context;
+  enum run_stop why; /* the first that all have read */
+};
+/* Of votes for each reason, the most pressing one. */
+enum run_stop
+run_stop_first (const double *votes);
+/* Mean loss and accuracy of every head on a split.  stop: NULL where nobody may
+ * stop it; else E_STOPPED on all ranks when one has asked for it.  Collective
+ * on world. */
 enum status
 session_evaluate (struct session *s, enum data_split split, int64_t limit,
-                  struct evaluation *out);
+                  struct evaluation_stop *stop, struct evaluation *out);
 /* Bits per byte of the text of a split, from nats per token; NAN where that is
  * not known.  Local. */
 double
 session_bits (const struct session *s, enum data_split split, double loss);
 
-/* -- files (snapshot.c, load.c) ----------------------------------------------
+/* -- files (tensors.c, load.c) ----------------------------------------------
  */
 
 /* Moments of the optimizer: slots 1 .. session_moments; slot 0 is the value. */
@@ -538,28 +406,6 @@ bool
 session_tensor (const struct session *s, const struct local_stage *l, int i,
                 enum stage_what what, int number, struct store_tensor *t);
 
-/* Memory for a copy of all that this rank gives to a checkpoint, and the copy
- * into it.  Local. */
-enum status
-session_staging_open (struct session *s);
-void
-session_staging_close (struct session *s);
-enum status
-session_stage_out (struct session *s);
-/* All attributes but metrics and progress, after `step` steps; texts are theirs
- * and the caller's to clear.  Local. */
-void
-session_attributes (struct session *s, int64_t step, struct text texts[2],
-                    struct store_attributes *out);
-/* All ranks wait for it.  more: metrics and progress, on root; NULL: none. how:
- * as store_checkpoint_write.  Collective. */
-enum status
-session_save (struct session *s, const char *path, int64_t step,
-              const struct store_attributes *more, const struct store_how *how);
-/* Begin with the parameters of a file, ours or of other programs (init.c).
- * Collective on world. */
-enum status
-session_load_init (struct session *s, const char *path);
 /* Values only (eval): optimizer false.  heads: whether missing
  * heads are an error.  *step from the file (0 for a bare parameter file). */
 enum status
@@ -573,21 +419,11 @@ struct load_fit { /* how a checkpoint lies on the stages of a session */
   int n_model;    /* tensors of the model here */
   struct text fresh, moved, dropped; /* in words; on the root */
 };
-/* E_CHECKPOINT, with *why on the root, when it is not of this network; nothing
- * is changed.  f is cleared by the caller.  Collective. */
-enum status
-session_fit (struct session *s, const char *path, struct load_fit *f,
-             struct text *why);
-void
-load_fit_clear (struct load_fit *f);
+/* The parts of a checkpoint that fit.  record: on the root its metrics and
+ * progress, owned by the caller. */
 enum status
 session_load_fit (struct session *s, const char *path, const struct load_fit *f,
-                  int64_t *step);
-
-/* The value of a key in the text of a configuration; false: not in it. */
-bool
-changes_word (const char *text, const char *section, const char *key, char *out,
-              size_t size);
+                  char *record[2], int64_t *step);
 
 /* The kernel choices that a checkpoint keeps, so that its numbers come out
  * again; "": none.  *tuning is owned by the caller.  Local. */
@@ -597,9 +433,6 @@ session_tuning_of (const char *path, char **tuning);
 /* -- accounts and traces -----------------------------------------------------
  */
 
-/* The table "where the time went", to the log and summary.csv. Collective. */
-enum status
-account_report (struct session *s, int64_t steps_done);
 enum status
 trace_open (struct session *s);
 void
@@ -620,6 +453,20 @@ dump_open (struct session *s);
 void
 dump_close (struct session *s, int64_t from, int64_t to);
 
+/* -- the two walks that compare gradients (aside.c)
+ * ----------------------------
+ */
+
+enum { ASIDE_STRATEGY, ASIDE_WHOLE, ASIDE_WALKS };
+/* Timetables of one micro-batch: as the strategy has it, and back from the last
+ * loss to the first stage.  Those that were made are the caller's to destroy,
+ * whatever is returned.  Local. */
+enum status
+aside_plans (const struct session *s, struct plan *plan[ASIDE_WALKS]);
+/* Predicted seconds of one comparison, from the plan's costs.  Local. */
+double
+aside_seconds (const struct session *s);
+
 /* Stages, windows and predictions of the plan as text. Local. */
 void
 session_plan_show (const struct session *s, struct text *out);
@@ -637,16 +484,4 @@ enum status
 check_all_digests (struct session *s, char **out);
 enum status
 check_state_digests (struct session *s, char **out); /* with slots */
-/* Largest relative error, over stages, of the gradient along a direction
- * (itself and something random) against the central difference of sum_h
- * route[k][h] L_h; *stage: whose, K for that of a matrix that stages share,
- * which is left out where the mix is a mean, and a tied embedding is the matrix
- * of heads as well.  The configuration must have lr 0, weight_decay 0, dropout
- * 0, head_tokens 1, heads all, one batch that repeats, and as many steps:
- * CHECK_STEPS per stage. Collective on world. */
-#define CHECK_WIDTHS 4
-#define CHECK_STEPS (2 + 4 * CHECK_WIDTHS)
-enum status
-check_gradients (struct session *s, double *worst, int *stage);
-
 #endif

@@ -178,7 +178,7 @@ show_prediction (const struct session *s, struct text *out)
     text_add (out, "predicted cycle: %s per batch, %.0f samples/s\n",
               text_seconds (p->cycle_s), (double)s->batch / p->cycle_s);
   if (s->config.agreement > 0 && !s->unit_costs) {
-    double each = agreement_seconds (s);
+    double each = aside_seconds (s);
     text_add (out,
               "comparing gradients: %s every %lld steps, %.1f %% of the time\n",
               text_seconds (each), (long long)s->config.agreement,

@@ -320,8 +320,8 @@ start_norms (struct session *s)
   for (int h = 0; h < s->K; h++) {
     if (!window_has_me (s, h) || !window_is_shared (s, h))
       continue;
-    window_squares (s, h, s->ballot_in);
-    TRY (wire_ballot_start (s->wire, h, s->ballot_in, s->K + 1,
+    window_squares (s, h, s->squares);
+    TRY (wire_ballot_start (s->wire, h, s->squares, s->K + 1,
                             &s->window_norm[h]));
   }
   return OK;
@@ -339,7 +339,7 @@ window_factors (struct session *s, double *factor)
     factor[h] = 1;
     if (!window_has_me (s, h))
       continue;
-    double *v = s->ballot_in;
+    double *v = s->squares;
     window_squares (s, h, v);
     TRY (wire_ballot_wait (s->wire, &s->window_norm[h], v));
     double sum = 0;
@@ -352,11 +352,10 @@ window_factors (struct session *s, double *factor)
   return OK;
 }
 
-/* What clipping leaves of the gradients of every window, into ballot_out. */
+/* What clipping leaves of the gradients of every window, into s->factor. */
 static enum status
 do_norm (struct session *s)
 {
-  double *factor = s->ballot_out;
   for (int i = 0; i < s->n_local; i++) {
     struct local_stage *l = &s->local[i];
     TRY (finish_reduce (s, l));
@@ -367,15 +366,15 @@ do_norm (struct session *s)
   }
   clock_switch (&s->account, CLOCK_WAIT);
   for (int h = 0; h < s->K; h++)
-    factor[h] = 1;
-  return window_factors (s, factor);
+    s->factor[h] = 1;
+  return window_factors (s, s->factor);
 }
 
 /* Where norms are wanted, NORM came just before. */
 static enum status
 do_update (struct session *s, struct local_stage *l, int64_t step)
 {
-  const double *factor = s->ballot_out;
+  const double *factor = s->factor;
   float clip[2] = {1, 1};
   if (!s->plan->norms)
     TRY (finish_reduce (s, l));
@@ -458,7 +457,6 @@ session_step (struct session *s, int64_t step)
 {
   const struct plan_rank *r = &s->plan->rank[wire_pipe_rank (s->wire)];
   bool last = step + 1 >= s->steps;
-  TRY (agreement_walk (s, step));
   for (int k = 0; k < s->K; k++)
     s->loss[k] = (struct stage_loss){0};
   clock_pace ();
@@ -468,7 +466,7 @@ session_step (struct session *s, int64_t step)
     if (op->ahead && last)
       continue; /* nobody will send */
     place_set ((long)step, op->stage, plan_verb_name (op->verb));
-    if (s->last_step < 0)
+    if (!s->heard)
       say_first (s, step, i, r->n_ops);
     double begin = s->trace ? clock_now_s () : 0;
     enum status e = session_op (s, op, step);
@@ -542,8 +540,6 @@ session_end (struct session *s)
       if (e == OK)
         e = session_await (s, &l->out[j].request, NULL);
   }
-  if (e == OK)
-    e = agreement_settle (s);
   if (e == OK)
     e = shared_settle (s);
   /* Everything sent has arrived once all ranks are here: what is still posted

@@ -1,5 +1,5 @@
 /* train/account.c -- where the time went, per rank, as a table and a file. */
-#include "run/session.h"
+#include "train/train_impl.h"
 
 #include <string.h>
 

@@ -13,15 +13,14 @@
  * step may be posted into them; so the walks have their own.
  */
 #include "base/place.h"
-#include "run/session.h"
+#include "train/train_impl.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { STRATEGY, WHOLE, WALKS };
-
 struct agreement {
-  struct plan *plan[WALKS];
+  struct session *s; /* borrowed */
+  struct plan *plan[ASIDE_WALKS];
   struct local_stage *local; /* per stage of this rank; stage, sent and mix are
                                 those of training; NULL beside replica 0 */
   struct arena memory;       /* borders and copies */
@@ -33,74 +32,13 @@ struct agreement {
 /* -- making ------------------------------------------------------------------
  */
 
-/* What each operation costs that is in the walk. */
-static void
-walk_costs (const struct session *s, int walk, struct plan_cost *out)
-{
-  for (int k = 0; k < s->K; k++) {
-    out[k] = s->cost[k];
-    out[k].head_weights = out[k].update = 0;
-    if (walk == WHOLE)
-      out[k].forward = out[k].head = 0;
-  }
-}
-
-static enum status
-make_plan (const struct session *s, int walk, double *route,
-           struct plan_cost *cost, struct plan **out)
-{
-  const struct plan_ask ask = {
-      .K = s->K,
-      .route = walk == WHOLE ? route : s->route,
-      .n_micro = 1,
-      .n_pipe = s->plan->n_pipe,
-      .n_replicas = 1,
-      .rank_of = s->plan->rank_of,
-      .cost = cost,
-      .latency_s = s->plan->latency_s,
-      .bytes_per_s = s->plan->bytes_per_s,
-  };
-  plan_route_plain (s->K, route);
-  walk_costs (s, walk, cost);
-  return plan_create (&ask, out);
-}
-
-static enum status
-make_plans (const struct session *s, struct plan *plan[WALKS])
-{
-  double *route = NULL;
-  struct plan_cost *cost = NULL;
-  enum status e = MEM_NEW ((size_t)(s->K * s->K), &route, "route");
-  if (e == OK)
-    e = MEM_NEW ((size_t)s->K, &cost, "stage costs");
-  for (int i = 0; e == OK && i < WALKS; i++)
-    e = make_plan (s, i, route, cost, &plan[i]);
-  mem_free (&route);
-  mem_free (&cost);
-  return e;
-}
-
-double
-agreement_seconds (const struct session *s)
-{
-  struct plan *plan[WALKS] = {NULL};
-  double sum = 0;
-  if (make_plans (s, plan) != OK)
-    fail_clear (); /* a plan is worth showing without it */
-  for (int i = 0; i < WALKS; i++) {
-    if (plan[i])
-      sum += plan_time (plan[i], 1);
-    plan_destroy (&plan[i]);
-  }
-  return sum;
-}
-
 static int
 streams (const struct agreement *a, int border)
 {
-  int n[WALKS] = {a->plan[STRATEGY]->n_streams[border],
-                  a->plan[WHOLE]->n_streams[border]};
-  return n[STRATEGY] > n[WHOLE] ? n[STRATEGY] : n[WHOLE];
+  int n[ASIDE_WALKS] = {a->plan[ASIDE_STRATEGY]->n_streams[border],
+                        a->plan[ASIDE_WHOLE]->n_streams[border]};
+  return n[ASIDE_STRATEGY] > n[ASIDE_WHOLE] ? n[ASIDE_STRATEGY]
+                                            : n[ASIDE_WHOLE];
 }
 
 static enum status
@@ -166,8 +104,9 @@ take_buffers (struct agreement *a, struct local_stage *l, float **copy)
 }
 
 static enum status
-make_buffers (struct session *s, struct agreement *a)
+make_buffers (struct agreement *a)
 {
+  struct session *s = a->s;
   size_t bytes = 0;
   if (wire_replica (s->wire) != 0)
     return OK;
@@ -184,41 +123,41 @@ make_buffers (struct session *s, struct agreement *a)
 }
 
 static enum status
-make (struct session *s)
+make (struct session *s, struct agreement **out)
 {
   struct agreement *a = NULL;
   TRY (MEM_NEW (1, &a, "comparison of gradients"));
-  s->agreement = a;
+  *out = a;
+  a->s = s;
   TRY (MEM_NEW (2 * (size_t)s->K, &a->mine, "comparison of gradients"));
   TRY (MEM_NEW (2 * (size_t)s->K, &a->seen, "comparison of gradients"));
   for (int i = 0; i < 2 * s->K; i++)
     a->seen[i] = NAN;
-  TRY (make_plans (s, a->plan));
-  for (int i = 0; i < WALKS; i++)
+  TRY (aside_plans (s, a->plan));
+  for (int i = 0; i < ASIDE_WALKS; i++)
     TRY (session_check_tags (s, a->plan[i]));
-  return make_buffers (s, a);
+  return make_buffers (a);
 }
 
 enum status
-agreement_open (struct session *s)
+agreement_open (struct session *s, struct agreement **out)
 {
   if (s->config.agreement == 0 || s->forward_only)
     return OK;
-  TRY (wire_agree (s->wire, make (s)));
-  for (int i = 0; i < WALKS; i++)
-    TRY (wire_agree (s->wire,
-                     wire_same (s->wire, plan_hash (s->agreement->plan[i]),
-                                "a plan to compare gradients")));
+  TRY (wire_agree (s->wire, make (s, out)));
+  for (int i = 0; i < ASIDE_WALKS; i++)
+    TRY (wire_agree (s->wire, wire_same (s->wire, plan_hash ((*out)->plan[i]),
+                                         "a plan to compare gradients")));
   return OK;
 }
 
 void
-agreement_close (struct session *s)
+agreement_close (struct agreement **it)
 {
-  struct agreement *a = s->agreement;
+  struct agreement *a = *it;
   if (!a)
     return;
-  for (int i = 0; a->local && i < s->n_local; i++) {
+  for (int i = 0; a->local && i < a->s->n_local; i++) {
     mem_free (&a->local[i].in);
     mem_free (&a->local[i].cot);
     mem_free (&a->local[i].out);
@@ -228,9 +167,9 @@ agreement_close (struct session *s)
   mem_free (&a->mine);
   mem_free (&a->seen);
   arena_close (&a->memory);
-  for (int i = 0; i < WALKS; i++)
+  for (int i = 0; i < ASIDE_WALKS; i++)
     plan_destroy (&a->plan[i]);
-  mem_free (&s->agreement);
+  mem_free (it);
 }
 
 /* -- walking -----------------------------------------------------------------
@@ -247,7 +186,7 @@ belongs (int walk, enum plan_verb verb)
   case PLAN_FORWARD:
   case PLAN_SEND_ACT:
   case PLAN_HEAD:
-    return walk == STRATEGY;
+    return walk == ASIDE_STRATEGY;
   case PLAN_POST_GRAD:
   case PLAN_RECV_GRAD:
   case PLAN_PASS:
@@ -285,13 +224,15 @@ walk_list (struct session *s, int walk, bool posts, int64_t step)
 /* A list of one micro-batch posts each receive for the next round, behind its
  * last reader; here all posts come first. */
 static enum status
-walk_lane (struct session *s, int walk, int64_t step)
+walk_lane (struct agreement *a, int walk, int64_t step)
 {
+  struct session *s = a->s;
   const struct lane training = s->lane;
-  s->lane = (struct lane){.plan = s->agreement->plan[walk],
-                          .local = s->agreement->local,
-                          .aside = true,
-                          .way = walk == WHOLE ? WIRE_WHOLE : WIRE_COMPARE};
+  s->lane =
+      (struct lane){.plan = a->plan[walk],
+                    .local = a->local,
+                    .aside = true,
+                    .way = walk == ASIDE_WHOLE ? WIRE_WHOLE : WIRE_COMPARE};
   enum status e = walk_list (s, walk, true, step);
   if (e == OK)
     e = walk_list (s, walk, false, step);
@@ -300,49 +241,50 @@ walk_lane (struct session *s, int walk, int64_t step)
 }
 
 static void
-judge (struct session *s, struct agreement *a, int i)
+judge (struct agreement *a, int i)
 {
   double p[3]; /* of the strategy's gradient and the end-to-end one */
   const int k = a->local[i].k;
   stage_aside_compare (a->local[i].stage, a->copy[i], p);
   const bool both = p[0] > 0 && p[2] > 0;
   a->mine[k] = both ? p[1] / sqrt (p[0] * p[2]) : NAN;
-  a->mine[s->K + k] = both ? sqrt (p[0] / p[2]) : NAN;
+  a->mine[a->s->K + k] = both ? sqrt (p[0] / p[2]) : NAN;
 }
 
 static enum status
-compare (struct session *s, struct agreement *a, int64_t step)
+compare (struct agreement *a, int64_t step)
 {
-  for (int i = 0; i < s->n_local; i++)
+  const int n = a->s->n_local;
+  for (int i = 0; i < n; i++)
     stage_aside (a->local[i].stage);
-  TRY (walk_lane (s, STRATEGY, step));
-  for (int i = 0; i < s->n_local; i++)
+  TRY (walk_lane (a, ASIDE_STRATEGY, step));
+  for (int i = 0; i < n; i++)
     stage_aside_keep (a->local[i].stage, a->copy[i]);
-  TRY (walk_lane (s, WHOLE, step));
-  for (int i = 0; i < s->n_local; i++) {
-    judge (s, a, i);
+  TRY (walk_lane (a, ASIDE_WHOLE, step));
+  for (int i = 0; i < n; i++) {
+    judge (a, i);
     stage_aside_end (a->local[i].stage);
   }
   return OK;
 }
 
 bool
-agreement_due (const struct session *s, int64_t step)
+agreement_due (const struct agreement *a, int64_t step)
 {
-  return s->agreement && (step + 1) % s->config.agreement == 0;
+  return a && (step + 1) % a->s->config.agreement == 0;
 }
 
 enum status
-agreement_walk (struct session *s, int64_t step)
+agreement_walk (struct agreement *a, int64_t step)
 {
-  struct clock_account *c = &s->account;
   double before[CLOCK_CLASSES];
-  if (!agreement_due (s, step) || !s->agreement->local)
+  if (!agreement_due (a, step) || !a->local)
     return OK;
+  struct clock_account *c = &a->s->account;
   clock_switch (c, CLOCK_AGREE);
   memcpy (before, c->spent_s, sizeof before);
   mem_close ();
-  enum status e = compare (s, s->agreement, step);
+  enum status e = compare (a, step);
   mem_open ();
   clock_switch (c, CLOCK_OTHER);
   /* Whatever it was: training would have been without it. */
@@ -354,12 +296,11 @@ agreement_walk (struct session *s, int64_t step)
 }
 
 enum status
-agreement_settle (struct session *s)
+agreement_settle (struct agreement *a)
 {
-  struct agreement *a = s->agreement;
-  for (int i = 0; a && a->local && i < s->n_local; i++)
+  for (int i = 0; a && a->local && i < a->s->n_local; i++)
     for (int j = 0; j < a->local[i].n_out; j++)
-      TRY (session_await (s, &a->local[i].out[j].request, NULL));
+      TRY (session_await (a->s, &a->local[i].out[j].request, NULL));
   return OK;
 }
 
@@ -367,27 +308,27 @@ agreement_settle (struct session *s)
  */
 
 int
-agreement_votes (const struct session *s)
+agreement_votes (const struct agreement *a)
 {
-  return s->agreement ? 2 * s->K : 0;
+  return a ? 2 * a->s->K : 0;
 }
 
 void
-agreement_cast (const struct session *s, int64_t step, double *v)
+agreement_cast (const struct agreement *a, int64_t step, double *v)
 {
-  if (agreement_due (s, step))
-    memcpy (v, s->agreement->mine, 2 * (size_t)s->K * sizeof *v);
+  if (agreement_due (a, step))
+    memcpy (v, a->mine, 2 * (size_t)a->s->K * sizeof *v);
 }
 
 void
-agreement_read (struct session *s, int64_t step, const double *v)
+agreement_read (struct agreement *a, int64_t step, const double *v)
 {
-  if (agreement_due (s, step))
-    memcpy (s->agreement->seen, v, 2 * (size_t)s->K * sizeof *v);
+  if (agreement_due (a, step))
+    memcpy (a->seen, v, 2 * (size_t)a->s->K * sizeof *v);
 }
 
 const double *
-agreement_result (const struct session *s)
+agreement_result (const struct agreement *a)
 {
-  return s->agreement ? s->agreement->seen : NULL;
+  return a ? a->seen : NULL;
 }

@@ -4,59 +4,76 @@
  * reads it before step t + lag.  So all ranks learn the same at the same step,
  * and no step waits for the slowest stage.  Every element has one rank that
  * contributes, or is a whole number, so the sum is exact in any order.
+ *
+ * Per replica and head: loss, correct, counted; what agreement.c and digest.c
+ * add; then the counts below.
  */
-#include "run/session.h"
+#include "train/train_impl.h"
 
 #include <math.h>
 
-/* Per replica and head: loss, correct, counted; what agreement.c and digest.c
- * add; then counts: ranks whose saver has failed too often, ranks whose saver
- * is busy, votes to save, and to stop for each reason. */
+/* Ranks that ... */
+enum {
+  GIVE_UP,     /* have a saver that failed too often */
+  BUSY,        /* have a saver that is busy */
+  SAVE,        /* ask for a checkpoint */
+  STOP = SAVE, /* ask for stopping: + a reason, from 1 */
+  COUNTS = STOP + STOP_REASONS
+};
+
 static int
-ballot_size (const struct session *s)
+ballot_size (const struct ballots *b)
 {
-  return 3 * s->R * s->K + agreement_votes (s) + digest_votes (s) + 2 +
-         STOP_REASONS;
+  const struct session *s = b->s;
+  return 3 * s->R * s->K + agreement_votes (b->agreement) +
+         digest_votes (b->digests) + COUNTS;
+}
+
+/* Where the counts begin among the numbers of a ballot. */
+static double *
+counts_of (const struct ballots *b, double *v)
+{
+  return v + b->n - COUNTS;
 }
 
 enum status
-ballot_open (struct session *s)
+ballot_open (struct session *s, struct ballots *b)
 {
-  int n = ballot_size (s);
-  int room = n > s->K + 1 ? n : s->K + 1;
-  s->lag = wire_pipe_size (s->wire);
-  s->n_ballot = n;
-  if (n > WIRE_BALLOT_MOST)
+  b->s = s;
+  b->step = -1;
+  b->lag = wire_pipe_size (s->wire);
+  b->n = ballot_size (b);
+  if (b->n > WIRE_BALLOT_MOST)
     return fail (E_CONFIG,
                  "%d replicas x %d stages: at most %d of them fit in one run",
-                 s->R, s->K, (WIRE_BALLOT_MOST - (n - 3 * s->R * s->K)) / 3);
+                 s->R, s->K, (WIRE_BALLOT_MOST - (b->n - 3 * s->R * s->K)) / 3);
   /* Those of steps, and those of a step's windows. */
-  CHECK (s->lag + s->K <= WIRE_BALLOTS, "%d + %d ballots", s->lag, s->K);
-  TRY (MEM_NEW ((size_t)s->lag, &s->ballot, "ballots"));
-  TRY (MEM_NEW ((size_t)room, &s->ballot_in, "ballots"));
-  TRY (MEM_NEW ((size_t)room, &s->ballot_out, "ballots"));
-  TRY (MEM_NEW ((size_t)s->K, &s->window_norm, "ballots"));
-  for (int i = 0; i < s->lag; i++)
-    s->ballot[i] = WIRE_NONE;
-  for (int h = 0; h < s->K; h++)
-    s->window_norm[h] = WIRE_NONE;
-  return OK;
+  CHECK (b->lag + s->K <= WIRE_BALLOTS, "%d + %d ballots", b->lag, s->K);
+  TRY (MEM_NEW ((size_t)b->lag, &b->request, "ballots"));
+  TRY (MEM_NEW ((size_t)b->n, &b->in, "ballots"));
+  TRY (MEM_NEW ((size_t)b->n, &b->out, "ballots"));
+  for (int i = 0; i < b->lag; i++)
+    b->request[i] = WIRE_NONE;
+  return MEM_NEW ((size_t)s->K, &b->loss, "losses");
 }
 
 void
-ballot_close (struct session *s)
+ballot_close (struct ballots *b)
 {
-  mem_free (&s->ballot);
-  mem_free (&s->window_norm);
-  mem_free (&s->ballot_in);
-  mem_free (&s->ballot_out);
+  agreement_close (&b->agreement);
+  digest_close (&b->digests);
+  mem_free (&b->request);
+  mem_free (&b->in);
+  mem_free (&b->out);
+  mem_free (&b->loss);
 }
 
 enum status
-ballot_cast (struct session *s, int64_t step, enum run_stop stop)
+ballot_cast (struct ballots *b, int64_t step, enum run_stop stop)
 {
-  double *v = s->ballot_in;
-  for (int i = 0; i < s->n_ballot; i++)
+  struct session *s = b->s;
+  double *v = b->in;
+  for (int i = 0; i < b->n; i++)
     v[i] = 0;
   int base = 3 * s->K * wire_replica (s->wire);
   for (int k = 0; k < s->K; k++) {
@@ -65,39 +82,26 @@ ballot_cast (struct session *s, int64_t step, enum run_stop stop)
     v[base + 3 * k + 2] = (double)s->loss[k].counted;
   }
   v += 3 * s->R * s->K;
-  agreement_cast (s, step, v);
-  TRY (digest_cast (s, step, v + agreement_votes (s)));
-  v = s->ballot_in;
-  double *votes = v + s->n_ballot - STOP_REASONS;
-  votes[STOP_NONE] = s->vote_save ? 1 : 0; /* no reason to stop: to save */
+  agreement_cast (b->agreement, step, v);
+  TRY (digest_spoil (s));
+  TRY (digest_cast (b->digests, step, v + agreement_votes (b->agreement)));
+  double *count = counts_of (b, b->in);
+  count[GIVE_UP] = b->vote.give_up ? 1 : 0;
+  count[BUSY] = b->vote.busy ? 1 : 0;
+  count[SAVE] = b->vote.save ? 1 : 0;
   if (stop != STOP_NONE)
-    votes[stop] = 1;
-  votes[-1] = s->vote_busy ? 1 : 0;
-  votes[-2] = s->vote_give_up ? 1 : 0;
-  int *request = &s->ballot[step % s->lag];
+    count[STOP + stop] = 1;
+  int *request = &b->request[step % b->lag];
   CHECK (*request == WIRE_NONE, "ballot of step %lld was not read",
-         (long long)(step - s->lag));
-  return wire_ballot_start (s->wire, -1, v, s->n_ballot, request);
+         (long long)(step - b->lag));
+  return wire_ballot_start (s->wire, -1, b->in, b->n, request);
 }
 
-/* The first reason of those that have votes, unless one was read before. */
-static bool
-count_stops (struct session *s, const double *votes)
+/* Losses of all replicas; the first head whose loss is not finite, or -1. */
+static int
+add_losses (struct ballots *b, const double *v)
 {
-  for (int i = STOP_NONE + 1; i < STOP_REASONS && s->stop == STOP_NONE; i++)
-    if (votes[i] > 0)
-      s->stop = (enum run_stop)i;
-  return s->stop != STOP_NONE;
-}
-
-enum status
-ballot_read (struct session *s, int64_t step, bool *stop)
-{
-  double *v = s->ballot_out;
-  clock_switch (&s->account, CLOCK_WAIT);
-  enum status e = wire_ballot_wait (s->wire, &s->ballot[step % s->lag], v);
-  clock_switch (&s->account, CLOCK_OTHER);
-  TRY (e);
+  const struct session *s = b->s;
   int bad = -1;
   for (int k = 0; k < s->K; k++) {
     struct stage_loss sum = {0};
@@ -107,20 +111,43 @@ ballot_read (struct session *s, int64_t step, bool *stop)
       sum.correct += (int64_t)of[1];
       sum.counted += (int64_t)of[2];
     }
-    s->last_loss[k] = sum;
+    b->loss[k] = sum;
     if (!isfinite (sum.loss) && bad < 0)
       bad = k;
   }
-  s->last_step = step;
-  const double *more = v + 3 * s->R * s->K;
-  agreement_read (s, step, more);
-  enum status same = digest_read (s, step, more + agreement_votes (s));
-  const double *votes = v + s->n_ballot - STOP_REASONS;
-  if (step >= s->save_votes_from && votes[STOP_NONE] > 0)
-    s->save_wanted = true;
-  *stop = count_stops (s, votes);
-  s->busy_seen = votes[-1] > 0;
-  s->give_up_seen = s->give_up_seen || votes[-2] > 0;
+  return bad;
+}
+
+static void
+read_counts (struct ballots *b, int64_t step)
+{
+  const double *count = counts_of (b, b->out);
+  if (step >= b->save_votes_from && count[SAVE] > 0)
+    b->save_wanted = true;
+  if (b->stop == STOP_NONE)
+    b->stop = run_stop_first (count + STOP);
+  b->busy_seen = count[BUSY] > 0;
+  b->give_up_seen = b->give_up_seen || count[GIVE_UP] > 0;
+}
+
+enum status
+ballot_read (struct ballots *b, int64_t step, bool *stop)
+{
+  struct session *s = b->s;
+  clock_switch (&s->account, CLOCK_WAIT);
+  enum status e =
+      wire_ballot_wait (s->wire, &b->request[step % b->lag], b->out);
+  clock_switch (&s->account, CLOCK_OTHER);
+  TRY (e);
+  const int bad = add_losses (b, b->out);
+  b->step = step;
+  s->heard = true;
+  const double *more = b->out + 3 * s->R * s->K;
+  agreement_read (b->agreement, step, more);
+  enum status same =
+      digest_read (b->digests, step, more + agreement_votes (b->agreement));
+  read_counts (b, step);
+  *stop = b->stop != STOP_NONE;
   TRY (same);
   if (bad >= 0)
     return fail (E_NUMBERS,
@@ -132,18 +159,21 @@ ballot_read (struct session *s, int64_t step, bool *stop)
 }
 
 enum status
-ballot_cast_stop (struct session *s, int64_t round, enum run_stop stop)
+train_lone_step (struct session *s, int64_t step, struct stage_loss *sum)
 {
-  for (int i = 0; i < STOP_REASONS; i++)
-    s->ballot_in[i] = i == (int)stop && stop != STOP_NONE;
-  return wire_ballot_start (s->wire, -1, s->ballot_in, STOP_REASONS,
-                            &s->ballot[round % s->lag]);
-}
-
-enum status
-ballot_read_stop (struct session *s, int64_t round, bool *stop)
-{
-  TRY (wire_ballot_wait (s->wire, &s->ballot[round % s->lag], s->ballot_out));
-  *stop = count_stops (s, s->ballot_out);
-  return OK;
+  struct ballots b = {.s = NULL};
+  bool ignored;
+  enum status e = ballot_open (s, &b);
+  if (e == OK)
+    e = session_step (s, step);
+  if (e != OK)
+    wire_abort (e); /* the others are in the step */
+  e = ballot_cast (&b, step, STOP_NONE);
+  /* The lag may be longer than one step: only this ballot is under way. */
+  if (e == OK)
+    e = ballot_read (&b, step, &ignored);
+  for (int k = 0; e == OK && sum && k < s->K; k++)
+    sum[k] = b.loss[k];
+  ballot_close (&b);
+  return e;
 }

@@ -8,19 +8,22 @@
  * other out has a chance of 2^-64.
  */
 #include "base/fault.h"
-#include "run/session.h"
+#include "train/train_impl.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct digests {
+  struct session *s; /* borrowed */
+  int lag;           /* steps between casting and reading */
   bool compared, recorded;
   bool asked;      /* of the ballot cast next */
   int64_t cast;    /* steps done at the newest digest cast; -1: none */
   uint64_t *mine;  /* lag x n_local: of this rank's stages, by ballot */
   float *room;     /* for the largest tensor that needs a copy; NULL: none */
   uint64_t *seen;  /* K: see digest_result */
+  double *all;     /* 2 K: halves of the digests of all replicas */
   int64_t differs; /* steps done when replicas were found to differ; -1 */
 };
 
@@ -86,20 +89,30 @@ spoil (struct local_stage *l)
   return e == OK ? stage_refresh (l->stage) : e;
 }
 
+enum status
+digest_spoil (struct session *s)
+{
+  for (int i = 0; i < s->n_local; i++)
+    if (fault_here ("weights"))
+      TRY (spoil (&s->local[i]));
+  return OK;
+}
+
 /* Digests of this rank's stages after `done` steps. */
 static uint64_t *
-mine_at (const struct session *s, int64_t done)
+mine_at (const struct digests *d, int64_t done)
 {
-  return s->digests->mine + (done - 1) % s->lag * s->n_local;
+  return d->mine + (done - 1) % d->lag * d->s->n_local;
 }
 
 static enum status
-take (struct session *s, int64_t done)
+take (struct digests *d, int64_t done)
 {
+  struct session *s = d->s;
   clock_switch (&s->account, CLOCK_OTHER);
   for (int i = 0; i < s->n_local; i++)
-    TRY (digest_stage (s->digests, &s->local[i], &mine_at (s, done)[i]));
-  s->digests->cast = done;
+    TRY (digest_stage (d, &s->local[i], &mine_at (d, done)[i]));
+  d->cast = done;
   return OK;
 }
 
@@ -107,64 +120,69 @@ take (struct session *s, int64_t done)
  */
 
 static enum status
-make (struct session *s, bool compared, bool recorded)
+make (struct session *s, bool compared, bool recorded, struct digests **out)
 {
-  size_t lag = (size_t)wire_pipe_size (s->wire);
-  TRY (MEM_NEW (1, &s->digests, "digests"));
-  struct digests *d = s->digests;
-  *d = (struct digests){
-      .compared = compared, .recorded = recorded, .cast = -1, .differs = -1};
-  TRY (MEM_NEW (lag * (size_t)s->n_local, &d->mine, "digests"));
+  TRY (MEM_NEW (1, out, "digests"));
+  struct digests *d = *out;
+  *d = (struct digests){.s = s,
+                        .lag = wire_pipe_size (s->wire),
+                        .compared = compared,
+                        .recorded = recorded,
+                        .cast = -1,
+                        .differs = -1};
+  TRY (MEM_NEW ((size_t)(d->lag * s->n_local), &d->mine, "digests"));
   TRY (MEM_NEW ((size_t)s->K, &d->seen, "digests"));
+  TRY (MEM_NEW (2 * (size_t)s->K, &d->all, "digests"));
   return open_room (s, &d->room);
 }
 
 enum status
-digest_open (struct session *s)
+digest_open (struct session *s, struct digests **out)
 {
   bool compared = s->R > 1 && s->config.check_every > 0;
   bool recorded = s->config.digests;
   if (s->forward_only || !(compared || recorded))
     return OK;
-  return wire_agree (s->wire, make (s, compared, recorded));
+  return wire_agree (s->wire, make (s, compared, recorded, out));
 }
 
 void
-digest_close (struct session *s)
+digest_close (struct digests **it)
 {
-  if (!s->digests)
+  struct digests *d = *it;
+  if (!d)
     return;
-  mem_free (&s->digests->mine);
-  mem_free (&s->digests->room);
-  mem_free (&s->digests->seen);
-  mem_free (&s->digests);
+  mem_free (&d->mine);
+  mem_free (&d->room);
+  mem_free (&d->seen);
+  mem_free (&d->all);
+  mem_free (it);
+}
+
+/* Whether digests are taken after step `step` by the configuration alone. */
+static bool
+is_due (const struct digests *d, int64_t step)
+{
+  int64_t every = d->s->config.check_every;
+  return (every > 0 && (step + 1) % every == 0) || step + 1 == d->s->steps;
 }
 
 bool
-digest_due (const struct session *s, int64_t step)
+digest_recorded (const struct digests *d, int64_t step)
 {
-  int64_t every = s->config.check_every;
-  return s->digests &&
-         ((every > 0 && (step + 1) % every == 0) || step + 1 == s->steps);
-}
-
-bool
-digest_recorded (const struct session *s, int64_t step)
-{
-  return digest_due (s, step) && s->digests->recorded;
+  return d && d->recorded && is_due (d, step);
 }
 
 void
-digest_ask (struct session *s)
+digest_ask (struct digests *d)
 {
-  if (s->digests && s->digests->compared)
-    s->digests->asked = true;
+  if (d && d->compared)
+    d->asked = true;
 }
 
 bool
-digest_covers (const struct session *s, int64_t done)
+digest_covers (const struct digests *d, int64_t done)
 {
-  const struct digests *d = s->digests;
   return !d || !d->compared || d->cast == done;
 }
 
@@ -172,10 +190,9 @@ digest_covers (const struct session *s, int64_t done)
  */
 
 int
-digest_votes (const struct session *s)
+digest_votes (const struct digests *d)
 {
-  const struct digests *d = s->digests;
-  return d ? 2 * s->K * (d->compared + d->recorded) : 0;
+  return d ? 2 * d->s->K * (d->compared + d->recorded) : 0;
 }
 
 /* v[2 K], zeros before: `times` the halves of this rank's digests. */
@@ -197,17 +214,14 @@ put_compared (const struct session *s, const uint64_t *mine, double *v)
 }
 
 enum status
-digest_cast (struct session *s, int64_t step, double *v)
+digest_cast (struct digests *d, int64_t step, double *v)
 {
-  struct digests *d = s->digests;
-  for (int i = 0; i < s->n_local; i++)
-    if (fault_here ("weights"))
-      TRY (spoil (&s->local[i]));
-  if (!d || !(d->asked || digest_due (s, step)))
+  if (!d || !(d->asked || is_due (d, step)))
     return OK;
+  const struct session *s = d->s;
   d->asked = false;
-  TRY (take (s, step + 1));
-  const uint64_t *mine = mine_at (s, step + 1);
+  TRY (take (d, step + 1));
+  const uint64_t *mine = mine_at (d, step + 1);
   if (d->compared)
     put_compared (s, mine, v);
   if (d->recorded && wire_replica (s->wire) == 0)
@@ -218,60 +232,59 @@ digest_cast (struct session *s, int64_t step, double *v)
 /* Once it was found it stays so: the ballots of later steps that are read at
  * the end make nothing sound. */
 static enum status
-judge (struct session *s, int64_t done, const double *v)
+judge (struct digests *d, int64_t done, const double *v)
 {
-  struct digests *d = s->digests;
-  for (int i = 0; i < 2 * s->K && d->differs < 0; i++)
+  for (int i = 0; i < 2 * d->s->K && d->differs < 0; i++)
     if (v[i] != 0)
       d->differs = done;
   return d->differs >= 0 ? E_FAULT : OK;
 }
 
 enum status
-digest_read (struct session *s, int64_t step, const double *v)
+digest_read (struct digests *d, int64_t step, const double *v)
 {
-  struct digests *d = s->digests;
   enum status e = OK;
   if (!d)
     return OK;
+  const int K = d->s->K;
   if (d->compared) {
-    e = judge (s, step + 1, v);
-    v += 2 * s->K;
+    e = judge (d, step + 1, v);
+    v += 2 * K;
   }
-  for (int k = 0; digest_recorded (s, step) && k < s->K; k++)
+  for (int k = 0; digest_recorded (d, step) && k < K; k++)
     d->seen[k] = (uint64_t)v[2 * k] << 32 | (uint64_t)v[2 * k + 1];
   return e;
 }
 
 enum status
-digest_compare (struct session *s, int64_t done)
+digest_compare (struct digests *d, int64_t done)
 {
-  enum status e = OK;
   int request = WIRE_NONE;
-  double *v = s->ballot_in;
-  if (digest_covers (s, done))
+  if (digest_covers (d, done))
     return OK;
-  TRY (wire_agree (s->wire, take (s, done)));
+  const struct session *s = d->s;
+  double *v = d->all;
+  TRY (wire_agree (s->wire, take (d, done)));
   for (int i = 0; i < 2 * s->K; i++)
     v[i] = 0;
-  put_compared (s, mine_at (s, done), v);
-  e = wire_ballot_start (s->wire, -1, v, 2 * s->K, &request);
+  put_compared (s, mine_at (d, done), v);
+  enum status e = wire_ballot_start (s->wire, -1, v, 2 * s->K, &request);
   if (e == OK)
-    e = wire_ballot_wait (s->wire, &request, s->ballot_out);
+    e = wire_ballot_wait (s->wire, &request, v);
   TRY (wire_agree (s->wire, e));
-  return judge (s, done, s->ballot_out) == OK ? OK : digest_tell (s);
+  return judge (d, done, v) == OK ? OK : digest_tell (d);
 }
 
 bool
-digest_differs (const struct session *s)
+digest_differs (const struct digests *d)
 {
-  return s->digests && s->digests->differs >= 0;
+  return d && d->differs >= 0;
 }
 
 const uint64_t *
-digest_result (const struct session *s)
+digest_result (const struct digests *d)
 {
-  return s->digests && s->digests->recorded ? s->digests->seen : NULL;
+  return d && d->recorded ? d->seen : NULL;
 }
 
 /* -- who differs -------------------------------------------------------------
@@ -344,16 +357,16 @@ tell_stage (char **texts, int size, int k, struct text *out)
 }
 
 static void
-tell_all (const struct session *s, char **texts, struct text *out)
+tell_all (const struct digests *d, char **texts, struct text *out)
 {
-  int size = wire_size (s->wire), n = 0, more = 0;
+  int size = wire_size (d->s->wire), n = 0, more = 0;
   text_add (out,
             "replicas are not the same any more: their weights differ after "
             "step %lld (memory or processor of one of these hosts may be "
             "faulty); no checkpoint holds what differs: without that host the "
             "same command goes on from the newest one",
-            (long long)s->digests->differs);
-  for (int k = 0; k < s->K; k++)
+            (long long)d->differs);
+  for (int k = 0; k < d->s->K; k++)
     if (n < SHOWN)
       n += tell_stage (texts, size, k, out);
     else
@@ -363,10 +376,10 @@ tell_all (const struct session *s, char **texts, struct text *out)
 }
 
 enum status
-digest_tell (struct session *s)
+digest_tell (const struct digests *d)
 {
-  const struct digests *d = s->digests;
-  const uint64_t *mine = mine_at (s, d->differs);
+  const struct session *s = d->s;
+  const uint64_t *mine = mine_at (d, d->differs);
   char **texts = NULL, *words = NULL;
   struct text out;
   text_init (&out);
@@ -378,7 +391,7 @@ digest_tell (struct session *s)
   text_clear (&out);
   text_init (&out);
   if (e == OK && texts)
-    tell_all (s, texts, &out);
+    tell_all (d, texts, &out);
   words = texts ? out.data : NULL;
   if (e == OK)
     e = wire_broadcast_text (s->wire, &words, 0);

@@ -65,7 +65,7 @@ check_files (const struct config *c)
 }
 
 enum status
-run_foresee (const struct config *c, int ranks)
+train_foresee (const struct config *c, int ranks)
 {
   TRY (session_check_ranks (c, ranks));
   TRY (check_files (c));

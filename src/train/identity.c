@@ -238,7 +238,7 @@ compare_data (const struct config *c, const struct was *was, struct text *out)
 }
 
 void
-run_compare (const struct config *c, const char *was, struct text *other)
+train_compare (const struct config *c, const char *was, struct text *other)
 {
   struct text now;
   text_init (&now);
@@ -260,7 +260,7 @@ identity_check (const struct config *c, const struct store_history *h,
   enum status e = read_was (c->dir, h, newest, &was);
   text_init (&other);
   if (e == OK && was.config) {
-    run_compare (c, was.config, &other);
+    train_compare (c, was.config, &other);
     identity_compare_init (c, h, was.config, &other);
     e = compare_data (c, &was, &other);
   }

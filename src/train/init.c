@@ -377,9 +377,12 @@ take_all (struct session *s, struct taking *g)
 }
 
 enum status
-session_load_init (struct session *s, const char *path)
+train_init (struct session *s)
 {
-  struct taking g = {.path = path};
+  struct taking g = {.path = s->config.init};
+  if (!g.path[0])
+    return OK;
+  place_set (-1, -1, "loading parameters");
   text_init (&g.told);
   enum status e = wire_agree (s->wire, look_all (s, &g));
   if (e == OK)

@@ -10,17 +10,7 @@
 double
 training_seconds (const struct training *t)
 {
-  return t->s->trained_s + (clock_now_s () - t->loop_s);
-}
-
-/* Bits per byte of text of a split, from nats per token; NAN where the text is
- * not known. */
-double
-session_bits (const struct session *s, enum data_split split, double loss)
-{
-  double bytes = (double)s->info.bytes[split];
-  double tokens = (double)s->info.tokens[split];
-  return bytes > 0 ? loss / log (2) * tokens / bytes : NAN;
+  return t->trained_s + (clock_now_s () - t->loop_s);
 }
 
 struct row {
@@ -78,8 +68,8 @@ row_fill (struct training *t, int64_t steps_done, const struct heads *h,
           enum about about, struct row *r)
 {
   struct session *s = t->s;
-  const double *agreement = agreement_result (s);
-  const uint64_t *digest = digest_result (s);
+  const double *agreement = agreement_result (t->b.agreement);
+  const uint64_t *digest = digest_result (t->b.digests);
   int64_t last = steps_done > 0 ? steps_done - 1 : 0;
   row_add (r, (double)steps_done, "step", 0);
   row_add (r, (double)(steps_done * s->batch) / (double)s->n_train, "epoch", 0);
@@ -104,7 +94,7 @@ put_row (struct training *t, const char *name, int64_t steps_done,
   if (!s->run)
     return OK;
   size_t K = (size_t)s->K;
-  size_t room = 5 * K + 5 + (size_t)agreement_votes (s);
+  size_t room = 5 * K + 5 + (size_t)agreement_votes (t->b.agreement);
   enum status e = MEM_NEW (room, &r.value, "metrics");
   if (e == OK)
     e = MEM_NEW (room, &r.name, "metrics");
@@ -201,9 +191,9 @@ record_progress (struct training *t, int64_t step)
   for (int k = 0; k < s->K; k++)
     loss[k] = s->plan->head[k] == PLAN_SILENT
                   ? NAN
-                  : s->last_loss[k].loss / (double)s->last_loss[k].counted;
+                  : t->b.loss[k].loss / (double)t->b.loss[k].counted;
   record_heads (loss, s->K, &losses);
-  const struct stage_loss *own = &s->last_loss[s->K - 1];
+  const struct stage_loss *own = &t->b.loss[s->K - 1];
   double goal = (double)own->correct / (double)own->counted;
   if (s->length > 1)
     goal = exp (loss[s->K - 1]);

@@ -94,6 +94,7 @@ struct receipt { /* whole on the root */
   struct text reasons; /* why it may not be exact */
   struct text fresh;   /* what was not in the file */
   int64_t step, lost;
+  bool other_heads; /* than in the rows so far */
   const char *path; /* "": from nothing */
 };
 
@@ -420,7 +421,7 @@ compare_settings (struct session *s, const struct origin *o, struct receipt *r)
   store_checkpoint_attributes (file, &a);
   r->saved = a.digests;
   changes_find (a.config, now.data, &refused, &r->reasons);
-  s->other_heads = differs (a.config, now.data, "cut") ||
+  r->other_heads = differs (a.config, now.data, "cut") ||
                    differs (a.config, now.data, "head");
   identity_compare_init (&s->config, o->history, a.config, &refused);
   compare_data (s, &a, &refused);
@@ -479,7 +480,7 @@ find (struct session *s, struct origin *o, struct load_fit *f, char **path)
     if (!(*path)[0])
       return OK;
     text_init (&why);
-    e = session_fit (s, *path, f, &why);
+    e = train_fit (s, *path, f, &why);
     enum status other = OK;
     if (e == E_CHECKPOINT)
       other = train_verdict (s->wire, wire_rank (s->wire) == 0
@@ -498,12 +499,13 @@ find (struct session *s, struct origin *o, struct load_fit *f, char **path)
 }
 
 static enum status
-load_found (struct session *s, struct origin *o, const struct load_fit *f,
+load_found (struct training *t, struct origin *o, const struct load_fit *f,
             struct receipt *r)
 {
+  struct session *s = t->s;
   bool root = wire_rank (s->wire) == 0;
   TRY (train_verdict (s->wire, root ? compare_settings (s, o, r) : OK));
-  TRY (session_load_fit (s, r->path, f, &r->step));
+  TRY (session_load_fit (s, r->path, f, t->resumed, &r->step));
   TRY (digest_stages (s, r));
   if (root) {
     r->lost = o->reached > r->step ? o->reached - r->step : 0;
@@ -526,8 +528,9 @@ begin (struct session *s, struct origin *o, struct receipt *r)
 }
 
 enum status
-train_resume (struct session *s, struct origin *o, int64_t *start)
+train_resume (struct training *t, struct origin *o)
 {
+  struct session *s = t->s;
   char *path = NULL;
   struct load_fit f = {0};
   struct receipt r;
@@ -539,11 +542,12 @@ train_resume (struct session *s, struct origin *o, int64_t *start)
   if (e == OK)
     e = gather_facts (s, &r);
   if (e == OK && path[0])
-    e = load_found (s, o, &f, &r);
+    e = load_found (t, o, &f, &r);
   if (e == OK)
     e = wire_agree (s->wire, begin (s, o, &r));
   if (e == OK)
-    *start = r.step;
+    t->start = r.step;
+  t->other_heads = r.other_heads;
   receipt_clear (&r);
   load_fit_clear (&f);
   mem_free (&path);

@@ -60,10 +60,10 @@ train_save_open (struct training *t)
   t->save.begun = -1;
   if (c->every == 0 && c->every_seconds == 0 && !c->at_end)
     return OK; /* only a stop would save */
-  TRY (wire_agree (s->wire, session_staging_open (s)));
+  TRY (wire_agree (s->wire, snapshot_open (s, &t->staging)));
   if (!c->async)
     return OK;
-  TRY (store_saver_open (s->wire, s->staging.tensor, s->staging.n, s->run,
+  TRY (store_saver_open (s->wire, t->staging.tensor, t->staging.n, s->run,
                          c->dir, c->keep, &t->save.saver));
   pulse_hook (pulse_training, t);
   return OK;
@@ -75,7 +75,7 @@ train_save_close (struct training *t)
   if (t->save.saver)
     pulse_hook (wire_poll, t->s->wire);
   store_saver_close (&t->save.saver);
-  session_staging_close (t->s);
+  snapshot_close (&t->staging);
 }
 
 /* -- what the record says -------------------------------------------------- */
@@ -170,7 +170,7 @@ over (struct training *t, const struct store_saved *o, double blocked_s,
   t->save.failed++;
   t->save.status = o->status;
   snprintf (t->save.message, sizeof t->save.message, "%s", o->message);
-  s->vote_give_up = t->save.failed >= SAVE_FAILURES || o->status == E_USAGE;
+  t->b.vote.give_up = t->save.failed >= SAVE_FAILURES || o->status == E_USAGE;
   record_failed (t, o, said || t->save.staying);
 }
 
@@ -182,28 +182,28 @@ train_save_move (struct training *t)
   struct store_saved o;
   if (t->save.saver && store_saver_poll (t->save.saver, &o))
     over (t, &o, t->save.blocked_s, false);
-  t->s->vote_busy = t->save.saver && store_saver_busy (t->save.saver);
-  t->s->vote_save = train_save_asked (t);
+  t->b.vote.busy = t->save.saver && store_saver_busy (t->save.saver);
+  t->b.vote.save = train_save_asked (t);
 }
 
 void
 train_save_describe (struct training *t, int64_t read)
 {
   struct store_attributes a;
-  struct text texts[2], record[2];
+  struct snapshot_words words;
+  struct text record[2];
   if (!t->save.saver || !store_saver_waits (t->save.saver) ||
       read < t->save.begun)
     return;
-  session_attributes (t->s, t->save.begun, texts, &a);
+  snapshot_attributes (t->s, t->save.begun, &words, &a);
   describe_record (t, record, &a);
   if (store_saver_describe (t->save.saver, &a) != OK) {
     say (LOG_WARN, "the checkpoint is given up: %s", fail_message ());
     fail_clear ();
   }
-  for (int i = 0; i < 2; i++) {
-    text_clear (&texts[i]);
-    text_clear (&record[i]);
-  }
+  snapshot_words_clear (&words);
+  text_clear (&record[0]);
+  text_clear (&record[1]);
 }
 
 /* Copy and set the saver to work. */
@@ -214,17 +214,17 @@ begin (struct training *t, int64_t done)
   char path[CONFIG_PATH + 64];
   double start = clock_now_s ();
   place_set ((long)done, -1, "copying for a checkpoint");
-  TRY (session_stage_out (s));
+  TRY (snapshot_take (s, &t->staging));
   checkpoint_path (s, done, path, sizeof path);
   store_saver_begin (t->save.saver, path, done);
   t->save.begun = done;
-  t->save.pending = s->save_wanted = false;
-  s->save_votes_from = done;
-  s->vote_busy = true;
-  train_save_describe (t, s->last_step + 1);
+  t->save.pending = t->b.save_wanted = false;
+  t->b.save_votes_from = done;
+  t->b.vote.busy = true;
+  train_save_describe (t, t->b.step + 1);
   t->saved_s = clock_now_s ();
   t->save.blocked_s = t->saved_s - start;
-  s->trained_s -= t->save.blocked_s;
+  t->trained_s -= t->save.blocked_s;
   return OK;
 }
 
@@ -232,8 +232,7 @@ begin (struct training *t, int64_t done)
 static bool
 idle (const struct training *t)
 {
-  const struct session *s = t->s;
-  return t->save.begun < 0 || (s->last_step >= t->save.begun && !s->busy_seen);
+  return t->save.begun < 0 || (t->b.step >= t->save.begun && !t->b.busy_seen);
 }
 
 /* Until the save under way is over on this rank. */
@@ -252,24 +251,22 @@ drain (struct training *t)
 bool
 train_save_coming (const struct training *t, int64_t done, bool reads)
 {
-  const struct session *s = t->s;
-  int64_t every = s->config.every;
+  int64_t every = t->s->config.every;
   bool due = every > 0 && done % every == 0;
-  return t->save.saver && (due || s->save_wanted || t->save.pending) &&
+  return t->save.saver && (due || t->b.save_wanted || t->save.pending) &&
          (reads || idle (t));
 }
 
 enum status
 train_save_due (struct training *t, int64_t done, bool due)
 {
-  struct session *s = t->s;
-  if (s->give_up_seen) {
+  if (t->b.give_up_seen) {
     drain (t); /* another rank may know before this one */
     /* A lost directory is known to the root alone. */
     enum status e = t->save.status;
     if (e != OK)
       e = fail (e, "%s", t->save.message);
-    e = wire_agree (s->wire, e);
+    e = wire_agree (t->s->wire, e);
     CHECK (e != OK, "given up, but nobody knows why");
     return e;
   }
@@ -280,7 +277,7 @@ train_save_due (struct training *t, int64_t done, bool due)
          "step %lld: the checkpoint waits until the one before is written",
          (long long)done);
   t->save.pending = t->save.pending || due;
-  if (!t->save.pending || !idle (t) || !digest_covers (s, done))
+  if (!t->save.pending || !idle (t) || !digest_covers (t->b.digests, done))
     return OK;
   enum status local = begin (t, done);
   if (local != OK)
@@ -315,7 +312,7 @@ save_waiting (struct training *t, int64_t done)
   double start = clock_now_s ();
   checkpoint_path (s, done, path, sizeof path);
   describe_record (t, texts, &more);
-  enum status e = session_save (s, path, done, &more, &how);
+  enum status e = snapshot_write (s, &t->staging, path, done, &more, &how);
   text_clear (&texts[0]);
   text_clear (&texts[1]);
   if (e == OK && s->run &&
@@ -349,14 +346,13 @@ save_staying (struct training *t, int64_t done)
 enum status
 train_save (struct training *t, int64_t done, bool last)
 {
-  struct session *s = t->s;
-  s->trained_s += clock_now_s () - t->loop_s;
+  t->trained_s += clock_now_s () - t->loop_s;
   place_set ((long)done, -1, "saving a checkpoint");
-  TRY (digest_compare (s, done));
+  TRY (digest_compare (t->b.digests, done));
   enum status e =
       t->save.saver ? save_staying (t, done) : save_waiting (t, done);
   t->loop_s = t->saved_s = clock_now_s ();
-  s->save_wanted = false;
-  s->save_votes_from = done;
-  return last || s->vote_give_up ? e : OK;
+  t->b.save_wanted = false;
+  t->b.save_votes_from = done;
+  return last || t->b.vote.give_up ? e : OK;
 }

@@ -105,7 +105,7 @@ stop_tell_how (const char *dir)
 }
 
 void
-run_catch_signals (void)
+train_catch_signals (void)
 {
   static bool looked;
   if (!looked)
@@ -165,7 +165,7 @@ static bool
 time_is_up (const struct training *t)
 {
   double need = t->s->config.time_margin + t->worst_save_s +
-                (t->s->lag + 2) * t->worst_step_s;
+                (t->b.lag + 2) * t->worst_step_s;
   if (t->s->config.eval_every > 0)
     need += t->worst_eval_s;
   return t->job_end_s > 0 && clock_wall_s () + need > t->job_end_s;

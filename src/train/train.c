@@ -57,6 +57,12 @@ has_row (const struct session *s, enum data_split split, int64_t done,
   return wire_broadcast (s->wire, there, sizeof *there, 0);
 }
 
+static enum run_stop
+ask_stop (void *training)
+{
+  return stop_asked (training);
+}
+
 static enum status
 evaluate (struct training *t, enum data_split split, int64_t steps_done)
 {
@@ -64,12 +70,14 @@ evaluate (struct training *t, enum data_split split, int64_t steps_done)
   if (s->info.samples[split] == 0)
     return OK;
   double begin = clock_now_s ();
-  s->trained_s += begin - t->loop_s;
-  enum status e = session_evaluate (s, split, 0, &t->eval);
+  struct evaluation_stop stop = {.ask = ask_stop, .context = t};
+  t->trained_s += begin - t->loop_s;
+  enum status e = session_evaluate (s, split, 0, &stop, &t->eval);
   t->loop_s = clock_now_s ();
   if (e == E_STOPPED) { /* the next start evaluates */
     fail_clear ();
     t->stopped = true;
+    t->b.stop = stop.why;
     return OK;
   }
   TRY (e);
@@ -102,13 +110,13 @@ mark_step (struct training *t, int64_t done)
   struct store_run *run = t->s->run;
   if (!run)
     return true;
-  if (store_run_lost (run) && !t->s->vote_give_up) {
+  if (store_run_lost (run) && !t->b.vote.give_up) {
     t->save.status = store_run_mine (run);
     snprintf (t->save.message, sizeof t->save.message, "%s", fail_message ());
     fail_clear ();
-    t->s->vote_give_up = t->save.status != OK;
+    t->b.vote.give_up = t->save.status != OK;
   }
-  if (t->s->vote_give_up && store_run_lost (run))
+  if (t->b.vote.give_up && store_run_lost (run))
     return false;
   t->mark.step = done;
   /* Without the mark only the number of lost steps is wrong.  A message that
@@ -124,11 +132,11 @@ static enum status
 read_ballot (struct training *t, int64_t step, bool timed, bool *stop)
 {
   struct session *s = t->s;
-  TRY (ballot_read (s, step, stop));
+  TRY (ballot_read (&t->b, step, stop));
   for (int k = 0; k < s->K; k++) {
-    t->p.sum[k].loss += s->last_loss[k].loss;
-    t->p.sum[k].correct += s->last_loss[k].correct;
-    t->p.sum[k].counted += s->last_loss[k].counted;
+    t->p.sum[k].loss += t->b.loss[k].loss;
+    t->p.sum[k].correct += t->b.loss[k].correct;
+    t->p.sum[k].counted += t->b.loss[k].counted;
   }
   if (wire_rank (s->wire) != 0)
     return OK;
@@ -136,9 +144,9 @@ read_ballot (struct training *t, int64_t step, bool timed, bool *stop)
     return OK;
   record_progress (t, step);
   enum status e = OK;
-  if (agreement_due (s, step))
+  if (agreement_due (t->b.agreement, step))
     e = record_agreement (t, step + 1);
-  if (e == OK && digest_recorded (s, step))
+  if (e == OK && digest_recorded (t->b.digests, step))
     e = record_digests (t, step + 1);
   if (e == OK && (step + 1) % t->p.interval == 0)
     e = record_training (t, step + 1, timed);
@@ -163,7 +171,7 @@ between_steps (struct training *t, int64_t done, int64_t *read, bool *stop)
 {
   const struct config *c = &t->s->config;
   bool eval = is_due (c->eval_every, done);
-  bool keep = is_due (c->every, done) || t->s->save_wanted;
+  bool keep = is_due (c->every, done) || t->b.save_wanted;
   bool wait = keep && !t->save.saver;
   if ((!eval && !wait) || done == t->end)
     return train_save_due (t, done, keep);
@@ -202,13 +210,15 @@ walk (struct training *t, int64_t *done)
   enum status e = OK;
   t->loop_s = t->saved_s = clock_now_s ();
   while (e == OK && !stop && step < t->end) {
-    if (step - s->lag >= read) {
+    if (step - t->b.lag >= read) {
       e = read_ballot (t, read++, true, &stop);
       if (e != OK || stop)
         break;
     }
     double begin = clock_now_s ();
-    enum status local = session_step (s, step);
+    enum status local = agreement_walk (t->b.agreement, step);
+    if (local == OK)
+      local = session_step (s, step);
     if (local != OK)
       wire_abort (local);
     if (step > t->start && clock_now_s () - begin > t->worst_step_s)
@@ -216,8 +226,8 @@ walk (struct training *t, int64_t *done)
     train_save_move (t);
     place_set ((long)step, -1, "between steps");
     if (train_save_coming (t, step + 1, is_due (c->eval_every, step + 1)))
-      digest_ask (s);
-    local = ballot_cast (s, step, asked_after (t, step + 1));
+      digest_ask (t->b.digests);
+    local = ballot_cast (&t->b, step, asked_after (t, step + 1));
     if (local != OK)
       wire_abort (local);
     step++;
@@ -229,7 +239,7 @@ walk (struct training *t, int64_t *done)
     if (e == OK)
       e = late;
   }
-  s->trained_s += clock_now_s () - t->loop_s;
+  t->trained_s += clock_now_s () - t->loop_s;
   t->loop_s = clock_now_s ();
   log_live_done ();
   *done = step;
@@ -359,10 +369,15 @@ write_config (struct session *s)
   return wire_agree (s->wire, e);
 }
 
-static enum run_stop
-ask_stop (void *training)
+/* What rides beside the steps, and the parameters to begin with. */
+static enum status
+open_beside (struct training *t, bool resumes)
 {
-  return stop_asked (training);
+  struct session *s = t->s;
+  TRY (agreement_open (s, &t->b.agreement));
+  TRY (digest_open (s, &t->b.digests));
+  TRY (wire_agree (s->wire, ballot_open (s, &t->b)));
+  return resumes ? OK : train_init (s);
 }
 
 static enum status
@@ -376,17 +391,15 @@ training_open (struct training *t)
   t->end = s->steps;
   t->job_end_s = stop_job_end ();
   t->loop_s = t->saved_s = clock_now_s ();
-  s->ask_stop = ask_stop;
-  s->ask_context = t;
   t->p.interval = s->steps > 200 ? s->steps / 100 : 1;
   t->p.rows_from = t->p.live_step = t->start;
   t->p.live_s = clock_now_s ();
   t->p.line_s = t->p.live_s - 15; /* the first plain line comes early */
-  if (s->run && s->resumed[0]) {
-    TRY (store_run_rows_back (s->run, t->start, s->resumed[0]));
-    if (s->other_heads)
+  if (s->run && t->resumed[0]) {
+    TRY (store_run_rows_back (s->run, t->start, t->resumed[0]));
+    if (t->other_heads)
       TRY (store_run_rows_aside (s->run, "is about other heads"));
-    record_progress_back (t, s->resumed[1]);
+    record_progress_back (t, t->resumed[1]);
   } else if (s->run) {
     TRY (store_run_rows_aside (s->run, "is of an earlier start from nothing"));
   }
@@ -398,8 +411,9 @@ training_close (struct training *t)
 {
   train_save_close (t);
   halt_hook (NULL, NULL);
-  mem_free (&t->s->resumed[0]);
-  mem_free (&t->s->resumed[1]);
+  ballot_close (&t->b);
+  mem_free (&t->resumed[0]);
+  mem_free (&t->resumed[1]);
   mem_free (&t->p.sum);
   mem_free (&t->eval.loss);
   mem_free (&t->eval.accuracy);
@@ -422,10 +436,13 @@ train_on (struct training *t, int64_t *done)
   if (e != OK)
     train_save_settle (t);
   /* Both were read by all ranks in one ballot, and said by none yet. */
-  if (digest_differs (s))
-    e = digest_tell (s);
+  if (digest_differs (t->b.digests))
+    e = digest_tell (t->b.digests);
   else if (e == E_NUMBERS)
     e = wire_agree (s->wire, e);
+  enum status sent = agreement_settle (t->b.agreement);
+  if (sent != OK)
+    wire_abort (sent);
   enum status ended = session_end (s);
   TRY (e);
   return ended;
@@ -444,8 +461,8 @@ train_steps (struct training *t)
   struct session *s = t->s;
   int64_t done = t->start;
   TRY (wire_agree (s->wire, training_open (t)));
-  TRY (stop_early_close (&t->early, &s->stop));
-  t->stopped = s->stop != STOP_NONE;
+  TRY (stop_early_close (&t->early, &t->b.stop));
+  t->stopped = t->b.stop != STOP_NONE;
   if (t->stopped) {
     stop_obeyed (s->run, s->config.dir);
     return stopped_before ();
@@ -551,13 +568,20 @@ train (struct wire *w, const struct config *c, struct store_run *run,
   bool fresh = o->fresh;
   struct session_how how = {.run = fresh ? NULL : run};
   char *tuning = NULL;
-  enum status e = was_tuning (w, o, &tuning, &how.resumes);
-  bool whole = false;
+  bool resumes = false, whole = false;
+  enum status e = was_tuning (w, o, &tuning, &resumes);
   how.was_tuning = tuning;
   stop_early_open (&t.early, w, c, run != NULL);
   wire_abort_record (record_abort, &t);
   if (e == OK)
     e = session_open (w, c, &how, &s);
+  if (e == OK) {
+    e = open_beside (&t, resumes);
+    if (e != OK) {
+      ballot_close (&t.b);
+      session_close (&s);
+    }
+  }
   if (e != OK) {
     wire_abort_record (NULL, NULL);
     mem_free (&tuning);
@@ -567,7 +591,7 @@ train (struct wire *w, const struct config *c, struct store_run *run,
   if (fresh)
     e = begin_anew (&s, o, run);
   if (e == OK)
-    e = train_resume (&s, o, &t.start);
+    e = train_resume (&t, o);
   out->began = e == OK;
   if (e == OK && t.start < s.steps)
     e = write_config (&s);
@@ -588,7 +612,7 @@ train (struct wire *w, const struct config *c, struct store_run *run,
     dump_close (&s, t.start, t.done);
   }
   out->step = t.done;
-  out->why = s.stop;
+  out->why = t.b.stop;
   wire_abort_record (NULL, NULL);
   training_close (&t);
   session_close (&s);
@@ -634,10 +658,10 @@ train_here (struct wire *w, const struct config *c, struct store_run *run)
 }
 
 enum status
-run_train (struct wire *w, const struct config *c)
+train_run (struct wire *w, const struct config *c)
 {
   struct store_run *run = NULL;
-  run_catch_signals ();
+  train_catch_signals ();
   enum status e = OK;
   place_set (-1, -1, "opening the run directory");
   if (wire_rank (w) == 0)

@@ -4,6 +4,175 @@
 #define TRAIN_TRAIN_IMPL_H
 
 #include "run/session.h"
+#include "train/train.h"
+
+struct agreement;
+struct digests;
+
+/* -- gradients side by side (agreement.c) -------------------------------------
+ *
+ * Every train.agreement steps, before the step, replica 0 walks the step's own
+ * first micro-batch aside: once as the strategy has it, and back again from the
+ * last loss to the first stage.  The results ride in the ballot of that step.
+ */
+
+/* Timetables, buffers and copies, where the configuration asks for them.
+ * Collective on world. */
+enum status
+agreement_open (struct session *s, struct agreement **out);
+void
+agreement_close (struct agreement **it);
+/* Whether step `step` (from 0) is compared. */
+bool
+agreement_due (const struct agreement *a, int64_t step);
+/* The comparison, if it is due; training does not notice.  Local but for
+ * messages along the pipe. */
+enum status
+agreement_walk (struct agreement *a, int64_t step);
+/* Wait until what was sent has left. */
+enum status
+agreement_settle (struct agreement *a);
+/* Numbers it adds to a ballot; put this rank's into v, take those of all out.
+ */
+int
+agreement_votes (const struct agreement *a);
+void
+agreement_cast (const struct agreement *a, int64_t step, double *v);
+void
+agreement_read (struct agreement *a, int64_t step, const double *v);
+/* Of the newest comparison read: per stage the cosine, then per stage the norm
+ * of the strategy's gradient over that of the end-to-end one; NAN where one of
+ * them is zero.  [2 K], NULL when it is off. */
+const double *
+agreement_result (const struct agreement *a);
+
+/* -- digests of weights (digest.c) -------------------------------------------
+ *
+ * Of every stage after a step: one number from all its tensors as a file has
+ * them (values, order and plain layout), so that it is the same whatever the
+ * folding and the blocks of an instruction set.  Replicas have to have the same
+ * ones: what they sum over is the same, and what they do with it.
+ */
+
+/* Collective on world. */
+enum status
+digest_open (struct session *s, struct digests **out);
+void
+digest_close (struct digests **it);
+/* Whether digests are taken after step `step` (from 0) by the configuration
+ * alone, and go to metrics.csv. */
+bool
+digest_recorded (const struct digests *d, int64_t step);
+/* ... and after the step whose ballot is cast next, in any case: a checkpoint
+ * is to follow it.  The same on all ranks. */
+void
+digest_ask (struct digests *d);
+/* Numbers it adds to a ballot; put this rank's into v; take those of all out:
+ * E_FAULT, without a message, when replicas differ.  Local. */
+int
+digest_votes (const struct digests *d);
+/* A planted fault in a stage's weights, where one is asked for. */
+enum status
+digest_spoil (struct session *s);
+enum status
+digest_cast (struct digests *d, int64_t step, double *v);
+enum status
+digest_read (struct digests *d, int64_t step, const double *v);
+/* Whether the state after `done` steps is compared in a ballot that was cast,
+ * or need not be.  The same on all ranks. */
+bool
+digest_covers (const struct digests *d, int64_t done);
+/* All ballots were read: compare now what no ballot did.  E_FAULT, said to all.
+ * Collective on world. */
+enum status
+digest_compare (struct digests *d, int64_t done);
+/* A ballot that was read found a difference. */
+bool
+digest_differs (const struct digests *d);
+/* The message about it: E_FAULT on all ranks, said once.  Collective on world.
+ */
+enum status
+digest_tell (const struct digests *d);
+/* Of replica 0, K: of the newest ballot read that has them; NULL when they are
+ * not recorded. */
+const uint64_t *
+digest_result (const struct digests *d);
+
+/* -- verdicts that lag (ballot.c) -------------------------------------------
+ */
+
+struct ballots {
+  struct session *s;           /* borrowed */
+  struct agreement *agreement; /* owned; NULL unless asked */
+  struct digests *digests;     /* owned; NULL: nothing compared or recorded */
+  int lag, n;                  /* steps from cast to read; numbers of one */
+  int *request;                /* lag */
+  double *in, *out;            /* n */
+  struct {
+    bool save, busy, give_up; /* of this rank's saver, in the next ballot */
+  } vote;
+  /* what those that were read say */
+  struct stage_loss *loss;      /* K: of the newest step, all replicas */
+  int64_t step;                 /* the newest; -1: none */
+  int64_t save_votes_from;      /* ballots of earlier steps ask for nothing */
+  bool save_wanted;             /* one asks for a checkpoint */
+  bool busy_seen, give_up_seen; /* in the newest; in any */
+  enum run_stop stop;           /* why one asks for stopping */
+};
+
+/* b: zero but for agreement and digests, which are opened before.  Local. */
+enum status
+ballot_open (struct session *s, struct ballots *b);
+/* With agreement and digests. */
+void
+ballot_close (struct ballots *b);
+/* After step: vote. */
+enum status
+ballot_cast (struct ballots *b, int64_t step, enum run_stop stop);
+/* Read the ballot of `step`; E_NUMBERS when a loss is not finite.  *stop: this
+ * one or an earlier asks for it; b->stop says why. */
+enum status
+ballot_read (struct ballots *b, int64_t step, bool *stop);
+
+/* -- files (snapshot.c) -----------------------------------------------------
+ */
+
+/* What this rank gives to a checkpoint; tensor NULL when not open. */
+struct staging {
+  struct store_tensor *tensor; /* n; data in memory */
+  int n;
+  struct arena memory;
+};
+
+/* Memory for a copy of all that this rank gives to a checkpoint, and the copy
+ * into it.  Local. */
+enum status
+snapshot_open (const struct session *s, struct staging *g);
+void
+snapshot_close (struct staging *g);
+enum status
+snapshot_take (const struct session *s, const struct staging *g);
+/* All attributes but metrics and progress, after `step` steps.  Local. */
+struct snapshot_words { /* theirs, to be cleared after use */
+  struct text config, tuning;
+  char data[20];
+};
+void
+snapshot_attributes (const struct session *s, int64_t step,
+                     struct snapshot_words *words,
+                     struct store_attributes *out);
+void
+snapshot_words_clear (struct snapshot_words *words);
+/* All ranks wait for it.  more: metrics and progress, on root; NULL: none. how:
+ * as store_checkpoint_write.  Collective. */
+enum status
+snapshot_write (const struct session *s, const struct staging *g,
+                const char *path, int64_t step,
+                const struct store_attributes *more,
+                const struct store_how *how);
+
+/* -- the training ------------------------------------------------------------
+ */
 
 /* What the root keeps between rows of metrics.csv. */
 struct progress {
@@ -39,17 +208,23 @@ struct stop_early {
 };
 struct training {
   struct session *s;
+  struct ballots b;
+  struct staging staging;
   struct progress p;
   struct saving save;
   struct evaluation eval; /* arrays of K */
   int64_t start, end;     /* steps: of this start, of the run */
   int64_t done;           /* steps taken by all ranks */
   double loop_s;          /* clock when the present stretch began */
+  double trained_s;       /* training seconds before it */
   double saved_s;         /* clock of the last save, or of the start */
   double worst_step_s, worst_save_s, worst_eval_s;
   double look_s;    /* clock of the next look at the stop file */
   double job_end_s; /* wall-clock time of the job's end; 0: unknown */
   bool stopped;
+  bool other_heads; /* root: other ones than in the rows so far */
+  char *resumed[2]; /* root: metrics and progress of the checkpoint from which
+                       the run goes on; NULL: none; owned */
   struct stop_early early;
   struct store_mark mark; /* on the root */
 };
@@ -216,11 +391,12 @@ origin_end (struct origin *o, struct store_run *run, enum status e,
  * Collective. */
 enum status
 train_verdict (struct wire *w, enum status e);
-/* Continue from the newest whole checkpoint of this network, or begin; the
- * receipt.  E_CONFIG when the settings are those of another run.  Collective.
+/* Continue from the newest whole checkpoint of this network, or begin, at
+ * t->start; the receipt.  E_CONFIG when the settings are those of another run.
+ * Collective.
  */
 enum status
-train_resume (struct session *s, struct origin *o, int64_t *start);
+train_resume (struct training *t, struct origin *o);
 
 /* -- what a report needs (facts.c) ------------------------------------------
  */
@@ -232,8 +408,17 @@ facts_begin (struct session *s);
 enum status
 facts_end (struct session *s);
 
+/* The table "where the time went", to the log and summary.csv. Collective. */
+enum status
+account_report (struct session *s, int64_t steps_done);
+
 /* -- settings that changed (changes.c) ---------------------------------------
  */
+
+/* The value of a key in the text of a configuration; false: not in it. */
+bool
+changes_word (const char *text, const char *section, const char *key, char *out,
+              size_t size);
 
 /* Add "WHAT IS, was WAS" to a list. */
 void
@@ -289,5 +474,16 @@ identity_compare_init (const struct config *c, const struct store_history *h,
 enum status
 identity_check (const struct config *c, const struct store_history *h,
                 const char *newest, const char *how);
+
+/* -- does a checkpoint fit? (fit.c) ----------------------------------------
+ */
+
+/* E_CHECKPOINT, with *why on the root, when it is not of this network; nothing
+ * is changed.  f is cleared by the caller.  Collective. */
+enum status
+train_fit (struct session *s, const char *path, struct load_fit *f,
+           struct text *why);
+void
+load_fit_clear (struct load_fit *f);
 
 #endif

@@ -2,7 +2,7 @@
  * that the route states: those of each stage, and that of the matrix that
  * stages share.
  */
-#include "run/session.h"
+#include "verify/verify_impl.h"
 
 #include <math.h>
 #include <string.h>
@@ -157,18 +157,17 @@ static enum status
 weighted_loss (struct session *s, const double *weight, int64_t *step,
                double *out)
 {
-  bool stop;
-  TRY (session_step (s, *step));
-  TRY (ballot_cast (s, *step, false));
-  /* The lag may be longer than one step: only this ballot is under way. */
-  TRY (ballot_read (s, *step, &stop));
+  struct stage_loss *loss = NULL;
   double sum = 0;
+  TRY (MEM_NEW ((size_t)s->K, &loss, "losses"));
+  enum status e = train_lone_step (s, *step, loss);
   for (int h = 0; h < s->K; h++)
     if (weight[h] != 0)
-      sum += weight[h] * s->last_loss[h].loss;
+      sum += weight[h] * loss[h].loss;
+  mem_free (&loss);
   *out = sum / (double)(s->batch * s->length);
   ++*step;
-  return OK;
+  return e;
 }
 
 /* The same with the weights that the route gives stage k. */

@@ -7,7 +7,7 @@
  * difference.
  */
 #include "base/place.h"
-#include "run/session.h"
+#include "verify/verify_impl.h"
 
 #include "import/import.h"
 
@@ -92,16 +92,10 @@ walk (struct wire *w, const struct config *c, int64_t end, char **digests)
 {
   struct session s;
   struct session_how how = {.guess_costs = true};
-  bool stop;
   TRY (session_open (w, c, &how, &s));
   enum status e = wire_agree (w, session_begin (&s, 0, end));
-  for (int64_t step = 0; e == OK && step < end; step++) {
-    if (session_step (&s, step) != OK)
-      wire_abort (E_FAULT);
-    e = ballot_cast (&s, step, STOP_NONE);
-    if (e == OK)
-      e = ballot_read (&s, step, &stop);
-  }
+  for (int64_t step = 0; e == OK && step < end; step++)
+    e = train_lone_step (&s, step, NULL);
   if (e == OK)
     e = session_end (&s);
   if (e == OK)
@@ -260,7 +254,7 @@ start_run (struct wire *w, const struct verify *v, const char *name, bool stop)
   c.keep = 1;
   enum log_level level = log_level_get ();
   log_level_set (level > LOG_INFO ? level : LOG_WARN);
-  enum status e = run_train (w, &c);
+  enum status e = train_run (w, &c);
   log_level_set (level);
   if (e == E_STOPPED && stop)
     return OK;
@@ -455,7 +449,7 @@ verify_all (struct verify *v, const char *what)
 }
 
 enum status
-run_verify (struct wire *w, const char *what)
+verify_run (struct wire *w, const char *what)
 {
   struct verify v = {.w = w};
   enum status e = OK;

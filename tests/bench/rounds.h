@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "run/session.h"
+#include "train/train.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,10 +82,7 @@ bench_fill (size_t n, uint64_t seed, float *x)
 BENCH_FN enum status
 bench_step (struct session *s, int64_t step)
 {
-  bool stop;
-  TRY (session_step (s, step));
-  TRY (ballot_cast (s, step, false));
-  return ballot_read (s, step, &stop);
+  return train_lone_step (s, step, NULL);
 }
 
 /* A sum of primitives beside the step: medians, and the ratio of each round. */

@@ -8,9 +8,10 @@
 #define TESTS_RUN_RIG_H
 
 #include "base/place.h"
-#include "run/session.h"
 #include "import/import.h"
+#include "run/session.h"
 #include "tests/tap.h"
+#include "train/train_impl.h"
 #include <dirent.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -139,14 +140,18 @@ rig_session (struct wire *w, const struct config *c, struct session *s)
   rig_must (session_open (w, c, &how, s));
 }
 
-/* One step and its ballot: s->last_loss is of this step on all ranks. */
+/* One step and its ballot. */
 RIG_FN void
 rig_step (struct session *s, int64_t step)
 {
-  bool stop;
-  rig_must (session_step (s, step));
-  rig_must (ballot_cast (s, step, false));
-  rig_must (ballot_read (s, step, &stop));
+  rig_must (train_lone_step (s, step, NULL));
+}
+
+/* The same after which all ranks have the losses of this step, K. */
+RIG_FN void
+rig_losses (struct session *s, int64_t step, struct stage_loss *loss)
+{
+  rig_must (train_lone_step (s, step, loss));
 }
 
 /* Steps 0 .. n-1 of a run; digests of all its tensors, on the root (owned by

@@ -65,7 +65,7 @@ run_all (struct rig *r, const struct config *c)
   for (int64_t step = 0; step < STEPS; step++)
     rig_step (&s, step);
   rig_must (session_end (&s));
-  rig_must (session_evaluate (&s, DATA_VALID, 0, &v));
+  rig_must (session_evaluate (&s, DATA_VALID, 0, NULL, &v));
   session_close (&s);
   return loss[3];
 }

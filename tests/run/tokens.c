@@ -134,12 +134,13 @@ static void
 first_losses (struct wire *w, const struct config *c, double *losses)
 {
   struct session s;
+  struct stage_loss loss[64];
   rig_session (w, c, &s);
   rig_must (session_begin (&s, 0, 1));
-  rig_step (&s, 0);
+  rig_losses (&s, 0, loss);
   rig_must (session_end (&s));
   for (int k = 0; k < s.K; k++)
-    losses[k] = s.last_loss[k].loss / (double)s.last_loss[k].counted;
+    losses[k] = loss[k].loss / (double)loss[k].counted;
   session_close (&s);
 }
 

@@ -57,12 +57,14 @@ test_order (struct rig *r, const char *mix, int span)
 {
   struct config c;
   struct session s;
+  struct ballots b = {.s = NULL};
   bool good = true, sum = strcmp (mix, "sum") == 0;
   rig_config (r, K, &c);
   snprintf (c.span, CONFIG_WORD, "%d", span);
   snprintf (c.mix, CONFIG_WORD, "%s", mix);
   c.clip = 0.5;
   rig_session (r->w, &c, &s);
+  rig_must (ballot_open (&s, &b));
   int want = windows (&s, span, sum);
   rig_must (session_begin (&s, 0, 3));
   for (int step = 0; step < 3; step++) {
@@ -73,10 +75,11 @@ test_order (struct rig *r, const char *mix, int span)
     tap_alone (good, "step %d: %d of %d norms started, %d before a question",
                step, seen.n, want, seen.n_asked);
     bool stop;
-    rig_must (ballot_cast (&s, step, false));
-    rig_must (ballot_read (&s, step, &stop));
+    rig_must (ballot_cast (&b, step, STOP_NONE));
+    rig_must (ballot_read (&b, step, &stop));
   }
   rig_must (session_end (&s));
+  ballot_close (&b);
   session_close (&s);
   tap_ok (good, "span %d, %s: all norms, then all answers", span, mix);
 }

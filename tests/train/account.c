@@ -54,13 +54,9 @@ test_late (struct rig *r, int late, double clip)
   wire_barrier (r->w);
   clock_start (&s.account, CLOCK_OTHER);
   for (int64_t step = 0; step < STEPS; step++) {
-    bool stop;
     if (wire_rank (r->w) == late)
       nanosleep (&nap, NULL);
-    rig_must (session_step (&s, step));
-    clock_switch (&s.account, CLOCK_OTHER);
-    rig_must (ballot_cast (&s, step, false));
-    rig_must (ballot_read (&s, step, &stop));
+    rig_step (&s, step);
   }
   mine[0] = s.account.spent_s[CLOCK_WAIT];
   mine[1] = s.account.spent_s[CLOCK_EXPOSED];

@@ -68,18 +68,27 @@ static void
 walk (struct wire *w, const struct config *c, double *values, char **digests)
 {
   struct session s;
+  struct ballots b = {.s = NULL};
+  bool stop;
   rig_session (w, c, &s);
+  rig_must (agreement_open (&s, &b.agreement));
+  rig_must (ballot_open (&s, &b));
   rig_must (session_begin (&s, 0, STEPS));
   for (int64_t step = 0; step < STEPS; step++) {
-    rig_step (&s, step);
-    if (values && agreement_due (&s, step))
-      memcpy (values + step * 2 * K, agreement_result (&s),
+    rig_must (agreement_walk (b.agreement, step));
+    rig_must (session_step (&s, step));
+    rig_must (ballot_cast (&b, step, STOP_NONE));
+    rig_must (ballot_read (&b, step, &stop));
+    if (values && agreement_due (b.agreement, step))
+      memcpy (values + step * 2 * K, agreement_result (b.agreement),
               2 * K * sizeof *values);
   }
+  rig_must (agreement_settle (b.agreement));
   rig_must (session_end (&s));
   CHECK (wire_under_way (w) == 0, "messages are left");
   if (digests)
     rig_must (check_state_digests (&s, digests));
+  ballot_close (&b);
   session_close (&s);
 }
 
@@ -348,7 +357,9 @@ test_eval (struct rig *r)
   struct session_how how = {.forward_only = true, .guess_costs = true};
   config (r, &rows[1], &c);
   rig_must (session_open (r->w, &c, &how, &s));
-  tap_ok (!agreement_result (&s) && agreement_votes (&s) == 0,
+  struct agreement *a = NULL;
+  rig_must (agreement_open (&s, &a));
+  tap_ok (!agreement_result (a) && agreement_votes (a) == 0,
           "nothing of it in evaluation");
   session_close (&s);
 }
@@ -361,6 +372,7 @@ test_memory (struct rig *r, const struct row *row)
   struct session s;
   struct run_estimate told[2];
   size_t held[2], blocks, peak;
+  struct agreement *a = NULL;
   struct wire *alone = NULL;
   config (r, row, &c);
   c.batch = 32 * row->micro;
@@ -373,8 +385,10 @@ test_memory (struct rig *r, const struct row *row)
     rig_must (run_estimate (&c, 1, &told[on]));
     mem_count (&before, &blocks, &peak);
     rig_session (alone, &c, &s);
+    rig_must (agreement_open (&s, &a));
     mem_count (&held[on], &blocks, &peak);
     held[on] -= before;
+    agreement_close (&a);
     session_close (&s);
   }
   wire_close (&alone);

@@ -125,7 +125,7 @@ test_fault (struct rig *r, const struct plan_of_fault *p, int k)
   c.async = p->async;
   c.at_end = p->at_end;
   plant (r, k, p->step);
-  enum status e = run_train (r->w, &c);
+  enum status e = train_run (r->w, &c);
   fault_plant (NULL);
   tap_ok (e == E_FAULT, "%s, stage %d: %s, wanted an internal fault", p->name,
           k, status_text (e));
@@ -209,7 +209,7 @@ test_record (struct rig *r)
   c.steps = 5;
   c.check_every = 2;
   c.digests = true;
-  enum status e = run_train (r->w, &c);
+  enum status e = train_run (r->w, &c);
   tap_ok (e == OK, "a run that records digests: %s", status_text (e));
   bool root = wire_rank (r->w) == 0, same = true;
   if (root) {
@@ -235,7 +235,7 @@ test_clean (struct rig *r)
   c.steps = 6;
   c.check_every = 1;
   c.every = 2;
-  enum status e = run_train (r->w, &c);
+  enum status e = train_run (r->w, &c);
   tap_ok (e == OK, "replicas that are the same, compared in every step: %s",
           status_text (e));
   remove_run (r, &c);

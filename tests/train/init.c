@@ -253,6 +253,11 @@ open_session (struct rig *r, const struct row *row, struct session *s,
   for (int i = 0; i < 2; i++)
     dup2 (to, 1 + i);
   enum status e = session_open (r->w, &c, &how, s);
+  if (e == OK) {
+    e = train_init (s);
+    if (e != OK)
+      session_close (s);
+  }
   fflush (NULL);
   for (int i = 0; i < 2; i++) {
     dup2 (kept[i], 1 + i);

@@ -6,6 +6,7 @@
  */
 #define TAP_MPI
 #include "tests/run/h5.h"
+#include "verify/verify_impl.h"
 
 /* A difference of width h sees every ReLU that turns on the way, and what it
  * would have been is off by as much of the slope as h is of a parameter's

@@ -1,0 +1,62 @@
+/* train/train.h -- a training from its start to its end: what resumes by
+ * itself, walks the steps, evaluates, saves, stops, and keeps the record of all
+ * that in a run directory.
+ *
+ * Everything is Collective on world unless it says Local.  All ranks return the
+ * same status, after its owner has spoken through a fence.
+ */
+#ifndef TRAIN_TRAIN_H
+#define TRAIN_TRAIN_H
+
+#include "base/status.h"
+#include "base/text.h"
+#include "config/config.h"
+#include "wire/wire.h"
+
+struct session; /* run/session.h */
+struct stage_loss;
+
+/* What another value of a key makes of a run that has begun.  Local. */
+enum run_effect {
+  RUN_FREE,       /* the same run: where, how and how often it is saved */
+  RUN_LENGTH,     /* a longer or shorter one */
+  RUN_LOOK,       /* the same weights, judged by something else */
+  RUN_STAGES,     /* as its cut says */
+  RUN_OTHER_BITS, /* another course from here on: said; another experiment */
+  RUN_CONTENT,    /* a file: another run where something else is in it */
+  RUN_NETWORK,    /* another run where it means another network */
+  RUN_ANOTHER     /* another run: refused */
+};
+enum run_effect
+run_key_effect (const char *section, const char *key);
+
+/* Whether c is another experiment than the text of a configuration says: what
+ * differs is added to other.  Files are not opened: where a path differs that
+ * is no difference here.  Local. */
+void
+train_compare (const struct config *c, const char *was, struct text *other);
+/* Everything that a start on so many ranks would be refused for that can be
+ * known without tensors and without MPI, its directory included, as the status
+ * that it would leave with.  Local. */
+enum status
+train_foresee (const struct config *c, int ranks);
+
+/* From here on USR1, USR2, TERM and INT only set a flag that train_run looks
+ * at. Before MPI is opened, so that a signal during the start is not lost.
+ * Local.
+ */
+void
+train_catch_signals (void);
+/* Trains, resuming by itself.  E_STOPPED: stopped early, all is saved. */
+enum status
+train_run (struct wire *w, const struct config *c);
+/* Begin with the parameters of train.init, ours or other programs', where the
+ * configuration names a file. */
+enum status
+train_init (struct session *s);
+/* One step that nothing rides beside, for checks: *sum gets its losses, K of
+ * all replicas; NULL: not wanted.  E_NUMBERS where one is not finite. */
+enum status
+train_lone_step (struct session *s, int64_t step, struct stage_loss *sum);
+
+#endif
