@@ -18,7 +18,7 @@ AWK=${AWK-awk}
 RULES='
 (malloc|calloc|realloc|reallocarray|strdup|strndup|asprintf|vasprintf|posix_memalign|aligned_alloc) *[(] ~ ^base/memory[.]c ~ the heap has one door, base/memory.h
 free *[(] ~ ^base/memory[.]c ~ mem_free, or the clear and destroy of the thing
-(exit|_exit|_Exit|quick_exit) *[(] ~ ^(main/|wire/agree[.]c|kern/isa[.]c) ~ no exit outside main
+(exit|_exit|_Exit|quick_exit) *[(] ~ ^(main/|wire/agree[.]c|base/spawn[.]c) ~ no exit outside main
 abort *[(] ~ ^(base/status[.]c|wire/agree[.]c) ~ CHECK, or wire_abort
 (printf|vprintf|puts|putchar|putc|perror) *[(] ~ ^(base/log[.]c|main/) ~ say, tell or put
 (stdout|stderr) ~ ^(base/(log|status)[.]c|main/) ~ say, tell or put

@@ -92,8 +92,6 @@ import_interrupt_child (pid_t pid);
 enum status
 import_process_run (const char *const *argv, const char *package,
                     const char *out, const char *err);
-bool
-import_process_found (const char *program);
 
 /* -- what a file is, by its first bytes (content.c) ------------------------ */
 

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/spawn.h"
 #include "data/pieces.h"
 #include "store/file.h"
 #include <ctype.h>
@@ -439,7 +440,7 @@ import_pieces (struct text_job *j, struct import_source_how *how,
 {
   const char *needed = model ? "spm_encode" : "spm_train";
   how->whole_lines = how->utf8 = true;
-  if (!import_process_found (needed)) /* before hours of reading */
+  if (!spawn_found (needed)) /* before hours of reading */
     return fail (E_MISSING,
                  "%s is not on PATH: install SentencePiece's programs (Debian: "
                  "apt install sentencepiece)",

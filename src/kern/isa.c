@@ -8,11 +8,9 @@
  */
 #include "kern/kern_impl.h"
 
-#include <errno.h>
+#include "base/spawn.h"
 #include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 /* Where the library has no level that we know. */
 #define GENERIC "generic"
@@ -85,41 +83,10 @@ kern_isa_common (const char *a, const char *b)
 
 /* -- what there is --------------------------------------------------------- */
 
-static bool
-read_whole (int from, unsigned *bits)
+static unsigned
+ask (void)
 {
-  char *at = (char *)bits;
-  size_t left = sizeof *bits;
-  while (left > 0) {
-    ssize_t n = read (from, at, left);
-    if (n == 0 || (n < 0 && errno != EINTR))
-      return false;
-    if (n < 0)
-      continue;
-    at += n;
-    left -= (size_t)n;
-  }
-  return true;
-}
-
-/* What the library says in a process of its own; false: there can be none. */
-static bool
-ask_in_child (unsigned *bits)
-{
-  int way[2];
-  if (pipe (way) != 0)
-    return false;
-  pid_t child = fork ();
-  if (child == 0) {
-    unsigned mine = (unsigned)dnnl_get_effective_cpu_isa ();
-    _exit (write (way[1], &mine, sizeof mine) == sizeof mine ? 0 : 1);
-  }
-  close (way[1]);
-  bool heard = child > 0 && read_whole (way[0], bits);
-  close (way[0]);
-  while (child > 0 && waitpid (child, NULL, 0) < 0 && errno == EINTR)
-    continue;
-  return heard;
+  return (unsigned)dnnl_get_effective_cpu_isa ();
 }
 
 /* From here on the library does not change its mind. */
@@ -127,7 +94,7 @@ static void
 settle (void)
 {
   if (settled == NULL)
-    settled = highest ((unsigned)dnnl_get_effective_cpu_isa ());
+    settled = highest (ask ());
 }
 
 const char *
@@ -137,7 +104,7 @@ kern_isa_have (void)
   unsigned bits = 0;
   if (settled != NULL)
     return settled;
-  if (have == NULL && ask_in_child (&bits))
+  if (have == NULL && spawn_ask (ask, &bits))
     have = highest (bits);
   if (have != NULL)
     return have;

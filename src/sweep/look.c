@@ -6,6 +6,7 @@
 #include "sweep/sweep_impl.h"
 
 #include "base/memory.h"
+#include "base/spawn.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -15,7 +16,7 @@ sweep_queue (char **out)
   static const char *const words[] = {"squeue", "--noheader",  "--me", "-r",
                                       "-o",     "%A %F %K %T", NULL};
   int code;
-  TRY (sweep_process (words, true, out, &code));
+  TRY (spawn_read (words, true, out, &code));
   if (code != 0)
     (*out)[0] = '\0';
   return OK;

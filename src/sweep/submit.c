@@ -9,6 +9,7 @@
 #include "sweep/sweep_impl.h"
 
 #include "base/memory.h"
+#include "base/spawn.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -250,7 +251,7 @@ call_sbatch (struct submission *u, struct call *c, char job[32])
   char *said = NULL;
   int code;
   export(u, c);
-  TRY (sweep_process (c->words, false, &said, &code));
+  TRY (spawn_read (c->words, false, &said, &code));
   size_t n = strspn (said, "0123456789");
   snprintf (job, 32, "%.*s", (int)(n < 31 ? n : 31), said);
   mem_free (&said);
@@ -311,7 +312,7 @@ max_tasks (void)
   static const char *const words[] = {"scontrol", "show", "config", NULL};
   char *text = NULL;
   int code, n = TASKS_AT_MOST;
-  if (sweep_process (words, true, &text, &code) != OK) {
+  if (spawn_read (words, true, &text, &code) != OK) {
     fail_clear ();
     return n;
   }

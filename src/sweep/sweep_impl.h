@@ -59,12 +59,6 @@ sweep_queue (char **out);
 bool
 sweep_queue_has (const char *queue, int field, const char *a, const char *b);
 
-/* process.c: run argv[0] from PATH and keep what it prints (a MiB at most); its
- * errors go where ours go, or nowhere when quiet.  *code: its exit code, 127
- * when it could not be started. */
-enum status
-sweep_process (const char *const *argv, bool quiet, char **out, int *code);
-
 /* submit.c: folder of lists and of what was submitted. */
 #define SWEEP_FOLDER "submitted"
 

@@ -392,23 +392,6 @@ test_queue (void)
           "which task of which array is in the queue");
 }
 
-static void
-test_process (void)
-{
-  static const char *const say[] = {"sh", "-c", "echo a b; exit 3", NULL};
-  static const char *const none[] = {"/no/such/program", NULL};
-  char *out = NULL;
-  int code = -1;
-  enum status e = sweep_process (say, true, &out, &code);
-  tap_ok (e == OK && code == 3 && strcmp (out, "a b\n") == 0,
-          "a program's output and code");
-  mem_free (&out);
-  e = sweep_process (none, true, &out, &code);
-  tap_ok (e == OK && code == 127 && out[0] == '\0',
-          "a program that is not there");
-  mem_free (&out);
-}
-
 int
 main (void)
 {
@@ -416,7 +399,6 @@ main (void)
   test_ids ();
   test_settings ();
   test_queue ();
-  test_process ();
   tap_ok (mem_leaks () == 0, "nothing is left");
   return tap_done ();
 }
