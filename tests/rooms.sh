@@ -1,6 +1,6 @@
 #!/bin/sh
-# tests/rooms.sh -- the include law of the house: which room may include which,
-# and which outside headers.
+# tests/rooms.sh -- the law of the house: which room may include which, and which
+# outside headers; and what it may use, whatever a header lets through.
 #
 #     sh tests/rooms.sh [ROOT]
 #
@@ -31,6 +31,15 @@ probe  : base wire store                   : scalapack            : wire
 report : base config store data            :                      :
 sweep  : base config store                 :                      :
 main   : base config plan map wire store data run train verify probe report sweep import : :
+'
+
+# room | room that it uses though it may not include it | in how many places, at
+# most.  A header that it includes, or a declaration of its own, lets it through.
+# The list may only become shorter: what is not there any more has to go from here.
+KNOWN='
+run    : kern : 40
+train  : kern : 9
+verify : kern : 3
 '
 
 # header | library; what is neither here nor in C_LIBRARY is unknown.
@@ -64,10 +73,15 @@ sys/mman.h sys/prctl.h sys/resource.h sys/stat.h sys/statvfs.h sys/syscall.h sys
 sys/types.h sys/utsname.h sys/wait.h time.h unistd.h'
 
 # Names offenders of $1/src on stdout; nothing when there are none.
+#
+# The sources are read twice.  First who defines what: a name that begins a line,
+# with a body and not static behind another file's back.  Then includes, and each
+# name that is called, declared or handed on.
 offenders ()
 {
-  (cd "$1" && find src -name '*.[ch]' | sort | xargs $AWK \
-    -v law="$LAW" -v outside="$OUTSIDE" -v clib="$C_LIBRARY" '
+  # shellcheck disable=SC2046 # a list, twice
+  (cd "$1" && $AWK -v law="$LAW" -v outside="$OUTSIDE" -v clib="$C_LIBRARY" \
+    -v let="$KNOWN" '
     function words (text, set, key,   w, n, i) {
       n = split (text, w, /[ \t\n]+/)
       for (i = 1; i <= n; i++)
@@ -87,13 +101,69 @@ offenders ()
       for (i = 1; i <= n; i++)
         if (split (rows[i], part, " ") == 2) of[part[1]] = part[2]
       words(clib, c, "c")
+      n_lets = split (let, lets, "\n")
     }
     function bad (what) { printf "%s:%d: %s\n", FILENAME, FNR, what }
+    # A line without comments, texts and characters.
+    function bare (line,   out, what, i) {
+      while (line != "") {
+        if (inside) {
+          if (!(i = index (line, "*/"))) return out
+          line = substr (line, i + 2)
+          inside = 0
+        } else if (match (line, /\/\*|\/\/|"([^"\\]|\\.)*"|\047([^\047\\]|\\.)*\047/)) {
+          out = out substr (line, 1, RSTART - 1) " "
+          what = substr (line, RSTART, 2)
+          line = substr (line, RSTART + (what == "/*" ? 2 : RLENGTH))
+          inside = what == "/*"
+          if (what == "//") return out
+        } else return out line
+      }
+      return out
+    }
+    # name: of the function whose head this may be, until its body or a semicolon.
+    function define (line) {
+      if (match (line, /^[a-z][a-z0-9_]* \(/)) {
+        name = substr (line, 1, RLENGTH - 2)
+        hidden = before ~ /static/ && before !~ /inline/
+      }
+      if (line ~ /^[{]/ && name != "") {
+        if (hidden) own[FILENAME, name] = 1
+        else home[name] = room
+      }
+      if (line ~ /^[{]|;[ \t]*$/) name = ""
+      before = line
+    }
+    # A name is called, declared or handed on: not a member, nor a variable.
+    function use (line,   name, rest) {
+      while (match (line, /[A-Za-z_][A-Za-z0-9_]*/)) {
+        rest = substr (line, 1, RSTART - 1)
+        if (rest ~ /[^ \t]/) last = rest
+        name = substr (line, RSTART, RLENGTH)
+        line = substr (line, RSTART + RLENGTH)
+        if (name in home && home[name] != room &&
+            !((room, home[name]) in may) && !((FILENAME, name) in own) &&
+            last !~ /(\.|->)[ \t]*$/ &&
+            (line ~ /^ *\(/ || (line ~ /^ *([]),;}:?]|$)/ &&
+                               last ~ /[[(,={&?:][ \t]*$/))) {
+          strange[room, home[name]]++
+          said[room, home[name]] = said[room, home[name]] sprintf ( \
+            "%s:%d: %s may not use %s of %s\n", FILENAME, FNR, room, name,
+            home[name])
+        }
+        last = name
+      }
+      if (line ~ /[^ \t]/) last = line
+    }
     FNR == 1 {
       split (FILENAME, part, "/")
       room = part[2]
-      if (!(room in known)) bad("src/" room " is not a room")
+      first = !seen[FILENAME]++
+      inside = 0
+      name = before = last = ""
+      if (!first && !(room in known)) bad("src/" room " is not a room")
     }
+    first { define(bare($0)); next }
     /^[ \t]*#[ \t]*include[ \t]*"/ {
       split ($0, part, "\"")
       name = part[2]
@@ -123,8 +193,21 @@ offenders ()
       } else bad("<" name "> is not a header that the house knows")
       next
     }
-    /^[ \t]*#[ \t]*include/ { bad("include of neither kind") }
-  ')
+    /^[ \t]*#[ \t]*include/ { bad("include of neither kind"); next }
+    { use(bare($0)) }
+    END {
+      for (i = 1; i <= n_lets; i++) {
+        if (split (lets[i], part, ":") < 3) continue
+        gsub (/ /, "", part[1]); gsub (/ /, "", part[2])
+        if (!((part[1], part[2]) in strange))
+          printf "rooms.sh: %s uses nothing of %s: not in KNOWN any more\n",
+                 part[1], part[2]
+        else if (strange[part[1], part[2]] <= part[3] + 0)
+          delete said[part[1], part[2]]
+      }
+      for (pair in said) printf "%s", said[pair]
+    }
+  ' $(find src -name '*.[ch]' | sort) $(find src -name '*.[ch]' | sort) </dev/null)
   # Flags of an outside library go to its room only; hdf5.h includes mpi.h.
   (cd "$1" && for f in src/*/room.am; do
     [ -f "$f" ] || continue
@@ -195,8 +278,72 @@ clean ()
   ok $? "allowed: $2 in $1"
 }
 
+# planted FILE LINES FILE LINES WORDS: two files, and one complaint with WORDS; none
+# where they are empty.
+planted ()
+{
+  rm -rf "$tmp/src"
+  mkdir -p "$tmp/src/${1%/*}" "$tmp/src/${3%/*}"
+  printf '%s\n' "$2" >"$tmp/src/$1"
+  printf '%s\n' "$4" >"$tmp/src/$3"
+  offenders "$tmp" >"$tmp/said"
+  if [ -n "$5" ]; then
+    [ "$(wc -l <"$tmp/said")" -eq 1 ] && grep -q -F -- "$5" "$tmp/said"
+  else
+    [ ! -s "$tmp/said" ]
+  fi
+  ok $? "${5:-allowed}: $4 in $3"
+}
+
+# What a header lets through: run includes model, whose header includes kern.
+self_check_uses ()
+{
+  set -- kern/x.c 'enum status
+kern_thing_do (const struct kern *k,
+               int n)
+{
+}
+static int
+hidden (void)
+{
+}'
+  use='#include "model/stage.h"
+'
+  planted "$@" run/x.c "$use  TRY (kern_thing_do (k, 1));" \
+    'run/x.c:2: run may not use kern_thing_do of kern'
+  planted "$@" run/x.h 'enum status
+kern_thing_do (const struct kern *k, int n);' 'run/x.h:2: run may not use kern_thing_do'
+  planted "$@" run/x.c 'static enum status (*f[]) (void) = {
+  kern_thing_do,' 'run/x.c:2: run may not use'
+  planted "$@" plan/x.c '  each (list, kern_thing_do);' 'plan/x.c:1: plan may not use'
+  planted "$@" plan/x.c 'each (1 /* here
+  */, kern_thing_do);' 'plan/x.c:2: plan may not use'
+  planted "$@" model/x.c 'TRY (kern_thing_do (k, 1));' ''
+  planted "$@" run/x.c '  /* kern_thing_do (k, 1)
+   kern_thing_do (k, 1) */ say ("kern_thing_do (k)"); // kern_thing_do ()' ''
+  planted "$@" run/x.c '  int kern_thing_do = s->kern_thing_do + t.kern_thing_do;' ''
+  planted "$@" run/x.c '  hidden ();' ''
+  planted "$@" run/x.c 'static int
+kern_thing_do (void)
+{
+  return kern_thing_do ();' ''
+  planted kern/x.h 'static inline int
+kern_size (void)
+{' run/x.c '  n = kern_size ();' 'run may not use kern_size'
+  planted kern/x.h 'int
+kern_size (void);' run/x.c '  n = kern_size ();' ''
+  KNOWN='run : kern : 1'
+  planted "$@" run/x.c '  kern_thing_do ();' ''
+  planted "$@" run/x.c '  a ();' 'run uses nothing of kern'
+  KNOWN='run : kern : 0'
+  planted "$@" run/x.c '  kern_thing_do ();' 'run may not use kern_thing_do'
+}
+
 self_check ()
 {
+  KNOWN=
+  self_check_uses
+  KNOWN=
   plant base/x.c '#include "wire/wire.h"' 'base may not include wire'
   plant plan/x.c '#include "base/tensor.h" /* */
 #include "model/stage.h"' 'plan/x.c:2: plan may not include model'
@@ -235,11 +382,13 @@ if [ $# -ge 1 ]; then
   root=$1
 else
   root=${abs_top_srcdir-$(dirname "$0")/..}
+  known=$KNOWN
   self_check
+  KNOWN=$known
 fi
 offenders "$root" >"$tmp/all"
 sed 's/^/# /' "$tmp/all"
 [ -d "$root/src" ] && [ ! -s "$tmp/all" ]
-ok $? "every include of the tree is in the table"
+ok $? "every include and every use of the tree is in the table"
 echo "1..$n"
 exit $failed
