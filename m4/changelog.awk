@@ -1,16 +1,27 @@
-# changelog.awk -- lines "ChangeLog: ..." of the commits, under their day.
+# changelog.awk -- lines "ChangeLog: ..." of the commits, under their release and
+# day, the newest first.
 #
-# Reads `git log` with a date, a blank and \1 in front of each commit's lines.
+# Reads `git log` whose lines begin, for each commit, with its day, \002, its tags
+# as %D has them, and \001.  A tag vX.Y.Z ends release X.Y.Z: what is newer than
+# the newest tag belongs to `version`, which is not released.
+BEGIN { release = "interlock " version ", not released" }
 {
   mark = index ($0, "\001")
   if (mark) {
-    day = substr ($0, 1, mark - 2)
+    split (substr ($0, 1, mark - 1), head, "\002")
+    day = head[1]
+    if (match (head[2], /tag: v[0-9][0-9.]*/))
+      release = "interlock " substr (head[2], RSTART + 6, RLENGTH - 6) ", " day
     $0 = substr ($0, mark + 1)
   }
   if ($0 == "")
     next
+  if (release != "") {
+    print (shown == "" ? "" : "\n") release
+    release = shown = ""
+  }
   if (day != shown) {
-    printf "%s%s\n\n", (shown == "" ? "" : "\n"), day
+    print "\n" day "\n"
     shown = day
   }
   line = "  *"
