@@ -147,9 +147,11 @@ drop_tile (const struct task *a, const struct tile *p, const float *s, float *y)
 
 /* -- forward --------------------------------------------------------------- */
 
-/* s becomes e^(s - top) with top the largest of it and *top.  Returns the sum;
- * *top is raised, *shrink is what it does to older sums.  Where n is a constant
- * the compiler makes whole vectors of it. */
+/* One row of a running softmax.  *top is the largest score of the row so far;
+ * it is raised to that of s where needed, s becomes e^(s - *top), and its sum
+ * is returned.  What was summed with the old *top has to be multiplied by
+ * *shrink. Inlined with n a constant, so that the compiler makes whole vectors
+ * of it. */
 __attribute__ ((always_inline)) static inline float
 row_softmax (int64_t n, float *restrict s, float *top, float *shrink)
 {
@@ -191,8 +193,9 @@ scale_row (int64_t n, float a, float *y)
     y[j] *= a;
 }
 
-/* Scores of a tile become weights relative to each row's largest so far; rows
- * of o, which hold older tiles, follow it. */
+/* Scores of a tile become weights relative to each row's largest score so far.
+ * Where that has risen, the row of o, which holds the older tiles, is scaled to
+ * it as well. */
 KERN_CLONES static void
 tile_softmax (const struct task *a, const struct tile *p, float *s, float *top,
               float *sum, float *o)
@@ -206,7 +209,7 @@ tile_softmax (const struct task *a, const struct tile *p, float *s, float *top,
   }
 }
 
-/* Rows i0 .. of o from all tiles in front of them. */
+/* The rows of o that begin at i0, from the tiles of all keys that they see. */
 static dnnl_status_t
 query_rows (const struct task *a, int64_t i0, struct scratch *w, float *o,
             float *lse)

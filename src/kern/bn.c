@@ -2,10 +2,14 @@
  *
  * Three primitives per object: training, evaluation with given statistics, and
  * backward.  The fused ReLU leaves a mask (the library's workspace) that the
- * backward pass reads.  The library's ReLU turns NaN into 0, which would hide a
- * failed run behind harmless numbers: channels whose statistics are not finite
- * are therefore filled with NaN.  The three are compared with our own (own.c),
- * in double, on a small batch; if they are wrong, our own take their place.
+ * backward pass reads.
+ *
+ * The library's ReLU turns NaN into 0, and a run whose numbers have failed
+ * would go on with harmless ones.  So channels whose statistics are not finite
+ * are filled with NaN here.
+ *
+ * The three primitives are compared with our own loops (own.c), in double, on a
+ * small batch; if they are wrong, our own take their place.
  */
 #include "base/fault.h"
 #include "kern/prove_impl.h"

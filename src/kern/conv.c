@@ -1,15 +1,16 @@
 /* kern/conv.c -- convolution in three directions.
  *
- * The master weights have the layout of the forward primitive.  The two
- * backward primitives may want other layouts: then backward data reads a copy
- * of its own that kern_conv_refresh renews, and the weight gradient is written
- * to the side buffer and reordered from there.  Images in plain layout that
- * meet channels-last tensors go through the side buffer as well, because the
+ * Layouts.  Each primitive of the library chooses how it wants the weights. The
+ * master weights have the layout of the forward primitive.  If backward data
+ * wants another one, it reads a copy of its own, which kern_conv_refresh renews
+ * after an update.  If the weight gradient comes in another one, it is written
+ * to the side buffer and reordered from there.  Plain images in front of
+ * channels-last tensors are converted in the side buffer, too, because the
  * library has only a very slow implementation for that pair.
  *
- * No kernel of the library is used before prove.c has believed it; the next
- * algorithm takes the place of one that is wrong, and at last a plain kernel of
- * our own (own.c), whose weights are plain.
+ * Trust.  No kernel of the library is used before prove.c has compared it with
+ * plain arithmetic.  In place of one that is wrong the next algorithm is tried,
+ * and at last a plain kernel of our own (own.c), whose weights are plain.
  */
 #include "kern/prove_impl.h"
 #include "base/fault.h"
@@ -131,7 +132,8 @@ parts_clear (struct parts *p)
   kern_lib_md_free (&p->dst_other);
 }
 
-/* One block of channels, all of them: pixels are in the same order. */
+/* With exactly one block of channels on either side, blocked and channels-last
+ * tensors are the same in memory, so either primitive may be used. */
 static bool
 has_other (const struct kern *k, const struct kern_conv_shape *s)
 {
@@ -330,7 +332,8 @@ make_all (struct kern_conv *c, const enum kern_algo algo[3], unsigned wanted)
   return s;
 }
 
-/* What our own kernels see: images that have been converted, as the library. */
+/* The tensors as our own kernels see them: after the same conversion of plain
+ * images as for the library. */
 static void
 plain_make (struct kern_conv *c)
 {
@@ -402,7 +405,9 @@ kern_conv_create (struct kern *k, const struct kern_conv_shape *s,
 {
   enum kern_algo algo[3];
   unsigned tried[3] = {0}, wrong = 0;
-  int changed = -1; /* the direction that was changed last */
+  /* The direction whose algorithm was changed last: if the library does not
+   * offer what was put there, the next one is tried. */
+  int changed = -1;
   bool asked = false;
   for (int d = KERN_FORWARD; d <= KERN_BACK_WEIGHTS; d++) {
     algo[d] = kern_tuning_choice (t, s, (enum kern_direction)d);

@@ -1,10 +1,10 @@
 /* kern/isa.c -- instruction sets: what this machine has, what two machines have
  * in common, and the limit under which the library works.
  *
- * Levels go by the library's names, for its numbers of them differ from
- * generation to generation.  The library takes a limit only as long as nobody
- * has asked it anything, not even which level it would use: so a child asks,
- * and what it hears does not bind this process.
+ * Levels go by the library's names, since its numbers of them differ between
+ * its generations.  The library accepts a limit only before its first use, and
+ * the question which level it would use counts as one.  So a child process asks
+ * that: its answer does not bind this process.
  */
 #include "kern/kern_impl.h"
 
@@ -89,7 +89,7 @@ ask (void)
   return (unsigned)dnnl_get_effective_cpu_isa ();
 }
 
-/* From here on the library does not change its mind. */
+/* From here on the level is fixed: asking the library settles it. */
 static void
 settle (void)
 {

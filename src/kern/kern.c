@@ -55,8 +55,8 @@ kern_numbers (void)
   return line;
 }
 
-/* Of every primitive: the scratchpad is ours, and results repeat.  add: they
- * are added to what their tensor holds. */
+/* Attributes of every primitive: we own its scratchpad, and equal input gives
+ * equal bits.  add: the result is added to what the tensor holds. */
 static dnnl_status_t
 make_attr (bool add, dnnl_primitive_attr_t *attr)
 {
@@ -149,8 +149,9 @@ kern_describe (const struct kern *k)
 
 /* -- scratchpad ------------------------------------------------------------ */
 
-/* The scratchpad is busy while a primitive runs; the side buffer holds what a
- * primitive reads or writes in a layout of its own, so it lies behind. */
+/* One slab: the scratchpad of primitives, then the side buffer, for tensors
+ * that a primitive reads or writes in a layout of its own.  Both are in use at
+ * the same time, so the second lies behind the first. */
 enum status
 kern_seal (struct kern *k)
 {

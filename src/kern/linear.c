@@ -69,10 +69,11 @@ struct kern_linear {
                                        sgemm */
 };
 
-/* Where the primitive was the faster one, on two cores with AVX-512.  Forward
- * with a bias: both multiply alike, but sgemm has to find the bias in y, which
- * is written and read once more.  A long inner side: 1.3 times; sgemm cuts it
- * among threads and adds the parts.  A far wider result: 1.05 to 1.2 times. */
+/* Whether the primitive is used in place of sgemm: where it was faster,
+ * measured on two cores with AVX-512.  With a bias: sgemm needs it in y
+ * beforehand, so y is written and read once more.  With a long inner side, 1.3
+ * times: sgemm splits that among threads and has to add their parts.  With a
+ * far wider result, 1.05 to 1.2 times. */
 #define WIDE 16
 static bool
 forward_is_faster (int64_t in, int64_t out, bool bias)

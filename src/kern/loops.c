@@ -113,7 +113,8 @@ scale_into (size_t n, float a, const float *x, float *y)
     y[i] = a * x[i];
 }
 
-/* One unit at a time through all terms: it stays in the first cache. */
+/* Goes through all terms one unit at a time, since a unit stays in the first
+ * cache: y is not read and written from memory once per term. */
 static void
 combine (size_t at, size_t n, int m, const float *const *x, const float *a,
          float *y)
@@ -200,8 +201,8 @@ sgd (size_t n, const struct kern_sgd *o, float *restrict w,
   }
 }
 
-/* At first there is no velocity, so what v holds must not matter, not even if
- * it is not a number. */
+/* The first step has no velocity yet, and v may hold anything.  A factor of 0
+ * would not do: 0 times NaN is NaN. */
 static void
 sgd_unit (size_t n, const struct kern_sgd *o, float *w, const float *g,
           float *v)

@@ -126,7 +126,8 @@ race_room (struct race *r)
   return room_for (r->d == KERN_FORWARD ? dst : src, false, &r->b->out);
 }
 
-/* AUTO is a name for one of the others, unless it is not. */
+/* Whether AUTO, by which the library chooses, has led to an implementation that
+ * is in the race already: then it need not run. */
 static bool
 is_alias (const struct race *r, int a)
 {
@@ -237,7 +238,9 @@ leader (const struct race *r, double *behind)
   return best;
 }
 
-/* A moment that hits one and spares the others must not decide. */
+/* Whether the leader is so far ahead that more rounds are not needed.  One
+ * round is never enough, since the machine may have been busy during one run of
+ * it. */
 static bool
 is_decided (int rounds, double behind)
 {

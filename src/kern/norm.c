@@ -1,7 +1,7 @@
 /* kern/norm.c -- LayerNorm over rows.
  *
- * Own loops: the library has no backward pass for data alone, which every pass
- * that only carries a gradient would need, and rows are short enough to stay in
+ * Own loops: a pass that only hands a gradient on needs backward for the data
+ * alone, which the library does not have; and rows are short enough to stay in
  * the first cache between the sweeps.  Rows are shared out among threads, sums
  * over rows by columns, so the bits do not depend on the number of threads.
  */

@@ -62,7 +62,7 @@ kern_op_init (struct kern *k, dnnl_primitive_desc_t desc,
 {
   *op = (struct kern_op){.desc = desc, .hint = hint};
   snprintf (op->what, sizeof op->what, "%s", what);
-  /* The library plans for as many threads as there are at this moment. */
+  /* The library makes a primitive for the number of threads at this moment. */
   omp_set_num_threads (k->threads);
   const char *impl = NULL;
   enum status s = OK;

@@ -1,11 +1,11 @@
-/* kern/product.c -- products of matrices by the library's sgemm, once they are
- * believed.
+/* kern/product.c -- products of matrices by the library's sgemm, once it was
+ * proven.
  *
- * A class is what the library may choose its code by: the forms, and the sizes
- * up to a few blocks of its kernels with what is left over of the last.  The
- * first product of a class is preceded by a small one of whole numbers, of
- * which every sum is exact; all results are looked at, by sums over columns
- * with odd factors.
+ * The library chooses its code by the forms of the matrices and by their sizes:
+ * how many whole blocks of its kernels, up to a few, and what is left over.
+ * Products that agree in these are one class.  Before the first product of a
+ * class a small one is tried with whole numbers, of which every sum is exact.
+ * All its results are looked at, through sums over columns with odd factors.
  */
 #include "base/fault.h"
 #include "kern/prove_impl.h"
@@ -164,7 +164,7 @@ kern_product_prove (struct kern *k, const struct kern_product *p, bool alone,
       *right = t->classes[i].right;
       return OK;
     }
-  *right = false; /* nothing is tried while other threads run */
+  *right = false; /* unknown, and no proof can run beside other threads */
   if (omp_in_parallel ())
     return OK;
   TRY (judge (k, &s, alone, right));

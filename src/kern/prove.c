@@ -1,8 +1,11 @@
 /* kern/prove.c -- convolutions of the library against plain arithmetic.
  *
- * All results are looked at, but through sums over channels with odd factors:
- * such a sum is a convolution with one channel on one side, so that the twin
- * costs next to nothing.  Whole numbers keep it exact in double.
+ * A plain convolution to compare with would cost far more than the library's.
+ * So the channels of one side are added up first, each times an odd factor:
+ * that sum of all results is itself the result of a convolution with a single
+ * channel there, which costs next to nothing, and one wrong number anywhere
+ * changes it. Inputs are whole numbers so small that all sums are exact in
+ * double.
  */
 #include "base/fault.h"
 #include "kern/prove_impl.h"
@@ -10,7 +13,8 @@
 #include <math.h>
 #include <stdio.h>
 
-/* Of a proof, per thread: one would leave what goes on to the next unseen. */
+/* Of a proof, per thread.  With one sample each, what a kernel carries over
+ * from a sample to the next would not be seen. */
 #define SAMPLES 2
 
 struct proof {
@@ -406,8 +410,8 @@ small_of (const struct kern *k, const struct kern_conv_shape *s)
   return small;
 }
 
-/* The library's plain loops are the same for all sizes, and slow: a corner of
- * the images will do. */
+/* Where the library has no fast kernel it uses plain loops, which are slow and
+ * the same code for all sizes: they are tried on a corner of the images. */
 static struct kern_conv_shape
 corner_of (const struct kern_conv_shape *s)
 {
@@ -428,8 +432,8 @@ plain_directions (const struct kern_conv *c)
   return plain;
 }
 
-/* Two objects of which the library's kernels are the same: of these directions,
- * and of forward, which says how weights lie. */
+/* Whether two convolutions use the same kernels of the library: in these
+ * directions, and in forward, which decides the layout of the weights. */
 static bool
 same_kernels (const struct kern_conv *a, const struct kern_conv *b,
               unsigned directions)
@@ -465,8 +469,9 @@ judge (struct proof *p, const struct kern_conv *c, const enum kern_algo algo[3],
   return kern_verdict_put (p->k, key, right, f.error, why);
 }
 
-/* Directions of `open` are tried on a small batch that takes the same kernels,
- * or else on the whole; all of them are the library's plain loops, or none. */
+/* Tries the directions of `open` on a small batch, if the library takes the
+ * same kernels for it, else on the whole.  Either all of them are the library's
+ * plain loops or none. */
 static enum status
 prove (struct kern *k, const struct kern_conv *c, const enum kern_algo algo[3],
        unsigned wanted, unsigned open, unsigned *wrong)

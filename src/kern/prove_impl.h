@@ -2,12 +2,16 @@
  * about.
  *
  * A kernel is named by what decides which machine code runs: direction, sizes
- * but for the batch, layouts, and the library's name of the implementation.  It
- * is run on small data with a scratchpad of its own, twice, the scratchpad and
- * the results filled with two different kinds of nonsense; it is right when
- * both results are what plain arithmetic in double says and nothing behind the
- * scratchpad was touched.  Data are whole numbers, so small that sums in any
- * order are exact: the bound is 0, but where the algorithm itself rounds.
+ * but for the batch, layouts, and the library's name of the implementation.
+ *
+ * It is run twice on small data, with a scratchpad of its own.  Before each run
+ * the scratchpad and the results are filled with nonsense, of another kind each
+ * time, so that a kernel that reads what it should not gives two different
+ * results.  It is right when both are what plain arithmetic in double says, and
+ * nothing behind the scratchpad was touched.
+ *
+ * Data are whole numbers, so small that sums in any order are exact: the
+ * difference has to be 0, but where the algorithm itself rounds (Winograd).
  */
 #ifndef KERN_PROVE_IMPL_H
 #define KERN_PROVE_IMPL_H

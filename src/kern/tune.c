@@ -1,8 +1,9 @@
 /* kern/tune.c -- which algorithm each convolution uses.
  *
- * A table with one entry per shape, filled by measuring (measure.c) or from
- * text.  Making a convolution only looks into it: timings never decide anything
- * behind the back of who stored the table.
+ * A table with one entry per shape, filled by measuring (measure.c) or from a
+ * text.  Making a convolution only looks into it and never measures.  So the
+ * choices of a run are all in its tune.txt, and a run that is given the same
+ * table computes the same bits.
  */
 #include "kern/prove_impl.h"
 #include "kern/tune_impl.h"

@@ -1,8 +1,8 @@
-/* kern/verdict.c -- what is known of the library's kernels, and the room in
+/* kern/verdict.c -- what is known of the library's kernels, and the memory in
  * which they are tried.
  *
- * See prove_impl.h.  A verdict that another rank came to is known by the hash
- * of its key alone.
+ * See prove_impl.h.  Ranks tell each other what they found wrong as hashes of
+ * keys, so of another rank's verdict only the hash is known.
  */
 #include "kern/prove_impl.h"
 #include "base/hash.h"
