@@ -1,8 +1,8 @@
 /* store/saver.c -- checkpoints beside the steps.
  *
- * A save is four legs.  In a leg the thread of each rank works (or that of root
- * alone), then the ranks tell each other how it went in a round of wire, in
- * which root also hands out what the next leg needs:
+ * Each rank has a thread for it.  A save is four legs: in each the threads work
+ * (or that of root alone), then the ranks tell each other how it went, in a
+ * round of wire, in which root also hands out what the next leg needs:
  *
  *   digest   every rank, its tensors       -> digests, to all
  *   create   root: the file without data   -> places of the data, to all
@@ -10,12 +10,13 @@
  *            read back from the disk, compare
  *   publish  root: compare, rename, prune  -> done
  *
- * The training's thread moves from one to the next in store_saver_push, which
- * never waits; it alone calls MPI.  The saver's thread calls HDF5, through the
- * door, and on root only.  Between begin and the end of the save the memory of
- * the tensors belongs to the thread.  Whatever fails is known to all ranks
- * after the round of its leg; root removes the unfinished file, and the next
- * save starts anew.
+ * The training's thread moves the save from leg to leg in store_saver_push,
+ * which never waits; it alone calls MPI.  The saver's thread of root calls
+ * HDF5, behind a lock (store_h5_enter).  From begin to the end of the save the
+ * memory of the tensors belongs to the threads.
+ *
+ * After the round of a leg all ranks know whether it failed on one.  Then root
+ * removes the unfinished file, and the next save starts anew.
  */
 #include "store/file.h"
 #include "store/saver_impl.h"
@@ -39,8 +40,8 @@ struct saying {
   double seconds;
 };
 
-/* Attributes with texts of their own. */
 #define TEXTS 7 /* of struct store_attributes */
+/* Attributes of the file, with copies of the texts they point to. */
 struct described {
   struct store_attributes a;
   char *text[TEXTS];
@@ -202,7 +203,9 @@ gathers (enum leg leg)
   return leg == LEG_DIGEST || leg == LEG_WRITE;
 }
 
-/* Hand the leg to the thread, once it may begin; true when it is done. */
+/* Gives the leg to the thread, once it may begin; true when it is done.  The
+ * file is made only when its attributes are there (store_saver_describe): they
+ * come after the ballots of its steps were read. */
 static bool
 worked (struct store_saver *v)
 {
@@ -325,7 +328,8 @@ store_saver_push (struct store_saver *v)
   }
 }
 
-/* Not in a push, which must not allocate. */
+/* Not in store_saver_push, which is called inside steps and must not allocate.
+ */
 static void
 clean_up (struct store_saver *v)
 {

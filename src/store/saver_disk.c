@@ -16,10 +16,10 @@
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                "tensors in the file are little-endian");
 
-/* Large tensors go to the disk directly, past the page cache: that takes no
- * time from the cores, which train, and reading back reads the disk.  What does
- * not fill whole pages, and everything on a file system that cannot, takes the
- * ordinary way. */
+/* Large tensors go past the page cache (O_DIRECT).  Copying them into it would
+ * take time from the cores, which train; and what is read back then comes from
+ * the disk, not from memory.  Pieces that do not fill whole pages, and
+ * everything on a file system that does not offer it, go the ordinary way. */
 struct way {
   int fd, direct; /* direct -1: not offered here */
 };
