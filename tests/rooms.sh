@@ -373,7 +373,7 @@ self_check ()
 #include <zlib.h>'
   clean base/x.c '#include <xxhash.h>'
   plant map/x.c '#include "run/run.h"' 'map may not include run'
-  clean sweep/x.c '#include "store/store.h"
+  clean sweep/x.c '#include "store/run.h"
 #include <spawn.h>'
   clean store/room.am 'src_store_libstore_a_CPPFLAGS = $(IL_CPPFLAGS) $(MPI_CPPFLAGS)'
 }

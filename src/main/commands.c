@@ -10,7 +10,9 @@
 #include "base/memory.h"
 #include "data/data.h"
 #include "import/import.h"
-#include "store/store.h"
+#include "store/checkpoint.h"
+#include "store/h5.h"
+#include "store/run.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

@@ -7,7 +7,7 @@
 #include "base/place.h"
 #include "data/data.h"
 #include "probe/probe.h"
-#include "store/store.h"
+#include "store/h5.h"
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>

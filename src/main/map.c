@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "report/report.h"
-#include "store/store.h"
+#include "store/file.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 
 #include "base/log.h"
 #include "report/report.h"
-#include "store/store.h"
+#include "store/file.h"
 
 static enum status
 deliver (const struct options *o, const struct text *out)

@@ -4,7 +4,6 @@
 
 #include "main/main.h"
 #include "data/data.h"
-#include "store/store.h"
 #include "sweep/sweep.h"
 
 struct sweep_set {

@@ -7,6 +7,7 @@
 #include "main/sweep_impl.h"
 
 #include "base/memory.h"
+#include "store/file.h"
 #include <string.h>
 
 static bool

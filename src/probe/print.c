@@ -1,7 +1,9 @@
 /* probe/print.c -- results: tables for people, CSV and HDF5 for programs. */
 #include "probe/probe_impl.h"
 
-#include "store/store.h"
+#include "store/file.h"
+#include "store/h5.h"
+#include "store/run.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

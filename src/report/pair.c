@@ -7,6 +7,7 @@
  */
 #include "report/pair_impl.h"
 
+#include "store/checkpoint.h"
 #include <string.h>
 
 #define KINDS 3

@@ -4,6 +4,7 @@
  */
 #include "report/pair_impl.h"
 
+#include "store/checkpoint.h"
 #include <stdlib.h>
 #include <string.h>
 

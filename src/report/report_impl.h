@@ -10,7 +10,7 @@
 #include "base/memory.h"
 #include "report/report.h"
 #include "data/data.h"
-#include "store/store.h"
+#include "store/run.h"
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>

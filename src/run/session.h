@@ -22,7 +22,8 @@
 #include "plan/plan.h"
 #include "run/run.h"
 #include "data/data.h"
-#include "store/store.h"
+#include "store/checkpoint.h"
+#include "store/run.h"
 #include "wire/wire.h"
 
 /* -- deriving things from the configuration (derive.c) ----------------------

@@ -7,7 +7,7 @@
 #define STORE_CHECKPOINT_IMPL_H
 
 #include "store/raw.h"
-#include "store/store.h"
+#include "store/checkpoint.h"
 
 struct store_entry {
   char path[TENSOR_NAME + 64];

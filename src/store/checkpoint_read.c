@@ -5,6 +5,7 @@
  * attributes, no digests.  What is there is checked.
  */
 #include "store/checkpoint_impl.h"
+#include "store/h5.h"
 
 #include "base/hash.h"
 #include "base/memory.h"

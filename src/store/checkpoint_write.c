@@ -14,6 +14,7 @@
  * any number of ranks.
  */
 #include "store/file.h"
+#include "store/run.h"
 #include "store/saver_impl.h"
 
 #include "base/clock.h"

@@ -1,7 +1,6 @@
 /* store/file.c -- folders, whole files, syncing and renaming. */
 #define _GNU_SOURCE
 #include "store/file.h"
-#include "store/store.h"
 
 #include "base/hash.h"
 #include "base/memory.h"

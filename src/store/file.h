@@ -55,7 +55,12 @@ store_file_overwrite (const char *path, const char *text);
 /* Write a whole file under another name, sync it, rename it.  E_IO. */
 enum status
 store_file_put (const char *path, const char *text);
-/* An output by the name that the user gave (output.c). */
+/* The digest of all bytes of a file.  E_MISSING, E_IO. */
+enum status
+store_file_digest (const char *path, char out[33]);
+
+/* -- outputs by names that users give (output.c) --------------------------- */
+
 struct store_output {
   char *to;      /* behind all links; owned */
   char *part;    /* to be made, and unlinked when that fails; owned */
@@ -75,6 +80,24 @@ enum status
 store_output_publish (const struct store_output *o);
 void
 store_output_clear (struct store_output *o);
+
+/* A whole file under a name that the user gave, or nothing; through links,
+ * pipes and devices.  Its directory has to be there.  E_USAGE, E_IO. */
+enum status
+store_output_put (const char *name, const void *data, size_t size);
+
+struct store_piece { /* all borrowed */
+  const char *path;
+  const void *data;
+  size_t size;
+};
+/* Files that belong together, their directories made.  All are written under
+ * other names and synced before the first is renamed: where one cannot be
+ * written, what was there before stays as it was.  E_IO. */
+enum status
+store_set_write (const struct store_piece *piece, int n);
+
+/* -- names ----------------------------------------------------------------- */
 
 /* The namespace of this process's number: with host and number it names a
  * temporary file that no other process has.  0: not known. */

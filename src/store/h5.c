@@ -3,7 +3,7 @@
  */
 #include "store/file.h"
 #include "store/raw.h"
-#include "store/store.h"
+#include "store/h5.h"
 
 #include <errno.h>
 #include <math.h>

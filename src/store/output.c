@@ -6,7 +6,6 @@
  * lies; a pipe, a device or a descriptor of ours (/dev/stdout) is written to.
  */
 #include "store/file.h"
-#include "store/store.h"
 
 #include "base/clock.h"
 #include "base/log.h"

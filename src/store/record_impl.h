@@ -2,7 +2,7 @@
 #ifndef STORE_RECORD_IMPL_H
 #define STORE_RECORD_IMPL_H
 
-#include "store/store.h"
+#include "store/run.h"
 #include <jansson.h>
 
 struct store_lock;

@@ -7,7 +7,7 @@
  */
 #include "store/file.h"
 #include "store/raw.h"
-#include "store/store.h"
+#include "store/h5.h"
 
 #include "base/fault.h"
 #include "base/memory.h"

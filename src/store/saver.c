@@ -19,6 +19,7 @@
  * removes the unfinished file, and the next save starts anew.
  */
 #include "store/file.h"
+#include "store/run.h"
 #include "store/saver_impl.h"
 
 #include "base/clock.h"

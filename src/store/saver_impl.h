@@ -5,6 +5,7 @@
 #define STORE_SAVER_IMPL_H
 
 #include "store/checkpoint_impl.h"
+#include "store/saver.h"
 
 /* The list of all ranks' tensors on every rank; digest "-" for a tensor without
  * data.  Collective on world. */

@@ -11,7 +11,7 @@
 
 #include "base/status.h"
 #include "base/text.h"
-#include "store/store.h"
+#include "store/run.h"
 #include <stdbool.h>
 #include <stdint.h>
 

@@ -1,6 +1,7 @@
 /* train/foresee.c -- what a start would be refused for, found without one. */
 #include "train/train_impl.h"
 
+#include "store/h5.h"
 #include <string.h>
 
 /* As train_resume would say it of the checkpoint to go on from. */

@@ -8,6 +8,7 @@
  */
 #include "train/train_impl.h"
 
+#include "store/file.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -6,6 +6,7 @@
  * with the start that wrote the file, and named where it differs.
  */
 #include "base/hash.h"
+#include "store/h5.h"
 #include "train/train_impl.h"
 
 #include <stdio.h>

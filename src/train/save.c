@@ -16,6 +16,7 @@
 #include "base/place.h"
 #include "train/train_impl.h"
 
+#include "store/saver.h"
 #include <stdio.h>
 #include <string.h>
 

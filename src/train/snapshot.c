@@ -1,5 +1,6 @@
 /* train/snapshot.c -- stages to checkpoint files. */
 #include "base/place.h"
+#include "store/saver.h"
 #include "train/train_impl.h"
 
 #include <stdio.h>

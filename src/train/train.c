@@ -9,6 +9,7 @@
 
 #include "base/halt.h"
 #include "base/place.h"
+#include "store/h5.h"
 
 #include <math.h>
 #include <stdio.h>

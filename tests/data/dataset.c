@@ -3,7 +3,7 @@
  * ones are refused with file, place and reason.
  */
 #include "data/data.h"
-#include "store/store.h"
+#include "store/h5.h"
 #include "tests/data/refused.h"
 #include "tests/scratch.h"
 #include "tests/data/sets.h"

@@ -8,7 +8,7 @@
  */
 #define TAP_MPI
 #include "data/data.h"
-#include "store/store.h"
+#include "store/checkpoint.h"
 #include "tests/data/refused.h"
 #include "tests/scratch.h"
 #include "tests/data/sets.h"

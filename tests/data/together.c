@@ -6,7 +6,7 @@
 #define TAP_MPI
 #include "data/data.h"
 #include "import/import.h"
-#include "store/store.h"
+#include "store/h5.h"
 #include "tests/data/photos.h"
 #include "tests/scratch.h"
 #include "tests/data/sets.h"

@@ -1,5 +1,6 @@
 /* plant: store/h5 */
 /* tests/fuzz/checkpoint.c -- a damaged checkpoint: listed, verified, read. */
+#include "store/h5.h"
 #include "tests/fuzz/hdf5.h"
 #include "tests/store/tensors.h"
 

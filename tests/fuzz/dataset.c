@@ -8,6 +8,7 @@
  */
 #include "data/jpeg_impl.h"
 #include "import/import.h"
+#include "store/h5.h"
 #include "tests/fuzz/hdf5.h"
 #include "tests/data/photos.h"
 

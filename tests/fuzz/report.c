@@ -5,7 +5,7 @@
  * An input is the files in this order, a form feed between them.
  */
 #include "report/report.h"
-#include "store/store.h"
+#include "store/run.h"
 #include "tests/fuzz/fuzz.h"
 
 static const char *const names[] = {

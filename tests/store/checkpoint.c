@@ -4,7 +4,8 @@
  * a failed write leaves what was there.
  */
 #define TAP_MPI
-#include "store/store.h"
+#include "store/checkpoint.h"
+#include "store/h5.h"
 #include "tests/store/tensors.h"
 #include "tests/tap.h"
 #include "wire/wire.h"

@@ -6,7 +6,7 @@
  * Each byte of a small file is changed in turn when INTERLOCK_BIG is set, else
  * a seeded sample of them.
  */
-#include "store/store.h"
+#include "store/checkpoint.h"
 #include "tests/store/changes.h"
 #include "tests/store/tensors.h"
 #include "tests/tap.h"

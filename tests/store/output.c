@@ -4,7 +4,6 @@
  * to, and nothing else is touched. */
 #define _GNU_SOURCE
 #include "store/file.h"
-#include "store/store.h"
 
 #include "tests/scratch.h"
 #include "tests/tap.h"

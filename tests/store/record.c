@@ -1,7 +1,7 @@
 /* ranks: 0 */
 /* tests/store/record.c -- the run directory: lock, rows, lines, whole files. */
 #include "store/record_impl.h"
-#include "store/store.h"
+#include "store/run.h"
 #include "tests/scratch.h"
 #include "tests/tap.h"
 

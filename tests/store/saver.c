@@ -4,7 +4,8 @@
  * fails.
  */
 #define TAP_MPI
-#include "store/store.h"
+#include "store/run.h"
+#include "store/saver.h"
 #include "tests/store/tensors.h"
 #include "tests/tap.h"
 #include "wire/wire.h"

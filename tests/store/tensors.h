@@ -5,7 +5,7 @@
 #define TESTS_STORE_TENSORS_H
 
 #include "base/random.h"
-#include "store/store.h"
+#include "store/checkpoint.h"
 #include "tests/scratch.h"
 #include "tests/tap.h"
 #include "wire/wire.h"
