@@ -20,9 +20,9 @@ add_recipe (const struct recipe *r, double rows, struct sizes *z)
   for (int i = 0; i < r->n_path; i++) {
     const struct recipe_step *s = &r->path[i];
     const double y = rows * (double)s->out.c;
-    if (s->kind == RECIPE_DENSE || s->kind == RECIPE_EMBED)
+    if (layer_kind (s)->keeps)
       z->pair += y;
-    if (s->kind != RECIPE_PROJECT)
+    if (layer_kind (s)->make)
       z->wide = y > z->wide ? y : z->wide;
   }
 }
@@ -82,8 +82,8 @@ head_floats (const struct stage_spec *spec, double rows, double table,
   *sum += spec->training
               ? spec->n_slots * (z.slot - inner + z.pair + rows * d + taken * d)
               : 0;
-  *sum += stage_token_chunk (rows, m->classes) * (double)m->classes +
-          2 * inner + taken * d + rows;
+  *sum += project_chunk (rows, m->classes) * (double)m->classes + 2 * inner +
+          taken * d + rows;
   return OK;
 }
 

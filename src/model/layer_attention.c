@@ -1,46 +1,49 @@
-/* model/layer_attention.c -- causal attention between two linear layers.
+/* model/layer_attention.c -- causal attention between two linear layers, [B, T,
+ * 3 D] (query, key, value) to [B, T, D].
  *
  * Keeps the log-sums of its rows for backward; with a cache it works on the
  * next positions of one sequence.
  */
 #include "model/layer_impl.h"
-#include "base/hash.h"
 
 struct attention_layer {
   struct layer layer;
   struct kern_attention shape;
   struct kern_drop drop; /* but for the moment */
-  size_t lse_at;         /* in the slot */
-  size_t cache_at;       /* in the cache */
+  size_t lse_at;         /* in the slot: log-sums [B, heads, T] */
+  size_t cache_at;       /* in the cache: keys and values [T, 2 D] */
   size_t lse_bytes;
 };
 
-struct attention_saved {
-  const float *x, *y;
-};
-
-static struct attention_saved *
-saved_of (const struct layer *l, const struct work *w)
+static void
+attention_cost (const struct recipe_step *s, struct network_unit *u)
 {
-  return (struct attention_saved *)(w->slot + l->saved_at);
+  const double t = (double)s->in.h, d = (double)s->out.c;
+  u->flops += 2 * t * (t + 1) * d; /* half of all pairs, two products */
+  u->act_bytes += s->heads * t * (double)tensor_bytes (NETWORK_BORDER, 1);
 }
 
-static struct kern_drop
-drop_of (const struct attention_layer *a, const struct work *w)
+static struct kern_attention
+shape_of (const struct recipe_step *s, int64_t n)
 {
-  struct kern_drop d = a->drop;
-  d.seed = w->at->seed;
-  d.step = w->at->step;
-  d.first_sample = w->at->first_sample;
-  return d;
+  return (struct kern_attention){n, s->in.h, s->heads, s->out.c / s->heads};
+}
+
+static enum status
+attention_prove (struct kern *k, const struct recipe_step *s, int64_t n,
+                 struct kern_tuning *t)
+{
+  const struct kern_attention shape = shape_of (s, n);
+  (void)t;
+  return kern_attention_want (k, &shape);
 }
 
 static enum status
 attention_forward (struct layer *l, struct work *w, const float *x, float *y)
 {
   struct attention_layer *a = (struct attention_layer *)l;
-  struct kern_drop drop = drop_of (a, w);
-  *saved_of (l, w) = (struct attention_saved){x, y};
+  const struct kern_drop drop = layer_drop_now (a->drop, w);
+  *layer_saved (l, w) = (struct layer_saved){x, y};
   return kern_attention_forward (w->k, &a->shape, &drop, x, y,
                                  (float *)(w->slot + a->lse_at));
 }
@@ -65,40 +68,40 @@ static enum status
 attention_back (struct layer *l, struct work *w, const float *d_y, float *d_x)
 {
   struct attention_layer *a = (struct attention_layer *)l;
-  const struct attention_saved *saved = saved_of (l, w);
-  struct kern_drop drop = drop_of (a, w);
+  const struct layer_saved *saved = layer_saved (l, w);
+  const struct kern_drop drop = layer_drop_now (a->drop, w);
   if (!d_x)
     return OK;
   return kern_attention_back (w->k, &a->shape, &drop, saved->x, saved->y,
                               (float *)(w->slot + a->lse_at), d_y, d_x);
 }
 
-static const struct layer_kind attention_kind = {
-    "attention", attention_forward, attention_eval, attention_back, NULL, NULL};
-
-enum status
-layer_attention (struct layer_maker *m, const struct recipe_step *s,
-                 struct layer **out)
+static enum status
+attention_make (struct layer_maker *m, const struct recipe_step *s,
+                struct layer *l)
 {
-  struct attention_layer *a = NULL;
-  const int64_t d = s->out.c, t = s->in.h;
-  TRY (MEM_NEW (1, &a, "attention"));
-  a->layer.kind = &attention_kind;
-  a->shape = (struct kern_attention){m->n, t, s->heads, d / s->heads};
-  a->drop =
-      (struct kern_drop){.p = (float)s->drop, .site = hash_text (s->name, 0)};
-  *out = &a->layer;
-  enum status status = kern_attention_want (m->k, &a->shape);
-  if (status != OK) {
-    layer_destroy (out);
-    return status;
-  }
-  a->lse_bytes = (size_t)(m->n * s->heads * t) * sizeof (float);
-  a->layer.saved_at = maker_slot (m, sizeof (struct attention_saved));
+  struct attention_layer *a = (struct attention_layer *)l;
+  const int64_t d = s->out.c, T = s->in.h;
+  a->shape = shape_of (s, m->n);
+  a->drop = layer_drop_of (s);
+  TRY (kern_attention_want (m->k, &a->shape));
+  a->lse_bytes = maker_row_bytes (m, s->heads);
   a->lse_at = maker_slot (m, a->lse_bytes);
-  a->cache_at = maker_cache (m, (size_t)(2 * d * t) * sizeof (float));
-  a->layer.scratch_bytes = arena_round (a->lse_bytes);
-  a->layer.x_bytes = (size_t)(maker_rows (m) * 3 * d) * sizeof (float);
-  a->layer.y_bytes = (size_t)(maker_rows (m) * d) * sizeof (float);
+  a->cache_at = maker_cache (m, tensor_bytes (NETWORK_BORDER, 2 * d * T));
+  l->scratch_bytes = arena_round (a->lse_bytes);
+  l->x_bytes = maker_row_bytes (m, 3 * d);
+  l->y_bytes = maker_row_bytes (m, d);
   return OK;
 }
+
+const struct layer_kind layer_attention = {
+    .name = "attention",
+    .cost = attention_cost,
+    .prove = attention_prove,
+    .size = sizeof (struct attention_layer),
+    .saved = sizeof (struct layer_saved),
+    .make = attention_make,
+    .forward = attention_forward,
+    .eval = attention_eval,
+    .back = attention_back,
+};

@@ -4,7 +4,8 @@
  * pass learns and thrown away when it only carries.
  */
 #include "model/layer_impl.h"
-#include <stdio.h>
+#include "base/clock.h"
+#include "base/halt.h"
 
 struct bn_layer {
   struct layer layer;
@@ -14,23 +15,13 @@ struct bn_layer {
   size_t mean_at, var_at, mask_at; /* in the slot */
 };
 
-struct bn_saved {
-  const float *x;
-};
-
-static struct bn_saved *
-saved_of (const struct layer *l, const struct work *w)
-{
-  return (struct bn_saved *)(w->slot + l->saved_at);
-}
-
 static enum status
 bn_forward (struct layer *l, struct work *w, const float *x, float *y)
 {
   struct bn_layer *b = (struct bn_layer *)l;
   float *mean = (float *)(w->slot + b->mean_at);
   float *var = (float *)(w->slot + b->var_at);
-  saved_of (l, w)->x = x;
+  layer_saved (l, w)->x = x;
   TRY (kern_bn_forward (b->bn, x, params_value (w->params, b->scale),
                         params_value (w->params, b->shift), y, mean, var,
                         w->slot + b->mask_at));
@@ -63,7 +54,7 @@ grad_place (struct bn_layer *b, struct work *w, int id, float **block)
     *block = NULL;
     return direct;
   }
-  return work_take (w, b->c * sizeof (float));
+  return work_take (w, tensor_bytes (NETWORK_PARAM, (int64_t)b->c));
 }
 
 static enum status
@@ -77,7 +68,7 @@ bn_back (struct layer *l, struct work *w, const float *d_y, float *d_x)
   if (!d_x)
     d_x = work_take (w, l->x_bytes);
   TRY (kern_bn_back (
-      b->bn, saved_of (l, w)->x, d_y, params_value (w->params, b->scale),
+      b->bn, layer_saved (l, w)->x, d_y, params_value (w->params, b->scale),
       params_value (w->params, b->shift), (float *)(w->slot + b->mean_at),
       (float *)(w->slot + b->var_at), w->slot + b->mask_at, d_x, d_scale,
       d_shift));
@@ -95,50 +86,142 @@ bn_destroy (struct layer *l)
   kern_bn_destroy (&((struct bn_layer *)l)->bn);
 }
 
-static const struct layer_kind bn_kind = {
-    "batch normalisation", bn_forward, bn_eval, bn_back, NULL, bn_destroy};
-
 static enum status
 add_vector (struct layer_maker *m, const struct recipe_step *s,
             const char *name, bool statistic, bool one, int *id)
 {
-  struct param p = {.info = {.n_dims = 1, .dims = {s->out.c}},
-                    .statistic = statistic,
-                    .init = one ? PARAMS_ONE : PARAMS_ZERO};
-  snprintf (p.info.name, sizeof p.info.name, "%s.%s", s->name, name);
-  return params_add (m->params, &p, 0, id);
+  struct param p = params_vector (s->out.c, one ? PARAMS_ONE : PARAMS_ZERO);
+  p.statistic = statistic;
+  return maker_param (m->params, s, name, p, 0, id);
 }
 
-enum status
-layer_bn (struct layer_maker *m, const struct recipe_step *step,
-          struct layer **out)
+static enum status
+bn_make (struct layer_maker *m, const struct recipe_step *s, struct layer *l)
 {
-  struct bn_layer *b = NULL;
-  enum status s;
-  struct kern_dims d = maker_dims (m, step->out);
+  struct bn_layer *b = (struct bn_layer *)l;
+  const struct kern_dims d = maker_dims (m, s->out);
+  const size_t vector = tensor_bytes (NETWORK_PARAM, d.c);
   if (m->training && d.n * d.h * d.w < 2)
     return fail (E_CONFIG,
                  "%s: batch normalisation of one sample of 1x1 pixels has no "
                  "variance; take a larger micro-batch or larger images",
-                 step->name);
-  TRY (MEM_NEW (1, &b, "batch normalisation"));
-  b->layer.kind = &bn_kind;
-  *out = &b->layer;
-  TRY_GOTO (kern_bn_create (m->k, d, m->inner, step->relu, &b->bn), bad);
-  TRY_GOTO (add_vector (m, step, "weight", false, true, &b->scale), bad);
-  TRY_GOTO (add_vector (m, step, "bias", false, false, &b->shift), bad);
-  TRY_GOTO (add_vector (m, step, "running_mean", true, false, &b->mean), bad);
-  TRY_GOTO (add_vector (m, step, "running_var", true, true, &b->var), bad);
-  b->c = (size_t)step->out.c;
-  b->layer.saved_at = maker_slot (m, sizeof (struct bn_saved));
-  b->mean_at = maker_slot (m, b->c * sizeof (float));
-  b->var_at = maker_slot (m, b->c * sizeof (float));
+                 s->name);
+  TRY (kern_bn_create (m->k, d, m->inner, s->relu, &b->bn));
+  TRY (add_vector (m, s, "weight", false, true, &b->scale));
+  TRY (add_vector (m, s, "bias", false, false, &b->shift));
+  TRY (add_vector (m, s, "running_mean", true, false, &b->mean));
+  TRY (add_vector (m, s, "running_var", true, true, &b->var));
+  b->c = (size_t)d.c;
+  b->mean_at = maker_slot (m, vector);
+  b->var_at = maker_slot (m, vector);
   b->mask_at = maker_slot (m, kern_bn_mask_bytes (b->bn));
-  b->layer.x_bytes = b->layer.y_bytes = maker_bytes (m, step->out, false);
-  b->layer.scratch_bytes =
-      arena_round (b->layer.x_bytes) + 2 * arena_round (b->c * sizeof (float));
+  l->x_bytes = l->y_bytes = maker_bytes (m, s->out, false);
+  l->scratch_bytes = arena_round (l->x_bytes) + 2 * arena_round (vector);
   return OK;
-bad:
-  layer_destroy (out);
+}
+
+/* -- before any memory ----------------------------------------------------- */
+
+static void
+bn_cost (const struct recipe_step *s, struct network_unit *u)
+{
+  u->params += 2 * s->out.c;
+}
+
+static enum status
+bn_prove (struct kern *k, const struct recipe_step *s, int64_t n,
+          struct kern_tuning *t)
+{
+  struct kern_bn *bn = NULL;
+  struct kern_dims d = s->out;
+  d.n = n;
+  enum status status =
+      kern_bn_create (k, d, kern_tuning_layout (t), s->relu, &bn);
+  kern_bn_destroy (&bn);
+  return status;
+}
+
+struct bn_bench {
+  struct kern_bn *bn;
+  float *x, *y, *c; /* c: six vectors of 64-byte aligned length */
+  void *mask;
+};
+
+static enum status
+bn_open (struct kern *k, struct kern_dims d, enum kern_layout l, bool relu,
+         struct bn_bench *b)
+{
+  size_t n = kern_bytes (k, d, l) / sizeof (float);
+  TRY (kern_bn_create (k, d, l, relu, &b->bn));
+  TRY (kern_seal (k));
+  TRY (MEM_NEW (n, &b->x, "measuring"));
+  TRY (MEM_NEW (n, &b->y, "measuring"));
+  TRY (mem_new (6, arena_round ((size_t)d.c * sizeof (float)), "measuring",
+                (void **)&b->c));
+  TRY (mem_new (1, kern_bn_mask_bytes (b->bn), "measuring", &b->mask));
+  for (size_t i = 0; i < n; i++) /* any numbers that vary */
+    b->x[i] = i < 1021 ? (float)(i * 2654435761u % 1021) / 1021.0f - 0.5f
+                       : b->x[i - 1021];
+  return OK;
+}
+
+static void
+bn_close (struct bn_bench *b)
+{
+  kern_bn_destroy (&b->bn);
+  mem_free (&b->x);
+  mem_free (&b->y);
+  mem_free (&b->c);
+  mem_free (&b->mask);
+}
+
+/* Forward and backward once. */
+static enum status
+bn_run (struct bn_bench *b, size_t c)
+{
+  const size_t step = arena_round (c * sizeof (float)) / sizeof (float);
+  float *v[6];
+  for (int i = 0; i < 6; i++)
+    v[i] = b->c + (size_t)i * step;
+  for (size_t i = 0; i < c; i++)
+    v[0][i] = 1.0f;
+  TRY (kern_bn_forward (b->bn, b->x, v[0], v[1], b->y, v[2], v[3], b->mask));
+  return kern_bn_back (b->bn, b->x, b->y, v[0], v[1], v[2], v[3], b->mask, b->y,
+                       v[4], v[5]);
+}
+
+/* The better of two rounds, behind one to warm up. */
+static enum status
+bn_time (struct kern *k, const struct recipe_step *step, int64_t n,
+         enum kern_layout l, double *best_s)
+{
+  struct kern_dims d = step->out;
+  struct bn_bench b = {0};
+  d.n = n;
+  enum status s = bn_open (k, d, l, step->relu, &b);
+  for (int i = -1; i < 2 && s == OK; i++) {
+    double start = clock_now_s ();
+    s = halt_check ("choosing kernels");
+    if (s == OK)
+      s = bn_run (&b, (size_t)d.c);
+    double took = clock_now_s () - start;
+    if (i <= 0 || took < *best_s)
+      *best_s = took;
+  }
+  bn_close (&b);
   return s;
 }
+
+const struct layer_kind layer_bn = {
+    .name = "batch normalisation",
+    .cost = bn_cost,
+    .prove = bn_prove,
+    .time = bn_time,
+    .size = sizeof (struct bn_layer),
+    .saved = sizeof (struct layer_saved),
+    .make = bn_make,
+    .forward = bn_forward,
+    .eval = bn_eval,
+    .back = bn_back,
+    .destroy = bn_destroy,
+};

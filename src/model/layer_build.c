@@ -1,90 +1,34 @@
-/* model/layer_build.c -- from recipes to layers. */
+/* model/layer_build.c -- from recipes to layers: the table of kinds, and the
+ * nesting of steps.
+ */
 #include "model/layer_impl.h"
 
-size_t
-maker_slot (struct layer_maker *m, size_t bytes)
+const struct layer_kind *
+layer_kind (const struct recipe_step *s)
 {
-  size_t at = m->slot_bytes;
-  m->slot_bytes += arena_round (bytes);
-  return at;
-}
-
-size_t
-maker_pair (struct layer_maker *m, size_t bytes)
-{
-  size_t at = m->pair_bytes;
-  m->pair_bytes += arena_round (bytes);
-  return at;
-}
-
-size_t
-maker_cache (struct layer_maker *m, size_t bytes)
-{
-  size_t at = m->cache_bytes;
-  m->cache_bytes += arena_round (bytes);
-  return at;
-}
-
-int64_t
-maker_rows (const struct layer_maker *m)
-{
-  return m->n * m->length;
-}
-
-struct kern_dims
-maker_dims (const struct layer_maker *m, struct kern_dims d)
-{
-  d.n = m->n;
-  return d;
-}
-
-size_t
-maker_bytes (const struct layer_maker *m, struct kern_dims d, bool flat)
-{
-  return kern_bytes (m->k, maker_dims (m, d), flat ? KERN_PLAIN : m->inner);
-}
-
-void
-layer_destroy (struct layer **l)
-{
-  if (!*l)
-    return;
-  if ((*l)->kind->destroy)
-    (*l)->kind->destroy (*l);
-  mem_free (l);
+#define ROW(word, kind) [word] = &kind,
+  static const struct layer_kind *const kinds[] = {RECIPE_KINDS (ROW)};
+#undef ROW
+  return kinds[s->kind];
 }
 
 static enum status
 build_step (struct layer_maker *m, const struct recipe_step *s,
             struct layer **out)
 {
-  switch (s->kind) {
-  case RECIPE_CONV:
-    return layer_conv (m, s, out);
-  case RECIPE_BN:
-    return layer_bn (m, s, out);
-  case RECIPE_RELU:
-    return layer_relu (m, s, out);
-  case RECIPE_MAXPOOL:
-  case RECIPE_GAP:
-    return layer_pool (m, s, out);
-  case RECIPE_LINEAR:
-    return layer_linear (m, s, out);
-  case RECIPE_ATTENTION:
-    return layer_attention (m, s, out);
-  case RECIPE_EMBED:
-  case RECIPE_NORM:
-  case RECIPE_DENSE:
-  case RECIPE_GELU:
-  case RECIPE_RECTIFY:
-  case RECIPE_DROPOUT:
-    return layer_token (m, s, out);
-  case RECIPE_BRANCH:
-  case RECIPE_JOIN:
-  case RECIPE_PROJECT:
-    break;
-  }
-  CHECK (false, "step of kind %d", s->kind);
+  const struct layer_kind *kind = layer_kind (s);
+  CHECK (kind->make, "a step of kind %s is no layer", kind->name);
+  TRY (mem_new (1, kind->size, kind->name, (void **)out));
+  (*out)->kind = kind;
+  (*out)->keeps = kind->keeps;
+  if (kind->saved > 0)
+    (*out)->saved_at = maker_slot (m, kind->saved);
+  if (kind->keeps)
+    (*out)->kept_at = maker_pair (m, sizeof (struct layer_kept));
+  enum status status = kind->make (m, s, *out);
+  if (status != OK)
+    layer_destroy (out);
+  return status;
 }
 
 static enum status

@@ -6,14 +6,6 @@
 #include "model/layer_impl.h"
 #include "base/clock.h"
 
-void *
-work_take (struct work *w, size_t bytes)
-{
-  void *p = w->scratch;
-  w->scratch += arena_round (bytes);
-  return p;
-}
-
 static size_t
 larger (size_t a, size_t b)
 {
@@ -108,8 +100,13 @@ sequence_destroy (struct layer *l)
 }
 
 static const struct layer_kind sequence_kind = {
-    "sequence",    sequence_forward, sequence_eval,
-    sequence_back, sequence_weights, sequence_destroy};
+    .name = "sequence",
+    .forward = sequence_forward,
+    .eval = sequence_eval,
+    .back = sequence_back,
+    .weights = sequence_weights,
+    .destroy = sequence_destroy,
+};
 
 static void
 residual_link (struct layer *l, struct layer *next);
@@ -181,7 +178,7 @@ struct residual_saved {
 static void
 join (struct residual_layer *r, struct work *w, const float *side, float *y)
 {
-  kern_add_relu (w->k, r->layer.y_bytes / sizeof (float), y, side, y);
+  kern_add_relu (w->k, layer_numbers (r->layer.y_bytes), y, side, y);
 }
 
 static enum status
@@ -229,7 +226,7 @@ residual_back (struct layer *l, struct work *w, const float *d_y, float *d_x)
   char *mark = w->scratch;
   if (!r->gated) {
     float *g = work_take (w, l->y_bytes);
-    kern_relu_back (w->k, l->y_bytes / sizeof (float), d_y, saved->y, g);
+    kern_relu_back (w->k, layer_numbers (l->y_bytes), d_y, saved->y, g);
     d_y = g;
   }
   TRY (r->path->kind->back (r->path, w, d_y, d_x));
@@ -240,9 +237,9 @@ residual_back (struct layer *l, struct work *w, const float *d_y, float *d_x)
     side = to;
   }
   if (d_x && r->gates)
-    kern_add_gate (w->k, l->x_bytes / sizeof (float), side, saved->x, d_x);
+    kern_add_gate (w->k, layer_numbers (l->x_bytes), side, saved->x, d_x);
   else if (d_x)
-    kern_axpy (w->k, l->x_bytes / sizeof (float), 1.0f, side, d_x);
+    kern_axpy (w->k, layer_numbers (l->x_bytes), 1.0f, side, d_x);
   w->scratch = mark;
   return OK;
 }
@@ -264,8 +261,13 @@ residual_destroy (struct layer *l)
 }
 
 static const struct layer_kind residual_kind = {
-    "residual",    residual_forward, residual_eval,
-    residual_back, residual_weights, residual_destroy};
+    .name = "residual",
+    .forward = residual_forward,
+    .eval = residual_eval,
+    .back = residual_back,
+    .weights = residual_weights,
+    .destroy = residual_destroy,
+};
 
 /* l's output is next's input. */
 static void
@@ -357,9 +359,14 @@ branch_destroy (struct layer *l)
   layer_destroy (&((struct branch_layer *)l)->path);
 }
 
-static const struct layer_kind branch_kind = {"branch",       branch_forward,
-                                              branch_eval,    branch_back,
-                                              branch_weights, branch_destroy};
+static const struct layer_kind branch_kind = {
+    .name = "branch",
+    .forward = branch_forward,
+    .eval = branch_eval,
+    .back = branch_back,
+    .weights = branch_weights,
+    .destroy = branch_destroy,
+};
 
 enum status
 layer_branch (struct layer_maker *m, struct layer *path, struct layer **out)
@@ -370,7 +377,7 @@ layer_branch (struct layer_maker *m, struct layer *path, struct layer **out)
   TRY_GOTO (MEM_NEW (1, &b, "branch"), bad);
   b->layer.kind = &branch_kind;
   b->path = path;
-  b->width = path->y_bytes / sizeof (float) / (size_t)maker_rows (m);
+  b->width = layer_numbers (path->y_bytes) / (size_t)maker_rows (m);
   b->layer.x_bytes = path->x_bytes;
   b->layer.y_bytes = path->y_bytes;
   b->layer.keeps = path->keeps;
@@ -381,3 +388,16 @@ bad:
   layer_destroy (&path);
   return s;
 }
+
+/* Where a branch begins and ends in a recipe: nothing comes out of these
+ * steps that is kept. */
+static void
+bracket_cost (const struct recipe_step *s, struct network_unit *u)
+{
+  u->act_bytes -= network_border_bytes (s->out, 1);
+}
+
+const struct layer_kind layer_bracket = {.name = "branch",
+                                         .cost = bracket_cost};
+const struct layer_kind layer_bracket_end = {.name = "end of a branch",
+                                             .cost = bracket_cost};

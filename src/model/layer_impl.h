@@ -1,4 +1,8 @@
-/* model/layer_impl.h -- layers: a small table of functions over flat memory.
+/* model/layer_impl.h -- layers: a struct of functions over flat memory.
+ *
+ * Each kind has one file, which says all of it: what a step of this kind costs,
+ * which kernels it needs, how a layer is made of it and what the layer does.
+ * The list of kinds is RECIPE_KINDS; nobody else asks which kind a layer is.
  *
  * A layer owns its primitives and knows offsets; it owns no activations.  What
  * forward leaves for backward lies in the slab of a slot, what a learning
@@ -46,8 +50,30 @@ void *
 work_take (struct work *w, size_t bytes);
 
 struct layer;
+struct layer_maker;
 struct layer_kind {
   const char *name;
+  /* Of a step, before any memory.  cost adds learnable numbers, flops and bytes
+   * kept beyond those of the output; NULL: nothing. */
+  void (*cost) (const struct recipe_step *s, struct network_unit *u);
+  /* Compare what the kind may use with plain arithmetic, at n samples; wrong
+   * choices of t give way to others.  NULL: plain arithmetic is all it has. */
+  enum status (*prove) (struct kern *k, const struct recipe_step *s, int64_t n,
+                        struct kern_tuning *t);
+  /* The inner layout changes its time: by t's choices for its recipe_shape, or
+   * (chooses false) by itself; then time measures it once.  NULL, false: of no
+   * interest for the layout. */
+  bool chooses;
+  enum status (*time) (struct kern *k, const struct recipe_step *s, int64_t n,
+                       enum kern_layout l, double *best_s);
+  /* Making: `size` bytes, zeroed, begin with the struct layer, where kind,
+   * keeps, saved_at and kept_at are set; make sets the rest.  NULL: a step of
+   * this kind is no layer by itself. */
+  size_t size;
+  size_t saved; /* bytes in the slot at saved_at */
+  bool keeps;   /* wants a struct layer_kept in the pair */
+  enum status (*make) (struct layer_maker *m, const struct recipe_step *s,
+                       struct layer *l);
   /* y from x; keeps what backward wants in w->slot (x and y stay valid). */
   enum status (*forward) (struct layer *l, struct work *w, const float *x,
                           float *y);
@@ -60,8 +86,14 @@ struct layer_kind {
                        float *d_x);
   /* Add weight gradients from slot and pair; NULL: none here. */
   enum status (*weights) (struct layer *l, struct work *w);
-  void (*destroy) (struct layer *l);
+  void (*destroy) (struct layer *l); /* what it owns; NULL: nothing */
 };
+#define ROW(word, kind) extern const struct layer_kind kind;
+RECIPE_KINDS (ROW)
+#undef ROW
+/* The kind of a step. */
+const struct layer_kind *
+layer_kind (const struct recipe_step *s);
 
 struct layer { /* first member of every layer's struct */
   const struct layer_kind *kind;
@@ -71,6 +103,30 @@ struct layer { /* first member of every layer's struct */
   size_t kept_at;       /* in the pair: its own struct */
   bool keeps;
 };
+
+/* What most layers leave in the slot, and in the pair: where it lies. */
+struct layer_saved {
+  const float *x, *y;
+};
+struct layer_kept {
+  const float *d_y;
+};
+static inline struct layer_saved *
+layer_saved (const struct layer *l, const struct work *w)
+{
+  return (struct layer_saved *)(w->slot + l->saved_at);
+}
+static inline struct layer_kept *
+layer_kept (const struct layer *l, const struct work *w)
+{
+  return (struct layer_kept *)(w->pair + l->kept_at);
+}
+/* Numbers in so many bytes of a border tensor, padding included. */
+static inline size_t
+layer_numbers (size_t bytes)
+{
+  return bytes / tensor_bytes (NETWORK_BORDER, 1);
+}
 
 /* What layers are made from, and the offsets given out so far. */
 struct layer_maker {
@@ -100,30 +156,23 @@ maker_dims (const struct layer_maker *m, struct kern_dims d);
 size_t
 maker_bytes (const struct layer_maker *m, struct kern_dims d, bool flat);
 
-/* One constructor per kind; the step is not needed afterwards. */
+/* Bytes of a row of `width` numbers for every token of a micro-batch. */
+size_t
+maker_row_bytes (const struct layer_maker *m, int64_t width);
+/* A step's dropout but for the moment, and at the moment of a call. */
+struct kern_drop
+layer_drop_of (const struct recipe_step *s);
+struct kern_drop
+layer_drop_now (struct kern_drop d, const struct work *w);
+/* Register NAME.PART, where NAME is the step's; see params_add. */
 enum status
-layer_conv (struct layer_maker *m, const struct recipe_step *s,
-            struct layer **out);
-enum status
-layer_bn (struct layer_maker *m, const struct recipe_step *s,
-          struct layer **out);
-enum status
-layer_relu (struct layer_maker *m, const struct recipe_step *s,
-            struct layer **out);
-enum status
-layer_pool (struct layer_maker *m, const struct recipe_step *s,
-            struct layer **out);
-enum status
-layer_linear (struct layer_maker *m, const struct recipe_step *s,
-              struct layer **out);
-/* Of Transformers: embedding, LayerNorm, linear, attention, GELU, ReLU,
- * dropout; they work on w->rows rows, at most those of the micro-batch. */
-enum status
-layer_token (struct layer_maker *m, const struct recipe_step *s,
-             struct layer **out);
-enum status
-layer_attention (struct layer_maker *m, const struct recipe_step *s,
-                 struct layer **out);
+maker_param (struct params *p, const struct recipe_step *s, const char *part,
+             struct param want, size_t floats, int *id);
+
+/* Rows of a projection whose logits are there at a time. */
+double
+project_chunk (double rows, int64_t words);
+
 /* Containers take the layers in child[] (also when they fail).  n >= 1. */
 enum status
 layer_sequence (struct layer_maker *m, struct layer **child, int n,

@@ -70,7 +70,7 @@ copy_choices (struct kern *k, const struct kern_tuning *from,
 {
   for (int i = 0; i < recipe_steps (r); i++) {
     const struct recipe_step *step = recipe_step_at (r, i);
-    if (step->kind != RECIPE_CONV)
+    if (!layer_kind (step)->chooses)
       continue;
     struct kern_conv_shape s =
         recipe_shape (step, n, kern_tuning_layout (from));

@@ -45,6 +45,20 @@ params_add (struct params *p, const struct param *want, size_t floats, int *id)
   return OK;
 }
 
+struct param
+params_matrix (int64_t rows, int64_t columns)
+{
+  return (struct param){.info = {.n_dims = 2, .dims = {rows, columns}},
+                        .init = PARAMS_NORMAL,
+                        .spread = PARAMS_TOKEN_SPREAD};
+}
+
+struct param
+params_vector (int64_t n, enum params_init_kind init)
+{
+  return (struct param){.info = {.n_dims = 1, .dims = {n}}, .init = init};
+}
+
 /* -- memory and first values ----------------------------------------------- */
 
 /* Fill t, plain, from the seed and its full name alone. */

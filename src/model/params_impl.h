@@ -79,6 +79,12 @@ params_make (struct params *p, uint64_t seed, const struct optimizer *o,
 enum status
 params_borrow (struct params *p, float *value, bool gradients);
 
+/* A matrix with a Transformer's first values, and a vector. */
+struct param
+params_matrix (int64_t rows, int64_t columns);
+struct param
+params_vector (int64_t n, enum params_init_kind init);
+
 float *
 params_value (const struct params *p, int id);
 float *

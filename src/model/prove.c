@@ -16,21 +16,6 @@ struct steps {
   struct recipe_step step[STEPS]; /* distinct, as far as kernels go */
 };
 
-static bool
-same_dims (struct kern_dims a, struct kern_dims b)
-{
-  return a.c == b.c && a.h == b.h && a.w == b.w;
-}
-
-static bool
-same_kernels (const struct recipe_step *a, const struct recipe_step *b)
-{
-  return a->kind == b->kind && same_dims (a->in, b->in) &&
-         same_dims (a->out, b->out) && a->kernel == b->kernel &&
-         a->stride == b->stride && a->pad == b->pad && a->bias == b->bias &&
-         a->relu == b->relu && a->plain == b->plain && a->heads == b->heads;
-}
-
 static void
 collect (struct steps *all, const struct recipe *r)
 {
@@ -38,7 +23,7 @@ collect (struct steps *all, const struct recipe *r)
     const struct recipe_step *s = recipe_step_at (r, i);
     bool known = false;
     for (int j = 0; j < all->n && !known; j++)
-      known = same_kernels (&all->step[j], s);
+      known = recipe_same_kernels (&all->step[j], s);
     /* What does not fit is proven when its stage is made. */
     if (!known && all->n < STEPS)
       all->step[all->n++] = *s;
@@ -60,75 +45,6 @@ collect_all (struct steps *all, const struct network *net, const char *head,
   return OK;
 }
 
-/* A convolution, and what takes the place of the table's choice. */
-static enum status
-prove_conv (struct kern *k, const struct kern_conv_shape *s,
-            struct kern_tuning *t)
-{
-  struct kern_conv *c = NULL;
-  TRY (kern_conv_create (k, s, t, &c));
-  enum status status = OK;
-  for (int i = KERN_FORWARD; i <= KERN_BACK_WEIGHTS && status == OK; i++) {
-    const enum kern_direction d = (enum kern_direction)i;
-    const enum kern_algo a = kern_conv_algo (c, d);
-    if (a != kern_tuning_choice (t, s, d))
-      status = kern_tuning_put (k, t, s, d, (struct kern_choice){(int)a, 0});
-  }
-  kern_conv_destroy (&c);
-  return status;
-}
-
-static enum status
-prove_step (struct kern *k, const struct recipe_step *s, int64_t n,
-            struct kern_tuning *t)
-{
-  const enum kern_layout l = kern_tuning_layout (t);
-  const struct kern_conv_shape shape = recipe_shape (s, n, l);
-  const int64_t rows = n * s->in.h;
-  const struct kern_linear_shape dense = {rows, s->in.c, s->out.c, true, true};
-  struct kern_linear *linear = NULL;
-  struct kern_bn *bn = NULL;
-  struct kern_pool *pool = NULL;
-  enum status status = OK;
-  switch (s->kind) {
-  case RECIPE_CONV:
-    return prove_conv (k, &shape, t);
-  case RECIPE_BN:
-    status =
-        kern_bn_create (k, (struct kern_dims){n, s->out.c, s->out.h, s->out.w},
-                        l, s->relu, &bn);
-    kern_bn_destroy (&bn);
-    return status;
-  case RECIPE_MAXPOOL:
-    status = kern_pool_create (k, KERN_POOL_MAX,
-                               (struct kern_dims){n, s->in.c, s->in.h, s->in.w},
-                               l, s->kernel, s->stride, s->pad, &pool);
-    kern_pool_destroy (&pool);
-    return status;
-  case RECIPE_LINEAR:
-    return kern_linear_prove (
-        k, &(struct kern_linear_shape){n, s->in.c, s->out.c, true, true});
-  case RECIPE_DENSE:
-    status = kern_linear_create (k, &dense, &linear);
-    kern_linear_destroy (&linear);
-    return status;
-  case RECIPE_ATTENTION:
-    return kern_attention_want (
-        k, &(struct kern_attention){n, s->in.h, s->heads, s->out.c / s->heads});
-  case RECIPE_PROJECT:
-    status = kern_linear_create (
-        k,
-        &(struct kern_linear_shape){
-            (int64_t)stage_token_chunk ((double)rows, s->out.c), s->in.c,
-            s->out.c, false, true},
-        &linear);
-    kern_linear_destroy (&linear);
-    return status;
-  default:
-    return OK;
-  }
-}
-
 static enum status
 prove_all (struct kern *k, const struct steps *all, int64_t n,
            struct kern_tuning *t)
@@ -138,7 +54,9 @@ prove_all (struct kern *k, const struct steps *all, int64_t n,
   for (int i = 0; i < all->n && s == OK; i++) {
     log_progress ("comparing kernels with plain arithmetic: %d of %d", i + 1,
                   all->n);
-    s = prove_step (k, &all->step[i], n, t);
+    const struct recipe_step *step = &all->step[i];
+    if (layer_kind (step)->prove)
+      s = layer_kind (step)->prove (k, step, n, t);
   }
   enum status after = kern_bench_close (&b);
   return s != OK ? s : after;

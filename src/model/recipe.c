@@ -1,10 +1,9 @@
-/* model/recipe.c -- units written as lists of steps, and what they cost.
+/* model/recipe.c -- units written as lists of steps.
  *
  * Steps and names are those of torchvision's ResNet, version 1.5: the stride of
  * a bottleneck sits in its 3x3 convolution.  No memory is touched here.
  */
 #include "model/recipe_impl.h"
-#include "base/hash.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -46,7 +45,7 @@ recipe_bn (struct recipe *r, const char *name, bool relu)
 {
   struct recipe_step *s = recipe_add (r, RECIPE_BN, name);
   s->relu = relu;
-  if (r->n_path > 1 && s[-1].kind == RECIPE_CONV)
+  if (r->n_path > 1) /* a convolution */
     s[-1].normalised = true;
 }
 
@@ -183,71 +182,4 @@ recipe_shape (const struct recipe_step *s, int64_t n, enum kern_layout l)
                                   .bias = s->bias,
                                   .src = s->plain ? KERN_PLAIN : l,
                                   .dst = l};
-}
-
-bool
-recipe_divides (const struct recipe *r, int block)
-{
-  for (int i = 0; i < recipe_steps (r); i++) {
-    const struct recipe_step *s = recipe_step_at (r, i);
-    if (s->kind == RECIPE_CONV &&
-        (s->out.c % block || (!s->plain && s->in.c % block)))
-      return false;
-  }
-  return true;
-}
-
-static double
-count (struct kern_dims d)
-{
-  return (double)d.c * (double)d.h * (double)d.w;
-}
-
-static void
-step_cost (const struct recipe_step *s, struct network_unit *u)
-{
-  struct kern_conv_shape shape;
-  u->act_bytes += sizeof (float) * count (s->out);
-  switch (s->kind) {
-  case RECIPE_CONV:
-    shape = recipe_shape (s, 1, KERN_LAST);
-    u->params += s->in.c * s->out.c * s->kernel * s->kernel;
-    u->params += s->bias ? s->out.c : 0;
-    u->flops += kern_conv_flops (&shape);
-    break;
-  case RECIPE_BN:
-    u->params += 2 * s->out.c;
-    break;
-  case RECIPE_LINEAR:
-    u->params += (s->in.c + 1) * s->out.c;
-    u->flops += 2.0 * count (s->in) * count (s->out);
-    break;
-  default:
-    recipe_token_cost (s, u);
-    break;
-  }
-}
-
-/* A number for the arithmetic of a step, names left out. */
-static uint64_t
-step_alike (const struct recipe_step *s, uint64_t h)
-{
-  int64_t word[] = {s->kind,  s->in.c,     s->in.h,   s->in.w,   s->out.c,
-                    s->out.h, s->out.w,    s->kernel, s->stride, s->pad,
-                    s->bias,  s->relu,     s->plain,  s->flat,   s->heads,
-                    s->words, s->drop > 0, s->shared};
-  return hash_bytes (word, sizeof word, h);
-}
-
-void
-recipe_cost (const struct recipe *r, struct network_unit *out)
-{
-  struct network_unit u = {.in = r->in, .out = r->out};
-  u.alike = (uint64_t)r->residual + 2 * (uint64_t)r->n_skip;
-  for (int i = 0; i < recipe_steps (r); i++) {
-    step_cost (recipe_step_at (r, i), &u);
-    u.alike = step_alike (recipe_step_at (r, i), u.alike);
-  }
-  u.name = out->name;
-  *out = u;
 }

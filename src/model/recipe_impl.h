@@ -1,8 +1,8 @@
 /* model/recipe_impl.h -- a unit or a head as a list of steps, before any
  * memory.
  *
- * One description serves everybody: counting (network.c), measuring (tune.c)
- * and building (layer_build.c).  All dims are of one sample (n = 1).
+ * One description serves everybody: counting (recipe_cost.c), measuring
+ * (tune.c) and building (layer_build.c).  All dims are of one sample (n = 1).
  */
 #ifndef MODEL_RECIPE_IMPL_H
 #define MODEL_RECIPE_IMPL_H
@@ -12,25 +12,34 @@
 #include "model/network.h"
 #include <stdbool.h>
 
-enum recipe_kind {
-  RECIPE_CONV,
-  RECIPE_BN,
-  RECIPE_RELU,
-  RECIPE_MAXPOOL,
-  RECIPE_GAP,
-  RECIPE_LINEAR,
-  /* of Transformers; rows of tokens */
-  RECIPE_EMBED,
-  RECIPE_NORM,
-  RECIPE_DENSE, /* linear over rows */
-  RECIPE_ATTENTION,
-  RECIPE_GELU,
-  RECIPE_RECTIFY, /* ReLU over rows */
-  RECIPE_DROPOUT,
-  RECIPE_BRANCH, /* what follows, up to JOIN, is added to its input */
-  RECIPE_JOIN,
-  RECIPE_PROJECT /* to the vocabulary, with the loss: the last of a head */
-};
+/* All kinds of steps: the word of a recipe, and the struct of functions in the
+ * kind's file (layer_impl.h). */
+/* clang-format off */
+#define RECIPE_KINDS(ROW)                                                      \
+  /* over images, [B, C, H, W] in the inner layout */                          \
+  ROW (RECIPE_CONV,      layer_conv)                                           \
+  ROW (RECIPE_BN,        layer_bn)                                             \
+  ROW (RECIPE_RELU,      layer_relu)                                           \
+  ROW (RECIPE_MAXPOOL,   layer_maxpool)                                        \
+  ROW (RECIPE_GAP,       layer_gap)                                            \
+  ROW (RECIPE_LINEAR,    layer_linear)    /* [B, C] */                         \
+  /* over rows, [B, T, D] */                                                   \
+  ROW (RECIPE_EMBED,     layer_embed)     /* from int32_t [B, T] */            \
+  ROW (RECIPE_NORM,      layer_norm)                                           \
+  ROW (RECIPE_DENSE,     layer_dense)     /* linear */                         \
+  ROW (RECIPE_ATTENTION, layer_attention)                                      \
+  ROW (RECIPE_GELU,      layer_gelu)                                           \
+  ROW (RECIPE_RECTIFY,   layer_rectify)   /* ReLU */                           \
+  ROW (RECIPE_DROPOUT,   layer_dropout)                                        \
+  /* what follows, up to JOIN, is added to its input */                        \
+  ROW (RECIPE_BRANCH,    layer_bracket)                                        \
+  ROW (RECIPE_JOIN,      layer_bracket_end)                                    \
+  /* to the vocabulary, with the loss: the last of a head */                   \
+  ROW (RECIPE_PROJECT,   layer_project)
+/* clang-format on */
+#define ROW(word, kind) word,
+enum recipe_kind { RECIPE_KINDS (ROW) };
+#undef ROW
 
 #define RECIPE_NAME 48
 struct recipe_step {
@@ -122,13 +131,6 @@ recipe_head (const char *grammar, struct kern_dims in,
 const struct recipe_step *
 recipe_projects (const struct recipe *r);
 
-/* Add what a step of tokens costs, beyond its output; pooling and ReLU cost
- * nothing. */
-void
-recipe_token_cost (const struct recipe_step *s, struct network_unit *u);
-/* Everything in network_unit but the name. */
-void
-recipe_cost (const struct recipe *r, struct network_unit *out);
 /* Step i over path and skip together, i = 0 .. recipe_steps - 1. */
 int
 recipe_steps (const struct recipe *r);
@@ -137,9 +139,18 @@ recipe_step_at (const struct recipe *r, int i);
 /* The convolution of a step at n samples with inner layout l. */
 struct kern_conv_shape
 recipe_shape (const struct recipe_step *s, int64_t n, enum kern_layout l);
+/* -- what the kinds of the steps say (recipe_cost.c) ------------------------
+ */
+
+/* Everything in network_unit but the name. */
+void
+recipe_cost (const struct recipe *r, struct network_unit *out);
 /* True when every inner channel count is a multiple of block. */
 bool
 recipe_divides (const struct recipe *r, int block);
+/* Whether two steps use the same kernels. */
+bool
+recipe_same_kernels (const struct recipe_step *a, const struct recipe_step *b);
 
 /* Unit i of a network; borrowed for its life. */
 const struct recipe *

@@ -95,9 +95,6 @@ stage_output_of (const struct stage *s, const struct place *p);
 enum status
 stage_token_project (struct stage *s, const struct stage_spec *spec,
                      const struct recipe *r);
-/* Rows whose logits are there at a time. */
-double
-stage_token_chunk (double rows, int64_t words);
 /* Memory of the shared copies, when the parameters are made. */
 enum status
 stage_token_shared (struct stage *s);

@@ -13,25 +13,12 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Logits that are there at a time: enough that the matrix, which passes through
- * the caches once per chunk, is not what takes the time. */
-#define CHUNK_BYTES (16 << 20)
-#define CHUNK_LEAST 256
-
 /* -- making ---------------------------------------------------------------- */
 
 static bool
 is_last (const struct stage *s)
 {
   return s->spec.unit_end == network_units (s->spec.net);
-}
-
-double
-stage_token_chunk (double rows, int64_t words)
-{
-  double chunk = (double)(CHUNK_BYTES / (words * (int64_t)sizeof (float)));
-  chunk = chunk < CHUNK_LEAST ? CHUNK_LEAST : chunk;
-  return chunk < rows ? chunk : rows;
 }
 
 enum status
@@ -44,18 +31,14 @@ stage_token_project (struct stage *s, const struct stage_spec *spec,
   const bool copy = step->shared && !is_last (s);
   struct params *params =
       copy ? &s->shared[STAGE_HEAD] : &s->params[STAGE_HEAD];
-  struct param want = {.info = {.n_dims = 2, .dims = {step->out.c, step->in.c}},
-                       .init = PARAMS_NORMAL,
-                       .spread = PARAMS_TOKEN_SPREAD};
-  snprintf (want.info.name, sizeof want.info.name, "%s.weight", step->name);
   s->project = (struct project){
       .on = true,
       .params = params,
       .width = step->in.c,
       .words = step->out.c,
       .taken = network_positions (spec->net, !is_last (s)),
-      .chunk = (int64_t)stage_token_chunk (
-          (double)(s->spec.n_samples * s->length), step->out.c),
+      .chunk = (int64_t)project_chunk ((double)(s->spec.n_samples * s->length),
+                                       step->out.c),
       .learns = !(copy && spec->head_observes)};
   const struct kern_linear_shape shape = {.n = s->project.chunk,
                                           .in = step->in.c,
@@ -63,7 +46,9 @@ stage_token_project (struct stage *s, const struct stage_spec *spec,
                                           .learns = spec->training &&
                                                     s->project.learns};
   TRY (kern_linear_create (s->k, &shape, &s->project.linear));
-  return params_add (params, &want, 0, &s->project.id);
+  return maker_param (params, step, "weight",
+                      params_matrix (step->out.c, step->in.c), 0,
+                      &s->project.id);
 }
 
 enum status

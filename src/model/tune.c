@@ -1,9 +1,9 @@
 /* model/tune.c -- which inner layout and which algorithms a network uses.
  *
  * Every distinct convolution of the network is measured by kern in both inner
- * layouts, every distinct normalisation is timed here; the layout with the
- * smaller sum wins, and heads are measured in that one only.  Blocked is out
- * where channels would have to be padded.  The jobs -- one direction of one
+ * layouts, every distinct normalisation is timed; the layout with the smaller
+ * sum wins, and heads are measured in that one only.  Blocked is out where
+ * channels would have to be padded.  The jobs -- one direction of one
  * convolution, or one normalisation -- are dealt out to a team.  A
  * Transformer has nothing to choose: its tensors are rows, KERN_LAST.
  */
@@ -21,28 +21,13 @@ struct shapes {
   bool divides;
 };
 
-static bool
-same_dims (struct kern_dims a, struct kern_dims b)
-{
-  return a.c == b.c && a.h == b.h && a.w == b.w;
-}
-
-static bool
-same_step (const struct recipe_step *a, const struct recipe_step *b)
-{
-  return a->kind == b->kind && same_dims (a->in, b->in) &&
-         same_dims (a->out, b->out) && a->kernel == b->kernel &&
-         a->stride == b->stride && a->pad == b->pad && a->bias == b->bias &&
-         a->relu == b->relu && a->plain == b->plain;
-}
-
 static void
 collect_step (struct shapes *all, const struct recipe_step *s)
 {
-  if (s->kind != RECIPE_CONV && s->kind != RECIPE_BN)
+  if (!layer_kind (s)->chooses && !layer_kind (s)->time)
     return;
   for (int i = 0; i < all->n; i++)
-    if (same_step (&all->step[i], s)) {
+    if (recipe_same_kernels (&all->step[i], s)) {
       all->count[i]++;
       return;
     }
@@ -68,87 +53,15 @@ collect_network (struct shapes *all, const struct network *net, int block)
     collect (all, network_recipe (net, i), block);
 }
 
-/* -- batch normalisation --------------------------------------------------- */
-
-struct bn_bench {
-  struct kern_bn *bn;
-  float *x, *y, *c; /* c: six vectors of 64-byte aligned length */
-  void *mask;
-};
-
-static enum status
-bn_open (struct kern *k, struct kern_dims d, enum kern_layout l, bool relu,
-         struct bn_bench *b)
-{
-  size_t n = kern_bytes (k, d, l) / sizeof (float);
-  TRY (kern_bn_create (k, d, l, relu, &b->bn));
-  TRY (kern_seal (k));
-  TRY (MEM_NEW (n, &b->x, "measuring"));
-  TRY (MEM_NEW (n, &b->y, "measuring"));
-  TRY (mem_new (6, arena_round ((size_t)d.c * sizeof (float)), "measuring",
-                (void **)&b->c));
-  TRY (mem_new (1, kern_bn_mask_bytes (b->bn), "measuring", &b->mask));
-  for (size_t i = 0; i < n; i++) /* any numbers that vary */
-    b->x[i] = i < 1021 ? (float)(i * 2654435761u % 1021) / 1021.0f - 0.5f
-                       : b->x[i - 1021];
-  return OK;
-}
-
-static void
-bn_close (struct bn_bench *b)
-{
-  kern_bn_destroy (&b->bn);
-  mem_free (&b->x);
-  mem_free (&b->y);
-  mem_free (&b->c);
-  mem_free (&b->mask);
-}
-
-/* Forward and backward once. */
-static enum status
-bn_run (struct bn_bench *b, size_t c)
-{
-  const size_t step = arena_round (c * sizeof (float)) / sizeof (float);
-  float *v[6];
-  for (int i = 0; i < 6; i++)
-    v[i] = b->c + (size_t)i * step;
-  for (size_t i = 0; i < c; i++)
-    v[0][i] = 1.0f;
-  TRY (kern_bn_forward (b->bn, b->x, v[0], v[1], b->y, v[2], v[3], b->mask));
-  return kern_bn_back (b->bn, b->x, b->y, v[0], v[1], v[2], v[3], b->mask, b->y,
-                       v[4], v[5]);
-}
-
-static enum status
-bn_time (struct kern *k, const struct recipe_step *step, int64_t n,
-         enum kern_layout l, double *best_s)
-{
-  struct kern_dims d = step->out;
-  struct bn_bench b = {0};
-  d.n = n;
-  enum status s = bn_open (k, d, l, step->relu, &b);
-  for (int i = -1; i < 2 && s == OK; i++) {
-    double start = clock_now_s ();
-    s = halt_check ("choosing kernels");
-    if (s == OK)
-      s = bn_run (&b, (size_t)d.c);
-    double took = clock_now_s () - start;
-    if (i <= 0 || took < *best_s)
-      *best_s = took;
-  }
-  bn_close (&b);
-  return s;
-}
-
 /* -- jobs ------------------------------------------------------------------ */
 
-enum { JOB_BN = KERN_BACK_WEIGHTS + 1 };
+enum { JOB_TIME = KERN_BACK_WEIGHTS + 1 };
 
 struct job {
   const struct recipe_step *step;
   int count; /* how often the step occurs */
   enum kern_layout layout;
-  int what;      /* enum kern_direction, or JOB_BN */
+  int what;      /* enum kern_direction, or JOB_TIME */
   double weight; /* about how long it takes */
   int rank;      /* who does it */
 };
@@ -167,8 +80,8 @@ add_jobs (struct jobs *js, const struct shapes *all, enum kern_layout l,
   for (int i = 0; i < all->n; i++) {
     const struct recipe_step *step = &all->step[i];
     struct job job = {
-        .step = step, .count = all->count[i], .layout = l, .what = JOB_BN};
-    if (step->kind == RECIPE_BN) {
+        .step = step, .count = all->count[i], .layout = l, .what = JOB_TIME};
+    if (!layer_kind (step)->chooses) {
       struct kern_dims d = step->out;
       job.weight = 500.0 * (double)(n * d.c * d.h * d.w);
       js->job[js->n++] = job;
@@ -217,11 +130,12 @@ do_mine (struct kern *k, int64_t n, int me, const struct kern_tuning *t,
   for (int i = 0; i < js->n; i++) {
     int at = js->order[i];
     const struct job *job = &js->job[at];
-    if (job->rank != me || (job->what == JOB_BN) != (b == NULL))
+    if (job->rank != me || (job->what == JOB_TIME) != (b == NULL))
       continue;
     log_progress ("choosing kernels: shape %d of %d", i + 1, js->n);
-    if (job->what == JOB_BN) {
-      TRY (bn_time (k, job->step, n, job->layout, &js->v[2 * at + 1]));
+    if (job->what == JOB_TIME) {
+      TRY (layer_kind (job->step)->time (k, job->step, n, job->layout,
+                                         &js->v[2 * at + 1]));
       continue;
     }
     enum kern_direction d = (enum kern_direction)job->what;
@@ -253,7 +167,7 @@ keep_choices (struct kern *k, const struct jobs *js, int64_t n,
 {
   for (int i = 0; i < js->n; i++) {
     const struct job *job = &js->job[i];
-    if (job->what == JOB_BN)
+    if (job->what == JOB_TIME)
       continue;
     struct kern_conv_shape shape = recipe_shape (job->step, n, job->layout);
     struct kern_choice c = {(int)js->v[2 * i], js->v[2 * i + 1]};

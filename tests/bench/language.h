@@ -233,7 +233,7 @@ sum_collect (struct sum *p, const struct model_spec *m, int64_t batch)
 {
   const int64_t n = batch * m->context, d = m->d_model, V = m->classes;
   const int64_t wide = (int64_t)(m->mlp_ratio * (double)d + 0.5);
-  const int64_t chunk = (int64_t)stage_token_chunk ((double)n, V);
+  const int64_t chunk = (int64_t)project_chunk ((double)n, V);
   const int64_t linear[4][3] = {
       {n, d, 3 * d}, {n, d, d}, {n, d, wide}, {n, wide, d}};
   const int64_t narrow[] = {n, d}, all[] = {n, V}, hidden[] = {n, wide};

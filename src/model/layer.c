@@ -1,0 +1,101 @@
+/* model/layer.c -- what layers are made with: room in slots, pairs and caches,
+ * and parameters.  What is made of it is in layer_*.c and layer_build.c.
+ */
+#include "model/layer_impl.h"
+#include "base/hash.h"
+#include <stdio.h>
+
+void *
+work_take (struct work *w, size_t bytes)
+{
+  void *p = w->scratch;
+  w->scratch += arena_round (bytes);
+  return p;
+}
+
+/* Rounded up, so that the next piece begins on a cache line of its own. */
+static size_t
+give (size_t *total, size_t bytes)
+{
+  size_t at = *total;
+  *total += arena_round (bytes);
+  return at;
+}
+
+size_t
+maker_slot (struct layer_maker *m, size_t bytes)
+{
+  return give (&m->slot_bytes, bytes);
+}
+
+size_t
+maker_pair (struct layer_maker *m, size_t bytes)
+{
+  return give (&m->pair_bytes, bytes);
+}
+
+size_t
+maker_cache (struct layer_maker *m, size_t bytes)
+{
+  return give (&m->cache_bytes, bytes);
+}
+
+int64_t
+maker_rows (const struct layer_maker *m)
+{
+  return m->n * m->length;
+}
+
+size_t
+maker_row_bytes (const struct layer_maker *m, int64_t width)
+{
+  return tensor_bytes (NETWORK_BORDER, maker_rows (m) * width);
+}
+
+struct kern_dims
+maker_dims (const struct layer_maker *m, struct kern_dims d)
+{
+  d.n = m->n;
+  return d;
+}
+
+size_t
+maker_bytes (const struct layer_maker *m, struct kern_dims d, bool flat)
+{
+  return kern_bytes (m->k, maker_dims (m, d), flat ? KERN_PLAIN : m->inner);
+}
+
+enum status
+maker_param (struct params *p, const struct recipe_step *s, const char *part,
+             struct param want, size_t floats, int *id)
+{
+  snprintf (want.info.name, sizeof want.info.name, "%s.%s", s->name, part);
+  return params_add (p, &want, floats, id);
+}
+
+/* The site is the step's name: the same numbers go wherever it runs. */
+struct kern_drop
+layer_drop_of (const struct recipe_step *s)
+{
+  return (struct kern_drop){.p = (float)s->drop,
+                            .site = hash_text (s->name, 0)};
+}
+
+struct kern_drop
+layer_drop_now (struct kern_drop d, const struct work *w)
+{
+  d.seed = w->at->seed;
+  d.step = w->at->step;
+  d.first_sample = w->at->first_sample;
+  return d;
+}
+
+void
+layer_destroy (struct layer **l)
+{
+  if (!*l)
+    return;
+  if ((*l)->kind->destroy)
+    (*l)->kind->destroy (*l);
+  mem_free (l);
+}

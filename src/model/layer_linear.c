@@ -1,0 +1,113 @@
+/* model/layer_linear.c -- linear, [B, C] to [B, C'], with a bias: behind global
+ * pooling.  The one over rows of tokens is layer_dense.c.
+ */
+#include "model/layer_impl.h"
+#include <math.h>
+
+struct linear_layer {
+  struct layer layer;
+  int64_t n, in, out; /* B, C, C' */
+  int weight, bias;   /* ids: [C', C], [C'] */
+};
+
+static void
+linear_cost (const struct recipe_step *s, struct network_unit *u)
+{
+  u->params += (s->in.c + 1) * s->out.c;
+  u->flops += 2.0 * (double)(s->in.c * s->in.h * s->in.w) * (double)s->out.c;
+}
+
+static enum status
+prove (struct kern *k, const struct recipe_step *s, int64_t n)
+{
+  return kern_linear_prove (
+      k, &(struct kern_linear_shape){n, s->in.c, s->out.c, true, true});
+}
+
+static enum status
+linear_prove (struct kern *k, const struct recipe_step *s, int64_t n,
+              struct kern_tuning *t)
+{
+  (void)t;
+  return prove (k, s, n);
+}
+
+static enum status
+linear_eval (struct layer *l, struct work *w, const float *x, float *y)
+{
+  struct linear_layer *f = (struct linear_layer *)l;
+  return kern_linear_forward (w->k, f->n, f->in, f->out, x,
+                              params_value (w->params, f->weight),
+                              params_value (w->params, f->bias), y);
+}
+
+static enum status
+linear_forward (struct layer *l, struct work *w, const float *x, float *y)
+{
+  layer_saved (l, w)->x = x;
+  return linear_eval (l, w, x, y);
+}
+
+static enum status
+linear_weights (struct layer *l, struct work *w)
+{
+  struct linear_layer *f = (struct linear_layer *)l;
+  bool add;
+  float *d_bias = params_grad (w->params, f->bias, &add);
+  float *d_weight = params_grad (w->params, f->weight, &add);
+  return kern_linear_back_weights (
+      w->k, f->n, f->in, f->out, layer_saved (l, w)->x, layer_kept (l, w)->d_y,
+      1.0f, add, d_weight, d_bias);
+}
+
+static enum status
+linear_back (struct layer *l, struct work *w, const float *d_y, float *d_x)
+{
+  struct linear_layer *f = (struct linear_layer *)l;
+  if (w->pair)
+    layer_kept (l, w)->d_y = d_y;
+  if (w->now)
+    TRY (linear_weights (l, w));
+  if (!d_x)
+    return OK;
+  return kern_linear_back_data (w->k, f->n, f->in, f->out, d_y,
+                                params_value (w->params, f->weight), d_x);
+}
+
+static enum status
+linear_make (struct layer_maker *m, const struct recipe_step *s,
+             struct layer *l)
+{
+  struct linear_layer *f = (struct linear_layer *)l;
+  /* PyTorch's first values of a linear layer, the same for both. */
+  struct param weight = {.info = {.n_dims = 2, .dims = {s->out.c, s->in.c}},
+                         .init = PARAMS_UNIFORM,
+                         .spread = 1.0 / sqrt ((double)s->in.c)};
+  struct param bias = weight;
+  bias.info.n_dims = 1;
+  bias.info.dims[1] = 0;
+  CHECK (s->bias, "linear layers have a bias");
+  TRY (prove (m->k, s, m->n));
+  TRY (maker_param (m->params, s, "weight", weight, 0, &f->weight));
+  TRY (maker_param (m->params, s, "bias", bias, 0, &f->bias));
+  f->n = m->n;
+  f->in = s->in.c;
+  f->out = s->out.c;
+  l->x_bytes = maker_bytes (m, s->in, true);
+  l->y_bytes = maker_bytes (m, s->out, true);
+  return OK;
+}
+
+const struct layer_kind layer_linear = {
+    .name = "linear layer",
+    .cost = linear_cost,
+    .prove = linear_prove,
+    .size = sizeof (struct linear_layer),
+    .saved = sizeof (struct layer_saved),
+    .keeps = true,
+    .make = linear_make,
+    .forward = linear_forward,
+    .eval = linear_eval,
+    .back = linear_back,
+    .weights = linear_weights,
+};

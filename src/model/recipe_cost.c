@@ -1,0 +1,57 @@
+/* model/recipe_cost.c -- what units and heads cost, each step by its kind. */
+#include "model/layer_impl.h"
+#include "base/hash.h"
+
+/* A number for the arithmetic of a step, names left out. */
+static uint64_t
+step_alike (const struct recipe_step *s, uint64_t h)
+{
+  int64_t word[] = {s->kind,  s->in.c,     s->in.h,   s->in.w,   s->out.c,
+                    s->out.h, s->out.w,    s->kernel, s->stride, s->pad,
+                    s->bias,  s->relu,     s->plain,  s->flat,   s->heads,
+                    s->words, s->drop > 0, s->shared};
+  return hash_bytes (word, sizeof word, h);
+}
+
+void
+recipe_cost (const struct recipe *r, struct network_unit *out)
+{
+  struct network_unit u = {.in = r->in, .out = r->out};
+  u.alike = (uint64_t)r->residual + 2 * (uint64_t)r->n_skip;
+  for (int i = 0; i < recipe_steps (r); i++) {
+    const struct recipe_step *s = recipe_step_at (r, i);
+    u.act_bytes += network_border_bytes (s->out, 1);
+    if (layer_kind (s)->cost)
+      layer_kind (s)->cost (s, &u);
+    u.alike = step_alike (s, u.alike);
+  }
+  u.name = out->name;
+  *out = u;
+}
+
+bool
+recipe_divides (const struct recipe *r, int block)
+{
+  for (int i = 0; i < recipe_steps (r); i++) {
+    const struct recipe_step *s = recipe_step_at (r, i);
+    if (layer_kind (s)->chooses &&
+        (s->out.c % block || (!s->plain && s->in.c % block)))
+      return false;
+  }
+  return true;
+}
+
+static bool
+same_dims (struct kern_dims a, struct kern_dims b)
+{
+  return a.c == b.c && a.h == b.h && a.w == b.w;
+}
+
+bool
+recipe_same_kernels (const struct recipe_step *a, const struct recipe_step *b)
+{
+  return a->kind == b->kind && same_dims (a->in, b->in) &&
+         same_dims (a->out, b->out) && a->kernel == b->kernel &&
+         a->stride == b->stride && a->pad == b->pad && a->bias == b->bias &&
+         a->relu == b->relu && a->plain == b->plain && a->heads == b->heads;
+}
