@@ -138,6 +138,7 @@ rig_session (struct wire *w, const struct config *c, struct session *s)
 {
   struct session_how how = {.guess_costs = true};
   rig_must (session_open (w, c, &how, s));
+  rig_must (train_init (s));
 }
 
 /* One step and its ballot. */
