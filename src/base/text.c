@@ -1,6 +1,7 @@
 /* base/text.c -- growing strings, numbers for people, nearest names. */
 #include "base/text.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
@@ -144,45 +145,20 @@ text_count (int64_t n)
 
 /* -- for a terminal -------------------------------------------------------- */
 
-/* Bytes of the UTF-8 character at s, and its number; 0: it is none.  Longer
- * spellings than needed, halves of pairs and what is behind the last one are
- * none. */
-static size_t
-utf8 (const char *s, size_t n, unsigned *code)
-{
-  static const unsigned least[5] = {0, 0, 0x80, 0x800, 0x10000};
-  unsigned char c = (unsigned char)s[0];
-  size_t length = c < 0x80 ? 1 : c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
-  if (length == 0 || length > n || c > 0xf4)
-    return 0;
-  *code = length == 1 ? c : c & (0x7fu >> length);
-  for (size_t i = 1; i < length; i++) {
-    if (((unsigned char)s[i] & 0xc0) != 0x80)
-      return 0;
-    *code = *code << 6 | ((unsigned char)s[i] & 0x3f);
-  }
-  if (*code < least[length] || *code > 0x10ffff ||
-      (*code >= 0xd800 && *code < 0xe000))
-    return 0;
-  return length;
-}
-
 static bool
 is_control (unsigned code)
 {
   if (code == '\t' || code == '\n')
     return false;
   return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x61c ||
-         code == 0x200e || code == 0x200f ||
-         (code >= 0x2028 && code < 0x202f) ||
-         (code >= 0x2066 && code < 0x206a) || code == 0xfeff;
+         utf8_is_mark (code) || code == 0xfeff;
 }
 
 size_t
 text_plain (const char *s, size_t n, char out[TEXT_PLAIN])
 {
   unsigned code = 0;
-  size_t length = utf8 (s, n, &code);
+  size_t length = utf8_next (s, n, &code);
   if (length == 0 || code < 0x80) {
     unsigned char c = (unsigned char)s[0];
     bool raw = length == 1 && !is_control (c);

@@ -3,6 +3,7 @@
 
 #include "base/hash.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 #include <string.h>
 
 /* The mark for a blank, U+2581. */
@@ -293,8 +294,7 @@ data_pieces_end (const struct data_pieces *p)
 static size_t
 character (const char *text, size_t left)
 {
-  unsigned char c = (unsigned char)text[0];
-  size_t n = c < 0xc0 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+  size_t n = utf8_bytes ((unsigned char)text[0]);
   return n < left ? n : left;
 }
 

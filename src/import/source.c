@@ -6,16 +6,11 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 #include <string.h>
 #include <sys/stat.h>
 
 enum { CHUNK = 1 << 16 };
-
-/* What of UTF-8 is still to come. */
-struct utf8 {
-  int left;        /* bytes of the character under way */
-  unsigned lo, hi; /* what the next of them may be */
-};
 
 struct walk {
   const struct import_source_how *how;
@@ -35,27 +30,6 @@ struct walk {
 };
 
 /* -- UTF-8 ----------------------------------------------------------------- */
-
-/* By table 3-7 of the Unicode standard: no overlong forms, no surrogates. */
-static bool
-utf8_step (struct utf8 *u, unsigned c)
-{
-  if (u->left > 0) {
-    bool good = c >= u->lo && c <= u->hi;
-    u->left--;
-    u->lo = 0x80;
-    u->hi = 0xbf;
-    return good;
-  }
-  if (c < 0x80)
-    return true;
-  if (c < 0xc2 || c > 0xf4)
-    return false;
-  u->left = c < 0xe0 ? 1 : c < 0xf0 ? 2 : 3;
-  u->lo = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80;
-  u->hi = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : 0xbf;
-  return true;
-}
 
 static enum status
 check_utf8 (struct walk *w, const unsigned char *p, size_t n)

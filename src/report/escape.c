@@ -5,30 +5,17 @@
  */
 #include "report/report_impl.h"
 
+#include "base/utf8.h"
 #include <string.h>
 
-/* The bytes of the character at s, 0 where it is none: malformed, too long,
- * a surrogate, a control character. */
-static int
-character (const unsigned char *s)
+/* The bytes of the character at s, 0 where it is none or not to be shown. */
+static size_t
+character (const char *s)
 {
-  if (s[0] < 0x80)
-    return s[0] >= 0x20 && s[0] != 0x7f;
-  int n = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
-  if (s[0] < 0xc2 || s[0] > 0xf4)
-    return 0;
-  for (int i = 1; i < n; i++)
-    if ((s[i] & 0xc0) != 0x80)
-      return 0;
-  unsigned mark =
-      n == 3 ? (s[0] & 15u) << 12 | (s[1] & 63u) << 6 | (s[2] & 63u) : 0;
-  bool odd = (s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-             (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f) ||
-             (s[0] == 0xc2 && s[1] < 0xa0) || mark >= 0xfffe ||
-             /* marks that break lines or turn the direction of writing */
-             mark == 0x200e || mark == 0x200f ||
-             (mark >= 0x2028 && mark <= 0x202e) ||
-             (mark >= 0x2066 && mark <= 0x2069);
+  unsigned code = 0;
+  size_t n = utf8_next (s, 4, &code);
+  bool odd = code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0xfffe ||
+             code == 0xffff || utf8_is_mark (code);
   return odd ? 0 : n;
 }
 
@@ -37,12 +24,12 @@ static void
 escape (const char *s, const char *(*other) (char c), struct text *out)
 {
   while (*s) {
-    int n = character ((const unsigned char *)s);
+    size_t n = character (s);
     const char *instead = n == 0 ? "?" : n == 1 ? other (*s) : NULL;
     if (instead)
       text_add (out, "%s", instead);
     else
-      text_add (out, "%.*s", n, s);
+      text_add (out, "%.*s", (int)n, s);
     s += n == 0 ? 1 : n;
   }
 }
@@ -146,13 +133,4 @@ escape_csv (const char *s, struct text *out)
   text_add (out, "\"%s", formula ? "'" : "");
   escape (s, for_quotes, out);
   text_add (out, "\"");
-}
-
-int
-escape_width (const char *s)
-{
-  int n = 0;
-  for (; *s; s++)
-    n += ((unsigned char)*s & 0xc0) != 0x80;
-  return n;
 }

@@ -352,9 +352,6 @@ void
 escape_latex (const char *s, struct text *out);
 void
 escape_plain (const char *s, struct text *out);
-/* Characters of a UTF-8 text. */
-int
-escape_width (const char *s);
 
 /* -- pictures (svg.c and one file for each kind) ------------------------------
  */

@@ -5,6 +5,7 @@
  */
 #include "report/report_impl.h"
 
+#include "base/utf8.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -99,7 +100,7 @@ svg_width (const char *s, double size)
   double w = 0;
   for (; *s; s++) {
     unsigned char c = (unsigned char)*s;
-    if ((c & 0xc0) == 0x80)
+    if (!utf8_begins (*s))
       continue;
     w += c >= 0xe1              ? 1.05 /* wide scripts */
          : strchr ("mwMW@%", c) ? 0.95
@@ -123,24 +124,14 @@ svg_text (struct text *out, double x, double y, const char *anchor,
   text_add (out, "</text>\n");
 }
 
-/* Where character n begins. */
-static const char *
-character (const char *s, int n)
-{
-  for (; *s; s++)
-    if (((unsigned char)*s & 0xc0) != 0x80 && n-- == 0)
-      break;
-  return s;
-}
-
 const char *
 svg_short (struct pool *p, const char *s, int most)
 {
-  int n = escape_width (s), front = (most - 1) / 3;
+  int n = utf8_count (s), front = (most - 1) / 3;
   if (n <= most)
     return s;
-  return pool_text (p, "%.*s…%s", (int)(character (s, front) - s), s,
-                    character (s, n - (most - 1 - front)));
+  return pool_text (p, "%.*s…%s", (int)(utf8_at (s, front) - s), s,
+                    utf8_at (s, n - (most - 1 - front)));
 }
 
 /* -- frames ---------------------------------------------------------------- */

@@ -5,6 +5,7 @@
  */
 #include "report/report_impl.h"
 
+#include "base/utf8.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -272,7 +273,7 @@ plain_cell (const struct column *k, const struct cell *c, struct text *out)
 static void
 plain_put (const char *s, int width, bool left, struct text *out)
 {
-  int n = width - escape_width (s);
+  int n = width - utf8_count (s);
   if (left)
     text_add (out, "%s%*s", s, n > 0 ? n : 0, "");
   else
@@ -305,8 +306,8 @@ table_print (const struct table *t, struct text *out)
         if (put) {
           text_add (out, "%s", k ? "  " : "");
           plain_put (one.data, width[k], t->column[k].kind == COLUMN_TEXT, out);
-        } else if (escape_width (one.data) > width[k])
-          width[k] = escape_width (one.data);
+        } else if (utf8_count (one.data) > width[k])
+          width[k] = utf8_count (one.data);
         text_clear (&one);
       }
       while (put && out->size > 0 && out->data[out->size - 1] == ' ')

@@ -5,6 +5,7 @@
  * A small reader of its own goes over the page; the width of a text is counted
  * in letters, not taken from the room that drew it.
  */
+#include "base/utf8.h"
 #include "tests/report/made.h"
 #include "tests/tap.h"
 
@@ -309,7 +310,7 @@ test_short (void)
                   "K = 4, sum, local") == 0,
           "a name that fits is left as it is");
   const char *s = svg_short (&p, "ééééééé, 2 ranks, end to end", 16);
-  tap_ok (strcmp (s, "ééééé…end to end") == 0 && escape_width (s) == 16,
+  tap_ok (strcmp (s, "ééééé…end to end") == 0 && utf8_count (s) == 16,
           "of a long one the end stays: %s", s);
   pool_clear (&p);
 }
