@@ -29,23 +29,6 @@ struct maker {
   int *n_pairs; /* K */
 };
 
-int
-plan_tag (const struct plan *p, bool gradient, int border, int stream,
-          int micro)
-{
-  int n = border;
-
-  if (gradient)
-    n = p->K + stream + p->streams_below[border];
-  return n * p->n_micro + micro;
-}
-
-int64_t
-plan_tags (const struct plan *p)
-{
-  return (int64_t)(p->K + p->streams_below[p->K]) * p->n_micro;
-}
-
 static enum status
 append (struct list *l, const struct plan_op *op)
 {

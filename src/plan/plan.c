@@ -22,27 +22,6 @@
  * others begin a step. */
 #define ROUNDS 4
 
-const char *
-plan_order_name (enum plan_order o)
-{
-  static const char *const name[] = {"eager", "1f1b", "filldrain"};
-  CHECK (o <= PLAN_FILLDRAIN, "order %d", (int)o);
-  return name[o];
-}
-
-const char *
-plan_verb_name (enum plan_verb v)
-{
-  static const char *const name[PLAN_VERBS] = {
-      "TAKE",    "POST_ACT",     "RECV_ACT",  "FORWARD", "SEND_ACT",
-      "HEAD",    "POST_GRAD",    "RECV_GRAD", "PASS",    "SEND_GRAD",
-      "WEIGHTS", "HEAD_WEIGHTS", "REDUCE",    "GATHER",  "NORM",
-      "UPDATE",  "SPREAD",
-  };
-  CHECK (v < PLAN_VERBS, "verb %d", (int)v);
-  return name[v];
-}
-
 /* -- making ------------------------------------------------------------------
  */
 

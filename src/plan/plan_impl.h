@@ -11,6 +11,20 @@
 
 #define PLAN_NEVER INT64_MAX
 
+/* ask.c.  Time is counted in whole nanoseconds, so that all ranks agree
+ * exactly. */
+int64_t
+plan_ticks (double seconds);
+double
+plan_seconds (int64_t ticks);
+/* True when stages k and k + 1 exist and are on different ranks. */
+bool
+plan_crosses (const struct plan *p, int k);
+/* The number of a message: of an activation, or of a stream of gradients. */
+int
+plan_tag (const struct plan *p, bool gradient, int border, int stream,
+          int micro);
+
 /* Heads, windows, streams and passes from K and route; p owns them. */
 enum status
 plan_streams (struct plan *p);
@@ -36,11 +50,6 @@ plan_check_cost (const struct plan_cost *c, int k);
 enum status
 plan_make_timetable (struct plan *p);
 
-/* Time is counted in whole nanoseconds, so that all ranks agree exactly. */
-int64_t
-plan_ticks (double seconds);
-double
-plan_seconds (int64_t ticks);
 /* Duration of a verb of the stage by itself; of an operation as it stands in a
  * list, which may be joined or hand nothing on; of a message over the border.
  */
@@ -50,9 +59,6 @@ int64_t
 plan_op_ticks (const struct plan *p, const struct plan_op *op);
 int64_t
 plan_message_ticks (const struct plan *p, int border);
-/* True when stages k and k + 1 exist and are on different ranks. */
-bool
-plan_crosses (const struct plan *p, int k);
 
 /* joint.c.  Whether updates wait for other stages. */
 bool
@@ -98,10 +104,6 @@ enum status
 plan_lists (struct plan *p, const struct plan_jobs *jobs);
 void
 plan_lists_clear (struct plan *p);
-
-int
-plan_tag (const struct plan *p, bool gradient, int border, int stream,
-          int micro);
 
 /* Called for each operation that takes a rank's time. */
 struct plan_note {

@@ -63,12 +63,6 @@ struct choice {
 };
 enum { REDUCE = -1, UPDATE = -2, NONE = -3 };
 
-bool
-plan_crosses (const struct plan *p, int k)
-{
-  return k >= 0 && k + 1 < p->K && p->rank_of[k] != p->rank_of[k + 1];
-}
-
 static int64_t
 later (int64_t a, int64_t b)
 {

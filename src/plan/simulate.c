@@ -15,18 +15,6 @@
 #include <string.h>
 
 int64_t
-plan_ticks (double seconds)
-{
-  return llround (seconds * 1e9);
-}
-
-double
-plan_seconds (int64_t ticks)
-{
-  return (double)ticks * 1e-9;
-}
-
-int64_t
 plan_verb_ticks (const struct plan *p, enum plan_verb v, int stage)
 {
   const struct plan_cost *c = &p->cost[stage];
