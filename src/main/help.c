@@ -1,7 +1,6 @@
 /* main/help.c -- what --help prints; all of it comes from the tables. */
 #include "main/main.h"
 
-#include "import/import.h"
 #include <string.h>
 
 #define WIDTH 79
@@ -65,21 +64,14 @@ help_exits (struct text *out)
 void
 help_program (struct text *out)
 {
-  struct text line;
   text_add (out,
             "usage: interlock COMMAND [CONFIG.ini] [section.key=value ...] "
             "[--options]\n\n"
             "Trains deep networks in stages over MPI ranks; gradients "
             "travel as far as\nstrategy.span says: local, N-wise "
             "interlocking, or end to end.\n\nCommands:\n");
-  for (size_t i = 0; i < command_count; i++) {
-    const struct command *c = &command_table[i];
-    text_init (&line);
-    text_add (&line, "%s%s", c->summary,
-              c->work ? "" : " (not in this version)");
-    row (out, c->name, 13, line.data);
-    text_clear (&line);
-  }
+  for (int i = 0; i < command_count; i++)
+    row (out, command_table[i]->name, 13, command_table[i]->summary);
   text_add (out, "\n`interlock COMMAND --help` tells more; `interlock train "
                  "--help` lists every\nkey of the configuration; `interlock "
                  "--version` names the libraries.\nManual pages: interlock(1), "
@@ -88,16 +80,14 @@ help_program (struct text *out)
 }
 
 static void
-help_flags (unsigned bit, struct text *out)
+help_flags (const struct flag *own, struct text *out)
 {
+  const struct flag *f;
   struct text name;
   text_add (out, "\nOptions:\n");
-  for (size_t i = 0; i < flag_count; i++) {
-    const struct flag *f = &flag_table[i];
-    if (!(f->commands & bit))
-      continue;
+  for (int i = 0; (f = flag_at (own, i)) != NULL; i++) {
     text_init (&name);
-    if (f->letter < 256)
+    if (f->letter)
       text_add (&name, "-%c, ", f->letter);
     text_add (&name, "--%s%s%s", f->name,
               f->argument && f->argument[0] != '[' ? " " : "",
@@ -145,16 +135,12 @@ void
 help_command (const struct command *c, struct text *out)
 {
   text_add (out, "usage: interlock %s\n\n", c->usage);
-  if (!c->work) {
-    text_add (out, "%s: not in this version.\n", c->summary);
-    return;
-  }
   wrap (out, 0, 0, c->detail);
-  if (c->bit & CMD_IMPORT) {
+  if (c->kinds) {
     text_add (out, "\nKinds:\n");
-    import_help (out);
+    c->kinds (out);
   }
-  help_flags (c->bit, out);
-  if (c->bit & (CMD_TRAIN | CMD_PLAN))
+  help_flags (c->flags, out);
+  if (c->keys)
     help_keys (out);
 }

@@ -116,22 +116,21 @@ same_start (struct wire *w, const char *words)
 }
 
 static enum status
-work (int argc, char **argv, const struct options *o, const char *words)
+work (int argc, char **argv, const struct command *c, const struct given *o,
+      const char *words)
 {
   struct wire *w = NULL;
-  bool mpi =
-      o->command->mpi || command_sweep_trains (o) || o->map.calibrate != NULL;
-  bool trains = o->command->work == command_train || command_sweep_trains (o);
-  if (trains)
+  bool ranks = o->needs & NEEDS_RANKS;
+  if (o->needs & NEEDS_STOP)
     train_catch_signals ();
-  if (mpi)
+  if (ranks)
     run_ask_machine ();
-  enum status s = mpi ? wire_open (&argc, &argv, &w) : wire_open_alone (&w);
+  enum status s = ranks ? wire_open (&argc, &argv, &w) : wire_open_alone (&w);
   if (s == OK)
     s = same_start (w, words);
   if (s == OK)
-    s = o->command->work (o, w);
-  if ((s == OK || s == E_DIFFER) && !trains && !o->output) { /* not in files */
+    s = c->work (o, w);
+  if ((s == OK || s == E_DIFFER) && o->needs & NEEDS_STDOUT && !o->output) {
     enum status written = wire_agree (w, check_put ());
     s = written == OK ? s : written;
   }
@@ -143,7 +142,8 @@ work (int argc, char **argv, const struct options *o, const char *words)
 int
 main (int argc, char **argv)
 {
-  struct options o;
+  const struct command *command;
+  struct given *options = NULL;
   struct text words; /* before they are put in another order */
   status_abort_hook (wire_abort);
   store_start ();
@@ -151,16 +151,16 @@ main (int argc, char **argv)
   signal (SIGXFSZ, SIG_IGN); /* a limit on files is a write that fails */
   add_words (argc, argv, &words);
   guess_rank ();
-  enum status s = options_parse (argc, argv, &o);
+  enum status s = command_parse (argc, argv, &command, &options);
   if (s != OK)
     speak (s);
-  else if (o.version)
+  else if (options->version)
     s = speak (print_version ());
-  else if (o.help)
-    s = speak (print_help (o.command));
+  else if (options->help)
+    s = speak (print_help (command));
   else
-    s = work (argc, argv, &o, words.data);
-  options_clear (&o);
+    s = work (argc, argv, command, options, words.data);
+  command_free (&options);
   text_clear (&words);
 #ifdef IL_DEBUG
   mem_leaks ();

@@ -1,7 +1,7 @@
-/* main/main.h -- the program: words of the command line, commands.
+/* main/main.h -- the program: options, commands, and what commands share.
  *
- * One table of commands and one of options (options.c) drive the command line.
- * Nothing here computes.
+ * A command is one file, command_NAME.c, and one row of COMMANDS.  Nothing here
+ * computes.
  */
 #ifndef MAIN_MAIN_H
 #define MAIN_MAIN_H
@@ -18,132 +18,136 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* -- command line (options.c) ---------------------------------------------- */
+/* -- options (options.c) --------------------------------------------------- */
 
-enum { /* bits */
-       CMD_TRAIN = 1,
-       CMD_EVAL = 2,
-       CMD_PLAN = 4,
-       CMD_VERIFY = 8,
-       CMD_IMPORT = 16,
-       CMD_INFO = 32,
-       CMD_LATER = 64, /* named, not in this version */
-       CMD_SWEEP = 128,
-       CMD_GENERATE = 256,
-       CMD_REPORT = 512,
-       CMD_PROBE = 1024,
-       CMD_COMPARE = 2048,
-       CMD_ALL = 4095
+/* What a field is; values that are no text are from low to high. */
+enum flag_kind {
+  FLAG_YES,   /* bool; the option takes no value */
+  FLAG_TEXT,  /* const char *; one of words, where there are any */
+  FLAG_INT,   /* int */
+  FLAG_INT64, /* int64_t */
+  FLAG_REAL,  /* double; the value is in units */
+  FLAG_ABOVE, /* the same, but low is not among the values */
+  FLAG_OTHER  /* a function puts the value there */
 };
 
-/* Options of a map and a calibration (map_options.c): their letters. */
-enum {
-  OPT_MAP = 1024,
-  OPT_STAGES,
-  OPT_MICRO,
-  OPT_SPANS,
-  OPT_AHEAD,
-  OPT_LATENCY,
-  OPT_BANDWIDTH,
-  OPT_COSTS,
-  OPT_CALIBRATE,
-  OPT_CSV_FILE,
-  OPT_SVG
-};
-
-/* Those of runs and sets of runs (sweep_options.c). */
-enum {
-  OPT_FRESH = 2048,
-  OPT_MISSING,
-  OPT_DRY_RUN,
-  OPT_SCRIPT,
-  OPT_PACK,
-  OPT_AT_ONCE
-};
-
-struct options;
-struct command {
-  const char *name;
-  unsigned bit;
-  bool mpi;
-  const char *usage;   /* behind "interlock " */
-  const char *summary; /* one line */
-  const char *detail;  /* a paragraph */
-  enum status (*work) (const struct options *o, struct wire *w);
-};
-extern const struct command command_table[];
-extern const size_t command_count;
-
+/* An option of a command.  A table of them ends with a row without a name. */
 struct flag {
   const char *name;
-  int letter;           /* short form, or a number above 255 */
+  char letter;          /* short form; 0: none */
   const char *argument; /* NULL: takes none; "[=NAME]": may have one */
-  unsigned commands;    /* bits */
   const char *meaning;
+  enum flag_kind kind;
+  size_t offset; /* of its field in the struct options of the command */
+  int64_t low, high;
+  double unit;
+  const char *words;  /* separated by blanks; NULL: any text */
+  const char *wanted; /* for the complaint; integers need none */
+  bool (*take) (void *field, const char *value); /* false: not wanted */
 };
-extern const struct flag flag_table[];
-extern const size_t flag_count;
 
-struct options {
-  const struct command *command; /* NULL: none named */
+/* The end of a row: into which field its value goes. */
+#define AT(field) .offset = offsetof (struct options, field)
+#define INTO_BOOL(field) .kind = FLAG_YES, AT (field)
+#define INTO_TEXT(field) .kind = FLAG_TEXT, AT (field)
+#define INTO_SPLIT(field)                         \
+  INTO_TEXT (field), .words = "train valid test", \
+                     .wanted = "train, valid or test"
+#define INTO_INT(field, from, to) \
+  .kind = FLAG_INT, AT (field), .low = from, .high = to
+#define INTO_INT64(field, from, to) \
+  .kind = FLAG_INT64, AT (field), .low = from, .high = to
+#define INTO_REAL(field, from, to, in) \
+  .kind = FLAG_REAL, AT (field), .low = from, .high = to, .unit = in
+#define INTO_ABOVE(field, from, to, in) \
+  .kind = FLAG_ABOVE, AT (field), .low = from, .high = to, .unit = in
+#define INTO_BYTES(field) \
+  INTO_ABOVE (field, 0, INT64_MAX, 1e9), .wanted = "gigabytes, more than 0"
+#define BY(function, field) .kind = FLAG_OTHER, AT (field), .take = function
+
+/* Option number i of a command, those that all have included; NULL: there are
+ * no more. */
+const struct flag *
+flag_at (const struct flag *own, int i);
+
+/* Take all options out of argv, which is reordered: what is behind the number
+ * that is returned is none.  into: the struct options of the command, which
+ * begins with a struct given. */
+int
+options_parse (const char *whose, const struct flag *own, int argc, char **argv,
+               void *into, struct text *wrong);
+
+/* -- commands (command.c) -------------------------------------------------- */
+
+/* What a command needs, bits. */
+enum {
+  NEEDS_RANKS = 1, /* all ranks of its launcher, by MPI */
+  NEEDS_STOP = 2,  /* signals and the machine's clock may stop it */
+  NEEDS_STDOUT = 4 /* its work is what it writes there, unless -o is given */
+};
+
+/* What is on a command line beside options of its own.  Every struct options
+ * begins with one. */
+struct given {
   bool help, version;
-  const char *path; /* configuration, checkpoint, file; NULL: none */
-  const char *kind; /* import: what; verify: which check; sweep: what to do;
-                       else NULL */
-  int n_inputs, n_words;
-  const char **inputs; /* owned array of borrowed texts */
-  const char **words;  /* likewise: key=value */
-  int n_rest;
-  const char *const *rest; /* behind "--", sweep only; borrowed */
-  const char *output, *split, *dump, *script;
-  int threads, ranks, columns, pack, at_once;
-  const char *table; /* report */
-  double accuracy;   /* report: 0..1; 0: not given */
-  double loss;       /* report; 0: not given */
-  bool unit, measure, list, check, csv, missing, dry_run, fresh;
-  const char *fresh_by; /* --fresh=NAME; NULL: not named */
-  struct run_generate generate;
-  char made[5][CONFIG_PATH + 16]; /* words made of options */
-  int n_made;
-  bool text, latex, unlike;
-  struct {
-    bool maps, wide;
-    int samples, classes, rows, cols, block;
-    double memory_bytes;
-  } probe;
-  struct {
-    bool wanted, micro_given;
-    struct map axes;               /* cells: none */
-    double latency_s, bytes_per_s; /* -1, 0: not given */
-    double ahead;                  /* 0.1: 10 %; -1: not given */
-    const char *costs, *calibrate, *csv, *svg;
-  } map;
+  unsigned needs;
+  const char *output; /* -o; NULL: not given */
+  int n_names, n_words, n_rest;
+  const char **names; /* owned array of borrowed texts, the last of them NULL:
+                         files, runs, kinds */
+  const char **words; /* likewise: key=value */
+  const char *const *rest; /* behind "--"; borrowed */
 };
 
-/* One of the options of runs; complaints are added to lines.  Local. */
-void
-sweep_option (struct options *o, int letter, const char *value,
-              struct text *lines);
-/* What `sweep` is to do, and whether it has what that takes.  Local. */
-void
-sweep_options_check (struct options *o, struct text *lines);
-/* One of the options of a map; complaints are added to lines.  Local. */
-void
-map_option (struct options *o, int letter, const char *value,
-            struct text *lines);
-/* What they come to together, with defaults for axes.  Local. */
-void
-map_options_check (struct options *o, struct text *lines);
+struct command {
+  const char *name;
+  const char *usage;        /* behind "interlock " */
+  const char *summary;      /* one line */
+  const char *detail;       /* a paragraph */
+  const struct flag *flags; /* its own; NULL: none */
+  size_t size;              /* of its struct options */
+  const void *defaults;     /* `size` bytes; NULL: zero */
+  unsigned needs;           /* unless check says otherwise */
+  int least, most;          /* names it takes; most 0: any number */
+  const char *wants;        /* what these are, where one has to be given */
+  int names_first;          /* so many words are names, whatever their look */
+  bool rest;                /* takes words behind "--" */
+  bool keys;                /* its help lists the keys of a configuration */
+  void (*kinds) (struct text *help); /* ... and these; NULL: none */
+  /* What names, words and options come to together; NULL: nothing more. */
+  void (*check) (void *options, struct text *wrong);
+  /* Speaks through a fence before it returns.  Collective on world. */
+  enum status (*work) (const void *options, struct wire *w);
+};
 
-/* Everything from argv, which is reordered and borrowed.  E_USAGE with a line
- * for each thing that is wrong; *o can be cleared in any case. */
+/* The table of commands, in the order of the help: command_NAME of
+ * command_NAME.c. */
+#define COMMANDS(X) \
+  X (train)         \
+  X (eval)          \
+  X (generate)      \
+  X (plan)          \
+  X (verify)        \
+  X (compare)       \
+  X (import)        \
+  X (info)          \
+  X (probe)         \
+  X (sweep)         \
+  X (report)
+#define X(name) extern const struct command command_##name;
+COMMANDS (X)
+#undef X
+extern const struct command *const command_table[];
+extern const int command_count;
+
+/* Everything from argv, which is reordered and borrowed: the command (NULL:
+ * none named) and its struct options.  E_USAGE with a line for each thing that
+ * is wrong; *options is to be freed in any case. */
 enum status
-options_parse (int argc, char **argv, struct options *o);
+command_parse (int argc, char **argv, const struct command **command,
+               struct given **options);
 void
-options_clear (struct options *o);
-/* What they say of a configuration beside keys.  Local. */
-void
-options_config (const struct options *o, struct config *c);
+command_free (struct given **options);
 
 /* -- help (help.c) --------------------------------------------------------- */
 
@@ -151,6 +155,50 @@ void
 help_program (struct text *out);
 void
 help_command (const struct command *c, struct text *out);
+
+/* -- configurations of commands (configure.c) ------------------------------ */
+
+/* What options say of a run beside the keys of its configuration. */
+struct start {
+  int threads; /* 0: not given */
+  bool fresh;
+  const char *fresh_by; /* --fresh=NAME; NULL: not named */
+  const char *dump;     /* NULL: not given */
+};
+#define THREADS                                                           \
+  {                                                                       \
+    "threads", 0, "N",                                                    \
+        "threads of each rank; default: OMP_NUM_THREADS, else the cores " \
+        "there are",                                                      \
+        INTO_INT (start.threads, 1, 4096)                                 \
+  }
+/* of: which run is meant, or "". */
+#define FRESH(of)                                                             \
+  {                                                                           \
+    "fresh", 0, "[=NAME]",                                                    \
+        of "begin anew: what an earlier run has left in the run directory "   \
+           "is moved to old-1, old-2, ... in it, once the new one is "        \
+           "accepted. A job that Slurm has started again goes on where it "   \
+           "has done so before; with =NAME (for scripts that try again) "     \
+           "whoever comes under that name does",                              \
+        BY (configure_fresh, start), .wanted = "a name of 1 to 63 characters" \
+  }
+bool
+configure_fresh (void *start, const char *name);
+/* E_USAGE.  Local. */
+enum status
+configure_start (const struct start *s, struct config *c);
+/* From a file (path NULL: none) and the words that were given.  Collective on
+ * world. */
+enum status
+configure_file (const char *path, const struct given *g, const struct start *s,
+                enum config_use use, struct wire *w, struct config *c);
+/* From a checkpoint, or the newest of a run directory, and words; *path is that
+ * of the file, owned by the caller.  Collective on world. */
+enum status
+configure_checkpoint (const char *name, const struct given *g,
+                      const struct start *s, struct wire *w, char **path,
+                      struct config *c);
 
 /* -- files of words (file.c) ----------------------------------------------- */
 
@@ -171,50 +219,18 @@ file_is_directory (const char *path);
 void
 file_print (const struct text *out);
 
-/* -- commands (commands.c; report.c; sweep.c) ------------------------------ */
-
-/* Path and configuration of the checkpoint that o names; *path is owned by the
- * caller.  Collective on world. */
-enum status
-configure_as (const struct options *o, struct wire *w, char **path,
-              struct config *c);
-/* Each speaks through a fence before it returns.  Collective on world. */
-enum status
-command_train (const struct options *o, struct wire *w);
-enum status
-command_eval (const struct options *o, struct wire *w);
-enum status
-command_generate (const struct options *o, struct wire *w);
-enum status
-command_plan (const struct options *o, struct wire *w);
-enum status
-command_verify (const struct options *o, struct wire *w);
-enum status
-command_import (const struct options *o, struct wire *w);
-enum status
-command_info (const struct options *o, struct wire *w);
-enum status
-command_probe (const struct options *o, struct wire *w);
-enum status
-command_sweep (const struct options *o, struct wire *w);
-enum status
-command_report (const struct options *o, struct wire *w);
-/* E_DIFFER, without a message, when they do. */
-enum status
-command_compare (const struct options *o, struct wire *w);
-/* Does it need MPI this time? */
-bool
-command_sweep_trains (const struct options *o);
-
 /* -- maps (map.c) and their costs (costs_file.c) --------------------------- */
 
-/* Local. */
+/* Prints a map over these axes, and writes it to csv and svg where they are not
+ * NULL.  micro_given: no number of micro-batches may be left out.  Local. */
 enum status
-map_make (const struct options *o, const struct config *c,
-          const struct run_plan_options *p);
-/* Collective on world. */
+map_make (const struct map *axes, bool micro_given, const struct config *c,
+          const struct run_plan_options *p, const char *csv, const char *svg);
+/* Measures for the numbers of micro-batches of axes, and writes the file path.
+ * Collective on world. */
 enum status
-map_calibrate (const struct options *o, const struct config *c, struct wire *w);
+map_calibrate (const struct map *axes, const char *path, const struct config *c,
+               struct wire *w);
 /* As an INI text; from a file.  E_CONFIG names file and line.  Local. */
 void
 costs_write (const struct run_costs *c, struct text *out);

@@ -26,11 +26,12 @@ sizes (const struct config *c, const struct map *axes, int64_t out[RUN_SIZES])
 }
 
 enum status
-map_calibrate (const struct options *o, const struct config *c, struct wire *w)
+map_calibrate (const struct map *axes, const char *path, const struct config *c,
+               struct wire *w)
 {
   struct run_costs costs = {0};
   int64_t samples[RUN_SIZES];
-  int n = sizes (c, &o->map.axes, samples);
+  int n = sizes (c, axes, samples);
   struct text out;
   enum status s = OK;
   if (n == 0)
@@ -43,9 +44,9 @@ map_calibrate (const struct options *o, const struct config *c, struct wire *w)
   text_init (&out);
   costs_write (&costs, &out);
   if (wire_rank (w) == 0)
-    s = store_output_put (o->map.calibrate, out.data, out.size);
+    s = store_output_put (path, out.data, out.size);
   if (s == OK)
-    say (LOG_INFO, "written: %s", o->map.calibrate);
+    say (LOG_INFO, "written: %s", path);
   text_clear (&out);
   run_costs_close (&costs);
   return file_verdict (w, s);
@@ -156,33 +157,33 @@ write_file (const char *path, void (*make) (const struct map *, struct text *),
 }
 
 static enum status
-show (const struct options *o, const struct map *m)
+show (const struct map *m, const char *csv, const char *svg)
 {
   struct text out;
   text_init (&out);
   map_print (m, &out);
   file_print (&out);
   text_clear (&out);
-  if (o->map.csv)
-    TRY (write_file (o->map.csv, map_csv, m));
-  return o->map.svg ? write_file (o->map.svg, NULL, m) : OK;
+  if (csv)
+    TRY (write_file (csv, map_csv, m));
+  return svg ? write_file (svg, NULL, m) : OK;
 }
 
 enum status
-map_make (const struct options *o, const struct config *c,
-          const struct run_plan_options *p)
+map_make (const struct map *axes, bool micro_given, const struct config *c,
+          const struct run_plan_options *p, const char *csv, const char *svg)
 {
-  struct map m = o->map.axes;
+  struct map m = *axes;
   int kept = 0;
   /* Those that were not asked for need not divide the batch. */
-  for (int i = 0; !o->map.micro_given && i < m.n_micro; i++)
+  for (int i = 0; !micro_given && i < m.n_micro; i++)
     if (c->batch % (m.micro[i] * c->replicas) == 0)
       m.micro[kept++] = m.micro[i];
   m.n_micro = kept > 0 ? kept : m.n_micro;
   TRY (map_open (&m));
   enum status s = run_map (c, p, &m);
   if (s == OK)
-    s = show (o, &m);
+    s = show (&m, csv, svg);
   map_close (&m);
   return s;
 }

@@ -33,6 +33,6 @@ sweep_set_check (struct sweep_set *t, struct text *out);
  * E_CONFIG with those that belong to the set.  Local. */
 enum status
 sweep_set_words (const struct sweep *s, int i, const struct config *set,
-                 const struct config *now, const struct options *o);
+                 const struct config *now, const struct given *g);
 
 #endif

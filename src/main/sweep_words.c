@@ -90,13 +90,13 @@ check_word (const struct sweep *s, int i, const char *word,
 
 enum status
 sweep_set_words (const struct sweep *s, int i, const struct config *set,
-                 const struct config *now, const struct options *o)
+                 const struct config *now, const struct given *g)
 {
   struct text wrong;
   enum status e = OK;
   text_init (&wrong);
-  for (int j = 0; j < o->n_words; j++)
-    check_word (s, i, o->words[j], set, now, &wrong);
+  for (int j = 0; j < g->n_words; j++)
+    check_word (s, i, g->words[j], set, now, &wrong);
   if (wrong.size)
     e = fail (E_CONFIG,
               "%s: %s, and that belongs to the set: words beside `sweep run` "

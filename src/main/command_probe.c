@@ -1,4 +1,5 @@
-/* main/probe.c -- the command `probe`: outputs of stages from run to probe. */
+/* main/command_probe.c -- the command `probe`: outputs of stages from run to
+ * probe. */
 #include "main/main.h"
 
 #include "base/clock.h"
@@ -8,7 +9,71 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SAMPLES 10000 /* where nothing else is asked for */
+struct options {
+  struct given given; /* names: checkpoints, or their run directories */
+  const char *split;
+  bool maps;
+  int samples;
+  struct probe_how how;
+  struct start start;
+};
+
+static const struct options defaults = {
+    .split = "valid", .samples = 10000, .how = {.seed = 1}};
+
+/* -- rows -------------------------------------------------------------------
+ */
+
+static bool
+features (void *maps, const char *word)
+{
+  int which = words_find ("pooled maps", word, NULL);
+  *(bool *)maps = which == 1;
+  return which >= 0;
+}
+
+static bool
+grid (void *how, const char *word)
+{
+  struct probe_how *h = how;
+  int n = 0;
+  return sscanf (word, "%5dx%5d%n", &h->grid_rows, &h->grid_cols, &n) == 2 &&
+         word[n] == '\0' && h->grid_rows >= 1 && h->grid_cols >= 1;
+}
+
+/* clang-format off */
+static const struct flag flags[] = {
+  { "split", 0, "NAME", "which split: train, valid or test; default: valid",
+    INTO_SPLIT (split) },
+  { "samples", 0, "N",
+    "the first N of the split; of tokens N positions, drawn; default: 10000, "
+    "or all where there are fewer",
+    INTO_INT (samples, 10, 1 << 30) },
+  { "features", 0, "KIND",
+    "pooled: means over height and width (default); maps: whole maps",
+    BY (features, maps), .wanted = "pooled or maps" },
+  { "classes", 0, "N",
+    "of tokens: the N - 1 most frequent next tokens, and all others; default "
+    "256",
+    INTO_INT (how.classes, 2, 1 << 16) },
+  { "double", 0, NULL, "double precision; default: single",
+    INTO_BOOL (how.wide) },
+  { "grid", 0, "RxC",
+    "ranks in rows and columns; default: as square as they allow",
+    BY (grid, how), .wanted = "rows x columns, such as 2x3" },
+  { "block", 0, "N", "rows and columns of a block; default: chosen by size",
+    INTO_INT (how.block, 1, 4096) },
+  { "memory", 0, "GB",
+    "what matrices may take on a rank; default: what the machine has left",
+    INTO_BYTES (how.memory_bytes) },
+  { "output", 'o', "FILE", "the directory to write to", INTO_TEXT (given.output) },
+  { "seed", 0, "N",
+    "the same seed draws the same parts and positions; default 1",
+    INTO_INT64 (how.seed, 0, INT64_MAX) },
+  THREADS,
+  { 0 }
+};
+/* clang-format on */
 
 /* -- between the two --------------------------------------------------------
  */
@@ -63,22 +128,19 @@ struct found {
 /* One checkpoint; look: only what it will be. */
 static enum status
 take_side (const struct options *o, struct wire *w, struct probe *p,
-           const char *given, bool look, struct found *out)
+           const char *name, bool look, struct found *out)
 {
   struct config c;
-  struct options with = *o;
-  with.path = given;
-  TRY (configure_as (&with, w, &out->path, &c));
+  TRY (configure_checkpoint (name, &o->given, &o->start, w, &out->path, &c));
   struct link link = {p, out->path, look, false};
   struct run_sink sink = {begin, rows, turn, &link};
   struct run_features ask = {.checkpoint = out->path,
-                             .split = o->split ? o->split : "valid",
-                             .samples = o->probe.samples > 0 ? o->probe.samples
-                                                             : SAMPLES,
-                             .pooled = !o->probe.maps,
-                             .seed = (uint64_t)o->generate.seed,
+                             .split = o->split,
+                             .samples = o->samples,
+                             .pooled = !o->maps,
+                             .seed = o->how.seed,
                              .look = look,
-                             .classes = o->probe.classes > 0};
+                             .classes = o->how.classes > 0};
   double start = clock_now_s ();
   TRY (run_features (w, &c, &ask, &sink));
   if (look)
@@ -96,9 +158,9 @@ static enum status
 look_at_all (const struct options *o, struct wire *w, struct probe *p)
 {
   enum status s = OK;
-  for (int i = -1; s == OK && i < o->n_inputs; i++) {
+  for (int i = 0; s == OK && i < o->given.n_names; i++) {
     struct found one = {0};
-    s = take_side (o, w, p, i < 0 ? o->path : o->inputs[i], true, &one);
+    s = take_side (o, w, p, o->given.names[i], true, &one);
     mem_free (&one.path);
   }
   return s == OK ? probe_expected (p) : s;
@@ -128,7 +190,7 @@ run_directory (const char *path, struct text *out)
 static const char *
 features_word (const struct options *o, const struct found *f)
 {
-  return f->tokens ? "positions" : o->probe.maps ? "maps" : "pooled";
+  return f->tokens ? "positions" : o->maps ? "maps" : "pooled";
 }
 
 /* "step-000000100-valid-pooled"; of several checkpoints "-with-N" more. */
@@ -140,10 +202,9 @@ result_name (const struct options *o, const struct found *f, struct text *out)
   size_t n = strlen (name);
   if (n > 3 && strcmp (name + n - 3, ".h5") == 0)
     n -= 3;
-  text_add (out, "%.*s-%s-%s", (int)n, name, o->split ? o->split : "valid",
-            features_word (o, f));
-  if (o->n_inputs > 0)
-    text_add (out, "-with-%d", o->n_inputs);
+  text_add (out, "%.*s-%s-%s", (int)n, name, o->split, features_word (o, f));
+  if (o->given.n_names > 1)
+    text_add (out, "-with-%d", o->given.n_names - 1);
 }
 
 static enum status
@@ -156,17 +217,17 @@ leave (const struct options *o, const struct found *f, struct probe *p,
   text_init (&given);
   text_init (&name);
   text_init (&asked);
-  if (o->output)
-    text_add (&dir, "%s", o->output);
+  if (o->given.output)
+    text_add (&dir, "%s", o->given.output);
   else {
     run_directory (f->path, &dir);
     text_add (&dir, "/probe");
   }
   result_name (o, f, &given);
   probe_name (p, dir.data, given.data, &name);
-  text_add (&asked, "split=%s features=%s precision=%s seed=%lld",
-            o->split ? o->split : "valid", features_word (o, f),
-            o->probe.wide ? "double" : "single", (long long)o->generate.seed);
+  text_add (&asked, "split=%s features=%s precision=%s seed=%lld", o->split,
+            features_word (o, f), o->how.wide ? "double" : "single",
+            (long long)o->how.seed);
   probe_print (p, r, &out);
   text_add (&out, "written: %s/%s.h5, -stages.csv, -spectrum.csv, -cka.csv",
             dir.data, name.data);
@@ -181,30 +242,22 @@ leave (const struct options *o, const struct found *f, struct probe *p,
   return s;
 }
 
-/* -- the command ------------------------------------------------------------
+/* -- work -------------------------------------------------------------------
  */
 
-enum status
-command_probe (const struct options *o, struct wire *w)
+static enum status
+work (const void *options, struct wire *w)
 {
+  const struct options *o = options;
   struct probe *p = NULL;
   struct probe_result *r = NULL;
   struct found first = {0};
-  struct probe_how how = {.wide = o->probe.wide,
-                          .grid_rows = o->probe.rows,
-                          .grid_cols = o->probe.cols,
-                          .block = o->probe.block,
-                          .seed = (uint64_t)o->generate.seed,
-                          .classes = o->probe.classes,
-                          .memory_bytes = o->probe.memory_bytes};
-  enum status s = probe_open (w, &how, &p);
-  if (s == OK && o->n_inputs > 0)
+  enum status s = probe_open (w, &o->how, &p);
+  if (s == OK && o->given.n_names > 1)
     s = look_at_all (o, w, p);
-  if (s == OK)
-    s = take_side (o, w, p, o->path, false, &first);
-  for (int i = 0; s == OK && i < o->n_inputs; i++) {
+  for (int i = 0; s == OK && i < o->given.n_names; i++) {
     struct found other = {0};
-    s = take_side (o, w, p, o->inputs[i], false, &other);
+    s = take_side (o, w, p, o->given.names[i], false, i ? &other : &first);
     mem_free (&other.path);
   }
   if (s == OK)
@@ -216,3 +269,24 @@ command_probe (const struct options *o, struct wire *w)
   mem_free (&first.path);
   return s;
 }
+
+const struct command command_probe = {
+    .name = "probe",
+    .usage = "probe CHECKPOINT... [section.key=value ...] [options]",
+    .summary = "linear probes, spectra and similarity of stage outputs",
+    .detail =
+        "Computes the outputs of every stage on a split, and from them, with "
+        "ScaLAPACK over all ranks: how well a linear classifier does on each, "
+        "the spectrum of its covariance, and the similarity (linear CKA) of "
+        "all stages of all checkpoints. Of language models positions are "
+        "samples, and the next token is predicted, in bits. A checkpoint may "
+        "be a run directory: its newest one. Results go to probe/ in the run "
+        "directory of the first.",
+    .flags = flags,
+    .size = sizeof (struct options),
+    .defaults = &defaults,
+    .needs = NEEDS_RANKS | NEEDS_STDOUT,
+    .least = 1,
+    .wants = "a checkpoint or a run directory",
+    .work = work,
+};
