@@ -1,11 +1,12 @@
 /* store/aside.c -- a run directory begins anew: what interlock has left in it
  * moves to RUN/old-N.
  *
- * RUN/aside says that a move is under way and where to; it is written before
- * the first file moves and goes when the last one has.  A start that finds it
- * finishes the move before it looks at anything else, so that a kill in between
- * leaves neither half of two runs nor a run that has lost its files.  A name
- * that is in old-N already has moved: what stands in its place is new.
+ * RUN/aside is a journal: it says that a move is under way and where to.  It is
+ * written before the first file moves and removed after the last one has.  A
+ * start that finds it finishes the move before it looks at anything else.  So a
+ * kill in between leaves neither halves of two runs nor a run that has lost its
+ * files.  A name that is in old-N already has been moved: what now stands in
+ * its place is new.
  */
 #include "store/file.h"
 #include "store/record_impl.h"
@@ -137,8 +138,8 @@ store_part_is_own (const char *folder, const char *name)
   return mine;
 }
 
-/* A link, a FIFO or a folder by a name of ours is somebody else's, and what we
- * write would go through it. */
+/* A link, a FIFO or a folder in place of a file of ours was put there by
+ * somebody else, and what we write would go through it. */
 static enum status
 check_plain (const char *dir, int fd, const char *name)
 {
@@ -338,8 +339,8 @@ store_aside_finish (struct store_run *r)
 
 /* -- asking for it --------------------------------------------------------- */
 
-/* Has anything begun here?  A log, and having begun anew before, are nothing to
- * be kept. */
+/* Whether there is a run to be moved.  A log alone is none, and neither are the
+ * traces of an earlier move. */
 static enum status
 has_begun (const char *dir, bool *yes)
 {

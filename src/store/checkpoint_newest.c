@@ -1,7 +1,8 @@
 /* store/checkpoint_newest.c -- the newest whole checkpoint of a run.
  *
- * Newest is the highest step in the file, not a time or a name.  One that is
- * damaged is spoken of and left where it is; the one before it is taken.
+ * The newest is the one with the highest step inside, whatever its time or
+ * name. A damaged one is named in a warning and left where it is; the one
+ * before it is taken.
  */
 #include "store/checkpoint_impl.h"
 #include "store/file.h"
@@ -120,8 +121,8 @@ store_checkpoint_newest (const char *run_dir, struct text *path)
   return s;
 }
 
-/* Whether a file is whole.  What was found is not asked again until the file
- * changes; known: it was written just now.  In silence: the start has named
+/* Whether a file is whole.  The answer is kept until the file changes; known:
+ * it was written just now.  Prints nothing, since the start has already named
  * what it passed over. */
 static bool
 is_whole (const char *path, bool known)
@@ -159,8 +160,8 @@ is_ours (const char *path)
          lstat (path, &st) == 0 && S_ISREG (st.st_mode);
 }
 
-/* A damaged file takes no place of a whole one, and neither does one that is
- * not ours. */
+/* checkpoint.keep counts whole files of ours: a damaged one, or one that is not
+ * ours, must not push a whole one out. */
 enum status
 store_checkpoint_prune (const char *run_dir, int64_t keep, const char *good)
 {

@@ -31,12 +31,12 @@ check_format (struct store_checkpoint *c)
 {
   struct store_h5_at root = {c->file, c->path, "/", E_CHECKPOINT};
   char why[256];
-  /* A root that cannot be read is not one without attributes. */
+  /* Unreadable attributes are damage; only missing ones make a foreign file. */
   if (H5Aexists (c->file, "interlock_format") < 0)
     return fail (E_CHECKPOINT, "%s: damaged: %s", c->path, store_h5_why (why));
   if (!store_h5_has_attribute (c->file, "interlock_format")) {
     c->foreign = true;
-    /* What only we write tells that the word was there. */
+    /* The word is gone, but an attribute that only we write is there. */
     if (store_h5_has_attribute (c->file, "digest") ||
         store_h5_has_attribute (c->file, "digest_weights"))
       return fail (E_CHECKPOINT,
@@ -376,7 +376,7 @@ walk_set (struct walk *w, hid_t id, struct store_entry *e)
   hsize_t stored = H5Dget_storage_size (id);
   for (int i = 0; i < e->n_dims; i++) {
     e->dims[i] = dims[i];
-    /* A damaged shape must not make us ask for memory. */
+    /* A damaged shape may be huge: memory is asked for only if it fits. */
     if (dims[i] < 0 || (dims[i] > 0 && count > (INT64_MAX >> 3) / dims[i]))
       return fail (E_CHECKPOINT, "%s: %s: shape %s", w->file, e->path,
                    store_h5_shape_text (e->n_dims, dims));
@@ -468,9 +468,9 @@ walk_all (const struct store_checkpoint *c, enum depth depth,
           struct store_list *list)
 {
   struct walk w = {.file = c->path, .depth = depth, .plain = !c->foreign};
-  /* In the order of the file, and sorted here: in any other HDF5 makes a table
-   * of the links first, and where the index is damaged 1.10 frees what it has
-   * not filled in. */
+  /* In the order of the file, and sorted here.  For any other order HDF5 builds
+   * a table of the links first, and version 1.10, given a damaged index, frees
+   * entries of that table which it has not filled in. */
 #if H5_VERSION_GE(1, 12, 0)
   herr_t r = H5Ovisit3 (c->file, H5_INDEX_NAME, H5_ITER_NATIVE, visit, &w,
                         H5O_INFO_BASIC);

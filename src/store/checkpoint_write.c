@@ -164,7 +164,7 @@ write_sets (struct writing *w)
   if (fault_here ("write"))
     s = fail (E_IO, "%s: writing failed (planted)", w->part);
   for (int i = 0; i < w->list.n; i++) {
-    /* A rank that has failed still keeps the others company. */
+    /* A rank that has failed still takes part: the transfer is collective. */
     log_progress ("writing %s: tensor %d of %d", w->part, i + 1, w->list.n);
     enum status one = write_set (w, &w->list.entry[i], transfer);
     s = s == OK ? one : s;
@@ -193,7 +193,8 @@ verify (struct writing *w)
   if (w->list.n > 0 && fault_here ("damage"))
     TRY (store_checkpoint_damage (w->part, w->offset[0]));
   if (store_checkpoint_verify (w->part, &n) != OK) {
-    /* What was written does not come back: that is the disk's fault. */
+    /* What was written reads back differently: the disk is at fault (74), not
+     * the checkpoint (65). */
     char words[1024];
     snprintf (words, sizeof words, "%s", fail_message ());
     fail_clear ();

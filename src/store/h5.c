@@ -40,13 +40,14 @@ store_h5_leave (void)
   pthread_mutex_unlock (&door);
 }
 
-/* No file opens another: links to others are unknown from now on, and raw data
- * beside a file are looked for where the file is, whatever the environment
- * says.
+/* A file must not open other files (h5_set.c): HDF5 forgets the kind of link
+ * that leads into them, and looks for raw data beside a file in the file's own
+ * folder, whatever the environment says.
  *
- * HDF5 keeps a file that it could not close and has freed, and stumbles over it
- * when it ends.  We close what we open, so it need not end: not with the
- * process and, as it begins before MPI, not in MPI_Finalize either. */
+ * HDF5 keeps a file that it could not close, though its memory is freed, and
+ * crashes over it when the library ends.  Since we close what we open, it need
+ * not end at all: not with the process (H5dont_atexit), and not in
+ * MPI_Finalize, because it begins before MPI. */
 static void
 begin (void)
 {
@@ -65,7 +66,7 @@ store_h5_start (void)
   H5Eset_auto2 (H5E_DEFAULT, NULL, NULL);
 }
 
-/* The first record of an upward walk is the innermost. */
+/* Keeps the innermost record of HDF5's error stack, which names the reason. */
 static herr_t
 keep_first (unsigned n, const H5E_error2_t *error, void *out)
 {
@@ -82,7 +83,8 @@ store_h5_why (char buf[256])
   return buf;
 }
 
-/* Network file systems without flock must not keep anybody from reading. */
+/* Without file locking: on network file systems that have none, HDF5 would
+ * refuse even to read. */
 hid_t
 store_h5_read_access (void)
 {
@@ -113,7 +115,7 @@ store_h5_open (const char *path, enum status bad, hid_t *file)
   struct stat st;
   if (access (path, R_OK) != 0 || stat (path, &st) != 0)
     return fail (E_MISSING, "%s: %s", path, strerror (errno));
-  if (!S_ISREG (st.st_mode)) /* HDF5 would wait for who writes to a pipe */
+  if (!S_ISREG (st.st_mode)) /* HDF5 would wait for a writer of a pipe */
     return fail (bad, "%s: is %s, not an HDF5 file", path,
                  store_file_kind_words (st.st_mode));
   hid_t fapl = store_h5_read_access ();
@@ -206,8 +208,8 @@ most_per_byte (hid_t set)
   return others > 0 ? INFINITY : filters > 0 ? 65536 : 1;
 }
 
-/* A shape says how much memory is asked for: it must not promise more than is
- * there.  A little may be declared and never written. */
+/* Memory is asked for by the shape, and a damaged or made-up file may declare
+ * any shape: it must not be much larger than what the file can hold. */
 static enum status
 check_stored (const struct store_h5_at *at, int n_dims, const int64_t *dims)
 {

@@ -1,8 +1,8 @@
 /* store/history.c -- what happened in a run directory: its events read back,
  * and the mark of progress.
  *
- * A killed run leaves half a line at the end; a damaged line in the middle is
- * passed over and counted.
+ * A killed run leaves half a line at the end.  A damaged line in the middle is
+ * skipped and counted.
  */
 #include "store/file.h"
 #include "store/record_impl.h"

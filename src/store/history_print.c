@@ -111,7 +111,7 @@ tell_begin (struct telling *t, int i)
   t->seen = number (t, i, "time");
 }
 
-/* The start under way has ended without a word. */
+/* The start under way was killed: it left no event of its end. */
 static void
 tell_death (struct telling *t, bool last)
 {

@@ -1,10 +1,10 @@
-/* store/holder.c -- who holds a run directory, and is he alive?
+/* store/holder.c -- which process holds a run directory, and is it alive?
  *
- * A process number means something in its PID namespace only, and that on one
- * boot of one kernel: two containers of a machine may have the same host name
- * and each a process 7, and so may two machines.  On the same kernel a holder
- * of another namespace is known by the flock that he keeps on the lock's file:
- * the kernel lets it go when he dies, however he does.
+ * A process number means something only in one PID namespace, on one boot of
+ * one kernel: two containers of a machine may have the same host name and each
+ * a process 7, and so may two machines.  So a lock names all of these.  If the
+ * holder is in another namespace of this kernel, its flock on the lock's file
+ * tells: the kernel releases that when the process dies, however it does.
  */
 #define _GNU_SOURCE
 #include "store/file.h"
@@ -44,7 +44,7 @@ process_start (int64_t pid)
   line[n] = '\0';
   char *p = strrchr (line, ')');
   if (p && p[1] && (p[2] == 'Z' || p[2] == 'X'))
-    return -1; /* dead, but nobody has asked how it ended */
+    return -1; /* a zombie: dead, but its parent has not asked yet */
   for (int field = 2; p && field < 22; field++)
     p = strchr (p + 1, ' ');
   return p ? strtoll (p, NULL, 10) : 0;
@@ -153,7 +153,7 @@ holder_text (const struct holder *h)
 
 /* -- is he alive? ---------------------------------------------------------- */
 
-/* Where start is known and cannot be compared, it is not known to be gone. */
+/* Where a start time is known but cannot be compared, the holder may live. */
 static bool
 process_lives (int64_t pid, int64_t start)
 {
@@ -163,7 +163,7 @@ process_lives (int64_t pid, int64_t start)
   return start == 0 || now == 0 || start == now;
 }
 
-/* On the kernel that we run on: what his flock says. */
+/* A holder on this kernel, in another namespace: what its flock says. */
 static enum life
 life_by_flock (const char *path)
 {
@@ -199,9 +199,9 @@ holder_life (const char *path, const struct holder *h,
   return h->flock ? life_by_flock (path) : ALIVE;
 }
 
-/* Seconds without a sign of life after which a holder elsewhere counts as gone
- * for who only looks; more than a new start waits for, since nothing is decided
- * by it. */
+/* A holder on another machine counts as gone, for commands that only look, when
+ * its lock has not been touched for so many seconds.  A new start waits less,
+ * as it watches the lock meanwhile. */
 #define SILENT_S 60
 
 bool
@@ -216,7 +216,8 @@ store_lock_held (const char *dir, char host[256], char job[64])
   if (holder_read (path.data, &h) != OK)
     fail_clear ();
   if (h.known) {
-    /* Who looks is of no job: one that was restarted may be asked for. */
+    /* A job that was restarted may take over its own lock; but this process
+     * only looks, and must not pass for the job. */
     holder_self (&self);
     self.job[0] = '\0';
     enum life life = holder_life (path.data, &h, &self);

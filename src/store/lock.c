@@ -1,15 +1,16 @@
 /* store/lock.c -- one job in a run directory.
  *
- * The lock is a small JSON file that names its holder; the time of its last
- * change is the holder's sign of life, renewed every few seconds by a thread.
- * It is stale when its process is gone (holder.c tells how that is known), when
- * it was this very job before the scheduler restarted it, or when a holder on
- * another machine has given no sign of life for a while.  That one may only
- * have been asleep: so a holder looks whether the lock is still his before he
- * publishes anything (store_run_mine), and the thread looks for him meanwhile.
+ * The lock is a small JSON file that names its holder.  A thread of the holder
+ * touches it every few seconds, to show that the holder is alive.  It is stale
+ *   - when its process is gone (holder.c says how that is known),
+ *   - when it belongs to this very job, before the scheduler restarted it,
+ *   - when a holder on another machine has not touched it for a while.
+ * That last one may only have slept.  So a holder checks that the lock is still
+ * its own before it publishes anything (store_run_mine), and its thread checks
+ * every time.
  *
- * Whoever replaces a stale lock holds the directory's flock meanwhile, so that
- * two cannot replace it at once.
+ * A process that replaces a stale lock holds the directory's flock meanwhile,
+ * so that two cannot replace it at once.
  */
 #define _GNU_SOURCE
 #include "store/lock_impl.h"
@@ -54,8 +55,8 @@ store_lock_times (double beat, double watch)
 
 /* -- signs of life of one elsewhere ---------------------------------------- */
 
-/* Time of the last change of a file by the file system's own clock, s; opened
- * anew, so that a network file system asks its server. */
+/* When a file was last changed, in seconds by the clock of its file system. The
+ * file is opened for it, since a network file system asks its server then. */
 static double
 changed_s (const char *path)
 {
@@ -69,7 +70,7 @@ changed_s (const char *path)
   return s;
 }
 
-/* What that clock says now: a file made for the purpose. */
+/* What that clock says now: that of a file just made. */
 static double
 file_clock_s (const char *dir)
 {
@@ -85,8 +86,8 @@ file_clock_s (const char *dir)
   return s;
 }
 
-/* Watch the lock of a holder elsewhere until it changes, or has not for long
- * enough. */
+/* Watches the lock of a holder on another machine: if it changes the holder is
+ * alive; if not for long enough it counts as gone. */
 static enum life
 watch (const char *dir, const char *path, const struct holder *h)
 {
@@ -297,7 +298,9 @@ store_lock_lost (const struct store_lock *l)
   return atomic_load (&l->lost);
 }
 
-/* Signs of life until closing; and whether the lock is still ours. */
+/* The thread: touches the lock until closing, and looks whether it is still
+ * ours.
+ */
 static void *
 beat (void *context)
 {
@@ -323,7 +326,7 @@ beat (void *context)
   return NULL;
 }
 
-/* Signals are for the other threads. */
+/* With all signals blocked, so that they go to the other threads. */
 static enum status
 start_beating (struct store_lock *l)
 {

@@ -3,8 +3,8 @@
  * The file status, or where there is none the last event, says how the last
  * start ended, or that one is under way; the lock says whether that is still
  * true.  A start that was killed leaves "running" and a lock whose process is
- * gone, or, from another host, a lock that gives no sign of life any more.
- * Nothing is changed here.
+ * gone or, on another host, a lock that is no longer touched.  Nothing is
+ * changed here.
  */
 #include "store/record_impl.h"
 

@@ -1,9 +1,10 @@
 /* store/output.c -- a file that the user has named as an output.
  *
- * A file is made beside under another name and renamed, so that it is there
- * whole or not at all.  A name may also stand for something that must not be
- * replaced: behind a link the file that it leads to is written, wherever that
- * lies; a pipe, a device or a descriptor of ours (/dev/stdout) is written to.
+ * A file is made beside it under another name and then renamed, so that it is
+ * there whole or not at all.  But the name may stand for something that must
+ * not be replaced.  Of a link the file that it leads to is written, wherever
+ * that lies; a pipe, a device or a descriptor of ours (/dev/stdout) is written
+ * to.
  */
 #include "store/file.h"
 
@@ -219,8 +220,8 @@ put_all (int fd, const char *name, const char *data, size_t left)
   return OK;
 }
 
-/* What was said before through the same descriptor comes first.  A pipe is
- * waited for until somebody reads it. */
+/* Flushes what was printed through the same descriptor, so that it comes first.
+ * Opening a pipe waits until somebody reads it. */
 static enum status
 open_stream (const struct store_output *o, int *fd)
 {
@@ -267,7 +268,7 @@ close_stream (int fd, const char *name, enum status s)
 
 /* -- whole ----------------------------------------------------------------- */
 
-/* Whoever may read a file that is replaced may read the new one. */
+/* The new file keeps the permissions of the one that it replaces. */
 static enum status
 replace (const struct store_output *o)
 {

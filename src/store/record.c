@@ -1,7 +1,7 @@
 /* store/record.c -- a run directory: lock, log, metrics.csv, whole files.
  *
- * Rows and lines are flushed one by one: what a killed run had said is there,
- * and a line that was cut off goes when the directory is opened again.
+ * Rows and lines are flushed one by one, so that of a killed run everything is
+ * there.  Half a line at the end is removed when the directory is opened again.
  */
 #include "store/file.h"
 #include "store/record_impl.h"
@@ -240,8 +240,9 @@ is_named (int n, const char *const *columns, const char *name)
   return false;
 }
 
-/* All columns are there, and no other heads: the last head of fewer stages is
- * not the one of that number among more. */
+/* Whether rows may be added to the file: it has all their columns, and none of
+ * other heads.  Of a network with fewer stages the last head is the output, and
+ * must not go on in the column of an inner head. */
 static bool
 header_fits (const struct store_run *r, int n, const char *const *columns)
 {

@@ -1,9 +1,9 @@
 /* store/results.c -- small files of results: arrays as HDF5, and several files
  * put in place together.
  *
- * HDF5 makes its file in memory and never sees the disk: a file that it cannot
- * flush stays half open inside the library, which then fails when the program
- * ends.
+ * HDF5 makes its file in memory, and we write the bytes.  On a full disk HDF5
+ * itself would keep a file half open that it cannot flush, and crash when the
+ * program ends.
  */
 #include "store/file.h"
 #include "store/raw.h"

@@ -1,8 +1,8 @@
 /* store/rows.c -- the rows of metrics.csv as part of a checkpoint.
  *
- * What a clock says is left empty there, so that the same run leaves the same
- * checkpoint.  A start that goes on from a checkpoint takes back the rows that
- * came after it: the steps are taken again.
+ * Columns of time are left empty in it, so that the same run leaves the same
+ * checkpoint.  A start that goes on from a checkpoint removes
+ * the rows that came after it, since these steps are taken again.
  */
 #include "store/file.h"
 #include "store/record_impl.h"

@@ -57,8 +57,9 @@ direct_bytes (const struct store_own *v, const struct way *w, int i)
   return fits ? size - size % STORE_ALIGNED_TO : 0;
 }
 
-/* The next piece of entry i, done of its bytes behind us; moved as pread and
- * pwrite say.  A direct transfer that is refused is done the ordinary way. */
+/* Moves the next piece of entry i, of which `done` bytes are there already, and
+ * returns what pread or pwrite did.  If the file system refuses a direct
+ * transfer (EINVAL) after all, the ordinary way is taken from then on. */
 static ssize_t
 piece (const struct store_own *v, struct way *w, int i, size_t done,
        unsigned char *into)
