@@ -44,7 +44,7 @@ eval_batch (struct session *s, enum data_split split, int64_t batch, int64_t n,
   for (int i = 0; i < s->n_local; i++) {
     struct local_stage *l = &s->local[i];
     bool leaves = i == s->n_local - 1 && l->k < s->K - 1;
-    if (leaves) /* the output is about to be overwritten */
+    if (leaves) /* its send must be over before the output is written again */
       TRY (wire_wait (s->wire, sent, NULL, NULL));
     TRY (stage_eval (l->stage, x.data));
     stage_output (l->stage, STAGE_EVAL, &x);
@@ -100,8 +100,8 @@ run_stop_first (const double *votes)
   return STOP_NONE;
 }
 
-/* Ballots beside the batches, when no step's are under way: a vote for each
- * round, read so many rounds later as a pipe has ranks. */
+/* Votes to stop, a ballot for each round of batches, read as many rounds later
+ * as the pipe has ranks.  No ballot of a step is under way meanwhile. */
 struct rounds {
   struct evaluation_stop *stop; /* NULL: nobody votes */
   int lag;
@@ -135,9 +135,9 @@ read_one (struct session *s, struct rounds *r)
 /* -- batches -----------------------------------------------------------------
  */
 
-/* The batches of this replica in turn, one of each replica in a round, until
- * all ranks have read in the same round that one asks for stopping; as in
- * training no batch waits for the last stage. */
+/* Batches are dealt to replicas in rounds, one each.  Goes on until all ranks
+ * have read in the same round that one of them asks to stop; as in training, no
+ * batch waits until the last stage is done with the one before. */
 static enum status
 eval_rounds (struct session *s, enum data_split split, int64_t n,
              struct rounds *r, struct sums *sums)

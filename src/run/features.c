@@ -3,12 +3,12 @@
  *
  * An evaluation whose stages hand their outputs to a sink on the way.  Every
  * few batches all ranks take a turn together, in which the sink may send what
- * it was given; a rank that has fewer batches joins the last turns with
- * nothing.
+ * it was given.  A rank that has fewer batches joins the last turns with
+ * nothing to send, since a turn is collective.
  *
- * An image is a sample, and so is a position of a window of tokens: those that
- * were drawn lie in the order of the split, so that a batch of windows has a
- * range of them.
+ * Of images each is a sample; of tokens each position of a window is.  The
+ * positions that were drawn are kept in the order of the split, so those of a
+ * batch of windows are a range.
  */
 #include "run/session.h"
 

@@ -1,10 +1,11 @@
 /* run/generate.c -- the command `generate`: text, token by token.
  *
- * The prompt goes through the stages at once, then one token at a time; every
- * stage keeps the keys and values of what it has seen.  A rank gets rows from
- * the one below and passes rows on; the rank with the head draws the token and
- * tells the first one, which writes it.  Ranks above the head have nothing to
- * do.  When the context is full its second half is kept and read anew.
+ * The whole prompt goes through the stages at once, then one token at a time;
+ * every stage keeps the keys and values of what it has seen.  A rank gets rows
+ * from the rank before, and passes rows on.  The rank with the head draws the
+ * token and tells the first rank, which writes it.  Ranks behind the head have
+ * nothing to do.  When the context is full, its second half goes through the
+ * stages again as a new beginning.
  */
 #include "base/place.h"
 #include "run/session.h"
@@ -278,8 +279,8 @@ generator_close (struct generator *g)
   mem_free (&g->order);
 }
 
-/* Another data set may cut text into other tokens of the same number.  Bytes
- * are the same everywhere. */
+/* Another data set may have as many tokens and mean other pieces of text by
+ * them. Bytes are the same everywhere. */
 static enum status
 compare_data (const struct session *s, const char *checkpoint)
 {

@@ -1,10 +1,10 @@
 /* run/kernels.c -- ranks agree on what they compute with before the first
  * kernel is made.
  *
- * A pipe over unlike machines would train a mixture: layouts, libraries and
- * instruction sets decide bits, and some of them even which number lies where.
- * The instruction set is brought to what all ranks have (run.isa); what cannot
- * be brought together is refused by name.
+ * On unlike machines each rank would compute in its own way: libraries and
+ * instruction sets decide bits, and some even the layout of the tensors that
+ * ranks exchange.  The instruction set is limited to what all ranks have
+ * (run.isa); any other difference is refused by name.
  */
 #include "base/hash.h"
 #include "run/session.h"
@@ -17,10 +17,9 @@
 /* -- the C library ----------------------------------------------------------
  */
 
-/* Functions of <math.h> that random numbers, learning rates and updates use.
- * They are right to the last bit or so, and which way that bit falls depends on
- * the library and on what it finds in the processor: a digest of many values
- * tells. */
+/* A digest of many values of the functions of <math.h> that random numbers,
+ * learning rates and updates use.  Their last bit depends on the C library and
+ * on the code that it chooses for the processor. */
 static void
 mathematics (char *out, size_t size)
 {

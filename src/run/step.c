@@ -53,7 +53,7 @@ out_of (struct local_stage *l, int stream, int slot)
   return &l->out[stream * l->n_slots + slot];
 }
 
-/* The stage as the present walk sees it. */
+/* The stage with the buffers of the lane that is walked now. */
 static struct local_stage *
 here (struct session *s, int k)
 {
@@ -66,7 +66,8 @@ way_of (const struct session *s, const struct plan_op *op)
   return s->lane.aside ? (int)s->lane.way : op->window;
 }
 
-/* The part after it was sent counts as exposed. */
+/* Time until the neighbour has sent is waiting for it (CLOCK_WAIT); time after
+ * that is transfer that no arithmetic hides (CLOCK_EXPOSED). */
 enum status
 session_await (struct session *s, int *request, const struct wire_id *id)
 {
@@ -177,9 +178,9 @@ pass_input (struct local_stage *l, const struct plan_pass *p, int i, int slot)
   return cot_of (l, p->in[i], slot)->t.data;
 }
 
-/* The cotangent of a pass: one input as it is, or the sum it asks for.  A pass
- * that learns may keep it until its weights are done, so its sum has a place by
- * pair; all others share one. */
+/* The gradient that a pass takes down: one input as it is, or a sum of several.
+ * A pass that learns keeps it until its weights are done, so there is a place
+ * for the sum per pair; all other passes share one. */
 static const float *
 cotangent_of (struct local_stage *l, const struct plan_pass *p, int slot,
               int pair)
@@ -311,9 +312,9 @@ window_is_shared (const struct session *s, int h)
   return low >= 0 && s->plan->rank_of[low] != s->plan->rank_of[h];
 }
 
-/* Start the sums of all windows that this rank shares.  All of them before the
- * first is waited for: one after the other, each would wait for a window that
- * waits for another, up the whole pipe. */
+/* Starts the sums of all windows that this rank shares with others, before the
+ * first one is waited for.  One after the other each would wait for a rank that
+ * waits in its own next window, and so on up the whole pipe. */
 static enum status
 start_norms (struct session *s)
 {
@@ -443,7 +444,7 @@ session_op (struct session *s, const struct plan_op *op, int64_t step)
   return E_FAULT;
 }
 
-/* Until losses of a step are back there is nothing else to show. */
+/* Shows how far the first step is: there are no losses to show yet. */
 static void
 say_first (const struct session *s, int64_t step, int done, int n)
 {

@@ -43,7 +43,7 @@ trace_op (struct session *s, int64_t step, const struct plan_op *op,
 {
   struct trace *t = s->trace;
   if (step == s->start_step || t->n == t->room)
-    return; /* the first step warms caches up */
+    return; /* the first step is slower than the others: cold caches */
   t->event[t->n++] = (struct event){.begin_s = begin_s,
                                     .end_s = end_s,
                                     .step = step,

@@ -1,5 +1,5 @@
-/* train/agreement.c -- what the strategy makes stages follow, beside the
- * gradient of the last loss.
+/* train/agreement.c -- compares the gradient that the strategy makes each stage
+ * follow with that of the last loss.
  *
  * Two more timetables, made before the first step: the route of training and
  * the route from the last loss to every stage, both for one micro-batch.  Every
@@ -221,8 +221,8 @@ walk_list (struct session *s, int walk, bool posts, int64_t step)
   return OK;
 }
 
-/* A list of one micro-batch posts each receive for the next round, behind its
- * last reader; here all posts come first. */
+/* A list posts receives for the step that follows, behind the last reader of
+ * the buffer.  Here no step follows: all posts come before the walk. */
 static enum status
 walk_lane (struct agreement *a, int walk, int64_t step)
 {

@@ -1,11 +1,11 @@
-/* train/digest.c -- digests of every stage's weights: are replicas still the
- * same, and what does the record say of them?
+/* train/digest.c -- digests of every stage's weights, by which replicas are
+ * compared, and which may be recorded.
  *
- * They ride in the ballot of their step, so that no step waits for them.
- * Replica 0 votes R - 1 times its digest and the others theirs, negative: the
- * sum is zero where all are the same.  Both halves of a digest are whole
- * numbers below 2^32, so that sums are exact; that other digests cancel each
- * other out has a chance of 2^-64.
+ * They travel in the ballot of their step, so that no step waits for them.
+ * Replica 0 contributes R - 1 times its digest, every other one minus its own:
+ * the sum is zero if all are the same.  Both halves of a digest are whole
+ * numbers below 2^32, so that sums are exact; that different digests add up to
+ * zero by accident has a chance of 2^-64.
  */
 #include "base/fault.h"
 #include "train/train_impl.h"
@@ -229,8 +229,8 @@ digest_cast (struct digests *d, int64_t step, double *v)
   return OK;
 }
 
-/* Once it was found it stays so: the ballots of later steps that are read at
- * the end make nothing sound. */
+/* A difference, once found, stays: later ballots, which are still read at the
+ * end, must not clear it. */
 static enum status
 judge (struct digests *d, int64_t done, const double *v)
 {

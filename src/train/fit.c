@@ -1,9 +1,9 @@
-/* train/fit.c -- does a checkpoint fit this network, and how?
+/* train/fit.c -- whether a checkpoint fits this network, and how.
  *
- * One to resume from is looked at first, without touching a weight: is it of
- * this network, and which of its heads and slots have a place here?  A head is
- * known by the unit it stands behind and by its grammar, so that with other
- * stages it finds its place again, under another number.
+ * A checkpoint to resume from is looked at before any weight is touched:
+ * whether it is of this network, and which of its heads and slots have a place
+ * here.  A head is known by the unit that it stands behind and by its grammar,
+ * not by its number: so it finds its place again when the stages have changed.
  */
 #include "train/train_impl.h"
 

@@ -1,10 +1,9 @@
-/* train/identity.c -- is it this experiment that a run directory holds?
+/* train/identity.c -- whether a run directory holds this experiment.
  *
- * Asked before anything else of a directory whose run is finished, or has begun
- * and left nothing to go on from; one that goes on is compared with the
- * checkpoint that it goes on from (resume.c).  What the run was is told by its
- * config.ini, as long as that is the text that its last start wrote; else by
- * its newest checkpoint.
+ * Asked first of all where the run in it is finished, or has begun and left no
+ * checkpoint.  A run that goes on is compared with the checkpoint that it goes
+ * on from instead (resume.c).  What the run was, its config.ini says, as long
+ * as it is the text that the last start wrote; otherwise its newest checkpoint.
  */
 #include "train/train_impl.h"
 

@@ -1,13 +1,15 @@
 /* train/init.c -- a run that begins from parameters (train.init), ours or other
  * people's.
  *
- * A tensor is looked for under /model and at the root, as it is called here,
- * behind "module." or without the name of the family in front.  The network
- * takes all it needs, but what train.init.fresh names and heads that do not
- * fit; what is left over is told, and where it is a tensor of the model the
- * file is one of another network and refused.  Matrices of GPT-2 lie turned in
- * files of Hugging Face's Conv1D: those that are not square show it, and the
- * square ones follow.
+ * A tensor is looked for under /model and at the root: by our name, with
+ * "module." in front, or without the family's prefix.  The network takes all
+ * tensors that it needs, except those that train.init.fresh names and heads
+ * that do not fit. Tensors of the file that nobody took are named; if one of
+ * them belongs to the model, the file is of another network and refused.
+ *
+ * Hugging Face's Conv1D keeps matrices of GPT-2 transposed.  Those that are not
+ * square show by their shape that a file does so; the square ones are then
+ * taken in the same way.
  */
 #include "base/place.h"
 #include "train/train_impl.h"

@@ -1,9 +1,9 @@
-/* train/origin.c -- what a run directory says before anything is opened: is it
- * this experiment, is it finished, where may it go on, has it been going round
- * in circles?
+/* train/origin.c -- what a run directory says before anything is opened:
+ * whether it is this experiment, whether it is finished, where it may go on,
+ * and whether its starts keep dying at the same step.
  *
- * On the root alone, and cheap: a chain of jobs whose run is finished drains
- * without choosing a kernel.
+ * On the root alone, and cheap: of a chain of jobs whose run is finished, those
+ * that are left end within seconds.
  */
 #include "train/train_impl.h"
 
@@ -234,8 +234,8 @@ origin_begin (struct origin *o, struct store_run *run)
   return store_run_put (run, "status", line);
 }
 
-/* Only starts that died came to nothing: not one that was refused before it
- * trained, nor one that was asked to stop. */
+/* Attempts count starts that died, not one that was refused before it trained,
+ * nor one that was asked to stop. */
 static bool
 counts (enum status e, const struct outcome *out)
 {

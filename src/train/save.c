@@ -1,17 +1,19 @@
 /* train/save.c -- when and where a training leaves checkpoints.
  *
- * With checkpoint.async a save takes from the steps only the copy into staging
- * memory; the saver of store does the rest beside them.  What ranks must do at
- * the same step is decided from what all know: the number of steps, and ballots
- * that were read.  A saver that has come to its end on one rank may still work
- * on another, so the next save begins when a ballot that was cast after the
- * last beginning says that nobody is busy.
+ * With checkpoint.async a save delays the steps only by a copy into staging
+ * memory; the saver of store does the rest beside them.
  *
- * A file is made only after the ballots of all steps in it were read: nothing
- * is saved of a step whose loss was not finite.  A save that fails costs a
- * warning; the older files are still there and the next save is tried. Training
- * ends when that happens SAVE_FAILURES times in a row, when the directory
- * belongs to another start, or when the last save fails.
+ * All ranks must begin a save at the same step.  So that is decided from what
+ * all of them know: the number of steps, and ballots that were read.  A saver
+ * may be done on one rank and still work on another: the next save begins when
+ * a ballot that was cast after the last beginning says that no rank is busy.
+ *
+ * A file is made only after the ballots of all steps in it were read, so that
+ * nothing is saved of a step whose loss was not finite.
+ *
+ * A save that fails costs a warning: the older files are still there, and the
+ * next save is tried.  Training ends when SAVE_FAILURES in a row have failed,
+ * when the directory belongs to another start, or when the last save fails.
  */
 #include "base/place.h"
 #include "train/train_impl.h"

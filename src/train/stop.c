@@ -31,8 +31,9 @@ static const struct {
 
 static volatile sig_atomic_t stop_signal;
 
-/* A TERM that comes again, and not by two ways at once, to a process that has
- * done nothing since: nobody is going to look at the flag. */
+/* Whether a second TERM finds a process that is stuck: it came a while after
+ * the first (a launcher and a scheduler may both send one at once), and the
+ * process has not moved in between, so it will never look at the flag. */
 static bool
 is_deaf (int number)
 {
@@ -54,9 +55,9 @@ is_deaf (int number)
   return false;
 }
 
-/* The first signal counts; later ones change nothing, but that a second
- * interrupt from the keyboard ends the process as anywhere else, and a second
- * TERM one that is stuck. */
+/* The first signal sets the flag, and later ones change nothing.  Except that a
+ * second Ctrl-C ends the process, as users expect, and a second TERM ends one
+ * that is stuck. */
 static void
 on_signal (int number)
 {
@@ -118,7 +119,7 @@ train_catch_signals (void)
   for (int i = 0; i < N_SIGNALS; i++) {
     struct sigaction before;
     sigaction (signals[i].number, NULL, &before);
-    /* A script's background jobs are to ignore the keyboard. */
+    /* A shell starts background jobs with Ctrl-C ignored: so it stays. */
     if (signals[i].number != SIGINT || before.sa_handler != SIG_IGN)
       sigaction (signals[i].number, &a, NULL);
   }
