@@ -1,9 +1,10 @@
-/* sweep/expand.c -- from axes to runs: an odometer over the values, whose last
- * wheel turns fastest; tied keys share a wheel.
+/* sweep/expand.c -- makes runs of axes, like an odometer over the values whose
+ * last wheel turns fastest; keys that `zip` ties together share a wheel.
  *
- * A run is known by a hash of what its configuration comes to, so that another
- * order, another base file with the same meaning, or a longer list of values
- * leaves the runs that are there what they are.  Where they are: settle.c.
+ * A run is known by a hash of its resolved configuration.  So runs that are
+ * there stay the same runs when lines are swapped, when another base file means
+ * the same, or when a list of values gets longer.  settle.c finds their
+ * directories.
  */
 #include "sweep/sweep_impl.h"
 

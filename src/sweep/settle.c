@@ -1,9 +1,9 @@
 /* sweep/settle.c -- which directory of the root holds which run.
  *
- * A run is what its configuration comes to, not its name: another axis, another
- * order of lines or another version make other names, and a name that fits may
- * hold what somebody has put there.  So what a directory says of itself, in its
- * config.ini, decides; its name where it says nothing.
+ * A run is its resolved configuration, not its name: another axis, another
+ * order of lines or another version of the program make other names, and in a
+ * directory of the right name there may be anything.  So the config.ini of a
+ * directory decides, and its name only where there is none.
  */
 #include "sweep/sweep_impl.h"
 

@@ -1,10 +1,11 @@
-/* sweep/submit.c -- the runs that are wanting, given to sbatch.
+/* sweep/submit.c -- gives the runs that are not finished to sbatch.
  *
- * Runs that start on the same number of ranks go into one array; an array has
- * at most as many tasks as Slurm's MaxArraySize.  Which runs a task does stands
- * in a list, one id in a line, so that a sweep file that changes later does not
- * change what was submitted.  jobs/sweep.sbatch is told by environment and by
- * arguments, since sites may not hand on the environment.
+ * Runs that start on the same number of ranks go into one array, which has at
+ * most as many tasks as Slurm's MaxArraySize.  A list, one id in a line, says
+ * which runs a task does: so a sweep file that changes later does not change
+ * what was submitted.  jobs/sweep.sbatch gets everything twice, in the
+ * environment and as arguments, since some sites do not pass the environment
+ * on.
  */
 #include "sweep/sweep_impl.h"
 
@@ -352,7 +353,8 @@ submit_all (struct submission *u)
   return e;
 }
 
-/* Two who submit at once would both find the same runs wanting. */
+/* Locks the folder of lists: two submits at the same time would find the same
+ * runs missing. */
 static enum status
 hold_folder (struct submission *u, int *fd)
 {
