@@ -110,32 +110,43 @@ set (struct parse *p, const struct key *k, const char *value, int line)
  */
 
 static void
-file_key (void *context, int line, const char *section, const char *name,
-          const char *value)
+read_line (struct parse *p, const struct ini_line *l)
 {
-  struct parse *p = context;
-  const struct key *k = key_find (section, name);
-  if (p->source->also && strcmp (section, p->source->also) == 0)
-    return;
+  const struct key *k = l->bad ? NULL : key_find (l->section, l->name);
+  char at[CONFIG_PATH + 32];
   if (k) {
-    set (p, k, value, line);
+    set (p, k, l->value, l->number);
     return;
   }
-  char at[CONFIG_PATH + 32];
+  place (p, l->number, at);
+  if (l->bad) {
+    complain (p->said, "%s%s", at, l->bad);
+    return;
+  }
   struct text near;
   text_init (&near);
-  key_suggest (section, name, &near);
-  complain (p->said, "%s[%s] has no key %s%s", place (p, line, at), section,
-            name, near.data);
+  key_suggest (l->section, l->name, &near);
+  complain (p->said, "%s[%s] has no key %s%s", at, l->section, l->name,
+            near.data);
   text_clear (&near);
 }
 
 static void
-file_bad (void *context, int line, const char *what)
+read_file (struct parse *p, enum layer layer, const char *name,
+           const char *text)
 {
-  struct parse *p = context;
-  char at[CONFIG_PATH + 32];
-  complain (p->said, "%s%s", place (p, line, at), what);
+  const char *also =
+      layer == LAYER_FILE && p->source->also ? p->source->also : INI_OURS;
+  struct ini ini;
+  p->now = layer;
+  p->name = name;
+  if (!text)
+    return;
+  ini_open (text, also, &ini);
+  for (int i = 0; i < ini.n; i++)
+    if (ini.line[i].bad || strcmp (ini.line[i].section, also) != 0)
+      read_line (p, &ini.line[i]);
+  ini_close (&ini);
 }
 
 /* -- the words --------------------------------------------------------------
@@ -335,20 +346,6 @@ resolve_optimizer (struct parse *p)
 /* -- the whole --------------------------------------------------------------
  */
 
-static void
-read_file (struct parse *p, enum layer layer, const char *name,
-           const char *text)
-{
-  struct ini_sink sink = {.also = layer == LAYER_FILE ? p->source->also : NULL,
-                          .key = file_key,
-                          .bad = file_bad,
-                          .context = p};
-  p->now = layer;
-  p->name = name;
-  if (text)
-    ini_read (text, &sink);
-}
-
 void
 config_parse (const struct config_source *source, struct config *out,
               struct complaints *said)
@@ -444,29 +441,15 @@ config_write (const struct config *c, struct text *out)
 }
 
 bool
-config_word (const char *text, const char *section, const char *key, char *out,
-             size_t size)
+config_word (const char *text, const char *name, char *out, size_t size)
 {
-  size_t ns = strlen (section), nk = strlen (key);
-  bool inside = false;
-  for (const char *p = text; *p;) {
-    size_t n = strcspn (p, "\n");
-    if (*p == '[')
-      inside = n == ns + 2 && strncmp (p + 1, section, ns) == 0;
-    else if (inside && strncmp (p, key, nk) == 0 &&
-             strncmp (p + nk, " =", 2) == 0) {
-      const char *value = p + nk + 2;
-      value += *value == ' ';
-      size_t length = (size_t)(p + n - value);
-      if (length >= size)
-        length = size - 1;
-      memcpy (out, value, length);
-      out[length] = '\0';
-      return true;
-    }
-    p += n + (p[n] == '\n');
-  }
-  return false;
+  struct ini ini;
+  ini_open (text, NULL, &ini);
+  const char *value = ini_get (&ini, name);
+  if (value)
+    snprintf (out, size, "%s", value);
+  ini_close (&ini);
+  return value != NULL;
 }
 
 /* -- as others see it -------------------------------------------------------

@@ -115,8 +115,32 @@ enum key_field {
   FIELD_PAIR   /* two doubles, "0.9,0.999" */
 };
 
+/* What another value makes of a run that has begun. */
+enum key_resume {
+  KEY_RESUME_NOT_SAID,
+  KEY_RESUME_SAME_RUN,   /* the same: where, how and how often it is saved */
+  KEY_RESUME_LENGTH,     /* a longer or shorter one */
+  KEY_RESUME_LOOK,       /* the same weights, judged by something else */
+  KEY_RESUME_STAGES,     /* as its cut says */
+  KEY_RESUME_OTHER_BITS, /* another course from here on: said; another
+                            experiment */
+  KEY_RESUME_CONTENT,    /* a file: another run where something else is in it */
+  KEY_RESUME_NETWORK,    /* another run where it means another network */
+  KEY_RESUME_OTHER_RUN   /* another run: refused */
+};
+
+/* Whether runs that differ in it may be compared. */
+enum key_report {
+  KEY_REPORT_NOT_SAID,
+  KEY_REPORT_SUBJECT,  /* it is what is compared */
+  KEY_REPORT_ALIKE,    /* no: they have to be alike in it */
+  KEY_REPORT_NO_MATTER /* yes */
+};
+
 struct key {
-  const char *section, *name;
+  const char *section, *name, *full; /* full: "section.name" */
+  enum key_resume resume;
+  enum key_report report;
   enum key_kind kind;
   enum key_field field;
   size_t offset, size;
@@ -137,6 +161,18 @@ extern const size_t key_count;
 /* NULL when there is none. */
 const struct key *
 key_find (const char *section, const char *name);
+/* The same by "section.name". */
+const struct key *
+key_named (const char *full);
+/* The key that sets this field of struct config, and its full name; a field
+ * that no key sets is a CHECK. */
+#define KEY_OF(f) key_at (offsetof (struct config, f))
+#define KEY_NAME(f) (KEY_OF (f)->full)
+const struct key *
+key_at (size_t offset);
+/* The same of a key that another version may have, and this one not. */
+enum key_resume
+key_resume (const char *full);
 bool
 key_section_known (const char *section);
 /* Whether it has any effect with the family of c. */
@@ -160,6 +196,9 @@ void
 key_suggest (const char *section, const char *name, struct text *out);
 void
 key_suggest_section (const char *section, struct text *out);
+/* The same of "section.name", or of a name alone. */
+void
+key_suggest_for (const char *full, struct text *out);
 /* The entry of blank-separated `words` that equals or (near) resembles word:
  * its number, or -1; near (may be NULL) gets the resembling entry or "". */
 int
@@ -209,27 +248,38 @@ config_span_parse (const char *word, int K, int *span);
  * another, however it was written. */
 void
 config_canonical (const struct config *c, struct text *out);
-/* The value of a key in the text of a configuration; false: not in it.  Local.
- */
+/* The value of section.key in an INI text; false: not in it, and out is as
+ * before. */
 bool
-config_word (const char *text, const char *section, const char *key, char *out,
-             size_t size);
+config_word (const char *text, const char *name, char *out, size_t size);
 /* Is this a word of the kind section.key=value (or key=value)? */
 bool
 config_is_word (const char *argument);
 
-/* -- INI text (ini.c), the door of libinih --------------------------------- */
+/* -- INI text (ini.c), the one reader of it ---------------------------------
+ */
 
-/* Called for each key of a known section. */
-struct ini_sink {
-  const char *also; /* a section that is known besides; NULL: none */
-  void (*key) (void *context, int line, const char *section, const char *name,
-               const char *value);
-  void (*bad) (void *context, int line, const char *what);
-  void *context;
+struct ini_line { /* a key, or what is wrong with a line */
+  int number;
+  const char *section, *name, *value; /* name NULL: a wrong line */
+  char *bad;                          /* NULL: a key; owned */
 };
-/* Gives every key, with its line, and every line that is none. */
+struct ini {
+  int n;
+  struct ini_line *line; /* in their order; owned */
+  char *text;            /* a copy that names and values lie in; owned */
+};
+/* Takes keys `name = value` or `name: value` under [section]; comments are
+ * behind ; or, at the start of a line, #.  A section that is neither of the
+ * configuration nor `also` is wrong once, and its keys are left out; also NULL:
+ * any section will do. */
+#define INI_OURS "\n" /* also: no section is called so */
 void
-ini_read (const char *text, const struct ini_sink *sink);
+ini_open (const char *text, const char *also, struct ini *out);
+void
+ini_close (struct ini *i);
+/* The first value of section.key; NULL when it is not there. */
+const char *
+ini_get (const struct ini *i, const char *name);
 
 #endif

@@ -72,6 +72,41 @@ key_find (const char *section, const char *name)
   return NULL;
 }
 
+const struct key *
+key_named (const char *full)
+{
+  for (size_t i = 0; i < key_count; i++)
+    if (strcmp (key_table[i].full, full) == 0)
+      return &key_table[i];
+  return NULL;
+}
+
+const struct key *
+key_at (size_t offset)
+{
+  for (size_t i = 0; i < key_count; i++)
+    if (key_table[i].offset == offset)
+      return &key_table[i];
+  CHECK (false, "no key sets the field at %zu", offset);
+  return NULL;
+}
+
+/* What a section is about says it of keys that are not known here. */
+enum key_resume
+key_resume (const char *full)
+{
+  const struct key *k = key_named (full);
+  size_t n = strcspn (full, ".");
+  if (k)
+    return k->resume;
+  if (n == 5 && memcmp (full, "model", n) == 0)
+    return KEY_RESUME_OTHER_RUN;
+  if ((n == 3 && memcmp (full, "run", n) == 0) ||
+      (n == 10 && memcmp (full, "checkpoint", n) == 0))
+    return KEY_RESUME_SAME_RUN;
+  return KEY_RESUME_OTHER_BITS;
+}
+
 bool
 key_section_known (const char *section)
 {
@@ -111,6 +146,21 @@ key_suggest (const char *section, const char *name, struct text *out)
   const char *near = text_nearest (name, names, n);
   if (near)
     text_add (out, "; did you mean %s.%s?", section, near);
+}
+
+void
+key_suggest_for (const char *full, struct text *out)
+{
+  char section[CONFIG_WORD];
+  const char *dot = strchr (full, '.');
+  size_t n = dot ? (size_t)(dot - full) : 0;
+  snprintf (section, sizeof section, "%.*s", (int)n, full);
+  if (n == 0 || n >= sizeof section)
+    key_suggest ("", full, out);
+  else if (!key_section_known (section))
+    key_suggest_section (section, out);
+  else
+    key_suggest (section, dot + 1, out);
 }
 
 bool

@@ -52,9 +52,8 @@ struct reader {
 };
 
 static void
-complain (void *context, int line, const char *what)
+complain (struct reader *r, int line, const char *what)
 {
-  struct reader *r = context;
   text_add (&r->bad, "%s:%d: %s\n", r->path, line, what);
 }
 
@@ -110,12 +109,14 @@ count (const char *value, int64_t *out)
 }
 
 static void
-take_key (void *context, int line, const char *section, const char *name,
-          const char *value)
+take_line (struct reader *r, const struct ini_line *l)
 {
-  struct reader *r = context;
+  const char *name = l->name, *value = l->value;
+  int line = l->number;
   bool good = true;
-  if (strcmp (section, SECTION) != 0)
+  if (l->bad)
+    complain (r, line, l->bad);
+  else if (strcmp (l->section, SECTION) != 0)
     complain (r, line, "not a key of calibrated costs");
   else if (strcmp (name, "network") == 0)
     snprintf (r->c.network, sizeof r->c.network, "%s", value);
@@ -163,13 +164,15 @@ enum status
 costs_read (const char *path, struct run_costs *out)
 {
   struct reader r = {.path = path};
-  const struct ini_sink sink = {
-      .also = SECTION, .key = take_key, .bad = complain, .context = &r};
+  struct ini ini;
   char *text = NULL;
   TRY (file_read (path, &text));
   text_init (&r.bad);
-  ini_read (text, &sink);
+  ini_open (text, SECTION, &ini);
   mem_free (&text);
+  for (int i = 0; i < ini.n; i++)
+    take_line (&r, &ini.line[i]);
+  ini_close (&ini);
   r.c.ranks = (int)r.ranks;
   r.c.threads = (int)r.threads;
   enum status s = whole (&r);

@@ -8,37 +8,20 @@
 #include <stdio.h>
 #include <string.h>
 
+#define SECTION "sweep"
+
 /* -- what a sweep asks ------------------------------------------------------
  */
-
-/* section.key; NULL when there is none. */
-static const struct key *
-find_key (const char *name, char section[CONFIG_WORD])
-{
-  const char *dot = strchr (name, '.');
-  size_t n = dot ? (size_t)(dot - name) : 0;
-  section[0] = '\0';
-  if (!dot || n >= CONFIG_WORD)
-    return NULL;
-  memcpy (section, name, n);
-  section[n] = '\0';
-  return key_find (section, dot + 1);
-}
 
 static bool
 door_key (void *context, const char *name, bool *list, struct text *near)
 {
-  char section[CONFIG_WORD];
-  const struct key *k = find_key (name, section);
+  const struct key *k = key_named (name);
   (void)context;
   if (k)
     *list = k->kind == KEY_LIST;
-  else if (!section[0])
-    key_suggest ("", name, near);
-  else if (!key_section_known (section))
-    key_suggest_section (section, near);
   else
-    key_suggest (section, name + strlen (section) + 1, near);
+    key_suggest_for (name, near);
   return k != NULL;
 }
 
@@ -46,8 +29,7 @@ static bool
 door_value (void *context, const char *name, const char *value,
             struct text *why)
 {
-  char section[CONFIG_WORD];
-  const struct key *k = find_key (name, section);
+  const struct key *k = key_named (name);
   struct config scratch;
   (void)context;
   memset (&scratch, 0, sizeof scratch);
@@ -82,8 +64,7 @@ static void
 door_get (void *context, const char *name, const char *value, struct text *out)
 {
   struct sweep_set *t = context;
-  char section[CONFIG_WORD];
-  const struct key *k = find_key (name, section);
+  const struct key *k = key_named (name);
   if (k)
     config_get (&t->c, k, value, out);
 }
@@ -93,13 +74,13 @@ static void
 door_canonical (void *context, struct text *out)
 {
   struct sweep_set *t = context;
-  char section[CONFIG_WORD], name[2 * CONFIG_WORD];
+  char name[2 * CONFIG_WORD];
   config_canonical (&t->c, out);
   for (int i = 0; i < t->source.n_words; i++) {
     const char *word = t->source.words[i];
     const char *value = strchr (word, '=') + 1;
     snprintf (name, sizeof name, "%.*s", (int)(value - 1 - word), word);
-    const struct key *k = find_key (name, section);
+    const struct key *k = key_named (name);
     if (k &&
         (!key_applies (k, &t->c) || words_find (k->later, value, NULL) >= 0))
       text_add (out, "%s\n", word);
@@ -109,24 +90,46 @@ door_canonical (void *context, struct text *out)
 /* What the text says of a key, like what c has; a text without it is of a
  * version that did not know it. */
 static bool
-says (const struct sweep_set *t, const char *text, const char *name)
+says (const struct sweep_set *t, const struct ini *text, const struct key *k)
 {
-  char section[CONFIG_WORD], value[CONFIG_PATH];
-  const struct key *k = find_key (name, section);
+  const char *value = ini_get (text, k->full);
   struct text is, was;
-  if (!k || !config_word (text, k->section, k->name, value, sizeof value))
+  if (!value)
     return true;
   text_init (&is);
   text_init (&was);
   config_get (&t->c, k, NULL, &is);
   config_get (&t->c, k, value, &was);
-  bool same = strcmp (is.size ? is.data : "", was.size ? was.data : "") == 0;
+  bool same = strcmp (is.data, was.data) == 0;
   /* What was chosen for the run is what `yes` comes to. */
-  if (strcmp (name, "train.tune") == 0 && strcmp (is.data, "yes") == 0)
+  if (k == KEY_OF (tune) && strcmp (is.data, "yes") == 0)
     same = strcmp (was.data, "no") != 0;
   text_clear (&is);
   text_clear (&was);
   return same;
+}
+
+static enum sweep_like
+compare (const struct sweep_set *t, const struct ini *text, int n,
+         const struct sweep_axis *keys)
+{
+  struct text other;
+  text_init (&other);
+  train_compare (&t->c, text, &other);
+  bool differs = other.size > 0;
+  text_clear (&other);
+  for (int i = 0; !differs && i < n; i++) {
+    const struct key *k = key_named (keys[i].key);
+    if (k && k->resume == KEY_RESUME_SAME_RUN)
+      differs = !says (t, text, k);
+  }
+  if (differs)
+    return SWEEP_OTHER;
+  if (!says (t, text, KEY_OF (steps)) || !says (t, text, KEY_OF (epochs)))
+    return SWEEP_LENGTH;
+  return says (t, text, KEY_OF (file)) && says (t, text, KEY_OF (init))
+             ? SWEEP_SAME
+             : SWEEP_MOVED;
 }
 
 /* Keys that say how a run is done, or where files lie, make no other
@@ -135,25 +138,11 @@ static enum sweep_like
 door_like (void *context, const char *text, int n,
            const struct sweep_axis *keys)
 {
-  struct sweep_set *t = context;
-  char section[CONFIG_WORD];
-  struct text other;
-  text_init (&other);
-  train_compare (&t->c, text, &other);
-  bool differs = other.size > 0;
-  text_clear (&other);
-  for (int i = 0; !differs && i < n; i++) {
-    const struct key *k = find_key (keys[i].key, section);
-    if (k && run_key_effect (k->section, k->name) == RUN_FREE)
-      differs = !says (t, text, keys[i].key);
-  }
-  if (differs)
-    return SWEEP_OTHER;
-  if (!says (t, text, "train.steps") || !says (t, text, "train.epochs"))
-    return SWEEP_LENGTH;
-  return says (t, text, "data.file") && says (t, text, "train.init")
-             ? SWEEP_SAME
-             : SWEEP_MOVED;
+  struct ini ini;
+  ini_open (text, NULL, &ini);
+  enum sweep_like like = compare (context, &ini, n, keys);
+  ini_close (&ini);
+  return like;
 }
 
 static int
@@ -201,21 +190,18 @@ door_steps (void *context)
 /* -- opening ----------------------------------------------------------------
  */
 
+/* Lines that are wrong are said when the file is read as a configuration. */
 static void
-take_key (void *context, int line, const char *section, const char *name,
-          const char *value)
+read_lines (struct sweep_set *t)
 {
-  if (strcmp (section, "sweep") == 0)
-    sweep_item (&((struct sweep_set *)context)->sweep, line, name, value);
-}
-
-/* Said when the file is read as a configuration. */
-static void
-pass_bad (void *context, int line, const char *what)
-{
-  (void)context;
-  (void)line;
-  (void)what;
+  struct ini ini;
+  ini_open (t->text, SECTION, &ini);
+  for (int i = 0; i < ini.n; i++) {
+    const struct ini_line *l = &ini.line[i];
+    if (!l->bad && strcmp (l->section, SECTION) == 0)
+      sweep_item (&t->sweep, l->number, l->name, l->value);
+  }
+  ini_close (&ini);
 }
 
 static bool
@@ -291,8 +277,6 @@ settle (struct sweep_set *t, struct wire *w)
 enum status
 sweep_set_open (struct sweep_set *t, const char *path, struct wire *w)
 {
-  struct ini_sink sink = {
-      .also = "sweep", .key = take_key, .bad = pass_bad, .context = t};
   t->door = (struct sweep_door){.context = t,
                                 .key = door_key,
                                 .value = door_value,
@@ -304,14 +288,14 @@ sweep_set_open (struct sweep_set *t, const char *path, struct wire *w)
                                 .steps = door_steps};
   TRY (wire_agree (w, sweep_init (&t->sweep, path, &t->door)));
   TRY (file_share (w, path, &t->text));
-  ini_read (t->text, &sink);
+  read_lines (t);
   if (t->sweep.base)
     TRY (file_share (w, t->sweep.base, &t->base_text));
   t->source = (struct config_source){.name = path,
                                      .text = t->text,
                                      .base = t->sweep.base,
                                      .base_text = t->base_text,
-                                     .also = "sweep"};
+                                     .also = SECTION};
   TRY (wire_agree (w, expand (t)));
   return settle (t, w);
 }

@@ -11,10 +11,10 @@
 #include <string.h>
 
 static bool
-is_swept (const struct sweep *s, const char *name)
+is_swept (const struct sweep *s, const struct key *k)
 {
   for (int i = 0; i < s->n_axes; i++)
-    if (strcmp (s->axis[i].key, name) == 0)
+    if (strcmp (s->axis[i].key, k->full) == 0)
       return true;
   return false;
 }
@@ -34,16 +34,16 @@ data_digest (const char *path, uint64_t *out)
 /* A copy of what the set names is the same; one that cannot be looked at is not
  * known to be. */
 static bool
-same_content (const char *name, const struct config *set,
+same_content (const struct key *k, const struct config *set,
               const struct config *now)
 {
   uint64_t a = 0, b = 1;
   char x[33] = "", y[33] = "";
   bool same = false;
-  if (strcmp (name, "data.file") == 0)
+  if (k == KEY_OF (file))
     same = data_digest (set->file, &a) == OK &&
            data_digest (now->file, &b) == OK && a == b;
-  else if (strcmp (name, "train.init") == 0)
+  else if (k == KEY_OF (init))
     same = store_file_digest (set->init, x) == OK &&
            store_file_digest (now->init, y) == OK && strcmp (x, y) == 0;
   fail_clear ();
@@ -51,15 +51,14 @@ same_content (const char *name, const struct config *set,
 }
 
 static bool
-may_differ (const struct sweep *s, const struct key *k, const char *name,
+may_differ (const struct sweep *s, const struct key *k,
             const struct config *set, const struct config *now)
 {
-  enum run_effect effect = run_key_effect (k->section, k->name);
-  bool none = strcmp (name, "data.file") == 0 && !set->file[0];
-  if (effect == RUN_CONTENT)
-    return none || same_content (name, set, now);
-  return !is_swept (s, name) && strcmp (name, "run.dir") != 0 &&
-         (effect == RUN_FREE || effect == RUN_LENGTH);
+  bool none = k == KEY_OF (file) && !set->file[0];
+  if (k->resume == KEY_RESUME_CONTENT)
+    return none || same_content (k, set, now);
+  return !is_swept (s, k) && k != KEY_OF (dir) &&
+         (k->resume == KEY_RESUME_SAME_RUN || k->resume == KEY_RESUME_LENGTH);
 }
 
 static void
@@ -67,11 +66,9 @@ check_word (const struct sweep *s, int i, const char *word,
             const struct config *set, const struct config *now,
             struct text *out)
 {
-  char section[CONFIG_WORD] = "", name[2 * CONFIG_WORD];
+  char name[2 * CONFIG_WORD];
   snprintf (name, sizeof name, "%.*s", (int)strcspn (word, "="), word);
-  const char *dot = strchr (name, '.');
-  snprintf (section, sizeof section, "%.*s", dot ? (int)(dot - name) : 0, name);
-  const struct key *k = dot ? key_find (section, dot + 1) : NULL;
+  const struct key *k = key_named (name);
   struct text is, was;
   if (!k) /* said with the configuration */
     return;
@@ -80,7 +77,7 @@ check_word (const struct sweep *s, int i, const char *word,
   config_get (now, k, NULL, &is);
   config_get (set, k, NULL, &was);
   if (strcmp (is.size ? is.data : "", was.size ? was.data : "") != 0 &&
-      !may_differ (s, k, name, set, now))
+      !may_differ (s, k, set, now))
     text_add (out, "%s%s = %s, but run %d has %s", out->size ? "; " : "", name,
               is.size ? is.data : "(none)", i + 1,
               was.size ? was.data : "(none)");

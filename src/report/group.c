@@ -12,26 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const subject[] = {
-    "model.family",       "model.preset",    "model.block",
-    "model.groups",       "model.stem",      "model.stem_width",
-    "model.layers",       "model.d_model",   "model.heads",
-    "model.context",      "model.mlp_ratio", "model.dropout",
-    "model.tied",         "stages.count",    "stages.head",
-    "stages.head_tokens", "strategy.span",   "strategy.mix",
-    "strategy.heads",     "run.replicas",    "run.schedule",
-    "run.ranks",          "run.threads"};
-static const char *const alike[] = {
-    "data.digest",        "data.train",   "data.valid",       "data.test",
-    "data.augment",       "data.order",   "data.stride",      "data.limit",
-    "train.batch",        "train.micro",  "train.steps",      "train.epochs",
-    "train.optimizer",    "train.lr",     "train.momentum",   "train.nesterov",
-    "train.weight_decay", "train.betas",  "train.eps",        "train.decay",
-    "train.schedule",     "train.warmup", "train.milestones", "train.clip",
-    "train.precision",    "train.init"};
-#define SUBJECTS (sizeof subject / sizeof *subject)
-#define ALIKES (sizeof alike / sizeof *alike)
-#define CUT SUBJECTS /* number of a subject besides those of the list */
+/* What is compared beside keys of the configuration: facts of a start, and the
+ * data set by what is in it, not by where it lies. */
+#define RANKS "run.ranks"
+#define THREADS "run.threads"
+#define DIGEST "data.digest"
+
+#define MOST 128 /* of keys that differ */
 
 /* -- values ---------------------------------------------------------------- */
 
@@ -52,20 +39,20 @@ const char *
 group_value (const struct run *r, const char *key)
 {
   const struct start *s = &r->start[r->n_starts - 1];
-  if (strcmp (key, "run.ranks") == 0)
+  if (strcmp (key, RANKS) == 0)
     return number_text (s->ranks);
-  if (strcmp (key, "run.threads") == 0)
+  if (strcmp (key, THREADS) == 0)
     return number_text (s->threads);
-  if (strcmp (key, "strategy.span") == 0) {
+  if (strcmp (key, KEY_NAME (span)) == 0) {
     int64_t span;
     const char *word = words_get (&r->config, key);
     return r->K > 0 && text_to_long (word, &span) && span >= r->K ? "all"
                                                                   : word;
   }
-  if (strcmp (key, "data.digest") != 0)
+  if (strcmp (key, DIGEST) != 0)
     return words_get (&r->config, key);
   const char *digest = words_get (&r->facts, "facts.data");
-  return digest[0] ? digest : words_get (&r->config, "data.file");
+  return digest[0] ? digest : words_get (&r->config, KEY_NAME (file));
 }
 
 int
@@ -88,8 +75,7 @@ group_natural (const char *a, const char *b)
 /* -- what differs ---------------------------------------------------------- */
 
 struct keys {
-  const char *key[SUBJECTS + ALIKES + 2];
-  bool varies[SUBJECTS + ALIKES + 2];
+  const char *key[MOST];
   int n;
 };
 
@@ -130,18 +116,30 @@ tell_difference (struct report *r, const char *key)
 }
 
 static void
+add_if_varied (const struct report *r, const char *key, struct keys *k)
+{
+  CHECK (k->n < MOST - 1, "room for %d keys only", MOST);
+  if (varies (r, key))
+    k->key[k->n++] = key;
+}
+
+static void
 find_keys (struct report *r, struct keys *k)
 {
   *k = (struct keys){0};
-  for (size_t i = 0; i < ALIKES; i++)
-    if (varies (r, alike[i])) {
-      tell_difference (r, alike[i]);
-      k->key[k->n++] = alike[i];
-    }
-  for (size_t i = 0; i < SUBJECTS; i++)
-    if (strcmp (subject[i], "strategy.span") != 0 && varies (r, subject[i]))
-      k->key[k->n++] = subject[i];
-  k->key[k->n++] = "strategy.span";
+  for (size_t i = 0; i < key_count; i++)
+    if (key_table[i].report == KEY_REPORT_ALIKE)
+      add_if_varied (
+          r, &key_table[i] == KEY_OF (file) ? DIGEST : key_table[i].full, k);
+  for (int i = 0; i < k->n; i++)
+    tell_difference (r, k->key[i]);
+  for (size_t i = 0; i < key_count; i++)
+    if (key_table[i].report == KEY_REPORT_SUBJECT &&
+        &key_table[i] != KEY_OF (span))
+      add_if_varied (r, key_table[i].full, k);
+  add_if_varied (r, RANKS, k);
+  add_if_varied (r, THREADS, k);
+  k->key[k->n++] = KEY_NAME (span);
 }
 
 /* Neither steps so far nor the cut keep runs apart: runs of different length
@@ -161,7 +159,7 @@ same_group (const struct keys *k, const struct run *a, const struct run *b)
 static void
 add_strategy (const struct run *r, struct text *out)
 {
-  const char *span = group_value (r, "strategy.span");
+  const char *span = group_value (r, KEY_NAME (span));
   int64_t n;
   bool number = text_to_long (span, &n);
   if (!span[0])
@@ -182,20 +180,19 @@ add_value (const struct run *r, const char *key, struct text *out)
 {
   const char *value = group_value (r, key);
   const char *dot = strchr (key, '.') + 1;
-  if (strcmp (key, "strategy.span") == 0)
+  const struct key *k = key_named (key);
+  if (k == KEY_OF (span))
     add_strategy (r, out);
   else if (!value[0])
     text_add (out, "no %s", dot);
-  else if (strcmp (key, "model.preset") == 0 ||
-           strcmp (key, "model.groups") == 0 ||
-           strcmp (key, "strategy.mix") == 0)
+  else if (k == KEY_OF (preset) || k == KEY_OF (groups) || k == KEY_OF (mix))
     text_add (out, "%s", value);
-  else if (strcmp (key, "stages.count") == 0)
+  else if (k == KEY_OF (count))
     text_add (out, "K = %s", value);
-  else if (strcmp (key, "run.ranks") == 0 || strcmp (key, "run.threads") == 0 ||
-           strcmp (key, "run.replicas") == 0)
+  else if (strcmp (key, RANKS) == 0 || strcmp (key, THREADS) == 0 ||
+           k == KEY_OF (replicas))
     text_add (out, "%s %s", value, dot);
-  else if (strcmp (key, "data.digest") == 0)
+  else if (strcmp (key, DIGEST) == 0)
     text_add (out, "data %.12s", value);
   else
     text_add (out, "%s %s", dot, value);
@@ -210,10 +207,10 @@ make_label (struct report *r, const struct keys *k, const struct run *run)
   for (int i = 0; i < k->n; i++) {
     /* The span comes last; where all have the same one, it is left out if there
      * is something else to tell groups apart by. */
-    if (k->n > 1 && i == k->n - 1 && !varies (r, "strategy.span"))
+    if (k->n > 1 && i == k->n - 1 && !varies (r, KEY_NAME (span)))
       break;
     const char *value = group_value (run, k->key[i]);
-    if (!value[0] && strcmp (k->key[i], "strategy.span") != 0 && out.size)
+    if (!value[0] && strcmp (k->key[i], KEY_NAME (span)) != 0 && out.size)
       continue;
     text_add (&out, "%s", out.size ? ", " : "");
     add_value (run, k->key[i], &out);
@@ -279,8 +276,8 @@ check_groups (struct report *r)
       for (int b = 0; b < a; b++) {
         const struct run *other = &r->run[g->run[b]];
         twice = twice || run->seed == other->seed;
-        cuts = cuts || strcmp (words_get (&run->config, "stages.cut"),
-                               words_get (&other->config, "stages.cut")) != 0;
+        cuts = cuts || strcmp (words_get (&run->config, KEY_NAME (cut)),
+                               words_get (&other->config, KEY_NAME (cut))) != 0;
       }
     }
     if (twice)
@@ -411,7 +408,7 @@ group_runs (struct report *r)
   check_groups (r);
   choose_budgets (r);
   choose_target (r);
-  if (varies (r, "run.ranks") || varies (r, "run.threads"))
+  if (varies (r, RANKS) || varies (r, THREADS))
     text_add (&r->notes, "runs used different ranks or threads: at equal wall "
                          "time they had different means\n");
   for (int i = 1; i < r->n_runs; i++)

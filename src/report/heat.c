@@ -14,10 +14,6 @@ struct heat {
   double *value; /* n_rows x n_columns */
 };
 
-static const char *const depths[] = {"model.preset", "model.groups",
-                                     "model.layers", "model.d_model",
-                                     "stages.count"};
-
 static void
 add_once (const char **list, int *n, const char *value)
 {
@@ -46,7 +42,10 @@ heat_axes (const struct report *r, struct heat *h)
 {
   for (int i = 0; i < r->n_groups; i++)
     add_once (h->column, &h->n_columns,
-              group_value (&r->run[r->group[i].run[0]], "strategy.span"));
+              group_value (&r->run[r->group[i].run[0]], KEY_NAME (span)));
+  const char *const depths[] = {KEY_NAME (preset), KEY_NAME (groups),
+                                KEY_NAME (layers), KEY_NAME (d_model),
+                                KEY_NAME (count)};
   for (size_t d = 0; d < sizeof depths / sizeof *depths && h->n_rows < 2; d++) {
     h->key = depths[d];
     h->n_rows = 0;
@@ -72,7 +71,7 @@ heat_fill (struct report *r, struct heat *h, bool higher,
     const struct run *first = &r->run[r->group[i].run[0]];
     int row = find (h->row, h->n_rows, group_value (first, h->key));
     int column =
-        find (h->column, h->n_columns, group_value (first, "strategy.span"));
+        find (h->column, h->n_columns, group_value (first, KEY_NAME (span)));
     if (row < 0 || column < 0)
       continue;
     double *cell = &h->value[row * h->n_columns + column];
@@ -151,7 +150,7 @@ heat_draw (struct report *r, struct text *out, const struct heat *h,
             width, top + high * h->n_rows + 8, width,
             top + high * h->n_rows + 8, title);
   svg_text (out, 4, 14, "start", "name", title);
-  svg_text (out, left, 36, "start", "tick", "strategy.span");
+  svg_text (out, left, 36, "start", "tick", KEY_NAME (span));
   svg_text (out, 4, 54, "start", "tick", strchr (h->key, '.') + 1);
   for (int k = 0; k < h->n_columns; k++)
     svg_text (out, left + wide * (k + 0.5), 54, "middle", "tick",

@@ -26,14 +26,10 @@ tell (struct text *out, const char *name, const char *a, const char *b)
 static bool
 is_aside (const char *key)
 {
-  if (strcmp (key, "run.replicas") == 0 || strcmp (key, "run.isa") == 0)
-    return false;
-  return strncmp (key, "run.", 4) == 0 ||
-         strncmp (key, "checkpoint.", 11) == 0 ||
-         strcmp (key, "train.tune") == 0 || strcmp (key, "data.file") == 0 ||
-         strcmp (key, "train.init") == 0 ||
-         strcmp (key, "train.eval_every") == 0 ||
-         strcmp (key, "train.agreement") == 0;
+  const struct key *k = key_named (key);
+  enum key_resume means = key_resume (key);
+  return (means == KEY_RESUME_SAME_RUN || means == KEY_RESUME_CONTENT) &&
+         !(k && (k == KEY_OF (replicas) || k == KEY_OF (isa)));
 }
 
 static bool

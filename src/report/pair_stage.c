@@ -68,8 +68,8 @@ unit_of (const char *paths, const char *name)
 int
 pair_stage (const struct words *config, const char *paths, const char *path)
 {
-  int K = (int)words_number (config, "stages.count"), head;
-  const char *cut = words_get (config, "stages.cut");
+  int K = (int)words_number (config, KEY_NAME (count)), head;
+  const char *cut = words_get (config, KEY_NAME (cut));
   const char *name = strstr (path, "/model/");
   if (sscanf (path, "/heads/%d/", &head) == 1 ||
       sscanf (path, "/optimizer/%*[^/]/heads/%d/", &head) == 1)
@@ -90,8 +90,8 @@ pair_stage (const struct words *config, const char *paths, const char *path)
 bool
 pair_same_stages (const struct side *a, const struct side *b)
 {
-  return strcmp (words_get (&a->run.config, "stages.count"),
-                 words_get (&b->run.config, "stages.count")) == 0 &&
-         strcmp (words_get (&a->run.config, "stages.cut"),
-                 words_get (&b->run.config, "stages.cut")) == 0;
+  return strcmp (words_get (&a->run.config, KEY_NAME (count)),
+                 words_get (&b->run.config, KEY_NAME (count))) == 0 &&
+         strcmp (words_get (&a->run.config, KEY_NAME (cut)),
+                 words_get (&b->run.config, KEY_NAME (cut))) == 0;
 }

@@ -244,39 +244,22 @@ sheet_precede (struct pool *p, const struct sheet *was, struct sheet *is)
 
 /* -- keys ------------------------------------------------------------------ */
 
-static size_t
-trimmed (const char *s, size_t n)
-{
-  while (n > 0 && strchr (" \t\r", s[n - 1]))
-    n--;
-  return n;
-}
-
 void
 words_read (struct pool *p, const char *text, struct words *out)
 {
-  size_t lines = 1;
-  const char *section = "";
+  struct ini ini;
+  ini_open (text, NULL, &ini);
   *out = (struct words){0};
-  for (const char *c = text; *c; c++)
-    lines += *c == '\n';
-  out->pair = pool_take (p, lines, sizeof *out->pair);
-  for (const char *line = text, *next; *line; line = next) {
-    size_t n = strcspn (line, "\n");
-    next = line + n + (line[n] == '\n');
-    const char *equals = memchr (line, '=', n);
-    if (*line == '[' && n > 2)
-      section = copy (p, line + 1, strcspn (line + 1, "]\n"));
-    else if (equals && !strchr (";#", *line)) {
-      const char *value = equals + 1;
-      value += strspn (value, " \t");
-      char **pair = out->pair[out->n++];
-      pair[0] = pool_text (p, "%s.%.*s", section,
-                           (int)trimmed (line, (size_t)(equals - line)), line);
-      pair[1] = copy (p, value,
-                      value < line + n ? trimmed (value, line + n - value) : 0);
-    }
+  out->pair = pool_take (p, (size_t)ini.n + 1, sizeof *out->pair);
+  for (int i = 0; i < ini.n; i++) {
+    const struct ini_line *l = &ini.line[i];
+    if (l->bad)
+      continue;
+    char **pair = out->pair[out->n++];
+    pair[0] = pool_text (p, "%s.%s", l->section, l->name);
+    pair[1] = pool_text (p, "%s", l->value);
   }
+  ini_close (&ini);
 }
 
 const char *

@@ -8,6 +8,7 @@
 #define REPORT_REPORT_IMPL_H
 
 #include "base/memory.h"
+#include "config/config.h"
 #include "report/report.h"
 #include "data/data.h"
 #include "store/run.h"

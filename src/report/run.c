@@ -196,8 +196,8 @@ run_read (struct pool *p, const char *path, struct run *r)
   read_metrics (p, path, metrics, &r->metrics);
   sheet_read (p, summary ? summary : "", &r->summary);
   r->K = sheet_heads (&r->metrics);
-  r->batch = words_number (&r->config, "train.batch");
-  r->seed = words_number (&r->config, "train.seed");
+  r->batch = words_number (&r->config, KEY_NAME (batch));
+  r->seed = words_number (&r->config, KEY_NAME (seed));
   r->useful = words_number (&r->facts, "facts.useful_flops");
   r->executed = words_number (&r->facts, "facts.executed_flops");
   r->cycle_s = words_number (&r->facts, "facts.cycle_s");

@@ -66,9 +66,9 @@ add_label (struct text *out, const char *key, const char *value)
   name = name ? name + 1 : key;
   value = base ? base + 1 : value;
   text_init (&label);
-  if (strcmp (key, "stages.count") == 0)
+  if (strcmp (key, KEY_NAME (count)) == 0)
     text_add (&label, "K%s", value);
-  else if (strcmp (key, "model.preset") == 0)
+  else if (strcmp (key, KEY_NAME (preset)) == 0)
     text_add (&label, "%s", value);
   else
     text_add (&label, "%s%s%s", name,
@@ -240,7 +240,7 @@ sweep_words (const struct sweep *s, int i, const char **words, struct text *dir)
   for (int j = 0; j < s->n_axes; j++)
     words[j] = s->axis[j].word[s->run[i].choice[j]];
   text_init (dir);
-  text_add (dir, "run.dir=%s", s->run[i].dir);
+  text_add (dir, "%s=%s", KEY_NAME (dir), s->run[i].dir);
   words[s->n_axes] = dir->data;
 }
 

@@ -332,8 +332,9 @@ sweep_item (struct sweep *s, int line, const char *name, const char *value)
     read_tie (s, line, value);
   else if (strcmp (name, "exclude") == 0)
     sweep_rule_read (s, line, value);
-  else if (strcmp (name, "run.dir") == 0)
-    sweep_complain (s, line, "run.dir is made for each run: give root instead");
+  else if (strcmp (name, KEY_NAME (dir)) == 0)
+    sweep_complain (s, line, "%s is made for each run: give root instead",
+                    name);
   else if (s->door->key (s->door->context, name, &list, &near))
     read_axis (s, line, name, value, list);
   else

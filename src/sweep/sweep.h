@@ -11,6 +11,7 @@
 
 #include "base/status.h"
 #include "base/text.h"
+#include "config/config.h"
 #include "store/run.h"
 #include <stdbool.h>
 #include <stdint.h>

@@ -6,122 +6,87 @@
  */
 #include "train/train_impl.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Keys that are not named here: all of a network, another run; of a run and its
- * checkpoints, none; others, other bits. */
-static const struct {
-  const char *section, *key;
-  enum run_effect effect;
-} effects[] = {
-    {"model", "family", RUN_NETWORK},     {"model", "preset", RUN_NETWORK},
-    {"model", "block", RUN_NETWORK},      {"model", "groups", RUN_NETWORK},
-    {"model", "stem", RUN_NETWORK},       {"model", "stem_width", RUN_NETWORK},
-    {"model", "layers", RUN_NETWORK},     {"model", "d_model", RUN_NETWORK},
-    {"model", "mlp_ratio", RUN_NETWORK},  {"model", "tied", RUN_NETWORK},
-    {"model", "dropout", RUN_OTHER_BITS}, {"stages", "count", RUN_STAGES},
-    {"data", "file", RUN_CONTENT},        {"data", "train", RUN_ANOTHER},
-    {"data", "valid", RUN_LOOK},          {"data", "test", RUN_LOOK},
-    {"data", "order", RUN_ANOTHER},       {"data", "limit", RUN_ANOTHER},
-    {"data", "stride", RUN_ANOTHER},      {"train", "batch", RUN_ANOTHER},
-    {"train", "seed", RUN_ANOTHER},       {"train", "optimizer", RUN_ANOTHER},
-    {"train", "init", RUN_CONTENT},       {"train", "steps", RUN_LENGTH},
-    {"train", "epochs", RUN_LENGTH},      {"train", "tune", RUN_FREE},
-    {"train", "init.fresh", RUN_ANOTHER}, {"train", "eval_every", RUN_FREE},
-    {"train", "agreement", RUN_FREE},
+/* A key with another value than it had. */
+struct change {
+  const struct key *key;
+  const char *was; /* borrowed */
+  struct text is;
 };
 
-enum run_effect
-run_key_effect (const char *section, const char *key)
+/* The next one from key *i on; false at the end.  What it was, where that is
+ * told. */
+static bool
+next_change (size_t *i, const struct ini *was, const struct config *c,
+             struct change *out)
 {
-  for (size_t i = 0; i < sizeof effects / sizeof *effects; i++)
-    if (strcmp (effects[i].section, section) == 0 &&
-        strcmp (effects[i].key, key) == 0)
-      return effects[i].effect;
-  return strcmp (section, "model") == 0 ? RUN_ANOTHER
-         : strcmp (section, "run") == 0 || strcmp (section, "checkpoint") == 0
-             ? RUN_FREE
-             : RUN_OTHER_BITS;
-}
-
-bool
-changes_next (const char **at, struct change *c)
-{
-  for (const char *p = *at; *p;) {
-    size_t n = strcspn (p, "\n");
-    char line[CONFIG_PATH + 2 * CONFIG_WORD];
-    snprintf (line, sizeof line, "%.*s", (int)n, p);
-    p += n + (p[n] == '\n');
-    char *equals = strstr (line, " =");
-    if (line[0] == '[')
-      snprintf (c->section, sizeof c->section, "%.*s",
-                (int)strcspn (line + 1, "]"), line + 1);
-    else if (line[0] != ';' && equals) {
-      *equals = '\0';
-      snprintf (c->key, sizeof c->key, "%s", line);
-      snprintf (c->is, sizeof c->is, "%s", equals + 2 + (equals[2] == ' '));
-      c->effect = run_key_effect (c->section, c->key);
-      *at = p;
+  text_clear (&out->is);
+  while (*i < key_count) {
+    out->key = &key_table[(*i)++];
+    out->was = ini_get (was, out->key->full);
+    if (!out->was || !key_applies (out->key, c))
+      continue;
+    key_get (out->key, c, &out->is);
+    if (strcmp (out->is.data, out->was) != 0)
       return true;
-    }
+    text_clear (&out->is);
   }
   return false;
 }
 
-/* The next key that has another value in the text it was. */
-static bool
-next_change (const char **at, const char *was_text, struct change *c)
+bool
+changes_key (const struct ini *was, const struct config *c, const struct key *k)
 {
-  while (changes_next (at, c))
-    if (config_word (was_text, c->section, c->key, c->was, sizeof c->was) &&
-        strcmp (c->was, c->is) != 0)
-      return true;
-  return false;
+  struct text is;
+  const char *word = ini_get (was, k->full);
+  text_init (&is);
+  key_get (k, c, &is);
+  bool differs = word && strcmp (is.data, word) != 0;
+  text_clear (&is);
+  return differs;
 }
 
-/* The table that the words of a configuration mean; K from the text. */
+/* The table that words mean; owned by the caller. */
 static enum status
-route_of (const char *text, int *K, double **route)
+route_of (const struct config *c, int K, double **route)
 {
-  struct config c;
-  char count[CONFIG_WORD];
-  config_plain (&c);
-  if (!config_word (text, "stages", "count", count, sizeof count) ||
-      !config_word (text, "strategy", "span", c.span, sizeof c.span) ||
-      !config_word (text, "strategy", "mix", c.mix, sizeof c.mix))
-    return fail (E_CONFIG, "a configuration without a strategy");
-  *K = atoi (count);
-  if (*K < 1)
-    return fail (E_CONFIG, "stages.count = %s", count);
-  TRY (MEM_NEW ((size_t)*K * (size_t)*K, route, "route"));
-  return derive_route (&c, *K, *route);
+  if (K < 1)
+    return fail (E_CONFIG, "%s = %d", KEY_NAME (count), K);
+  TRY (MEM_NEW ((size_t)K * (size_t)K, route, "route"));
+  return derive_route (c, K, *route);
 }
 
 /* Other words for the same table are no change. */
 static bool
-same_route (const char *was_text, const char *is_text)
+same_route (const struct ini *was, const struct config *c)
 {
-  int K[2] = {0, 0};
-  double *route[2] = {NULL, NULL};
-  bool same = route_of (was_text, &K[0], &route[0]) == OK &&
-              route_of (is_text, &K[1], &route[1]) == OK && K[0] == K[1];
-  for (int i = 0; same && i < K[0] * K[0]; i++)
-    same = route[0][i] == route[1][i];
-  mem_free (&route[0]);
-  mem_free (&route[1]);
+  struct config before = *c;
+  const struct key *words[] = {KEY_OF (count), KEY_OF (span), KEY_OF (mix)};
+  int K = (int)c->count;
+  double *a = NULL, *b = NULL;
+  bool same = true;
+  for (int i = 0; i < 3; i++) {
+    const char *word = ini_get (was, words[i]->full);
+    same = same && word && key_set (words[i], word, &before);
+  }
+  same = same && before.count == c->count && route_of (&before, K, &a) == OK &&
+         route_of (c, K, &b) == OK;
+  for (int i = 0; same && i < K * K; i++)
+    same = a[i] == b[i];
+  mem_free (&a);
+  mem_free (&b);
   fail_clear ();
   return same;
 }
 
 /* Whether the learning rate of a step depends on how many there are. */
 static bool
-follows_length (const char *text)
+follows_length (const struct config *c)
 {
-  char word[CONFIG_WORD];
-  return config_word (text, "train", "schedule", word, sizeof word) &&
-         strcmp (word, "constant") != 0 && strcmp (word, "step") != 0;
+  return strcmp (c->schedule, "constant") != 0 &&
+         strcmp (c->schedule, "step") != 0;
 }
 
 void
@@ -132,88 +97,93 @@ changes_add (struct text *out, const char *what, const char *is,
             is[0] ? is : "(none)", was[0] ? was : "(none)");
 }
 
-/* Samples of a micro-batch, over which BatchNorm takes its statistics; 0: not
- * told. */
-static int
-micro_samples (const char *text)
+void
+changes_say (struct text *out, const struct key *k, const char *is,
+             const char *was)
 {
-  static const char *const names[][2] = {
-      {"train", "batch"}, {"train", "micro"}, {"run", "replicas"}};
-  int n[3];
-  for (int i = 0; i < 3; i++) {
-    char word[CONFIG_WORD];
-    if (!config_word (text, names[i][0], names[i][1], word, sizeof word))
-      return 0;
-    n[i] = atoi (word);
-  }
-  return n[1] > 0 && n[2] > 0 ? n[0] / n[1] / n[2] : 0;
+  char what[2 * CONFIG_WORD];
+  snprintf (what, sizeof what, "%s =", k->full);
+  changes_add (out, what, is, was);
 }
 
+/* A number that the text tells; 0: it does not. */
+static int64_t
+number (const struct ini *was, const struct key *k)
+{
+  const char *word = ini_get (was, k->full);
+  return word ? strtoll (word, NULL, 10) : 0;
+}
+
+/* Samples of a micro-batch, over which BatchNorm takes its statistics. */
 static void
-compare_samples (const char *was_text, const char *is_text, struct text *bits)
+compare_samples (const struct ini *was, const struct config *c,
+                 struct text *bits)
 {
-  char was[32], is[32];
-  snprintf (was, sizeof was, "%d", micro_samples (was_text));
-  snprintf (is, sizeof is, "%d", micro_samples (is_text));
-  if (was[0] != '0' && is[0] != '0' && strcmp (was, is) != 0)
-    changes_add (bits, "samples of a micro-batch, for BatchNorm:", is, was);
+  int64_t batch = number (was, KEY_OF (batch)),
+          micro = number (was, KEY_OF (micro)),
+          replicas = number (was, KEY_OF (replicas));
+  if (micro < 1 || replicas < 1)
+    return;
+  long long before = (long long)(batch / micro / replicas);
+  long long now = (long long)(c->batch / c->micro / c->replicas);
+  char a[32], b[32];
+  snprintf (a, sizeof a, "%lld", before);
+  snprintf (b, sizeof b, "%lld", now);
+  if (before > 0 && now > 0 && before != now)
+    changes_add (bits, "samples of a micro-batch, for BatchNorm:", b, a);
 }
 
 void
-changes_say (struct text *out, const struct change *c)
+changes_network (const struct ini *was, const struct config *c,
+                 struct text *out)
 {
-  char name[2 * CONFIG_WORD + 4];
-  snprintf (name, sizeof name, "%s.%s =", c->section, c->key);
-  changes_add (out, name, c->is, c->was);
-}
-
-void
-changes_network (const char *was_text, const char *is_text, struct text *out)
-{
-  struct change c = {.effect = RUN_FREE};
-  for (const char *at = is_text; next_change (&at, was_text, &c);)
-    if (strcmp (c.section, "model") == 0 && c.effect != RUN_OTHER_BITS)
-      changes_say (out, &c);
+  struct change x = {.was = ""};
+  text_init (&x.is);
+  for (size_t i = 0; next_change (&i, was, c, &x);)
+    if (strcmp (x.key->section, "model") == 0 &&
+        x.key->resume != KEY_RESUME_OTHER_BITS)
+      changes_say (out, x.key, x.is.data, x.was);
 }
 
 /* Whether another value of a key is no change after all. */
 static bool
-is_same (const struct change *c, const char *was_text, const char *is_text)
+is_same (const struct key *k, const struct ini *was, const struct config *c)
 {
-  if (c->effect == RUN_LENGTH)
-    return !follows_length (is_text);
-  return strcmp (c->section, "strategy") == 0 &&
-         (strcmp (c->key, "span") == 0 || strcmp (c->key, "mix") == 0) &&
-         same_route (was_text, is_text);
+  if (k->resume == KEY_RESUME_LENGTH)
+    return !follows_length (c);
+  return (k == KEY_OF (span) || k == KEY_OF (mix)) && same_route (was, c);
 }
 
 void
-changes_find (const char *was_text, const char *is_text, struct text *refused,
-              struct text *bits)
+changes_find (const struct ini *was, const struct config *c,
+              struct text *refused, struct text *bits)
 {
-  struct change c = {.effect = RUN_FREE};
-  for (const char *at = is_text; next_change (&at, was_text, &c);) {
-    if (c.effect != RUN_ANOTHER && c.effect != RUN_OTHER_BITS &&
-        c.effect != RUN_LENGTH)
-      continue;
-    if (!is_same (&c, was_text, is_text))
-      changes_say (c.effect == RUN_ANOTHER ? refused : bits, &c);
+  struct change x = {.was = ""};
+  text_init (&x.is);
+  for (size_t i = 0; next_change (&i, was, c, &x);) {
+    enum key_resume means = x.key->resume;
+    bool another = means == KEY_RESUME_OTHER_RUN;
+    if ((another || means == KEY_RESUME_OTHER_BITS ||
+         means == KEY_RESUME_LENGTH) &&
+        !is_same (x.key, was, c))
+      changes_say (another ? refused : bits, x.key, x.is.data, x.was);
   }
-  compare_samples (was_text, is_text, bits);
+  compare_samples (was, c, bits);
 }
 
 void
-changes_experiment (const char *was_text, const char *is_text, bool network,
+changes_experiment (const struct ini *was, const struct config *c, bool network,
                     bool cut, struct text *out)
 {
-  struct change c = {.effect = RUN_FREE};
-  for (const char *at = is_text; next_change (&at, was_text, &c);) {
-    if (c.effect == RUN_FREE || c.effect == RUN_LENGTH ||
-        c.effect == RUN_CONTENT || (c.effect == RUN_NETWORK && !network) ||
-        (strcmp (c.section, "stages") == 0 && strcmp (c.key, "cut") == 0 &&
-         !cut))
+  struct change x = {.was = ""};
+  text_init (&x.is);
+  for (size_t i = 0; next_change (&i, was, c, &x);) {
+    enum key_resume means = x.key->resume;
+    if (means == KEY_RESUME_SAME_RUN || means == KEY_RESUME_LENGTH ||
+        means == KEY_RESUME_CONTENT ||
+        (means == KEY_RESUME_NETWORK && !network) ||
+        (x.key == KEY_OF (cut) && !cut) || is_same (x.key, was, c))
       continue;
-    if (!is_same (&c, was_text, is_text))
-      changes_say (out, &c);
+    changes_say (out, x.key, x.is.data, x.was);
   }
 }

@@ -101,12 +101,12 @@ peak_bytes (void)
 
 /* A number that an earlier start has left; 0: none. */
 static double
-earlier (const struct session *s, const char *key)
+earlier (const struct session *s, const char *name)
 {
   char word[64] = "";
   char *text = NULL;
   if (store_run_get (s->config.dir, FACTS_FILE, &text) == OK)
-    config_word (text, "measured", key, word, sizeof word);
+    config_word (text, name, word, sizeof word);
   else
     fail_clear ();
   mem_free (&text);
@@ -125,8 +125,8 @@ put_file (struct session *s, double most, double sum)
   struct text out;
   text_init (&out);
   put_facts (s, &out);
-  most = larger (most, earlier (s, "peak_bytes"));
-  sum = larger (sum, earlier (s, "peak_bytes_all"));
+  most = larger (most, earlier (s, "measured.peak_bytes"));
+  sum = larger (sum, earlier (s, "measured.peak_bytes_all"));
   if (most > 0)
     text_add (&out, "[measured]\npeak_bytes = %.0f\npeak_bytes_all = %.0f\n",
               most, sum);

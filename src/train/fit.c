@@ -45,8 +45,8 @@ static int
 head_of_file (const struct session *s, const char *config, int k)
 {
   char cut[CONFIG_TEXT], head[CONFIG_TEXT];
-  if (!config[0] || !config_word (config, "stages", "cut", cut, sizeof cut) ||
-      !config_word (config, "stages", "head", head, sizeof head))
+  if (!config[0] || !config_word (config, KEY_NAME (cut), cut, sizeof cut) ||
+      !config_word (config, KEY_NAME (head), head, sizeof head))
     return k;
   if (strcmp (head, s->config.head) != 0)
     return -1;

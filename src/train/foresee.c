@@ -10,20 +10,20 @@ compare_checkpoint (const struct config *c, const char *path)
 {
   struct store_checkpoint *file = NULL;
   struct store_attributes a;
-  struct text now, refused, bits;
+  struct text refused, bits;
+  struct ini was;
   TRY (store_checkpoint_open (path, &file));
-  text_init (&now);
   text_init (&refused);
   text_init (&bits);
-  config_write (c, &now);
   store_checkpoint_attributes (file, &a);
-  changes_find (a.config, now.data, &refused, &bits);
+  ini_open (a.config, NULL, &was);
+  changes_find (&was, c, &refused, &bits);
+  ini_close (&was);
   enum status e = OK;
   if (refused.size)
     e = fail (E_CONFIG,
               "%s goes on from %s, but with %s: that would be another run",
               c->dir, path, refused.data);
-  text_clear (&now);
   text_clear (&refused);
   text_clear (&bits);
   store_checkpoint_close (&file);

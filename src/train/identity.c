@@ -33,7 +33,7 @@ data_of_facts (const char *dir, struct was *was)
 {
   char *text = NULL;
   if (store_run_get (dir, "facts.ini", &text) != OK ||
-      !config_word (text, "facts", "data", was->data, sizeof was->data))
+      !config_word (text, "facts.data", was->data, sizeof was->data))
     fail_clear ();
   mem_free (&text);
 }
@@ -71,41 +71,6 @@ read_was (const char *dir, const struct store_history *h, const char *newest,
 /* -- the network and its cut -------------------------------------------------
  */
 
-static void
-put_word (const char *text, const char *key, char *out, size_t size)
-{
-  char word[CONFIG_TEXT];
-  if (config_word (text, "model", key, word, sizeof word))
-    snprintf (out, size, "%s", word);
-}
-
-static void
-put_number (const char *text, const char *key, int64_t *out)
-{
-  char word[CONFIG_WORD];
-  if (config_word (text, "model", key, word, sizeof word))
-    *out = strtoll (word, NULL, 10);
-}
-
-/* What the text says of the network, in c. */
-static void
-put_network (const char *text, struct config *c)
-{
-  char word[CONFIG_WORD];
-  put_word (text, "family", c->family, sizeof c->family);
-  put_word (text, "preset", c->preset, sizeof c->preset);
-  put_word (text, "block", c->block, sizeof c->block);
-  put_word (text, "groups", c->groups, sizeof c->groups);
-  put_word (text, "stem", c->stem, sizeof c->stem);
-  put_number (text, "stem_width", &c->stem_width);
-  put_number (text, "layers", &c->layers);
-  put_number (text, "d_model", &c->d_model);
-  if (config_word (text, "model", "mlp_ratio", word, sizeof word))
-    c->mlp_ratio = strtod (word, NULL);
-  if (config_word (text, "model", "tied", word, sizeof word))
-    c->tied = strcmp (word, "yes") == 0;
-}
-
 static int
 stem_width (const struct model_spec *m)
 {
@@ -132,13 +97,19 @@ same_spec (const struct model_spec *a, const struct model_spec *b)
 /* A preset and the groups that it stands for are one network; what cannot be
  * understood is another. */
 static bool
-same_network (const struct config *c, const char *was_text)
+same_network (const struct config *c, const struct ini *was)
 {
-  struct config was = *c;
+  struct config before = *c;
   struct model_spec a = {.family = MODEL_RESNET}, b = {.family = MODEL_RESNET};
-  put_network (was_text, &was);
-  bool same = derive_spec (c, NULL, &a) == OK &&
-              derive_spec (&was, NULL, &b) == OK && same_spec (&a, &b);
+  bool same = true;
+  for (size_t i = 0; i < key_count; i++) {
+    const struct key *k = &key_table[i];
+    const char *word = ini_get (was, k->full);
+    if (k->resume == KEY_RESUME_NETWORK && word)
+      same = same && key_set (k, word, &before);
+  }
+  same = same && derive_spec (c, NULL, &a) == OK &&
+         derive_spec (&before, NULL, &b) == OK && same_spec (&a, &b);
   fail_clear ();
   return same;
 }
@@ -146,14 +117,13 @@ same_network (const struct config *c, const char *was_text)
 /* A cut that is chosen by cost is the one that was chosen; "rest" is what it
  * comes to. */
 static bool
-same_cut (const struct config *c, const char *was_text)
+same_cut (const struct config *c, const struct ini *was)
 {
-  char was[CONFIG_TEXT];
+  const char *before = ini_get (was, KEY_NAME (cut));
   struct model_spec spec;
   struct network *net = NULL;
   int *first = NULL, K = (int)c->count;
-  if (strcmp (c->cut, "auto") == 0 ||
-      !config_word (was_text, "stages", "cut", was, sizeof was))
+  if (strcmp (c->cut, "auto") == 0 || !before)
     return true;
   bool same = derive_spec (c, NULL, &spec) == OK;
   if (same && spec.family == MODEL_RESNET && spec.stem == MODEL_STEM_IMAGENET)
@@ -161,7 +131,7 @@ same_cut (const struct config *c, const char *was_text)
   same = same && network_create (&spec, &net) == OK &&
          MEM_NEW (2 * ((size_t)K + 1), &first, "cuts") == OK &&
          network_cut_parse (net, c->cut, K, first) == OK &&
-         network_cut_parse (net, was, K, first + K + 1) == OK &&
+         network_cut_parse (net, before, K, first + K + 1) == OK &&
          memcmp (first, first + K + 1, ((size_t)K + 1) * sizeof *first) == 0;
   fail_clear ();
   mem_free (&first);
@@ -193,33 +163,34 @@ identity_of (const struct session *s, struct identity *out)
 
 void
 identity_compare_init (const struct config *c, const struct store_history *h,
-                       const char *was_text, struct text *out)
+                       const struct ini *was, struct text *out)
 {
-  char was[CONFIG_PATH] = "", digest[33];
-  const char *known = last_word (h, "init");
-  if (!config_word (was_text, "train", "init", was, sizeof was) ||
-      (!was[0] && !c->init[0]))
+  const struct key *k = KEY_OF (init);
+  const char *before = ini_get (was, k->full), *known = last_word (h, "init");
+  char digest[33], inside[2 * CONFIG_WORD];
+  if (!before || (!before[0] && !c->init[0]))
     return;
   identity_init (c, digest);
-  bool moved = strcmp (was, c->init) != 0;
-  if (known[0] && digest[0] && c->init[0] && was[0]) {
-    if (strcmp (known, digest) != 0 && moved)
-      changes_add (out, "train.init =", c->init, was);
-    else if (strcmp (known, digest) != 0)
-      changes_add (out, "what is in train.init, digest", digest, known);
-  } else if (moved)
-    changes_add (out, "train.init =", c->init, was);
+  bool moved = strcmp (before, c->init) != 0;
+  bool both = known[0] && digest[0] && c->init[0] && before[0];
+  bool other = both && strcmp (known, digest) != 0;
+  snprintf (inside, sizeof inside, "what is in %s, digest", k->full);
+  if (both ? other && moved : moved)
+    changes_say (out, k, c->init, before);
+  else if (other)
+    changes_add (out, inside, digest, known);
 }
 
 /* By digest; where the set cannot be opened, by its path. */
 static enum status
-compare_data (const struct config *c, const struct was *was, struct text *out)
+compare_data (const struct config *c, const struct ini *was,
+              const char *was_data, struct text *out)
 {
   struct data_set *d = NULL;
   struct data_info info;
-  char file[CONFIG_PATH] = "", now[17];
-  bool named = config_word (was->config, "data", "file", file, sizeof file);
-  bool moved = named && strcmp (file, c->file) != 0;
+  char now[17];
+  const char *file = ini_get (was, KEY_NAME (file));
+  bool moved = file && strcmp (file, c->file) != 0;
   enum status e = data_open (c->file, &d);
   if (e != OK && !moved) {
     fail_clear (); /* nothing will be read of it */
@@ -229,23 +200,20 @@ compare_data (const struct config *c, const struct was *was, struct text *out)
   data_info (d, &info);
   data_close (&d);
   snprintf (now, sizeof now, "%016llx", (unsigned long long)info.digest);
-  bool other = was->data[0] ? strcmp (was->data, now) != 0 : moved;
+  bool other = was_data[0] ? strcmp (was_data, now) != 0 : moved;
   if (other && moved)
-    changes_add (out, "data.file =", c->file, file);
+    changes_say (out, KEY_OF (file), c->file, file);
   else if (other)
-    changes_add (out, "the data set", now, was->data);
+    changes_add (out, "the data set", now, was_data);
   return OK;
 }
 
 void
-train_compare (const struct config *c, const char *was, struct text *other)
+train_compare (const struct config *c, const struct ini *was,
+               struct text *other)
 {
-  struct text now;
-  text_init (&now);
-  config_write (c, &now);
-  changes_experiment (was, now.data, !same_network (c, was), !same_cut (c, was),
+  changes_experiment (was, c, !same_network (c, was), !same_cut (c, was),
                       other);
-  text_clear (&now);
 }
 
 /* -- the verdict -------------------------------------------------------------
@@ -260,9 +228,12 @@ identity_check (const struct config *c, const struct store_history *h,
   enum status e = read_was (c->dir, h, newest, &was);
   text_init (&other);
   if (e == OK && was.config) {
-    train_compare (c, was.config, &other);
-    identity_compare_init (c, h, was.config, &other);
-    e = compare_data (c, &was, &other);
+    struct ini ini;
+    ini_open (was.config, NULL, &ini);
+    train_compare (c, &ini, &other);
+    identity_compare_init (c, h, &ini, &other);
+    e = compare_data (c, &ini, was.data, &other);
+    ini_close (&ini);
   }
   if (e == OK && other.size)
     e = fail (E_CONFIG,

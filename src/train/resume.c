@@ -382,29 +382,19 @@ blame_settings (struct session *s, const char *path, const char *why)
 {
   struct store_checkpoint *file = NULL;
   struct store_attributes a;
-  struct text now, other;
+  struct text other;
+  struct ini was;
   TRY (store_checkpoint_open (path, &file));
-  text_init (&now);
   text_init (&other);
-  config_write (&s->config, &now);
   store_checkpoint_attributes (file, &a);
-  changes_network (a.config, now.data, &other);
+  ini_open (a.config, NULL, &was);
+  changes_network (&was, &s->config, &other);
   compare_data (s, &a, &other);
   enum status e = other.size ? another_run (s, path, other.data, why) : OK;
-  text_clear (&now);
+  ini_close (&was);
   text_clear (&other);
   store_checkpoint_close (&file);
   return e;
-}
-
-/* Of [stages]; both are resolved. */
-static bool
-differs (const char *was_text, const char *is_text, const char *key)
-{
-  char was[CONFIG_TEXT], is[CONFIG_TEXT];
-  return config_word (was_text, "stages", key, was, sizeof was) &&
-         config_word (is_text, "stages", key, is, sizeof is) &&
-         strcmp (was, is) != 0;
 }
 
 /* On the root: what the settings of the file and those of now say to each
@@ -414,27 +404,27 @@ compare_settings (struct session *s, const struct origin *o, struct receipt *r)
 {
   struct store_checkpoint *file = NULL;
   struct store_attributes a;
-  struct text now, refused, hint;
+  struct text refused, hint;
+  struct ini was;
   TRY (store_checkpoint_open (r->path, &file));
-  text_init (&now);
   text_init (&refused);
-  config_write (&s->config, &now);
   store_checkpoint_attributes (file, &a);
   r->saved = a.digests;
-  changes_find (a.config, now.data, &refused, &r->reasons);
-  r->other_heads = differs (a.config, now.data, "cut") ||
-                   differs (a.config, now.data, "head");
-  identity_compare_init (&s->config, o->history, a.config, &refused);
+  ini_open (a.config, NULL, &was);
+  changes_find (&was, &s->config, &refused, &r->reasons);
+  r->other_heads = changes_key (&was, &s->config, KEY_OF (cut)) ||
+                   changes_key (&was, &s->config, KEY_OF (head));
+  identity_compare_init (&s->config, o->history, &was, &refused);
+  ini_close (&was);
   compare_data (s, &a, &refused);
   text_init (&hint);
   text_add (&hint,
-            "train.init=%s begins it with these weights, --fresh begins anew "
-            "here and moves the old one aside",
-            r->path);
+            "%s=%s begins it with these weights, --fresh begins anew here and "
+            "moves the old one aside",
+            KEY_NAME (init), r->path);
   enum status e =
       refused.size ? another_run (s, r->path, refused.data, hint.data) : OK;
   text_clear (&hint);
-  text_clear (&now);
   text_clear (&refused);
   store_checkpoint_close (&file);
   return e;

@@ -424,30 +424,27 @@ changes_word (const char *text, const char *section, const char *key, char *out,
 void
 changes_add (struct text *out, const char *what, const char *is,
              const char *was);
-/* One key of a configuration, and what it was in another. */
-struct change {
-  char section[CONFIG_WORD], key[CONFIG_WORD];
-  char is[CONFIG_PATH], was[CONFIG_PATH];
-  enum run_effect effect;
-};
-/* The next key of a text, and its value; the first time c is zero.  `was` stays
- * as it is. */
-bool
-changes_next (const char **at, struct change *c);
 /* Add "SECTION.KEY = IS, was WAS" to a list. */
 void
-changes_say (struct text *out, const struct change *c);
-/* Two configurations: what is told of the network in other words. */
+changes_say (struct text *out, const struct key *k, const char *is,
+             const char *was);
+/* Whether c has another value of a key than the text that `was` was read from;
+ * no, where that has none. */
+bool
+changes_key (const struct ini *was, const struct config *c,
+             const struct key *k);
+/* What c tells of the network in other words. */
 void
-changes_network (const char *was_text, const char *is_text, struct text *out);
-/* ...: what makes another run, and what changes bits. */
+changes_network (const struct ini *was, const struct config *c,
+                 struct text *out);
+/* What makes another run, and what changes bits. */
 void
-changes_find (const char *was_text, const char *is_text, struct text *refused,
-              struct text *bits);
-/* ...: what makes another experiment, the length aside, and what lies in files;
+changes_find (const struct ini *was, const struct config *c,
+              struct text *refused, struct text *bits);
+/* What makes another experiment, the length aside, and what lies in files;
  * words for the network and the cut only where these are known to differ. */
 void
-changes_experiment (const char *was_text, const char *is_text, bool network,
+changes_experiment (const struct ini *was, const struct config *c, bool network,
                     bool cut, struct text *out);
 
 /* -- which experiment it is (identity.c) -------------------------------------
@@ -466,7 +463,7 @@ identity_of (const struct session *s, struct identity *out);
 /* Add to out where train.init is not the file that the run began with. */
 void
 identity_compare_init (const struct config *c, const struct store_history *h,
-                       const char *was_text, struct text *out);
+                       const struct ini *was, struct text *out);
 /* A directory whose run is to be left as it is, or from which nothing can go
  * on: E_CONFIG, with the keys and both values, when it is another experiment
  * than c.  how: "is finished", ...; newest: a checkpoint, NULL: none.  Local;

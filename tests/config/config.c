@@ -461,6 +461,25 @@ test_words (void)
             words[i].word, words[i].is ? "a word" : "a path");
 }
 
+/* Nobody may forget what another value means for a run that has begun and for a
+ * comparison of runs. */
+static void
+test_rows_say (void)
+{
+  size_t said = 0;
+  for (size_t i = 0; i < key_count; i++)
+    said += key_table[i].resume != KEY_RESUME_NOT_SAID &&
+            key_table[i].report != KEY_REPORT_NOT_SAID &&
+            key_named (key_table[i].full) == &key_table[i] &&
+            key_at (key_table[i].offset) == &key_table[i];
+  tap_ok (said == key_count, "%zu of %zu keys say what changing them means",
+          said, key_count);
+  tap_ok (key_resume ("model.new") == KEY_RESUME_OTHER_RUN &&
+              key_resume ("run.new") == KEY_RESUME_SAME_RUN &&
+              key_resume ("train.new") == KEY_RESUME_OTHER_BITS,
+          "and the section of a key that is not known says it");
+}
+
 int
 main (void)
 {
@@ -474,5 +493,6 @@ main (void)
   size_t bytes, blocks, peak;
   mem_count (&bytes, &blocks, &peak);
   tap_ok (blocks == 0, "nothing is left on the heap");
+  test_rows_say ();
   return tap_done ();
 }
