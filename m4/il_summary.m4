@@ -21,7 +21,7 @@ $il_missing
 
 _IL_EOF
   AC_MSG_ERROR([missing:$il_needed.  See above for how to get each of them.])])
-IL_LIBS="$SCALAPACK_LIBS $HDF5_LIBS $DNNL_LIBS $MPI_LIBS $HWLOC_LIBS $INIH_LIBS $JANSSON_LIBS"
+IL_LIBS="$SCALAPACK_LIBS $HDF5_LIBS $DNNL_LIBS $MPI_LIBS $HWLOC_LIBS $JANSSON_LIBS"
 IL_LIBS="$IL_LIBS $JPEG_LIBS $PNG_LIBS $ZLIB_LIBS $LZMA_LIBS $XXHASH_LIBS -lpthread -lm"
 AC_SUBST([IL_LIBS])
 # Without quotes, so that it can stand in a C string.

@@ -15,7 +15,7 @@ AWK=${AWK-awk}
 # room | rooms it may include | outside libraries | raw.h of these rooms, too
 LAW='
 base   :                                   : xxhash               :
-config : base                              : ini                  :
+config : base                              :                      :
 kern   : base                              : dnnl omp             :
 model  : base kern                         :                      :
 plan   : base                              :                      :
@@ -62,7 +62,6 @@ png.h png
 jansson.h jansson
 zlib.h z
 lzma.h lzma
-ini.h ini
 '
 
 C_LIBRARY='assert.h ctype.h dirent.h dlfcn.h errno.h fcntl.h float.h getopt.h
@@ -220,7 +219,6 @@ offenders ()
       data) own='MPI|HDF5|JPEG|PNG' ;;
       import) own='MPI|HDF5|ZLIB|LZMA' ;;
       probe) own='MPI|SCALAPACK' ;;
-      config) own='INIH' ;;
       *) own='-' ;;
     esac
     $AWK -v own="^(IL|$own)\$" -v f="$f" '
