@@ -16,21 +16,7 @@
 struct session; /* run/session.h */
 struct stage_loss;
 
-/* What another value of a key makes of a run that has begun.  Local. */
-enum run_effect {
-  RUN_FREE,       /* the same run: where, how and how often it is saved */
-  RUN_LENGTH,     /* a longer or shorter one */
-  RUN_LOOK,       /* the same weights, judged by something else */
-  RUN_STAGES,     /* as its cut says */
-  RUN_OTHER_BITS, /* another course from here on: said; another experiment */
-  RUN_CONTENT,    /* a file: another run where something else is in it */
-  RUN_NETWORK,    /* another run where it means another network */
-  RUN_ANOTHER     /* another run: refused */
-};
-enum run_effect
-run_key_effect (const char *section, const char *key);
-
-/* Whether c is another experiment than the text of a configuration says: what
+/* Whether c is another experiment than another configuration says: what
  * differs is added to other.  Files are not opened: where a path differs that
  * is no difference here.  Local. */
 void
