@@ -118,7 +118,7 @@ data_codec_size (struct data_codec *c, const unsigned char *jpeg, size_t n,
   return read_header (c, jpeg, n, width, height, &colours);
 }
 
-/* In place; Adobe's programs, from which such files come, store 255 - ink. */
+/* In place.  CMYK files come from Adobe's programs, which store 255 - ink. */
 static void
 cmyk_to_rgb (unsigned char *p, int64_t n)
 {
@@ -141,7 +141,7 @@ decode (struct data_codec *c, const unsigned char *jpeg, size_t n, int width,
                            height, inks ? TJPF_CMYK : TJPF_RGB,
                            TJFLAG_ACCURATEDCT | flags) != 0;
   if (*warned) {
-    /* What is missing at the end would be grey: that is not the image. */
+    /* The decoder would fill up a file that is cut off with grey. */
     (void)no (c, tjGetErrorStr2 (c->reader));
     if (tjGetErrorCode (c->reader) != TJERR_WARNING ||
         strstr (c->why, "remature end"))
@@ -159,7 +159,7 @@ data_codec_decode (struct data_codec *c, const unsigned char *jpeg, size_t n,
   return decode (c, jpeg, n, width, height, rgb, 0, warned);
 }
 
-/* Of what the decoder warns, what leaves all pixels as they were meant. */
+/* Warnings of the decoder that do not concern any pixel. */
 static bool
 is_harmless (const char *why)
 {
@@ -172,8 +172,8 @@ is_harmless (const char *why)
   return false;
 }
 
-/* The library keeps the last warning only; so, where there is one, what the
- * first was is asked as well. */
+/* The library keeps only the last warning, which may be harmless and hide one
+ * that is not: where there is one, the first is asked for, too. */
 bool
 data_codec_decode_whole (struct data_codec *c, const unsigned char *jpeg,
                          size_t n, int width, int height, unsigned char *rgb,

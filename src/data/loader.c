@@ -2,9 +2,9 @@
  *
  * A ring of `ahead` slots, one maker, one taker.  All memory is made at open;
  * data_take waits, copies and frees the slot.  The thread calls neither MPI
- * nor HDF5.  Its failure is kept with its words and handed to the taker when he
- * asks for the micro-batch that could not be made: what was made before still
- * counts.
+ * nor HDF5.  If it fails, its message is kept and handed to the taker when that
+ * asks for the micro-batch which could not be made; those made before are still
+ * good.
  */
 #include "data/jpeg_impl.h"
 
@@ -214,7 +214,7 @@ data_look_ahead (struct data_loader *l, int64_t step, int micro, float *x)
     fail_adopt (l->message, l->where);
     return l->failed;
   }
-  /* The slot is ours until taken grows. */
+  /* Outside the lock: the thread does not touch the slot before taken grows. */
   memcpy (x, l->ring + i % l->spec.ahead * l->n_values,
           (size_t)l->n_values * sizeof *x);
   return OK;

@@ -1,7 +1,7 @@
 /* data/open.c -- opening a data set and refusing what does not hold.
  *
  * Everything but the pixels is read and checked here; they are read in
- * dataset_read.c.  Several ranks read labels and pixels in together.c.
+ * read.c.  Several ranks read labels and pixels in together.c.
  */
 #include "data/data_impl.h"
 #include "data/jpeg_impl.h"

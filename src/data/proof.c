@@ -1,10 +1,10 @@
-/* data/proof.c -- what is loaded of a data set is what was written.
+/* data/proof.c -- compares what is loaded of a data set with its digests.
  *
- * Once per split and run.  What is in memory is compared with the digest of the
- * whole; what stays in the file is compared block by block when a block is
- * first touched, or a JPEG image whenever it is read, by the digests that our
- * imports leave beside it.  A larger split with none of these is read once from
- * end to end.  What has no digest at all is taken, and that is said once.
+ * A split in memory is compared as a whole, once per run.  Of one that stays in
+ * the file, imports leave digests of blocks: each block is compared when it is
+ * first touched, a JPEG image whenever it is read.  A large split without such
+ * digests is read once from end to end.  A data set without any digest is
+ * taken, and the log says so once.
  */
 #include "data/format.h"
 #include "data/jpeg_impl.h"
@@ -191,8 +191,8 @@ data_block_compare (const struct data_set *d, enum data_split which, int64_t k,
 
 /* -- at least once --------------------------------------------------------- */
 
-/* The whole of a split of photographs is damaged: by which image, where they
- * have digests of their own.  Fails either way. */
+/* The digest of a split of photographs does not fit: names the damaged image,
+ * if images have digests of their own.  Fails in any case. */
 static enum status
 name_image (struct data_set *d, enum data_split which)
 {

@@ -1,7 +1,8 @@
 /* data/read.c -- pixels: from file to memory to normalised floats.
  *
- * Three ways to a sample: memory; plain bytes of the file by pread, which any
- * thread may do; HDF5, for chunked or converted images, by the main thread.
+ * A sample comes from memory; or from the plain file by pread, which any thread
+ * may do; or through HDF5, for chunked or converted images, which only the main
+ * thread calls.
  * JPEG images are decoded on the way (jpeg.c).
  */
 #include "data/jpeg_impl.h"

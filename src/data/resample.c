@@ -5,7 +5,7 @@
  * sides, or as many as one pixel of the result covers where the image shrinks:
  * what Pillow and PyTorch call bilinear with antialiasing.  At the borders of
  * the part the triangle is cut and its weights still add up to one.
- * tests/store/view.c has the same from the definition.
+ * tests/data/resample.c has the same from the definition.
  */
 #include "data/image.h"
 

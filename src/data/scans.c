@@ -1,7 +1,7 @@
 /* data/scans.c -- whether a progressive JPEG has all its scans.
  *
- * Each scan brings some bits of some coefficients; the decoder takes an image
- * whose last scans are missing for a coarse one, and says nothing.
+ * Each scan brings some bits of some coefficients.  When the last scans are
+ * missing, the decoder gives a coarse image and no warning.
  */
 #include "data/image.h"
 

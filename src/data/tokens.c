@@ -14,9 +14,9 @@
 
 /* -- open ------------------------------------------------------------------ */
 
-/* Bytes of a token in memory, 0: these are no tokens; *negative: the file's may
- * be below 0, or too large for 32 bits, which reading as signed ones keeps
- * apart from those that are in a vocabulary. */
+/* Bytes of a token in memory; 0: these are no tokens.  *negative: the file's
+ * type has values below 0 or above 32 bits.  Such tokens are read as signed
+ * numbers, which keeps the wrong ones outside every vocabulary. */
 static size_t
 width_of (hid_t id, bool *negative)
 {

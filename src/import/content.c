@@ -1,8 +1,8 @@
 /* import/content.c -- what a file is, by its first bytes.
  *
- * People hand over archives, tables and pictures of other formats under any
- * name.  A row says what begins so, for which importers it is nothing to read,
- * and what to do about it.
+ * Users give archives, tables and pictures of other formats under any name.  A
+ * row says which format begins with these bytes, which importers cannot read
+ * it, and what to do about it.
  */
 #include "import/import_impl.h"
 

@@ -215,7 +215,8 @@ put_image (struct writer *w, struct filling *f, int64_t i, const char *path,
   return put_entry (w, f, i, data, n);
 }
 
-/* What is known of one image is no reason not to look at the others. */
+/* Keeps the reason why an image does not decode and goes on: the user gets all
+ * bad images at once. */
 static enum status
 note_bad (struct writer *w, struct import_folder_file *file, enum status s)
 {
@@ -447,7 +448,7 @@ tell_bad (const struct writer *w)
                w->n_bad == 1 ? "it" : "them, all are named above");
 }
 
-/* Those that decode, as if the others had never been there. */
+/* --skip-bad: drops the images that do not decode from the list. */
 static enum status
 leave_out_bad (struct writer *w)
 {

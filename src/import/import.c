@@ -136,7 +136,8 @@ same_file (const char *a, const char *b)
          x.st_ino == y.st_ino;
 }
 
-/* A file that is there may be hours of work. */
+/* Without --force a file that is there stays: making it may have taken hours.
+ */
 static enum status
 check_there (const struct import_job *job)
 {
@@ -163,7 +164,7 @@ check_there (const struct import_job *job)
   return s;
 }
 
-/* Known before hours of reading; and what is read is never written over. */
+/* Checks the output before hours of reading, and that it is not an input. */
 static enum status
 check_output (const struct import_job *job)
 {

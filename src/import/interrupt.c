@@ -1,8 +1,8 @@
 /* import/interrupt.c -- an import that a signal ends leaves nothing behind.
  *
  * The files beside the output grow as large as the corpus, and the tokenizer's
- * program may be busy for hours.  The handler only calls what POSIX lets a
- * handler call; the process then ends as the signal would have ended it.
+ * program may run for hours: both must go.  The handler calls only functions
+ * that POSIX allows in a handler, then lets the signal end the process.
  */
 #include "import/import_impl.h"
 
@@ -17,7 +17,7 @@ static char left[4096]; /* PART; empty: nothing to remove */
 static size_t left_bytes;
 static volatile sig_atomic_t child;
 
-/* All that import makes: see corpus.c and import_text.c. */
+/* All that import makes: see corpus.c and text.c. */
 static void
 remove_all (void)
 {

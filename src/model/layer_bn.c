@@ -1,7 +1,8 @@
 /* model/layer_bn.c -- batch normalisation, with ReLU where the recipe says so.
  *
- * Its parameter gradients fall out of the data pass; they are kept when the
- * pass learns and thrown away when it only carries.
+ * The pass for the data computes the gradients of its parameters on the way;
+ * they are kept when the pass learns and dropped when it only hands a gradient
+ * on.
  */
 #include "model/layer_impl.h"
 #include "base/clock.h"

@@ -26,7 +26,8 @@ conv_cost (const struct recipe_step *s, struct network_unit *u)
   u->flops += kern_conv_flops (&shape);
 }
 
-/* What is wrong is not made: its choice gives way to what was made instead. */
+/* In place of an algorithm that was proven wrong another one was made: the
+ * table of choices gets that one. */
 static enum status
 conv_prove (struct kern *k, const struct recipe_step *step, int64_t n,
             struct kern_tuning *t)
@@ -81,7 +82,8 @@ conv_weights (struct layer *l, struct work *w)
   return s;
 }
 
-/* Weights first: what is written last is what the next layer reads. */
+/* Weights first, the gradient of the input last: it is then still in the cache
+ * when the next layer reads it. */
 static enum status
 conv_back (struct layer *l, struct work *w, const float *d_y, float *d_x)
 {

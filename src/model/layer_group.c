@@ -165,8 +165,9 @@ bad:
 struct residual_layer {
   struct layer layer;
   struct layer *path, *skip; /* owned; skip NULL: the identity */
-  /* Two blocks in a row: the later one adds up the cotangent of what is between
-   * them and takes it through the earlier one's ReLU in the same pass. */
+  /* Of two blocks in a row the later one makes the gradient at the tensor
+   * between them, and takes it through the ReLU of the earlier one in the same
+   * loop. */
   bool gates; /* its input is another block's output: d_x comes out rectified */
   bool gated; /* ... and this is that block: d_y comes in rectified */
 };

@@ -246,7 +246,7 @@ walk (struct bench *b, int n, int at)
   return OK;
 }
 
-/* The quickest walk: a machine that was busy with others says nothing. */
+/* The fastest walk: slower ones were disturbed by other work on the machine. */
 static double
 best (const double *v, int n)
 {

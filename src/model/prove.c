@@ -1,5 +1,5 @@
-/* model/prove.c -- every kernel that a network may use is compared with plain
- * arithmetic before any is chosen, and all ranks believe the same ones.
+/* model/prove.c -- compares every kernel that a network may use with plain
+ * arithmetic before any is chosen, so that all ranks use the same ones.
  *
  * kern proves a kernel when an object with it is made.  Here every distinct
  * step of the network and of its heads is made once, on every rank, whoever

@@ -157,7 +157,8 @@ enum status
 stage_back_both (struct stage *s, int slot, const float *cotangent, int pair,
                  float *d_x)
 {
-  /* A Transformer's layers keep what their weights need; nothing is gained. */
+  /* Layers of Transformers have no joined form: the two calls, one after the
+   * other. */
   if (network_spec (s->spec.net)->family == MODEL_TRANSFORMER) {
     TRY (back (s, slot, cotangent, pair_of (s, pair), false, d_x));
     return stage_back_weights (s, slot, pair);
@@ -308,7 +309,8 @@ stage_row_width (const struct stage *s, bool pooled)
   return pooled ? s->out.c : s->out.c * s->out.h * s->out.w;
 }
 
-/* Place of channel c at pixel 0 of sample i, and what one pixel further is. */
+/* Where channel c of sample i begins; *step: floats from one pixel to the next.
+ */
 static size_t
 channel_place (const struct stage *s, int64_t i, int64_t c, int64_t *step)
 {

@@ -51,7 +51,7 @@ staged_copies (const struct session *s)
   return saves ? 1 + (c->momentum > 0) : 0;
 }
 
-/* Bytes of stage k for comparing gradients (agreement.c): a copy of the body's
+/* Bytes of stage k for comparing gradients (aside.c): a copy of the body's
  * gradient, an input and the gradients at its borders. */
 static double
 aside_bytes (const struct session *s, const struct plan *p, int k, int from,

@@ -50,7 +50,7 @@ sweep_next (const char **at, const char *separators, char **part);
 bool
 sweep_same_id (const char *a, const char *b);
 
-/* queue.c: what Slurm has of this user: lines "JOB ARRAY TASK STATE"; "" when
+/* look.c: what Slurm has of this user: lines "JOB ARRAY TASK STATE"; "" when
  * it cannot be asked. */
 enum status
 sweep_queue (char **out);
