@@ -2,6 +2,7 @@
 #include "main/main.h"
 
 #include "report/report.h"
+#include "wire/wire.h"
 #include <limits.h>
 
 struct options {

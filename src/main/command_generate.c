@@ -2,6 +2,7 @@
 #include "main/main.h"
 
 #include "base/memory.h"
+#include "run/run.h"
 
 struct options {
   struct given given;

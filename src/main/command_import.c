@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "import/import.h"
+#include "wire/wire.h"
 #include <string.h>
 
 struct options {

@@ -5,6 +5,7 @@
 #include "store/checkpoint.h"
 #include "store/h5.h"
 #include "store/run.h"
+#include "wire/wire.h"
 #include <limits.h>
 #include <string.h>
 

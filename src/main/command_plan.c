@@ -2,6 +2,9 @@
  * calibration of both. */
 #include "main/main.h"
 
+#include "map/map.h"
+#include "run/run.h"
+#include "wire/wire.h"
 #include <stdlib.h>
 #include <string.h>
 

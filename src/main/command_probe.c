@@ -6,6 +6,8 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "probe/probe.h"
+#include "run/run.h"
+#include "wire/wire.h"
 #include <stdio.h>
 #include <string.h>
 

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "report/report.h"
 #include "store/file.h"
+#include "wire/wire.h"
 #include <limits.h>
 
 struct options {

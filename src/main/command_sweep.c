@@ -7,6 +7,9 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "run/run.h"
+#include "train/train.h"
+#include "wire/wire.h"
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>

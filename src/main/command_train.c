@@ -1,6 +1,8 @@
 /* main/command_train.c -- the command `train`. */
 #include "main/main.h"
 
+#include "train/train.h"
+
 struct options {
   struct given given;
   struct start start;

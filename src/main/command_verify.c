@@ -1,6 +1,8 @@
 /* main/command_verify.c -- the command `verify`. */
 #include "main/main.h"
 
+#include "verify/verify.h"
+#include "wire/wire.h"
 #include <string.h>
 
 struct options {

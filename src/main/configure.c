@@ -7,7 +7,9 @@
 #include "main/main.h"
 
 #include "base/memory.h"
+#include "run/run.h"
 #include "store/checkpoint.h"
+#include "wire/wire.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

@@ -13,6 +13,7 @@
 #include "main/main.h"
 
 #include "base/memory.h"
+#include "run/run.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "wire/wire.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

@@ -7,7 +7,10 @@
 #include "base/place.h"
 #include "data/data.h"
 #include "probe/probe.h"
+#include "run/run.h"
 #include "store/h5.h"
+#include "train/train.h"
+#include "wire/wire.h"
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>

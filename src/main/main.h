@@ -9,14 +9,14 @@
 #include "base/status.h"
 #include "base/text.h"
 #include "config/config.h"
-#include "map/map.h"
-#include "run/run.h"
-#include "train/train.h"
-#include "verify/verify.h"
-#include "wire/wire.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+struct map;
+struct run_costs;
+struct run_plan_options;
+struct wire;
 
 /* -- options (options.c) --------------------------------------------------- */
 

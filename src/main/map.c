@@ -3,8 +3,11 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "map/map.h"
 #include "report/report.h"
+#include "run/run.h"
 #include "store/file.h"
+#include "wire/wire.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

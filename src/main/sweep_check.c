@@ -6,6 +6,8 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "run/run.h"
+#include "train/train.h"
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>

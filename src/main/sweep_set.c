@@ -5,6 +5,9 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "run/run.h"
+#include "train/train.h"
+#include "wire/wire.h"
 #include <stdio.h>
 #include <string.h>
 

@@ -7,6 +7,7 @@
 #include "main/sweep_impl.h"
 
 #include "base/memory.h"
+#include "train/train.h"
 #include "store/file.h"
 #include <string.h>
 

@@ -4,6 +4,7 @@
  * What is taken is written and read again: it has to say the same.
  */
 #include "main/main.h"
+#include "run/run.h"
 #include "tests/fuzz/fuzz.h"
 
 static void

@@ -1,6 +1,7 @@
 /* plant: main/costs_file.c */
 /* tests/fuzz/costs.c -- calibrated costs. */
 #include "main/main.h"
+#include "run/run.h"
 #include "tests/fuzz/fuzz.h"
 
 int
