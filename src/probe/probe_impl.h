@@ -169,7 +169,8 @@ enum status
 matrix_dot (const struct matrix *a, const struct matrix *b, bool symmetric,
             double *out);
 
-/* -- representations (side.c) -----------------------------------------------
+/* -- representations (side.c, turn.c)
+ * -----------------------------------------------
  */
 
 /* The outputs of one stage on all samples, centred over them: n x width.  Where

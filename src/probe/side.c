@@ -1,19 +1,13 @@
-/* probe/side.c -- brings rows from the ranks that computed them into matrices
- * that are spread over the grid.
- *
- * Rows are collected and exchanged in turns, many at once.  The ranks to which
- * the parts of a row go follow from its stage and sample alone.  So each rank
- * tells which rows it gives, and all work out who sends what to whom: no
- * addresses travel with the numbers.
- */
+/* probe/side.c -- a checkpoint's side of the comparison: its samples, the
+ * memory that it takes, and its matrices, which turns fill (turn.c). */
 #include "probe/probe_impl.h"
 
 #include "base/random.h"
 #include <math.h>
-#include <string.h>
 
 /* Rows waiting on a rank, and those on their way in and out, each. */
 #define TURN_BYTES (32.0 * 1024 * 1024)
+#define TURN_COPIES 3
 
 /* -- grid and block ---------------------------------------------------------
  */
@@ -106,25 +100,23 @@ view_bytes (const struct probe *p, int64_t width, bool reduced)
 static double
 work_bytes (const struct probe *p, int64_t width)
 {
-  double a = ridge_bytes (p, width), b = spectrum_bytes (p, width);
-  double c = similarity_bytes (p, width);
-  return a > b ? (a > c ? a : c) : b > c ? b : c;
+  return fmax (fmax (ridge_bytes (p, width), spectrum_bytes (p, width)),
+               similarity_bytes (p, width));
 }
 
 static double
-turn_bytes (const struct probe *p, const struct probe_side *s, int per_turn)
+turn_bytes (const struct probe_side *s, int per_turn)
 {
   double row = 0;
   for (int k = 0; k < s->n_stages; k++)
     row += (double)s->width[k] * 4;
-  (void)p;
   return row * (double)s->batch * per_turn;
 }
 
 static int
-choose_turn (const struct probe *p, const struct probe_side *s)
+choose_turn (const struct probe_side *s)
 {
-  double one = turn_bytes (p, s, 1);
+  double one = turn_bytes (s, 1);
   int n = (int)(TURN_BYTES / (one > 1 ? one : 1));
   return n < 1 ? 1 : n > 64 ? 64 : n;
 }
@@ -135,24 +127,22 @@ add_need (const struct probe *p, const struct probe_side *s, struct need *n)
 {
   double all = 0, reduced = 0, dual = 0;
   for (int k = 0; k < s->n_stages; k++) {
-    double w = work_bytes (p, s->width[k]), r = view_bytes (p, s->width[k], 1);
+    double r = view_bytes (p, s->width[k], true);
     all += view_bytes (p, s->width[k], false);
     reduced += r;
-    n->work = w > n->work ? w : n->work;
-    if (s->width[k] > p->n && r > dual)
-      dual = r;
+    n->work = fmax (n->work, work_bytes (p, s->width[k]));
+    if (s->width[k] > p->n)
+      dual = fmax (dual, r);
   }
-  double turn = 3 * turn_bytes (p, s, choose_turn (p, s));
-  double arriving = n->held + all + (turn > dual ? turn : dual);
-  n->arriving = arriving > n->arriving ? arriving : n->arriving;
+  double turn = TURN_COPIES * turn_bytes (s, choose_turn (s));
+  n->arriving = fmax (n->arriving, n->held + all + fmax (turn, dual));
   n->held += reduced;
 }
 
 static double
 need_most (const struct need *n)
 {
-  double studied = n->held + n->work;
-  return n->arriving > studied ? n->arriving : studied;
+  return fmax (n->arriving, n->held + n->work);
 }
 
 static double
@@ -264,7 +254,7 @@ probe_begin (struct probe *p, const struct probe_side *s, int *per_turn)
 {
   TRY (prepare (p, s));
   TRY (wire_agree (p->wire, check_memory (p, s)));
-  int n = choose_turn (p, s);
+  int n = choose_turn (s);
   p->most_entries = n * s->n_stages;
   p->n_entries = 0;
   p->rows_seen = 0;
@@ -275,204 +265,6 @@ probe_begin (struct probe *p, const struct probe_side *s, int *per_turn)
   add_need (p, s, &p->need);
   p->n_sides++;
   *per_turn = n;
-  return OK;
-}
-
-/* -- rows -------------------------------------------------------------------
- */
-
-static struct view *
-view_of (struct probe *p, int stage)
-{
-  struct side *side = &p->side[p->n_sides - 1];
-  CHECK (stage >= 0 && stage < side->n_stages, "stage %d of %d", stage,
-         side->n_stages);
-  return &p->view[side->first + stage];
-}
-
-enum status
-probe_rows (struct probe *p, int stage, int64_t first, int64_t n,
-            const float *rows)
-{
-  size_t count = (size_t)n * (size_t)view_of (p, stage)->width;
-  CHECK (p->n_entries < p->most_entries, "probe_turn was not called");
-  CHECK (first >= 0 && first + n <= p->n, "samples beyond the last");
-  if (p->n_pending + count > p->pending_room) {
-    TRY (mem_grow (&p->pending, p->pending_room, p->n_pending + count,
-                   sizeof *p->pending, "rows under way"));
-    p->pending_room = p->n_pending + count;
-  }
-  memcpy (p->pending + p->n_pending, rows, count * sizeof *rows);
-  for (size_t i = 0; !p->not_finite && i < count; i++)
-    if (!isfinite (rows[i])) {
-      p->not_finite = true;
-      p->bad_stage = stage;
-    }
-  p->n_pending += count;
-  p->entry[p->n_entries++] =
-      (struct entry){.stage = stage, .n = (int32_t)n, .first = first};
-  p->rows_seen += n;
-  return OK;
-}
-
-/* -- a turn -----------------------------------------------------------------
- */
-
-static int
-row_owner (const struct probe *p, int64_t row)
-{
-  return (int)(row / p->grid.block % p->grid.n_rows);
-}
-
-/* Rows of an entry that go to a row of the grid. */
-static size_t
-rows_for (const struct probe *p, const struct entry *e, int place)
-{
-  size_t n = 0;
-  for (int i = 0; i < e->n; i++)
-    n += row_owner (p, p->row[e->first + i]) == place;
-  return n;
-}
-
-/* The columns of one row that grid column `place` has, to out. */
-static size_t
-pick (const struct probe *p, const float *row, int64_t width, int place,
-      float *out)
-{
-  int block = p->grid.block;
-  size_t n = 0;
-  for (int64_t j = (int64_t)place * block; j < width;
-       j += (int64_t)block * p->grid.n_cols) {
-    size_t part = (size_t)(width - j < block ? width - j : block);
-    memcpy (out + n, row + j, part * sizeof *row);
-    n += part;
-  }
-  return n;
-}
-
-/* Everything for one rank, in the order of the entries. */
-static size_t
-pack (struct probe *p, int rank, float *out)
-{
-  const float *row = p->pending;
-  size_t n = 0;
-  for (int e = 0; e < p->n_entries; e++) {
-    const struct entry *t = &p->entry[e];
-    int64_t width = view_of (p, t->stage)->width;
-    for (int i = 0; i < t->n; i++, row += width)
-      if (row_owner (p, p->row[t->first + i]) == rank / p->grid.n_cols)
-        n += pick (p, row, width, rank % p->grid.n_cols, out + n);
-  }
-  return n;
-}
-
-/* What rank gave, into this rank's matrices. */
-static void
-unpack (struct probe *p, const double *told, const float *in)
-{
-  for (int e = 0; e < (int)told[0]; e++) {
-    const double *t = told + 1 + 3 * e;
-    struct matrix *x = &view_of (p, (int)t[0])->x;
-    for (int64_t i = 0; i < (int64_t)t[2]; i++) {
-      int64_t row = p->row[(int64_t)t[1] + i];
-      if (row_owner (p, row) != p->grid.row)
-        continue;
-      int local = matrix_row_local (x, (int)row);
-      for (int j = 0; j < x->cols; j++)
-        matrix_set (x, local, j, *in++);
-    }
-  }
-}
-
-/* How much comes from a rank that told its entries so. */
-static size_t
-expected (struct probe *p, const double *told)
-{
-  size_t n = 0;
-  for (int i = 0; i < (int)told[0]; i++) {
-    const double *t = told + 1 + 3 * i;
-    struct entry e = {(int32_t)t[0], (int32_t)t[2], (int64_t)t[1]};
-    n += rows_for (p, &e, p->grid.row) * (size_t)view_of (p, e.stage)->x.cols;
-  }
-  return n;
-}
-
-struct turn {
-  size_t *n_send, *n_receive; /* of each rank */
-  double *mine, *told;        /* entries: of this rank, of all */
-  float *send, *receive;
-};
-
-static enum status
-turn_open (struct probe *p, int n_told, struct turn *t)
-{
-  size_t size = (size_t)wire_size (p->wire), n = p->n_pending;
-  TRY (MEM_NEW (size, &t->n_send, "a turn"));
-  TRY (MEM_NEW (size, &t->n_receive, "a turn"));
-  TRY (MEM_NEW ((size_t)n_told, &t->mine, "a turn"));
-  TRY (MEM_NEW ((size_t)n_told * size, &t->told, "a turn"));
-  return MEM_NEW (n > 0 ? n : 1, &t->send, "rows to send");
-}
-
-static void
-turn_close (struct turn *t)
-{
-  mem_free (&t->n_send);
-  mem_free (&t->n_receive);
-  mem_free (&t->mine);
-  mem_free (&t->told);
-  mem_free (&t->send);
-  mem_free (&t->receive);
-}
-
-static void
-tell_entries (const struct probe *p, double *mine)
-{
-  mine[0] = p->n_entries;
-  for (int e = 0; e < p->n_entries; e++) {
-    mine[1 + 3 * e] = p->entry[e].stage;
-    mine[2 + 3 * e] = (double)p->entry[e].first;
-    mine[3 + 3 * e] = p->entry[e].n;
-  }
-}
-
-static enum status
-turn_rows (struct probe *p, int n_told, struct turn *t)
-{
-  int size = wire_size (p->wire);
-  size_t sent = 0, coming = 0;
-  tell_entries (p, t->mine);
-  TRY (wire_all_gather (p->wire, t->mine, n_told, t->told));
-  for (int r = 0; r < size; r++) {
-    t->n_send[r] = pack (p, r, t->send + sent);
-    sent += t->n_send[r];
-    t->n_receive[r] = expected (p, t->told + (size_t)r * (size_t)n_told);
-    coming += t->n_receive[r];
-  }
-  CHECK (sent == p->n_pending, "%zu numbers for %zu", sent, p->n_pending);
-  TRY (MEM_NEW (coming > 0 ? coming : 1, &t->receive, "rows that arrive"));
-  TRY (wire_exchange (p->wire, t->send, t->n_send, t->receive, t->n_receive));
-  coming = 0;
-  for (int r = 0; r < size; r++) {
-    unpack (p, t->told + (size_t)r * (size_t)n_told, t->receive + coming);
-    coming += t->n_receive[r];
-  }
-  p->n_entries = 0;
-  p->n_pending = 0;
-  return OK;
-}
-
-enum status
-probe_turn (struct probe *p)
-{
-  struct turn t = {0};
-  int n_told = 1 + 3 * p->most_entries;
-  enum status e = turn_open (p, n_told, &t);
-  if (e == OK)
-    e = turn_rows (p, n_told, &t);
-  if (e != OK)
-    wire_abort (e); /* the others are on their way into the exchange */
-  turn_close (&t);
   return OK;
 }
 
