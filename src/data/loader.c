@@ -76,6 +76,9 @@ make (struct data_loader *l, int64_t i, float *x)
   return OK;
 }
 
+/* The thread.  It makes a micro-batch without the lock: the slot is free, since
+ * the taker has counted it as taken, and nobody reads it before it counts as
+ * made. */
 static void *
 run (void *arg)
 {

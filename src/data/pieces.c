@@ -313,7 +313,9 @@ offer (struct place *at, float score, size_t from, int32_t id)
   *at = (struct place){score, from, id, true};
 }
 
-/* Unigram: the way from end to end with the highest sum of scores. */
+/* Unigram: the way through the text with the highest sum of scores (Viterbi).
+ * at[i] is the best way to byte i.  A character that is no piece by itself may
+ * always be written as bytes, at a score below that of any piece. */
 static void
 best_way (const struct data_pieces *p, const char *text, size_t n,
           struct place *at)

@@ -351,6 +351,10 @@ tile_slopes (const struct task *a, const struct tile *p, const struct slopes *g,
   return s;
 }
 
+/* One tile's part of d_v = w' d_o, d_q = d_s k and d_k = d_s' q, with w the
+ * probabilities behind dropout.  The first tile of a row of queries sets d_q,
+ * the first one of a column of keys (first) sets d_v and d_k; the others add.
+ */
 static dnnl_status_t
 tile_back (const struct task *a, const struct tile *p, const struct slopes *g,
            struct scratch *w, bool first)
@@ -378,6 +382,8 @@ static dnnl_status_t
 task_back (const struct task *a, const float *o, const struct slopes *g,
            struct scratch *w)
 {
+  /* delta: what the sum over keys of p d_p comes to is d_o . o, so that no row
+   * of the t x t probabilities is ever needed as a whole. */
   for (int64_t i = 0; i < a->t; i++)
     w->row[i] = dot (a->width, g->d_o + i * a->ld_o, o + i * a->ld_o);
   for (int64_t j0 = 0; j0 < a->t; j0 += SIDE)

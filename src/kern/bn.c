@@ -210,6 +210,7 @@ trial_compare (struct trial *t, bool relu, double *worst)
   compare (t->n, t->dx, t->dx2, 16 * u * r3 * rstd, worst);
 }
 
+/* Forward, backward and evaluation once, behind nonsense of one kind. */
 static enum status
 trial_run (struct trial *t, int kind, double *worst)
 {

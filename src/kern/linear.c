@@ -398,8 +398,9 @@ kern_linear_back_data (struct kern *k, int64_t n, int64_t in, int64_t out,
   return multiply (k, &p, d_y, w, d_x);
 }
 
-/* Sums of n rows over m <= COLUMNS columns, each in row order; rows of ld
- * numbers. */
+/* Adds n rows up, m <= COLUMNS columns of them; rows of ld numbers.  Four rows
+ * at a time, so that the sums are read and written a quarter as often, but each
+ * is still added in row order. */
 #define COLUMNS 512
 KERN_CLONES static void
 column_sums (int64_t n, int64_t ld, int64_t m, const float *restrict d_y,
@@ -473,6 +474,8 @@ kern_linear_run_weights (struct kern_linear *l, int64_t rows, const float *x,
 
 /* -- the machine's rate ---------------------------------------------------- */
 
+/* The best of a few products that are large enough for full speed; the first
+ * run is not counted, as it proves the product and warms up. */
 enum status
 kern_peak_flops (struct kern *k, double *flops)
 {

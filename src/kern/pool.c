@@ -245,7 +245,7 @@ kern_pool_create (struct kern *k, enum kern_pool_kind kind, struct kern_dims d,
     kern_pool_destroy (&p);
     return s;
   }
-  if (!right) {
+  if (!right) { /* our own loops keep an index per result for a mask */
     kern_op_clear (&p->forward);
     kern_op_clear (&p->back);
     p->own = true;

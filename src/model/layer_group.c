@@ -36,6 +36,7 @@ sequence_forward (struct layer *l, struct work *w, const float *x, float *y)
   return OK;
 }
 
+/* Nothing is kept in evaluation: two tensors take turns as input and output. */
 static enum status
 sequence_eval (struct layer *l, struct work *w, const float *x, float *y)
 {
@@ -54,6 +55,9 @@ sequence_eval (struct layer *l, struct work *w, const float *x, float *y)
   return OK;
 }
 
+/* From the last child to the first.  Gradients between children take turns in
+ * two places of scratch, but one that a child wants to keep for its weights
+ * goes to the pair, where it stays. */
 static enum status
 sequence_back (struct layer *l, struct work *w, const float *d_y, float *d_x)
 {

@@ -183,7 +183,8 @@ make (struct stage *s, const struct stage_spec *spec)
   s->in_bytes =
       kern_bytes (s->k, s->in, stage_is_first (s) ? KERN_PLAIN : s->inner);
   s->out_bytes = kern_bytes (s->k, s->out, s->inner);
-  /* Weights are reordered into their layouts by primitives already. */
+  /* Sealed now, since primitives are needed to bring the first weights into
+   * their layouts. */
   TRY (kern_seal (s->k));
   for (int part = 0; part < 2; part++)
     TRY (params_make (&s->params[part], spec->seed, &spec->optimizer,

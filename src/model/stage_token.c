@@ -159,8 +159,9 @@ look (struct stage *s, struct place *p, struct work *w, const int32_t *labels)
   return (struct looked_at){rows, p->chosen, some, index};
 }
 
-/* Loss of all rows of z; with d_z also its gradient, and that of the matrix is
- * added. */
+/* The loss of all rows of z, some rows at a time.  The logits of a chunk become
+ * their own gradient in place; from that come at once the gradient of z (if d_z
+ * is given) and that of the matrix, and then the next chunk overwrites them. */
 static enum status
 loss_in_chunks (struct stage *s, struct work *w, const float *z,
                 const struct looked_at *at, float scale, float *d_z,
@@ -217,6 +218,7 @@ stage_token_head (struct stage *s, struct place *p, const int32_t *labels,
     TRY (s->head->kind->forward (s->head, &w, at.x, inner));
     z = inner;
   }
+  /* Fewer positions stand for all: the loss is still a mean over a sample. */
   const float part = (float)s->length / (float)s->project.taken;
   char *mark = w.scratch;
   TRY (loss_in_chunks (s, &w, z, &at, scale * part, d_z, out));

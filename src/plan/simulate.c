@@ -382,6 +382,9 @@ do_norm (struct machine *x, int r, const struct step_op *o)
   return wait_until (x, r, o->stage, there);
 }
 
+/* One operation of rank r; false when it has to wait for a time that is not
+ * known yet.  Posts and sends take no time of their own, and may wake the other
+ * side. */
 static bool
 do_op (struct machine *x, int r, const struct step_op *o)
 {

@@ -149,6 +149,9 @@ take_pair (struct walk *w)
   return OK;
 }
 
+/* A pass must add up exactly the losses that it is meant to: those of the
+ * stage's row of the table if it learns, those that its stream names if it
+ * hands on. */
 enum status
 plan_walk_pass (struct walk *w)
 {

@@ -44,6 +44,9 @@ spectrum_measure (struct spectrum *s, int64_t width, int64_t n_samples,
   s->participation = squares > 0 ? sum * sum / squares : 0;
 }
 
+/* Eigenvalues of X'X, or of XX' where a sample has more features than there are
+ * samples: those that are not zero are the same.  The library gives them in
+ * rising order; here the largest comes first. */
 enum status
 spectrum_study (struct probe *p, struct view *v, struct spectrum *out)
 {

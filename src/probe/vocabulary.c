@@ -56,6 +56,7 @@ vocabulary_cut (int32_t *label, int n, int n_fit, int vocabulary, int most,
     e = MEM_NEW ((size_t)vocabulary, &count, "counts of tokens");
   if (e == OK) {
     qsort (word, (size_t)vocabulary, sizeof *word, by_count);
+    /* A token that no fitting sample has could not be learnt as a class. */
     while (kept < most - 1 && word[kept].count > 0)
       others -= word[kept++].count;
     for (int i = 0; i < vocabulary; i++) {

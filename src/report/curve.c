@@ -85,6 +85,7 @@ group_curve (struct report *r, const struct group *g, int split,
   }
   if (n == 0)
     return;
+  /* Runs have rows at different places: each is read off between its own. */
   out->n = places (r, p, n, &out->x);
   double **row[] = {&out->mean, &out->low, &out->high};
   for (int k = 0; k < 3; k++)

@@ -314,6 +314,8 @@ evaluations (struct report *r, enum data_split split)
   return some;
 }
 
+/* The split that most runs have been evaluated on, validation first; or the one
+ * that was asked for. */
 static void
 choose_split (struct report *r)
 {
@@ -331,7 +333,9 @@ choose_split (struct report *r)
       r->split = (enum data_split)s;
 }
 
-/* What all runs have reached that have reached anything. */
+/* The budget on each axis at which runs are compared: as far as the one that
+ * has come least far.  Runs without a number there do not count (fmin skips
+ * NAN). */
 static void
 choose_budgets (struct report *r)
 {
@@ -343,7 +347,8 @@ choose_budgets (struct report *r)
   }
 }
 
-/* The best of the worst run; sign: -1 where the lowest is the best. */
+/* The best value of each run, and the worst of these: every run has reached it.
+ * sign: -1 where the lowest is the best. */
 static double
 best_of_worst (struct report *r, int sign)
 {

@@ -62,7 +62,9 @@ by_want (const void *a, const void *b)
                             : p->group - q->group;
 }
 
-/* Moved apart within the height of the frame. */
+/* Moves labels apart within the frame: from the top down each is pushed below
+ * the one before it, then from the bottom up all that stick out are pushed
+ * back. */
 static void
 spread (struct label *l, int n, double top, double bottom)
 {

@@ -197,7 +197,8 @@ covered (const struct report *r, const struct files *all, const char *kind)
   return n;
 }
 
-/* The kind that most runs have; of the split that is compared, of means. */
+/* The kind of probe that most runs have; among equals one of the split that is
+ * compared, then one of means over maps. */
 static const char *
 choose_kind (const struct report *r, const struct files *all)
 {

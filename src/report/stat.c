@@ -48,6 +48,8 @@ student_below (double t, double freedom)
   return 1 - beta_part (freedom / 2, 0.5, freedom / (freedom + t * t)) / 2;
 }
 
+/* The inverse by bisection: the share rises with t, and speed does not matter.
+ */
 double
 stat_student (double p, int freedom)
 {

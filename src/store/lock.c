@@ -238,6 +238,8 @@ lock_locked (struct store_lock *l, bool waited, struct holder *other,
   return s;
 }
 
+/* Watching a silent holder takes half a minute, so not under the directory's
+ * flock: what was found before is looked at again after it. */
 static enum status
 take (struct store_lock *l)
 {
