@@ -71,7 +71,8 @@ next_buffer (size_t *room)
   return buffers[turn];
 }
 
-/* Three digits that count, as people write them: 1.24, 12.4, 124. */
+/* Digits behind the point, so that three digits count: 1.24, 12.4, 124.  The
+ * bounds are where rounding would make a fourth one. */
 static int
 three_digits (double x)
 {
@@ -221,7 +222,8 @@ text_nearest (const char *word, const char *const *names, size_t n)
   size_t length = strlen (word);
   if (length == 0 || length > WORD_MOST)
     return NULL;
-  /* One slip in three letters is a likely one, more is another word. */
+  /* One slip in three letters is likely a slip; with more it is another word.
+   */
   size_t best_distance = (length + 2) / 3 + 1;
   for (size_t i = 0; i < n; i++) {
     size_t m = strlen (names[i]);

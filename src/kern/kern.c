@@ -99,7 +99,7 @@ kern_open (int threads, struct kern **out)
   struct kern *k = NULL;
   TRY (MEM_NEW (1, &k, "kern"));
   k->threads = threads;
-  omp_set_dynamic (0);
+  omp_set_dynamic (0); /* exactly so many threads: bits depend on them */
   omp_set_num_threads (threads);
   k->distrust = fault_here ("distrust");
   enum status s = MEM_NEW (1, &k->verdicts, "verdicts");

@@ -110,6 +110,8 @@ race_clear (struct race *r)
   mem_free (&r->bias);
 }
 
+/* Memory for what the direction reads and writes.  The bench keeps it, so that
+ * most races find it there. */
 static enum status
 race_room (struct race *r)
 {

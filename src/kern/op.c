@@ -44,6 +44,8 @@ add_arg (struct kern *k, struct kern_op *op, int arg, kern_const_md md)
   return OK;
 }
 
+/* The scratchpad is argument 0 of every primitive.  All share one, as large as
+ * the largest asks for: they run one after the other. */
 static enum status
 add_scratchpad (struct kern *k, struct kern_op *op)
 {

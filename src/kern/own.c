@@ -70,6 +70,8 @@ kern_own_conv_forward (const struct kern_own_conv *o, const float *src,
         }
 }
 
+/* The gradient of one input: from every output in which it took part.  With a
+ * stride that is only each stride-th one. */
 static double
 back_data_at (const struct kern_own_conv *o, const float *d_dst, const float *w,
               int64_t n, int64_t ic, int64_t y, int64_t x)
@@ -219,6 +221,8 @@ kern_own_bn_apply (const struct kern_own_bn *o, const float *src,
     }
 }
 
+/* With z = (x - mean) rstd and g the gradient behind the ReLU:
+ *   d_x = scale rstd (g - mean of g - z mean of (g z)) */
 static void
 bn_back_channel (const struct kern_own_bn *o, int64_t c, const float *src,
                  const float *d_dst, const float *scale, const float *mean,

@@ -34,7 +34,8 @@ kern_product_run (const struct kern_product *p, const float *a, const float *b,
   return kern_lib_failed (s, "matrix product", what);
 }
 
-/* Of the class of p, as small as that may be. */
+/* The smallest product of p's class: sizes up to a few blocks, row distances as
+ * close as they can be, since the library's code does not depend on these. */
 static struct kern_product
 small_of (const struct kern_product *p)
 {
@@ -51,6 +52,8 @@ small_of (const struct kern_product *p)
   return s;
 }
 
+/* The class as one number: sizes after kern_reduced are below 2^10, the inner
+ * one below 2^12. */
 static uint64_t
 sizes_of (const struct kern_product *s, bool alone)
 {
@@ -68,6 +71,8 @@ factor (int64_t j)
   return f[(j * 5 + j / 8) % 8];
 }
 
+/* B's columns are added up first, each times its factor: then one column of
+ * sums per row of A is to be compared, not a whole matrix. */
 double
 kern_product_difference (const struct kern_product *p, const float *a,
                          const float *b, const float *c, const float *bias,

@@ -99,8 +99,10 @@ proof_make (struct proof *p, const enum kern_algo algo[3], unsigned wanted)
 
 /* -- the twin -------------------------------------------------------------- */
 
-/* coef[tap][c]: weights summed over the other side's channels.  over_out: over
- * outputs, for forward; else over inputs. */
+/* coef[tap][c]: the weights of channel c, added up over the other side's
+ * channels times their factors: the weights of the convolution with one
+ * channel. over_out: over outputs, for forward; else over inputs, for backward
+ * data. */
 static void
 sum_weights (struct proof *p, bool over_out)
 {
@@ -133,7 +135,8 @@ pixel_sum (const struct kern_view *v, const float *x, int64_t n, int64_t y,
   return sum;
 }
 
-/* One tensor through the factors: to[n][y][x]. */
+/* The library's result, its channels added up times their factors: to[n][y][x]
+ * is what the convolution with one channel gives, if all numbers are right. */
 static void
 through_factors (const struct proof *p, const struct kern_view *v,
                  const float *x, double *to)
@@ -157,7 +160,8 @@ source_of (const struct proof *p, int t, int64_t y, int64_t x, int64_t *sy,
   return *sy >= 0 && *sy < p->in.h && *sx >= 0 && *sx < p->in.w;
 }
 
-/* want: of forward at outputs, of backward data at inputs. */
+/* The twin: the convolution with one channel, into want.  Of forward at every
+ * output, of backward data at every input. */
 static void
 convolve (struct proof *p, bool forward)
 {
@@ -222,6 +226,8 @@ struct finding {
   bool beyond;  /* memory that is not its own was written */
 };
 
+/* Raises f->error to the largest difference, as a part of size.  Written so
+ * that a NaN counts as larger than anything. */
 static void
 compare (const double *want, const double *got, int64_t n, double size,
          struct finding *f)
@@ -243,6 +249,7 @@ factor_sum (int64_t m)
   return sum;
 }
 
+/* Whether something was written behind the result or behind the scratchpad. */
 static void
 look_beyond (struct proof *p, enum kern_direction d, const float *result,
              size_t n, int kind, struct finding *f)

@@ -61,7 +61,8 @@ params_vector (int64_t n, enum params_init_kind init)
 
 /* -- memory and first values ----------------------------------------------- */
 
-/* Fill t, plain, from the seed and its full name alone. */
+/* First values, in plain layout, from the seed and the full name alone: the
+ * same whatever stage, rank or layout the tensor is in. */
 static void
 first_values (const struct params *p, const struct param *q, uint64_t seed,
               float *t)
@@ -108,8 +109,9 @@ fill (struct params *p, uint64_t seed)
   return s;
 }
 
-/* Matrices and vectors alternate; without `decay all` only tensors of two and
- * more dims decay. */
+/* Neighbours that decay alike become one range, so that an update is a few long
+ * loops.  Without `decay all` only tensors of two dims and more decay: weights,
+ * but not biases and scales. */
 static enum status
 make_ranges (struct params *p, bool decay_all)
 {

@@ -37,6 +37,8 @@ closed (const struct cutter *c, int k, double sum, int i)
   return c->extra ? sum + c->extra[k * c->n + i] : sum;
 }
 
+/* best[k][i]: the first of the last k ranges takes units i .. j, the others cut
+ * what is left as well as possible; the best j counts. */
 static void
 fill (struct cutter *c)
 {
@@ -91,6 +93,7 @@ going_on (const struct cutter *c, int k, int j)
   return (k > 1 ? off (c, k - 1, j + 1) : 0) + *uneven_at (c, k - 1, j + 1);
 }
 
+/* The same for unevenness, among the cuts whose ranges all stay below limit. */
 static void
 fill_uneven (struct cutter *c, double limit)
 {

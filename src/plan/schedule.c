@@ -295,8 +295,9 @@ better (const struct choice *a, const struct choice *b)
   return false;
 }
 
-/* Offer one candidate that can start at t: the best so far is kept in *best,
- * the earliest time at which another could start in *wake. */
+/* Offers a candidate that can start at t.  If that is now, *best keeps the
+ * better one; if later, *wake keeps the earliest such time, when the rank is to
+ * be asked again. */
 static void
 offer (const struct schedule *s, int64_t t, struct choice c,
        struct choice *best, int64_t *wake)
@@ -537,6 +538,9 @@ set_windows (struct schedule *s)
     s->unreduced[k] = s->high[k] - s->low[k] + 1;
 }
 
+/* How many micro-batches of a stage may be in flight.  A gradient from `reach`
+ * stages ahead needs reach + 1 to come back without a gap (1f1b); eager takes
+ * one more, so that a stage need not wait for it. */
 static int
 limit_of (const struct plan *p, int reach)
 {

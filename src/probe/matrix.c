@@ -27,6 +27,8 @@ grid_block (int rows, int cols, int64_t n, int64_t width)
   return block;
 }
 
+/* Whole blocks are dealt in turn, so each rank has as many or one more; the
+ * rank whose turn comes after the last whole block has the rest. */
 int
 matrix_share (int n, int block, int place, int ranks)
 {
@@ -131,6 +133,8 @@ matrix_centre (struct matrix *a, const double *mean)
       matrix_set (a, i, j, matrix_get (a, i, j) - mean[matrix_col (a, j)]);
 }
 
+/* Only the lower triangle is there: an entry below the diagonal counts for its
+ * row and, as its mirror image, for its column. */
 enum status
 matrix_symmetric_means (const struct matrix *a, int n, double *mean)
 {

@@ -115,8 +115,9 @@ make_targets (struct fit *f)
     }
 }
 
-/* Inner products of features centred over the n samples that fit: x is centred
- * over all samples, so the corrections are small. */
+/* Inner products of features, centred over the n samples that fit.  x is
+ * centred over all samples; what is still to be subtracted is small, so that
+ * little precision is lost by doing it after the product. */
 static enum status
 make_gram (struct fit *f)
 {

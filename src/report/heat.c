@@ -36,7 +36,8 @@ find (const char *const *list, int n, const char *value)
   return -1;
 }
 
-/* Rows and columns; false where this is no sweep over both. */
+/* Finds rows (depth) and columns (reach) of the map; false where the runs are
+ * no sweep over both. */
 static bool
 heat_axes (const struct report *r, struct heat *h)
 {

@@ -1,8 +1,8 @@
 /* report/pair.c -- two runs: after which step, and in which stage, are they no
  * longer the same, and what is not the same about them?
  *
- * Three kinds of record are asked: digests of weights, losses, checkpoints.
- * The earliest difference counts; where two kinds name the same step, the one
+ * Three kinds of record can tell: digests of weights, losses, checkpoints.  The
+ * earliest difference counts.  If two kinds name the same step, the one counts
  * that knows the stage.
  */
 #include "report/pair_impl.h"

@@ -80,8 +80,9 @@ row_counts (const struct run *r, int row)
   return split >= 0 && split < DATA_SPLITS;
 }
 
-/* When start i began: where the newest kept row of an earlier one ended, and
- * the steps between at the same pace. */
+/* How many training seconds lay before start i: those at the newest row that
+ * the starts before have left, and for the steps from there on the same pace.
+ */
 static void
 begin_clock (struct run *r, int i)
 {

@@ -178,8 +178,8 @@ speech_print (const struct speech *sp, enum status s, bool everywhere)
     say (LOG_DEBUG, "raised at %s", sp->where);
 }
 
-/* The worst status of all ranks, what its owner has to say, and whether all
- * ranks say the same. */
+/* The worst status of all ranks, the message of its owner, and whether all
+ * ranks have that same message: then it is printed without a rank. */
 static enum status
 settle (struct wire *w, enum status mine, struct speech *sp, bool *everywhere)
 {
@@ -350,7 +350,7 @@ wire_same (struct wire *w, uint64_t value, const char *what)
 {
   if (w->alone)
     return OK;
-  /* The rank that differs first from root, and its value; INT_MAX: none. */
+  /* The lowest rank that differs from root, and its value; INT_MAX: none. */
   uint64_t roots = value, odd = value;
   broadcast (w, &roots, sizeof roots, 0);
   int mine = value == roots ? INT_MAX : w->rank, first = 0;

@@ -117,7 +117,7 @@ leg_waits (struct wire_leg *leg)
   return !done;
 }
 
-/* As far as it goes without waiting. */
+/* Moves a leg from state to state as far as that goes without waiting. */
 static void
 leg_move (struct wire *w, struct wire_leg *leg, int tag)
 {
@@ -255,7 +255,7 @@ wire_reduce_start (struct wire *w, float *block, size_t n, int *request)
   return OK;
 }
 
-/* The rank that the first leg which is not done waits for. */
+/* Notes, for the watchdog, for which rank the first unfinished leg waits. */
 static void
 await_twin (const struct wire *w, const struct wire_reduction *red, int *told)
 {

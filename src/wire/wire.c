@@ -223,8 +223,9 @@ wire_open_alone (struct wire **out)
 
 #define PINGS 8
 
-/* World rank 0 learns the difference of its clock to rank r's from the fastest
- * of a few round trips, and tells. */
+/* World rank 0 learns how much its clock differs from rank r's, and tells that
+ * rank.  Of a few round trips the fastest was delayed least: half way through
+ * it rank r read its clock. */
 static void
 clock_lead (struct wire *w, int r)
 {
