@@ -220,21 +220,23 @@ enum column {
   C_BLEND,
   COLUMNS
 };
-static const char *const column_name[] = {"/side",
-                                          "/stage",
-                                          "/step",
-                                          "/features",
-                                          "/accuracy",
-                                          "/lambda",
-                                          "/lambda_relative",
-                                          "/rank",
-                                          "/effective_rank",
-                                          "/participation_ratio",
-                                          "/trace",
-                                          "/classes",
-                                          "/bits_per_token",
-                                          "/bits_unigram",
-                                          "/unigram_weight"};
+static const char *const column_name[COLUMNS] = {
+    [C_SIDE] = "/side",
+    [C_STAGE] = "/stage",
+    [C_STEP] = "/step",
+    [C_FEATURES] = "/features",
+    [C_ACCURACY] = "/accuracy",
+    [C_LAMBDA] = "/lambda",
+    [C_RELATIVE] = "/lambda_relative",
+    [C_RANK] = "/rank",
+    [C_EFFECTIVE] = "/effective_rank",
+    [C_PARTICIPATION] = "/participation_ratio",
+    [C_TRACE] = "/trace",
+    [C_CLASSES] = "/classes",
+    [C_BITS] = "/bits_per_token",
+    [C_UNIGRAM] = "/bits_unigram",
+    [C_BLEND] = "/unigram_weight",
+};
 
 static void
 fill_columns (const struct probe *p, const struct probe_result *r, double *v)

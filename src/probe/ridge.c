@@ -234,6 +234,10 @@ add_bits (const struct fit *f, int i, double *bits)
     bits[b] += f->p->within[row] - log2 ((1 - blends[b]) * p + blends[b] * u);
 }
 
+/* What is summed over samples: those that are right, squares of errors, and
+ * the bits of every blend. */
+enum { SUM_RIGHT, SUM_SQUARES, SUM_BITS, SUMS = SUM_BITS + BLENDS };
+
 /* Of samples first .. first+n-1; all scores of a sample are on one rank. */
 static enum status
 judge (struct fit *f, int first, int n, struct verdict *out)
@@ -243,7 +247,7 @@ judge (struct fit *f, int first, int n, struct verdict *out)
   part_product (x, false, part_rows (&f->z, 0, f->order), false,
                 part_rows (s, first, n));
   TRY (make_offset (f));
-  double sums[2 + BLENDS] = {0, 0};
+  double sums[SUMS] = {0};
   int end = matrix_row_local (s, first + n);
   for (int i = matrix_row_local (s, first); s->cols > 0 && i < end; i++) {
     int best = 0;
@@ -251,20 +255,21 @@ judge (struct fit *f, int first, int n, struct verdict *out)
     for (int c = 0; c < s->cols; c++) {
       double v = matrix_get (s, i, c) + f->offset[c];
       double off = v - (f->p->label[matrix_row (s, i)] == c);
-      sums[1] += off * off;
+      sums[SUM_SQUARES] += off * off;
       if (v > most) {
         most = v;
         best = c;
       }
     }
-    sums[0] += f->p->label[matrix_row (s, i)] == best;
+    sums[SUM_RIGHT] += f->p->label[matrix_row (s, i)] == best;
     if (f->p->within)
-      add_bits (f, i, sums + 2);
+      add_bits (f, i, sums + SUM_BITS);
   }
-  TRY (wire_sum (f->p->wire, sums, 2 + BLENDS));
-  *out = (struct verdict){sums[0] / n, sums[1] / n / f->p->classes, {0}};
+  TRY (wire_sum (f->p->wire, sums, SUMS));
+  out->accuracy = sums[SUM_RIGHT] / n;
+  out->error = sums[SUM_SQUARES] / n / f->p->classes;
   for (int b = 0; b < BLENDS; b++)
-    out->bits[b] = sums[2 + b] / n;
+    out->bits[b] = sums[SUM_BITS + b] / n;
   return OK;
 }
 
