@@ -86,8 +86,10 @@ take (const struct flag *f, void *into, const char *value)
     *(bool *)into = true;
     return true;
   case FLAG_TEXT:
+    if (f->words && words_find (f->words, value, NULL) < 0)
+      return false;
     *(const char **)into = value;
-    return !f->words || words_find (f->words, value, NULL) >= 0;
+    return true;
   case FLAG_INT:
     if (!take_integer (f, value, &n))
       return false;
