@@ -80,7 +80,7 @@ bits () {
 
 for case in pixels photographs tokens; do
   again $case
-  if [ $case = photographs ] && "$I" --version | grep -q 'without libjpeg'; then
+  if [ $case = photographs ] && "$I" --version | grep -q 'no libjpeg'; then
     ok 0 "$case # SKIP built without libjpeg-turbo"
     continue
   fi
