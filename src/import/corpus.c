@@ -245,6 +245,8 @@ put_header (const struct import_corpus *c, hid_t file)
   return store_h5_put_int (&root, "separator", c->separator);
 }
 
+/* hold: how many tokens at the end of train become valid and test, test last.
+ * They stay in train's spool, and are copied from there. */
 static enum status
 write_part (const struct import_corpus *c, const int64_t hold[DATA_SPLITS])
 {

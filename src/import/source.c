@@ -63,7 +63,11 @@ choose_by_offset (struct walk *w)
                                                  : DATA_TEST;
 }
 
-/* Every 1/share-th document; valid before test where both are due. */
+/* Each split is owed its share of every document; it gets a whole one when the
+ * debt reaches one.  So held-out documents are spread evenly over the text,
+ * without a draw.  Where both are due, valid comes first and test with the
+ * next.
+ */
 static void
 choose_by_document (struct walk *w)
 {
@@ -130,6 +134,8 @@ is_blank (const unsigned char *p, size_t n)
   return true;
 }
 
+/* Hands on runs of bytes, each of one split and not beyond the end of a line. A
+ * line may come in several: at the end of a chunk, and where a split ends. */
 static enum status
 feed (struct walk *w, const unsigned char *p, size_t n)
 {
@@ -183,7 +189,8 @@ end_file (struct walk *w)
   return end_document (w);
 }
 
-/* What has no place in a text is told once: by bytes it is the separator. */
+/* A zero byte is no text, and with the tokenizer bytes it would be taken for
+ * the separator of documents: told once per file. */
 static void
 warn_of_zero (struct walk *w, size_t n)
 {
@@ -257,6 +264,8 @@ count_bytes (struct walk *w, const char *path, int64_t *bytes)
   return s;
 }
 
+/* Where splits end, in bytes of all of train's files one behind the other. Test
+ * is the end of them, valid what lies before it. */
 static enum status
 find_borders (struct walk *w)
 {
@@ -284,8 +293,8 @@ find_borders (struct walk *w)
   return OK;
 }
 
-/* A share that no whole byte, line or document made up: said, since training
- * would only miss it. */
+/* Warns of a split that got nothing, as its share was less than one byte, line
+ * or document: otherwise it would only be noticed in training. */
 static void
 warn_of_nothing (const struct walk *w)
 {

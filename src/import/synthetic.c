@@ -188,8 +188,9 @@ finish (const struct canvas *k, const struct random_key *key,
 
 /* -- an image -------------------------------------------------------------- */
 
-/* Couples of neighbours round the ring of shapes first, then of those two
- * apart; an odd class exchanges the two of the one before. */
+/* A class is a pair of shapes, one above the other.  Even classes: neighbours
+ * in the ring of shapes, then those two apart.  An odd class has the two of the
+ * one before it exchanged, so a network must see which is above. */
 static void
 class_shapes (int label, int *upper, int *lower)
 {
@@ -212,6 +213,8 @@ roll_glyph (struct dice *d, int shape, struct glyph *g)
     g->add[c] = sign * contrast * roll (d, 2, 8) / 8;
 }
 
+/* The order of the rolls is part of the format: another one would draw other
+ * images from the same seed. */
 void
 import_synthetic_draw (uint64_t seed, enum data_split split, int64_t sample,
                        int label, int size, unsigned char *out)

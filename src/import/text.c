@@ -348,6 +348,9 @@ read_ids (struct ids *t, FILE *in, const char *path)
   return flush_ids (t);
 }
 
+/* spm_encode writes a line of ids for each line of text.  The end of a line is
+ * a token, too, and must be put in; the numbers of the lines at which documents
+ * end were noted when the text was laid down. */
 static enum status
 take_ids (struct text_job *j, int split, int32_t line_end)
 {

@@ -28,6 +28,8 @@ step_digits (double step)
   return digits > 9 ? 9 : digits;
 }
 
+/* Ends become multiples of the step.  A little is allowed at both, so that an
+ * end which is a multiple but for rounding does not get one more step. */
 void
 axis_make (struct axis *a, int ticks, bool from_zero)
 {
@@ -94,6 +96,8 @@ axis_run (struct axis *a, enum run_axis what, int ticks)
 
 /* -- texts ----------------------------------------------------------------- */
 
+/* Fonts are the reader's, so widths are guessed per kind of letter, rather too
+ * wide than too narrow. */
 double
 svg_width (const char *s, double size)
 {

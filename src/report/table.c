@@ -178,6 +178,8 @@ csv_cell (const struct column *k, const struct cell *c, struct text *out)
   }
 }
 
+/* A column over several runs becomes five: mean, deviation, the ends of the
+ * confidence, and how many.  Numbers are whole, not as people see them. */
 void
 table_csv (const struct table *t, struct text *out)
 {
