@@ -15,6 +15,8 @@
 #include <string.h>
 #include <unistd.h>
 
+_Static_assert(CONFIG_WORD == 64, "what --fresh wants says 63");
+
 bool
 configure_fresh (void *start, const char *name)
 {

@@ -165,6 +165,7 @@ struct start {
   const char *fresh_by; /* --fresh=NAME; NULL: not named */
   const char *dump;     /* NULL: not given */
 };
+/* Rows of commands whose struct options has a `start`. */
 #define THREADS                                                           \
   {                                                                       \
     "threads", 0, "N",                                                    \
@@ -185,7 +186,7 @@ struct start {
   }
 bool
 configure_fresh (void *start, const char *name);
-/* E_USAGE.  Local. */
+/* Puts *s into c; E_USAGE when a text is too long for it.  Local. */
 enum status
 configure_start (const struct start *s, struct config *c);
 /* From a file (path NULL: none) and the words that were given.  Collective on
