@@ -5,26 +5,8 @@
 #include "sweep/sweep_impl.h"
 
 #include "base/memory.h"
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-#define COUNT(a) (sizeof (a) / sizeof *(a))
-
-void
-sweep_complain (struct sweep *s, int line, const char *fmt, ...)
-{
-  char what[1024];
-  va_list args;
-  va_start (args, fmt);
-  vsnprintf (what, sizeof what, fmt, args);
-  va_end (args);
-  if (line > 0)
-    text_add (&s->wrong, "%s:%d: %s\n", s->file, line, what);
-  else
-    text_add (&s->wrong, "%s: %s\n", s->file, what);
-  s->n_wrong++;
-}
 
 /* The heap's failure is rare enough to be a complaint too. */
 static void
@@ -101,30 +83,6 @@ sweep_clear (struct sweep *s)
 }
 
 /* -- values ---------------------------------------------------------------- */
-
-bool
-sweep_next (const char **at, const char *separators, char **part)
-{
-  const char *from = *at;
-  if (!from)
-    return false;
-  size_t n = strcspn (from, separators);
-  *at = from[n] ? from + n + 1 : NULL;
-  while (n > 0 && strchr (" \t", from[0])) {
-    from++;
-    n--;
-  }
-  while (n > 0 && strchr (" \t", from[n - 1]))
-    n--;
-  struct text t;
-  text_init (&t);
-  text_add (&t, "%.*s", (int)n, from);
-  enum status e = mem_text (t.data, part);
-  if (e != OK)
-    status_end (e);
-  text_clear (&t);
-  return true;
-}
 
 static void
 add_value (struct sweep *s, struct sweep_axis *a, const char *value)
@@ -213,13 +171,9 @@ read_axis (struct sweep *s, int line, const char *key, const char *value,
 
 /* -- the other keys -------------------------------------------------------- */
 
-static const char *const names[] = {"name",  "root",   "base",    "script",
-                                    "ranks", "memory", "at_once", "pack",
-                                    "zip",   "exclude"};
-
 static void
 read_text (struct sweep *s, int line, const char *name, const char *value,
-           char **out)
+           void *out)
 {
   if (value[0] == '\0')
     sweep_complain (s, line, "%s: a value is missing", name);
@@ -231,11 +185,11 @@ read_text (struct sweep *s, int line, const char *name, const char *value,
 
 static void
 read_number (struct sweep *s, int line, const char *name, const char *value,
-             int *out)
+             void *out)
 {
   int64_t n;
   if (text_to_long (value, &n) && n >= 1 && n <= 1 << 20)
-    *out = (int)n;
+    *(int *)out = (int)n;
   else
     sweep_complain (s, line, "%s = %.80s: wanted an integer, 1 or more", name,
                     value);
@@ -243,7 +197,8 @@ read_number (struct sweep *s, int line, const char *name, const char *value,
 
 /* "4G", "500 MB". */
 static void
-read_bytes (struct sweep *s, int line, const char *value)
+read_bytes (struct sweep *s, int line, const char *name, const char *value,
+            void *out)
 {
   static const char units[] = "KMGT";
   char digits[32] = "";
@@ -258,14 +213,15 @@ read_bytes (struct sweep *s, int line, const char *value)
   if (n < sizeof digits)
     memcpy (digits, value, n);
   if (rest[0] == '\0' && text_to_double (digits, &v) && v > 0)
-    s->memory_bytes = v * unit;
+    *(double *)out = v * unit;
   else
-    sweep_complain (s, line, "memory = %.80s: wanted bytes, as in 4G", value);
+    sweep_complain (s, line, "%s = %.80s: wanted bytes, as in 4G", name, value);
 }
 
 /* A file name in the sweep file is seen from there. */
 static void
-read_base (struct sweep *s, int line, const char *value)
+read_base (struct sweep *s, int line, const char *name, const char *value,
+           void *out)
 {
   const char *slash = strrchr (s->file, '/');
   struct text t;
@@ -273,13 +229,15 @@ read_base (struct sweep *s, int line, const char *value)
   if (value[0] != '/' && slash)
     text_add (&t, "%.*s", (int)(slash + 1 - s->file), s->file);
   text_add (&t, "%s", value);
-  read_text (s, line, "base", value[0] ? t.data : "", &s->base);
+  read_text (s, line, name, value[0] ? t.data : "", out);
   text_clear (&t);
 }
 
 static void
-read_tie (struct sweep *s, int line, const char *value)
+read_tie (struct sweep *s, int line, const char *name, const char *value,
+          void *out)
 {
+  (void)name, (void)out;
   size_t n = (size_t)s->n_ties;
   enum status e = mem_grow (&s->tie, n, n + 1, sizeof *s->tie, "ties");
   if (e == OK)
@@ -294,9 +252,39 @@ read_tie (struct sweep *s, int line, const char *value)
 }
 
 static void
+read_rule (struct sweep *s, int line, const char *name, const char *value,
+           void *out)
+{
+  (void)name, (void)out;
+  sweep_rule_read (s, line, value);
+}
+
+static const struct item {
+  const char *name;
+  void (*read) (struct sweep *s, int line, const char *name, const char *value,
+                void *out);
+  size_t offset; /* of `out` in struct sweep */
+} items[] = {
+    {"name", read_text, offsetof (struct sweep, name)},
+    {"root", read_text, offsetof (struct sweep, root)},
+    {"base", read_base, offsetof (struct sweep, base)},
+    {"script", read_text, offsetof (struct sweep, script)},
+    {"ranks", read_number, offsetof (struct sweep, ranks)},
+    {"memory", read_bytes, offsetof (struct sweep, memory_bytes)},
+    {"at_once", read_number, offsetof (struct sweep, at_once)},
+    {"pack", read_number, offsetof (struct sweep, pack)},
+    {"zip", read_tie, 0},
+    {"exclude", read_rule, 0},
+};
+#define ITEMS (sizeof items / sizeof *items)
+
+static void
 unknown (struct sweep *s, int line, const char *name, const char *near)
 {
-  const char *mine = text_nearest (name, names, COUNT (names));
+  const char *names[ITEMS];
+  for (size_t i = 0; i < ITEMS; i++)
+    names[i] = items[i].name;
+  const char *mine = text_nearest (name, names, ITEMS);
   if (strchr (name, '.'))
     sweep_complain (s, line, "%s is not a key%s", name, near);
   else if (mine)
@@ -309,29 +297,15 @@ unknown (struct sweep *s, int line, const char *name, const char *near)
 void
 sweep_item (struct sweep *s, int line, const char *name, const char *value)
 {
+  const struct item *known = NULL;
   struct text near;
   bool list = false;
+  for (size_t i = 0; i < ITEMS; i++)
+    if (strcmp (items[i].name, name) == 0)
+      known = &items[i];
   text_init (&near);
-  if (strcmp (name, "name") == 0)
-    read_text (s, line, name, value, &s->name);
-  else if (strcmp (name, "root") == 0)
-    read_text (s, line, name, value, &s->root);
-  else if (strcmp (name, "script") == 0)
-    read_text (s, line, name, value, &s->script);
-  else if (strcmp (name, "base") == 0)
-    read_base (s, line, value);
-  else if (strcmp (name, "ranks") == 0)
-    read_number (s, line, name, value, &s->ranks);
-  else if (strcmp (name, "at_once") == 0)
-    read_number (s, line, name, value, &s->at_once);
-  else if (strcmp (name, "pack") == 0)
-    read_number (s, line, name, value, &s->pack);
-  else if (strcmp (name, "memory") == 0)
-    read_bytes (s, line, value);
-  else if (strcmp (name, "zip") == 0)
-    read_tie (s, line, value);
-  else if (strcmp (name, "exclude") == 0)
-    sweep_rule_read (s, line, value);
+  if (known)
+    known->read (s, line, name, value, (char *)s + known->offset);
   else if (strcmp (name, KEY_NAME (dir)) == 0)
     sweep_complain (s, line, "%s is made for each run: give root instead",
                     name);

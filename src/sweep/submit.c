@@ -229,7 +229,8 @@ show_call (const struct call *c, struct text *out)
   text_add (out, "\n");
 }
 
-static void export(const struct submission *u, const struct call *c)
+static void
+set_environment (const struct submission *u, const struct call *c)
 {
   setenv ("SWEEP", c->file, 1);
   setenv ("SWEEP_LIST", c->list, 1);
@@ -251,7 +252,7 @@ call_sbatch (struct submission *u, struct call *c, char job[32])
 {
   char *said = NULL;
   int code;
-  export(u, c);
+  set_environment (u, c);
   TRY (spawn_read (c->words, false, &said, &code));
   size_t n = strspn (said, "0123456789");
   snprintf (job, 32, "%.*s", (int)(n < 31 ? n : 31), said);

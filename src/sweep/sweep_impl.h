@@ -29,10 +29,14 @@ struct sweep_rule { /* true when all conditions are */
   struct sweep_condition condition[SWEEP_CONDITIONS];
 };
 
-/* A complaint with FILE:LINE (line 0: FILE alone). */
+/* line.c: a complaint with FILE:LINE (line 0: FILE alone). */
 void
 sweep_complain (struct sweep *s, int line, const char *fmt, ...)
     __attribute__ ((format (printf, 3, 4)));
+/* The next part of a list, without blanks around, into *part (owned by the
+ * caller), or false at the end. */
+bool
+sweep_next (const char **at, const char *separators, char **part);
 /* rule.c: one line `exclude`, read and asked. */
 void
 sweep_rule_read (struct sweep *s, int line, const char *text);
@@ -40,10 +44,6 @@ bool
 sweep_rule_holds (const struct sweep *s, const struct sweep_rule *r);
 void
 sweep_rule_clear (struct sweep_rule *r);
-/* item.c: the parts of a list; the next one, without blanks around, into
- * *part (owned by the caller), or false at the end. */
-bool
-sweep_next (const char **at, const char *separators, char **part);
 
 /* expand.c: whether two names of a run, or of its directory, end in the same
  * hash. */
