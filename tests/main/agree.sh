@@ -241,6 +241,35 @@ if [ -f "$top/README.md" ]; then
   cat "$tmp/lost"
   [ ! -s "$tmp/lost" ]
   ok $? "pages that README and doc link to are there"
+  # Rows of tables cannot be broken; what programs print stands as it is.
+  (cd "$top" && $AWK 'FNR == 1 { code = 0 }
+    /^```/ { code = !code; next }
+    length ($0) > 80 && !/^\|/ && !code { print "# " FILENAME ":" FNR }' \
+    README.md doc/*.md) >"$tmp/long"
+  cat "$tmp/long"
+  [ ! -s "$tmp/long" ]
+  ok $? "lines of README and doc have 80 columns"
+fi
+
+# What doc/design.md names of the source is there.
+page=$top/doc/design.md
+lost_names () # FILE
+{
+  for file in $(grep -o '`[a-z]*/[a-z_]*\.[ch]`' "$1" | tr -d '`' | sort -u); do
+    [ -f "$top/src/$file" ] || echo "# no file src/$file"
+  done
+  for name in $(grep -o '`[a-z]*_[a-z_0-9]*`' "$1" | tr -d '`' | sort -u); do
+    grep -rqw "$name" "$top/src" || echo "# no $name in src"
+  done
+}
+if [ -f "$page" ] && [ -d "$top/src" ]; then
+  lost_names "$page" >"$tmp/lost"
+  cat "$tmp/lost"
+  [ ! -s "$tmp/lost" ]
+  ok $? "functions and files that doc/design.md names are there"
+  sed 's/`wire_send`/`wire_sent`/' "$page" >"$tmp/planted"
+  [ "$(lost_names "$tmp/planted")" = "# no wire_sent in src" ]
+  ok $? "planted: a function that is not there"
 fi
 
 if command -v groff >/dev/null 2>&1; then
