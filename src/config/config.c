@@ -56,7 +56,8 @@ place (const struct parse *p, int line, char out[CONFIG_PATH + 32])
   return out;
 }
 
-/* A value that would not come back from the resolved file as it is. */
+/* Whether a value, written to config.ini and read again, would be another one.
+ */
 static bool
 unwritable (const char *value)
 {
@@ -267,7 +268,8 @@ resolve_network (struct parse *p)
     snprintf (c->preset, sizeof c->preset, "resnet20");
 }
 
-/* Sizes that were said after the preset; the others are left to it. */
+/* Sizes in a file give way to a preset in a word, which is the later one;
+ * beside a preset in the same place they count. */
 static void
 resolve_sizes (struct parse *p)
 {
@@ -289,7 +291,9 @@ resolve_sizes (struct parse *p)
     c->stride = 0;
 }
 
-/* What the family decides where nothing is said; keys of the other one. */
+/* Defaults that depend on the family, and complaints about keys of the other
+ * one.
+ */
 static void
 resolve_family (struct parse *p)
 {

@@ -113,8 +113,8 @@ check (void *options, struct text *wrong)
 /* -- run --------------------------------------------------------------------
  */
 
-/* A run that is refused before its directory is opened is one that failed,
- * where nothing is known of it yet. */
+/* A run may be refused before its directory is opened.  If the directory says
+ * nothing yet, it gets a status, so that the run is listed as failed. */
 static void
 note_refusal (const struct sweep_run *r, enum status e)
 {
@@ -185,7 +185,8 @@ start_run (struct sweep_set *t, const struct options *o, struct wire *w, int i)
   return e;
 }
 
-/* Others may be at work on the same set.  Collective on world. */
+/* Root looks again right before a run begins, since other jobs may work on the
+ * same set.  Collective on world. */
 static enum status
 is_wanted (struct sweep_set *t, struct wire *w, int i, int *yes)
 {
@@ -214,7 +215,7 @@ train_missing (struct sweep_set *t, const struct options *o, struct wire *w)
       continue;
     enum status e = start_run (t, o, w, i);
     if (e == E_STOPPED)
-      return e; /* whoever asked for that means all of them */
+      return e; /* a signal is meant for all of the runs */
     n++;
     failed += e != OK;
     worst = e > worst ? e : worst;

@@ -120,8 +120,8 @@ open_checkpoint (const char *path, char **found, char **config)
   return s;
 }
 
-/* Root: a checkpoint is often asked where its run was not started, or on
- * another machine. */
+/* Root: says how to name the data set, if it is not where the checkpoint says:
+ * it is often read in another directory or on another machine. */
 static enum status
 find_data (const char *checkpoint, const struct config *c)
 {

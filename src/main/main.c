@@ -16,7 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What most commands write to stdout is all there is of their work. */
+/* For most commands stdout is their result: if it was not written whole, as on
+ * a full disk, they have failed. */
 static enum status
 check_put (void)
 {
@@ -54,8 +55,9 @@ print_version (void)
   return check_put ();
 }
 
-/* Before MPI is there, a launcher's environment tells which copy may speak.  Of
- * ranks that MPICH's helpers have started, the last two tell the helper's. */
+/* Before MPI is open, the launcher's environment tells which of the copies may
+ * print.  Order matters: ranks that a helper of MPICH has started see the
+ * helper's own PMIX_RANK and SLURM_PROCID, so these come last. */
 static void
 guess_rank (void)
 {
@@ -71,8 +73,8 @@ guess_rank (void)
   }
 }
 
-/* After a fence no message is left.  Without one, wrong words are the same on
- * all ranks and said once; other trouble may be one rank's own. */
+/* Prints a message that no fence has printed.  Wrong words are the same on all
+ * ranks, so root alone says it; other trouble may be one rank's own. */
 static enum status
 speak (enum status s)
 {
@@ -151,7 +153,7 @@ main (int argc, char **argv)
   status_abort_hook (wire_abort);
   store_start ();
   text_init (&words);
-  signal (SIGXFSZ, SIG_IGN); /* a limit on files is a write that fails */
+  signal (SIGXFSZ, SIG_IGN); /* beyond ulimit -f a write fails (74) instead */
   add_words (argc, argv, &words);
   guess_rank ();
   enum status s = command_parse (argc, argv, &command, &options);

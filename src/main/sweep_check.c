@@ -54,7 +54,9 @@ memory_limit (const struct sweep *s, const char **whose)
   return (double)sysconf (_SC_PHYS_PAGES) * (double)sysconf (_SC_PAGE_SIZE);
 }
 
-/* Data, network, plan: what only shows when they are made. */
+/* What can only be found out by opening the data set and making network and
+ * plan.
+ */
 static enum status
 check_plan (const struct sweep_set *t, int i, const struct config *c,
             struct findings *f)

@@ -1,8 +1,8 @@
 /* main/sweep_words.c -- words beside `sweep run`: for this start only.
  *
- * They may say how and how long, and where the same data lie.  What makes
- * another experiment belongs to the set: the run's directory and its row of the
- * table would tell of something that was not done.
+ * They may say how the run is done, for how long, and where the same data lie.
+ * What makes another experiment belongs into the sweep file: otherwise the name
+ * of the directory and the row of the table would not be true.
  */
 #include "main/sweep_impl.h"
 
