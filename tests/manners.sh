@@ -28,15 +28,15 @@ MPI_(Init|Finalize|Init_thread) ~ ^wire/ ~ MPI has one door, wire
 (rand|srand|random|srandom|drand48) *[(] ~ - ~ random numbers come from base/random.h
 (system|popen) *[(] ~ - ~ no shell from inside
 (PLAN_FURTHEST|PLAN_SUM|PLAN_MEAN|furthest|pairwise|e2e) ~ ^(plan|config)/ ~ only plan knows strategies
-(config_span_parse|plan_mix_parse|plan_route) ~ ^(plan/|config/|run/(check_config|derive|map)[.]c) ~ ask the table, which derive_route makes
-(c|config)(->|[.])(span|mix) ~ ^(main/|config/|run/(check_config|derive|map|show)[.]c|train/changes[.]c|verify/verify[.]c) ~ ask the table, not the words it came from
-(span +([<>]=?|[!=]=)|([<>]=?|[!=]=) +span) ~ ^(config/|plan/|map/|main/|run/map[.]c|report/group[.]c) ~ ask the table: a span is not all there is
+(config_span_parse|plan_mix_parse|plan_route) ~ ^(plan/|config/|design/(check_config|derive|map_fill)[.]c) ~ ask the table, which derive_route makes
+(c|config)(->|[.])(span|mix) ~ ^(main/|config/|design/(check_config|derive|map_fill|show)[.]c|train/changes[.]c|verify/verify[.]c) ~ ask the table, not the words it came from
+(span +([<>]=?|[!=]=)|([<>]=?|[!=]=) +span) ~ ^(config/|plan/|main/|design/map|report/group[.]c) ~ ask the table: a span is not all there is
 typedef +(struct|union|enum) +[a-z_]* *[{a-z] ~ - ~ no typedef for structs
 '
 
 # The same on texts (string constants), without their quotes.
 TEXT_RULES='
-^(local|pairwise|e2e|furthest)$ ~ ^(config/|plan/|run/derive[.]c|verify/verify[.]c|report/group[.]c) ~ only plan knows strategies
+^(local|pairwise|e2e|furthest)$ ~ ^(config/|plan/|design/derive[.]c|verify/verify[.]c|report/group[.]c) ~ only plan knows strategies
 '
 
 offenders ()

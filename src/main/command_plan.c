@@ -2,8 +2,8 @@
  * calibration of both. */
 #include "main/main.h"
 
-#include "map/map.h"
-#include "run/run.h"
+#include "design/map.h"
+#include "design/ask.h"
 #include "wire/wire.h"
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +12,7 @@
 
 struct options {
   struct given given;
-  struct run_plan_options plan;
+  struct design_plan_options plan;
   bool map, micro_given;
   struct map axes; /* cells: none */
   const char *costs, *calibrate, *csv, *svg;
@@ -216,13 +216,13 @@ check (void *options, struct text *wrong)
  */
 
 static enum status
-plan (const struct config *c, struct run_plan_options *p)
+plan (const struct config *c, struct design_plan_options *p)
 {
   struct text out;
   if (p->ranks == 0)
     p->ranks = (int)(c->count * c->replicas);
   text_init (&out);
-  enum status s = run_plan (c, p, &out);
+  enum status s = design_plan (c, p, &out);
   if (s == OK)
     file_print (&out);
   text_clear (&out);
@@ -234,8 +234,8 @@ work (const void *options, struct wire *w)
 {
   const struct options *o = options;
   const struct start start = {0};
-  struct run_plan_options p = o->plan;
-  struct run_costs costs = {0};
+  struct design_plan_options p = o->plan;
+  struct design_costs costs = {0};
   struct config c;
   TRY (configure_file (o->given.names[0], &o->given, &start, CONFIG_PLAN, w,
                        &c));
@@ -252,7 +252,7 @@ work (const void *options, struct wire *w)
   enum status s =
       o->map ? map_make (&o->axes, o->micro_given, &c, &p, o->csv, o->svg)
              : plan (&c, &p);
-  run_costs_close (&costs);
+  design_costs_close (&costs);
   return wire_agree (w, s);
 }
 

@@ -7,7 +7,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
-#include "run/run.h"
+#include "design/ask.h"
 #include "train/train.h"
 #include "wire/wire.h"
 #include <stdio.h>
@@ -147,12 +147,12 @@ resolve (struct sweep_set *t, const struct options *o, int i,
   t->source.words = words;
   t->source.n_words = s->n_axes + 1;
   if (o->given.n_words == 0)
-    return run_configure (&t->source, CONFIG_TRAIN, c);
+    return design_configure (&t->source, CONFIG_TRAIN, c);
   text_init (&said.lines); /* words may be what was missing */
-  run_configure_parse (&t->source, &set, &said);
+  design_configure_parse (&t->source, &set, &said);
   text_clear (&said.lines);
   t->source.n_words += o->given.n_words;
-  TRY (run_configure (&t->source, CONFIG_TRAIN, c));
+  TRY (design_configure (&t->source, CONFIG_TRAIN, c));
   return sweep_set_words (s, i, &set, c, &o->given);
 }
 

@@ -7,7 +7,7 @@
 #include "main/main.h"
 
 #include "base/memory.h"
-#include "run/run.h"
+#include "design/ask.h"
 #include "store/checkpoint.h"
 #include "wire/wire.h"
 #include <errno.h>
@@ -47,7 +47,7 @@ static enum status
 resolve (const struct config_source *source, const struct start *start,
          enum config_use use, struct wire *w, struct config *c)
 {
-  enum status s = run_configure (source, use, c);
+  enum status s = design_configure (source, use, c);
   if (s == OK) {
     wire_patience (w, c->patience);
     s = configure_start (start, c);

@@ -13,7 +13,7 @@
 #include "main/main.h"
 
 #include "base/memory.h"
-#include "run/run.h"
+#include "design/ask.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,7 +21,7 @@
 #define SECTION "costs"
 
 void
-costs_write (const struct run_costs *c, struct text *out)
+costs_write (const struct design_costs *c, struct text *out)
 {
   const double *v = c->seconds;
   text_add (
@@ -36,9 +36,9 @@ costs_write (const struct run_costs *c, struct text *out)
       c->network, c->n_units, c->ranks, c->threads, c->link.latency_s,
       c->link.bytes_per_s, c->link.both_bytes_per_s);
   for (int i = 0; i < c->n_sizes; i++)
-    for (int j = 0; j < c->n_units; j++, v += RUN_COST_NUMBERS) {
+    for (int j = 0; j < c->n_units; j++, v += DESIGN_COST_NUMBERS) {
       text_add (out, "unit = %lld %d", (long long)c->samples[i], j);
-      for (int k = 0; k < RUN_COST_NUMBERS; k++)
+      for (int k = 0; k < DESIGN_COST_NUMBERS; k++)
         text_add (out, " %.9g", v[k]);
       text_add (out, "\n");
     }
@@ -46,7 +46,7 @@ costs_write (const struct run_costs *c, struct text *out)
 
 struct reader {
   const char *path;
-  struct run_costs c;
+  struct design_costs c;
   int64_t n_units, ranks, threads;
   int lines; /* of units */
   struct text bad;
@@ -63,17 +63,18 @@ take_unit (struct reader *r, const char *value)
 {
   long long samples;
   int unit, end = 0, more = 0, size = r->c.n_sizes - 1;
-  double v[RUN_COST_NUMBERS] = {0};
+  double v[DESIGN_COST_NUMBERS] = {0};
   if (sscanf (value, "%lld %d %lf %lf %lf %lf %lf %lf %n%lf %lf %n", &samples,
               &unit, v, v + 1, v + 2, v + 3, v + 4, v + 5, &end, v + 6, v + 7,
               &more) < 8 ||
       value[more > 0 ? more : end] != '\0' || samples < 1)
     return false;
-  for (int i = 0; i < RUN_COST_NUMBERS; i++)
+  for (int i = 0; i < DESIGN_COST_NUMBERS; i++)
     if (!(v[i] >= 0 && v[i] < 1e6))
       return false;
   if (size < 0 || r->c.samples[size] != samples) {
-    if (++size == RUN_SIZES || (size > 0 && r->c.samples[size - 1] >= samples))
+    if (++size == DESIGN_SIZES ||
+        (size > 0 && r->c.samples[size - 1] >= samples))
       return false;
     r->c.samples[size] = samples;
     r->c.n_sizes = size + 1;
@@ -83,13 +84,13 @@ take_unit (struct reader *r, const char *value)
     return false;
   if (!r->c.seconds) {
     r->c.n_units = (int)n;
-    r->c.n_sizes = RUN_SIZES; /* room for all */
-    enum status s = run_costs_open (&r->c);
+    r->c.n_sizes = DESIGN_SIZES; /* room for all */
+    enum status s = design_costs_open (&r->c);
     if (s != OK)
       status_end (s);
     r->c.n_sizes = 1;
   }
-  memcpy (r->c.seconds + (size_t)r->lines++ * RUN_COST_NUMBERS, v, sizeof v);
+  memcpy (r->c.seconds + (size_t)r->lines++ * DESIGN_COST_NUMBERS, v, sizeof v);
   return true;
 }
 
@@ -162,7 +163,7 @@ whole (struct reader *r)
 }
 
 enum status
-costs_read (const char *path, struct run_costs *out)
+costs_read (const char *path, struct design_costs *out)
 {
   struct reader r = {.path = path};
   struct ini ini;
@@ -181,6 +182,6 @@ costs_read (const char *path, struct run_costs *out)
   if (s == OK)
     *out = r.c;
   else
-    run_costs_close (&r.c);
+    design_costs_close (&r.c);
   return s;
 }

@@ -7,7 +7,7 @@
 #include "base/place.h"
 #include "data/data.h"
 #include "probe/probe.h"
-#include "run/run.h"
+#include "design/ask.h"
 #include "store/h5.h"
 #include "train/train.h"
 #include "wire/wire.h"
@@ -45,9 +45,9 @@ print_version (void)
 {
   struct wire *w = NULL;
   TRY (wire_open_alone (&w));
-  put ("interlock %s\n%s\n%s\n%s\n%s\n%s\n", PACKAGE_VERSION, run_describe (),
-       store_describe (), data_describe_images (), wire_describe (w),
-       probe_describe ());
+  put ("interlock %s\n%s\n%s\n%s\n%s\n%s\n", PACKAGE_VERSION,
+       design_describe_kernels (), store_describe (), data_describe_images (),
+       wire_describe (w), probe_describe ());
 #ifdef IL_CONFIGURE
   put ("configured with: %s\n", IL_CONFIGURE);
 #endif
@@ -129,7 +129,7 @@ work (int argc, char **argv, const struct command *c, const struct given *o,
   if (o->needs & NEEDS_STOP)
     train_catch_signals ();
   if (ranks)
-    run_ask_machine ();
+    design_ask_machine ();
   enum status s = ranks ? wire_open (&argc, &argv, &w) : wire_open_alone (&w);
   if (s == OK)
     s = same_start (w, words);

@@ -14,8 +14,8 @@
 #include <stdint.h>
 
 struct map;
-struct run_costs;
-struct run_plan_options;
+struct design_costs;
+struct design_plan_options;
 struct wire;
 
 /* -- options (options.c) --------------------------------------------------- */
@@ -226,7 +226,8 @@ file_print (const struct text *out);
  * NULL.  micro_given: no number of micro-batches may be left out.  Local. */
 enum status
 map_make (const struct map *axes, bool micro_given, const struct config *c,
-          const struct run_plan_options *p, const char *csv, const char *svg);
+          const struct design_plan_options *p, const char *csv,
+          const char *svg);
 /* Measures for the numbers of micro-batches of axes, and writes the file path.
  * Collective on world. */
 enum status
@@ -234,8 +235,8 @@ map_calibrate (const struct map *axes, const char *path, const struct config *c,
                struct wire *w);
 /* As an INI text; from a file.  E_CONFIG names file and line.  Local. */
 void
-costs_write (const struct run_costs *c, struct text *out);
+costs_write (const struct design_costs *c, struct text *out);
 enum status
-costs_read (const char *path, struct run_costs *out);
+costs_read (const char *path, struct design_costs *out);
 
 #endif

@@ -3,9 +3,9 @@
 
 #include "base/log.h"
 #include "base/memory.h"
-#include "map/map.h"
+#include "design/map.h"
 #include "report/report.h"
-#include "run/run.h"
+#include "design/ask.h"
 #include "store/file.h"
 #include "wire/wire.h"
 #include <math.h>
@@ -17,10 +17,11 @@
 
 /* Sizes of a micro-batch, ascending; those of the list that are whole. */
 static int
-sizes (const struct config *c, const struct map *axes, int64_t out[RUN_SIZES])
+sizes (const struct config *c, const struct map *axes,
+       int64_t out[DESIGN_SIZES])
 {
   int n = 0;
-  for (int i = axes->n_micro - 1; i >= 0 && n < RUN_SIZES; i--) {
+  for (int i = axes->n_micro - 1; i >= 0 && n < DESIGN_SIZES; i--) {
     int64_t parts = axes->micro[i] * c->replicas;
     if (c->batch % parts == 0)
       out[n++] = c->batch / parts;
@@ -32,8 +33,8 @@ enum status
 map_calibrate (const struct map *axes, const char *path, const struct config *c,
                struct wire *w)
 {
-  struct run_costs costs = {0};
-  int64_t samples[RUN_SIZES];
+  struct design_costs costs = {0};
+  int64_t samples[DESIGN_SIZES];
   int n = sizes (c, axes, samples);
   struct text out;
   enum status s = OK;
@@ -43,7 +44,7 @@ map_calibrate (const struct map *axes, const char *path, const struct config *c,
               "micro-batches",
               (long long)c->batch);
   TRY (wire_agree (w, s));
-  TRY (wire_agree (w, run_calibrate (w, c, n, samples, &costs)));
+  TRY (wire_agree (w, design_calibrate (w, c, n, samples, &costs)));
   text_init (&out);
   costs_write (&costs, &out);
   if (wire_rank (w) == 0)
@@ -51,7 +52,7 @@ map_calibrate (const struct map *axes, const char *path, const struct config *c,
   if (s == OK)
     say (LOG_INFO, "written: %s", path);
   text_clear (&out);
-  run_costs_close (&costs);
+  design_costs_close (&costs);
   return file_verdict (w, s);
 }
 
@@ -174,7 +175,7 @@ show (const struct map *m, const char *csv, const char *svg)
 
 enum status
 map_make (const struct map *axes, bool micro_given, const struct config *c,
-          const struct run_plan_options *p, const char *csv, const char *svg)
+          const struct design_plan_options *p, const char *csv, const char *svg)
 {
   struct map m = *axes;
   int kept = 0;
@@ -184,7 +185,7 @@ map_make (const struct map *axes, bool micro_given, const struct config *c,
       m.micro[kept++] = m.micro[i];
   m.n_micro = kept > 0 ? kept : m.n_micro;
   TRY (map_open (&m));
-  enum status s = run_map (c, p, &m);
+  enum status s = design_map (c, p, &m);
   if (s == OK)
     s = show (&m, csv, svg);
   map_close (&m);

@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
-#include "run/run.h"
+#include "design/ask.h"
 #include "train/train.h"
 #include <stdio.h>
 #include <string.h>
@@ -62,12 +62,12 @@ check_plan (const struct sweep_set *t, int i, const struct config *c,
             struct findings *f)
 {
   const struct sweep_run *r = &t->sweep.run[i];
-  struct run_estimate x = {0};
+  struct design_estimate x = {0};
   const char *whose;
   double limit = memory_limit (&t->sweep, &whose);
   enum status e = train_foresee (c, r->ranks);
   if (e == OK)
-    e = run_estimate (c, r->ranks, &x);
+    e = design_estimate (c, r->ranks, &x);
   if (e == OK && x.most_bytes > limit)
     e = fail (E_MEMORY, "rank %d of %d needs %s, %s %s", x.rank, r->ranks,
               text_bytes (x.most_bytes), whose, text_bytes (limit));
@@ -96,7 +96,7 @@ check_run (struct sweep_set *t, int i, const char **words, struct findings *f)
   sweep_words (&t->sweep, i, words, &dir);
   t->source.words = words;
   t->source.n_words = t->sweep.n_axes + 1;
-  run_configure_collect (&t->source, CONFIG_TRAIN, &c, &said);
+  design_configure_collect (&t->source, CONFIG_TRAIN, &c, &said);
   if (said.n == 0)
     e = check_plan (t, i, &c, f);
   else

@@ -5,7 +5,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
-#include "run/run.h"
+#include "design/ask.h"
 #include "train/train.h"
 #include "wire/wire.h"
 #include <stdio.h>
@@ -56,7 +56,7 @@ door_resolve (void *context, int n, const char *const *words,
   t->source.n_words = n;
   t->source.words = words;
   log_level_set (LOG_ERROR); /* warnings come when the run does */
-  run_configure_parse (&t->source, &t->c, &said);
+  design_configure_parse (&t->source, &t->c, &said);
   log_level_set (level);
   text_add (wrong, "%s", said.lines.data);
   text_clear (&said.lines);
@@ -187,7 +187,7 @@ door_steps (void *context)
   struct sweep_set *t = context;
   if (t->c.steps == 0 && (!t->count || t->c.file[0] == '\0'))
     return 0;
-  return run_steps (&t->c, t->c.steps > 0 ? 0 : training_samples (t));
+  return design_steps (&t->c, t->c.steps > 0 ? 0 : training_samples (t));
 }
 
 /* -- opening ----------------------------------------------------------------

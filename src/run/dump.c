@@ -70,7 +70,8 @@ dump_gradient (struct local_stage *l, const char *name, const char *path)
 static enum status
 dump_logits (struct session *s, struct local_stage *l, const char *path)
 {
-  const int64_t n = s->n_samples, T = s->length, words = s->info.classes;
+  const int64_t n = s->design->n_samples, T = s->design->length,
+                words = s->design->info.classes;
   const int64_t dims[] = {n, T, words};
   float *logits = NULL;
   if (!stage_has_head (l->stage))
@@ -90,8 +91,9 @@ static enum status
 dump_one (struct session *s, struct local_stage *l, const struct dump *d)
 {
   char path[CONFIG_PATH + 256];
-  snprintf (path, sizeof path, "%s/dump-%lld-%lld-%s.npy", s->config.dir,
-            (long long)d->step, (long long)d->stage, d->what);
+  snprintf (path, sizeof path, "%s/dump-%lld-%lld-%s.npy",
+            s->design->config.dir, (long long)d->step, (long long)d->stage,
+            d->what);
   if (strcmp (d->what, "logits") == 0)
     return dump_logits (s, l, path);
   if (strcmp (d->what, "output") == 0) {
@@ -134,12 +136,12 @@ parse (const char *text, int K, struct dump *d)
 enum status
 dump_open (struct session *s)
 {
-  if (!s->config.dump[0])
+  if (!s->design->config.dump[0])
     return OK;
   struct dump *d = NULL;
   enum status e = MEM_NEW (1, &d, "dump");
   if (e == OK)
-    e = parse (s->config.dump, s->K, d);
+    e = parse (s->design->config.dump, s->design->K, d);
   if (e != OK)
     mem_free (&d);
   s->on_gradients = d ? on_gradients : NULL;
@@ -155,7 +157,7 @@ dump_close (struct session *s, int64_t from, int64_t to)
     say (LOG_WARN,
          "--dump %s: nothing was written: this start took steps %lld to %lld, "
          "counted from 0",
-         s->config.dump, (long long)from, (long long)to - 1);
+         s->design->config.dump, (long long)from, (long long)to - 1);
   if (s->on_gradients == on_gradients)
     mem_free (&s->on_gradients_context);
   s->on_gradients = NULL;

@@ -17,15 +17,16 @@ static void
 print_heads (const struct session *s, const struct evaluation *v,
              enum data_split split)
 {
-  bool tokens = s->length > 1;
+  const struct design *d = s->design;
+  bool tokens = d->length > 1;
   put ("%-6s %-24s %12s %12s", "head", "behind", "loss", "accuracy");
   if (tokens)
     put (" %12s %12s", "perplexity", "bits/byte");
   put ("   (%s, %lld %s)\n", data_split_name (split), (long long)v->samples,
        tokens ? "windows" : "samples");
-  for (int k = 0; k < s->K; k++) {
+  for (int k = 0; k < d->K; k++) {
     struct network_unit u;
-    network_unit (s->net, s->first[k + 1] - 1, &u);
+    network_unit (d->net, d->first[k + 1] - 1, &u);
     put ("%-6d %-24s", k, u.name);
     print_number (v->loss[k]);
     print_number (v->accuracy[k]);
@@ -47,7 +48,7 @@ run_eval (struct wire *w, const struct config *c, const char *checkpoint,
   int64_t step;
   TRY (wire_agree (w, derive_split (split, &which)));
   TRY (wire_agree (w, session_tuning_of (checkpoint, &tuning)));
-  struct session_how how = {.tuning = tuning, .forward_only = true};
+  struct session_how how = {.design = {.tuning = tuning, .forward_only = true}};
   struct config config = *c;
   config.init[0] = '\0';
   config.limit = 0; /* of what is evaluated: less than a batch will do */
@@ -57,12 +58,12 @@ run_eval (struct wire *w, const struct config *c, const char *checkpoint,
     return e;
   }
   struct evaluation v = {0};
-  if (s.info.samples[which] == 0)
+  if (s.design->info.samples[which] == 0)
     e = fail (E_DATA, "%s: there is no split /%s", c->file, split);
   if (e == OK)
-    e = MEM_NEW ((size_t)s.K, &v.loss, "evaluation");
+    e = MEM_NEW ((size_t)s.design->K, &v.loss, "evaluation");
   if (e == OK)
-    e = MEM_NEW ((size_t)s.K, &v.accuracy, "evaluation");
+    e = MEM_NEW ((size_t)s.design->K, &v.accuracy, "evaluation");
   e = wire_agree (w, e);
   if (e == OK)
     e = session_load (&s, checkpoint, false, true, &step);

@@ -18,15 +18,16 @@ static enum status
 eval_input (struct session *s, enum data_split split, int64_t batch,
             struct tensor *x)
 {
+  const struct design *d = s->design;
   struct local_stage *l = &s->local[0];
   TRY (stage_input (l->stage, STAGE_EVAL, x));
   if (l->k == 0)
-    return data_read (s->data, split, batch * s->n_samples, s->n_samples,
+    return data_read (d->data, split, batch * d->n_samples, d->n_samples,
                       x->data);
   int request = WIRE_NONE;
   struct wire_id id = {
       .step = batch, .micro = -1, .border = l->k, .stream = -1};
-  TRY (wire_post (s->wire, WIRE_EVALUATION, x, s->plan->rank_of[l->k - 1], l->k,
+  TRY (wire_post (s->wire, WIRE_EVALUATION, x, d->plan->rank_of[l->k - 1], l->k,
                   &request));
   return wire_wait (s->wire, &request, &id, NULL);
 }
@@ -35,15 +36,16 @@ static enum status
 eval_batch (struct session *s, enum data_split split, int64_t batch, int64_t n,
             int *sent, struct sums *sums)
 {
+  const struct design *d = s->design;
   struct tensor x;
   clock_pace ();
   TRY (eval_input (s, split, batch, &x));
-  TRY (data_read_labels (s->data, split, batch * s->n_samples, s->n_samples, n,
+  TRY (data_read_labels (d->data, split, batch * d->n_samples, d->n_samples, n,
                          s->labels));
   s->labels_step = -1;
   for (int i = 0; i < s->n_local; i++) {
     struct local_stage *l = &s->local[i];
-    bool leaves = i == s->n_local - 1 && l->k < s->K - 1;
+    bool leaves = i == s->n_local - 1 && l->k < s->design->K - 1;
     if (leaves) /* its send must be over before the output is written again */
       TRY (wire_wait (s->wire, sent, NULL, NULL));
     TRY (stage_eval (l->stage, x.data));
@@ -51,7 +53,7 @@ eval_batch (struct session *s, enum data_split split, int64_t batch, int64_t n,
     struct wire_id id = {
         .step = batch, .micro = -1, .border = l->k + 1, .stream = -1};
     if (leaves)
-      TRY (wire_send (s->wire, WIRE_EVALUATION, &x, s->plan->rank_of[l->k + 1],
+      TRY (wire_send (s->wire, WIRE_EVALUATION, &x, d->plan->rank_of[l->k + 1],
                       l->k + 1, id, sent));
     if (s->on_output)
       TRY (s->on_output (s, l, batch, n, s->on_output_context));
@@ -71,7 +73,7 @@ static enum status
 add_up (struct session *s, const double *mine, double *all, int64_t n,
         struct evaluation *out)
 {
-  int K = s->K;
+  int K = s->design->K;
   TRY (wire_all_gather (s->wire, mine, 3 * K, all));
   for (int k = 0; k < K; k++) {
     double loss = 0, correct = 0, counted = 0;
@@ -142,11 +144,12 @@ static enum status
 eval_rounds (struct session *s, enum data_split split, int64_t n,
              struct rounds *r, struct sums *sums)
 {
-  int64_t batches = (n + s->n_samples - 1) / s->n_samples;
-  int64_t rounds = (batches + s->R - 1) / s->R;
+  const struct design *d = s->design;
+  int64_t batches = (n + d->n_samples - 1) / d->n_samples;
+  int64_t rounds = (batches + d->R - 1) / d->R;
   int sent = WIRE_NONE;
   for (; r->done < rounds; r->done++) {
-    int64_t b = r->done * s->R + wire_replica (s->wire);
+    int64_t b = r->done * d->R + wire_replica (s->wire);
     if (r->stop && r->done - r->lag >= r->read)
       TRY (read_one (s, r));
     if (r->stop && r->stop->why != STOP_NONE)
@@ -168,10 +171,11 @@ enum status
 session_evaluate (struct session *s, enum data_split split, int64_t limit,
                   struct evaluation_stop *stop, struct evaluation *out)
 {
-  int64_t n = s->info.samples[split];
+  const struct design *d = s->design;
+  int64_t n = d->info.samples[split];
   if (limit > 0 && limit < n)
     n = limit;
-  int K = s->K;
+  int K = d->K;
   struct rounds r = {.stop = stop, .lag = wire_pipe_size (s->wire)};
   double *mine = NULL, *all = NULL;
   clock_switch (&s->account, CLOCK_EVAL);
@@ -200,7 +204,8 @@ session_evaluate (struct session *s, enum data_split split, int64_t limit,
 double
 session_bits (const struct session *s, enum data_split split, double loss)
 {
-  double bytes = (double)s->info.bytes[split];
-  double tokens = (double)s->info.tokens[split];
+  const struct design *d = s->design;
+  double bytes = (double)d->info.bytes[split];
+  double tokens = (double)d->info.tokens[split];
   return bytes > 0 ? loss / log (2) * tokens / bytes : NAN;
 }

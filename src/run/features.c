@@ -61,13 +61,14 @@ static enum status
 on_output (struct session *s, struct local_stage *l, int64_t batch, int64_t n,
            void *context)
 {
+  const struct design *d = s->design;
   struct giving *g = context;
-  int64_t first = first_sample (g, batch * s->n_samples);
-  int64_t here = first_sample (g, (batch + 1) * s->n_samples) - first;
+  int64_t first = first_sample (g, batch * d->n_samples);
+  int64_t here = first_sample (g, (batch + 1) * d->n_samples) - first;
   (void)n;
   if (g->tokens)
     stage_output_places (l->stage, here, g->place + first,
-                         batch * s->n_samples * g->length, g->rows);
+                         batch * d->n_samples * g->length, g->rows);
   else
     stage_output_rows (l->stage, here, g->ask->pooled, g->rows);
   TRY (g->sink->rows (g->sink->context, l->k, first, here, g->rows));
@@ -75,7 +76,7 @@ on_output (struct session *s, struct local_stage *l, int64_t batch, int64_t n,
     return OK;
   if (++g->since == g->per_turn)
     TRY (take_turn (g));
-  bool last = batch + s->R >= g->batches;
+  bool last = batch + d->R >= g->batches;
   while (last && g->turns < g->n_turns)
     TRY (take_turn (g));
   return OK;
@@ -118,7 +119,8 @@ read_next (struct session *s, struct giving *g)
   for (int64_t i = 0, window = -1; e == OK && i < g->n; i++) {
     if (g->place[i] / g->length != window) {
       window = g->place[i] / g->length;
-      e = data_read_labels (s->data, g->split, window, 1, window + 1, label);
+      e = data_read_labels (s->design->data, g->split, window, 1, window + 1,
+                            label);
     }
     g->next[i] = label[g->place[i] % g->length];
   }
@@ -129,14 +131,15 @@ read_next (struct session *s, struct giving *g)
 static enum status
 find_samples (struct session *s, struct giving *g)
 {
-  g->batches = (g->inputs + s->n_samples - 1) / s->n_samples;
+  const struct design *d = s->design;
+  g->batches = (g->inputs + d->n_samples - 1) / d->n_samples;
   if (g->tokens) {
     TRY (draw_places (g));
     TRY (read_next (s, g));
   }
   for (int64_t b = 0; b < g->batches; b++) {
-    int64_t here = first_sample (g, (b + 1) * s->n_samples) -
-                   first_sample (g, b * s->n_samples);
+    int64_t here = first_sample (g, (b + 1) * d->n_samples) -
+                   first_sample (g, b * d->n_samples);
     g->most = here > g->most ? here : g->most;
   }
   return OK;
@@ -176,31 +179,32 @@ tell_shape (struct session *s, struct giving *g, int64_t step)
   const bool tokens = g->tokens, pooled = g->ask->pooled;
   int64_t *width = NULL;
   const char **behind = NULL;
-  enum status e = MEM_NEW ((size_t)s->K, &width, "widths");
+  enum status e = MEM_NEW ((size_t)s->design->K, &width, "widths");
   if (e == OK)
-    e = MEM_NEW ((size_t)s->K, &behind, "names of blocks");
+    e = MEM_NEW ((size_t)s->design->K, &behind, "names of blocks");
   e = wire_agree (s->wire, e);
-  for (int k = 0; e == OK && k < s->K; k++) {
+  for (int k = 0; e == OK && k < s->design->K; k++) {
     struct network_unit u;
     /* The last stage's body ends before the output unit. */
-    int end = s->first[k + 1] - 1 - (k == s->K - 1);
-    network_unit (s->net, end < 0 ? 0 : end, &u);
+    int end = s->design->first[k + 1] - 1 - (k == s->design->K - 1);
+    network_unit (s->design->net, end < 0 ? 0 : end, &u);
     behind[k] = u.name;
     width[k] = pooled ? u.out.c : u.out.c * u.out.h * u.out.w;
   }
-  struct run_shape shape = {.n_stages = s->K,
-                            .width = width,
-                            .behind = behind,
-                            .n_samples = g->n,
-                            .batch = g->most,
-                            .tokens = tokens,
-                            .classes = s->info.classes,
-                            .threads = s->threads,
-                            .labels = tokens ? g->next
-                                             : data_labels (s->data, g->split),
-                            .step = step};
-  uint64_t numbers[] = {s->info.digest, (uint64_t)g->split, (uint64_t)g->n,
-                        (uint64_t)g->length, tokens ? g->ask->seed : 0};
+  struct run_shape shape = {
+      .n_stages = s->design->K,
+      .width = width,
+      .behind = behind,
+      .n_samples = g->n,
+      .batch = g->most,
+      .tokens = tokens,
+      .classes = s->design->info.classes,
+      .threads = s->design->threads,
+      .labels = tokens ? g->next : data_labels (s->design->data, g->split),
+      .step = step};
+  uint64_t numbers[] = {s->design->info.digest, (uint64_t)g->split,
+                        (uint64_t)g->n, (uint64_t)g->length,
+                        tokens ? g->ask->seed : 0};
   shape.digest = hash_bytes (numbers, sizeof numbers, 0);
   if (e == OK)
     e = g->sink->begin (g->sink->context, &shape, &g->per_turn);
@@ -215,9 +219,10 @@ tell_shape (struct session *s, struct giving *g, int64_t step)
 static enum status
 give_all (struct session *s, struct giving *g)
 {
+  const struct design *d = s->design;
   struct evaluation v = {0};
   int64_t widest = 0;
-  int64_t each = (g->batches + s->R - 1) / s->R;
+  int64_t each = (g->batches + d->R - 1) / d->R;
   g->n_turns = (int)((each + g->per_turn - 1) / g->per_turn);
   for (int i = 0; i < s->n_local; i++) {
     int64_t one = stage_row_width (s->local[i].stage, g->ask->pooled);
@@ -225,9 +230,9 @@ give_all (struct session *s, struct giving *g)
   }
   enum status e = MEM_NEW ((size_t)(widest * g->most), &g->rows, "rows");
   if (e == OK)
-    e = MEM_NEW ((size_t)s->K, &v.loss, "evaluation");
+    e = MEM_NEW ((size_t)d->K, &v.loss, "evaluation");
   if (e == OK)
-    e = MEM_NEW ((size_t)s->K, &v.accuracy, "evaluation");
+    e = MEM_NEW ((size_t)d->K, &v.accuracy, "evaluation");
   e = wire_agree (s->wire, e);
   s->on_output = on_output;
   s->on_output_context = g;
@@ -331,7 +336,7 @@ run_features (struct wire *w, const struct config *c,
   if (e == OK)
     e = spread (w, &config, g.inputs);
   e = wire_agree (w, e);
-  struct session_how how = {.tuning = tuning, .forward_only = true};
+  struct session_how how = {.design = {.tuning = tuning, .forward_only = true}};
   if (e == OK)
     e = session_open (w, &config, &how, &s);
   if (e != OK) {

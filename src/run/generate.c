@@ -66,7 +66,7 @@ candidates (struct generator *g, int64_t n)
 static int32_t
 draw (struct generator *g)
 {
-  int64_t n = candidates (g, g->s->info.classes), best = 0;
+  int64_t n = candidates (g, g->s->design->info.classes), best = 0;
   struct candidate *c = g->order;
   for (int64_t i = 1; i < n; i++)
     if (c[i].logit > c[best].logit)
@@ -177,7 +177,8 @@ forget (struct generator *g)
 static enum status
 walk (struct generator *g)
 {
-  int64_t have = 0, T = g->s->length; /* have: positions in the caches */
+  int64_t have = 0,
+          T = g->s->design->length; /* have: positions in the caches */
   for (int64_t i = 0; i < g->n_prompt; i++)
     write_token (g, g->ids[i]);
   while (g->n < g->end) {
@@ -202,8 +203,9 @@ static enum status
 take_prompt (struct generator *g)
 {
   struct session *s = g->s;
+  const struct design *d = s->design;
   int32_t *ids = NULL;
-  TRY (data_tokenizer_open (s->data, &g->tokens));
+  TRY (data_tokenizer_open (d->data, &g->tokens));
   TRY (data_tokenizer_encode (g->tokens, g->how->prompt,
                               strlen (g->how->prompt), &ids, &g->n_prompt));
   g->n = g->n_prompt;
@@ -215,10 +217,10 @@ take_prompt (struct generator *g)
   TRY (e);
   if (g->n == 0)
     return fail (E_USAGE, "--prompt is empty: give at least one token");
-  if (g->n > s->length)
+  if (g->n > d->length)
     return fail (E_USAGE,
                  "--prompt has %lld tokens, the context of this network %lld",
-                 (long long)g->n, (long long)s->length);
+                 (long long)g->n, (long long)d->length);
   return OK;
 }
 
@@ -226,17 +228,17 @@ static enum status
 find_ranks (struct generator *g)
 {
   const struct session *s = g->s;
-  g->head = g->how->head < 0 ? s->K - 1 : g->how->head;
-  if (g->head >= s->K)
+  g->head = g->how->head < 0 ? s->design->K - 1 : g->how->head;
+  if (g->head >= s->design->K)
     return fail (E_USAGE, "--head %d: the network has heads 0 to %d", g->head,
-                 s->K - 1);
-  if (s->plan->head[g->head] == PLAN_SILENT)
+                 s->design->K - 1);
+  if (s->design->plan->head[g->head] == PLAN_SILENT)
     return fail (E_USAGE,
                  "--head %d: no stage learnt from this head, and it was not "
                  "trained (strategy.heads = all trains every head)",
                  g->head);
   g->first_rank = 0;
-  g->last_rank = s->plan->rank_of[g->head];
+  g->last_rank = s->design->plan->rank_of[g->head];
   g->mine = wire_pipe_rank (s->wire);
   return OK;
 }
@@ -258,8 +260,8 @@ message (struct tensor *t, enum tensor_type type, int64_t rows, int64_t columns,
 static enum status
 generator_open (struct generator *g)
 {
-  const struct model_spec *m = network_spec (g->s->net);
-  size_t classes = (size_t)g->s->info.classes;
+  const struct model_spec *m = network_spec (g->s->design->net);
+  size_t classes = (size_t)g->s->design->info.classes;
   TRY (find_ranks (g));
   TRY (take_prompt (g));
   TRY (message (&g->rows, NETWORK_BORDER, m->context, m->d_model, &g->room[0]));
@@ -284,18 +286,19 @@ generator_close (struct generator *g)
 static enum status
 compare_data (const struct session *s, const char *checkpoint)
 {
+  const struct design *d = s->design;
   enum { BYTES = 256 };
   struct store_checkpoint *file = NULL;
   struct store_attributes a;
   char data[17];
   TRY (store_checkpoint_open (checkpoint, &file));
   store_checkpoint_attributes (file, &a);
-  snprintf (data, sizeof data, "%016llx", (unsigned long long)s->info.digest);
-  if (s->info.classes != BYTES && a.data[0] && strcmp (a.data, data) != 0)
+  snprintf (data, sizeof data, "%016llx", (unsigned long long)d->info.digest);
+  if (d->info.classes != BYTES && a.data[0] && strcmp (a.data, data) != 0)
     say (LOG_WARN,
          "%s is not the data set that %s learnt from: where its tokenizer is "
          "another, the text will be nonsense",
-         s->config.file, checkpoint);
+         d->config.file, checkpoint);
   store_checkpoint_close (&file);
   return OK;
 }
@@ -328,7 +331,7 @@ run_generate (struct wire *w, const struct config *c, const char *checkpoint,
               const struct run_generate *g)
 {
   struct session s;
-  struct session_how how = {.forward_only = true, .decodes = true};
+  struct session_how how = {.design = {.forward_only = true}, .decodes = true};
   struct config config = *c;
   enum status e = OK;
   if (strcmp (c->family, "transformer") != 0)

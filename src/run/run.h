@@ -1,4 +1,4 @@
-/* run/run.h -- the engine: evaluate, generate, plan.
+/* run/run.h -- the engine: what it does with a checkpoint.
  *
  * The commands of the program that touch a network.  main makes a struct
  * config; everything here is Collective on world unless it says Local.  All
@@ -10,46 +10,9 @@
 #include "base/status.h"
 #include "base/text.h"
 #include "config/config.h"
-#include "map/map.h"
 #include "wire/wire.h"
 #include <stdbool.h>
 #include <stdint.h>
-
-/* -- from words to a configuration (check_config.c) ------------------------ */
-
-/* config_parse, and the sizes of a Transformer that are not given are its
- * preset's.  Local. */
-void
-run_configure_parse (const struct config_source *source, struct config *out,
-                     struct complaints *said);
-/* The same, and everything else that can be found wrong without data or ranks.
- * Local. */
-void
-run_configure_collect (const struct config_source *source, enum config_use use,
-                       struct config *out, struct complaints *said);
-/* The same, with all complaints kept as one message: E_CONFIG, and *out is as
- * before.  Local. */
-enum status
-run_configure (const struct config_source *source, enum config_use use,
-               struct config *out);
-
-/* Steps of the whole run on a training split of so many samples.  Local. */
-int64_t
-run_steps (const struct config *c, int64_t samples);
-/* What a run on `ranks` ranks will need, from its plan: opens the data set,
- * makes the network and the timetable, but no tensor.  Fails with what training
- * would fail with.  Local; no MPI. */
-struct run_estimate {
-  double most_bytes; /* of the rank that needs most memory */
-  int rank;          /* which */
-};
-enum status
-run_estimate (const struct config *c, int ranks, struct run_estimate *out);
-
-/* Find out what this machine has, before MPI is opened: a process is started
- * that asks.  Local. */
-void
-run_ask_machine (void);
 
 /* Metrics of every head of a checkpoint on a split. c: as the checkpoint's own
  * configuration, with later words applied. */
@@ -110,51 +73,5 @@ struct run_features {
 enum status
 run_features (struct wire *w, const struct config *c,
               const struct run_features *ask, const struct run_sink *sink);
-/* One line naming the kernel library, for --version.  Local. */
-const char *
-run_describe (void);
-/* What a machine takes for blocks and messages: measured once, by
- * run_calibrate, for any number of predictions. */
-#define RUN_SIZES 8
-/* forward, data, weights; of the head the same; saved, input (model/stage.h) */
-#define RUN_COST_NUMBERS 8
-struct run_costs {
-  char network[CONFIG_TEXT]; /* which it is; compared */
-  int ranks, threads;        /* that were at work */
-  struct wire_link link;
-  int n_units, n_sizes;
-  int64_t samples[RUN_SIZES]; /* of a micro-batch, ascending */
-  double *seconds;            /* n_sizes x n_units x RUN_COST_NUMBERS; owned */
-};
-enum status
-run_costs_open (struct run_costs *c); /* n_units, n_sizes are set */
-void
-run_costs_close (struct run_costs *c);
-/* Blocks in micro-batches of each of the sizes (samples, n_sizes of them), and
- * the links between ranks.  Collective on world. */
-enum status
-run_calibrate (struct wire *w, const struct config *c, int n_sizes,
-               const int64_t *samples, struct run_costs *out);
-/* Assumed of messages where nothing was measured or given. */
-#define RUN_LATENCY_S 2e-5
-#define RUN_BYTES_PER_S 5e9
-/* What `interlock plan` prints for n_pipe ranks per replica.  Local; no MPI.
- * unit_costs: forward = data = weights = 1. measure: time the blocks here. */
-struct run_plan_options {
-  int ranks;   /* world size to plan for */
-  int columns; /* of the Gantt */
-  bool unit_costs, measure, list;
-  const struct run_costs *costs; /* borrowed; NULL: guessed, or measured */
-  double latency_s, bytes_per_s; /* of a message; -1, 0: RUN_LATENCY_S, ... */
-};
-enum status
-run_plan (const struct config *c, const struct run_plan_options *o,
-          struct text *out);
-/* Fills in m, opened with all axes set.  As many stages as the network has
- * blocks: the network, cut as `plan` would; more: a chain of mean blocks.
- * o->ranks: at most so many ranks (0: one per stage).  Local; no MPI. */
-enum status
-run_map (const struct config *c, const struct run_plan_options *o,
-         struct map *m);
 
 #endif

@@ -17,13 +17,14 @@ enum { UP, DOWN }; /* tags, too */
 static bool
 uses (const struct session *s, int k)
 {
-  return s->plan->shares && s->plan->shares[k];
+  const struct design *d = s->design;
+  return d->plan->shares && d->plan->shares[k];
 }
 
 static bool
 rank_uses (const struct session *s, int rank)
 {
-  const struct plan_rank *r = &s->plan->rank[rank];
+  const struct plan_rank *r = &s->design->plan->rank[rank];
   for (int k = r->first_stage; k < r->end_stage; k++)
     if (uses (s, k))
       return true;
@@ -34,7 +35,7 @@ rank_uses (const struct session *s, int rank)
 static int
 neighbour (const struct session *s, int step)
 {
-  return plan_share_next (s->plan, wire_pipe_rank (s->wire), step);
+  return plan_share_next (s->design->plan, wire_pipe_rank (s->wire), step);
 }
 
 static struct stage *
@@ -49,7 +50,7 @@ some_user (const struct session *s)
 static struct tensor
 matrix (const struct session *s)
 {
-  const struct model_spec *m = network_spec (s->net);
+  const struct model_spec *m = network_spec (s->design->net);
   return (struct tensor){
       .data = s->shared,
       .bytes = tensor_bytes (NETWORK_PARAM, (int64_t)m->classes * m->d_model),
@@ -61,7 +62,8 @@ size_t
 shared_bytes (const struct session *s)
 {
   bool alone = neighbour (s, 1) < 0 && neighbour (s, -1) < 0;
-  if (!s->shares || alone || !rank_uses (s, wire_pipe_rank (s->wire)))
+  if (!s->design->plan->shares || alone ||
+      !rank_uses (s, wire_pipe_rank (s->wire)))
     return 0;
   return arena_round (TENSOR_HEADER + matrix (s).bytes);
 }
@@ -78,7 +80,8 @@ shared_make (struct session *s)
 bool
 shared_is_mine (const struct session *s, const struct local_stage *l)
 {
-  return s->shares && l->k == s->K - 1;
+  const struct design *d = s->design;
+  return d->plan->shares && l->k == d->K - 1;
 }
 
 static struct wire_id
@@ -130,7 +133,7 @@ reduce_owner (struct session *s)
   struct local_stage *l = &s->local[s->n_local - 1];
   float *block;
   size_t n;
-  if (s->R == 1 || !shared_is_mine (s, l))
+  if (s->design->R == 1 || !shared_is_mine (s, l))
     return OK;
   stage_gradients (l->stage, STAGE_HEAD, &block, &n);
   return wire_reduce_start (s->wire, block, n, &l->reduce[STAGE_HEAD]);
@@ -139,7 +142,7 @@ reduce_owner (struct session *s)
 enum status
 shared_sum (struct session *s, int64_t step)
 {
-  if (!s->shares || !rank_uses (s, wire_pipe_rank (s->wire)))
+  if (!s->design->plan->shares || !rank_uses (s, wire_pipe_rank (s->wire)))
     return OK;
   const int below = neighbour (s, -1), above = neighbour (s, 1);
   const float *sum = NULL;
@@ -166,7 +169,7 @@ shared_sum (struct session *s, int64_t step)
 enum status
 shared_spread (struct session *s, int64_t step)
 {
-  if (!s->shares || !rank_uses (s, wire_pipe_rank (s->wire)))
+  if (!s->design->plan->shares || !rank_uses (s, wire_pipe_rank (s->wire)))
     return OK;
   const int below = neighbour (s, -1), above = neighbour (s, 1);
   const size_t bytes = matrix (s).bytes;

@@ -24,7 +24,8 @@ session_local (struct session *s, int k)
 static int64_t
 session_sample (const struct session *s, int micro)
 {
-  return (wire_replica (s->wire) * s->M + micro) * s->n_samples;
+  const struct design *d = s->design;
+  return (wire_replica (s->wire) * d->M + micro) * d->n_samples;
 }
 
 static struct wire_id
@@ -142,13 +143,14 @@ do_send_act (struct session *s, struct local_stage *l, const struct plan_op *op,
 static enum status
 labels_of (struct session *s, int64_t step, int micro, const int32_t **labels)
 {
+  const struct design *d = s->design;
   if (s->labels_step != step) {
-    TRY (data_take_labels (s->data, s->train, s->order, step,
-                           session_sample (s, 0), s->n_samples * s->M,
+    TRY (data_take_labels (d->data, d->train, s->order, step,
+                           session_sample (s, 0), d->n_samples * d->M,
                            s->labels));
     s->labels_step = step;
   }
-  *labels = s->labels + micro * s->n_samples * s->length;
+  *labels = s->labels + micro * d->n_samples * d->length;
   return OK;
 }
 
@@ -156,13 +158,14 @@ static enum status
 do_head (struct session *s, struct local_stage *l, const struct plan_op *op,
          int64_t step)
 {
+  const struct design *d = s->design;
   clock_switch (&s->account, CLOCK_DATA);
   const int32_t *labels;
   TRY (labels_of (s, step, op->micro, &labels));
-  clock_switch (&s->account, op->stage == s->K - 1 ? CLOCK_PLAIN : CLOCK_HEADS);
+  clock_switch (&s->account, op->stage == d->K - 1 ? CLOCK_PLAIN : CLOCK_HEADS);
   struct stage_loss loss;
   TRY (stage_head (l->stage, op->slot, labels,
-                   1.0f / (float)(s->batch * s->length),
+                   1.0f / (float)(d->batch * d->length),
                    s->lane.plan->head[op->stage] == PLAN_WITNESS, &loss));
   s->loss[op->stage].loss += loss.loss;
   s->loss[op->stage].correct += loss.correct;
@@ -233,7 +236,7 @@ do_send_grad (struct session *s, struct local_stage *l,
 static enum status
 do_reduce (struct session *s, struct local_stage *l)
 {
-  if (s->R == 1)
+  if (s->design->R == 1)
     return OK;
   clock_switch (&s->account, CLOCK_EXPOSED);
   for (int part = 0; part < 2; part++) {
@@ -253,7 +256,8 @@ do_reduce (struct session *s, struct local_stage *l)
 static enum status
 finish_reduce (struct session *s, struct local_stage *l)
 {
-  if (s->R == 1)
+  const struct design *d = s->design;
+  if (d->R == 1)
     return OK;
   clock_switch (&s->account, CLOCK_EXPOSED);
   for (int i = 0; i < 4; i++)
@@ -263,7 +267,7 @@ finish_reduce (struct session *s, struct local_stage *l)
     size_t n;
     stage_statistics (l->stage, (enum stage_part)part, &block, &n);
     for (size_t i = 0; i < n; i++)
-      block[i] /= (float)s->R;
+      block[i] /= (float)d->R;
   }
   return OK;
 }
@@ -275,7 +279,7 @@ update (struct session *s, struct local_stage *l, const float clip[2],
   clock_switch (&s->account, CLOCK_PLAIN);
   if (s->on_gradients)
     s->on_gradients (s, l, step, s->on_gradients_context);
-  return stage_update (l->stage, schedule_lr (&s->schedule, step), clip,
+  return stage_update (l->stage, schedule_lr (&s->design->schedule, step), clip,
                        step + 1);
 }
 
@@ -284,21 +288,22 @@ update (struct session *s, struct local_stage *l, const float clip[2],
 static void
 window_squares (struct session *s, int h, double *v)
 {
-  for (int i = 0; i <= s->K; i++)
+  const struct design *d = s->design;
+  for (int i = 0; i <= d->K; i++)
     v[i] = 0;
   for (int i = 0; i < s->n_local; i++) {
     struct local_stage *l = &s->local[i];
-    if (s->route[l->k * s->K + h] != 0)
+    if (d->route[l->k * d->K + h] != 0)
       v[l->k] = l->squares[STAGE_BODY];
     if (l->k == h)
-      v[s->K] = l->squares[STAGE_HEAD];
+      v[d->K] = l->squares[STAGE_HEAD];
   }
 }
 
 static bool
 window_has_me (const struct session *s, int h)
 {
-  int low = s->plan->window_first[h];
+  int low = s->design->plan->window_first[h];
   if (low < 0)
     low = h;
   int last = s->local[s->n_local - 1].k;
@@ -308,8 +313,9 @@ window_has_me (const struct session *s, int h)
 static bool
 window_is_shared (const struct session *s, int h)
 {
-  int low = s->plan->window_first[h];
-  return low >= 0 && s->plan->rank_of[low] != s->plan->rank_of[h];
+  const struct design *d = s->design;
+  int low = d->plan->window_first[h];
+  return low >= 0 && d->plan->rank_of[low] != d->plan->rank_of[h];
 }
 
 /* Starts the sums of all windows that this rank shares with others, before the
@@ -318,11 +324,12 @@ window_is_shared (const struct session *s, int h)
 static enum status
 start_norms (struct session *s)
 {
-  for (int h = 0; h < s->K; h++) {
+  const struct design *d = s->design;
+  for (int h = 0; h < d->K; h++) {
     if (!window_has_me (s, h) || !window_is_shared (s, h))
       continue;
     window_squares (s, h, s->squares);
-    TRY (wire_ballot_start (s->wire, h, s->squares, s->K + 1,
+    TRY (wire_ballot_start (s->wire, h, s->squares, d->K + 1,
                             &s->window_norm[h]));
   }
   return OK;
@@ -334,7 +341,8 @@ start_norms (struct session *s)
 static enum status
 window_factors (struct session *s, double *factor)
 {
-  int K = s->K;
+  const struct design *d = s->design;
+  int K = d->K;
   TRY (start_norms (s));
   for (int h = 0; h < K; h++) {
     factor[h] = 1;
@@ -347,8 +355,8 @@ window_factors (struct session *s, double *factor)
     for (int i = 0; i <= K; i++)
       sum += v[i];
     double norm = sqrt (sum);
-    if (norm > s->config.clip)
-      factor[h] = s->config.clip / norm;
+    if (norm > d->config.clip)
+      factor[h] = d->config.clip / norm;
   }
   return OK;
 }
@@ -366,7 +374,7 @@ do_norm (struct session *s)
           stage_gradient_squares (l->stage, (enum stage_part)part);
   }
   clock_switch (&s->account, CLOCK_WAIT);
-  for (int h = 0; h < s->K; h++)
+  for (int h = 0; h < s->design->K; h++)
     s->factor[h] = 1;
   return window_factors (s, s->factor);
 }
@@ -375,15 +383,16 @@ do_norm (struct session *s)
 static enum status
 do_update (struct session *s, struct local_stage *l, int64_t step)
 {
+  const struct design *d = s->design;
   const double *factor = s->factor;
   float clip[2] = {1, 1};
-  if (!s->plan->norms)
+  if (!d->plan->norms)
     TRY (finish_reduce (s, l));
   else
     clip[STAGE_HEAD] = (float)factor[l->k];
   /* A stage in several windows obeys the strictest. */
-  for (int h = l->k; s->plan->norms && h < s->K; h++)
-    if (s->route[l->k * s->K + h] != 0 && (float)factor[h] < clip[STAGE_BODY])
+  for (int h = l->k; d->plan->norms && h < d->K; h++)
+    if (d->route[l->k * d->K + h] != 0 && (float)factor[h] < clip[STAGE_BODY])
       clip[STAGE_BODY] = (float)factor[h];
   return update (s, l, clip, step);
 }
@@ -425,7 +434,7 @@ session_op (struct session *s, const struct plan_op *op, int64_t step)
     return stage_back_weights (l->stage, op->slot, op->pair);
   case PLAN_HEAD_WEIGHTS:
     clock_switch (&s->account,
-                  op->stage == s->K - 1 ? CLOCK_PLAIN : CLOCK_HEADS);
+                  op->stage == s->design->K - 1 ? CLOCK_PLAIN : CLOCK_HEADS);
     return stage_head_weights (l->stage, op->slot);
   case PLAN_REDUCE:
     return do_reduce (s, l);
@@ -450,15 +459,16 @@ say_first (const struct session *s, int64_t step, int done, int n)
 {
   if (s->run)
     log_progress ("step=%lld/%lld operation %d of %d; no losses yet",
-                  (long long)step + 1, (long long)s->steps, done, n);
+                  (long long)step + 1, (long long)s->end_step, done, n);
 }
 
 enum status
 session_step (struct session *s, int64_t step)
 {
-  const struct plan_rank *r = &s->plan->rank[wire_pipe_rank (s->wire)];
-  bool last = step + 1 >= s->steps;
-  for (int k = 0; k < s->K; k++)
+  const struct design *d = s->design;
+  const struct plan_rank *r = &d->plan->rank[wire_pipe_rank (s->wire)];
+  bool last = step + 1 >= s->end_step;
+  for (int k = 0; k < d->K; k++)
     s->loss[k] = (struct stage_loss){0};
   clock_pace ();
   mem_close ();
@@ -487,33 +497,34 @@ session_step (struct session *s, int64_t step)
 enum status
 session_begin (struct session *s, int64_t start, int64_t end)
 {
+  const struct design *d = s->design;
   s->start_step = start;
-  s->steps = end;
-  TRY (data_fetch (s->wire, s->data, s->train, s->local[0].k == 0));
-  if (strcmp (s->info.kind, "tokens") == 0) /* labels are read as well */
-    TRY (data_prove (s->data, s->train));
+  s->end_step = end;
+  TRY (data_fetch (s->wire, d->data, d->train, s->local[0].k == 0));
+  if (strcmp (d->info.kind, "tokens") == 0) /* labels are read as well */
+    TRY (data_prove (d->data, d->train));
   if (s->local[0].k == 0) {
-    int64_t n = s->n_samples * s->M;
+    int64_t n = d->n_samples * d->M;
     struct data_loader_spec spec = {
-        .data = s->data,
-        .split = s->train,
-        .limit = s->config.limit,
-        .batch = s->batch,
+        .data = d->data,
+        .split = d->train,
+        .limit = d->config.limit,
+        .batch = d->batch,
         .first = wire_replica (s->wire) * n,
         .n = n,
-        .n_micro = s->M,
-        .shuffle = s->config.order == CONFIG_SHUFFLE,
-        .seed = (uint64_t)s->config.seed,
+        .n_micro = d->M,
+        .shuffle = d->config.order == CONFIG_SHUFFLE,
+        .seed = (uint64_t)d->config.seed,
         .start_step = start,
         .end_step = end,
-        .ahead = s->M + 2,
+        .ahead = d->M + 2,
     };
-    TRY (derive_augment (s->config.augment, &spec.augment));
+    TRY (derive_augment (d->config.augment, &spec.augment));
     TRY (data_loader_open (&spec, &s->loader));
   }
   if (start >= end)
     return OK;
-  const struct plan_rank *r = &s->plan->rank[wire_pipe_rank (s->wire)];
+  const struct plan_rank *r = &d->plan->rank[wire_pipe_rank (s->wire)];
   for (int i = 0; i < r->n_ops; i++)
     if (r->op[i].ahead)
       TRY (do_post (s, session_local (s, r->op[i].stage), &r->op[i]));

@@ -21,7 +21,7 @@ slot_name (const struct session *s, enum stage_what what)
 {
   if (what == STAGE_MOMENT_2)
     return "exp_avg_sq";
-  return s->optimizer.kind == OPTIMIZER_SGD ? "momentum" : "exp_avg";
+  return s->design->optimizer.kind == OPTIMIZER_SGD ? "momentum" : "exp_avg";
 }
 
 const char *
@@ -33,9 +33,10 @@ session_slot (const struct session *s, int slot)
 int
 session_moments (const struct session *s)
 {
-  if (s->optimizer.kind == OPTIMIZER_ADAMW)
+  const struct design *d = s->design;
+  if (d->optimizer.kind == OPTIMIZER_ADAMW)
     return 2;
-  return s->optimizer.momentum > 0 ? 1 : 0;
+  return d->optimizer.momentum > 0 ? 1 : 0;
 }
 
 bool

@@ -24,7 +24,7 @@ struct trace {
 enum status
 trace_open (struct session *s)
 {
-  const struct plan_rank *r = &s->plan->rank[wire_pipe_rank (s->wire)];
+  const struct plan_rank *r = &s->design->plan->rank[wire_pipe_rank (s->wire)];
   struct trace *t = NULL;
   TRY (MEM_NEW (1, &t, "trace"));
   t->room = (size_t)r->n_ops * TRACE_STEPS;

@@ -125,24 +125,26 @@ make_buffers (struct agreement *a)
 static enum status
 make (struct session *s, struct agreement **out)
 {
+  const struct design *d = s->design;
   struct agreement *a = NULL;
   TRY (MEM_NEW (1, &a, "comparison of gradients"));
   *out = a;
   a->s = s;
-  TRY (MEM_NEW (2 * (size_t)s->K, &a->mine, "comparison of gradients"));
-  TRY (MEM_NEW (2 * (size_t)s->K, &a->seen, "comparison of gradients"));
-  for (int i = 0; i < 2 * s->K; i++)
+  TRY (MEM_NEW (2 * (size_t)d->K, &a->mine, "comparison of gradients"));
+  TRY (MEM_NEW (2 * (size_t)d->K, &a->seen, "comparison of gradients"));
+  for (int i = 0; i < 2 * d->K; i++)
     a->seen[i] = NAN;
-  TRY (aside_plans (s, a->plan));
+  TRY (aside_plans (s->design, a->plan));
   for (int i = 0; i < ASIDE_WALKS; i++)
-    TRY (session_check_tags (s, a->plan[i]));
+    TRY (design_check_tags (s->design, a->plan[i]));
   return make_buffers (a);
 }
 
 enum status
 agreement_open (struct session *s, struct agreement **out)
 {
-  if (s->config.agreement == 0 || s->forward_only)
+  const struct design *d = s->design;
+  if (d->config.agreement == 0 || d->how.forward_only)
     return OK;
   TRY (wire_agree (s->wire, make (s, out)));
   for (int i = 0; i < ASIDE_WALKS; i++)
@@ -248,7 +250,7 @@ judge (struct agreement *a, int i)
   stage_aside_compare (a->local[i].stage, a->copy[i], p);
   const bool both = p[0] > 0 && p[2] > 0;
   a->mine[k] = both ? p[1] / sqrt (p[0] * p[2]) : NAN;
-  a->mine[a->s->K + k] = both ? sqrt (p[0] / p[2]) : NAN;
+  a->mine[a->s->design->K + k] = both ? sqrt (p[0] / p[2]) : NAN;
 }
 
 static enum status
@@ -271,7 +273,7 @@ compare (struct agreement *a, int64_t step)
 bool
 agreement_due (const struct agreement *a, int64_t step)
 {
-  return a && (step + 1) % a->s->config.agreement == 0;
+  return a && (step + 1) % a->s->design->config.agreement == 0;
 }
 
 enum status
@@ -310,21 +312,21 @@ agreement_settle (struct agreement *a)
 int
 agreement_votes (const struct agreement *a)
 {
-  return a ? 2 * a->s->K : 0;
+  return a ? 2 * a->s->design->K : 0;
 }
 
 void
 agreement_cast (const struct agreement *a, int64_t step, double *v)
 {
   if (agreement_due (a, step))
-    memcpy (v, a->mine, 2 * (size_t)a->s->K * sizeof *v);
+    memcpy (v, a->mine, 2 * (size_t)a->s->design->K * sizeof *v);
 }
 
 void
 agreement_read (struct agreement *a, int64_t step, const double *v)
 {
   if (agreement_due (a, step))
-    memcpy (a->seen, v, 2 * (size_t)a->s->K * sizeof *v);
+    memcpy (a->seen, v, 2 * (size_t)a->s->design->K * sizeof *v);
 }
 
 const double *

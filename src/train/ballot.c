@@ -25,7 +25,8 @@ static int
 ballot_size (const struct ballots *b)
 {
   const struct session *s = b->s;
-  return 3 * s->R * s->K + agreement_votes (b->agreement) +
+  const struct design *d = s->design;
+  return 3 * d->R * d->K + agreement_votes (b->agreement) +
          digest_votes (b->digests) + COUNTS;
 }
 
@@ -44,17 +45,19 @@ ballot_open (struct session *s, struct ballots *b)
   b->lag = wire_pipe_size (s->wire);
   b->n = ballot_size (b);
   if (b->n > WIRE_BALLOT_MOST)
-    return fail (E_CONFIG,
-                 "%d replicas x %d stages: at most %d of them fit in one run",
-                 s->R, s->K, (WIRE_BALLOT_MOST - (b->n - 3 * s->R * s->K)) / 3);
+    return fail (
+        E_CONFIG, "%d replicas x %d stages: at most %d of them fit in one run",
+        s->design->R, s->design->K,
+        (WIRE_BALLOT_MOST - (b->n - 3 * s->design->R * s->design->K)) / 3);
   /* Those of steps, and those of a step's windows. */
-  CHECK (b->lag + s->K <= WIRE_BALLOTS, "%d + %d ballots", b->lag, s->K);
+  CHECK (b->lag + s->design->K <= WIRE_BALLOTS, "%d + %d ballots", b->lag,
+         s->design->K);
   TRY (MEM_NEW ((size_t)b->lag, &b->request, "ballots"));
   TRY (MEM_NEW ((size_t)b->n, &b->in, "ballots"));
   TRY (MEM_NEW ((size_t)b->n, &b->out, "ballots"));
   for (int i = 0; i < b->lag; i++)
     b->request[i] = WIRE_NONE;
-  return MEM_NEW ((size_t)s->K, &b->loss, "losses");
+  return MEM_NEW ((size_t)s->design->K, &b->loss, "losses");
 }
 
 void
@@ -72,16 +75,17 @@ enum status
 ballot_cast (struct ballots *b, int64_t step, enum run_stop stop)
 {
   struct session *s = b->s;
+  const struct design *d = s->design;
   double *v = b->in;
   for (int i = 0; i < b->n; i++)
     v[i] = 0;
-  int base = 3 * s->K * wire_replica (s->wire);
-  for (int k = 0; k < s->K; k++) {
+  int base = 3 * d->K * wire_replica (s->wire);
+  for (int k = 0; k < d->K; k++) {
     v[base + 3 * k] = s->loss[k].loss;
     v[base + 3 * k + 1] = (double)s->loss[k].correct;
     v[base + 3 * k + 2] = (double)s->loss[k].counted;
   }
-  v += 3 * s->R * s->K;
+  v += 3 * d->R * d->K;
   agreement_cast (b->agreement, step, v);
   TRY (digest_spoil (s));
   TRY (digest_cast (b->digests, step, v + agreement_votes (b->agreement)));
@@ -102,11 +106,12 @@ static int
 add_losses (struct ballots *b, const double *v)
 {
   const struct session *s = b->s;
+  const struct design *d = s->design;
   int bad = -1;
-  for (int k = 0; k < s->K; k++) {
+  for (int k = 0; k < d->K; k++) {
     struct stage_loss sum = {0};
-    for (int r = 0; r < s->R; r++) {
-      const double *of = v + 3 * (r * s->K + k);
+    for (int r = 0; r < d->R; r++) {
+      const double *of = v + 3 * (r * d->K + k);
       sum.loss += of[0];
       sum.correct += (int64_t)of[1];
       sum.counted += (int64_t)of[2];
@@ -142,7 +147,7 @@ ballot_read (struct ballots *b, int64_t step, bool *stop)
   const int bad = add_losses (b, b->out);
   b->step = step;
   s->heard = true;
-  const double *more = b->out + 3 * s->R * s->K;
+  const double *more = b->out + 3 * s->design->R * s->design->K;
   agreement_read (b->agreement, step, more);
   enum status same =
       digest_read (b->digests, step, more + agreement_votes (b->agreement));
@@ -172,7 +177,7 @@ train_lone_step (struct session *s, int64_t step, struct stage_loss *sum)
   /* The lag may be longer than one step: only this ballot is under way. */
   if (e == OK)
     e = ballot_read (&b, step, &ignored);
-  for (int k = 0; e == OK && sum && k < s->K; k++)
+  for (int k = 0; e == OK && sum && k < s->design->K; k++)
     sum[k] = b.loss[k];
   ballot_close (&b);
   return e;

@@ -131,17 +131,18 @@ make (struct session *s, bool compared, bool recorded, struct digests **out)
                         .cast = -1,
                         .differs = -1};
   TRY (MEM_NEW ((size_t)(d->lag * s->n_local), &d->mine, "digests"));
-  TRY (MEM_NEW ((size_t)s->K, &d->seen, "digests"));
-  TRY (MEM_NEW (2 * (size_t)s->K, &d->all, "digests"));
+  TRY (MEM_NEW ((size_t)s->design->K, &d->seen, "digests"));
+  TRY (MEM_NEW (2 * (size_t)s->design->K, &d->all, "digests"));
   return open_room (s, &d->room);
 }
 
 enum status
 digest_open (struct session *s, struct digests **out)
 {
-  bool compared = s->R > 1 && s->config.check_every > 0;
-  bool recorded = s->config.digests;
-  if (s->forward_only || !(compared || recorded))
+  const struct design *d = s->design;
+  bool compared = d->R > 1 && d->config.check_every > 0;
+  bool recorded = d->config.digests;
+  if (d->how.forward_only || !(compared || recorded))
     return OK;
   return wire_agree (s->wire, make (s, compared, recorded, out));
 }
@@ -163,8 +164,8 @@ digest_close (struct digests **it)
 static bool
 is_due (const struct digests *d, int64_t step)
 {
-  int64_t every = d->s->config.check_every;
-  return (every > 0 && (step + 1) % every == 0) || step + 1 == d->s->steps;
+  int64_t every = d->s->design->config.check_every;
+  return (every > 0 && (step + 1) % every == 0) || step + 1 == d->s->end_step;
 }
 
 bool
@@ -192,7 +193,7 @@ digest_covers (const struct digests *d, int64_t done)
 int
 digest_votes (const struct digests *d)
 {
-  return d ? 2 * d->s->K * (d->compared + d->recorded) : 0;
+  return d ? 2 * d->s->design->K * (d->compared + d->recorded) : 0;
 }
 
 /* v[2 K], zeros before: `times` the halves of this rank's digests. */
@@ -210,7 +211,7 @@ put_halves (const struct session *s, const uint64_t *mine, double times,
 static void
 put_compared (const struct session *s, const uint64_t *mine, double *v)
 {
-  put_halves (s, mine, wire_replica (s->wire) == 0 ? s->R - 1 : -1, v);
+  put_halves (s, mine, wire_replica (s->wire) == 0 ? s->design->R - 1 : -1, v);
 }
 
 enum status
@@ -225,7 +226,7 @@ digest_cast (struct digests *d, int64_t step, double *v)
   if (d->compared)
     put_compared (s, mine, v);
   if (d->recorded && wire_replica (s->wire) == 0)
-    put_halves (s, mine, 1, v + (d->compared ? 2 * s->K : 0));
+    put_halves (s, mine, 1, v + (d->compared ? 2 * s->design->K : 0));
   return OK;
 }
 
@@ -234,7 +235,7 @@ digest_cast (struct digests *d, int64_t step, double *v)
 static enum status
 judge (struct digests *d, int64_t done, const double *v)
 {
-  for (int i = 0; i < 2 * d->s->K && d->differs < 0; i++)
+  for (int i = 0; i < 2 * d->s->design->K && d->differs < 0; i++)
     if (v[i] != 0)
       d->differs = done;
   return d->differs >= 0 ? E_FAULT : OK;
@@ -246,7 +247,7 @@ digest_read (struct digests *d, int64_t step, const double *v)
   enum status e = OK;
   if (!d)
     return OK;
-  const int K = d->s->K;
+  const int K = d->s->design->K;
   if (d->compared) {
     e = judge (d, step + 1, v);
     v += 2 * K;
@@ -265,10 +266,11 @@ digest_compare (struct digests *d, int64_t done)
   const struct session *s = d->s;
   double *v = d->all;
   TRY (wire_agree (s->wire, take (d, done)));
-  for (int i = 0; i < 2 * s->K; i++)
+  for (int i = 0; i < 2 * s->design->K; i++)
     v[i] = 0;
   put_compared (s, mine_at (d, done), v);
-  enum status e = wire_ballot_start (s->wire, -1, v, 2 * s->K, &request);
+  enum status e =
+      wire_ballot_start (s->wire, -1, v, 2 * s->design->K, &request);
   if (e == OK)
     e = wire_ballot_wait (s->wire, &request, v);
   TRY (wire_agree (s->wire, e));
@@ -366,7 +368,7 @@ tell_all (const struct digests *d, char **texts, struct text *out)
             "faulty); no checkpoint holds what differs: without that host the "
             "same command goes on from the newest one",
             (long long)d->differs);
-  for (int k = 0; k < d->s->K; k++)
+  for (int k = 0; k < d->s->design->K; k++)
     if (n < SHOWN)
       n += tell_stage (texts, size, k, out);
     else

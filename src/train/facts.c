@@ -17,15 +17,16 @@
 static double
 stage_flops (const struct session *s, int k, double *head)
 {
+  const struct design *d = s->design;
   struct network_unit u;
   double flops = 0;
-  for (int i = s->first[k]; i < s->first[k + 1]; i++) {
-    network_unit (s->net, i, &u);
+  for (int i = d->first[k]; i < d->first[k + 1]; i++) {
+    network_unit (d->net, i, &u);
     flops += u.flops;
   }
   *head = 0;
-  if (k < s->K - 1 && s->plan->head[k] != PLAN_SILENT &&
-      network_head (s->net, s->first[k + 1] - 1, s->config.head, &u) == OK)
+  if (k < d->K - 1 && d->plan->head[k] != PLAN_SILENT &&
+      network_head (d->net, d->first[k + 1] - 1, d->config.head, &u) == OK)
     *head = u.flops;
   return flops;
 }
@@ -35,20 +36,21 @@ stage_flops (const struct session *s, int k, double *head)
 static void
 count_flops (const struct session *s, double *useful, double *executed)
 {
+  const struct design *d = s->design;
   struct network_unit stem;
-  double batch = (double)s->batch;
-  network_unit (s->net, 0, &stem);
+  double batch = (double)d->batch;
+  network_unit (d->net, 0, &stem);
   *useful = -stem.flops * batch;
   *executed = 0;
-  for (int k = 0; k < s->K; k++) {
+  for (int k = 0; k < d->K; k++) {
     double head, body = stage_flops (s, k, &head);
     double data = body - (k == 0 ? stem.flops : 0);
     bool learns = false;
     *useful += 3 * body * batch;
     *executed += (body + 3 * head) * batch;
-    for (int i = 0; i < s->plan->n_passes[k]; i++) {
+    for (int i = 0; i < d->plan->n_passes[k]; i++) {
       *executed += data * batch;
-      learns = learns || s->plan->pass[k][i].learn;
+      learns = learns || d->plan->pass[k][i].learn;
     }
     *executed += learns ? body * batch : 0;
   }
@@ -57,7 +59,7 @@ count_flops (const struct session *s, double *useful, double *executed)
 static void
 put_plan (const struct session *s, struct text *out)
 {
-  const struct plan *p = s->plan;
+  const struct plan *p = s->design->plan;
   text_add (out, "cycle_s = %.9g\nbusy_s =", p->cycle_s);
   for (int r = 0; r < p->n_pipe; r++)
     text_add (out, " %.9g", p->busy_s[r]);
@@ -70,15 +72,18 @@ put_facts (const struct session *s, struct text *out)
   double useful, executed;
   count_flops (s, &useful, &executed);
   text_add (out, "[facts]\ndata = %016llx\n",
-            (unsigned long long)s->info.digest);
+            (unsigned long long)s->design->info.digest);
   text_add (out, "train_samples = %lld\nbatch = %lld\nsteps = %lld\n",
-            (long long)s->n_train, (long long)s->batch, (long long)s->steps);
-  text_add (out, "stages = %d\nblocks = %d\nparameters = %lld\n", s->K,
-            network_units (s->net), (long long)network_params (s->net));
+            (long long)s->design->n_train, (long long)s->design->batch,
+            (long long)s->design->steps);
+  text_add (out, "stages = %d\nblocks = %d\nparameters = %lld\n", s->design->K,
+            network_units (s->design->net),
+            (long long)network_params (s->design->net));
   text_add (out, "ranks = %d\npipe = %d\nreplicas = %d\nthreads = %d\n",
-            wire_size (s->wire), s->plan->n_pipe, s->R, s->threads);
-  text_add (out, "cores = %d\nisa = %s\n", wire_size (s->wire) * s->threads,
-            kern_isa_use ());
+            wire_size (s->wire), s->design->plan->n_pipe, s->design->R,
+            s->design->threads);
+  text_add (out, "cores = %d\nisa = %s\n",
+            wire_size (s->wire) * s->design->threads, kernels_level_use ());
   text_add (out, "useful_flops = %.17g\nexecuted_flops = %.17g\n", useful,
             executed);
   put_plan (s, out);
@@ -105,7 +110,7 @@ earlier (const struct session *s, const char *name)
 {
   char word[64] = "";
   char *text = NULL;
-  if (store_run_get (s->config.dir, FACTS_FILE, &text) == OK)
+  if (store_run_get (s->design->config.dir, FACTS_FILE, &text) == OK)
     config_word (text, name, word, sizeof word);
   else
     fail_clear ();

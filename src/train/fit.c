@@ -44,20 +44,21 @@ stage_ending (const char *cut, int end)
 static int
 head_of_file (const struct session *s, const char *config, int k)
 {
+  const struct design *d = s->design;
   char cut[CONFIG_TEXT], head[CONFIG_TEXT];
   if (!config[0] || !config_word (config, KEY_NAME (cut), cut, sizeof cut) ||
       !config_word (config, KEY_NAME (head), head, sizeof head))
     return k;
-  if (strcmp (head, s->config.head) != 0)
+  if (strcmp (head, d->config.head) != 0)
     return -1;
-  return stage_ending (cut, s->first[k + 1]);
+  return stage_ending (cut, d->first[k + 1]);
 }
 
 /* The last stage's is the model's own output. */
 static bool
 has_head (const struct session *s, const struct local_stage *l)
 {
-  return l->k < s->K - 1 && stage_has_head (l->stage);
+  return l->k < s->design->K - 1 && stage_has_head (l->stage);
 }
 
 /* -- does it fit? ------------------------------------------------------------
@@ -252,8 +253,8 @@ train_fit (struct session *s, const char *path, struct load_fit *f,
   text_init (&f->fresh);
   text_init (&f->moved);
   text_init (&f->dropped);
-  TRY (wire_agree (s->wire,
-                   MEM_NEW ((size_t)s->K, &f->head_from, "where heads are")));
+  TRY (wire_agree (s->wire, MEM_NEW ((size_t)s->design->K, &f->head_from,
+                                     "where heads are")));
   enum status e = store_checkpoint_open (path, &file);
   if (e == OK)
     e = fit_stages (s, file, f);

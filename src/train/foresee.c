@@ -68,7 +68,7 @@ check_files (const struct config *c)
 enum status
 train_foresee (const struct config *c, int ranks)
 {
-  TRY (session_check_ranks (c, ranks));
+  TRY (design_check_ranks (c, ranks));
   TRY (check_files (c));
   return check_directory (c);
 }

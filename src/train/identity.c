@@ -153,12 +153,13 @@ identity_init (const struct config *c, char out[33])
 void
 identity_of (const struct session *s, struct identity *out)
 {
+  const struct design *d = s->design;
   struct text config;
   text_init (&config);
-  config_write (&s->config, &config);
+  config_write (&d->config, &config);
   hash_digest (config.size ? config.data : "", config.size, out->config);
   text_clear (&config);
-  identity_init (&s->config, out->init);
+  identity_init (&d->config, out->init);
 }
 
 void

@@ -69,7 +69,7 @@ static bool
 is_fresh (const struct session *s, const char *name, struct text *told)
 {
   bool found = false;
-  for (const char *p = s->config.init_fresh; *p;) {
+  for (const char *p = s->design->config.init_fresh; *p;) {
     p += strspn (p, ", ");
     size_t n = strcspn (p, ", ");
     if (n > 0 && strncmp (name, p, n) == 0 &&
@@ -293,7 +293,7 @@ leftovers (const struct taking *g, char *const *texts, int n)
 static enum status
 check_words (const struct session *s, char *const *texts, int n)
 {
-  for (const char *p = s->config.init_fresh; *p;) {
+  for (const char *p = s->design->config.init_fresh; *p;) {
     p += strspn (p, ", ");
     size_t length = strcspn (p, ", ");
     if (length > 0 && !told (texts, n, 'w', p, length))
@@ -381,7 +381,7 @@ take_all (struct session *s, struct taking *g)
 enum status
 train_init (struct session *s)
 {
-  struct taking g = {.path = s->config.init};
+  struct taking g = {.path = s->design->config.init};
   if (!g.path[0])
     return OK;
   place_set (-1, -1, "loading parameters");

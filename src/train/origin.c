@@ -30,7 +30,7 @@ steps_of (const struct config *c)
   }
   data_close (&d);
   fail_clear (); /* opening the session will say it */
-  return n > 0 ? run_steps (c, n) : 0;
+  return n > 0 ? design_steps (c, n) : 0;
 }
 
 /* The step at which the run ended, as its status says; -1: it did not. */

@@ -57,7 +57,7 @@ row_heads (struct training *t, const struct heads *h, int k, struct row *r)
   double loss = h->loss ? h->loss[k] : NAN;
   row_add (r, loss, "head%d_loss", k);
   row_add (r, h->loss ? h->accuracy[k] : NAN, "head%d_accuracy", k);
-  if (t->s->length == 1)
+  if (t->s->design->length == 1)
     return;
   row_add (r, exp (loss), "head%d_perplexity", k);
   row_add (r, session_bits (t->s, h->split, loss), "head%d_bits_per_byte", k);
@@ -68,20 +68,21 @@ row_fill (struct training *t, int64_t steps_done, const struct heads *h,
           enum about about, struct row *r)
 {
   struct session *s = t->s;
+  const struct design *d = s->design;
   const double *agreement = agreement_result (t->b.agreement);
   const uint64_t *digest = digest_result (t->b.digests);
   int64_t last = steps_done > 0 ? steps_done - 1 : 0;
   row_add (r, (double)steps_done, "step", 0);
-  row_add (r, (double)(steps_done * s->batch) / (double)s->n_train, "epoch", 0);
-  for (int k = 0; k < s->K; k++)
+  row_add (r, (double)(steps_done * d->batch) / (double)d->n_train, "epoch", 0);
+  for (int k = 0; k < d->K; k++)
     row_heads (t, h, k, r);
-  row_add (r, h->loss ? schedule_lr (&s->schedule, last) : NAN, "lr", 0);
+  row_add (r, h->loss ? schedule_lr (&d->schedule, last) : NAN, "lr", 0);
   row_add (r, training_seconds (t), "seconds", 0);
   row_add (r, h->rate, "samples_per_s", 0);
-  for (int i = 0; agreement && i < 2 * s->K; i++)
+  for (int i = 0; agreement && i < 2 * d->K; i++)
     row_add (r, about == ABOUT_AGREEMENT ? agreement[i] : NAN,
-             i < s->K ? "stage%d_cosine" : "stage%d_norm_ratio", i % s->K);
-  for (int k = 0; digest && k < s->K; k++)
+             i < d->K ? "stage%d_cosine" : "stage%d_norm_ratio", i % d->K);
+  for (int k = 0; digest && k < d->K; k++)
     row_add_digest (r, about == ABOUT_DIGESTS ? digest : NULL, k);
 }
 
@@ -93,7 +94,7 @@ put_row (struct training *t, const char *name, int64_t steps_done,
   struct row r = {0};
   if (!s->run)
     return OK;
-  size_t K = (size_t)s->K;
+  size_t K = (size_t)s->design->K;
   size_t room = 5 * K + 5 + (size_t)agreement_votes (t->b.agreement);
   enum status e = MEM_NEW (room, &r.value, "metrics");
   if (e == OK)
@@ -129,14 +130,14 @@ record_row (struct training *t, enum data_split split, const char *name,
 enum status
 record_agreement (struct training *t, int64_t steps_done)
 {
-  const struct heads none = {.split = t->s->train, .rate = NAN};
+  const struct heads none = {.split = t->s->design->train, .rate = NAN};
   return put_row (t, "agreement", steps_done, &none, ABOUT_AGREEMENT);
 }
 
 enum status
 record_digests (struct training *t, int64_t steps_done)
 {
-  const struct heads none = {.split = t->s->train, .rate = NAN};
+  const struct heads none = {.split = t->s->design->train, .rate = NAN};
   return put_row (t, "digest", steps_done, &none, ABOUT_DIGESTS);
 }
 
@@ -154,20 +155,21 @@ enum status
 record_training (struct training *t, int64_t steps_done, bool timed)
 {
   struct session *s = t->s;
+  const struct design *d = s->design;
   struct progress *p = &t->p;
   int64_t steps = steps_done - p->rows_from;
-  double n = (double)(steps * s->batch), now = training_seconds (t);
+  double n = (double)(steps * d->batch), now = training_seconds (t);
   double loss[2 * 64], *accuracy = loss + 64;
-  CHECK (s->K <= 64, "more than 64 stages in a record");
-  for (int k = 0; k < s->K; k++) {
-    bool silent = s->plan->head[k] == PLAN_SILENT;
+  CHECK (d->K <= 64, "more than 64 stages in a record");
+  for (int k = 0; k < d->K; k++) {
+    bool silent = d->plan->head[k] == PLAN_SILENT;
     double counted = (double)p->sum[k].counted;
     loss[k] = silent ? NAN : p->sum[k].loss / counted;
     accuracy[k] = silent ? NAN : (double)p->sum[k].correct / counted;
     p->sum[k] = (struct stage_loss){0};
   }
   enum status e =
-      record_row (t, s->train, "train", steps_done, loss, accuracy,
+      record_row (t, d->train, "train", steps_done, loss, accuracy,
                   timed && now > p->row_s ? n / (now - p->row_s) : NAN);
   p->rows_from = steps_done;
   p->row_s = now;
@@ -178,32 +180,33 @@ void
 record_progress (struct training *t, int64_t step)
 {
   struct session *s = t->s;
+  const struct design *d = s->design;
   struct progress *p = &t->p;
   double now = clock_now_s ();
   bool live = log_is_terminal ();
   if (now - (live ? p->live_s : p->line_s) < (live ? 0.2 : 20))
     return;
-  double rate = (double)((step + 1 - p->live_step) * s->batch) /
+  double rate = (double)((step + 1 - p->live_step) * d->batch) /
                 (now - (live ? p->live_s : p->line_s));
   struct text losses;
   text_init (&losses);
   double loss[64];
-  for (int k = 0; k < s->K; k++)
-    loss[k] = s->plan->head[k] == PLAN_SILENT
+  for (int k = 0; k < d->K; k++)
+    loss[k] = d->plan->head[k] == PLAN_SILENT
                   ? NAN
                   : t->b.loss[k].loss / (double)t->b.loss[k].counted;
-  record_heads (loss, s->K, &losses);
-  const struct stage_loss *own = &t->b.loss[s->K - 1];
+  record_heads (loss, d->K, &losses);
+  const struct stage_loss *own = &t->b.loss[d->K - 1];
   double goal = (double)own->correct / (double)own->counted;
-  if (s->length > 1)
-    goal = exp (loss[s->K - 1]);
+  if (d->length > 1)
+    goal = exp (loss[d->K - 1]);
   const char *eta =
-      text_seconds ((double)(t->end - step - 1) * (double)s->batch / rate);
+      text_seconds ((double)(t->end - step - 1) * (double)d->batch / rate);
   struct text line;
   text_init (&line);
   text_add (&line, "step=%lld/%lld loss=[%s] %s=%.3f samples/s=%.*f eta=\"%s\"",
             (long long)step + 1, (long long)t->end, losses.data,
-            s->length > 1 ? "perplexity" : "accuracy", goal, rate < 10 ? 1 : 0,
+            d->length > 1 ? "perplexity" : "accuracy", goal, rate < 10 ? 1 : 0,
             rate, eta);
   if (live)
     log_live ("%s", line.data);
@@ -220,8 +223,8 @@ record_progress_text (const struct training *t, struct text *out)
 {
   const struct progress *p = &t->p;
   text_add (out, "interval %lld from %lld heads %d:", (long long)p->interval,
-            (long long)p->rows_from, t->s->K);
-  for (int k = 0; k < t->s->K; k++)
+            (long long)p->rows_from, t->s->design->K);
+  for (int k = 0; k < t->s->design->K; k++)
     text_add (out, " %a %lld %lld", p->sum[k].loss,
               (long long)p->sum[k].correct, (long long)p->sum[k].counted);
 }
@@ -234,7 +237,7 @@ record_progress_back (struct training *t, const char *text)
   int K = 0, at = 0;
   if (sscanf (text, "interval %lld from %lld heads %d:%n", &interval, &from, &K,
               &at) != 3 ||
-      interval != p->interval || K != t->s->K || from > t->start ||
+      interval != p->interval || K != t->s->design->K || from > t->start ||
       from + interval <= t->start)
     return;
   for (int k = 0; k < K; k++) {

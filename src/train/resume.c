@@ -106,23 +106,23 @@ gather_facts (struct session *s, struct receipt *r)
   struct text tuning;
   processor (cpu, sizeof cpu);
   text_init (&tuning);
-  kern_tuning_print (s->tuning, &tuning);
+  kernels_print (s->design->kernels, &tuning);
   hash_digest (tuning.data, tuning.size, digest);
   text_clear (&tuning);
   text_add (&r->fact[FACT_BUILD], "%s", hash_program ());
-  text_add (&r->fact[FACT_KERNELS], "%s", kern_library ());
-  text_add (&r->fact[FACT_ISA], "%s", kern_isa_use ());
+  text_add (&r->fact[FACT_KERNELS], "%s", kernels_library ());
+  text_add (&r->fact[FACT_ISA], "%s", kernels_level_use ());
   TRY (joined (s->wire, cpu, &r->fact[FACT_PROCESSOR]));
   TRY (joined (s->wire, wire_host (s->wire), &r->fact[FACT_HOSTS]));
   text_add (&r->fact[FACT_PROGRAM], "%s", PACKAGE_VERSION);
   text_add (&r->fact[FACT_TUNING], "%s", digest);
-  text_add (&r->fact[FACT_THREADS], "%d", s->threads);
-  text_add (&r->fact[FACT_REPLICAS], "%d", s->R);
+  text_add (&r->fact[FACT_THREADS], "%d", s->design->threads);
+  text_add (&r->fact[FACT_REPLICAS], "%d", s->design->R);
   text_add (&r->fact[FACT_RANKS], "%d", wire_size (s->wire));
   text_add (&r->fact[FACT_PIPE], "%d", wire_pipe_size (s->wire));
   text_add (&r->fact[FACT_MPI], "%s", wire_describe (s->wire));
   text_add (&r->fact[FACT_HDF5], "%s", store_describe ());
-  if (s->info.jpeg)
+  if (s->design->info.jpeg)
     TRY (joined (s->wire, data_describe_images (), &r->fact[FACT_IMAGES]));
   return OK;
 }
@@ -279,7 +279,7 @@ write_receipt (struct session *s, const struct receipt *r)
   snprintf (step, sizeof step, "%lld", (long long)r->step);
   snprintf (lost, sizeof lost, "%lld", (long long)r->lost);
   snprintf (plan, sizeof plan, "plan %016llx",
-            (unsigned long long)plan_hash (s->plan));
+            (unsigned long long)plan_hash (s->design->plan));
   field (&f, "step", step);
   field (&f, "file", r->path);
   field (&f, "lost", lost);
@@ -313,19 +313,20 @@ say_receipt (const struct receipt *r)
 static enum status
 digest_stages (struct session *s, struct receipt *r)
 {
+  const struct design *d = s->design;
   char *lines = NULL, data[17];
   TRY (check_state_digests (s, &lines));
   if (lines) {
     struct store_attributes a = {
         .step = r->step,
-        .epoch = r->step * s->batch / s->n_train,
-        .sample = r->step * s->batch,
-        .seed = s->config.seed,
+        .epoch = r->step * d->batch / d->n_train,
+        .sample = r->step * d->batch,
+        .seed = d->config.seed,
         .order =
-            s->config.order == CONFIG_SEQUENTIAL ? "sequential" : "shuffle",
+            d->config.order == CONFIG_SEQUENTIAL ? "sequential" : "shuffle",
         .data = data,
     };
-    snprintf (data, sizeof data, "%016llx", (unsigned long long)s->info.digest);
+    snprintf (data, sizeof data, "%016llx", (unsigned long long)d->info.digest);
     store_checkpoint_digests (lines, &a, &r->loaded);
   }
   mem_free (&lines);
@@ -360,7 +361,8 @@ compare_data (const struct session *s, const struct store_attributes *a,
               struct text *refused)
 {
   char data[17];
-  snprintf (data, sizeof data, "%016llx", (unsigned long long)s->info.digest);
+  snprintf (data, sizeof data, "%016llx",
+            (unsigned long long)s->design->info.digest);
   if (a->data[0] && strcmp (a->data, data) != 0)
     changes_add (refused, "the data set", data, a->data);
 }
@@ -372,7 +374,7 @@ another_run (const struct session *s, const char *path, const char *with,
   return fail (E_CONFIG,
                "%s goes on from %s, but with %s: that would be another run; "
                "take another run.dir (%s)",
-               s->config.dir, path, with, more);
+               s->design->config.dir, path, with, more);
 }
 
 /* On the root: a whole file that does not fit is no reason to begin again where
@@ -388,7 +390,7 @@ blame_settings (struct session *s, const char *path, const char *why)
   text_init (&other);
   store_checkpoint_attributes (file, &a);
   ini_open (a.config, NULL, &was);
-  changes_network (&was, &s->config, &other);
+  changes_network (&was, &s->design->config, &other);
   compare_data (s, &a, &other);
   enum status e = other.size ? another_run (s, path, other.data, why) : OK;
   ini_close (&was);
@@ -411,10 +413,10 @@ compare_settings (struct session *s, const struct origin *o, struct receipt *r)
   store_checkpoint_attributes (file, &a);
   r->saved = a.digests;
   ini_open (a.config, NULL, &was);
-  changes_find (&was, &s->config, &refused, &r->reasons);
-  r->other_heads = changes_key (&was, &s->config, KEY_OF (cut)) ||
-                   changes_key (&was, &s->config, KEY_OF (head));
-  identity_compare_init (&s->config, o->history, &was, &refused);
+  changes_find (&was, &s->design->config, &refused, &r->reasons);
+  r->other_heads = changes_key (&was, &s->design->config, KEY_OF (cut)) ||
+                   changes_key (&was, &s->design->config, KEY_OF (head));
+  identity_compare_init (&s->design->config, o->history, &was, &refused);
   ini_close (&was);
   compare_data (s, &a, &refused);
   text_init (&hint);
@@ -515,7 +517,7 @@ begin (struct session *s, struct origin *o, struct receipt *r)
     return OK;
   o->mark.step = o->mark.start = r->step;
   TRY (store_run_mark (s->run, &o->mark));
-  return r->step <= s->steps ? write_receipt (s, r) : OK;
+  return r->step <= s->design->steps ? write_receipt (s, r) : OK;
 }
 
 enum status
@@ -528,8 +530,8 @@ train_resume (struct training *t, struct origin *o)
   enum status e = find (s, o, &f, &path);
   receipt_init (&r, path ? path : "");
   if (e == OK && !path[0])
-    e = train_verdict (s->wire,
-                       s->run && o->ever ? origin_none (s->config.dir) : OK);
+    e = train_verdict (
+        s->wire, s->run && o->ever ? origin_none (s->design->config.dir) : OK);
   if (e == OK)
     e = gather_facts (s, &r);
   if (e == OK && path[0])

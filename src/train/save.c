@@ -27,7 +27,7 @@
 static void
 checkpoint_path (const struct session *s, int64_t step, char *path, size_t size)
 {
-  snprintf (path, size, "%s/checkpoints/step-%09lld.h5", s->config.dir,
+  snprintf (path, size, "%s/checkpoints/step-%09lld.h5", s->design->config.dir,
             (long long)step);
 }
 
@@ -35,7 +35,7 @@ bool
 train_save_asked (const struct training *t)
 {
   const struct session *s = t->s;
-  double every = s->config.every_seconds;
+  double every = s->design->config.every_seconds;
   return s->run && every > 0 && clock_now_s () - t->saved_s >= every;
 }
 
@@ -59,7 +59,7 @@ enum status
 train_save_open (struct training *t)
 {
   struct session *s = t->s;
-  const struct config *c = &s->config;
+  const struct config *c = &s->design->config;
   t->save.begun = -1;
   if (c->every == 0 && c->every_seconds == 0 && !c->at_end)
     return OK; /* only a stop would save */
@@ -254,7 +254,7 @@ drain (struct training *t)
 bool
 train_save_coming (const struct training *t, int64_t done, bool reads)
 {
-  int64_t every = t->s->config.every;
+  int64_t every = t->s->design->config.every;
   bool due = every > 0 && done % every == 0;
   return t->save.saver && (due || t->b.save_wanted || t->save.pending) &&
          (reads || idle (t));
@@ -304,9 +304,10 @@ static enum status
 save_waiting (struct training *t, int64_t done)
 {
   struct session *s = t->s;
+  const struct design *d = s->design;
   struct store_saved o = {.step = done};
   struct store_how how = {.collective =
-                              strcmp (s->config.io, "collective") == 0,
+                              strcmp (d->config.io, "collective") == 0,
                           .run = s->run,
                           .saved = &o};
   char path[CONFIG_PATH + 64];
@@ -319,7 +320,7 @@ save_waiting (struct training *t, int64_t done)
   text_clear (&texts[0]);
   text_clear (&texts[1]);
   if (e == OK && s->run &&
-      store_checkpoint_prune (s->config.dir, s->config.keep, path) != OK) {
+      store_checkpoint_prune (d->config.dir, d->config.keep, path) != OK) {
     snprintf (o.warning, sizeof o.warning, "%s", fail_message ());
     fail_clear ();
   }

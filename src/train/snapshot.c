@@ -95,22 +95,22 @@ void
 snapshot_attributes (const struct session *s, int64_t step,
                      struct snapshot_words *words, struct store_attributes *out)
 {
+  const struct design *d = s->design;
   text_init (&words->config);
   text_init (&words->tuning);
-  config_write (&s->config, &words->config);
-  kern_tuning_print (s->tuning, &words->tuning);
-  kern_verdicts_print (s->kern, &words->tuning);
+  config_write (&d->config, &words->config);
+  kernels_print_all (d->kernels, &words->tuning);
   snprintf (words->data, sizeof words->data, "%016llx",
-            (unsigned long long)s->info.digest);
+            (unsigned long long)d->info.digest);
   *out = (struct store_attributes){
       .step = step,
-      .epoch = step * s->batch / s->n_train,
-      .sample = step * s->batch,
-      .seed = s->config.seed,
+      .epoch = step * d->batch / d->n_train,
+      .sample = step * d->batch,
+      .seed = d->config.seed,
       .config = words->config.data,
       .tuning = words->tuning.data,
-      .library = kern_describe (s->kern),
-      .order = s->config.order == CONFIG_SHUFFLE ? "shuffle" : "sequential",
+      .library = kernels_describe (d->kernels),
+      .order = d->config.order == CONFIG_SHUFFLE ? "shuffle" : "sequential",
       .data = words->data,
   };
 }

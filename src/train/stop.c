@@ -165,9 +165,9 @@ too_late (const struct config *c, double job_end_s)
 static bool
 time_is_up (const struct training *t)
 {
-  double need = t->s->config.time_margin + t->worst_save_s +
+  double need = t->s->design->config.time_margin + t->worst_save_s +
                 (t->b.lag + 2) * t->worst_step_s;
-  if (t->s->config.eval_every > 0)
+  if (t->s->design->config.eval_every > 0)
     need += t->worst_eval_s;
   return t->job_end_s > 0 && clock_wall_s () + need > t->job_end_s;
 }
@@ -198,7 +198,7 @@ stop_file (struct training *t)
   if (now < t->look_s)
     return false;
   t->look_s = now + 0.1;
-  return is_there (t->s->config.dir);
+  return is_there (t->s->design->config.dir);
 }
 
 void

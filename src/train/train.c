@@ -23,23 +23,24 @@ say_evaluation (const struct training *t, enum data_split split,
                 int64_t steps_done)
 {
   const struct session *s = t->s;
+  const struct design *d = s->design;
   struct text line;
   double v[64];
   text_init (&line);
   text_add (&line, "step=%lld split=%s loss=[", (long long)steps_done,
             data_split_name (split));
-  record_heads (t->eval.loss, s->K, &line);
+  record_heads (t->eval.loss, d->K, &line);
   text_add (&line, "] accuracy=[");
-  record_heads (t->eval.accuracy, s->K, &line);
-  if (s->length > 1) {
-    for (int k = 0; k < s->K; k++)
+  record_heads (t->eval.accuracy, d->K, &line);
+  if (d->length > 1) {
+    for (int k = 0; k < d->K; k++)
       v[k] = exp (t->eval.loss[k]);
     text_add (&line, "] perplexity=[");
-    record_heads (v, s->K, &line);
-    for (int k = 0; k < s->K; k++)
+    record_heads (v, d->K, &line);
+    for (int k = 0; k < d->K; k++)
       v[k] = session_bits (s, split, t->eval.loss[k]);
     text_add (&line, "] bits_per_byte=[");
-    record_heads (v, s->K, &line);
+    record_heads (v, d->K, &line);
   }
   log_live_done ();
   say (LOG_INFO, "%s]", line.data);
@@ -53,7 +54,7 @@ has_row (const struct session *s, enum data_split split, int64_t done,
          bool *there)
 {
   *there =
-      s->info.samples[split] == 0 ||
+      s->design->info.samples[split] == 0 ||
       (s->run && store_run_has_row (s->run, data_split_name (split), done));
   return wire_broadcast (s->wire, there, sizeof *there, 0);
 }
@@ -68,7 +69,7 @@ static enum status
 evaluate (struct training *t, enum data_split split, int64_t steps_done)
 {
   struct session *s = t->s;
-  if (s->info.samples[split] == 0)
+  if (s->design->info.samples[split] == 0)
     return OK;
   double begin = clock_now_s ();
   struct evaluation_stop stop = {.ask = ask_stop, .context = t};
@@ -134,7 +135,7 @@ read_ballot (struct training *t, int64_t step, bool timed, bool *stop)
 {
   struct session *s = t->s;
   TRY (ballot_read (&t->b, step, stop));
-  for (int k = 0; k < s->K; k++) {
+  for (int k = 0; k < s->design->K; k++) {
     t->p.sum[k].loss += t->b.loss[k].loss;
     t->p.sum[k].correct += t->b.loss[k].correct;
     t->p.sum[k].counted += t->b.loss[k].counted;
@@ -170,7 +171,7 @@ is_due (int64_t every, int64_t done)
 static enum status
 between_steps (struct training *t, int64_t done, int64_t *read, bool *stop)
 {
-  const struct config *c = &t->s->config;
+  const struct config *c = &t->s->design->config;
   bool eval = is_due (c->eval_every, done);
   bool keep = is_due (c->every, done) || t->b.save_wanted;
   bool wait = keep && !t->save.saver;
@@ -185,7 +186,7 @@ between_steps (struct training *t, int64_t done, int64_t *read, bool *stop)
   if (*stop)
     return OK;
   if (eval)
-    TRY (wire_agree (t->s->wire, evaluate (t, t->s->valid, done)));
+    TRY (wire_agree (t->s->wire, evaluate (t, t->s->design->valid, done)));
   *stop = t->stopped;
   if (*stop)
     return OK;
@@ -196,7 +197,7 @@ between_steps (struct training *t, int64_t done, int64_t *read, bool *stop)
 static enum run_stop
 asked_after (struct training *t, int64_t done)
 {
-  const int64_t planned = t->s->config.stop_after;
+  const int64_t planned = t->s->design->config.stop_after;
   return planned > 0 && done >= planned ? STOP_FILE : stop_asked (t);
 }
 
@@ -205,7 +206,7 @@ static enum status
 walk (struct training *t, int64_t *done)
 {
   struct session *s = t->s;
-  const struct config *c = &s->config;
+  const struct config *c = &s->design->config;
   int64_t step = t->start, read = t->start;
   bool stop = false, ignored;
   enum status e = OK;
@@ -254,15 +255,16 @@ static enum status
 save_and_evaluate (struct training *t, int64_t done)
 {
   struct session *s = t->s;
+  const struct design *d = s->design;
   bool saved = done == t->start; /* it went on from there */
-  if (!saved && (s->config.at_end || t->stopped)) {
+  if (!saved && (d->config.at_end || t->stopped)) {
     TRY (train_save (t, done, true));
     saved = true;
   }
   if (!t->stopped)
-    TRY (evaluate_missing (t, s->valid, done));
+    TRY (evaluate_missing (t, d->valid, done));
   if (!t->stopped)
-    TRY (evaluate_missing (t, s->test, done));
+    TRY (evaluate_missing (t, d->test, done));
   return t->stopped && !saved ? train_save (t, done, true) : OK;
 }
 
@@ -280,7 +282,7 @@ finish (struct training *t, int64_t done)
   TRY (save_and_evaluate (t, done));
   train_save_settle (t);
   if (t->stopped) {
-    stop_obeyed (s->run, s->config.dir);
+    stop_obeyed (s->run, s->design->config.dir);
     say (LOG_INFO,
          "stopped after %lld of %lld steps%s; run the same again to go on",
          (long long)done, (long long)t->end,
@@ -298,30 +300,35 @@ static void
 portrait (const struct session *s)
 {
   struct text t;
-  const struct config *c = &s->config;
+  const struct config *c = &s->design->config;
   stop_tell_how (c->dir);
   say (LOG_INFO, "interlock %s; %s; %s; %s", PACKAGE_VERSION,
-       kern_describe (s->kern), wire_describe (s->wire), store_describe ());
-  if (s->length > 1)
+       kernels_describe (s->design->kernels), wire_describe (s->wire),
+       store_describe ());
+  if (s->design->length > 1)
     say (LOG_INFO,
          "data %s: %s, %s training tokens, %lld windows of %lld, vocabulary %d",
-         c->file, s->info.name, text_count (s->info.tokens[s->train]),
-         (long long)s->n_train, (long long)s->length, s->info.classes);
+         c->file, s->design->info.name,
+         text_count (s->design->info.tokens[s->design->train]),
+         (long long)s->design->n_train, (long long)s->design->length,
+         s->design->info.classes);
   else
     say (LOG_INFO,
          "data %s: %s, %lld training samples, %d x %d x %d, %d classes",
-         c->file, s->info.name, (long long)s->n_train, s->info.channels,
-         s->info.height, s->info.width, s->info.classes);
-  if (s->info.jpeg)
+         c->file, s->design->info.name, (long long)s->design->n_train,
+         s->design->info.channels, s->design->info.height,
+         s->design->info.width, s->design->info.classes);
+  if (s->design->info.jpeg)
     say (LOG_INFO, "JPEG images, decoded by %s", data_describe_images ());
   say (LOG_INFO,
        "%d rank%s = %d replica%s x %d pipe rank%s, %d thread%s each; plan "
        "%016llx",
-       wire_size (s->wire), wire_size (s->wire) == 1 ? "" : "s", s->R,
-       s->R == 1 ? "" : "s", wire_pipe_size (s->wire),
-       wire_pipe_size (s->wire) == 1 ? "" : "s", s->threads,
-       s->threads == 1 ? "" : "s", (unsigned long long)plan_hash (s->plan));
-  kern_dropped_say (s->kern);
+       wire_size (s->wire), wire_size (s->wire) == 1 ? "" : "s", s->design->R,
+       s->design->R == 1 ? "" : "s", wire_pipe_size (s->wire),
+       wire_pipe_size (s->wire) == 1 ? "" : "s", s->design->threads,
+       s->design->threads == 1 ? "" : "s",
+       (unsigned long long)plan_hash (s->design->plan));
+  kernels_say_dropped (s->design->kernels);
   for (int i = 0; i < s->n_local; i++) {
     size_t b[4];
     stage_memory (s->local[i].stage, b);
@@ -332,28 +339,12 @@ portrait (const struct session *s)
          text_bytes ((double)b[2]), text_bytes ((double)b[3]));
   }
   text_init (&t);
-  session_plan_show (s, &t);
+  design_plan_show (s->design, &t);
   say (LOG_INFO, "%s", t.data);
   text_clear (&t);
   say (LOG_INFO, "%lld steps of %lld samples; ready after %s",
-       (long long)s->steps, (long long)s->batch,
-       text_seconds (clock_now_s () - s->started_s));
-}
-
-/* The cut and the kernel choices become part of the configuration: running the
- * written one again repeats the run. */
-static void
-settle_config (struct session *s)
-{
-  struct text cut;
-  text_init (&cut);
-  for (int k = 0; k < s->K; k++)
-    text_add (&cut, "%s%d", k ? "," : "", s->first[k + 1] - s->first[k]);
-  snprintf (s->config.cut, sizeof s->config.cut, "%s", cut.data);
-  if (strcmp (s->config.tune, "no") != 0)
-    snprintf (s->config.tune, sizeof s->config.tune, "%.*s/tune.txt",
-              CONFIG_PATH - 16, s->config.dir);
-  text_clear (&cut);
+       (long long)s->design->steps, (long long)s->design->batch,
+       text_seconds (clock_now_s () - s->design->started_s));
 }
 
 static enum status
@@ -363,7 +354,7 @@ write_config (struct session *s)
   enum status e = OK;
   text_init (&out);
   if (s->run) {
-    config_write (&s->config, &out);
+    config_write (&s->design->config, &out);
     e = store_run_put (s->run, "config.ini", out.data);
   }
   text_clear (&out);
@@ -385,14 +376,15 @@ static enum status
 training_open (struct training *t)
 {
   struct session *s = t->s;
-  size_t K = (size_t)s->K;
+  const struct design *d = s->design;
+  size_t K = (size_t)d->K;
   TRY (MEM_NEW (K, &t->p.sum, "sums of losses"));
   TRY (MEM_NEW (K, &t->eval.loss, "evaluation"));
   TRY (MEM_NEW (K, &t->eval.accuracy, "evaluation"));
-  t->end = s->steps;
+  t->end = d->steps;
   t->job_end_s = stop_job_end ();
   t->loop_s = t->saved_s = clock_now_s ();
-  t->p.interval = s->steps > 200 ? s->steps / 100 : 1;
+  t->p.interval = d->steps > 200 ? d->steps / 100 : 1;
   t->p.rows_from = t->p.live_step = t->start;
   t->p.live_s = clock_now_s ();
   t->p.line_s = t->p.live_s - 15; /* the first plain line comes early */
@@ -404,7 +396,7 @@ training_open (struct training *t)
   } else if (s->run) {
     TRY (store_run_rows_aside (s->run, "is of an earlier start from nothing"));
   }
-  return s->config.trace ? trace_open (s) : OK;
+  return d->config.trace ? trace_open (s) : OK;
 }
 
 static void
@@ -426,10 +418,11 @@ static enum status
 train_on (struct training *t, int64_t *done)
 {
   struct session *s = t->s;
+  const struct design *d = s->design;
   *done = t->start;
   if (t->start > 0 && t->start < t->end &&
-      is_due (s->config.eval_every, t->start))
-    TRY (evaluate_missing (t, s->valid, t->start));
+      is_due (d->config.eval_every, t->start))
+    TRY (evaluate_missing (t, d->valid, t->start));
   if (t->stopped || t->start >= t->end)
     return OK;
   TRY (wire_agree (s->wire, session_begin (s, t->start, t->end)));
@@ -465,7 +458,7 @@ train_steps (struct training *t)
   TRY (stop_early_close (&t->early, &t->b.stop));
   t->stopped = t->b.stop != STOP_NONE;
   if (t->stopped) {
-    stop_obeyed (s->run, s->config.dir);
+    stop_obeyed (s->run, s->design->config.dir);
     return stopped_before ();
   }
   TRY (train_save_open (t));
@@ -510,11 +503,11 @@ record_abort (enum status e, void *context)
 static enum status
 begin_anew (struct session *s, struct origin *o, struct store_run *run)
 {
-  enum status e = run ? origin_anew (o, &s->config, run) : OK;
+  enum status e = run ? origin_anew (o, &s->design->config, run) : OK;
   s->run = run;
   if (e == OK && run) {
     log_file_set (store_run_log (run));
-    e = session_put_choices (s);
+    e = design_put_choices (s->design, run);
   }
   return train_verdict (s->wire, e);
 }
@@ -524,11 +517,12 @@ static enum status
 nothing_left (const struct training *t, bool *out)
 {
   const struct session *s = t->s;
+  const struct design *d = s->design;
   bool valid = true, test = true;
-  *out = t->start >= s->steps;
-  if (t->start == s->steps) {
-    TRY (has_row (s, s->valid, t->start, &valid));
-    TRY (has_row (s, s->test, t->start, &test));
+  *out = t->start >= d->steps;
+  if (t->start == d->steps) {
+    TRY (has_row (s, d->valid, t->start, &valid));
+    TRY (has_row (s, d->test, t->start, &test));
   }
   *out = *out && valid && test;
   return OK;
@@ -567,11 +561,11 @@ train (struct wire *w, const struct config *c, struct store_run *run,
   struct session s = {.run = NULL};
   struct training t = {.s = &s, .mark = o->mark};
   bool fresh = o->fresh;
-  struct session_how how = {.run = fresh ? NULL : run};
+  struct session_how how = {.design = {.run = fresh ? NULL : run}};
   char *tuning = NULL;
   bool resumes = false, whole = false;
   enum status e = was_tuning (w, o, &tuning, &resumes);
-  how.was_tuning = tuning;
+  how.design.was_tuning = tuning;
   stop_early_open (&t.early, w, c, run != NULL);
   wire_abort_record (record_abort, &t);
   if (e == OK)
@@ -588,13 +582,12 @@ train (struct wire *w, const struct config *c, struct store_run *run,
     mem_free (&tuning);
     return not_opened (&t, run, e, out);
   }
-  settle_config (&s);
   if (fresh)
     e = begin_anew (&s, o, run);
   if (e == OK)
     e = train_resume (&t, o);
   out->began = e == OK;
-  if (e == OK && t.start < s.steps)
+  if (e == OK && t.start < s.design->steps)
     e = write_config (&s);
   t.done = t.start;
   t.mark = o->mark;
@@ -602,7 +595,7 @@ train (struct wire *w, const struct config *c, struct store_run *run,
     e = nothing_left (&t, &whole);
   if (e == OK && whole) {
     say_done (o);
-    o->done = t.start > s.steps;
+    o->done = t.start > s.design->steps;
   } else if (e == OK) {
     portrait (&s);
     e = facts_begin (&s);

@@ -26,8 +26,9 @@ static bool
 is_shared (const struct session *s, const struct local_stage *l,
            const struct tensor_info *info)
 {
-  const char *name =
-      network_spec (s->net)->tied ? "transformer.wte.weight" : "lm_head.weight";
+  const char *name = network_spec (s->design->net)->tied
+                         ? "transformer.wte.weight"
+                         : "lm_head.weight";
   return shared_is_mine (s, l) && strcmp (info->name, name) == 0;
 }
 
@@ -157,15 +158,16 @@ static enum status
 weighted_loss (struct session *s, const double *weight, int64_t *step,
                double *out)
 {
+  const struct design *d = s->design;
   struct stage_loss *loss = NULL;
   double sum = 0;
-  TRY (MEM_NEW ((size_t)s->K, &loss, "losses"));
+  TRY (MEM_NEW ((size_t)d->K, &loss, "losses"));
   enum status e = train_lone_step (s, *step, loss);
-  for (int h = 0; h < s->K; h++)
+  for (int h = 0; h < d->K; h++)
     if (weight[h] != 0)
       sum += weight[h] * loss[h].loss;
   mem_free (&loss);
-  *out = sum / (double)(s->batch * s->length);
+  *out = sum / (double)(d->batch * d->length);
   ++*step;
   return e;
 }
@@ -174,7 +176,8 @@ weighted_loss (struct session *s, const double *weight, int64_t *step,
 static enum status
 routed_loss (struct session *s, int k, int64_t *step, double *out)
 {
-  return weighted_loss (s, &s->route[k * s->K], step, out);
+  const struct design *d = s->design;
+  return weighted_loss (s, &d->route[k * d->K], step, out);
 }
 
 /* The slope is known where the stage is: sum over one replica. */
@@ -236,18 +239,19 @@ struct shared_probe {
 static bool
 shared_heads (const struct session *s)
 {
-  return network_head_shares (s->config.head);
+  return network_head_shares (s->design->config.head);
 }
 
 /* What the copy of stage k follows: K weights of losses; false: nothing. */
 static bool
 follows (const struct session *s, int k, double *weight)
 {
-  const bool embeds = k == 0 && network_spec (s->net)->tied;
+  const struct design *d = s->design;
+  const bool embeds = k == 0 && network_spec (d->net)->tied;
   const bool heads =
-      k == s->K - 1 || (shared_heads (s) && s->plan->head[k] == PLAN_ACTIVE);
-  for (int h = 0; h < s->K; h++)
-    weight[h] = embeds ? s->route[k * s->K + h] : heads && h == k;
+      k == d->K - 1 || (shared_heads (s) && d->plan->head[k] == PLAN_ACTIVE);
+  for (int h = 0; h < d->K; h++)
+    weight[h] = embeds ? d->route[k * d->K + h] : heads && h == k;
   return embeds || heads;
 }
 
@@ -257,8 +261,9 @@ follows (const struct session *s, int k, double *weight)
 static bool
 shared_is_measurable (const struct session *s)
 {
-  const double own = s->route[0];
-  return !(network_spec (s->net)->tied && s->K > 1 && shared_heads (s) &&
+  const struct design *d = s->design;
+  const double own = d->route[0];
+  return !(network_spec (d->net)->tied && d->K > 1 && shared_heads (s) &&
            own != 0 && own != 1);
 }
 
@@ -338,7 +343,7 @@ shared_probe_make (struct session *s, struct shared_probe *p, int64_t *step)
     memcpy (p->origin, value, p->n * sizeof *value);
   s->on_gradients = on_shared_gradient;
   s->on_gradients_context = p;
-  TRY (routed_loss (s, s->K - 1, step, &ignored));
+  TRY (routed_loss (s, s->design->K - 1, step, &ignored));
   s->on_gradients = NULL;
   struct local_stage *last = &s->local[s->n_local - 1];
   if (shared_is_mine (s, last)) {
@@ -362,7 +367,7 @@ shared_difference (struct session *s, const struct shared_probe *p, double h,
 {
   double loss[2];
   *out = 0;
-  for (int k = 0; k < s->K; k++) {
+  for (int k = 0; k < s->design->K; k++) {
     if (!follows (s, k, weight))
       continue;
     for (int side = 0; side < 2; side++) {
@@ -382,7 +387,7 @@ check_shared (struct session *s, struct shared_probe *p, int64_t *step,
   double slope, *weight = NULL, difference, best = INFINITY;
   TRY (shared_probe_make (s, p, step));
   TRY (share_slope (s, &p->slope, &slope));
-  TRY (MEM_NEW ((size_t)s->K, &weight, "weights of losses"));
+  TRY (MEM_NEW ((size_t)s->design->K, &weight, "weights of losses"));
   enum status e = OK;
   for (int i = 0; e == OK && i < CHECK_WIDTHS; i++) {
     e = shared_difference (s, p, widths[i], weight, step, &difference);
@@ -403,7 +408,7 @@ shared_error (struct session *s, int64_t *step)
 {
   struct shared_probe p = {.n = 0};
   double error = INFINITY;
-  if (!s->shares || !shared_is_measurable (s))
+  if (!s->design->plan->shares || !shared_is_measurable (s))
     return -1;
   enum status e = check_shared (s, &p, step, &error);
   mem_free (&p.origin);
@@ -428,13 +433,14 @@ stage_error (struct session *s, int k, int64_t *step)
 enum status
 check_gradients (struct session *s, double *worst, int *stage)
 {
+  const struct design *d = s->design;
   int64_t step = 0;
   double most = 0;
   int where = 0;
-  TRY (session_begin (s, 0, (int64_t)s->K * CHECK_STEPS));
-  for (int k = 0; k <= s->K; k++) {
+  TRY (session_begin (s, 0, (int64_t)d->K * CHECK_STEPS));
+  for (int k = 0; k <= d->K; k++) {
     double error =
-        k < s->K ? stage_error (s, k, &step) : shared_error (s, &step);
+        k < d->K ? stage_error (s, k, &step) : shared_error (s, &step);
     if (!(error <= most)) {
       most = error;
       where = k;

@@ -91,7 +91,7 @@ static enum status
 walk (struct wire *w, const struct config *c, int64_t end, char **digests)
 {
   struct session s;
-  struct session_how how = {.guess_costs = true};
+  struct session_how how = {.design = {.guess_costs = true}};
   TRY (session_open (w, c, &how, &s));
   enum status e = wire_agree (w, session_begin (&s, 0, end));
   for (int64_t step = 0; e == OK && step < end; step++)
@@ -120,7 +120,7 @@ static enum status
 one_gradient (struct verify *v, struct config *c, const char *name)
 {
   struct session s;
-  struct session_how how = {.guess_costs = true};
+  struct session_how how = {.design = {.guess_costs = true}};
   double worst;
   int stage;
   char where[32];

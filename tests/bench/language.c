@@ -165,21 +165,21 @@ take_alone (struct bench *b, const struct shape *m)
   char **argv = NULL;
   struct wire *w = NULL;
   struct config c;
-  struct run_estimate said;
+  struct design_estimate said;
   struct session s;
-  const struct session_how how = {.guess_costs = true};
+  const struct session_how how = {.design = {.guess_costs = true}};
   configure (b, m, &c);
   TRY (wire_open (&argc, &argv, &w));
   const double base = resident_bytes ();
   TRY (session_open (w, &c, &how, &s));
-  TRY (session_begin (&s, 0, s.steps));
+  TRY (session_begin (&s, 0, s.design->steps));
   for (int64_t step = 0; step < 4; step++)
     TRY (bench_step (&s, step));
   const double most = resident_bytes ();
   TRY (session_end (&s));
   session_close (&s);
   wire_close (&w);
-  TRY (run_estimate (&c, 1, &said));
+  TRY (design_estimate (&c, 1, &said));
   put ("%s: largest resident memory %s, of which %s with MPI open and nothing "
        "made; `plan` says %s: measured : said = %.3f\n",
        m->name, text_bytes (most), text_bytes (base),
@@ -245,12 +245,13 @@ run_phases (struct trial *t, int round)
   at[0] = clock_now_s ();
   TRY (stage_forward (stage, 0, s->local[0].in[0].t.data));
   at[1] = clock_now_s ();
-  TRY (stage_head (stage, 0, s->labels, 1.0f / (float)s->batch, false, &loss));
+  TRY (stage_head (stage, 0, s->labels, 1.0f / (float)s->design->batch, false,
+                   &loss));
   at[2] = clock_now_s ();
   TRY (stage_back_both (stage, 0, stage_head_grad (stage, 0), 0, NULL));
   TRY (stage_head_weights (stage, 0));
   at[3] = clock_now_s ();
-  TRY (stage_update (stage, schedule_lr (&s->schedule, t->step), none,
+  TRY (stage_update (stage, schedule_lr (&s->design->schedule, t->step), none,
                      t->step + 1));
   at[4] = clock_now_s ();
   for (int i = 0; i < PHASES; i++)
@@ -284,11 +285,11 @@ useful_flops (const struct session *s)
 {
   double flops = 0;
   struct network_unit u;
-  for (int i = 0; i < network_units (s->net); i++) {
-    network_unit (s->net, i, &u);
+  for (int i = 0; i < network_units (s->design->net); i++) {
+    network_unit (s->design->net, i, &u);
     flops += 3 * u.flops;
   }
-  return flops * (double)s->batch;
+  return flops * (double)s->design->batch;
 }
 
 static enum status
@@ -298,9 +299,10 @@ trial_run (struct bench *b, struct trial *t)
   double took[3], peak = 0;
   t->flops = useful_flops (s);
   t->sum.sets = (int)b->o.sets;
-  TRY (sum_open (network_spec (s->net), s->batch, s->threads, &t->sum));
+  TRY (sum_open (network_spec (s->design->net), s->design->batch,
+                 s->design->threads, &t->sum));
   TRY (kern_peak_flops (t->sum.k, &t->peak));
-  TRY (session_begin (s, 0, s->steps));
+  TRY (session_begin (s, 0, s->design->steps));
   TRY (take_steps (t, 3, took)); /* warms up */
   int chunk = (int)(b->o.seconds / took[2]);
   t->chunk = chunk < 4 ? 4 : chunk > STEPS_MOST ? STEPS_MOST : chunk;
@@ -362,7 +364,7 @@ show (const struct bench *b, const struct shape *m, struct trial *t)
        "%lld, batch %lld; %s parameters; %d rounds of %d steps\n",
        m->name, (long long)m->d, (long long)m->layers, (long long)m->heads,
        (long long)m->context, (long long)m->words, (long long)m->batch,
-       text_count (network_params (t->s.net)), (int)n, t->chunk);
+       text_count (network_params (t->s.design->net)), (int)n, t->chunk);
   put ("  %-34s %9.2f ms   %.0f tokens/s\n", "whole training step", step * 1e3,
        (double)(m->batch * m->context) / step);
   bench_show_ratio ("its primitives alone", t->step_s, t->sum_s, n);
@@ -391,7 +393,7 @@ bench_model (struct bench *b, struct wire *alone, const struct shape *m)
 {
   struct trial *t = NULL;
   struct config c;
-  const struct session_how how = {.guess_costs = true};
+  const struct session_how how = {.design = {.guess_costs = true}};
   TRY (MEM_NEW (1, &t, "figures"));
   configure (b, m, &c);
   enum status s = session_open (alone, &c, &how, &t->s);
@@ -421,7 +423,8 @@ bench_all (struct bench *b)
   if (!good)
     return fail (E_FAULT, "a process of the benchmark failed");
   TRY (wire_open_alone (&alone));
-  put ("\ninterlock %s, one rank, %s\n", PACKAGE_VERSION, run_describe ());
+  put ("\ninterlock %s, one rank, %s\n", PACKAGE_VERSION,
+       design_describe_kernels ());
   enum status s = OK;
   for (int i = 0; i < 2 && s == OK; i++)
     if (wanted[i])

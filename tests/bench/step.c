@@ -138,9 +138,9 @@ start_up (struct bench *b, int K, const char *span, const char *when)
   configure (b, "resnet32", K, span, &c);
   TRY (wire_open (&argc, &argv, &w));
   mpi = clock_now_s ();
-  TRY (store_run_open (c.dir, &how.run));
+  TRY (store_run_open (c.dir, &how.design.run));
   TRY (session_open (w, &c, &how, &s));
-  TRY (session_begin (&s, 0, s.steps));
+  TRY (session_begin (&s, 0, s.design->steps));
   ready = clock_now_s ();
   TRY (bench_step (&s, 0));
   done = clock_now_s ();
@@ -149,7 +149,7 @@ start_up (struct bench *b, int K, const char *span, const char *when)
        K, span, when, done - start, mpi - start, ready - mpi, done - ready);
   TRY (session_end (&s));
   session_close (&s);
-  store_run_close (&how.run);
+  store_run_close (&how.design.run);
   wire_close (&w);
   return OK;
 }
@@ -188,6 +188,7 @@ start_ups (struct bench *b)
 
 struct trial { /* of one network */
   struct session s;
+  struct kern_tuning *tuning;   /* its choices; owned */
   struct primitives own, other; /* the session's layout; the one left over */
   bool has_other;
   int64_t step;
@@ -225,12 +226,13 @@ run_phases (struct trial *t, int round)
   at[0] = clock_now_s ();
   TRY (stage_forward (stage, 0, s->local[0].in[0].t.data));
   at[1] = clock_now_s ();
-  TRY (stage_head (stage, 0, s->labels, 1.0f / (float)s->batch, false, &loss));
+  TRY (stage_head (stage, 0, s->labels, 1.0f / (float)s->design->batch, false,
+                   &loss));
   at[2] = clock_now_s ();
   TRY (stage_back_both (stage, 0, stage_head_grad (stage, 0), 0, NULL));
   TRY (stage_head_weights (stage, 0));
   at[3] = clock_now_s ();
-  TRY (stage_update (stage, schedule_lr (&s->schedule, t->step), none,
+  TRY (stage_update (stage, schedule_lr (&s->design->schedule, t->step), none,
                      t->step + 1));
   at[4] = clock_now_s ();
   for (int i = 0; i <= PHASES; i++)
@@ -269,13 +271,13 @@ useful_flops (const struct session *s)
 {
   double flops = 0;
   struct network_unit u;
-  for (int i = 0; i < network_units (s->net); i++) {
-    network_unit (s->net, i, &u);
+  for (int i = 0; i < network_units (s->design->net); i++) {
+    network_unit (s->design->net, i, &u);
     flops += 3 * u.flops;
   }
   struct kern_conv_shape first = recipe_shape (
-      recipe_step_at (network_recipe (s->net, 0), 0), 1, KERN_LAST);
-  return (flops - kern_conv_flops (&first)) * (double)s->batch;
+      recipe_step_at (network_recipe (s->design->net, 0), 0), 1, KERN_LAST);
+  return (flops - kern_conv_flops (&first)) * (double)s->design->batch;
 }
 
 static enum status
@@ -283,26 +285,33 @@ trial_prepare (struct bench *b, struct trial *t)
 {
   struct session *s = &t->s;
   double took[3], peak = 0;
-  enum kern_layout inner = kern_tuning_layout (s->tuning);
+  struct text choices;
+  text_init (&choices);
+  kernels_print (s->design->kernels, &choices);
+  TRY (kern_tuning_create (&t->tuning));
+  TRY (kern_tuning_parse (choices.data, "the session's choices", t->tuning));
+  text_clear (&choices);
+  enum kern_layout inner = kern_tuning_layout (t->tuning);
   enum kern_layout left = inner == KERN_BLOCKED ? KERN_LAST : KERN_BLOCKED;
   bool divides = true;
-  for (int i = 0; i < network_units (s->net); i++)
-    divides = divides &&
-              recipe_divides (network_recipe (s->net, i), kern_block (s->kern));
+  for (int i = 0; i < network_units (s->design->net); i++)
+    divides = divides && recipe_divides (network_recipe (s->design->net, i),
+                                         kernels_block (s->design->kernels));
   t->flops = useful_flops (s);
-  t->own = (struct primitives){.tuning = s->tuning,
+  t->own = (struct primitives){.tuning = t->tuning,
                                .inner = inner,
-                               .n = s->n_samples,
+                               .n = s->design->n_samples,
                                .sets = (int)b->o.sets};
   t->other = t->own;
   t->other.inner = left;
-  TRY (prim_open (s->net, s->threads, prim_kept_bytes (s->net, s->n_samples),
+  TRY (prim_open (s->design->net, s->design->threads,
+                  prim_kept_bytes (s->design->net, s->design->n_samples),
                   &t->own));
   t->has_other = divides;
   if (divides)
-    TRY (prim_open (s->net, s->threads, 0, &t->other));
+    TRY (prim_open (s->design->net, s->design->threads, 0, &t->other));
   TRY (kern_peak_flops (t->own.k, &t->peak));
-  TRY (session_begin (s, 0, s->steps));
+  TRY (session_begin (s, 0, s->design->steps));
   TRY (take_steps (t, 3, took)); /* warms up */
   t->data_s = t->all_s = 0;
   int chunk = (int)(b->o.seconds / took[2]);
@@ -407,10 +416,11 @@ show (const struct bench *b, const char *model, struct trial *t)
   size_t n = (size_t)b->o.rounds;
   double step = bench_middle (t->step_s, n), rate = t->flops / step;
   put ("\n%s, %s parameters, batch %lld, layout %s, %d rounds of %d steps\n",
-       model, text_count (network_params (t->s.net)), (long long)t->s.batch,
-       kern_layout_name (t->own.inner), (int)n, t->chunk);
+       model, text_count (network_params (t->s.design->net)),
+       (long long)t->s.design->batch, kern_layout_name (t->own.inner), (int)n,
+       t->chunk);
   put ("  %-34s %9.2f ms   %.0f images/s\n", "whole training step", step * 1e3,
-       (double)t->s.batch / step);
+       (double)t->s.design->batch / step);
   bench_show_ratio ("its primitives alone", t->step_s, t->own_s, n);
   if (t->has_other)
     bench_show_ratio ("... each in the better layout", t->step_s, t->best_s, n);
@@ -440,7 +450,7 @@ bench_model (struct bench *b, struct wire *alone, const char *model)
 {
   struct trial *t = NULL;
   struct config c;
-  struct session_how how = {.guess_costs = true};
+  struct session_how how = {.design = {.guess_costs = true}};
   if (strcmp (b->o.model, "both") != 0 && strcmp (b->o.model, model) != 0)
     return OK;
   TRY (MEM_NEW (1, &t, "figures"));
@@ -452,6 +462,7 @@ bench_model (struct bench *b, struct wire *alone, const char *model)
       show (b, model, t);
     prim_close (&t->own);
     prim_close (&t->other);
+    kern_tuning_destroy (&t->tuning);
     session_close (&t->s);
   }
   mem_free (&t);
@@ -465,7 +476,8 @@ bench_all (struct bench *b)
   if (!in_child (b, 0, NULL, NULL) || !start_ups (b))
     return fail (E_FAULT, "a process of the benchmark failed");
   TRY (wire_open_alone (&alone));
-  put ("\ninterlock %s, one rank, %s\n", PACKAGE_VERSION, run_describe ());
+  put ("\ninterlock %s, one rank, %s\n", PACKAGE_VERSION,
+       design_describe_kernels ());
   enum status s = bench_model (b, alone, "resnet32");
   if (s == OK)
     s = bench_model (b, alone, "resnet34");

@@ -5,7 +5,7 @@
  * taken from the program's table.
  */
 #include "base/memory.h"
-#include "run/run.h"
+#include "design/ask.h"
 #include "tests/tap.h"
 
 #define WORDS 6
@@ -27,7 +27,7 @@ parse (const char *text, const char *const *words, struct config *c,
     source.n_words++;
   *said = (struct complaints){0};
   text_init (&said->lines);
-  run_configure_parse (&source, c, said);
+  design_configure_parse (&source, c, said);
 }
 
 /* -- what is wrong ----------------------------------------------------------

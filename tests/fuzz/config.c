@@ -4,7 +4,7 @@
  * What is taken is written and read again: it has to say the same.
  */
 #include "main/main.h"
-#include "run/run.h"
+#include "design/ask.h"
 #include "tests/fuzz/fuzz.h"
 
 static void
@@ -16,7 +16,7 @@ again (const struct config *c, enum config_use use)
   text_init (&second);
   config_write (c, &first);
   struct config_source source = {.name = "again.ini", .text = first.data};
-  if (run_configure (&source, use, &back) != OK) {
+  if (design_configure (&source, use, &back) != OK) {
     fprintf (stderr, "%s\nnot taken again: %s\n", first.data, fail_message ());
     abort ();
   }
@@ -38,7 +38,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t n)
   const enum config_use uses[] = {CONFIG_PLAN, CONFIG_TRAIN};
   for (int i = 0; i < 2; i++) {
     struct config_source source = {.name = "fuzz.ini", .text = text};
-    if (run_configure (&source, uses[i], &c) == OK)
+    if (design_configure (&source, uses[i], &c) == OK)
       again (&c, uses[i]);
     fail_clear ();
   }

@@ -15,7 +15,7 @@ FUZZ_SOURCES = $(filter %.c,$(src_base_libbase_a_SOURCES) \
   $(src_store_libstore_a_SOURCES) $(src_data_libdata_a_SOURCES) \
   $(src_import_libimport_a_SOURCES) $(src_sweep_libsweep_a_SOURCES) \
   $(src_report_libreport_a_SOURCES) $(src_main_libmain_a_SOURCES)) \
-  src/kern/tune.c src/run/costs.c tests/fuzz/plant.c
+  src/kern/tune.c src/design/costs.c tests/fuzz/plant.c
 FUZZ_FLAGS = -std=gnu11 -O1 -g1 -fno-omit-frame-pointer -w \
   -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 FUZZ_OBJECTS = $(FUZZ_SOURCES:%.c=fuzz/%.o)

@@ -127,7 +127,7 @@ logits_apart (struct trial *t, const struct local_stage *l, int slot)
 static int
 head_slot (const struct session *s, int k)
 {
-  const struct plan_rank *r = &s->plan->rank[wire_pipe_rank (s->wire)];
+  const struct plan_rank *r = &s->design->plan->rank[wire_pipe_rank (s->wire)];
   for (int i = 0; i < r->n_ops; i++)
     if (r->op[i].verb == PLAN_HEAD && r->op[i].stage == k)
       return r->op[i].slot;
@@ -139,7 +139,7 @@ compare_logits (struct trial *t, const struct session *s,
                 const struct local_stage *l)
 {
   size_t n = logits_of (t);
-  bool last = l->k == s->K - 1;
+  bool last = l->k == s->design->K - 1;
   int slot = head_slot (s, l->k);
   char name[16];
   snprintf (name, sizeof name, "%d", l->k);
@@ -179,14 +179,14 @@ static void
 compare_losses (struct trial *t, const struct session *s,
                 const struct stage_loss *loss, int step)
 {
-  size_t columns = t->aux ? (size_t)s->K : 1;
+  size_t columns = t->aux ? (size_t)s->design->K : 1;
   if (wire_rank (s->wire) != 0 ||
       expected (t, "losses", "", t->g->largest, t->want) !=
           columns * (size_t)t->g->steps)
     return;
   for (size_t c = 0; c < columns; c++) {
-    int k = t->aux ? (int)c : s->K - 1;
-    double got = loss[k].loss / (double)(s->batch * t->g->seq);
+    int k = t->aux ? (int)c : s->design->K - 1;
+    double got = loss[k].loss / (double)(s->design->batch * t->g->seq);
     double want = (double)t->want[(size_t)step * columns + c];
     count (t, step == 0 ? LOSSES_1 : LOSSES, "loss", fabs (got - want),
            step == 0 ? 2e-5 : 1e-3);
@@ -250,7 +250,8 @@ compare_evaluation (struct trial *t, struct session *s)
   rig_must (session_evaluate (s, t->g->tokens ? DATA_VALID : DATA_TRAIN,
                               t->g->batch, NULL, &v));
   const struct local_stage *l = &s->local[s->n_local - 1];
-  if (l->k == s->K - 1 && expected (t, "eval_logits", "", n, t->want) == n)
+  if (l->k == s->design->K - 1 &&
+      expected (t, "eval_logits", "", n, t->want) == n)
     count (t, EVAL_LOGITS, "logits", logits_apart (t, l, STAGE_EVAL), 5e-3);
 }
 

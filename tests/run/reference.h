@@ -74,22 +74,21 @@ RIG_FN struct stage *
 ref_stage (struct ref *r, int k, bool head)
 {
   struct stage *stage = NULL;
-  const struct stage_spec spec = {
-      .net = r->s.net,
-      .tuning = r->s.tuning,
+  struct stage_spec spec = {
+      .net = r->s.design->net,
       .k = k,
       .n_stages = r->K,
-      .unit_first = r->s.first[k],
-      .unit_end = r->s.first[k + 1],
+      .unit_first = r->s.design->first[k],
+      .unit_end = r->s.design->first[k + 1],
       .head = head && k < r->K - 1 ? r->plain.head : NULL,
-      .n_samples = r->s.n_samples,
+      .n_samples = r->s.design->n_samples,
       .n_slots = 1,
       .n_pairs = 1,
       .seed = (uint64_t)r->config->seed,
-      .optimizer = r->s.optimizer,
+      .optimizer = r->s.design->optimizer,
       .training = true,
   };
-  rig_must (stage_create (r->s.kern, &spec, &stage));
+  rig_must (kernels_stage (r->s.design->kernels, &spec, &stage));
   return stage;
 }
 
@@ -117,7 +116,7 @@ RIG_FN bool
 ref_is_use (const struct ref *r, int k, bool head,
             const struct tensor_info *info)
 {
-  const struct model_spec *m = network_spec (r->s.net);
+  const struct model_spec *m = network_spec (r->s.design->net);
   if (m->family != MODEL_TRANSFORMER || info->n_dims != 2 ||
       info->dims[0] != m->classes)
     return false;
@@ -222,14 +221,14 @@ ref_walk (struct ref *r, struct stage **stage, int h, int64_t step, int micro,
   struct stage_loss loss;
   for (int k = 0; k <= h; k++) {
     struct tensor y;
-    stage_moment (stage[k], 0, step, micro * r->s.n_samples);
+    stage_moment (stage[k], 0, step, micro * r->s.design->n_samples);
     rig_must (stage_forward (stage[k], 0, x));
     stage_output (stage[k], 0, &y);
     x = y.data;
   }
-  rig_must (stage_head (stage[h], 0, labels,
-                        1.0f / (float)(r->s.batch * r->s.length), false,
-                        &loss));
+  rig_must (stage_head (
+      stage[h], 0, labels,
+      1.0f / (float)(r->s.design->batch * r->s.design->length), false, &loss));
   const float *cotangent = stage_head_grad (stage[h], 0);
   for (int k = h; k >= 0; k--) {
     float *d_x = k > 0 ? ref_border (r, k % 2) : NULL;
@@ -249,9 +248,9 @@ ref_loss (struct ref *r, int h, int64_t step, float *const *x,
     stage[k] = ref_stage (r, k, k == h);
     ref_put (r, k, stage[k]);
   }
-  for (int m = 0; m < r->s.M; m++)
+  for (int m = 0; m < r->s.design->M; m++)
     ref_walk (r, stage, h, step, m, x[m],
-              labels + m * r->s.n_samples * r->s.length);
+              labels + m * r->s.design->n_samples * r->s.design->length);
   for (int k = 0; k <= h; k++) {
     ref_add (r, k, h, stage[k]);
     stage_destroy (&stage[k]);
@@ -317,15 +316,15 @@ ref_update (struct ref *r)
 RIG_FN void
 ref_step (struct ref *r, int64_t step)
 {
-  const size_t n = (size_t)(r->s.batch * r->s.length);
+  const size_t n = (size_t)(r->s.design->batch * r->s.design->length);
   float *x[16] = {NULL};
   int32_t *labels = NULL;
   struct tensor in, out;
   stage_border (r->s.local[0].stage, &in, &out);
   rig_must (MEM_NEW (n, &labels, "labels"));
-  rig_must (data_take_labels (r->s.data, r->s.train, r->s.order, step, 0,
-                              r->s.batch, labels));
-  for (int m = 0; m < r->s.M; m++) {
+  rig_must (data_take_labels (r->s.design->data, r->s.design->train, r->s.order,
+                              step, 0, r->s.design->batch, labels));
+  for (int m = 0; m < r->s.design->M; m++) {
     rig_must (MEM_NEW (in.bytes / sizeof (float), &x[m], "samples"));
     rig_must (data_take (r->s.loader, step, m, x[m]));
   }
@@ -334,7 +333,7 @@ ref_step (struct ref *r, int64_t step)
       ref_loss (r, h, step, x, labels);
   ref_share (r);
   ref_update (r);
-  for (int m = 0; m < r->s.M; m++)
+  for (int m = 0; m < r->s.design->M; m++)
     mem_free (&x[m]);
   mem_free (&labels);
 }
@@ -348,7 +347,7 @@ ref_run (struct ref *r, const struct config *c, const double *route,
          int64_t steps)
 {
   struct wire *alone = NULL;
-  const struct session_how how = {.guess_costs = true};
+  const struct session_how how = {.design = {.guess_costs = true}};
   const int rank = place_rank (), size = place_size ();
   memset (r, 0, sizeof *r);
   r->config = c;

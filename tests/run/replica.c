@@ -161,9 +161,10 @@ part_open (struct by_hand *h, int r, struct wire *alone,
   c.batch = whole->batch / h->R;
   c.file[strlen (c.file) - 4] = (char)('0' + r); /* partsR-r.h5 */
   rig_session (alone, &c, s);
-  s->batch = whole->batch;
+  ((struct design *)s->design)->batch = whole->batch;
   data_order_destroy (&s->order);
-  rig_must (data_order_create (s->n_train, s->batch, false, 0, &s->order));
+  rig_must (data_order_create (s->design->n_train, s->design->batch, false, 0,
+                               &s->order));
   s->on_gradients = on_gradients;
   s->on_gradients_context = h;
   rig_must (session_begin (s, 0, STEPS));

@@ -195,7 +195,8 @@ engine_error (struct rig *rig, const struct config *c, const double *route,
 {
   struct session s;
   double error = 0;
-  const struct session_how how = {.guess_costs = true, .route = route};
+  const struct session_how how = {
+      .design = {.guess_costs = true, .route = route}};
   rig_must (session_open (rig->w, c, &how, &s));
   rig_must (session_begin (&s, 0, c->steps));
   for (int64_t step = 0; step < c->steps; step++)
@@ -296,7 +297,8 @@ test_refused (struct rig *rig)
   rig_config (rig, 3, &c);
   for (int i = 0; i < 3; i++) {
     struct session s;
-    const struct session_how how = {.guess_costs = true, .route = bad[i]};
+    const struct session_how how = {
+        .design = {.guess_costs = true, .route = bad[i]}};
     enum status e = session_open (rig->w, &c, &how, &s);
     tap_ok (e == E_CONFIG, "refused: table %d", i);
     fail_clear ();
@@ -310,9 +312,9 @@ static double
 head_costs (struct rig *rig, const char *span, const char *mix)
 {
   struct config c;
-  struct session s;
+  struct design d;
   struct wire *alone = NULL;
-  const struct session_sketch how = {.latency_s = -1};
+  const struct design_how how = {.run = NULL};
   const int rank = place_rank (), size = place_size ();
   double sum = 0;
   rig_config (rig, 4, &c);
@@ -320,10 +322,10 @@ head_costs (struct rig *rig, const char *span, const char *mix)
   snprintf (c.span, CONFIG_WORD, "%s", span);
   snprintf (c.mix, CONFIG_WORD, "%s", mix);
   rig_must (wire_open_alone (&alone));
-  rig_must (session_sketch (alone, &c, 4, &how, &s));
-  for (int k = 0; k < s.K - 1; k++)
-    sum += s.cost[k].head + s.cost[k].head_weights;
-  session_close (&s);
+  rig_must (design_sketch (alone, &c, 4, &how, &d));
+  for (int k = 0; k < d.K - 1; k++)
+    sum += d.cost[k].head + d.cost[k].head_weights;
+  design_close (&d);
   wire_close (&alone);
   place_rank_set (rank, size);
   return sum;

@@ -75,7 +75,7 @@ tags_of (struct rig *r, const struct config *c)
 {
   struct session s;
   rig_session (r->w, c, &s);
-  int n = (int)plan_tags (s.plan);
+  int n = (int)plan_tags (s.design->plan);
   session_close (&s);
   return n;
 }
@@ -83,7 +83,7 @@ tags_of (struct rig *r, const struct config *c)
 static void
 test_refused (struct rig *r, const struct config *c, int n)
 {
-  struct session_how how = {.guess_costs = true};
+  struct session_how how = {.design = {.guess_costs = true}};
   struct tool_capture said;
   struct session s;
   char text[8192], want[64], have[64];

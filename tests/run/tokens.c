@@ -139,7 +139,7 @@ first_losses (struct wire *w, const struct config *c, double *losses)
   rig_must (session_begin (&s, 0, 1));
   rig_losses (&s, 0, loss);
   rig_must (session_end (&s));
-  for (int k = 0; k < s.K; k++)
+  for (int k = 0; k < s.design->K; k++)
     losses[k] = loss[k].loss / (double)loss[k].counted;
   session_close (&s);
 }

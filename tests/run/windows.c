@@ -46,7 +46,8 @@ windows (const struct session *s, int span, bool sum)
     int first = h - span + 1 < 0 ? 0 : h - span + 1;
     if (!sum && h < span - 1 && h < K - 1)
       continue; /* every stage has one further on to follow */
-    int low = s->plan->rank_of[first], high = s->plan->rank_of[h];
+    int low = s->design->plan->rank_of[first],
+        high = s->design->plan->rank_of[h];
     n += low < high && low <= me && me <= high;
   }
   return n;

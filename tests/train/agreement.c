@@ -354,7 +354,8 @@ test_eval (struct rig *r)
 {
   struct config c;
   struct session s;
-  struct session_how how = {.forward_only = true, .guess_costs = true};
+  struct session_how how = {
+      .design = {.forward_only = true, .guess_costs = true}};
   config (r, &rows[1], &c);
   rig_must (session_open (r->w, &c, &how, &s));
   struct agreement *a = NULL;
@@ -370,7 +371,7 @@ test_memory (struct rig *r, const struct row *row)
 {
   struct config c;
   struct session s;
-  struct run_estimate told[2];
+  struct design_estimate told[2];
   size_t held[2], blocks, peak;
   struct agreement *a = NULL;
   struct wire *alone = NULL;
@@ -382,7 +383,7 @@ test_memory (struct rig *r, const struct row *row)
   for (int on = 0; on < 2; on++) {
     size_t before;
     c.agreement = on;
-    rig_must (run_estimate (&c, 1, &told[on]));
+    rig_must (design_estimate (&c, 1, &told[on]));
     mem_count (&before, &blocks, &peak);
     rig_session (alone, &c, &s);
     rig_must (agreement_open (&s, &a));

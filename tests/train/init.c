@@ -243,7 +243,7 @@ open_session (struct rig *r, const struct row *row, struct session *s,
               char said[8192])
 {
   struct config c;
-  struct session_how how = {.guess_costs = true};
+  struct session_how how = {.design = {.guess_costs = true}};
   char path[CONFIG_PATH + 16];
   config (r, row, &c);
   snprintf (path, sizeof path, "%s/said.%d", r->folder, wire_rank (r->w));

@@ -55,7 +55,7 @@ test_fault (struct rig *r, const char *span, const char *mix, int other,
   double worst;
   int stage;
   open_case (r, span, mix, 1, &s);
-  rig_must (plan_route (s.K, other, other_mix, s.route));
+  rig_must (plan_route (s.design->K, other, other_mix, s.design->route));
   rig_must (check_gradients (&s, &worst, &stage));
   session_close (&s);
   tap_ok (worst > 5 * LIMIT,
@@ -127,7 +127,7 @@ test_language (struct rig *r, const struct row *row, int K)
           "%.1e in %s",
           K, row->span, row->mix, row->head, row->tied ? ", tied" : "",
           row->all ? ", all heads" : "", row->micro, worst,
-          stage == s.K ? "the shared matrix" : "a stage");
+          stage == s.design->K ? "the shared matrix" : "a stage");
   session_close (&s);
 }
 
@@ -144,8 +144,8 @@ test_shared_fault (struct rig *r)
   rig_must (check_gradients (&s, &right, &stage));
   session_close (&s);
   open_language (r, &row, 4, &s);
-  s.route[1] = 0;
-  s.route[3] = 1;
+  s.design->route[1] = 0;
+  s.design->route[3] = 1;
   rig_must (check_gradients (&s, &worst, &stage));
   tap_ok (right < SMOOTH && worst > 5 * LIMIT,
           "planted: stage 0 and its embedding against another loss: off by "

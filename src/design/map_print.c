@@ -1,6 +1,7 @@
-/* map/print.c -- a map as tables for the terminal and as comma-separated lines.
+/* design/map_print.c -- a map as tables for the terminal and as comma-separated
+ * lines.
  */
-#include "map/map.h"
+#include "design/map.h"
 
 #include <math.h>
 #include <stdio.h>

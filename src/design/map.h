@@ -1,12 +1,12 @@
-/* map/map.h -- where which strategy is fastest.
+/* design/map.h -- where which strategy is fastest.
  *
  * A map is a table of predictions: stages x micro-batches x spans x orders.
  * Somebody else predicts and fills in the cells; here is what follows from
  * them: the best order of a span, the fastest span, from which depth on a span
  * is ahead of end to end, and how all that is shown.  All functions are Local.
  */
-#ifndef MAP_MAP_H
-#define MAP_MAP_H
+#ifndef DESIGN_MAP_H
+#define DESIGN_MAP_H
 
 #include "base/status.h"
 #include "base/text.h"

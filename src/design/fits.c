@@ -1,10 +1,10 @@
-/* run/fits.c -- whether the ranks of a node find the memory there that the plan
- * says they need, before any tensor is made.
+/* design/fits.c -- whether the ranks of a node find the memory there that the
+ * plan says they need, before any tensor is made.
  *
  * The system would give the memory away twice and kill a rank minutes later,
  * without a word.
  */
-#include "run/session.h"
+#include "design/design_impl.h"
 
 #include <stdlib.h>
 
@@ -19,25 +19,25 @@ struct rooms {
 };
 
 static double
-bytes_of (const struct session *s, const struct rooms *r, int rank)
+bytes_of (const struct design *d, const struct rooms *r, int rank)
 {
-  return session_rank_bytes (s, rank % r->n_pipe);
+  return design_rank_bytes (d, rank % r->n_pipe);
 }
 
 /* All ranks of this rank's node together; *most: the rank that needs most, *n:
  * how many they are. */
 static double
-node_bytes (const struct session *s, const struct rooms *r, int *most, int *n)
+node_bytes (const struct design *d, const struct rooms *r, int *most, int *n)
 {
-  const int me = wire_rank (s->wire);
+  const int me = wire_rank (d->wire);
   double sum = 0;
   *most = me;
   *n = 0;
   for (int i = 0; i < r->size; i++) {
     if (r->v[2 * i] != r->v[2 * me])
       continue;
-    sum += bytes_of (s, r, i);
-    if (bytes_of (s, r, i) > bytes_of (s, r, *most))
+    sum += bytes_of (d, r, i);
+    if (bytes_of (d, r, i) > bytes_of (d, r, *most))
       *most = i;
     ++*n;
   }
@@ -47,46 +47,46 @@ node_bytes (const struct session *s, const struct rooms *r, int *most, int *n)
 /* What the node has for n ranks: the least that one of them finds, and what all
  * hold already. */
 static double
-node_room (const struct session *s, const struct rooms *r, int n)
+node_room (const struct design *d, const struct rooms *r, int n)
 {
-  const int me = wire_rank (s->wire);
+  const int me = wire_rank (d->wire);
   double least = r->v[2 * me + 1];
   for (int i = 0; i < r->size; i++)
     if (r->v[2 * i] == r->v[2 * me] && r->v[2 * i + 1] < least)
       least = r->v[2 * i + 1];
-  return least + n * RUN_PROGRAM_BYTES;
+  return least + n * DESIGN_PROGRAM_BYTES;
 }
 
 /* The least number of micro-batches with which the node's ranks fit, or 0.  The
  * plan of s is another one afterwards. */
 static int
-micro_that_fits (struct session *s, const struct rooms *r, double room)
+micro_that_fits (struct design *d, const struct rooms *r, double room)
 {
   int most, n;
-  while ((int64_t)s->M * s->K <= MOST_PLANNED / 2) {
-    s->M *= 2;
-    if (s->batch % ((int64_t)s->M * s->R) != 0)
+  while ((int64_t)d->M * d->K <= MOST_PLANNED / 2) {
+    d->M *= 2;
+    if (d->batch % ((int64_t)d->M * d->R) != 0)
       return 0;
-    s->n_samples = s->batch / ((int64_t)s->M * s->R);
-    if (session_replan (s, r->n_pipe) != OK) {
+    d->n_samples = d->batch / ((int64_t)d->M * d->R);
+    if (design_replan (d, r->n_pipe) != OK) {
       fail_clear ();
       return 0;
     }
-    if (node_bytes (s, r, &most, &n) <= room)
-      return s->M;
+    if (node_bytes (d, r, &most, &n) <= room)
+      return d->M;
   }
   return 0;
 }
 
 static void
-add_advice (struct session *s, const struct rooms *r, double room, int n,
+add_advice (struct design *d, const struct rooms *r, double room, int n,
             double most_bytes, struct text *out)
 {
-  const int fit = (int)(room / most_bytes), was = s->M;
+  const int fit = (int)(room / most_bytes), was = d->M;
   if (n > 1 && fit > 0)
     text_add (out, "; %d such rank%s per node would fit", fit,
               fit == 1 ? "" : "s");
-  const int micro = micro_that_fits (s, r, room);
+  const int micro = micro_that_fits (d, r, room);
   if (micro > 0)
     text_add (out, "; train.micro = %d instead of %d would do", micro, was);
   text_add (out,
@@ -96,21 +96,21 @@ add_advice (struct session *s, const struct rooms *r, double room, int n,
 
 /* Refused on the ranks of a node that has too little. */
 static enum status
-compare (struct session *s, const struct rooms *r)
+compare (struct design *d, const struct rooms *r)
 {
   int most, n;
-  const double need = node_bytes (s, r, &most, &n);
-  const double room = node_room (s, r, n), one = bytes_of (s, r, most);
+  const double need = node_bytes (d, r, &most, &n);
+  const double room = node_room (d, r, n), one = bytes_of (d, r, most);
   struct text advice;
   if (need <= room)
     return OK;
   text_init (&advice);
-  add_advice (s, r, room, n, one, &advice);
+  add_advice (d, r, room, n, one, &advice);
   enum status e =
       fail (E_MEMORY,
             "the plan needs %s on %s, where %d rank%s run%s (rank %d: %s), and "
             "there are %s, control groups such as Slurm's considered%s",
-            text_bytes (need), wire_host (s->wire), n, n == 1 ? "" : "s",
+            text_bytes (need), wire_host (d->wire), n, n == 1 ? "" : "s",
             n == 1 ? "s" : "", most, text_bytes (one), text_bytes (room),
             advice.data);
   text_clear (&advice);
@@ -118,33 +118,33 @@ compare (struct session *s, const struct rooms *r)
 }
 
 enum status
-session_check_memory (struct session *s)
+design_check_memory (struct design *d)
 {
-  struct wire *w = s->wire;
+  struct wire *w = d->wire;
   struct rooms r = {.size = wire_size (w), .n_pipe = wire_pipe_size (w)};
   const double mine[2] = {wire_node_first (w), mem_available ()};
   TRY (wire_agree (w, MEM_NEW (2 * (size_t)r.size, &r.v, "room on nodes")));
   enum status e = wire_all_gather (w, mine, 2, r.v);
   if (e == OK && mine[1] >= 0)
-    e = compare (s, &r);
+    e = compare (d, &r);
   mem_free (&r.v);
   return wire_agree (w, e);
 }
 
 enum status
-session_foresee_memory (struct session *s)
+design_foresee_memory (struct design *d)
 {
-  struct wire *w = s->wire;
+  struct wire *w = d->wire;
   enum status e =
-      unit_costs_guess (s->net, s->n_samples, session_head (s), &s->costs);
+      unit_costs_guess (d->net, d->n_samples, design_head (d), &d->costs);
   if (e == OK)
-    e = session_replan (s, wire_pipe_size (w));
+    e = design_replan (d, wire_pipe_size (w));
   e = wire_agree (w, e);
   if (e == OK)
-    e = session_check_memory (s);
-  plan_destroy (&s->plan);
-  mem_free (&s->first);
-  mem_free (&s->cost);
-  unit_costs_clear (&s->costs);
+    e = design_check_memory (d);
+  plan_destroy (&d->plan);
+  mem_free (&d->first);
+  mem_free (&d->cost);
+  unit_costs_clear (&d->costs);
   return e;
 }

@@ -1,20 +1,19 @@
-/* run/map.c -- predictions for a map: the plan of every cell.
+/* design/map_fill.c -- predictions for a map: the plan of every cell.
  *
  * Up to as many stages as the network has blocks a cell is what `plan` says of
  * the network.  Beyond that there is nothing to cut; there a cell is a chain,
  * one stage a rank, of the mean block between the first and the output: its
  * times, its head, its border.
  */
-#include "run/session.h"
+#include "design/design_impl.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 struct mapper {
-  struct session s;
-  const struct run_plan_options *o;
-  struct session_sketch how;
+  struct design d;
+  const struct design_plan_options *o;
   struct map *m;
   int units, pipe; /* blocks; ranks of a replica, 0: as many as stages */
   struct plan_cost block, output; /* of a chain: inner stages, the last */
@@ -27,13 +26,13 @@ struct mapper {
 static enum status
 model_cell (struct mapper *x, int K, int pipe, struct map_cell *c)
 {
-  struct session *s = &x->s;
-  s->K = K;
-  TRY (session_replan (s, pipe));
-  c->cycle_s = s->plan->cycle_s;
+  struct design *d = &x->d;
+  d->K = K;
+  TRY (design_replan (d, pipe));
+  c->cycle_s = d->plan->cycle_s;
   c->bytes = 0;
   for (int r = 0; r < pipe; r++)
-    c->bytes = fmax (c->bytes, session_rank_bytes (s, r));
+    c->bytes = fmax (c->bytes, design_rank_bytes (d, r));
   return OK;
 }
 
@@ -44,14 +43,14 @@ model_cell (struct mapper *x, int K, int pipe, struct map_cell *c)
 static void
 mean_block (struct mapper *x)
 {
-  const struct session *s = &x->s;
+  const struct design *d = &x->d;
   int first = 1, end = x->units - 1, n = end - first;
   struct plan_cost sum = {0};
-  const struct stage_cost *out = &s->costs.unit[end];
+  const struct stage_cost *out = &d->costs.unit[end];
   for (int i = first; i < end; i++) {
-    const struct stage_cost *u = &s->costs.unit[i], *h = &s->costs.head[i];
+    const struct stage_cost *u = &d->costs.unit[i], *h = &d->costs.head[i];
     struct network_unit info;
-    network_unit (s->net, i, &info);
+    network_unit (d->net, i, &info);
     sum.forward += u->forward / n;
     sum.data += u->data / n;
     sum.weights += u->weights / n;
@@ -59,16 +58,16 @@ mean_block (struct mapper *x)
     sum.input += u->input / n;
     sum.head += (h->forward + h->data) / n;
     sum.head_weights += h->weights / n;
-    sum.update += (double)info.params * RUN_UPDATE_S / n;
-    sum.squares += (double)info.params * RUN_SQUARES_S / n;
+    sum.update += (double)info.params * DESIGN_UPDATE_S / n;
+    sum.squares += (double)info.params * DESIGN_SQUARES_S / n;
     sum.output_bytes +=
-        network_border_bytes (info.out, (double)s->n_samples) / n;
+        network_border_bytes (info.out, (double)d->n_samples) / n;
   }
   x->block = sum;
   x->output = sum;
   x->output.head = out->forward + out->data;
   x->output.head_weights = out->weights;
-  if (s->unit_costs)
+  if (d->how.unit_costs)
     x->block = x->output =
         (struct plan_cost){.forward = 1, .data = 1, .weights = 1};
 }
@@ -87,13 +86,13 @@ static double
 chain_bytes (const struct mapper *x, const struct plan *p)
 {
   int first = 1, end = x->units - 1;
-  double most = session_range_bytes (&x->s, p, p->K - 1, end - 1, end + 1);
+  double most = design_range_bytes (&x->d, p, p->K - 1, end - 1, end + 1);
   for (int k = 0; k < p->K - 1; k++) {
     double mean = 0;
     if (like_before (p, k))
       continue;
     for (int i = first; i < end; i++)
-      mean += session_range_bytes (&x->s, p, k, i, i + 1) / (end - first);
+      mean += design_range_bytes (&x->d, p, k, i, i + 1) / (end - first);
     most = fmax (most, mean);
   }
   return most;
@@ -102,10 +101,10 @@ chain_bytes (const struct mapper *x, const struct plan *p)
 /* A gradient that stays near sees no end of a long pipe; a shared matrix goes
  * all the way. */
 static int
-chain_length (const struct session *s, int K, int span)
+chain_length (const struct design *d, int K, int span)
 {
   struct plan_joint j;
-  session_joint (s, &j);
+  design_joint (d, &j);
   return j.first || j.heads ? K : plan_chain_enough (K, span);
 }
 
@@ -113,18 +112,19 @@ static enum status
 chain_cell (struct mapper *x, int K, int span, enum plan_order order,
             struct map_cell *c)
 {
-  const struct session *s = &x->s;
+  const struct design *d = &x->d;
   struct plan *p = NULL;
   struct plan_chain ask = {.span = span,
-                           .heads_all = s->config.heads_all,
-                           .n_micro = s->M,
+                           .heads_all = d->config.heads_all,
+                           .n_micro = d->M,
                            .order = order,
                            .cost = x->chain,
-                           .latency_s = s->unit_costs ? 0 : s->latency_s,
-                           .bytes_per_s = s->unit_costs ? 0 : s->bytes_per_s};
-  session_joint (s, &ask.joint);
-  ask.K = chain_length (s, K, span);
-  TRY (plan_mix_parse (s->config.mix, &ask.mix));
+                           .latency_s = d->how.unit_costs ? 0 : d->latency_s,
+                           .bytes_per_s =
+                               d->how.unit_costs ? 0 : d->bytes_per_s};
+  design_joint (d, &ask.joint);
+  ask.K = chain_length (d, K, span);
+  TRY (plan_mix_parse (d->config.mix, &ask.mix));
   for (int k = 0; k < ask.K; k++)
     x->chain[k] = k < ask.K - 1 ? x->block : x->output;
   TRY (plan_chain_create (&ask, &p));
@@ -140,8 +140,8 @@ known_chain (const struct mapper *x, const int at[4], struct map_cell *c)
 {
   int span = x->m->span[at[2]], k = at[0] - 1;
   if (span == 0 || k < 0 || !x->m->chain[k] ||
-      chain_length (&x->s, x->m->stages[k], span) !=
-          chain_length (&x->s, x->m->stages[k + 1], span))
+      chain_length (&x->d, x->m->stages[k], span) !=
+          chain_length (&x->d, x->m->stages[k + 1], span))
     return false;
   *c = *map_at (x->m, k, at[1], at[2], at[3]);
   return c->there;
@@ -155,14 +155,14 @@ static enum status
 fill_cell (struct mapper *x, const int at[4])
 {
   struct map *m = x->m;
-  struct session *s = &x->s;
+  struct design *d = &x->d;
   int K = m->stages[at[0]], span = m->span[at[2]];
   enum plan_order order = (enum plan_order)at[3];
   struct map_cell c = {0};
   if (span >= K)
     return OK; /* told as end to end */
-  snprintf (s->config.span, sizeof s->config.span, "%s", map_span_name (span));
-  snprintf (s->config.run_schedule, sizeof s->config.run_schedule, "%s",
+  snprintf (d->config.span, sizeof d->config.span, "%s", map_span_name (span));
+  snprintf (d->config.run_schedule, sizeof d->config.run_schedule, "%s",
             plan_order_name (order));
   if (!m->chain[at[0]])
     TRY (model_cell (x, K, m->ranks[at[0]], &c));
@@ -178,15 +178,15 @@ static enum status
 fill_micro (struct mapper *x, int micro)
 {
   struct map *m = x->m;
-  struct session *s = &x->s;
-  int64_t parts = (int64_t)m->micro[micro] * s->R;
-  if (s->batch % parts != 0)
+  struct design *d = &x->d;
+  int64_t parts = (int64_t)m->micro[micro] * d->R;
+  if (d->batch % parts != 0)
     return fail (E_CONFIG,
                  "train.batch = %lld does not divide into %d micro-batches x "
                  "run.replicas = %d",
-                 (long long)s->batch, m->micro[micro], s->R);
-  s->M = m->micro[micro];
-  TRY (session_costs (s, s->batch / parts, &x->how));
+                 (long long)d->batch, m->micro[micro], d->R);
+  d->M = m->micro[micro];
+  TRY (design_recost (d, d->batch / parts, false));
   mean_block (x);
   int at[4] = {0, micro, 0, 0};
   for (at[0] = 0; at[0] < m->n_stages; at[0]++)
@@ -200,7 +200,7 @@ static enum status
 set_depths (struct mapper *x)
 {
   struct map *m = x->m;
-  x->units = network_units (x->s.net);
+  x->units = network_units (x->d.net);
   for (int i = 0; i < m->n_stages; i++) {
     int K = m->stages[i];
     m->chain[i] = K > x->units;
@@ -212,8 +212,8 @@ set_depths (struct mapper *x)
                    "the depths above %d)",
                    K, m->ranks[i], x->units, x->units);
     /* A cut is for one number of stages. */
-    if (K != x->s.config.count)
-      snprintf (x->s.config.cut, sizeof x->s.config.cut, "auto");
+    if (K != x->d.config.count)
+      snprintf (x->d.config.cut, sizeof x->d.config.cut, "auto");
   }
   if (x->units < 3 && m->chain[m->n_stages - 1])
     return fail (E_CONFIG, "a network of %d blocks has none inside to repeat",
@@ -224,20 +224,20 @@ set_depths (struct mapper *x)
 static void
 tell_about (struct mapper *x)
 {
-  const struct session *s = &x->s;
+  const struct design *d = &x->d;
   struct text *out = &x->m->about;
   text_add (out, "%s parameters in %d blocks, batch %lld, mix %s, head %s\n",
-            text_count (network_params (s->net)), x->units, (long long)s->batch,
-            s->config.mix, s->config.head);
-  if (s->unit_costs) {
+            text_count (network_params (d->net)), x->units, (long long)d->batch,
+            d->config.mix, d->config.head);
+  if (d->how.unit_costs) {
     text_add (out, "forward, data gradient and weight gradient cost 1 each, "
                    "heads and messages nothing\n");
   } else {
     text_add (out, "blocks %s; messages: %s and %s/s\n",
-              x->how.costs     ? "as calibrated"
-              : x->how.measure ? "measured here"
-                               : "guessed from FLOPs (--measure, or --costs)",
-              text_seconds (s->latency_s), text_bytes (s->bytes_per_s));
+              x->d.how.costs     ? "as calibrated"
+              : x->d.how.measure ? "measured here"
+                                 : "guessed from FLOPs (--measure, or --costs)",
+              text_seconds (d->latency_s), text_bytes (d->bytes_per_s));
   }
   if (x->m->chain[x->m->n_stages - 1])
     text_add (out,
@@ -252,8 +252,8 @@ tell_about (struct mapper *x)
 static enum status
 fill (struct mapper *x)
 {
-  x->m->batch = (double)x->s.batch;
-  x->m->units = x->s.unit_costs;
+  x->m->batch = (double)x->d.batch;
+  x->m->units = x->d.how.unit_costs;
   TRY (set_depths (x));
   for (int i = 0; i < x->m->n_micro; i++)
     TRY (fill_micro (x, i));
@@ -262,27 +262,22 @@ fill (struct mapper *x)
 }
 
 enum status
-run_map (const struct config *c, const struct run_plan_options *o,
-         struct map *m)
+design_map (const struct config *c, const struct design_plan_options *o,
+            struct map *m)
 {
-  struct mapper x = {.o = o,
-                     .m = m,
-                     .how = {.heads = true,
-                             .measure = o->measure,
-                             .unit_costs = o->unit_costs,
-                             .costs = o->costs,
-                             .latency_s = o->latency_s,
-                             .bytes_per_s = o->bytes_per_s}};
+  struct mapper x = {.o = o, .m = m};
+  struct design_how how = design_how_of (o);
   struct wire *alone = NULL;
   if (o->ranks % c->replicas != 0)
     return fail (E_CONFIG, "run.replicas = %lld does not divide %d ranks",
                  (long long)c->replicas, o->ranks);
+  how.heads = true;
   x.pipe = o->ranks / (int)c->replicas;
   TRY (wire_open_alone (&alone));
-  enum status e = session_blocks (alone, c, &x.how, &x.s);
+  enum status e = design_blocks (alone, c, &how, &x.d);
   if (e == OK) {
     e = fill (&x);
-    session_close (&x.s);
+    design_close (&x.d);
   }
   mem_free (&x.chain);
   wire_close (&alone);

@@ -1,6 +1,6 @@
-/* run/check_config.c -- what can be found wrong in a configuration before any
- * data is touched.  Everything is reported, not the first thing only. */
-#include "run/session.h"
+/* design/check_config.c -- what can be found wrong in a configuration before
+ * any data is touched.  Everything is reported, not the first thing only. */
+#include "design/design_impl.h"
 
 #include <math.h>
 #include <string.h>
@@ -130,18 +130,19 @@ check (const struct config *c, struct text *out, int *n)
 }
 
 void
-run_configure_parse (const struct config_source *source, struct config *out,
-                     struct complaints *said)
+design_configure_parse (const struct config_source *source, struct config *out,
+                        struct complaints *said)
 {
   config_parse (source, out, said);
   fill_sizes (out);
 }
 
 void
-run_configure_collect (const struct config_source *source, enum config_use use,
-                       struct config *out, struct complaints *said)
+design_configure_collect (const struct config_source *source,
+                          enum config_use use, struct config *out,
+                          struct complaints *said)
 {
-  run_configure_parse (source, out, said);
+  design_configure_parse (source, out, said);
   if (use != CONFIG_PLAN && out->file[0] == '\0')
     note (fail (E_CONFIG, "data.file is needed: a data set file, made by "
                           "`interlock import`"),
@@ -150,13 +151,13 @@ run_configure_collect (const struct config_source *source, enum config_use use,
 }
 
 enum status
-run_configure (const struct config_source *source, enum config_use use,
-               struct config *out)
+design_configure (const struct config_source *source, enum config_use use,
+                  struct config *out)
 {
   struct complaints said = {.n = 0};
   struct config c;
   text_init (&said.lines);
-  run_configure_collect (source, use, &c, &said);
+  design_configure_collect (source, use, &c, &said);
   enum status s =
       config_refuse (source->text ? source->name : "the command line", &said);
   text_clear (&said.lines);
@@ -166,7 +167,7 @@ run_configure (const struct config_source *source, enum config_use use,
 }
 
 int64_t
-run_steps (const struct config *c, int64_t samples)
+design_steps (const struct config *c, int64_t samples)
 {
   if (c->steps > 0)
     return c->steps;

@@ -1,4 +1,4 @@
-/* run/kernels.c -- ranks agree on what they compute with before the first
+/* design/kernels.c -- ranks agree on what they compute with before the first
  * kernel is made.
  *
  * On unlike machines each rank would compute in its own way: libraries and
@@ -7,7 +7,7 @@
  * (run.isa); any other difference is refused by name.
  */
 #include "base/hash.h"
-#include "run/session.h"
+#include "design/design_impl.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -48,9 +48,9 @@ mathematics (char *out, size_t size)
  */
 
 void
-run_ask_machine (void)
+design_ask_machine (void)
 {
-  (void)kern_isa_have ();
+  (void)kernels_level_have ();
 }
 
 /* The level that all ranks have.  Levels go from rank to rank by name. */
@@ -59,96 +59,56 @@ common_level (struct wire *w, const char **out)
 {
   char mine[32], *all = NULL;
   const size_t room = sizeof mine;
-  snprintf (mine, sizeof mine, "%s", kern_isa_have ());
+  snprintf (mine, sizeof mine, "%s", kernels_level_have ());
   TRY (wire_worst (
       w, MEM_NEW ((size_t)wire_size (w) * room, &all, "instruction sets")));
   wire_round_gather (w, mine, room, all);
   for (double start = clock_now_s (); !wire_round_done (w);)
     wire_rest (start);
-  const char *common = kern_isa_have ();
+  const char *common = kernels_level_have ();
   for (int r = 0; r < wire_size (w); r++)
-    common = kern_isa_common (common, all + (size_t)r * room);
+    common = kernels_level_common (common, all + (size_t)r * room);
   mem_free (&all);
   *out = common;
   return OK;
 }
 
-static enum status
-not_known (const char *name)
-{
-  struct text names;
-  text_init (&names);
-  kern_isa_names (&names);
-  enum status e =
-      fail (E_UNSUPPORTED, "run.isa = %s: %s has no such level; it has %s",
-            name, kern_library (), names.data);
-  text_clear (&names);
-  return e;
-}
-
-/* groups: who has what; "" where all have the same. */
-static enum status
-not_had (struct wire *w, const char *name, const char *groups)
-{
-  if (groups[0])
-    return fail (E_MISSING, "run.isa = %s: not all ranks have it: %s", name,
-                 groups);
-  return fail (E_MISSING, "run.isa = %s: %s has %s only", name,
-               wire_size (w) > 1 ? "every rank" : wire_host (w),
-               kern_isa_have ());
-}
-
-static enum status
-unlike_ranks (const char *common, const char *groups)
-{
-  return fail (E_MISSING,
-               "run.isa = native: the ranks have unlike instruction sets: %s; "
-               "run.isa = auto brings all of them to %s",
-               groups, common);
-}
-
 /* The level that the key asks for, given what all have.  The same on all
  * ranks. */
 static enum status
-choose_level (struct session *s, int n, const char *groups, const char *common,
+choose_level (struct design *d, int n, const char *groups, const char *common,
               const char **out)
 {
-  const char *word = s->config.isa;
-  *out = common;
-  if (strcmp (word, "native") == 0)
-    return n > 1 ? unlike_ranks (common, groups) : OK;
-  if (strcmp (word, "auto") != 0) {
-    *out = word;
-    if (!kern_isa_known (word))
-      return not_known (word);
-    return kern_isa_includes (common, word) ? OK
-                                            : not_had (s->wire, word, groups);
-  }
   static bool said; /* one session after the other: once is enough */
-  if (n > 1 && !said)
+  const char *word = d->config.isa;
+  TRY (kernels_level_choose (
+      word, common, n > 1 ? groups : "",
+      wire_size (d->wire) > 1 ? "every rank" : wire_host (d->wire), out));
+  if (strcmp (word, "auto") == 0 && n > 1 && !said) {
     say (LOG_WARN,
          "run.isa = auto: all ranks work with %s, which all have (%s)", common,
          groups);
-  said = said || n > 1;
+    said = true;
+  }
   return OK;
 }
 
 static enum status
-settle_level (struct session *s)
+settle_level (struct design *d)
 {
   struct text groups;
   const char *common = NULL, *level = NULL;
   int n = 1;
   text_init (&groups);
-  enum status e = wire_groups (s->wire, kern_isa_have (), &n, &groups);
+  enum status e = wire_groups (d->wire, kernels_level_have (), &n, &groups);
   if (e == OK)
-    e = common_level (s->wire, &common);
+    e = common_level (d->wire, &common);
   if (e == OK)
-    e = choose_level (s, n, groups.data, common, &level);
+    e = choose_level (d, n, groups.data, common, &level);
   text_clear (&groups);
   if (e == OK)
-    e = kern_isa_limit (level);
-  return wire_agree (s->wire, e);
+    e = kernels_level_limit (level);
+  return wire_agree (d->wire, e);
 }
 
 /* -- all of it --------------------------------------------------------------
@@ -156,18 +116,18 @@ settle_level (struct session *s)
 
 /* What no rank can be brought to. */
 static enum status
-compare_libraries (struct session *s)
+compare_libraries (struct design *d)
 {
   char threads[16], math[96];
-  snprintf (threads, sizeof threads, "%d", s->threads);
+  snprintf (threads, sizeof threads, "%d", d->threads);
   mathematics (math, sizeof math);
   const struct wire_fact facts[] = {
       {"threads of a rank", threads,
        "set OMP_NUM_THREADS to one number everywhere, or give --threads",
        E_USAGE},
-      {"kernel library", kern_library (), "install one version everywhere",
+      {"kernel library", kernels_library (), "install one version everywhere",
        E_MISSING},
-      {"element type", kern_numbers (),
+      {"element type", kernels_numbers (),
        "set ONEDNN_DEFAULT_FPMATH_MODE alike, or nowhere", E_USAGE},
       {"mathematics of the C library", math,
        "random numbers and rates would differ in their last bits: start on "
@@ -175,31 +135,31 @@ compare_libraries (struct session *s)
        "one "
        "lacks, with GLIBC_TUNABLES=glibc.cpu.hwcaps=-FMA,-AVX2 on all",
        E_MISSING},
-      {"decoder of images", s->info.jpeg ? data_describe_images () : "",
+      {"decoder of images", d->info.jpeg ? data_describe_images () : "",
        "install one libjpeg-turbo everywhere", E_MISSING}};
-  return wire_agree (s->wire,
-                     wire_alike (s->wire, sizeof facts / sizeof *facts, facts));
+  return wire_agree (d->wire,
+                     wire_alike (d->wire, sizeof facts / sizeof *facts, facts));
 }
 
 /* What has come of it: a fault of ours where it differs. */
 static enum status
-compare_kernels (struct session *s)
+compare_kernels (struct design *d)
 {
   char block[16];
-  snprintf (block, sizeof block, "%d", kern_block (s->kern));
+  snprintf (block, sizeof block, "%d", kernels_block (d->kernels));
   const struct wire_fact facts[] = {
-      {"instruction set in use", kern_isa_use (), "", E_FAULT},
+      {"instruction set in use", kernels_level_use (), "", E_FAULT},
       {"channels of a block", block, "", E_FAULT}};
-  return wire_agree (s->wire,
-                     wire_alike (s->wire, sizeof facts / sizeof *facts, facts));
+  return wire_agree (d->wire,
+                     wire_alike (d->wire, sizeof facts / sizeof *facts, facts));
 }
 
 enum status
-session_kernels (struct session *s)
+design_kernels (struct design *d)
 {
-  TRY (derive_threads (s->wire, &s->config, &s->threads));
-  TRY (compare_libraries (s));
-  TRY (settle_level (s));
-  TRY (wire_agree (s->wire, kern_open (s->threads, &s->kern)));
-  return compare_kernels (s);
+  TRY (derive_threads (d->wire, &d->config, &d->threads));
+  TRY (compare_libraries (d));
+  TRY (settle_level (d));
+  TRY (wire_agree (d->wire, kernels_open (d->threads, &d->kernels)));
+  return compare_kernels (d);
 }

@@ -1,5 +1,5 @@
-/* map/map.c -- axes, cells, and what is best where. */
-#include "map/map.h"
+/* design/map.c -- axes, cells, and what is best where. */
+#include "design/map.h"
 
 #include "base/memory.h"
 #include <math.h>

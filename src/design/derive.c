@@ -1,6 +1,6 @@
-/* run/derive.c -- from words of the configuration to what other rooms take, and
- * the words of a plain one. */
-#include "run/session.h"
+/* design/derive.c -- from words of the configuration to what other rooms take,
+ * and the words of a plain one. */
+#include "design/design_impl.h"
 
 #include <stdlib.h>
 #include <string.h>

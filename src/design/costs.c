@@ -1,6 +1,6 @@
-/* run/costs.c -- what blocks and messages take on a machine, measured once and
- * used for many predictions. */
-#include "run/session.h"
+/* design/costs.c -- what blocks and messages take on a machine, measured once
+ * and used for many predictions. */
+#include "design/design_impl.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -8,14 +8,14 @@
 #include <string.h>
 
 enum status
-run_costs_open (struct run_costs *c)
+design_costs_open (struct design_costs *c)
 {
-  size_t n = (size_t)c->n_sizes * (size_t)c->n_units * RUN_COST_NUMBERS;
+  size_t n = (size_t)c->n_sizes * (size_t)c->n_units * DESIGN_COST_NUMBERS;
   return MEM_NEW (n, &c->seconds, "calibrated costs");
 }
 
 void
-run_costs_close (struct run_costs *c)
+design_costs_close (struct design_costs *c)
 {
   mem_free (&c->seconds);
 }
@@ -30,9 +30,9 @@ name_network (const struct network *net, const char *head,
 }
 
 static double *
-numbers (const struct run_costs *c, int size, int unit)
+numbers (const struct design_costs *c, int size, int unit)
 {
-  return c->seconds + (size_t)(size * c->n_units + unit) * RUN_COST_NUMBERS;
+  return c->seconds + (size_t)(size * c->n_units + unit) * DESIGN_COST_NUMBERS;
 }
 
 /* -- measuring ---------------------------------------------------------------
@@ -48,10 +48,10 @@ note (const struct unit_costs *u, double *seconds)
 {
   for (int i = 0; i < u->n; i++) {
     const struct stage_cost *a = &u->unit[i], *b = &u->head[i];
-    const double v[RUN_COST_NUMBERS] = {a->forward, a->data, a->weights,
-                                        b->forward, b->data, b->weights,
-                                        a->saved,   a->input};
-    memcpy (seconds + (size_t)i * RUN_COST_NUMBERS, v, sizeof v);
+    const double v[DESIGN_COST_NUMBERS] = {a->forward, a->data, a->weights,
+                                           b->forward, b->data, b->weights,
+                                           a->saved,   a->input};
+    memcpy (seconds + (size_t)i * DESIGN_COST_NUMBERS, v, sizeof v);
   }
 }
 
@@ -76,57 +76,55 @@ medians (const double *seconds, size_t n, double *out)
 }
 
 static enum status
-measure_size (struct session *s, int size, struct session_sketch *how,
-              double *seconds, struct run_costs *c)
+measure_size (struct design *d, int size, double *seconds,
+              struct design_costs *c)
 {
-  size_t n = (size_t)c->n_units * RUN_COST_NUMBERS;
+  size_t n = (size_t)c->n_units * DESIGN_COST_NUMBERS;
   say (LOG_INFO, "measuring %d blocks in micro-batches of %lld samples",
        c->n_units, (long long)c->samples[size]);
   for (int round = 0; round < ROUNDS; round++) {
-    how->tuned = round > 0;
-    TRY (session_costs (s, c->samples[size], how));
-    note (&s->costs, seconds + (size_t)round * n);
+    TRY (design_recost (d, c->samples[size], round > 0));
+    note (&d->costs, seconds + (size_t)round * n);
   }
   medians (seconds, n, numbers (c, size, 0));
   return OK;
 }
 
 static enum status
-measure_sizes (struct wire *w, struct session *s, struct run_costs *c)
+measure_sizes (struct wire *w, struct design *d, struct design_costs *c)
 {
-  struct session_sketch how = {.measure = true, .latency_s = -1};
   double *seconds = NULL;
-  c->n_units = network_units (s->net);
-  size_t n = (size_t)c->n_units * RUN_COST_NUMBERS;
+  c->n_units = network_units (d->net);
+  size_t n = (size_t)c->n_units * DESIGN_COST_NUMBERS;
   enum status e = MEM_NEW (ROUNDS * n, &seconds, "rounds of costs");
-  e = wire_agree (w, e == OK ? run_costs_open (c) : e);
+  e = wire_agree (w, e == OK ? design_costs_open (c) : e);
   for (int i = 0; e == OK && i < c->n_sizes; i++)
-    e = measure_size (s, i, &how, seconds, c);
+    e = measure_size (d, i, seconds, c);
   mem_free (&seconds);
-  c->threads = s->threads;
-  name_network (s->net, s->config.head, c->network);
+  c->threads = d->threads;
+  name_network (d->net, d->config.head, c->network);
   return e;
 }
 
 enum status
-run_calibrate (struct wire *w, const struct config *c, int n_sizes,
-               const int64_t *samples, struct run_costs *out)
+design_calibrate (struct wire *w, const struct config *c, int n_sizes,
+                  const int64_t *samples, struct design_costs *out)
 {
   /* Maps ask for the costs of all heads. */
-  const struct session_sketch how = {.heads = true, .latency_s = -1};
-  struct run_costs found = {.n_sizes = n_sizes, .ranks = wire_size (w)};
-  struct session s;
+  const struct design_how how = {.heads = true, .measure = true};
+  struct design_costs found = {.n_sizes = n_sizes, .ranks = wire_size (w)};
+  struct design d;
   memcpy (found.samples, samples, (size_t)n_sizes * sizeof *samples);
   TRY (wire_grid (w, 1));
   TRY (wire_calibrate (w, &found.link));
   say (LOG_INFO, "link: latency %s, %s/s; %s/s while as much comes back",
        text_seconds (found.link.latency_s), text_bytes (found.link.bytes_per_s),
        text_bytes (found.link.both_bytes_per_s));
-  TRY (session_blocks (w, c, &how, &s));
-  enum status e = measure_sizes (w, &s, &found);
-  session_close (&s);
+  TRY (design_blocks (w, c, &how, &d));
+  enum status e = measure_sizes (w, &d, &found);
+  design_close (&d);
   if (e != OK)
-    run_costs_close (&found);
+    design_costs_close (&found);
   else
     *out = found;
   return e;
@@ -137,7 +135,7 @@ run_calibrate (struct wire *w, const struct config *c, int n_sizes,
 
 /* The sizes whose line is followed at n, and how far from a to b. */
 static double
-place (const struct run_costs *c, int64_t n, int *a, int *b)
+place (const struct design_costs *c, int64_t n, int *a, int *b)
 {
   int i = 0;
   while (i < c->n_sizes && c->samples[i] < n)
@@ -156,7 +154,7 @@ place (const struct run_costs *c, int64_t n, int *a, int *b)
 /* Between sizes on their line, beyond them too, as far as it stays above what
  * is in proportion to the samples: there is no arithmetic for nothing. */
 static double
-at_size (const struct run_costs *c, int64_t n, int unit, int which)
+at_size (const struct design_costs *c, int64_t n, int unit, int which)
 {
   int a = 0, b = 0;
   if (c->n_sizes == 1)
@@ -169,7 +167,7 @@ at_size (const struct run_costs *c, int64_t n, int unit, int which)
 
 /* Numbers from, from + 1, from + 2. */
 static struct stage_cost
-cost_of (const struct run_costs *c, int64_t n, int unit, int from)
+cost_of (const struct design_costs *c, int64_t n, int unit, int from)
 {
   return (struct stage_cost){.forward = at_size (c, n, unit, from),
                              .data = at_size (c, n, unit, from + 1),
@@ -177,8 +175,8 @@ cost_of (const struct run_costs *c, int64_t n, int unit, int from)
 }
 
 enum status
-run_costs_take (const struct run_costs *c, const struct network *net,
-                int64_t n_samples, const char *head, struct unit_costs *out)
+design_costs_take (const struct design_costs *c, const struct network *net,
+                   int64_t n_samples, const char *head, struct unit_costs *out)
 {
   char network[CONFIG_TEXT];
   struct unit_costs u;

@@ -1,5 +1,6 @@
-/* run/measure.c -- what each unit of a network costs, guessed or measured. */
-#include "run/session.h"
+/* design/measure.c -- what each unit of a network costs, guessed or measured.
+ */
+#include "design/design_impl.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -190,16 +191,15 @@ deal (struct measuring *m, int size)
 }
 
 static enum status
-measure_mine (struct kern *k, const struct network *net,
-              const struct kern_tuning *t, int64_t n_samples, int me,
-              struct measuring *m)
+measure_mine (struct kernels *k, const struct network *net, int64_t n_samples,
+              int me, struct measuring *m)
 {
   int n = 0;
   for (int i = 0; i < m->n; i++)
     if (m->rank[i] == me)
       m->mine[n++] = m->job[i];
   if (n > 0)
-    TRY (stage_measure (k, net, t, n_samples, n, m->mine));
+    TRY (kernels_measure (k, net, n_samples, n, m->mine));
   n = 0;
   for (int i = 0; i < m->n; i++)
     if (m->rank[i] == me) {
@@ -221,8 +221,8 @@ cost_of (const struct measuring *m, int job)
 }
 
 enum status
-unit_costs_measure (struct wire *w, struct kern *k, const struct network *net,
-                    const struct kern_tuning *t, int64_t n_samples,
+unit_costs_measure (struct wire *w, struct kernels *k,
+                    const struct network *net, int64_t n_samples,
                     const char *head, struct unit_costs *out)
 {
   struct unit_costs u = {0};
@@ -236,7 +236,7 @@ unit_costs_measure (struct wire *w, struct kern *k, const struct network *net,
   if (s == OK)
     s = deal (&m, wire_size (w));
   if (s == OK)
-    s = measure_mine (k, net, t, n_samples, wire_rank (w), &m);
+    s = measure_mine (k, net, n_samples, wire_rank (w), &m);
   s = share (w, s, m.v, JOB_NUMBERS * m.n);
   for (int i = 0; i < units && s == OK; i++) {
     u.unit[i] = cost_of (&m, m.unit_at[i]);

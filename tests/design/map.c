@@ -1,6 +1,6 @@
 /* ranks: 0 */
 /* What follows from a table of predictions that was written by hand. */
-#include "map/map.h"
+#include "design/map.h"
 #include "tests/tap.h"
 
 /* Depths 2, 4, 8; one number of micro-batches; spans 1, 2, all.  A batch of 12

@@ -1,0 +1,510 @@
+/* design/design.c -- from a configuration to all that is decided before the
+ * first tensor is made.
+ *
+ * Every part that can fail on one rank only ends in a fence, so that all ranks
+ * go on or leave together.
+ */
+#include "base/place.h"
+#include "design/design_impl.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* -- data, network, kernels --------------------------------------------------
+ */
+
+static enum status
+name_data (struct design *d)
+{
+  const struct config *c = &d->config;
+  TRY (derive_split (c->train, &d->train));
+  TRY (derive_split (c->valid, &d->valid));
+  TRY (derive_split (c->test, &d->test));
+  if (!c->file[0])
+    return fail (E_CONFIG, "data.file is not given: name a data set file, made "
+                           "by `interlock import`");
+  return OK;
+}
+
+/* Pictures of any size are needed to take parts of them. */
+static enum status
+check_augment (const struct design *d)
+{
+  int augment;
+  TRY (derive_augment (d->config.augment, &augment));
+  if ((augment & DATA_AUGMENT_IMAGENET) && !d->info.jpeg &&
+      !d->how.forward_only)
+    return fail (E_CONFIG,
+                 "data.augment = imagenet: %s has no JPEG images, which it is "
+                 "for (pixels have flip, crop4, flip+crop4)",
+                 d->config.file);
+  return OK;
+}
+
+static enum status
+open_data (struct design *d)
+{
+  const struct config *c = &d->config;
+  TRY (wire_worst (d->wire, name_data (d)));
+  place_set (-1, -1, "opening the data set");
+  TRY (data_open_all (d->wire, c->file, &d->data));
+  data_info (d->data, &d->info);
+  const bool tokens = strcmp (c->family, "transformer") == 0;
+  if (strcmp (d->info.kind, tokens ? "tokens" : "images") != 0)
+    return fail (E_CONFIG,
+                 "%s: a data set of %s does not fit model.family = %s", c->file,
+                 d->info.kind, c->family);
+  if (d->info.samples[d->train] == 0)
+    return fail (E_DATA, "%s: there is no split /%s", c->file, c->train);
+  TRY (check_augment (d));
+  if (tokens) {
+    struct model_spec spec;
+    TRY (derive_spec (c, &d->info, &spec));
+    data_windows (d->data, spec.context, c->stride);
+    data_info (d->data, &d->info);
+  }
+  TRY (data_training_samples (d->data, d->train, c->order == CONFIG_SHUFFLE,
+                              &d->n_train));
+  if (c->limit > 0 && c->limit < d->n_train)
+    d->n_train = c->limit;
+  return OK;
+}
+
+/* The strategy: everything after this asks the table. */
+static enum status
+make_route (struct design *d)
+{
+  const size_t n = (size_t)d->K * (size_t)d->K;
+  mem_free (&d->route);
+  TRY (MEM_NEW (n, &d->route, "route"));
+  if (!d->how.route)
+    return derive_route (&d->config, d->K, d->route);
+  memcpy (d->route, d->how.route, n * sizeof *d->route);
+  return plan_route_check (d->K, d->route);
+}
+
+static enum status
+make_network (struct design *d)
+{
+  struct model_spec spec;
+  TRY (derive_spec (&d->config, d->data ? &d->info : NULL, &spec));
+  if (!d->data && spec.stem == MODEL_STEM_IMAGENET)
+    spec.height = spec.width_px = 224;
+  TRY (network_create (&spec, &d->net));
+  d->length = spec.family == MODEL_TRANSFORMER ? spec.context : 1;
+  return OK;
+}
+
+/* A text of the run directory or of a file, on the root; "" when there is
+ * none. */
+enum status
+design_read_text (struct design *d, const char *dir, const char *name,
+                  char **out)
+{
+  char *text = NULL;
+  enum status e = OK;
+  if (wire_rank (d->wire) == 0) {
+    if (dir == NULL || store_run_get (dir, name, &text) != OK) {
+      fail_clear ();
+      e = mem_text ("", &text);
+    }
+  }
+  TRY (wire_agree (d->wire, e));
+  TRY (wire_broadcast_text (d->wire, &text, 0));
+  *out = text;
+  return OK;
+}
+
+/* Whether any stage but the last has a head. */
+static bool
+wants_heads (const struct design *d)
+{
+  return d->how.heads || d->config.heads_all ||
+         plan_route_inner (d->K, d->route);
+}
+
+const char *
+design_head (const struct design *d)
+{
+  return wants_heads (d) ? d->config.head : NULL;
+}
+
+/* -- the plan ----------------------------------------------------------------
+ */
+
+/* Cost matrices for the cut: what unit i costs in stage k, given how many
+ * passes the strategy sends through that stage. */
+static enum status
+auto_cut (struct design *d, const struct plan *probe)
+{
+  int n = network_units (d->net), K = d->K;
+  double *cost = NULL, *extra = NULL;
+  enum status e = MEM_NEW ((size_t)(n * K), &cost, "cut costs");
+  if (e == OK)
+    e = MEM_NEW ((size_t)(n * K), &extra, "cut costs of heads");
+  for (int k = 0; e == OK && k < K; k++)
+    for (int i = 0; i < n; i++) {
+      const struct stage_cost *u = &d->costs.unit[i], *h = &d->costs.head[i];
+      cost[k * n + i] = u->forward + probe->n_passes[k] * u->data + u->weights;
+      bool head = probe->head[k] != PLAN_SILENT && k < K - 1;
+      extra[k * n + i] = head ? h->forward + h->data + h->weights : 0;
+    }
+  if (e == OK)
+    e = plan_cut (n, cost, extra, K, d->first);
+  mem_free (&cost);
+  mem_free (&extra);
+  return e;
+}
+
+/* The matrix of a tied embedding is updated in the last stage. */
+static double
+shared_moves (const struct design *d, int k)
+{
+  const struct model_spec *m = network_spec (d->net);
+  const double n = (double)m->classes * (double)m->d_model;
+  if (m->family != MODEL_TRANSFORMER || !m->tied)
+    return 0;
+  return (k == d->K - 1 ? n : 0) - (k == 0 ? n : 0);
+}
+
+void
+design_joint (const struct design *d, struct plan_joint *out)
+{
+  const struct model_spec *m = network_spec (d->net);
+  const bool tokens = m->family == MODEL_TRANSFORMER;
+  const double n = tokens ? (double)m->classes * (double)m->d_model : 0;
+  *out = (struct plan_joint){
+      .norms = d->config.clip > 0,
+      .first = network_shares (d->net, NULL),
+      .heads = tokens && network_head_shares (d->config.head),
+      .matrix_bytes = d->how.unit_costs ? 0 : network_param_bytes (n),
+      .fold_s = d->how.unit_costs ? 0 : n * DESIGN_FOLD_S,
+      .copy_s = d->how.unit_costs ? 0 : n * DESIGN_COPY_S,
+  };
+}
+
+static void
+stage_costs (struct design *d, const struct plan *probe)
+{
+  int n = network_units (d->net);
+  for (int k = 0; k < d->K; k++) {
+    struct plan_cost c = {.input = d->costs.unit[d->first[k]].input};
+    struct network_unit u;
+    double params = 0;
+    bool last = k == d->K - 1;
+    for (int i = d->first[k]; i < d->first[k + 1]; i++) {
+      network_unit (d->net, i, &u);
+      params += (double)u.params;
+      if (last && i == n - 1)
+        break; /* the output unit is the head */
+      c.forward += d->costs.unit[i].forward;
+      c.data += d->costs.unit[i].data;
+      c.weights += d->costs.unit[i].weights;
+      c.saved += d->costs.unit[i].saved;
+    }
+    int end = d->first[k + 1] - 1;
+    const struct stage_cost *h =
+        last ? &d->costs.unit[n - 1] : &d->costs.head[end];
+    if (last || probe->head[k] != PLAN_SILENT) {
+      c.head = h->forward + h->data;
+      c.head_weights = h->weights;
+    }
+    network_unit (d->net, last ? end - 1 : end, &u);
+    c.output_bytes = network_border_bytes (u.out, (double)d->n_samples);
+    params += shared_moves (d, k);
+    c.update = params * DESIGN_UPDATE_S;
+    c.squares = params * DESIGN_SQUARES_S;
+    d->cost[k] = c;
+  }
+}
+
+/* Total work of a stage, for folding. */
+static double
+stage_work (const struct design *d, const struct plan *probe, int k)
+{
+  const struct plan_cost *c = &d->cost[k];
+  return c->forward + probe->n_passes[k] * c->data + c->weights + c->head +
+         c->head_weights + c->update;
+}
+
+static enum status
+make_plan (struct design *d, int n_pipe)
+{
+  int K = d->K;
+  int *rank_of = NULL;
+  double *work = NULL;
+  struct plan *probe = NULL;
+  struct plan_ask ask = {.K = K,
+                         .heads_all = d->config.heads_all,
+                         .n_micro = d->M,
+                         .n_pipe = 1,
+                         .n_replicas = d->R};
+  enum status e;
+  design_joint (d, &ask.joint);
+  if (n_pipe > K)
+    return fail (E_CONFIG,
+                 "%d ranks for %d stages x %d replica%s: at most %d ranks have "
+                 "work (fewer ranks, more stages.count, or more run.replicas)",
+                 n_pipe * d->R, K, d->R, d->R == 1 ? "" : "s", K * d->R);
+  TRY (MEM_NEW ((size_t)K, &rank_of, "folding"));
+  e = MEM_NEW ((size_t)K, &work, "stage work");
+  if (e == OK && !d->first)
+    e = MEM_NEW ((size_t)K + 1, &d->first, "cut");
+  if (e == OK && !d->cost)
+    e = MEM_NEW ((size_t)K, &d->cost, "stage costs");
+  if (e == OK)
+    e = derive_order (d->config.run_schedule, &ask.order);
+  ask.route = d->route;
+  ask.rank_of = rank_of;
+  if (e == OK)
+    e = plan_create (&ask, &probe); /* all stages on one rank: passes, heads */
+  if (e == OK)
+    e = strcmp (d->config.cut, "auto") == 0
+            ? auto_cut (d, probe)
+            : network_cut_parse (d->net, d->config.cut, K, d->first);
+  if (e == OK) {
+    stage_costs (d, probe);
+    for (int k = 0; k < K; k++)
+      work[k] = stage_work (d, probe, k);
+    e = plan_fold (K, work, n_pipe, rank_of);
+  }
+  ask.n_pipe = n_pipe;
+  ask.cost = d->how.unit_costs ? NULL : d->cost;
+  ask.latency_s = d->how.unit_costs ? 0 : d->latency_s;
+  ask.bytes_per_s = d->how.unit_costs ? 0 : d->bytes_per_s;
+  if (e == OK)
+    e = plan_create (&ask, &d->plan);
+  plan_destroy (&probe);
+  mem_free (&work);
+  mem_free (&rank_of);
+  return e;
+}
+
+enum status
+design_check_tags (const struct design *d, const struct plan *p)
+{
+  char what[128];
+  snprintf (what, sizeof what,
+            "a timetable of %d stages x %d micro-batch%s (lower train.micro "
+            "or stages.count)",
+            p->K, p->n_micro, p->n_micro == 1 ? "" : "es");
+  return wire_tags (d->wire, plan_tags (p), what);
+}
+
+/* -- open and close ----------------------------------------------------------
+ */
+
+enum status
+design_check_ranks (const struct config *c, int size)
+{
+  long long K = c->count, R = c->replicas, M = c->micro, batch = c->batch;
+  if (size % R != 0)
+    return fail (E_CONFIG, "run.replicas = %lld does not divide %d ranks", R,
+                 size);
+  if (batch % (R * M) != 0)
+    return fail (E_CONFIG,
+                 "train.batch = %lld does not divide into train.micro = %lld "
+                 "micro-batches x run.replicas = %lld",
+                 batch, M, R);
+  if (size / R > K)
+    return fail (E_CONFIG,
+                 "%d ranks for %lld stages x %lld replica%s: at most %lld "
+                 "ranks have work (start fewer ranks, or raise stages.count "
+                 "or run.replicas)",
+                 size, K, R, R == 1 ? "" : "s", K * R);
+  if (c->limit > 0 && c->limit < batch)
+    return fail (E_CONFIG, "data.limit = %lld is less than one batch of %lld",
+                 (long long)c->limit, batch);
+  return OK;
+}
+
+static enum status
+count_steps (struct design *d)
+{
+  d->steps = design_steps (&d->config, d->n_train);
+  TRY (derive_optimizer (&d->config, &d->optimizer));
+  return derive_schedule (&d->config, d->steps, &d->schedule);
+}
+
+/* What follows from sizes and words alone. */
+static enum status
+open_network (struct design *d)
+{
+  struct wire *w = d->wire;
+  TRY (wire_agree (w, design_check_ranks (&d->config, wire_size (w))));
+  TRY (wire_grid (w, d->R));
+  TRY (wire_agree (w, open_data (d)));
+  TRY (wire_agree (w, make_network (d)));
+  TRY (wire_agree (w, count_steps (d)));
+  TRY (wire_agree (w, make_route (d)));
+  return d->how.forward_only ? OK : design_foresee_memory (d);
+}
+
+static void
+say_when (const struct design *d, const char *what)
+{
+  say (LOG_DEBUG, "%s %s after start", what,
+       text_seconds (clock_now_s () - d->started_s));
+}
+
+/* Kernels, chosen and proven, and what blocks cost with them. */
+static enum status
+open_kernels (struct design *d)
+{
+  place_set (-1, -1, "choosing kernels");
+  TRY (design_kernels (d));
+  say_when (d, "kernels opened");
+  TRY (design_open_tuning (d));
+  say_when (d, "kernels chosen");
+  place_set (-1, -1, "measuring blocks");
+  if (d->how.forward_only || d->how.guess_costs)
+    TRY (wire_agree (d->wire, unit_costs_guess (d->net, d->n_samples,
+                                                design_head (d), &d->costs)));
+  else
+    TRY (design_open_costs (d));
+  say_when (d, "blocks measured");
+  return OK;
+}
+
+static enum status
+open_plan (struct design *d)
+{
+  struct wire *w = d->wire;
+  place_set (-1, -1, "planning");
+  TRY (wire_agree (w, make_plan (d, wire_pipe_size (w))));
+  TRY (wire_agree (w, design_check_tags (d, d->plan)));
+  if (!d->how.forward_only)
+    TRY (design_check_memory (d));
+  TRY (wire_agree (w, wire_same (w, plan_hash (d->plan), "the plan")));
+  return wire_agree (w, wire_same (w, d->info.digest, "the data set"));
+}
+
+/* The cut and the kernel choices become part of the configuration: running the
+ * written one again repeats the run. */
+static void
+settle_config (struct design *d)
+{
+  struct text cut;
+  text_init (&cut);
+  for (int k = 0; k < d->K; k++)
+    text_add (&cut, "%s%d", k ? "," : "", d->first[k + 1] - d->first[k]);
+  snprintf (d->config.cut, sizeof d->config.cut, "%s", cut.data);
+  if (strcmp (d->config.tune, "no") != 0)
+    snprintf (d->config.tune, sizeof d->config.tune, "%.*s/tune.txt",
+              CONFIG_PATH - 16, d->config.dir);
+  text_clear (&cut);
+}
+
+static void
+design_init (struct wire *w, const struct config *c,
+             const struct design_how *how, struct design *d)
+{
+  memset (d, 0, sizeof *d);
+  d->wire = w;
+  d->config = *c;
+  d->how = *how;
+  d->K = (int)c->count;
+  d->M = (int)c->micro;
+  d->R = (int)c->replicas;
+  d->batch = c->batch;
+  d->n_samples = c->batch / (c->micro * c->replicas);
+  d->latency_s = how->link_given ? how->latency_s : DESIGN_LATENCY_S;
+  d->bytes_per_s = how->link_given ? how->bytes_per_s : DESIGN_BYTES_PER_S;
+  d->started_s = clock_now_s ();
+}
+
+enum status
+design_open (struct wire *w, const struct config *c,
+             const struct design_how *how, struct design *d)
+{
+  design_init (w, c, how, d);
+  enum status e = open_network (d);
+  if (e == OK)
+    e = open_kernels (d);
+  if (e == OK)
+    e = open_plan (d);
+  if (e == OK)
+    settle_config (d);
+  else
+    design_close (d);
+  return e;
+}
+
+/* Costs for micro-batches of d->n_samples. */
+static enum status
+sketch_costs (struct design *d, bool tuned)
+{
+  const struct design_how *how = &d->how;
+  const char *head = design_head (d);
+  if (how->costs)
+    return design_costs_take (how->costs, d->net, d->n_samples, d->config.head,
+                              &d->costs);
+  if (!how->measure)
+    return unit_costs_guess (d->net, d->n_samples, head, &d->costs);
+  if (!d->kernels)
+    TRY (design_kernels (d));
+  if (!tuned)
+    TRY (design_open_tuning (d));
+  return unit_costs_measure (d->wire, d->kernels, d->net, d->n_samples, head,
+                             &d->costs);
+}
+
+enum status
+design_blocks (struct wire *w, const struct config *c,
+               const struct design_how *how, struct design *d)
+{
+  design_init (w, c, how, d);
+  enum status e = c->file[0] ? open_data (d) : OK;
+  if (e == OK)
+    e = make_network (d);
+  e = wire_worst (w, e);
+  if (e != OK)
+    design_close (d);
+  return e;
+}
+
+enum status
+design_recost (struct design *d, int64_t n_samples, bool tuned)
+{
+  d->n_samples = n_samples;
+  unit_costs_clear (&d->costs);
+  return sketch_costs (d, tuned);
+}
+
+enum status
+design_replan (struct design *d, int n_pipe)
+{
+  plan_destroy (&d->plan);
+  mem_free (&d->first);
+  mem_free (&d->cost);
+  TRY (make_route (d));
+  return make_plan (d, n_pipe);
+}
+
+enum status
+design_sketch (struct wire *alone, const struct config *c, int n_pipe,
+               const struct design_how *how, struct design *d)
+{
+  TRY (design_blocks (alone, c, how, d));
+  enum status e = make_route (d);
+  if (e == OK)
+    e = sketch_costs (d, false);
+  if (e == OK)
+    e = make_plan (d, n_pipe);
+  if (e != OK)
+    design_close (d);
+  return e;
+}
+
+void
+design_close (struct design *d)
+{
+  mem_free (&d->first);
+  mem_free (&d->route);
+  mem_free (&d->cost);
+  unit_costs_clear (&d->costs);
+  plan_destroy (&d->plan);
+  kernels_close (&d->kernels);
+  network_destroy (&d->net);
+  data_close (&d->data);
+}

@@ -1,0 +1,126 @@
+/* design/design.h -- all that is decided before the first tensor is made: the
+ * sizes, the network, the kernels, what blocks cost, the cut and the timetable.
+ *
+ * A design is made once and const after opening: a line that reads one may rely
+ * on it from step 0 on.
+ */
+#ifndef DESIGN_DESIGN_H
+#define DESIGN_DESIGN_H
+
+#include "data/data.h"
+#include "design/ask.h"
+#include "model/kernels.h"
+#include "model/network.h"
+#include "model/optimizer.h"
+#include "model/stage.h"
+#include "plan/plan.h"
+#include "store/run.h"
+
+struct unit_costs { /* arrays of n units; owned */
+  int n;
+  struct stage_cost *unit;
+  struct stage_cost *head; /* the grammar behind unit i; zero where not asked */
+};
+
+struct design_how {
+  struct store_run *run;  /* root only, borrowed; NULL: no record */
+  const char *tuning;     /* kernel choices as text; NULL: as configured */
+  const char *was_tuning; /* those of the checkpoint that the run goes on from,
+                             in place of the run directory's; NULL: none */
+  bool forward_only;      /* evaluation: no gradients, nothing measured */
+  bool guess_costs;       /* of blocks, from FLOPs: for short runs */
+  bool proves;            /* kernels, whatever an earlier start found */
+  const double *route;    /* K x K in place of the configuration's strategy,
+                             borrowed; NULL: none */
+  /* of a plan alone */
+  bool measure;    /* blocks, here */
+  bool unit_costs; /* forward = data = weights = 1 */
+  bool heads;      /* costs of heads behind all units, whatever the route */
+  const struct design_costs *costs; /* borrowed; NULL: guessed, or measured */
+  bool link_given;                  /* by the next line; else assumed */
+  double latency_s, bytes_per_s;    /* of messages */
+};
+
+struct design {
+  struct wire *wire; /* borrowed */
+  struct design_how how;
+  struct config config;     /* its cut and kernel choices settled */
+  int K, M, R;              /* stages, micro-batches, replicas */
+  int64_t batch, n_samples; /* whole; of one micro-batch */
+  int threads;              /* of a rank */
+  struct data_set *data;    /* owned; NULL: a plan without data */
+  struct data_info info;
+  enum data_split train, valid, test;
+  int64_t n_train; /* samples, after limit */
+  int64_t length;  /* positions of a sample; 1 of images */
+  int64_t steps;   /* of the whole run */
+  struct optimizer optimizer;
+  struct schedule schedule;
+  struct network *net;     /* owned */
+  struct kernels *kernels; /* owned; NULL in a plan that measures nothing */
+  bool tunes;              /* the choices were measured at this start */
+  struct unit_costs costs;
+  double *route;          /* K x K */
+  int *first;             /* K + 1: cut */
+  struct plan_cost *cost; /* K */
+  struct plan *plan;
+  double latency_s, bytes_per_s; /* of messages, for predictions */
+  double started_s;              /* clock */
+};
+
+/* Data, network, kernels, costs, cut, plan.  On failure everything is closed.
+ * Collective on world. */
+enum status
+design_open (struct wire *w, const struct config *c,
+             const struct design_how *how, struct design *d);
+/* For n_pipe ranks, with what `how` says of a plan alone.  Local. */
+enum status
+design_sketch (struct wire *alone, const struct config *c, int n_pipe,
+               const struct design_how *how, struct design *d);
+void
+design_close (struct design *d);
+/* Root: what was measured or chosen while there was no run directory, as
+ * tune.txt and costs.txt of the one that there is now.  Local. */
+enum status
+design_put_choices (const struct design *d, struct store_run *run);
+/* E_LIMIT when p has more tags than this MPI. */
+enum status
+design_check_tags (const struct design *d, const struct plan *p);
+/* Memory of rank r of the pipe by the plan. */
+double
+design_rank_bytes (const struct design *d, int r);
+/* Stages, windows and predictions of the plan as text. Local. */
+void
+design_plan_show (const struct design *d, struct text *out);
+
+/* -- words of the configuration (derive.c) ------------------------------------
+ */
+
+/* The strategy as a table [K x K], see plan/plan.h: all that the engine knows
+ * of it. */
+enum status
+derive_route (const struct config *c, int K, double *route);
+/* data NULL: CIFAR-sized images, 10 classes. */
+enum status
+derive_spec (const struct config *c, const struct data_info *data,
+             struct model_spec *out);
+enum status
+derive_split (const char *word, enum data_split *out);
+enum status
+derive_augment (const char *word, int *out);
+
+/* -- the two walks that compare gradients (aside.c)
+ * ----------------------------
+ */
+
+enum { ASIDE_STRATEGY, ASIDE_WHOLE, ASIDE_WALKS };
+/* Timetables of one micro-batch: as the strategy has it, and back from the last
+ * loss to the first stage.  Those that were made are the caller's to destroy,
+ * whatever is returned.  Local. */
+enum status
+aside_plans (const struct design *d, struct plan *plan[ASIDE_WALKS]);
+/* Predicted seconds of one comparison, from the plan's costs.  Local. */
+double
+aside_seconds (const struct design *d);
+
+#endif

@@ -1,0 +1,133 @@
+/* design/design_impl.h -- how a design is made, in parts. */
+#ifndef DESIGN_DESIGN_IMPL_H
+#define DESIGN_DESIGN_IMPL_H
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "design/design.h"
+
+/* -- deriving things from the configuration (derive.c) ----------------------
+ */
+
+enum status
+derive_order (const char *word, enum plan_order *out);
+enum status
+derive_optimizer (const struct config *c, struct optimizer *out);
+/* steps: of the whole run. */
+enum status
+derive_schedule (const struct config *c, int64_t steps, struct schedule *out);
+/* Threads of each rank: --threads, else OMP_NUM_THREADS, else the affinity mask
+ * shared fairly by the ranks that have it; the same on all ranks.  Warns on
+ * ranks that share cores and on idle cores.  Collective on world. */
+enum status
+derive_threads (struct wire *w, const struct config *c, int *out);
+
+/* -- measured things (measure.c) --------------------------------------------
+ */
+
+void
+unit_costs_clear (struct unit_costs *u);
+/* From FLOPs alone: forward = data = weights.  Local. */
+enum status
+unit_costs_guess (const struct network *net, int64_t n_samples,
+                  const char *head, struct unit_costs *out);
+/* Measured by all ranks at once, each a share, so that what ranks take from
+ * each other (memory bandwidth) is in it.  Collective on world. */
+enum status
+unit_costs_measure (struct wire *w, struct kernels *k,
+                    const struct network *net, int64_t n_samples,
+                    const char *head, struct unit_costs *out);
+/* All ranks as a team for stage_tune.  Local; borrows w. */
+void
+unit_costs_team (struct wire *w, struct stage_team *out);
+/* As text lines for the run directory, and back (false: of another network,
+ * machine or batch). key: what they depend on. */
+void
+unit_costs_print (const struct unit_costs *u, const char *key,
+                  struct text *out);
+bool
+unit_costs_parse (const char *text, const char *key, int n,
+                  struct unit_costs *out);
+
+/* Seconds of an update, per parameter: read w, g, v, write w, v at 8 GB/s. */
+#define DESIGN_UPDATE_S (20 / 8e9)
+/* The same of a square of a gradient that is summed, of a shared matrix's
+ * gradients that are added up, and of its values that are copied in and out. */
+#define DESIGN_SQUARES_S (4 / 8e9)
+#define DESIGN_FOLD_S (12 / 8e9)
+#define DESIGN_COPY_S (16 / 8e9)
+/* Costs for micro-batches of so many samples from measured ones: those of that
+ * size, else on the line through the two nearest sizes, else in proportion.
+ * E_CONFIG: of another network.  Local. */
+enum status
+design_costs_take (const struct design_costs *c, const struct network *net,
+                   int64_t n_samples, const char *head, struct unit_costs *out);
+
+/* -- making one ---------------------------------------------------------------
+ */
+
+/* What the options of a plan ask for. */
+struct design_how
+design_how_of (const struct design_plan_options *o);
+/* A text of the run directory, or of a file (dir ""), on all ranks, owned by
+ * the caller; "" when there is none, or dir is NULL.  Collective on world. */
+enum status
+design_read_text (struct design *d, const char *dir, const char *name,
+                  char **out);
+/* The head that stages are given; NULL where the route wants none. */
+const char *
+design_head (const struct design *d);
+/* choices.c.  Root, Local: tune.txt. */
+enum status
+design_put_tuning (const struct design *d, struct store_run *run);
+/* Costs of blocks, from costs.txt or measured.  Collective on world. */
+enum status
+design_open_costs (struct design *d);
+/* No kernel is used before it was compared with plain arithmetic: those that
+ * the network may use, on all ranks, whatever the choices come from.  What is
+ * new is kept with the choices.  Collective. */
+enum status
+design_prove (struct design *d);
+/* Agree with all ranks on what is computed with, and open the kernels
+ * (kernels.c).  Sets threads and kern.  Collective on world: a fence. */
+enum status
+design_kernels (struct design *d);
+
+/* Fill s->tuning (tuning.c), and prove what it says.  Collective on world. */
+enum status
+design_open_tuning (struct design *d);
+
+/* session_sketch in steps.  Data and network; then, as often as wanted, the
+ * costs of blocks in micro-batches of so many samples; then the plan for K, M,
+ * config.span and config.run_schedule as they stand in s.  tuned: kernels are
+ * chosen already.  The first two are Collective on world. */
+enum status
+design_blocks (struct wire *w, const struct config *c,
+               const struct design_how *how, struct design *d);
+enum status
+design_recost (struct design *d, int64_t n_samples, bool tuned);
+enum status
+design_replan (struct design *d, int n_pipe);
+/* What stages do together, of the network and the configuration. */
+void
+design_joint (const struct design *d, struct plan_joint *out);
+/* The program itself, MPI and the other libraries, kernels that were compiled
+ * and the roundings of large blocks: what a rank's resident memory is beyond
+ * its stages, 59 to 67 MB in runs of language models. */
+#define DESIGN_PROGRAM_BYTES 62e6
+/* E_MEMORY when the ranks of a node need more, by the plan, than there is; the
+ * plan may be another one then.  Collective on world. */
+enum status
+design_check_memory (struct design *d);
+/* The same before anything is measured, with guessed costs; leaves no plan.
+ * Collective on world. */
+enum status
+design_foresee_memory (struct design *d);
+/* Memory of stage k of `plan` if it were the units from .. end - 1. */
+double
+design_range_bytes (const struct design *d, const struct plan *plan, int k,
+                    int from, int end);
+
+#endif

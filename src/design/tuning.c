@@ -1,0 +1,112 @@
+/* design/tuning.c -- where a session's kernel choices come from: a rule, a
+ * file, an earlier start of its run, or a measurement.
+ *
+ * Choices hold for the instruction set and the library they were made with.
+ */
+#include "design/design_impl.h"
+
+#include <string.h>
+
+/* All ranks measure, each a share. */
+static enum status
+measure_tuning (struct design *d)
+{
+  struct stage_team team;
+  unit_costs_team (d->wire, &team);
+  return kernels_choose (d->kernels, d->net, d->n_samples, design_head (d),
+                         &team);
+}
+
+/* Choices that were made with another instruction set or library may not even
+ * be offered here: the table is empty then. */
+static enum status
+forget_elsewhere (struct design *d, bool *forgot)
+{
+  const char *machine = kernels_elsewhere (d->kernels);
+  *forgot = machine != NULL;
+  if (!machine)
+    return OK;
+  say (LOG_INFO, "kernel choices were made with %s: chosen anew", machine);
+  return wire_agree (d->wire, kernels_forget (d->kernels));
+}
+
+/* Of a checkpoint that is only looked at. */
+static enum status
+take_given_tuning (struct design *d)
+{
+  bool forgot;
+  TRY (wire_agree (d->wire, kernels_parse (d->kernels, d->how.tuning,
+                                           "the checkpoint's tuning")));
+  TRY (forget_elsewhere (d, &forgot));
+  if (forgot)
+    kernels_choose_by_rule (d->kernels, d->net);
+  return OK;
+}
+
+/* Whether train.tune names what an earlier start of this run has chosen. */
+static bool
+is_own_tuning (const struct design *d)
+{
+  const char *word = d->config.tune;
+  const size_t n = strlen (d->config.dir);
+  return strcmp (word, "yes") == 0 || (strncmp (word, d->config.dir, n) == 0 &&
+                                       strcmp (word + n, "/tune.txt") == 0);
+}
+
+/* The choices that the checkpoint was made with, and tune.txt as they are. */
+static enum status
+take_was_tuning (struct design *d)
+{
+  enum status e = kernels_parse (d->kernels, d->how.was_tuning,
+                                 "the checkpoint's kernel choices");
+  if (e == OK && d->how.run)
+    e = store_run_put (d->how.run, "tune.txt", d->how.was_tuning);
+  return wire_agree (d->wire, e);
+}
+
+/* Kernel choices: by rule, from a file, from an earlier start of this run (its
+ * checkpoint, or tune.txt where it left none), or measured now. */
+static enum status
+choose_kernels (struct design *d)
+{
+  const char *word = d->config.tune;
+  char *text = NULL;
+  bool forgot = false;
+  TRY (wire_agree (d->wire, kernels_forget (d->kernels)));
+  if (d->how.tuning && d->how.tuning[0])
+    return take_given_tuning (d);
+  if (strcmp (word, "no") == 0) {
+    kernels_choose_by_rule (d->kernels, d->net);
+    return OK;
+  }
+  if (d->how.was_tuning && d->how.was_tuning[0] && is_own_tuning (d)) {
+    TRY (take_was_tuning (d));
+    TRY (forget_elsewhere (d, &forgot));
+    d->tunes = forgot;
+    return forgot ? measure_tuning (d) : OK;
+  }
+  bool file = strcmp (word, "yes") != 0;
+  const char *dir = file ? "" : d->how.run ? d->config.dir : NULL;
+  TRY (design_read_text (d, dir, file ? word : "tune.txt", &text));
+  enum status e = OK;
+  bool known = text[0] != '\0';
+  if (file && !known)
+    e = fail (E_MISSING, "train.tune: cannot read %s", word);
+  else if (known)
+    e = kernels_parse (d->kernels, text, file ? word : "tune.txt");
+  if (e == OK && file && d->how.run)
+    e = store_run_put (d->how.run, "tune.txt", text);
+  mem_free (&text);
+  TRY (wire_agree (d->wire, e));
+  if (known && is_own_tuning (d))
+    TRY (forget_elsewhere (d, &forgot));
+  d->tunes = !known || forgot;
+  return d->tunes ? measure_tuning (d) : OK;
+}
+
+enum status
+design_open_tuning (struct design *d)
+{
+  TRY (choose_kernels (d));
+  return design_prove (d);
+}
