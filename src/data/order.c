@@ -1,8 +1,8 @@
 /* data/order.c -- which sample comes when.
  *
- * A permutation per epoch, from (seed, epoch) alone.  Two epochs are kept, by
- * parity: a batch may begin in one and end in the next, and ranks further down
- * the pipe ask for labels of an earlier step than the loader reads.
+ * A permutation per epoch, from (seed, epoch) alone.  Two epochs are kept, the
+ * odd and the even one: a batch may begin in one and end in the next, and heads
+ * look up labels of earlier steps than the loader reads images of.
  */
 #include "data/data_impl.h"
 

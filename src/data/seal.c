@@ -1,4 +1,4 @@
-/* data/seal.c -- what a data set file says of itself, as one digest; written
+/* data/seal.c -- one digest of what a data set file says of itself: written
  * when the file is made, compared whenever it is opened.
  *
  * It covers the attributes that are read, shapes, types and the digests of the

@@ -9,11 +9,11 @@
  * independent one.
  *
  * Whatever may fail on one rank alone is done before a transfer or after it,
- * and the ranks tell each other in between: nobody enters a collective call
- * that others stay away from.  Nor is anybody left alone in one: HDF5 may give
- * up in the middle of chunks, filters and values that it has to make up, so
- * that only what lies in the file in one piece is read together, and the rest
- * by each rank that wants it.
+ * and the ranks agree in between, so that no rank enters a collective call
+ * which others do not.  And no rank may leave one early: HDF5 may give up in
+ * the middle of chunks, filters and values that were never written.  So only
+ * data that lie in the file in one piece are read together; all else is read by
+ * each rank that wants it.
  *
  * Parallel HDF5 transfers no data of variable length in one call: JPEG images
  * are read from the plain file by the loader of each rank that wants them.

@@ -81,8 +81,8 @@ heat_fill (struct report *r, struct heat *h, bool higher,
   }
 }
 
-/* From dark blue to yellow, even for the eye and for the colour-blind: points
- * of the map "viridis". */
+/* From dark blue to yellow: points of the map "viridis", whose steps look
+ * equally large, also to the colour-blind. */
 static void
 heat_colour (double t, int out[3])
 {

@@ -124,8 +124,8 @@ label_room (struct report *r)
 
 /* -- a chart --------------------------------------------------------------- */
 
-/* Highest and lowest of what is drawn; a few wild values at the beginning do
- * not flatten the rest. */
+/* The range of what is drawn.  A few extreme values at the beginning of
+ * training are left out, since they would flatten everything else. */
 void
 lines_reach (struct report *r, struct lines *s)
 {

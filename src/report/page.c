@@ -7,8 +7,9 @@
 
 #include <string.h>
 
-/* Colours are those of Okabe and Ito, darker or lighter as the ground wants;
- * dashes tell apart what colours do not. */
+/* The colours of Okabe and Ito, which the colour-blind can tell apart, darker
+ * on light ground and lighter on dark; dashes tell apart what colours do not.
+ */
 static const char style[] =
     ":root{color-scheme:light dark;--ground:#fff;--ink:#1b1e23;--soft:#5b6270;"
     "--rule:#e3e6ea;--c0:#0072b2;--c1:#d55e00;--c2:#008a66;--c3:#b0558f;"

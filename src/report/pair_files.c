@@ -96,8 +96,8 @@ has_line (const char *text, const char *line, size_t n)
   return false;
 }
 
-/* Of what differs, the lowest stage comes first; in it the body, the head, the
- * optimizer's slots. */
+/* Order in which differences are told: by stage; within one the body, then the
+ * head, then slots of the optimizer. */
 static bool
 comes_before (int stage, const char *path, const struct tensors *t)
 {

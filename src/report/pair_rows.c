@@ -144,7 +144,8 @@ step_before (const struct sheet *s, int row)
   return 0;
 }
 
-/* Rows of training are means over the steps since the one before. */
+/* Rows of training are means over the steps since the row before: comparable
+ * only if both began at the same step. */
 static bool
 may_compare (const struct sheet *a, int i, const struct sheet *b, int j)
 {
@@ -157,7 +158,8 @@ struct head_pair {
   int head;      /* in A */
 };
 
-/* Heads that mean the same: all, or the last where there are others. */
+/* The heads that can be compared: all if both runs have the same stages, else
+ * only the last one, which is the output of the network. */
 static int
 pair_heads (const struct side *a, const struct side *b,
             struct head_pair out[REPORT_HEADS])

@@ -1,8 +1,9 @@
 /* train/changes.c -- what a configuration changes against that of a checkpoint.
  *
  * A run directory is one experiment.  What would make another one of it (other
- * data, another order of samples, another update rule) is refused; what only
- * bends its course is said, and the receipt does not claim exactness.
+ * data, another order of samples, another update rule) is refused.  What
+ * changes its course from here on is allowed and said, and the receipt does not
+ * claim to be exact.
  */
 #include "train/train_impl.h"
 

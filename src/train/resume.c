@@ -1,9 +1,9 @@
 /* train/resume.c -- where a training goes on, and the receipt that says so.
  *
- * The receipt compares digests of everything a step depends on, as the file
- * tells them and as they lie in the stages after loading.  What else may change
- * bits (libraries, instruction set, threads, replicas, settings) is compared
- * with the start that wrote the file, and named where it differs.
+ * The receipt compares digests of everything that a step depends on: as the
+ * file tells them, and of what lies in the stages after loading.  Whatever else
+ * may change bits (libraries, instruction set, threads, replicas, settings) is
+ * compared with the start that wrote the file, and named where it differs.
  */
 #include "base/hash.h"
 #include "store/h5.h"
@@ -33,7 +33,8 @@ processor (char *out, size_t size)
     fclose (f);
 }
 
-/* One line of all ranks, on the root: what differs between them is joined. */
+/* A line of every rank, joined into one on the root; what all have alike
+ * appears once. */
 static enum status
 joined (struct wire *w, const char *mine, struct text *out)
 {
@@ -440,8 +441,8 @@ reason_list (struct receipt *r, const char *what, const struct text *list)
               list->data);
 }
 
-/* Where the file holds exactly what the stages hold, the digests have to be the
- * same; else the lists say what differs. */
+/* If the file holds exactly the tensors that the stages hold, their digests
+ * have to be the same; otherwise the lists say which are new or missing. */
 static void
 compare_loaded (struct receipt *r, const struct load_fit *f)
 {
