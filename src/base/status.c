@@ -4,7 +4,6 @@
  * check that finds no abort hook.
  */
 #include "base/status.h"
-#include "base/log.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -119,10 +118,7 @@ status_check_failed (const char *cond, const char *file, int line,
   snprintf (message, sizeof message, "check failed: %s [%s]", text, cond);
   snprintf (where, sizeof where, "%s:%d", short_path (file), line);
   fail_adopt (message, where);
-  if (abort_hook != NULL)
-    abort_hook (E_FAULT);
-  tell (LOG_ERROR, "%s (%s)", message, where);
-  abort ();
+  status_end (E_FAULT);
 }
 
 void
@@ -130,6 +126,7 @@ status_end (enum status s)
 {
   if (abort_hook != NULL)
     abort_hook (s);
-  tell (LOG_ERROR, "%s (%s)", fail_message (), fail_where ());
+  /* A program without a hook has no log that anybody reads. */
+  fprintf (stderr, "interlock: %s (%s)\n", fail_message (), fail_where ());
   abort ();
 }
