@@ -12,105 +12,7 @@
  */
 #include "base/memory.h"
 #include "plan/walk_impl.h"
-#include <math.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
-
-enum status
-plan_walk_bad (const struct walk *w, const char *fmt, ...)
-{
-  char text[200];
-  va_list args;
-
-  va_start (args, fmt);
-  vsnprintf (text, sizeof text, fmt, args);
-  va_end (args);
-  return fail (E_FAULT,
-               "timetable: rank %d, step %d, op %d (%s, stage %d, "
-               "micro-batch %d, slot %d): %s",
-               w->rank, w->step[w->rank], w->at[w->rank],
-               plan_verb_name (w->op->verb), w->op->stage, w->op->micro,
-               w->op->slot, text);
-}
-
-static int
-width (const struct plan *p, enum kind kind, int k)
-{
-  switch (kind) {
-  case COTANGENT:
-    return p->n_streams[k + 1] * p->n_slots[k];
-  case OUTGOING:
-    return p->n_streams[k] * p->n_slots[k];
-  case PAIR:
-    return p->n_pairs[k];
-  default:
-    return p->n_slots[k];
-  }
-}
-
-struct cell *
-plan_walk_cell (const struct walk *w, enum kind kind, int k, int stream,
-                int slot)
-{
-  const struct stage_state *st = &w->stage[k];
-  int n = kind == PAIR ? w->p->n_pairs[k] : w->p->n_slots[k];
-  int i = stream * n + slot;
-
-  if (slot < 0 || slot >= n || stream < 0 || i >= width (w->p, kind, k))
-    return NULL;
-  return &st->cell[st->first[kind] + i];
-}
-
-bool
-plan_walk_holds (const struct walk *w, const struct cell *c, int micro)
-{
-  return c && c->state == FULL && c->step == w->now && c->micro == micro;
-}
-
-void
-plan_walk_put (const struct walk *w, struct cell *c)
-{
-  c->state = FULL;
-  c->step = w->now;
-  c->micro = w->op->micro;
-}
-
-bool
-plan_walk_same (const struct plan *p, const double *a, const double *b)
-{
-  for (int h = 0; h < p->K; h++)
-    if (!(fabs (a[h] - b[h]) <= 1e-12 * fmax (1, fabs (b[h]))))
-      return false;
-  return true;
-}
-
-enum status
-plan_walk_next (const struct walk *w, int which)
-{
-  int *count = &w->stage[w->op->stage].count[which];
-
-  NEED (w, w->op->micro == *count, "its turn is micro-batch %d", *count);
-  ++*count;
-  return OK;
-}
-
-static enum status
-stage_open (const struct walk *w, int k)
-{
-  const struct plan *p = w->p;
-  struct stage_state *st = &w->stage[k];
-  size_t K = (size_t)p->K;
-
-  for (int kind = INPUT; kind <= PAIR; kind++)
-    st->first[kind + 1] = st->first[kind] + width (p, (enum kind)kind, k);
-  size_t n = (size_t)st->first[PAIR + 1];
-  TRY (MEM_NEW (n, &st->cell, "walk"));
-  TRY (MEM_NEW (n * K, &st->sums, "walk"));
-  for (size_t i = 0; i < n; i++)
-    st->cell[i].sum = st->sums + i * K;
-  return MEM_NEW ((size_t)(PASSES + p->n_passes[k]), &st->count, "walk");
-}
 
 static enum status
 do_op (struct walk *w)
@@ -294,7 +196,7 @@ plan_walk (const struct plan *p, int n_steps)
   TRY_GOTO (MEM_NEW ((size_t)p->n_pipe, &w.normed, "walk"), out);
   TRY_GOTO (MEM_NEW ((size_t)p->n_pipe, &w.spread, "walk"), out);
   for (int k = 0; k < p->K; k++)
-    TRY_GOTO (stage_open (&w, k), out);
+    TRY_GOTO (plan_walk_open (&w, k), out);
   s = run (&w);
 out:
   walk_clear (&w);

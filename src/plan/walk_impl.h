@@ -61,6 +61,9 @@ plan_walk_bad (const struct walk *w, const char *fmt, ...)
       return plan_walk_bad ((w), __VA_ARGS__); \
   } while (0)
 
+/* The buffers of stage k, empty; the walk owns them. */
+enum status
+plan_walk_open (const struct walk *w, int k);
 /* The buffer; NULL when slot or stream does not exist. */
 struct cell *
 plan_walk_cell (const struct walk *w, enum kind kind, int k, int stream,
