@@ -1,7 +1,7 @@
 /* tests/scratch.h -- a folder for the files of a test, and its removal.
  */
-#ifndef TESTS_STORE_SCRATCH_H
-#define TESTS_STORE_SCRATCH_H
+#ifndef TESTS_SCRATCH_H
+#define TESTS_SCRATCH_H
 
 #include <dirent.h>
 #include <stdarg.h>

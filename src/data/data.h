@@ -9,6 +9,7 @@
 #define DATA_DATA_H
 
 #include "base/status.h"
+#include "base/tensor.h"
 #include "base/text.h"
 #include "wire/wire.h"
 #include <stdbool.h>
@@ -23,12 +24,18 @@ const char *
 data_split_name (enum data_split s);
 
 struct data_set; /* an open data set file */
+struct data_kind;
 struct data_info {
   char kind[16]; /* "images", "tokens" */
   char name[64];
-  int classes; /* of tokens: the vocabulary */
-  int channels, height, width;
-  bool jpeg; /* images are kept as JPEG; height and width are what is seen */
+  const struct data_kind *of;  /* its functions; NULL: no set was opened */
+  int classes;                 /* of tokens: the vocabulary */
+  int channels, height, width; /* of an image as it is seen */
+  enum tensor_type type; /* of the numbers that loaders and data_read give */
+  int augment;           /* or of data_augment: what can be done to samples */
+  const char *decoder;   /* of images as JPEG: what decodes them; else "" */
+  int64_t length;        /* labels of a sample: 1, or the context */
+  int64_t stride;        /* of tokens: from one window to the next */
   int64_t samples[DATA_SPLITS]; /* 0: the split does not exist; of tokens:
                                     windows of an evaluation, or, before
                                     data_windows, tokens */
@@ -110,9 +117,9 @@ data_order_shuffles (const struct data_order *o);
 int64_t
 data_order_offset (const struct data_order *o, int64_t epoch, int64_t range);
 
-/* Images of micro-batches, made ahead by a thread: normalised, augmented from
- * (seed, epoch, sample) alone, plain [n, c, h, w] f32.  Of tokens: int32_t
- * [n, T] in the place of the floats. */
+/* Micro-batches, made ahead by a thread, of numbers of info.type: images
+ * normalised, augmented from (seed, epoch, sample) alone, plain [n, c, h, w]
+ * TENSOR_F32; tokens [n, T] TENSOR_I32. */
 struct data_loader;
 enum data_augment {
   DATA_AUGMENT_NONE = 0,
@@ -145,10 +152,10 @@ data_loader_close (struct data_loader **l);
 /* The next micro-batch, in order, copied into x (n / n_micro samples).  Waits
  * for the thread when it is behind; what failed in the thread fails here. */
 enum status
-data_take (struct data_loader *l, int64_t step, int micro, float *x);
+data_take (struct data_loader *l, int64_t step, int micro, void *x);
 /* The same, and it stays the next one. */
 enum status
-data_look_ahead (struct data_loader *l, int64_t step, int micro, float *x);
+data_look_ahead (struct data_loader *l, int64_t step, int micro, void *x);
 /* Labels of the same samples, without a loader, for ranks that hold heads: [n],
  * or of tokens [n, T], the next token of each place. */
 enum status
@@ -161,7 +168,7 @@ data_take_labels (const struct data_set *d, enum data_split split,
  * images, the room to decode them; from the thread that opened the set. */
 enum status
 data_read (struct data_set *d, enum data_split split, int64_t first, int64_t n,
-           float *x);
+           void *x);
 
 /* Labels of the same, [n] or [n, T]; -1 past sample n_samples and past the end
  * of the tokens, so that each is scored once. */

@@ -1,7 +1,14 @@
 /* data/data_impl.h -- an open data set, as its files see it.
  *
- * HDF5 is called by the thread that opened the set; the loader's thread reads
- * only memory, or the plain file through fd.
+ *   open      the file, its header, its splits; kinds: which kinds there are
+ *   read      samples that lie in the file as an array; entries: of any length
+ *   labels    a class for each sample
+ *   seal      what a file says of itself; proof: that it is so
+ *   together  a split or its labels, by all ranks at once
+ *
+ * What a set of one kind has beside this is in the file of that kind (pixels,
+ * photographs, tokens).  HDF5 is called by the thread that opened the set; the
+ * loader's thread reads only memory, or the plain file through fd.
  */
 #ifndef DATA_DATA_IMPL_H
 #define DATA_DATA_IMPL_H
@@ -10,56 +17,183 @@
 #include "data/format.h"
 #include "store/raw.h"
 
-struct data_entries; /* jpeg_impl.h */
-struct data_viewer;
-
 struct data_samples {
-  int64_t n;             /* samples, or tokens; 0: no such split */
-  int32_t *labels;       /* n; owned */
-  bool plain_labels;     /* the file has them in one piece */
-  hid_t images;          /* open; -1 when there is no such split */
-  int64_t offset;        /* of the pixels in the file, when they lie there as
-                            we want them in memory; else -1 */
-  unsigned char *pixels; /* n x sample_bytes; owned; NULL when not in memory */
-  bool checked;          /* tokens: all are in the vocabulary */
-  bool proven;           /* compared with its digest, or it has none */
-  uint64_t *blocks;      /* digests of what stays in the file; owned; NULL */
-  _Atomic unsigned char *seen;  /* blocks that were compared; owned; NULL */
-  bool negative;                /* tokens: the file's type has a sign */
-  struct data_entries *entries; /* JPEG images; owned; NULL: pixels */
+  int64_t n;          /* samples as the file has them; 0: no such split */
+  int32_t *labels;    /* n; owned; NULL where the kind has none */
+  bool plain_labels;  /* the file has them in one piece */
+  hid_t set;          /* open; -1 when there is no such split */
+  int64_t offset;     /* of the samples in the file, when they lie there as we
+                         want them in memory; else -1 */
+  unsigned char *all; /* n x sample_bytes; owned; NULL when not in memory */
+  bool proven;        /* compared with its digest, or it has none */
+  uint64_t *blocks;   /* digests of what stays in the file; owned; NULL */
+  _Atomic unsigned char *seen; /* blocks that were compared; owned; NULL */
 };
 
 struct data_set {
   char *path;
   hid_t file;
   int fd; /* the same file, for pread */
+  const struct data_kind *kind;
+  void *own; /* kind->own_bytes, of the kind; owned */
   struct data_info info;
   char *origin;
-  struct text classes; /* names, joined by newlines; may be empty */
-  int n_names;
-  bool told;             /* that it has no digests */
-  bool floats;           /* images are float32, used as they are */
-  bool floats_known;     /* a first split has decided floats and shapes */
-  int64_t sample_values; /* C x H x W */
-  size_t sample_bytes;
-  double *mean, *std;   /* C each; NULL for float32 without them */
-  float *table;         /* C x 256: byte to normalised value; NULL: floats */
-  unsigned char *block; /* block_samples x sample_bytes, for data_read */
+  bool told;            /* that it has no digests */
+  size_t sample_bytes;  /* of one in memory; 0: no split was opened yet */
+  int64_t values;       /* that a loader gives of a sample */
+  unsigned char *block; /* block_samples x sample_bytes, to read through */
   int64_t block_samples;
-  struct data_viewer *viewer; /* of JPEG images, for data_read, which makes
-                                  it; owned; NULL before */
-  bool tokens;      /* a sample is one token, of sample_bytes 2 or 4 */
-  bool width_known; /* a first split has decided on sample_bytes */
-  char *tokenizer;  /* of tokens: its name; owned */
-  int64_t context, stride;
   bool together;        /* labels are read by all ranks at once, later */
   int64_t memory_bytes; /* splits up to this are read to memory */
   struct data_samples split[DATA_SPLITS];
 };
 
+/* -- kinds ----------------------------------------------------------------- */
+
+/* Takes some bytes, in order. */
+struct data_sink {
+  enum status (*take) (void *context, const void *data, size_t n);
+  void *context;
+};
+
+/* How the samples of a split lie in the file. */
+struct data_storage {
+  bool together;    /* parallel HDF5 can read them in one call */
+  size_t block;     /* bytes that have a digest of their own; 0: each sample */
+  const char *unit; /* "block": what such bytes are */
+  /* Whether a loader of the split is to have all of it in memory. */
+  bool (*fits) (const struct data_set *d, enum data_split which);
+  /* Whether it is there, or is read by HDF5 alone. */
+  bool (*inside) (const struct data_set *d, enum data_split which);
+  enum status (*load) (struct data_set *d, enum data_split which);
+  /* All of it, in order. */
+  enum status (*walk) (const struct data_set *d, enum data_split which,
+                       const struct data_sink *sink);
+  /* Which sample is it that makes the digest of the whole wrong, whose digests
+   * of samples are in split->blocks?  NULL: nobody can tell. */
+  enum status (*find) (const struct data_set *d, enum data_split which);
+};
+extern const struct data_storage data_array;   /* read.c */
+extern const struct data_storage data_lengths; /* photographs.c */
+
+/* What the thread of a loader makes samples with. */
+struct data_maker {
+  const struct data_loader_spec *spec;
+  struct data_order *order;
+  unsigned char *raw; /* a sample; owned by the loader */
+  void *own;          /* of the kind; may be NULL */
+};
+
+struct data_attribute { /* of the root; what a reader goes by is sealed */
+  const char *name;
+  char type; /* s: text, l: list of texts, d: doubles, i: integer */
+};
+
+/* A kind of data; functions that may be NULL say so.  Rows are in kinds.c. */
+struct data_kind {
+  const char *word; /* the file's attribute "kind" */
+  const char *set;  /* samples are in /SPLIT/SET, an array of n_dims ... */
+  int n_dims;
+  const char *shape;     /* ... as the format writes it, "[N, C, H, W]" */
+  const char *what;      /* they are, "pixels" */
+  bool labelled;         /* /SPLIT/labels has a class for each */
+  bool chained;          /* the digest of all is one of 1 MiB after the other */
+  int augment;           /* or of what can be done to samples */
+  enum tensor_type type; /* of what a loader gives */
+  const char *beside;    /* another dataset of the file; NULL: none */
+  size_t own_bytes;
+  const struct data_storage *storage;
+  const struct data_attribute *attributes; /* NULL behind the last */
+
+  /* Attributes, before the seal is compared, and after; may be NULL. */
+  enum status (*header) (struct data_set *d);
+  enum status (*begin) (struct data_set *d);
+  /* at: the open array; dims: its own.  split->n and set are there. */
+  enum status (*split) (struct data_set *d, enum data_split which,
+                        const struct store_h5_at *at, const int64_t *dims);
+  /* All splits are there. */
+  enum status (*finish) (struct data_set *d);
+  /* info.digest, of header and labels; may be NULL: finish has made it. */
+  void (*digest) (struct data_set *d);
+  void (*close) (struct data_set *d);
+  /* Type of a sample's values in memory; not to be closed. */
+  hid_t (*memory) (const struct data_set *d, enum data_split which);
+
+  /* Room in m->raw, and what else making samples takes. */
+  enum status (*maker_open) (struct data_maker *m);
+  void (*maker_close) (struct data_maker *m); /* may be NULL */
+  /* A sample of an order, d->values of kind->type. */
+  enum status (*make) (struct data_maker *m, int64_t epoch, int64_t sample,
+                       void *out);
+  /* data_read, of a split that is there. */
+  enum status (*read) (struct data_set *d, enum data_split which, int64_t first,
+                       int64_t n, void *out);
+  /* Labels of a sample of an order; of samples in file order, -1 past the end:
+   * info.length each. */
+  enum status (*label) (const struct data_set *d, enum data_split which,
+                        const struct data_order *o, int64_t epoch,
+                        int64_t sample, int32_t *labels);
+  enum status (*labels) (struct data_set *d, enum data_split which,
+                         int64_t first, int64_t n, int32_t *labels);
+  /* data_windows; NULL: samples are what the file has. */
+  void (*windows) (struct data_set *d, int64_t context, int64_t stride);
+  /* data_info_samples; and the complaint that there are none. */
+  int64_t (*samples) (const struct data_info *info, enum data_split split,
+                      int64_t context, int64_t stride, bool shuffle);
+  enum status (*too_few) (const struct data_set *d, enum data_split split);
+
+  /* What `interlock info` says of all, of a split, of its check. */
+  void (*print) (const struct data_set *d, struct text *out);
+  enum status (*print_split) (const struct data_set *d, enum data_split which,
+                              struct text *out);
+  enum status (*check_split) (struct data_set *d, enum data_split which,
+                              struct text *out);
+  enum status (*check_rest) (struct data_set *d, struct text *out); /* NULL */
+};
+extern const struct data_kind data_pixels, data_photographs, data_tokens;
+
+/* All kinds, one after the other; NULL behind the last. */
+const struct data_kind *
+data_kind (int i);
+/* The kind of the samples of a split, by what is there; the first of this word
+ * where nothing is; NULL: there is no such word. */
+const struct data_kind *
+data_kind_of (hid_t file, const char *word, enum data_split which);
+
+/* -- open.c ---------------------------------------------------------------- */
+
 /* data_open; together: but for reading labels and for the digest. */
 enum status
 data_begin (const char *path, bool together, struct data_set **out);
+/* "/train/images", "/train/jpeg", "/valid/tokens". */
+void
+data_path (const struct data_set *d, enum data_split which, char out[48]);
+/* Where the samples lie in the file (split->offset), if they lie as memory
+ * wants them; and that they lie inside it. */
+enum status
+data_locate (struct data_set *d, const struct store_h5_at *at,
+             enum data_split which);
+/* Room of a MiB to read through, of whole samples. */
+enum status
+data_block_open (struct data_set *d, const char *what);
+
+/* -- read.c ---------------------------------------------------------------- */
+
+/* Bring the split to memory where it fits (memory_bytes) or must be (chunked or
+ * compressed, which a loader's thread cannot read). */
+enum status
+data_load (struct data_set *d, enum data_split split);
+/* Raw bytes of samples first .. first+n-1 of an array.  Calls HDF5 only when
+ * the split is neither in memory nor plain in the file. */
+enum status
+data_raw (const struct data_set *d, enum data_split split, int64_t first,
+          int64_t n, unsigned char *out);
+
+/* -- labels.c -------------------------------------------------------------- */
+
+/* Those of a split, checked; not yet read where that is done together. */
+enum status
+data_labels_open (struct data_set *d, enum data_split which);
 /* Room for all labels of a split as the file has them (type), and as int64. */
 enum status
 data_labels_room (const struct data_set *d, enum data_split which, hid_t type,
@@ -69,30 +203,21 @@ data_labels_room (const struct data_set *d, enum data_split which, hid_t type,
 enum status
 data_labels_take (struct data_set *d, enum data_split which, hid_t id,
                   hid_t type, void *raw);
-void
-data_digest (struct data_set *d);
-/* Type of a sample's values in memory; not to be closed. */
-hid_t
-data_type (const struct data_set *d, enum data_split which);
-/* Whether a loader of the split is to have all of it in memory. */
-bool
-data_fits (const struct data_set *d, enum data_split which);
-/* Bring the split to memory where it fits (memory_bytes) or must be (chunked or
- * compressed, which a loader's thread cannot read). */
+/* h, and all labels. */
+uint64_t
+data_labels_digest (const struct data_set *d, uint64_t h);
 enum status
-data_load (struct data_set *d, enum data_split split);
-/* Raw bytes of samples first .. first+n-1.  Calls HDF5 only when the split is
- * neither in memory nor plain in the file. */
+data_labels_check (const struct data_set *d, enum data_split which,
+                   struct text *out);
+/* kind->label and kind->labels of a kind that is labelled. */
 enum status
-data_raw (const struct data_set *d, enum data_split split, int64_t first,
-          int64_t n, unsigned char *out);
-/* Open the array of a split's samples, which must have n_dims dimensions, the
- * first at least 1; shape: how the format writes it, "[T]".  Fills
- * split->images and dims; at borrows path. */
+data_label_kept (const struct data_set *d, enum data_split which,
+                 const struct data_order *o, int64_t epoch, int64_t sample,
+                 int32_t *labels);
 enum status
-data_array (const struct data_set *d, const char *path, int n_dims,
-            const char *shape, struct data_samples *split,
-            struct store_h5_at *at, int64_t *dims);
+data_labels_kept (struct data_set *d, enum data_split which, int64_t first,
+                  int64_t n, int32_t *labels);
+
 /* -- digests (seal.c, proof.c) --------------------------------------------- */
 
 /* Compare attributes, shapes and list of datasets with the file's digest. */
@@ -106,55 +231,15 @@ data_blocks_check (struct data_set *d, enum data_split which);
 enum status
 data_block_compare (const struct data_set *d, enum data_split which, int64_t k,
                     const void *data, size_t n);
-
+/* All bytes of a split with the file's digest; each piece goes to `also`, too,
+ * unless that is NULL. */
+enum status
+data_whole_compare (const struct data_set *d, enum data_split which,
+                    const struct data_sink *also, struct text *out);
 /* Compare what was computed with the digest that the file keeps of it, if any;
  * adds a line to out unless that is NULL.  E_DATA where they differ. */
 enum status
 data_compare (const struct store_h5_at *at, const char *digest,
               struct text *out);
-/* "/train/images", "/train/jpeg", "/valid/tokens". */
-void
-data_path (const struct data_set *d, enum data_split which, char out[48]);
-/* Where the pixels or tokens lie in the file (split->offset), if they lie as
- * memory wants them; and that they lie inside it.  type: of memory. */
-enum status
-data_locate (struct data_set *d, const struct store_h5_at *at, hid_t type,
-             struct data_samples *split);
-
-/* -- tokens (tokens.c) ----------------------------------------------------- */
-
-/* Header and splits of a set of kind tokens; every token is checked here where
- * a split fits in memory, else when it is read. */
-enum status
-data_tokens_open (struct data_set *d);
-/* Tokens first .. first+n-1 as int32, checked; room: n x sample_bytes of
- * scratch.  Calls HDF5 as data_raw does. */
-enum status
-data_tokens_read (const struct data_set *d, enum data_split split,
-                  int64_t first, int64_t n, unsigned char *room, int32_t *out);
-/* A window of an order: its T tokens, or the T behind its first. */
-enum status
-data_tokens_window (const struct data_set *d, enum data_split split,
-                    const struct data_order *o, int64_t epoch, int64_t sample,
-                    unsigned char *room, int32_t *out);
-enum status
-data_tokens_labels (const struct data_set *d, enum data_split split,
-                    const struct data_order *o, int64_t epoch, int64_t sample,
-                    int32_t *labels);
-enum status
-data_tokens_print (struct data_set *d, bool check, struct text *out);
-
-/* One sample's raw bytes as normalised floats [C, H, W]. */
-void
-data_normalise (const struct data_set *d, const unsigned char *raw, float *x);
-/* As normalise, with flip and crop: output pixel (y, x) is pixel
- * (y + dy - 4, x' + dx - 4), x' mirrored when flip; zero outside. */
-void
-data_augment_sample (const struct data_set *d, const unsigned char *raw,
-                     bool flip, int dy, int dx, float *x);
-/* What (seed, epoch, sample) decides; dy = dx = 4: not moved. */
-void
-data_augment_draw (int augment, uint64_t seed, int64_t epoch, int64_t sample,
-                   bool *flip, int *dy, int *dx);
 
 #endif

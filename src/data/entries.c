@@ -8,7 +8,7 @@
  * are known without reading them.  Datasets that are not contiguous, and files
  * with other widths, are read by HDF5, whole, by the thread that opens them.
  */
-#include "data/jpeg_impl.h"
+#include "data/photographs_impl.h"
 
 #include "base/memory.h"
 #include "store/file.h"
@@ -120,8 +120,9 @@ read_entry (const struct data_entries *e, int64_t i, unsigned char *room,
     return damaged (e, i, "cut off");
   *bytes = room + 2 * HEAP_HEAD;
   *n = size;
-  return e->digests ? data_block_compare (e->data, e->split, i, *bytes, size)
-                    : OK;
+  return e->data->split[e->split].blocks
+             ? data_block_compare (e->data, e->split, i, *bytes, size)
+             : OK;
 }
 
 /* -- sizes ----------------------------------------------------------------- */

@@ -6,7 +6,7 @@
  * asks for the micro-batch which could not be made; those made before are still
  * good.
  */
-#include "data/jpeg_impl.h"
+#include "data/data_impl.h"
 
 #include "base/fault.h"
 #include "base/memory.h"
@@ -16,12 +16,10 @@
 
 struct data_loader {
   struct data_loader_spec spec;
-  struct data_order *order;
-  int64_t part;               /* samples in a micro-batch */
-  int64_t n_values;           /* floats in a micro-batch */
-  float *ring;                /* ahead x n_values */
-  unsigned char *raw;         /* one sample; the thread's */
-  struct data_viewer *viewer; /* of JPEG images, else NULL; the thread's */
+  struct data_maker maker; /* the thread's */
+  int64_t part;            /* samples in a micro-batch ... */
+  size_t part_bytes;       /* ... of so many bytes */
+  unsigned char *ring;     /* ahead x part_bytes */
   pthread_t thread;
   bool started;
   pthread_mutex_t lock;
@@ -33,22 +31,9 @@ struct data_loader {
   char message[2048], where[128];
 };
 
-/* The bytes of a sample, augmented as far as that comes before bytes. */
-static enum status
-make_raw (struct data_loader *l, int64_t epoch, int64_t sample)
-{
-  const struct data_loader_spec *spec = &l->spec;
-  struct data_seen seen = {spec->augment & DATA_AUGMENT_IMAGENET, spec->seed,
-                           epoch};
-  if (l->viewer)
-    return data_view (l->viewer, spec->data->split[spec->split].entries, sample,
-                      &seen, l->raw);
-  return data_raw (spec->data, spec->split, sample, 1, l->raw);
-}
-
 /* Micro-batch number i since the start, into x. */
 static enum status
-make (struct data_loader *l, int64_t i, float *x)
+make (struct data_loader *l, int64_t i, unsigned char *x)
 {
   const struct data_loader_spec *spec = &l->spec;
   int64_t step = spec->start_step + i / spec->n_micro;
@@ -57,21 +42,12 @@ make (struct data_loader *l, int64_t i, float *x)
   place_move ();
   if (fault_here ("read"))
     return fail (E_DATA, "%s: reading failed (planted)", spec->data->path);
+  const size_t sample_bytes = l->part_bytes / (size_t)l->part;
   for (int64_t j = 0; j < l->part; j++) {
     int64_t epoch, sample;
-    bool flip;
-    int dy, dx;
-    data_order_sample (l->order, step, from + j, &epoch, &sample);
-    if (spec->data->tokens) {
-      TRY (data_tokens_window (spec->data, spec->split, l->order, epoch, sample,
-                               l->raw, (int32_t *)x + j * spec->data->context));
-      continue;
-    }
-    data_augment_draw (spec->augment, spec->seed, epoch, sample, &flip, &dy,
-                       &dx);
-    TRY (make_raw (l, epoch, sample));
-    data_augment_sample (spec->data, l->raw, flip, dy, dx,
-                         x + j * spec->data->sample_values);
+    data_order_sample (l->maker.order, step, from + j, &epoch, &sample);
+    TRY (spec->data->kind->make (&l->maker, epoch, sample,
+                                 x + (size_t)j * sample_bytes));
   }
   return OK;
 }
@@ -92,7 +68,8 @@ run (void *arg)
     pthread_mutex_unlock (&l->lock);
     if (stop)
       break;
-    enum status s = make (l, i, l->ring + i % l->spec.ahead * l->n_values);
+    enum status s =
+        make (l, i, l->ring + (size_t)(i % l->spec.ahead) * l->part_bytes);
     pthread_mutex_lock (&l->lock);
     if (s == OK)
       l->made++;
@@ -117,7 +94,7 @@ check_spec (const struct data_loader_spec *spec)
   if (n == 0)
     return fail (E_DATA, "%s: there is no /%s", d->path,
                  data_split_name (spec->split));
-  if ((spec->augment & DATA_AUGMENT_IMAGENET) && !d->info.jpeg)
+  if (spec->augment & DATA_AUGMENT_IMAGENET & ~d->kind->augment)
     return fail (E_CONFIG,
                  "data.augment = imagenet: %s has no JPEG images, which it is "
                  "for (flip+crop4 is for pixels)",
@@ -142,16 +119,13 @@ open_memory (struct data_loader *l)
   TRY (data_load (d, l->spec.split));
   TRY (data_prove (d, l->spec.split));
   TRY (data_order_create (n, l->spec.batch, l->spec.shuffle, l->spec.seed,
-                          &l->order));
+                          &l->maker.order));
   l->part = l->spec.n / l->spec.n_micro;
-  int64_t values = d->tokens ? d->context : d->sample_values;
-  size_t raw = d->sample_bytes * (d->tokens ? (size_t)d->context : 1);
-  l->n_values = l->part * values;
-  TRY (MEM_NEW ((size_t)(l->spec.ahead * l->n_values), &l->ring,
-                "micro-batches ahead"));
-  if (d->info.jpeg)
-    TRY (data_viewer_of (d, &l->viewer));
-  return mem_new (raw, 1, "a sample", (void **)&l->raw);
+  l->part_bytes = tensor_bytes (d->kind->type, l->part * d->values);
+  TRY (mem_new ((size_t)l->spec.ahead, l->part_bytes, "micro-batches ahead",
+                (void **)&l->ring));
+  l->maker.spec = &l->spec;
+  return d->kind->maker_open (&l->maker);
 }
 
 enum status
@@ -194,15 +168,16 @@ data_loader_close (struct data_loader **out)
   pthread_cond_destroy (&l->made_more);
   pthread_cond_destroy (&l->took_more);
   pthread_mutex_destroy (&l->lock);
-  data_order_destroy (&l->order);
+  if (l->spec.data->kind->maker_close)
+    l->spec.data->kind->maker_close (&l->maker);
+  data_order_destroy (&l->maker.order);
+  mem_free (&l->maker.raw);
   mem_free (&l->ring);
-  mem_free (&l->raw);
-  data_viewer_close (&l->viewer);
   mem_free (out);
 }
 
 enum status
-data_look_ahead (struct data_loader *l, int64_t step, int micro, float *x)
+data_look_ahead (struct data_loader *l, int64_t step, int micro, void *x)
 {
   int64_t i = (step - l->spec.start_step) * l->spec.n_micro + micro;
   CHECK (i == l->taken && step < l->spec.end_step && micro < l->spec.n_micro,
@@ -218,13 +193,13 @@ data_look_ahead (struct data_loader *l, int64_t step, int micro, float *x)
     return l->failed;
   }
   /* Outside the lock: the thread does not touch the slot before taken grows. */
-  memcpy (x, l->ring + i % l->spec.ahead * l->n_values,
-          (size_t)l->n_values * sizeof *x);
+  memcpy (x, l->ring + (size_t)(i % l->spec.ahead) * l->part_bytes,
+          l->part_bytes);
   return OK;
 }
 
 enum status
-data_take (struct data_loader *l, int64_t step, int micro, float *x)
+data_take (struct data_loader *l, int64_t step, int micro, void *x)
 {
   TRY (data_look_ahead (l, step, micro, x));
   pthread_mutex_lock (&l->lock);

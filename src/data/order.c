@@ -86,21 +86,3 @@ data_order_offset (const struct data_order *o, int64_t epoch, int64_t range)
       .seed = o->seed, .purpose = RANDOM_WINDOW, .a = (uint64_t)epoch};
   return o->shuffle ? (int64_t)random_below (&key, 0, (uint64_t)range) : 0;
 }
-
-enum status
-data_take_labels (const struct data_set *d, enum data_split split,
-                  struct data_order *o, int64_t step, int64_t first, int64_t n,
-                  int32_t *labels)
-{
-  const int32_t *all = data_labels (d, split);
-  for (int64_t i = 0; i < n; i++) {
-    int64_t epoch, sample;
-    data_order_sample (o, step, first + i, &epoch, &sample);
-    if (all)
-      labels[i] = all[sample];
-    else
-      TRY (data_tokens_labels (d, split, o, epoch, sample,
-                               labels + i * d->context));
-  }
-  return OK;
-}

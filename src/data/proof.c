@@ -6,8 +6,7 @@
  * digests is read once from end to end.  A data set without any digest is
  * taken, and the log says so once.
  */
-#include "data/format.h"
-#include "data/jpeg_impl.h"
+#include "data/data_impl.h"
 
 #include "base/hash.h"
 #include "base/log.h"
@@ -15,93 +14,68 @@
 #include <stdio.h>
 #include <string.h>
 
-/* -- digests of the whole -------------------------------------------------- */
-
-/* A piece of a split's values, in order. */
-struct whole {
-  bool chained; /* tokens: each block with the digest before it as a seed */
-  uint64_t chain;
-  struct hash_stream *stream;
-};
-
-static void
-whole_digest (const struct whole *w, char out[33])
+/* Compare a digest kept with the dataset, when there is one. */
+enum status
+data_compare (const struct store_h5_at *at, const char *digest,
+              struct text *out)
 {
-  if (w->chained)
-    snprintf (out, 33, "%016llx", (unsigned long long)w->chain);
-  else
-    hash_stream_digest (w->stream, out);
+  if (!store_h5_has_attribute (at->id, "digest")) {
+    if (out)
+      text_add (out, "  %-14s %s (none kept to compare with)\n", at->path,
+                digest);
+    return OK;
+  }
+  char *kept = NULL;
+  TRY (store_h5_get_text (at, "digest", &kept));
+  enum status s = OK;
+  if (strcmp (kept, digest) != 0)
+    s = fail (E_DATA, "%s: %s: damaged: digest %s, the file's own says %s",
+              at->file, at->path, digest, kept);
+  else if (out)
+    text_add (out, "  %-14s %s agrees\n", at->path, digest);
+  mem_free (&kept);
+  return s;
 }
 
-static void
-whole_add (struct whole *w, const void *data, size_t n)
+/* -- digests of the whole -------------------------------------------------- */
+
+struct whole {
+  bool chained; /* tokens: each piece with the digest before it as a seed */
+  uint64_t chain;
+  struct hash_stream *stream;
+  const struct data_sink *also;
+};
+
+static enum status
+whole_take (void *context, const void *data, size_t n)
 {
+  struct whole *w = context;
+  if (w->also)
+    TRY (w->also->take (w->also->context, data, n));
   if (w->chained)
     w->chain = hash_bytes (data, n, w->chain);
   else
     hash_stream_add (w->stream, data, n);
+  return OK;
 }
 
-static enum status
-read_values (const struct data_set *d, enum data_split which, struct whole *w)
+enum status
+data_whole_compare (const struct data_set *d, enum data_split which,
+                    const struct data_sink *also, struct text *out)
 {
-  const struct data_samples *split = &d->split[which];
-  size_t sample = d->sample_bytes;
-  int64_t some = (int64_t)(TOKENS_BLOCK_BYTES / sample);
-  unsigned char *room = NULL;
-  char path[48];
-  some = some < 1 ? 1 : some;
+  char path[48], digest[33];
   data_path (d, which, path);
-  if (!split->pixels)
-    TRY (mem_new ((size_t)some, sample, "samples", (void **)&room));
-  enum status s = OK;
-  for (int64_t at = 0; s == OK && at < split->n; at += some) {
-    int64_t n = split->n - at < some ? split->n - at : some;
-    if (!split->pixels)
-      s = data_raw (d, which, at, n, room);
-    if (s == OK)
-      whole_add (w, split->pixels ? split->pixels + (size_t)at * sample : room,
-                 (size_t)n * sample);
-    if (!split->pixels)
-      log_progress ("%s: %s: comparing digests: %s of %s", d->path, path,
-                    text_count (at + n), text_count (split->n));
-  }
-  if (!split->pixels)
-    log_live_done ();
-  mem_free (&room);
-  return s;
-}
-
-static enum status
-read_entries (const struct data_entries *e, struct whole *w)
-{
-  unsigned char *room = NULL;
-  TRY (mem_new (data_entries_room (e), 1, "an image's bytes", (void **)&room));
-  enum status s = OK;
-  for (int64_t i = 0; s == OK && i < e->n; i++) {
-    const unsigned char *bytes;
-    size_t n;
-    s = data_entries_get (e, i, room, &bytes, &n);
-    if (s == OK)
-      whole_add (w, bytes, n);
-  }
-  mem_free (&room);
-  return s;
-}
-
-static enum status
-compare_whole (const struct data_set *d, enum data_split which,
-               const struct store_h5_at *at)
-{
-  const struct data_samples *split = &d->split[which];
-  struct whole w = {.chained = d->tokens, .chain = TOKENS_DIGEST_SEED};
-  char digest[33];
+  struct store_h5_at at = {d->split[which].set, d->path, path, E_DATA};
+  struct whole w = {d->kind->chained, TOKENS_DIGEST_SEED, NULL, also};
   TRY (hash_stream_open (&w.stream));
-  enum status s = split->entries ? read_entries (split->entries, &w)
-                                 : read_values (d, which, &w);
-  whole_digest (&w, digest);
+  enum status s =
+      d->kind->storage->walk (d, which, &(struct data_sink){whole_take, &w});
+  if (w.chained)
+    snprintf (digest, sizeof digest, "%016llx", (unsigned long long)w.chain);
+  else
+    hash_stream_digest (w.stream, digest);
   hash_stream_close (&w.stream);
-  return s == OK ? data_compare (at, digest, NULL) : s;
+  return s == OK ? data_compare (&at, digest, out) : s;
 }
 
 /* -- digests of blocks ----------------------------------------------------- */
@@ -110,10 +84,10 @@ static int64_t
 count_blocks (const struct data_set *d, enum data_split which)
 {
   const struct data_samples *split = &d->split[which];
-  if (split->entries)
+  size_t block = d->kind->storage->block;
+  if (block == 0)
     return split->n;
-  size_t bytes = (size_t)split->n * d->sample_bytes;
-  return (int64_t)((bytes + DATA_BLOCK_BYTES - 1) / DATA_BLOCK_BYTES);
+  return (int64_t)(((size_t)split->n * d->sample_bytes + block - 1) / block);
 }
 
 static enum status
@@ -126,10 +100,10 @@ check_blocks (const struct data_set *d, enum data_split which,
   bool good = H5Tequal (type, H5T_STD_U64LE) > 0;
   H5Tclose (type);
   TRY (store_h5_shape (at, &n, dims));
-  if (!d->split[which].entries)
+  if (d->kind->storage->block > 0)
     TRY (store_h5_get_int (at, "bytes", &bytes));
   if (!good || n != 1 || dims[0] != count_blocks (d, which) ||
-      (!d->split[which].entries && bytes != DATA_BLOCK_BYTES))
+      bytes != (int64_t)d->kind->storage->block)
     return fail (E_DATA, "%s: %s: not the digests of the split's blocks",
                  at->file, at->path);
   return store_h5_written (at);
@@ -161,8 +135,6 @@ read_blocks (struct data_set *d, enum data_split which, bool *found)
     hash_digest (split->blocks, n * sizeof *split->blocks, digest);
     s = data_compare (&at, digest, NULL);
   }
-  if (s == OK && split->entries)
-    split->entries->digests = split->blocks;
   H5Dclose (at.id);
   return s;
 }
@@ -186,53 +158,38 @@ data_block_compare (const struct data_set *d, enum data_split which, int64_t k,
   return fail (E_DATA,
                "%s: %s: damaged: %s %lld is not what was written (its digest "
                "differs)",
-               d->path, path, split->entries ? "image" : "block", (long long)k);
+               d->path, path, d->kind->storage->unit, (long long)k);
 }
 
 /* -- at least once --------------------------------------------------------- */
 
-/* The digest of a split of photographs does not fit: names the damaged image,
- * if images have digests of their own.  Fails in any case. */
+/* The digest of a split does not fit: names the damaged sample, if samples have
+ * digests of their own.  Fails in any case. */
 static enum status
-name_image (struct data_set *d, enum data_split which)
+name_damage (struct data_set *d, enum data_split which)
 {
-  const struct data_entries *e = d->split[which].entries;
-  unsigned char *room = NULL;
   char why[1024];
   bool found = false;
   snprintf (why, sizeof why, "%s", fail_message ());
   fail_clear ();
-  enum status s = read_blocks (d, which, &found);
-  if (s == OK)
-    s = mem_new (data_entries_room (e), 1, "an image's bytes", (void **)&room);
-  for (int64_t i = 0; s == OK && found && i < e->n; i++) {
-    const unsigned char *bytes;
-    size_t n;
-    s = data_entries_get (e, i, room, &bytes, &n);
-    if (s == OK)
-      s = data_block_compare (d, which, i, bytes, n);
-  }
-  mem_free (&room);
-  return s != OK ? s : fail (E_DATA, "%s", why);
+  TRY (read_blocks (d, which, &found));
+  if (found)
+    TRY (d->kind->storage->find (d, which));
+  return fail (E_DATA, "%s", why);
 }
 
 static enum status
 prove (struct data_set *d, enum data_split which)
 {
-  struct data_samples *split = &d->split[which];
-  char path[48];
-  bool found = false, inside = split->entries
-                                   ? split->entries->all != NULL
-                                   : split->pixels || split->offset < 0;
-  data_path (d, which, path);
-  struct store_h5_at at = {split->images, d->path, path, E_DATA};
-  if (!inside)
+  const struct data_storage *storage = d->kind->storage;
+  bool found = false;
+  if (!storage->inside (d, which))
     TRY (read_blocks (d, which, &found));
   if (found)
     return OK;
-  if (store_h5_has_attribute (split->images, "digest")) {
-    enum status s = compare_whole (d, which, &at);
-    return s != OK && split->entries ? name_image (d, which) : s;
+  if (store_h5_has_attribute (d->split[which].set, "digest")) {
+    enum status s = data_whole_compare (d, which, NULL, NULL);
+    return s != OK && storage->find ? name_damage (d, which) : s;
   }
   if (!d->told)
     say (LOG_INFO, "%s: has no digests: damage in it would not be noticed",

@@ -1,43 +1,16 @@
-/* data/read.c -- pixels: from file to memory to normalised floats.
+/* data/read.c -- samples that lie in the file as an array.
  *
  * A sample comes from memory; or from the plain file by pread, which any thread
- * may do; or through HDF5, for chunked or converted images, which only the main
- * thread calls.
- * JPEG images are decoded on the way (jpeg.c).
+ * may do; or through HDF5, for chunked or converted samples, which only the
+ * main thread calls.
  */
-#include "data/jpeg_impl.h"
+#include "data/data_impl.h"
 
+#include "base/log.h"
 #include "base/memory.h"
-#include "base/random.h"
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
-
-void
-data_memory (struct data_set *d, int64_t bytes)
-{
-  d->memory_bytes = bytes;
-}
-
-void
-data_path (const struct data_set *d, enum data_split which, char out[48])
-{
-  snprintf (out, 48, "/%s/%s", data_split_name (which),
-            d->tokens      ? "tokens"
-            : d->info.jpeg ? "jpeg"
-                           : "images");
-}
-
-hid_t
-data_type (const struct data_set *d, enum data_split which)
-{
-  /* A negative token becomes a large one, which no vocabulary has. */
-  if (d->tokens)
-    return d->sample_bytes == 2       ? H5T_NATIVE_UINT16
-           : d->split[which].negative ? H5T_NATIVE_INT32
-                                      : H5T_NATIVE_UINT32;
-  return d->floats ? H5T_NATIVE_FLOAT : H5T_NATIVE_UINT8;
-}
 
 static enum status
 read_plain (const struct data_set *d, enum data_split which, int64_t offset,
@@ -91,11 +64,11 @@ read_h5 (const struct data_set *d, enum data_split which, int64_t first,
   hsize_t start[4] = {(hsize_t)first, 0, 0, 0};
   hsize_t count[4] = {(hsize_t)n, (hsize_t)d->info.channels,
                       (hsize_t)d->info.height, (hsize_t)d->info.width};
-  hid_t file = H5Dget_space (d->split[which].images);
-  hid_t memory = H5Screate_simple (d->tokens ? 1 : 4, count, NULL);
+  hid_t file = H5Dget_space (d->split[which].set);
+  hid_t memory = H5Screate_simple (d->kind->n_dims, count, NULL);
   H5Sselect_hyperslab (file, H5S_SELECT_SET, start, NULL, count, NULL);
-  herr_t done = H5Dread (d->split[which].images, data_type (d, which), memory,
-                         file, H5P_DEFAULT, out);
+  herr_t done = H5Dread (d->split[which].set, d->kind->memory (d, which),
+                         memory, file, H5P_DEFAULT, out);
   char why[256], path[48];
   if (done < 0)
     store_h5_why (why);
@@ -118,12 +91,10 @@ data_raw (const struct data_set *d, enum data_split which, int64_t first,
   CHECK (first >= 0 && n >= 0 && first + n <= split->n,
          "samples %lld..%lld of %lld", (long long)first,
          (long long)(first + n - 1), (long long)split->n);
-  if (split->entries)
-    return data_jpeg_raw (d, which, first, n, out);
   size_t bytes = (size_t)n * d->sample_bytes;
   size_t skip = (size_t)first * d->sample_bytes;
-  if (split->pixels) {
-    memcpy (out, split->pixels + skip, bytes);
+  if (split->all) {
+    memcpy (out, split->all + skip, bytes);
     return OK;
   }
   if (split->offset >= 0 && split->blocks)
@@ -136,189 +107,95 @@ data_raw (const struct data_set *d, enum data_split which, int64_t first,
   return s;
 }
 
-bool
-data_fits (const struct data_set *d, enum data_split which)
+static bool
+fits (const struct data_set *d, enum data_split which)
 {
   const struct data_samples *split = &d->split[which];
-  if (split->entries)
-    return split->entries->bytes <= d->memory_bytes;
-  bool plain = split->offset >= 0;
-  return split->n > 0 &&
-         (!plain || split->n * (int64_t)d->sample_bytes <= d->memory_bytes);
+  return split->offset < 0 ||
+         split->n * (int64_t)d->sample_bytes <= d->memory_bytes;
 }
 
-enum status
-data_load (struct data_set *d, enum data_split which)
+static bool
+inside (const struct data_set *d, enum data_split which)
+{
+  return d->split[which].all || d->split[which].offset < 0;
+}
+
+static enum status
+load (struct data_set *d, enum data_split which)
 {
   struct data_samples *split = &d->split[which];
-  if (split->n == 0)
-    return fail (E_DATA, "%s: there is no /%s", d->path,
-                 data_split_name (which));
-  if (split->pixels || !data_fits (d, which))
-    return OK;
-  if (split->entries)
-    return data_entries_load (split->entries);
   unsigned char *all = NULL;
-  TRY (mem_new ((size_t)split->n, d->sample_bytes,
-                d->tokens ? "tokens" : "images", (void **)&all));
+  if (split->all)
+    return OK;
+  TRY (
+      mem_new ((size_t)split->n, d->sample_bytes, d->kind->set, (void **)&all));
   enum status s = data_raw (d, which, 0, split->n, all);
   if (s == OK)
-    split->pixels = all;
+    split->all = all;
   else
     mem_free (&all);
   return s;
 }
 
-/* -- from bytes to floats -------------------------------------------------- */
-
-void
-data_normalise (const struct data_set *d, const unsigned char *raw, float *x)
-{
-  if (d->floats) {
-    memcpy (x, raw, d->sample_bytes);
-    return;
-  }
-  int64_t plane = (int64_t)d->info.height * d->info.width;
-  for (int c = 0; c < d->info.channels; c++) {
-    const float *table = d->table + c * 256;
-    for (int64_t i = 0; i < plane; i++)
-      x[i] = table[raw[i]];
-    x += plane;
-    raw += plane;
-  }
-}
-
-void
-data_augment_draw (int augment, uint64_t seed, int64_t epoch, int64_t sample,
-                   bool *flip, int *dy, int *dx)
-{
-  struct random_key key = {.seed = seed,
-                           .purpose = RANDOM_AUGMENT,
-                           .a = (uint64_t)epoch,
-                           .b = (uint64_t)sample};
-  uint32_t word[4];
-  random_block (&key, 0, word);
-  *flip = (augment & (DATA_AUGMENT_FLIP | DATA_AUGMENT_IMAGENET)) &&
-          (word[0] >> 31);
-  *dy = *dx = 4;
-  if (augment & DATA_AUGMENT_CROP4) {
-    *dy = (int)(((uint64_t)word[1] * 9) >> 32);
-    *dx = (int)(((uint64_t)word[2] * 9) >> 32);
-  }
-}
-
-/* One row of output from one row of input; columns outside are left alone. */
-static void
-augment_row (const struct data_set *d, const unsigned char *raw,
-             const float *table, bool flip, int dx, float *x)
-{
-  int width = d->info.width;
-  int from = dx < 4 ? 4 - dx : 0;
-  int to = dx > 4 ? width + 4 - dx : width;
-  for (int i = from; i < to; i++) {
-    int at = i + dx - 4;
-    if (flip)
-      at = width - 1 - at;
-    if (table)
-      x[i] = table[raw[at]];
-    else
-      memcpy (&x[i], raw + 4 * (size_t)at, 4);
-  }
-}
-
-void
-data_augment_sample (const struct data_set *d, const unsigned char *raw,
-                     bool flip, int dy, int dx, float *x)
-{
-  if (!flip && dy == 4 && dx == 4) {
-    data_normalise (d, raw, x);
-    return;
-  }
-  int height = d->info.height, width = d->info.width;
-  size_t row_bytes = (size_t)width * (d->floats ? 4 : 1);
-  memset (x, 0, (size_t)d->sample_values * sizeof *x);
-  for (int c = 0; c < d->info.channels; c++) {
-    const float *table = d->table ? d->table + c * 256 : NULL;
-    for (int y = 0; y < height; y++) {
-      int at = y + dy - 4;
-      if (at < 0 || at >= height)
-        continue;
-      size_t row = (size_t)c * (size_t)height + (size_t)at;
-      augment_row (d, raw + row * row_bytes, table, flip, dx,
-                   x + ((int64_t)c * height + y) * width);
-    }
-  }
-}
-
-/* -- evaluation ------------------------------------------------------------ */
-
-/* Of n windows in a row, the tokens from `ahead` behind each one's first; what
- * is past the end is 0, or as a label -1. */
 static enum status
-read_windows (struct data_set *d, enum data_split which, int64_t first,
-              int64_t n, int64_t ahead, int32_t *out)
+walk (const struct data_set *d, enum data_split which,
+      const struct data_sink *sink)
 {
-  int64_t T = d->context, all = d->split[which].n;
-  int64_t room = (int64_t)((size_t)d->block_samples);
-  TRY (data_prove (d, which));
-  CHECK (T > 0, "windows before data_windows");
-  for (int64_t i = 0; i < n * T;) {
-    int64_t at = first * T + i + ahead;
-    int64_t some = all - at < n * T - i ? all - at : n * T - i;
-    if (some <= 0) {
-      out[i++] = ahead ? -1 : 0;
-      continue;
-    }
-    if (some > room)
-      some = room;
-    TRY (data_tokens_read (d, which, at, some, d->block, out + i));
-    i += some;
+  const struct data_samples *split = &d->split[which];
+  size_t sample = d->sample_bytes;
+  int64_t some = (int64_t)(TOKENS_BLOCK_BYTES / sample);
+  unsigned char *room = NULL;
+  char path[48];
+  some = some < 1 ? 1 : some;
+  data_path (d, which, path);
+  if (!split->all)
+    TRY (mem_new ((size_t)some, sample, "samples", (void **)&room));
+  enum status s = OK;
+  for (int64_t at = 0; s == OK && at < split->n; at += some) {
+    int64_t n = split->n - at < some ? split->n - at : some;
+    if (!split->all)
+      s = data_raw (d, which, at, n, room);
+    if (s == OK)
+      s = sink->take (sink->context,
+                      split->all ? split->all + (size_t)at * sample : room,
+                      (size_t)n * sample);
+    if (!split->all)
+      log_progress ("%s: %s: comparing digests: %s of %s", d->path, path,
+                    text_count (at + n), text_count (split->n));
   }
-  return OK;
+  if (!split->all)
+    log_live_done ();
+  mem_free (&room);
+  return s;
 }
+
+const struct data_storage data_array = {
+    .together = true,
+    .block = DATA_BLOCK_BYTES,
+    .unit = "block",
+    .fits = fits,
+    .inside = inside,
+    .load = load,
+    .walk = walk,
+};
 
 enum status
-data_read_labels (struct data_set *d, enum data_split which, int64_t first,
-                  int64_t n, int64_t n_samples, int32_t *labels)
+data_load (struct data_set *d, enum data_split which)
 {
-  const int32_t *all = data_labels (d, which);
-  int64_t T = d->tokens ? d->context : 1;
-  if (d->tokens)
-    TRY (read_windows (d, which, first, n, 1, labels));
-  for (int64_t i = 0; i < n * T; i++)
-    if (first + i / T >= n_samples)
-      labels[i] = -1;
-    else if (!d->tokens)
-      labels[i] = all[first + i];
-  return OK;
+  if (d->split[which].n == 0)
+    return fail (E_DATA, "%s: there is no /%s", d->path,
+                 data_split_name (which));
+  return d->kind->storage->fits (d, which) ? d->kind->storage->load (d, which)
+                                           : OK;
 }
 
 enum status
 data_read (struct data_set *d, enum data_split which, int64_t first, int64_t n,
-           float *x)
+           void *x)
 {
-  const struct data_samples *split = &d->split[which];
-  if (split->n == 0)
+  if (d->split[which].n == 0)
     return fail (E_DATA, "%s: there is no /%s", d->path,
                  data_split_name (which));
-  if (d->tokens)
-    return read_windows (d, which, first, n, 0, (int32_t *)x);
-  CHECK (first >= 0 && n >= 0, "samples %lld, %lld", (long long)first,
-         (long long)n);
-  TRY (data_prove (d, which));
-  if (d->info.jpeg && !d->viewer)
-    TRY (data_viewer_of (d, &d->viewer));
-  int64_t last = split->n - 1;
-  for (int64_t i = 0; i < n;) {
-    int64_t from = first + i < last ? first + i : last;
-    int64_t count = split->n - from < n - i ? split->n - from : n - i;
-    if (count > d->block_samples)
-      count = d->block_samples;
-    TRY (data_raw (d, which, from, count, d->block));
-    for (int64_t j = 0; j < count; j++)
-      data_normalise (d, d->block + (size_t)j * d->sample_bytes,
-                      x + (i + j) * d->sample_values);
-    i += count;
-  }
-  return OK;
+  return d->kind->read (d, which, first, n, x);
 }

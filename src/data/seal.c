@@ -6,7 +6,6 @@
  * it is.
  */
 #include "data/data_impl.h"
-#include "data/format.h"
 
 #include "base/hash.h"
 #include "base/memory.h"
@@ -80,13 +79,21 @@ add_set (hid_t file, struct store_h5_at at, struct text *out)
 }
 
 static enum status
+add_named (hid_t file, const struct store_h5_at *group, const char *name,
+           struct text *out)
+{
+  char path[64];
+  snprintf (path, sizeof path, "%s/%s", group->path, name);
+  return add_set (file, (struct store_h5_at){-1, group->file, path, group->bad},
+                  out);
+}
+
+static enum status
 add_split (hid_t file, const struct store_h5_at *root, enum data_split which,
            struct text *out)
 {
-  static const char *const sets[] = {"images", "jpeg", "labels", "tokens",
-                                     DATA_BLOCKS};
   static const char *const names[] = {"bytes", "documents"};
-  char group[32], path[64];
+  char group[32];
   snprintf (group, sizeof group, "/%s", data_split_name (which));
   if (!store_h5_is_group (file, group))
     return OK;
@@ -95,33 +102,44 @@ add_split (hid_t file, const struct store_h5_at *root, enum data_split which,
   text_add (out, "%s\n", group);
   enum status s = add_attributes (&at, "ii", names, out);
   H5Gclose (id);
-  for (size_t i = 0; s == OK && i < sizeof sets / sizeof sets[0]; i++) {
-    snprintf (path, sizeof path, "%s/%s", group, sets[i]);
-    s = add_set (file, (struct store_h5_at){-1, root->file, path, root->bad},
-                 out);
-  }
-  return s;
+  for (int i = 0; s == OK && data_kind (i); i++)
+    s = add_named (file, &at, data_kind (i)->set, out);
+  if (s == OK)
+    s = add_named (file, &at, "labels", out);
+  return s == OK ? add_named (file, &at, DATA_BLOCKS, out) : s;
+}
+
+/* Those of the kind, the integers or all others. */
+static enum status
+add_kind (const struct store_h5_at *root, const struct data_kind *kind,
+          bool integers, struct text *out)
+{
+  for (const struct data_attribute *a = kind->attributes; a->name; a++)
+    if ((a->type == 'i') == integers)
+      TRY (add_attribute (root, a->name, a->type, out));
+  return OK;
 }
 
 static enum status
-digest_of (const struct store_h5_at *root, char digest[33])
+digest_of (const struct store_h5_at *root, const struct data_kind *kind,
+           char digest[33])
 {
-  static const char *const names[] = {
-      "interlock_format", "kind",    "name",       "origin",
-      "tokenizer",        "classes", "mean",       "std",
-      "version",          "size",    "vocab_size", "separator"};
+  static const char *const names[] = {"interlock_format", "kind", "name",
+                                      "origin"};
   struct text all;
   text_init (&all);
-  enum status s = add_attributes (root,
-                                  "sssssl"
-                                  "dd"
-                                  "iiii",
-                                  names, &all);
+  enum status s = add_attributes (root, "ssss", names, &all);
+  if (s == OK)
+    s = add_kind (root, kind, false, &all);
+  if (s == OK)
+    s = add_attribute (root, "version", 'i', &all);
+  if (s == OK)
+    s = add_kind (root, kind, true, &all);
   for (int i = 0; s == OK && i < DATA_SPLITS; i++)
     s = add_split (root->id, root, (enum data_split)i, &all);
-  if (s == OK)
+  if (s == OK && kind->beside)
     s = add_set (root->id,
-                 (struct store_h5_at){-1, root->file, TOKENS_MODEL, root->bad},
+                 (struct store_h5_at){-1, root->file, kind->beside, root->bad},
                  &all);
   hash_digest (all.data ? all.data : "", all.size, digest);
   text_clear (&all);
@@ -136,7 +154,7 @@ data_seal_check (const struct data_set *d)
   if (!store_h5_has_attribute (d->file, "digest"))
     return OK;
   TRY (store_h5_get_text (&root, "digest", &kept));
-  enum status s = digest_of (&root, digest);
+  enum status s = digest_of (&root, d->kind, digest);
   if (s == OK && strcmp (kept, digest) != 0)
     s = fail (E_DATA,
               "%s: damaged: an attribute, a shape or the list of datasets is "
@@ -258,11 +276,15 @@ enum status
 data_seal_write (hid_t file, const char *part)
 {
   struct store_h5_at root = {file, part, "/", E_IO};
-  char digest[33];
-  for (int i = 0; i < DATA_SPLITS; i++) {
-    TRY (put_blocks (file, part, (enum data_split)i, "images"));
-    TRY (put_blocks (file, part, (enum data_split)i, "tokens"));
-  }
-  TRY (digest_of (&root, digest));
+  char digest[33], *word = NULL;
+  for (int i = 0; i < DATA_SPLITS; i++)
+    for (int k = 0; data_kind (k); k++)
+      if (data_kind (k)->storage->block > 0)
+        TRY (put_blocks (file, part, (enum data_split)i, data_kind (k)->set));
+  TRY (store_h5_get_text (&root, "kind", &word));
+  const struct data_kind *kind = data_kind_of (file, word, DATA_TRAIN);
+  mem_free (&word);
+  CHECK (kind, "%s: a data set of no kind", part);
+  TRY (digest_of (&root, kind, digest));
   return store_h5_put_text (&root, "digest", digest);
 }

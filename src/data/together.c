@@ -133,7 +133,7 @@ read_all_labels (struct together *t)
       s = read_labels (t, (enum data_split)i);
   close_file (t);
   if (s == OK)
-    data_digest (d);
+    d->kind->digest (d);
   return s;
 }
 
@@ -141,7 +141,7 @@ read_all_labels (struct together *t)
 static uint64_t
 outline (const struct data_set *d)
 {
-  int64_t of[3 * DATA_SPLITS + 2] = {d->tokens, (int64_t)d->sample_bytes};
+  int64_t of[3 * DATA_SPLITS + 2] = {d->kind->n_dims, (int64_t)d->sample_bytes};
   for (int i = 0; i < DATA_SPLITS; i++) {
     of[2 + 3 * i] = d->split[i].n;
     of[3 + 3 * i] = d->split[i].plain_labels;
@@ -159,7 +159,7 @@ data_open_all (struct wire *w, const char *path, struct data_set **out)
   enum status s = wire_worst (w, data_begin (path, true, &d));
   if (s == OK)
     s = wire_same (w, outline (d), path);
-  if (s == OK && !d->tokens)
+  if (s == OK && d->kind->labelled)
     s = read_all_labels (
         &(struct together){.wire = w, .data = d, .file = -1, .transfer = -1});
   if (s == OK)
@@ -193,11 +193,12 @@ part_prepare (struct together *t, enum data_split which, const char *path,
   int64_t values = 1;
   for (int i = 1; i < n_dims; i++)
     values *= dims[i];
-  if (n_dims != (d->tokens ? 1 : 4) || dims[0] != d->split[which].n ||
-      !store_h5_is_plain (&at) || (!d->tokens && values != d->sample_values))
+  size_t bytes = (size_t)values * H5Tget_size (d->kind->memory (d, which));
+  if (n_dims != d->kind->n_dims || dims[0] != d->split[which].n ||
+      !store_h5_is_plain (&at) || bytes != d->sample_bytes)
     return fail (E_DATA, "%s: %s: has changed meanwhile", d->path, path);
   return mine ? mem_new ((size_t)d->split[which].n, d->sample_bytes,
-                         d->tokens ? "tokens" : "images", (void **)&p->all)
+                         d->kind->set, (void **)&p->all)
               : OK;
 }
 
@@ -212,15 +213,15 @@ part_read (struct together *t, enum data_split which, struct part *p,
   hsize_t count[4] = {(hsize_t)n, (hsize_t)d->info.channels,
                       (hsize_t)d->info.height, (hsize_t)d->info.width};
   unsigned char nothing[8];
-  hid_t memory = H5Screate_simple (d->tokens ? 1 : 4, count, NULL);
+  hid_t memory = H5Screate_simple (d->kind->n_dims, count, NULL);
   H5Sselect_hyperslab (p->space, H5S_SELECT_SET, start, NULL, count, NULL);
   if (!p->all) {
     H5Sselect_none (p->space);
     H5Sselect_none (memory);
   }
-  herr_t done =
-      H5Dread (p->set, data_type (d, which), memory, p->space, t->transfer,
-               p->all ? p->all + (size_t)first * d->sample_bytes : nothing);
+  herr_t done = H5Dread (
+      p->set, d->kind->memory (d, which), memory, p->space, t->transfer,
+      p->all ? p->all + (size_t)first * d->sample_bytes : nothing);
   data_path (d, which, path);
   enum status s = done < 0 ? not_read (t, path) : OK;
   H5Sclose (memory);
@@ -253,7 +254,7 @@ read_split (struct together *t, enum data_split which, bool mine)
     s = wire_worst (t->wire, part_read (t, which, &p, at, n));
   }
   if (s == OK && mine) {
-    split->pixels = p.all;
+    split->all = p.all;
     p.all = NULL;
   }
   part_close (&p);
@@ -282,10 +283,12 @@ data_fetch (struct wire *w, struct data_set *d, enum data_split which,
 {
   if (wire_size (w) == 1)
     return OK;
-  if (d->split[which].offset < 0 && !d->info.jpeg)
+  const struct data_storage *storage = d->kind->storage;
+  if (!storage->together)
+    return OK;
+  if (d->split[which].offset < 0)
     return wire_worst (w, wanted ? data_load (d, which) : OK);
-  bool any, mine = wanted && !d->info.jpeg && !d->split[which].pixels &&
-                   data_fits (d, which);
+  bool any, mine = wanted && !d->split[which].all && storage->fits (d, which);
   TRY (anybody (w, mine, &any));
   if (!any)
     return OK;

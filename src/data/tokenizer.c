@@ -2,8 +2,8 @@
  * back.
  */
 #include "data/data_impl.h"
-#include "data/format.h"
 #include "data/pieces.h"
+#include "data/tokens_impl.h"
 
 #include "base/hash.h"
 #include "base/memory.h"
@@ -60,16 +60,17 @@ enum status
 data_tokenizer_open (const struct data_set *d, struct data_tokenizer **out)
 {
   struct data_tokenizer *t = NULL;
-  if (!d->tokens)
+  const char *name = data_tokens_tokenizer (d);
+  if (!name)
     return fail (E_DATA, "%s: a data set of images: no text comes of it",
                  d->path);
   TRY (MEM_NEW (1, &t, "tokenizer"));
   t->vocab = d->info.classes;
   t->separator = d->info.separator;
   t->line_start = true;
-  t->kind = strcmp (d->tokenizer, "bytes") == 0           ? BYTES
-            : strcmp (d->tokenizer, "sentencepiece") == 0 ? PIECES
-                                                          : IDS;
+  t->kind = strcmp (name, "bytes") == 0           ? BYTES
+            : strcmp (name, "sentencepiece") == 0 ? PIECES
+                                                  : IDS;
   enum status s = mem_text (d->path, &t->path);
   if (s == OK && t->kind == BYTES && t->vocab != 256)
     s = fail (E_DATA, "%s: tokenizer bytes, but vocab_size is %lld", d->path,

@@ -1,6 +1,6 @@
 /* data/view.c -- from the bytes of an image to the square that a network sees.
  */
-#include "data/jpeg_impl.h"
+#include "data/photographs_impl.h"
 
 #include "base/memory.h"
 
@@ -34,21 +34,6 @@ data_viewer_open (int size, int64_t pixels, size_t room,
   else
     *out = v;
   return s;
-}
-
-enum status
-data_viewer_of (const struct data_set *d, struct data_viewer **out)
-{
-  int64_t pixels = 1;
-  size_t room = 1;
-  for (int i = 0; i < DATA_SPLITS; i++) {
-    const struct data_entries *e = d->split[i].entries;
-    if (e && e->pixels > pixels)
-      pixels = e->pixels;
-    if (e && data_entries_room (e) > room)
-      room = data_entries_room (e);
-  }
-  return data_viewer_open (d->info.width, pixels, room, out);
 }
 
 void

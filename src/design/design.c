@@ -32,7 +32,7 @@ check_augment (const struct design *d)
 {
   int augment;
   TRY (derive_augment (d->config.augment, &augment));
-  if ((augment & DATA_AUGMENT_IMAGENET) && !d->info.jpeg &&
+  if ((augment & DATA_AUGMENT_IMAGENET & ~d->info.augment) &&
       !d->how.forward_only)
     return fail (E_CONFIG,
                  "data.augment = imagenet: %s has no JPEG images, which it is "

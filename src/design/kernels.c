@@ -135,7 +135,7 @@ compare_libraries (struct design *d)
        "one "
        "lacks, with GLIBC_TUNABLES=glibc.cpu.hwcaps=-FMA,-AVX2 on all",
        E_MISSING},
-      {"decoder of images", d->info.jpeg ? data_describe_images () : "",
+      {"decoder of images", d->info.decoder,
        "install one libjpeg-turbo everywhere", E_MISSING}};
   return wire_agree (d->wire,
                      wire_alike (d->wire, sizeof facts / sizeof *facts, facts));

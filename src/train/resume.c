@@ -123,8 +123,8 @@ gather_facts (struct session *s, struct receipt *r)
   text_add (&r->fact[FACT_PIPE], "%d", wire_pipe_size (s->wire));
   text_add (&r->fact[FACT_MPI], "%s", wire_describe (s->wire));
   text_add (&r->fact[FACT_HDF5], "%s", store_describe ());
-  if (s->design->info.jpeg)
-    TRY (joined (s->wire, data_describe_images (), &r->fact[FACT_IMAGES]));
+  if (s->design->info.decoder[0])
+    TRY (joined (s->wire, s->design->info.decoder, &r->fact[FACT_IMAGES]));
   return OK;
 }
 

@@ -318,8 +318,8 @@ portrait (const struct session *s)
          c->file, s->design->info.name, (long long)s->design->n_train,
          s->design->info.channels, s->design->info.height,
          s->design->info.width, s->design->info.classes);
-  if (s->design->info.jpeg)
-    say (LOG_INFO, "JPEG images, decoded by %s", data_describe_images ());
+  if (s->design->info.decoder[0])
+    say (LOG_INFO, "JPEG images, decoded by %s", s->design->info.decoder);
   say (LOG_INFO,
        "%d rank%s = %d replica%s x %d pipe rank%s, %d thread%s each; plan "
        "%016llx",

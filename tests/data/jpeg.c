@@ -229,7 +229,7 @@ test_read (const char *what, const struct jpeg_set *s)
                fail_message ()))
     return;
   data_info (d, &info);
-  tap_ok (info.jpeg && info.channels == 3 && info.height == SIZE &&
+  tap_ok (info.decoder[0] && info.channels == 3 && info.height == SIZE &&
               info.width == SIZE && info.samples[0] == TRAIN &&
               info.samples[1] == VALID && info.samples[2] == 0,
           "%s: sizes", what);

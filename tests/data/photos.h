@@ -2,10 +2,12 @@
  * of JPEG or PNG by the libraries themselves; and the slow twin of how they are
  * seen.
  */
-#ifndef TESTS_STORE_PHOTOS_H
-#define TESTS_STORE_PHOTOS_H
+#ifndef TESTS_DATA_PHOTOS_H
+#define TESTS_DATA_PHOTOS_H
 
-#include "data/jpeg_impl.h"
+#include "data/data.h"
+#include "data/image.h"
+#include "store/raw.h"
 #include "tests/scratch.h"
 #include <math.h>
 #include <stdlib.h>

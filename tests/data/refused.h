@@ -1,8 +1,8 @@
 /* tests/data/refused.h -- whether a call has failed as it should, and said
  * why.
  */
-#ifndef TESTS_STORE_REFUSED_H
-#define TESTS_STORE_REFUSED_H
+#ifndef TESTS_DATA_REFUSED_H
+#define TESTS_DATA_REFUSED_H
 
 #include "base/status.h"
 #include "tests/scratch.h"

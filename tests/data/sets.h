@@ -1,8 +1,8 @@
 /* tests/data/sets.h -- small data sets, written with HDF5 alone so that a
  * mistake of the room's writer cannot hide one of its reader.
  */
-#ifndef TESTS_STORE_SETS_H
-#define TESTS_STORE_SETS_H
+#ifndef TESTS_DATA_SETS_H
+#define TESTS_DATA_SETS_H
 
 #include "base/random.h"
 #include <hdf5.h>

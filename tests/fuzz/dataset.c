@@ -6,9 +6,10 @@
  * None of others: HDF5 itself does not survive damage in strings of variable
  * length (H5HG_read) and in the header of squeezed chunks (H5D__scatgath_read).
  */
-#include "data/jpeg_impl.h"
+#include "data/data.h"
 #include "import/import.h"
 #include "store/h5.h"
+#include "store/raw.h"
 #include "tests/fuzz/hdf5.h"
 #include "tests/data/photos.h"
 

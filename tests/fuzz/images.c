@@ -1,7 +1,7 @@
 /* plant: data/png.c */
 /* tests/fuzz/images.c -- one JPEG or PNG image, decoded as the importer and the
  * loader do it, and once through the importer of folders. */
-#include "data/jpeg_impl.h"
+#include "data/image.h"
 #include "import/import.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/data/photos.h"

@@ -210,7 +210,7 @@ test_layout (void)
   fclose (log);
   tap_ok (s == OK && info_of (out, &info) && info.classes == 3 &&
               info.samples[0] == TRAINED && info.samples[1] == 2 &&
-              info.samples[2] == 1 && info.height == 16 && info.jpeg,
+              info.samples[2] == 1 && info.height == 16 && info.decoder[0],
           "train, val and test %s", fail_message ());
   tap_ok (
       strstr (said, "files that are neither JPEG nor PNG by their names: 2") &&

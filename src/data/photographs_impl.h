@@ -1,13 +1,13 @@
-/* data/jpeg_impl.h -- images kept as files keep them: from bytes of JPEG to
- * the square of pixels that a network sees.
+/* data/photographs_impl.h -- images kept as files keep them: from bytes of JPEG
+ * to the square of pixels that a network sees.
  *
  *   entries  the variable-length bytes of a split, in memory or in the file
  *   view     decoded, cropped, resampled, in buffers made once
  *
  * Local.  Nothing here allocates but the functions named open and load.
  */
-#ifndef DATA_JPEG_IMPL_H
-#define DATA_JPEG_IMPL_H
+#ifndef DATA_PHOTOGRAPHS_IMPL_H
+#define DATA_PHOTOGRAPHS_IMPL_H
 
 #include "data/data_impl.h"
 #include "data/image.h"
@@ -16,16 +16,14 @@
 
 struct data_entries {
   int64_t n;
-  int64_t bytes;           /* of all */
-  int64_t least, most;     /* bytes of the smallest and of the largest */
-  int64_t pixels;          /* the most of one; 0: not known */
-  size_t ref_bytes;        /* of a reference in the file */
-  unsigned char *refs;     /* n x ref_bytes as the file has them; owned; NULL
-                              when all are in memory because they have to be */
-  int64_t *starts;         /* n + 1 offsets into all; NULL: not in memory */
-  unsigned char *all;      /* owned */
-  const uint64_t *digests; /* n, of what is read from the file; borrowed; NULL:
-                              there are none, or all was compared */
+  int64_t bytes;       /* of all */
+  int64_t least, most; /* bytes of the smallest and of the largest */
+  int64_t pixels;      /* the most of one; 0: not known */
+  size_t ref_bytes;    /* of a reference in the file */
+  unsigned char *refs; /* n x ref_bytes as the file has them; owned; NULL
+                          when all are in memory because they have to be */
+  int64_t *starts;     /* n + 1 offsets into all; NULL: not in memory */
+  unsigned char *all;  /* owned */
   const struct data_set *data; /* borrowed */
   enum data_split split;
 };
@@ -48,6 +46,7 @@ data_entries_load (struct data_entries *e);
 enum status
 data_entries_get (const struct data_entries *e, int64_t i, unsigned char *room,
                   const unsigned char **bytes, size_t *n);
+
 /* -- views (view.c) -------------------------------------------------------- */
 
 struct data_viewer; /* of one thread */
@@ -55,9 +54,6 @@ struct data_viewer; /* of one thread */
 enum status
 data_viewer_open (int size, int64_t pixels, size_t room,
                   struct data_viewer **out);
-/* For all splits of a data set. */
-enum status
-data_viewer_of (const struct data_set *d, struct data_viewer **out);
 void
 data_viewer_close (struct data_viewer **v);
 /* How an image is to be seen: at random from (seed, epoch), or in the middle.
@@ -76,23 +72,5 @@ data_view (struct data_viewer *v, const struct data_entries *e, int64_t i,
 enum status
 data_view_check (struct data_viewer *v, const struct data_entries *e,
                  int64_t i);
-
-/* -- a data set of them (jpeg.c) ------------------------------------------- */
-
-/* Split /train/jpeg of an open file. */
-enum status
-data_jpeg_open (struct data_set *d, const char *path, enum data_split which);
-/* Samples first .. first+n-1 in the middle, by d->viewer, for the thread that
- * opened d. */
-enum status
-data_jpeg_raw (const struct data_set *d, enum data_split which, int64_t first,
-               int64_t n, unsigned char *out);
-/* Numbers for `interlock info`, and with check every image decoded. */
-void
-data_jpeg_print (const struct data_set *d, enum data_split which,
-                 struct text *out);
-enum status
-data_jpeg_check (const struct data_set *d, enum data_split which,
-                 struct text *out);
 
 #endif
