@@ -136,7 +136,7 @@ read_counts (struct ballots *b, int64_t step)
 }
 
 enum status
-ballot_read (struct ballots *b, int64_t step, bool *stop)
+ballot_read (struct ballots *b, int64_t step)
 {
   struct session *s = b->s;
   clock_switch (&s->account, CLOCK_WAIT);
@@ -152,7 +152,6 @@ ballot_read (struct ballots *b, int64_t step, bool *stop)
   enum status same =
       digest_read (b->digests, step, more + agreement_votes (b->agreement));
   read_counts (b, step);
-  *stop = b->stop != STOP_NONE;
   TRY (same);
   if (bad >= 0)
     return fail (E_NUMBERS,
@@ -167,7 +166,6 @@ enum status
 train_lone_step (struct session *s, int64_t step, struct stage_loss *sum)
 {
   struct ballots b = {.s = NULL};
-  bool ignored;
   enum status e = ballot_open (s, &b);
   if (e == OK)
     e = session_step (s, step);
@@ -176,7 +174,7 @@ train_lone_step (struct session *s, int64_t step, struct stage_loss *sum)
   e = ballot_cast (&b, step, STOP_NONE);
   /* The lag may be longer than one step: only this ballot is under way. */
   if (e == OK)
-    e = ballot_read (&b, step, &ignored);
+    e = ballot_read (&b, step);
   for (int k = 0; e == OK && sum && k < s->design->K; k++)
     sum[k] = b.loss[k];
   ballot_close (&b);

@@ -128,13 +128,14 @@ mark_step (struct training *t, int64_t done)
   return true;
 }
 
-/* Read one ballot and keep the root's record of it.  timed: not one of the
+/* Read the next ballot and keep the root's record of it.  timed: not one of the
  * last, which come all at once. */
 static enum status
-read_ballot (struct training *t, int64_t step, bool timed, bool *stop)
+read_ballot (struct training *t, bool timed)
 {
   struct session *s = t->s;
-  TRY (ballot_read (&t->b, step, stop));
+  const int64_t step = t->read++;
+  TRY (ballot_read (&t->b, step));
   for (int k = 0; k < s->design->K; k++) {
     t->p.sum[k].loss += t->b.loss[k].loss;
     t->p.sum[k].correct += t->b.loss[k].correct;
@@ -169,26 +170,21 @@ is_due (int64_t every, int64_t done)
  * is saved is known to be sound; all ranks learn from the same ones whether to
  * stop. */
 static enum status
-between_steps (struct training *t, int64_t done, int64_t *read, bool *stop)
+between_steps (struct training *t)
 {
-  const struct config *c = &t->s->design->config;
-  bool eval = is_due (c->eval_every, done);
-  bool keep = is_due (c->every, done) || t->b.save_wanted;
+  const struct design *d = t->s->design;
+  const int64_t done = t->done;
+  bool eval = is_due (d->config.eval_every, done);
+  bool keep = is_due (d->config.every, done) || t->b.save_wanted;
   bool wait = keep && !t->save.saver;
   if ((!eval && !wait) || done == t->end)
     return train_save_due (t, done, keep);
-  while (*read < done) {
-    int64_t ballot = (*read)++;
-    bool asked;
-    TRY (read_ballot (t, ballot, ballot == done - 1, &asked));
-    *stop = *stop || asked;
-  }
-  if (*stop)
-    return OK;
-  if (eval)
-    TRY (wire_agree (t->s->wire, evaluate (t, t->s->design->valid, done)));
-  *stop = t->stopped;
-  if (*stop)
+  while (t->read < done)
+    TRY (read_ballot (t, t->read == done - 1));
+  t->stopped = t->b.stop != STOP_NONE;
+  if (eval && !t->stopped)
+    TRY (wire_agree (t->s->wire, evaluate (t, d->valid, done)));
+  if (t->stopped)
     return OK;
   return wait ? train_save (t, done, false) : train_save_due (t, done, keep);
 }
@@ -201,59 +197,81 @@ asked_after (struct training *t, int64_t done)
   return planned > 0 && done >= planned ? STOP_FILE : stop_asked (t);
 }
 
-/* Walk the steps; *done: steps taken by all ranks. */
 static enum status
-walk (struct training *t, int64_t *done)
+take_step (struct training *t)
 {
-  struct session *s = t->s;
-  const struct config *c = &s->design->config;
-  int64_t step = t->start, read = t->start;
-  bool stop = false, ignored;
+  const double begin = clock_now_s ();
+  TRY (agreement_walk (t->b.agreement, t->done));
+  TRY (session_step (t->s, t->done));
+  const double took = clock_now_s () - begin;
+  if (t->done > t->start && took > t->worst_step_s)
+    t->worst_step_s = took;
+  return OK;
+}
+
+/* Of the step that was just taken. */
+static enum status
+cast_ballot (struct training *t)
+{
+  const int64_t done = t->done + 1;
+  train_save_move (t);
+  place_set ((long)t->done, -1, "between steps");
+  if (train_save_coming (t, done,
+                         is_due (t->s->design->config.eval_every, done)))
+    digest_ask (t->b.digests);
+  return ballot_cast (&t->b, t->done, asked_after (t, done));
+}
+
+/* The life of step t->done; lag is the number of ranks in a pipe.
+ *
+ *   read     the ballot of the step `lag` before: its losses go to the record,
+ *            and all ranks learn there, at the same step, whether to stop
+ *   compare  gradients side by side, where that is due (agreement.c)
+ *   walk     the list of the step: forwards, backwards, sums, updates (step.c)
+ *   move     the saver on, which writes beside the steps (save.c)
+ *   cast     the ballot of this step: losses, digests, votes to save and stop;
+ *            it travels while the next steps are walked
+ *   between  what all ranks do together: evaluate, begin a save
+ *
+ * A rank that fails in between cannot wait for a fence and ends the job. */
+static enum status
+walk (struct training *t)
+{
   enum status e = OK;
+  t->read = t->start;
   t->loop_s = t->saved_s = clock_now_s ();
-  while (e == OK && !stop && step < t->end) {
-    if (step - t->b.lag >= read) {
-      e = read_ballot (t, read++, true, &stop);
-      if (e != OK || stop)
-        break;
-    }
-    double begin = clock_now_s ();
-    enum status local = agreement_walk (t->b.agreement, step);
+  while (e == OK && t->done < t->end) {
+    if (t->done - t->b.lag >= t->read)
+      e = read_ballot (t, true);
+    t->stopped = t->b.stop != STOP_NONE;
+    if (e != OK || t->stopped)
+      break;
+    enum status local = take_step (t);
     if (local == OK)
-      local = session_step (s, step);
+      local = cast_ballot (t);
     if (local != OK)
       wire_abort (local);
-    if (step > t->start && clock_now_s () - begin > t->worst_step_s)
-      t->worst_step_s = clock_now_s () - begin;
-    train_save_move (t);
-    place_set ((long)step, -1, "between steps");
-    if (train_save_coming (t, step + 1, is_due (c->eval_every, step + 1)))
-      digest_ask (t->b.digests);
-    local = ballot_cast (&t->b, step, asked_after (t, step + 1));
-    if (local != OK)
-      wire_abort (local);
-    step++;
-    e = between_steps (t, step, &read, &stop);
+    t->done++;
+    e = between_steps (t);
   }
   /* The ballots still under way: all ranks read the same ones. */
-  for (; read < step; read++) {
-    enum status late = read_ballot (t, read, false, &ignored);
+  while (t->read < t->done) {
+    enum status late = read_ballot (t, false);
     if (e == OK)
       e = late;
   }
   t->trained_s += clock_now_s () - t->loop_s;
   t->loop_s = clock_now_s ();
   log_live_done ();
-  *done = step;
-  t->stopped = stop;
   return e;
 }
 
 /* Weights first: a start that ends in an evaluation leaves nothing but that to
  * do. */
 static enum status
-save_and_evaluate (struct training *t, int64_t done)
+save_and_evaluate (struct training *t)
 {
+  const int64_t done = t->done;
   struct session *s = t->s;
   const struct design *d = s->design;
   bool saved = done == t->start; /* it went on from there */
@@ -270,8 +288,9 @@ save_and_evaluate (struct training *t, int64_t done)
 
 /* After the last step: checkpoint, final evaluation, accounts. */
 static enum status
-finish (struct training *t, int64_t done)
+finish (struct training *t)
 {
+  const int64_t done = t->done;
   struct session *s = t->s;
   struct wire *w = s->wire;
   enum status e = OK;
@@ -279,7 +298,7 @@ finish (struct training *t, int64_t done)
   if (wire_rank (w) == 0 && done > t->p.rows_from && !t->stopped)
     e = record_training (t, done, false);
   TRY (wire_agree (w, e));
-  TRY (save_and_evaluate (t, done));
+  TRY (save_and_evaluate (t));
   train_save_settle (t);
   if (t->stopped) {
     stop_obeyed (s->run, s->design->config.dir);
@@ -415,18 +434,17 @@ training_close (struct training *t)
 /* Steps from start to end.  What was due where an earlier start stopped comes
  * first. */
 static enum status
-train_on (struct training *t, int64_t *done)
+train_on (struct training *t)
 {
   struct session *s = t->s;
   const struct design *d = s->design;
-  *done = t->start;
   if (t->start > 0 && t->start < t->end &&
       is_due (d->config.eval_every, t->start))
     TRY (evaluate_missing (t, d->valid, t->start));
   if (t->stopped || t->start >= t->end)
     return OK;
   TRY (wire_agree (s->wire, session_begin (s, t->start, t->end)));
-  enum status e = walk (t, done);
+  enum status e = walk (t);
   if (e != OK)
     train_save_settle (t);
   /* Both were read by all ranks in one ballot, and said by none yet. */
@@ -453,7 +471,6 @@ static enum status
 train_steps (struct training *t)
 {
   struct session *s = t->s;
-  int64_t done = t->start;
   TRY (wire_agree (s->wire, training_open (t)));
   TRY (stop_early_close (&t->early, &t->b.stop));
   t->stopped = t->b.stop != STOP_NONE;
@@ -462,10 +479,8 @@ train_steps (struct training *t)
     return stopped_before ();
   }
   TRY (train_save_open (t));
-  enum status e = train_on (t, &done);
-  t->done = done;
-  TRY (e);
-  TRY (finish (t, done));
+  TRY (train_on (t));
+  TRY (finish (t));
   return t->stopped ? E_STOPPED : OK;
 }
 

@@ -129,10 +129,9 @@ ballot_close (struct ballots *b);
 /* After step: vote. */
 enum status
 ballot_cast (struct ballots *b, int64_t step, enum run_stop stop);
-/* Read the ballot of `step`; E_NUMBERS when a loss is not finite.  *stop: this
- * one or an earlier asks for it; b->stop says why. */
+/* Read the ballot of `step`; E_NUMBERS when a loss is not finite. */
 enum status
-ballot_read (struct ballots *b, int64_t step, bool *stop);
+ballot_read (struct ballots *b, int64_t step);
 
 /* -- files (snapshot.c) -----------------------------------------------------
  */
@@ -215,6 +214,7 @@ struct training {
   struct evaluation eval; /* arrays of K */
   int64_t start, end;     /* steps: of this start, of the run */
   int64_t done;           /* steps taken by all ranks */
+  int64_t read;           /* ballots of steps that were read */
   double loop_s;          /* clock when the present stretch began */
   double trained_s;       /* training seconds before it */
   double saved_s;         /* clock of the last save, or of the start */

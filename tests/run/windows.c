@@ -75,9 +75,8 @@ test_order (struct rig *r, const char *mix, int span)
     good = good && seen.n == want && (want == 0 || seen.n_asked == want);
     tap_alone (good, "step %d: %d of %d norms started, %d before a question",
                step, seen.n, want, seen.n_asked);
-    bool stop;
     rig_must (ballot_cast (&b, step, STOP_NONE));
-    rig_must (ballot_read (&b, step, &stop));
+    rig_must (ballot_read (&b, step));
   }
   rig_must (session_end (&s));
   ballot_close (&b);

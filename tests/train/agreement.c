@@ -69,7 +69,6 @@ walk (struct wire *w, const struct config *c, double *values, char **digests)
 {
   struct session s;
   struct ballots b = {.s = NULL};
-  bool stop;
   rig_session (w, c, &s);
   rig_must (agreement_open (&s, &b.agreement));
   rig_must (ballot_open (&s, &b));
@@ -78,7 +77,7 @@ walk (struct wire *w, const struct config *c, double *values, char **digests)
     rig_must (agreement_walk (b.agreement, step));
     rig_must (session_step (&s, step));
     rig_must (ballot_cast (&b, step, STOP_NONE));
-    rig_must (ballot_read (&b, step, &stop));
+    rig_must (ballot_read (&b, step));
     if (values && agreement_due (b.agreement, step))
       memcpy (values + step * 2 * K, agreement_result (b.agreement),
               2 * K * sizeof *values);
