@@ -31,13 +31,8 @@ check_strategy (const struct config *c, struct text *out, int *n)
 static void
 check_sizes (const struct config *c, struct text *out, int *n)
 {
-  if (c->batch % (c->micro * c->replicas) != 0)
-    note (fail (E_CONFIG,
-                "train.batch = %lld does not divide into train.micro = %lld "
-                "micro-batches x run.replicas = %lld",
-                (long long)c->batch, (long long)c->micro,
-                (long long)c->replicas),
-          out, n);
+  int64_t n_samples;
+  note (derive_micro (c, &n_samples), out, n);
   if (c->steps == 0 && !(c->epochs > 0))
     note (fail (E_CONFIG, "train.steps or train.epochs must be above 0"), out,
           n);
@@ -95,16 +90,7 @@ fill_sizes (struct config *c)
     fail_clear (); /* the check says it */
     spec = (struct model_spec){.layers = 0};
   }
-  if (c->layers == 0)
-    c->layers = spec.layers;
-  if (c->d_model == 0)
-    c->d_model = spec.d_model;
-  if (c->heads == 0)
-    c->heads = spec.heads;
-  if (c->context == 0)
-    c->context = spec.context;
-  if (!(c->mlp_ratio > 0))
-    c->mlp_ratio = spec.mlp_ratio;
+  derive_sizes (&spec, c);
   if (c->stride == 0)
     c->stride = c->context;
 }

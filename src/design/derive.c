@@ -134,6 +134,75 @@ derive_schedule (const struct config *c, int64_t steps, struct schedule *out)
   return OK;
 }
 
+/* -- sizes --------------------------------------------------------------------
+ */
+
+enum status
+derive_pipe (const struct config *c, int ranks, int *n_pipe)
+{
+  if (ranks % c->replicas != 0)
+    return fail (E_CONFIG, "run.replicas = %lld does not divide %d ranks",
+                 (long long)c->replicas, ranks);
+  *n_pipe = ranks / (int)c->replicas;
+  return OK;
+}
+
+enum status
+derive_work (int n_pipe, int64_t K, int64_t R, const char *cure)
+{
+  if (n_pipe <= K)
+    return OK;
+  return fail (E_CONFIG,
+               "%lld ranks for %lld stages x %lld replica%s: at most %lld "
+               "ranks have work (%s)",
+               (long long)(n_pipe * R), (long long)K, (long long)R,
+               R == 1 ? "" : "s", (long long)(K * R), cure);
+}
+
+/* key: of the number of micro-batches, where it is that of the configuration.
+ */
+static enum status
+divide (const struct config *c, int64_t micro, const char *key,
+        int64_t *n_samples)
+{
+  const int64_t parts = micro * c->replicas;
+  if (c->batch % parts != 0)
+    return fail (E_CONFIG,
+                 "train.batch = %lld does not divide into %s%lld micro-batches "
+                 "x run.replicas = %lld",
+                 (long long)c->batch, key, (long long)micro,
+                 (long long)c->replicas);
+  *n_samples = c->batch / parts;
+  return OK;
+}
+
+enum status
+derive_micro (const struct config *c, int64_t *n_samples)
+{
+  return divide (c, c->micro, "train.micro = ", n_samples);
+}
+
+enum status
+derive_micro_of (const struct config *c, int64_t micro, int64_t *n_samples)
+{
+  return divide (c, micro, "", n_samples);
+}
+
+void
+derive_sizes (const struct model_spec *preset, struct config *c)
+{
+  if (c->layers == 0)
+    c->layers = preset->layers;
+  if (c->d_model == 0)
+    c->d_model = preset->d_model;
+  if (c->heads == 0)
+    c->heads = preset->heads;
+  if (c->context == 0)
+    c->context = preset->context;
+  if (!(c->mlp_ratio > 0))
+    c->mlp_ratio = preset->mlp_ratio;
+}
+
 /* Vocabulary of a plan without data: GPT-2's. */
 #define VOCABULARY 50257
 
@@ -148,16 +217,13 @@ derive_transformer (const struct config *c, const struct data_info *data,
     return fail (E_CONFIG,
                  "model.preset = %s is a ResNet, model.family = transformer",
                  c->preset);
-  if (c->layers > 0)
-    m.layers = (int)c->layers;
-  if (c->d_model > 0)
-    m.d_model = (int)c->d_model;
-  if (c->heads > 0)
-    m.heads = (int)c->heads;
-  if (c->context > 0)
-    m.context = (int)c->context;
-  if (c->mlp_ratio > 0)
-    m.mlp_ratio = c->mlp_ratio;
+  struct config full = *c;
+  derive_sizes (&m, &full);
+  m.layers = (int)full.layers;
+  m.d_model = (int)full.d_model;
+  m.heads = (int)full.heads;
+  m.context = (int)full.context;
+  m.mlp_ratio = full.mlp_ratio;
   m.dropout = c->dropout;
   m.tied = c->tied;
   m.head_tokens = c->head_tokens;

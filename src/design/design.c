@@ -241,11 +241,8 @@ make_plan (struct design *d, int n_pipe)
                          .n_replicas = d->R};
   enum status e;
   design_joint (d, &ask.joint);
-  if (n_pipe > K)
-    return fail (E_CONFIG,
-                 "%d ranks for %d stages x %d replica%s: at most %d ranks have "
-                 "work (fewer ranks, more stages.count, or more run.replicas)",
-                 n_pipe * d->R, K, d->R, d->R == 1 ? "" : "s", K * d->R);
+  TRY (derive_work (n_pipe, K, d->R,
+                    "fewer ranks, more stages.count, or more run.replicas"));
   TRY (MEM_NEW ((size_t)K, &rank_of, "folding"));
   e = MEM_NEW ((size_t)K, &work, "stage work");
   if (e == OK && !d->first)
@@ -297,24 +294,16 @@ design_check_tags (const struct design *d, const struct plan *p)
 enum status
 design_check_ranks (const struct config *c, int size)
 {
-  long long K = c->count, R = c->replicas, M = c->micro, batch = c->batch;
-  if (size % R != 0)
-    return fail (E_CONFIG, "run.replicas = %lld does not divide %d ranks", R,
-                 size);
-  if (batch % (R * M) != 0)
-    return fail (E_CONFIG,
-                 "train.batch = %lld does not divide into train.micro = %lld "
-                 "micro-batches x run.replicas = %lld",
-                 batch, M, R);
-  if (size / R > K)
-    return fail (E_CONFIG,
-                 "%d ranks for %lld stages x %lld replica%s: at most %lld "
-                 "ranks have work (start fewer ranks, or raise stages.count "
-                 "or run.replicas)",
-                 size, K, R, R == 1 ? "" : "s", K * R);
-  if (c->limit > 0 && c->limit < batch)
+  int n_pipe;
+  int64_t n_samples;
+  TRY (derive_pipe (c, size, &n_pipe));
+  TRY (derive_micro (c, &n_samples));
+  TRY (
+      derive_work (n_pipe, c->count, c->replicas,
+                   "start fewer ranks, or raise stages.count or run.replicas"));
+  if (c->limit > 0 && c->limit < c->batch)
     return fail (E_CONFIG, "data.limit = %lld is less than one batch of %lld",
-                 (long long)c->limit, batch);
+                 (long long)c->limit, (long long)c->batch);
   return OK;
 }
 

@@ -18,6 +18,22 @@ derive_optimizer (const struct config *c, struct optimizer *out);
 /* steps: of the whole run. */
 enum status
 derive_schedule (const struct config *c, int64_t steps, struct schedule *out);
+/* Ranks of a replica: those of all must divide. */
+enum status
+derive_pipe (const struct config *c, int ranks, int *n_pipe);
+/* Every rank of a pipe must have one of K stages; cure: what to do about it,
+ * for a message. */
+enum status
+derive_work (int n_pipe, int64_t K, int64_t R, const char *cure);
+/* Samples of a micro-batch: the batch must divide; the same for another number
+ * of micro-batches than the configuration's. */
+enum status
+derive_micro (const struct config *c, int64_t *n_samples);
+enum status
+derive_micro_of (const struct config *c, int64_t micro, int64_t *n_samples);
+/* A preset's sizes of a Transformer where the configuration says none. */
+void
+derive_sizes (const struct model_spec *preset, struct config *c);
 /* Threads of each rank: --threads, else OMP_NUM_THREADS, else the affinity mask
  * shared fairly by the ranks that have it; the same on all ranks.  Warns on
  * ranks that share cores and on idle cores.  Collective on world. */

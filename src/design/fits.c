@@ -65,10 +65,8 @@ micro_that_fits (struct design *d, const struct rooms *r, double room)
   int most, n;
   while ((int64_t)d->M * d->K <= MOST_PLANNED / 2) {
     d->M *= 2;
-    if (d->batch % ((int64_t)d->M * d->R) != 0)
-      return 0;
-    d->n_samples = d->batch / ((int64_t)d->M * d->R);
-    if (design_replan (d, r->n_pipe) != OK) {
+    if (derive_micro_of (&d->config, d->M, &d->n_samples) != OK ||
+        design_replan (d, r->n_pipe) != OK) {
       fail_clear ();
       return 0;
     }

@@ -179,14 +179,10 @@ fill_micro (struct mapper *x, int micro)
 {
   struct map *m = x->m;
   struct design *d = &x->d;
-  int64_t parts = (int64_t)m->micro[micro] * d->R;
-  if (d->batch % parts != 0)
-    return fail (E_CONFIG,
-                 "train.batch = %lld does not divide into %d micro-batches x "
-                 "run.replicas = %d",
-                 (long long)d->batch, m->micro[micro], d->R);
+  int64_t n_samples;
+  TRY (derive_micro_of (&d->config, m->micro[micro], &n_samples));
   d->M = m->micro[micro];
-  TRY (design_recost (d, d->batch / parts, false));
+  TRY (design_recost (d, n_samples, false));
   mean_block (x);
   int at[4] = {0, micro, 0, 0};
   for (at[0] = 0; at[0] < m->n_stages; at[0]++)
@@ -268,11 +264,8 @@ design_map (const struct config *c, const struct design_plan_options *o,
   struct mapper x = {.o = o, .m = m};
   struct design_how how = design_how_of (o);
   struct wire *alone = NULL;
-  if (o->ranks % c->replicas != 0)
-    return fail (E_CONFIG, "run.replicas = %lld does not divide %d ranks",
-                 (long long)c->replicas, o->ranks);
+  TRY (derive_pipe (c, o->ranks, &x.pipe));
   how.heads = true;
-  x.pipe = o->ranks / (int)c->replicas;
   TRY (wire_open_alone (&alone));
   enum status e = design_blocks (alone, c, &how, &x.d);
   if (e == OK) {

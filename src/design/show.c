@@ -224,12 +224,11 @@ static enum status
 sketch (const struct config *c, int ranks, const struct design_plan_options *o,
         struct wire **alone, struct design *d)
 {
-  if (ranks % c->replicas != 0)
-    return fail (E_CONFIG, "run.replicas = %lld does not divide %d ranks",
-                 (long long)c->replicas, ranks);
+  int n_pipe;
+  TRY (derive_pipe (c, ranks, &n_pipe));
   TRY (wire_open_alone (alone));
   const struct design_how how = design_how_of (o);
-  enum status e = design_sketch (*alone, c, ranks / (int)c->replicas, &how, d);
+  enum status e = design_sketch (*alone, c, n_pipe, &how, d);
   if (e != OK)
     wire_close (alone);
   return e;
