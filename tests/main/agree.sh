@@ -270,6 +270,12 @@ if [ -f "$page" ] && [ -d "$top/src" ]; then
   sed 's/`wire_send`/`wire_sent`/' "$page" >"$tmp/planted"
   [ "$(lost_names "$tmp/planted")" = "# no wire_sent in src" ]
   ok $? "planted: a function that is not there"
+  $AWK '/^```sh$/ { on = 1; next } /^```/ { on = 0 } on' "$page" |
+    sed "s|^interlock |'$I' |" >"$tmp/command"
+  sh "$tmp/command" >"$tmp/list" 2>&1
+  $AWK '/^```text$/ { on = 1; next } /^```/ { on = 0 } on' "$page" >"$tmp/shown"
+  [ -s "$tmp/shown" ] && ! grep -v -x -F -f "$tmp/list" "$tmp/shown" >"$tmp/lost"
+  ok $? "the list in doc/design.md is what plan prints"
 fi
 
 if command -v groff >/dev/null 2>&1; then
