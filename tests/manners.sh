@@ -27,8 +27,8 @@ MPI_(Init|Finalize|Init_thread) ~ ^wire/ ~ MPI has one door, wire
 (sprintf|vsprintf|strcpy|strcat|gets|strtok) *[(] ~ - ~ has a safer sister
 (rand|srand|random|srandom|drand48) *[(] ~ - ~ random numbers come from base/random.h
 (system|popen) *[(] ~ - ~ no shell from inside
-(PLAN_FURTHEST|PLAN_SUM|PLAN_MEAN|furthest|pairwise|e2e) ~ ^(plan|config)/ ~ only plan knows strategies
-(config_span_parse|plan_mix_parse|plan_route) ~ ^(plan/|config/|design/(check_config|derive|map_fill)[.]c) ~ ask the table, which derive_route makes
+(PLAN_FURTHEST|PLAN_SUM|PLAN_MEAN|CONFIG_FURTHEST|CONFIG_SUM|CONFIG_MEAN|furthest|pairwise|e2e) ~ ^(plan/|config/|design/derive[.]c) ~ only plan knows strategies
+(config_span_parse|derive_mix|plan_route) ~ ^(plan/|config/|design/(check_config|derive|map_fill)[.]c|design/design_impl[.]h) ~ ask the table, which derive_route makes
 (c|config)(->|[.])(span|mix) ~ ^(main/|config/|design/(check_config|derive|map_fill|show)[.]c|train/changes[.]c|verify/verify[.]c) ~ ask the table, not the words it came from
 (span +([<>]=?|[!=]=)|([<>]=?|[!=]=) +span) ~ ^(config/|plan/|main/|design/map|report/group[.]c) ~ ask the table: a span is not all there is
 typedef +(struct|union|enum) +[a-z_]* *[{a-z] ~ - ~ no typedef for structs
@@ -198,7 +198,7 @@ self_check ()
   plant run/x.c '  if (span < s->K)' 'ask the table'
   plant run/x.c '  if (K == span)' 'ask the table'
   plant run/x.c '  s->wanted = s->config.mix[0] == x;' 'ask the table'
-  plant run/x.c '  TRY (plan_mix_parse (word, &mix));' 'ask the table'
+  plant run/x.c '  ask.mix = derive_mix (c);' 'ask the table'
   plant base/x.h 'typedef struct text text_t;' 'no typedef'
   plant base/x.c '#if 0' 'dead code'
   plant base/x.c '/* FIXME later */' 'a note'

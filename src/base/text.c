@@ -239,6 +239,31 @@ text_nearest (const char *word, const char *const *names, size_t n)
   return best;
 }
 
+#define AMONG 32 /* words at most */
+
+int
+text_among (const char *words, const char *word, char near[TEXT_NEAR])
+{
+  char list[AMONG][TEXT_NEAR];
+  const char *names[AMONG];
+  int n = 0;
+  for (const char *p = words; *(p += strspn (p, " "));) {
+    size_t length = strcspn (p, " ");
+    CHECK (n < AMONG && length < TEXT_NEAR, "a list of choices is too long");
+    snprintf (list[n], TEXT_NEAR, "%.*s", (int)length, p);
+    if (strcmp (list[n], word) == 0)
+      return n;
+    names[n] = list[n];
+    n++;
+    p += length;
+  }
+  if (near) {
+    const char *best = text_nearest (word, names, (size_t)n);
+    snprintf (near, TEXT_NEAR, "%s", best ? best : "");
+  }
+  return -1;
+}
+
 /* -- strict parsing -------------------------------------------------------- */
 
 bool

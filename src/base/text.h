@@ -44,6 +44,12 @@ text_plain (const char *s, size_t n, char out[TEXT_PLAIN]);
 const char *
 text_nearest (const char *word, const char *const *names, size_t n);
 
+/* The entry of blank-separated `words` that equals or (near) resembles word:
+ * its number, or -1; near (may be NULL) gets the resembling entry or "". */
+#define TEXT_NEAR 64
+int
+text_among (const char *words, const char *word, char near[TEXT_NEAR]);
+
 /* Strict parsing of a whole word; false when it is not one.  "1e3", "0x10" and
  * blanks around are refused for integers. */
 bool

@@ -72,14 +72,13 @@ static void
 refuse (struct parse *p, const struct key *k, const char *at, const char *value)
 {
   struct text wanted;
-  char near[CONFIG_WORD] = "";
+  bool choice = k->kind == KEY_CHOICE || k->kind == KEY_BOOL;
+  const char *near = choice ? key_nearest (k, value) : NULL;
   text_init (&wanted);
   key_wanted (k, &wanted);
-  if (k->kind == KEY_CHOICE || k->kind == KEY_BOOL)
-    words_find (k->words ? k->words : "yes no", value, near);
   complain (p->said, "%s%s.%s = %.80s: wanted %s%s%s%s", at, k->section,
-            k->name, value, wanted.data, near[0] ? "; did you mean " : "", near,
-            near[0] ? "?" : "");
+            k->name, value, wanted.data, near ? "; did you mean " : "",
+            near ? near : "", near ? "?" : "");
   text_clear (&wanted);
 }
 
@@ -100,7 +99,7 @@ set (struct parse *p, const struct key *k, const char *value, int line)
               "%s%s.%s: a value has no line break, no blank at its ends and no "
               "blank before a semicolon",
               at, k->section, k->name);
-  else if (words_find (k->later, value, NULL) >= 0)
+  else if (key_is_later (k, value))
     complain (p->said, "%s%s.%s = %s is not in this version", at, k->section,
               k->name, value);
   else if (!key_set (k, value, p->c))
@@ -202,10 +201,8 @@ read_word (struct parse *p, const char *word)
  */
 
 static enum layer
-layer_of (const struct parse *p, const char *section, const char *name)
+layer_of (const struct parse *p, const struct key *k)
 {
-  const struct key *k = key_find (section, name);
-  CHECK (k, "no key %s.%s", section, name);
   return p->layer[k - key_table];
 }
 
@@ -215,8 +212,8 @@ static void
 resolve_length (struct parse *p)
 {
   struct config *c = p->c;
-  enum layer steps = layer_of (p, "train", "steps");
-  enum layer epochs = layer_of (p, "train", "epochs");
+  enum layer steps = layer_of (p, KEY_OF (steps));
+  enum layer epochs = layer_of (p, KEY_OF (epochs));
   if (epochs == LAYER_DEFAULT && c->steps == 0)
     c->epochs = 1;
   if (c->steps == 0 || c->epochs == 0)
@@ -237,8 +234,8 @@ static void
 resolve_network (struct parse *p)
 {
   struct config *c = p->c;
-  enum layer preset = layer_of (p, "model", "preset");
-  enum layer groups = layer_of (p, "model", "groups");
+  enum layer preset = layer_of (p, KEY_OF (preset));
+  enum layer groups = layer_of (p, KEY_OF (groups));
   if (c->preset[0] && c->groups[0]) {
     if (preset == groups)
       complain (p->said,
@@ -248,22 +245,23 @@ resolve_network (struct parse *p)
     else if (groups > preset)
       c->preset[0] = '\0';
     else
-      c->groups[0] = c->block[0] = '\0';
+      c->groups[0] = '\0', c->block = CONFIG_BLOCK_NOT_GIVEN;
   }
-  if (c->preset[0] && c->block[0] && layer_of (p, "model", "block") < preset)
-    c->block[0] = '\0';
-  if (c->preset[0] && c->block[0])
+  if (c->preset[0] && layer_of (p, KEY_OF (block)) < preset)
+    c->block = CONFIG_BLOCK_NOT_GIVEN;
+  bool block = c->block != CONFIG_BLOCK_NOT_GIVEN;
+  if (c->preset[0] && block)
     complain (p->said,
               "model.block = %s is for model.groups; model.preset = "
               "%s has its own",
-              c->block, c->preset);
-  else if (!c->preset[0] && !c->groups[0] && c->block[0])
+              key_word (KEY_OF (block), c), c->preset);
+  else if (!c->preset[0] && !c->groups[0] && block)
     complain (p->said,
               "model.block = %s needs model.groups, as in "
               "16x5,32x5,64x5",
-              c->block);
-  if (c->groups[0] && !c->block[0])
-    snprintf (c->block, sizeof c->block, "basic");
+              key_word (KEY_OF (block), c));
+  if (c->groups[0] && !block)
+    c->block = CONFIG_BASIC;
   if (!c->groups[0] && !c->preset[0])
     snprintf (c->preset, sizeof c->preset, "resnet20");
 }
@@ -274,20 +272,20 @@ static void
 resolve_sizes (struct parse *p)
 {
   struct config *c = p->c;
-  enum layer preset = layer_of (p, "model", "preset");
-  if (layer_of (p, "model", "layers") < preset)
+  enum layer preset = layer_of (p, KEY_OF (preset));
+  if (layer_of (p, KEY_OF (layers)) < preset)
     c->layers = 0;
-  if (layer_of (p, "model", "d_model") < preset)
+  if (layer_of (p, KEY_OF (d_model)) < preset)
     c->d_model = 0;
-  if (layer_of (p, "model", "heads") < preset)
+  if (layer_of (p, KEY_OF (heads)) < preset)
     c->heads = 0;
-  if (layer_of (p, "model", "context") < preset)
+  if (layer_of (p, KEY_OF (context)) < preset)
     c->context = 0;
-  if (layer_of (p, "model", "mlp_ratio") < preset)
+  if (layer_of (p, KEY_OF (mlp_ratio)) < preset)
     c->mlp_ratio = 0;
   if (!c->preset[0])
     snprintf (c->preset, sizeof c->preset, "gpt-nano");
-  if (layer_of (p, "data", "stride") < layer_of (p, "model", "context"))
+  if (layer_of (p, KEY_OF (stride)) < layer_of (p, KEY_OF (context)))
     c->stride = 0;
 }
 
@@ -298,7 +296,7 @@ static void
 resolve_family (struct parse *p)
 {
   struct config *c = p->c;
-  bool tokens = strcmp (c->family, "transformer") == 0;
+  bool tokens = c->family == CONFIG_TRANSFORMER;
   if (tokens)
     resolve_sizes (p);
   else
@@ -306,9 +304,8 @@ resolve_family (struct parse *p)
   if (!c->head[0])
     snprintf (c->head, sizeof c->head, "%s",
               tokens ? "ln-fc" : "conv128-bn-conv64-bn-gap-fc");
-  if (!c->optimizer[0])
-    snprintf (c->optimizer, sizeof c->optimizer, "%s",
-              tokens ? "adamw" : "sgd");
+  if (c->optimizer == CONFIG_OPTIMIZER_NOT_GIVEN)
+    c->optimizer = tokens ? CONFIG_ADAMW : CONFIG_SGD;
   for (size_t i = 0; i < key_count; i++)
     if (p->layer[i] != LAYER_DEFAULT && !key_applies (&key_table[i], c))
       say (LOG_WARN, "%s.%s has no effect on a %s", key_table[i].section,
@@ -320,8 +317,8 @@ static void
 resolve_stages (struct parse *p)
 {
   struct config *c = p->c;
-  enum layer count = layer_of (p, "stages", "count");
-  enum layer cut = layer_of (p, "stages", "cut");
+  enum layer count = layer_of (p, KEY_OF (count));
+  enum layer cut = layer_of (p, KEY_OF (cut));
   if (strcmp (c->cut, "auto") == 0 || cut == LAYER_DEFAULT)
     return;
   int64_t n = 1;
@@ -338,13 +335,13 @@ static void
 resolve_optimizer (struct parse *p)
 {
   struct config *c = p->c;
-  bool adamw = strcmp (c->optimizer, "adamw") == 0;
-  if (layer_of (p, "train", "lr") == LAYER_DEFAULT)
+  bool adamw = c->optimizer == CONFIG_ADAMW;
+  if (layer_of (p, KEY_OF (lr)) == LAYER_DEFAULT)
     c->lr = adamw ? 1e-3 : 0.1;
-  if (layer_of (p, "train", "weight_decay") == LAYER_DEFAULT)
+  if (layer_of (p, KEY_OF (weight_decay)) == LAYER_DEFAULT)
     c->weight_decay = adamw ? 0.01 : 1e-4;
-  if (!c->decay[0])
-    snprintf (c->decay, sizeof c->decay, "%s", adamw ? "matrices" : "all");
+  if (c->decay == CONFIG_DECAY_NOT_GIVEN)
+    c->decay = adamw ? CONFIG_DECAY_MATRICES : CONFIG_DECAY_ALL;
 }
 
 /* -- the whole --------------------------------------------------------------
@@ -379,16 +376,11 @@ config_plain (struct config *c)
   memset (c, 0, sizeof *c);
   snprintf (c->cut, CONFIG_TEXT, "rest");
   snprintf (c->span, CONFIG_WORD, "all");
-  snprintf (c->mix, CONFIG_WORD, "furthest");
-  snprintf (c->train, CONFIG_WORD, "train");
-  snprintf (c->valid, CONFIG_WORD, "valid");
-  snprintf (c->test, CONFIG_WORD, "test");
-  snprintf (c->augment, CONFIG_WORD, "none");
-  snprintf (c->optimizer, CONFIG_WORD, "sgd");
-  snprintf (c->schedule, CONFIG_WORD, "constant");
-  snprintf (c->precision, CONFIG_WORD, "f32");
+  c->valid = CONFIG_SPLIT_VALID;
+  c->test = CONFIG_SPLIT_TEST;
+  c->optimizer = CONFIG_SGD;
+  c->io = CONFIG_INDEPENDENT;
   snprintf (c->tune, CONFIG_PATH, "no");
-  snprintf (c->run_schedule, CONFIG_WORD, "eager");
   snprintf (c->isa, CONFIG_WORD, "auto");
   c->count = c->micro = c->replicas = 1;
   c->head_tokens = 1;

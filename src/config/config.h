@@ -19,15 +19,49 @@
 #define CONFIG_PATH 1024
 #define CONFIG_TEXT 512
 
+/* Choices, in the order of their words (keys.c).  NOT_GIVEN: "", where another
+ * key decides. */
+enum config_family { CONFIG_RESNET, CONFIG_TRANSFORMER };
+enum config_block { CONFIG_BLOCK_NOT_GIVEN, CONFIG_BASIC, CONFIG_BOTTLENECK };
+enum config_stem {
+  CONFIG_STEM_NOT_GIVEN,
+  CONFIG_STEM_CIFAR,
+  CONFIG_STEM_IMAGENET
+};
+enum config_mix { CONFIG_FURTHEST, CONFIG_SUM, CONFIG_MEAN };
+enum config_split { CONFIG_SPLIT_TRAIN, CONFIG_SPLIT_VALID, CONFIG_SPLIT_TEST };
+enum config_augment {
+  CONFIG_AUGMENT_NONE,
+  CONFIG_AUGMENT_FLIP,
+  CONFIG_AUGMENT_CROP4,
+  CONFIG_AUGMENT_FLIP_CROP4,
+  CONFIG_AUGMENT_IMAGENET
+};
 enum config_order { CONFIG_SHUFFLE, CONFIG_SEQUENTIAL };
+enum config_optimizer { CONFIG_OPTIMIZER_NOT_GIVEN, CONFIG_SGD, CONFIG_ADAMW };
+enum config_decay {
+  CONFIG_DECAY_NOT_GIVEN,
+  CONFIG_DECAY_ALL,
+  CONFIG_DECAY_MATRICES
+};
+enum config_schedule {
+  CONFIG_CONSTANT,
+  CONFIG_STEP,
+  CONFIG_COSINE,
+  CONFIG_ONECYCLE
+};
+enum config_precision { CONFIG_F32, CONFIG_BF16 };
+enum config_io { CONFIG_COLLECTIVE, CONFIG_INDEPENDENT };
+enum config_run_schedule { CONFIG_EAGER, CONFIG_1F1B, CONFIG_FILLDRAIN };
 
 /* The resolved configuration: every key of the manual, defaults filled in.
  * Texts are NUL-terminated. "" = not given. */
 struct config {
   /* [model] */
-  char family[CONFIG_WORD], preset[CONFIG_WORD], block[CONFIG_WORD],
-      groups[CONFIG_TEXT];
-  char stem[CONFIG_WORD];
+  enum config_family family;
+  char preset[CONFIG_WORD], groups[CONFIG_TEXT];
+  enum config_block block;
+  enum config_stem stem;
   int64_t stem_width;
   int64_t layers, d_model, heads, context; /* of a Transformer; 0: not given */
   double mlp_ratio;                        /* likewise */
@@ -40,26 +74,25 @@ struct config {
   double head_tokens;
   /* [strategy] */
   char span[CONFIG_WORD]; /* "1".."K", all, local, pairwise, e2e */
-  char mix[CONFIG_WORD];
+  enum config_mix mix;
   bool heads_all;
   /* [data] */
   char file[CONFIG_PATH];
-  char train[CONFIG_WORD], valid[CONFIG_WORD],
-      test[CONFIG_WORD]; /* split names */
-  char augment[CONFIG_WORD];
+  enum config_split train, valid, test;
+  enum config_augment augment;
   enum config_order order;
   int64_t limit, stride; /* stride 0: model.context */
   /* [train] */
   int64_t batch, micro, steps, seed, eval_every, agreement;
   double epochs; /* used where steps is 0 */
-  char optimizer[CONFIG_WORD];
+  enum config_optimizer optimizer;
   double lr, momentum, weight_decay, beta1, beta2, eps, clip;
   bool nesterov;
-  char decay[CONFIG_WORD]; /* all, matrices */
-  char schedule[CONFIG_WORD];
+  enum config_decay decay;
+  enum config_schedule schedule;
   int64_t warmup;
   char milestones[CONFIG_TEXT];
-  char precision[CONFIG_WORD];
+  enum config_precision precision;
   char init[CONFIG_PATH];
   char init_fresh[CONFIG_TEXT]; /* names, or their beginnings, with commas */
   char tune[CONFIG_PATH];       /* yes, no or a file */
@@ -67,11 +100,11 @@ struct config {
   int64_t every, keep;
   double every_seconds;
   bool at_end, async;
-  char io[CONFIG_WORD]; /* collective, independent */
+  enum config_io io;
   /* [run] */
   char dir[CONFIG_PATH];
   int64_t replicas;
-  char run_schedule[CONFIG_WORD]; /* eager, 1f1b, filldrain */
+  enum config_run_schedule run_schedule;
   bool trace;
   double time_margin, patience;
   char isa[CONFIG_WORD]; /* auto, native or a level of the kernel library */
@@ -144,12 +177,13 @@ struct key {
   enum key_kind kind;
   enum key_field field;
   size_t offset, size;
-  double low, high;  /* numbers: allowed range, ends included ... */
-  bool open;         /* ... but `low` itself is not */
-  const char *words; /* choices, separated by blanks */
+  double low, high;         /* numbers: allowed range, ends included ... */
+  bool open;                /* ... but `low` itself is not */
+  const char *const *words; /* choices, n_words; "" means not given */
+  int n_words;
   bool or_number;    /* a choice that also takes an integer, 1 or more */
-  const char *later; /* those of the choices that this version does not have */
-  const char *of;    /* the family it is for; NULL: both */
+  const char *later; /* the choice that this version does not have; NULL: all */
+  unsigned of;       /* bits of the families it is for; 0: all */
   const char *value; /* default, as text; NULL: none, or made later */
   const char *shown; /* default as the manual says it; NULL: value */
   const char *meaning;
@@ -199,10 +233,18 @@ key_suggest_section (const char *section, struct text *out);
 /* The same of "section.name", or of a name alone. */
 void
 key_suggest_for (const char *full, struct text *out);
-/* The entry of blank-separated `words` that equals or (near) resembles word:
- * its number, or -1; near (may be NULL) gets the resembling entry or "". */
+/* The word of a choice, or the text, in c. */
+const char *
+key_word (const struct key *k, const struct config *c);
+/* The choice that a word is, or -1. */
 int
-words_find (const char *words, const char *word, char near[CONFIG_WORD]);
+key_choice (const struct key *k, const char *word);
+/* Is it one that this version does not have? */
+bool
+key_is_later (const struct key *k, const char *word);
+/* The choice that resembles word; NULL: none. */
+const char *
+key_nearest (const struct key *k, const char *word);
 
 /* -- configuration (config.c) ---------------------------------------------- */
 

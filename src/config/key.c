@@ -6,57 +6,45 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WORDS 16
-
-/* -- lists of words ---------------------------------------------------------
+/* -- choices ----------------------------------------------------------------
  */
 
-/* Cuts blank-separated words; returns how many. */
-static int
-words_split (const char *words, char out[WORDS][CONFIG_WORD])
-{
-  int n = 0;
-  for (const char *p = words ? words : ""; *p;) {
-    p += strspn (p, " ");
-    size_t length = strcspn (p, " ");
-    if (length == 0)
-      break;
-    CHECK (n < WORDS && length < CONFIG_WORD, "a list of choices is too long");
-    memcpy (out[n], p, length);
-    out[n++][length] = '\0';
-    p += length;
-  }
-  return n;
-}
+/* The words of a bool that may be said; the first two are written. */
+static const char *const yes_no[] = {"no", "yes", "false", "true", "off", "on"};
 
 int
-words_find (const char *words, const char *word, char near[CONFIG_WORD])
+key_choice (const struct key *k, const char *word)
 {
-  char list[WORDS][CONFIG_WORD];
-  const char *names[WORDS];
-  int n = words_split (words, list);
-  for (int i = 0; i < n; i++) {
-    if (strcmp (list[i], word) == 0)
+  for (int i = 0; i < k->n_words; i++)
+    if (strcmp (k->words[i], word) == 0)
       return i;
-    names[i] = list[i];
-  }
-  if (near) {
-    const char *best = text_nearest (word, names, (size_t)n);
-    snprintf (near, CONFIG_WORD, "%s", best ? best : "");
-  }
   return -1;
 }
 
-static void
-words_join (const char *words, struct text *out)
+bool
+key_is_later (const struct key *k, const char *word)
 {
-  char list[WORDS][CONFIG_WORD];
-  int n = words_split (words, list);
-  for (int i = 0; i < n; i++)
-    text_add (out, "%s%s", list[i],
-              i + 2 == n   ? " or "
-              : i + 1 == n ? ""
-                           : ", ");
+  return k->later && strcmp (k->later, word) == 0;
+}
+
+const char *
+key_nearest (const struct key *k, const char *word)
+{
+  static const char *const plain[] = {"yes", "no"};
+  if (k->kind == KEY_BOOL)
+    return text_nearest (word, plain, 2);
+  int empty = !k->words[0][0];
+  return text_nearest (word, k->words + empty, (size_t)(k->n_words - empty));
+}
+
+static void
+join_words (const struct key *k, struct text *out)
+{
+  for (int i = !k->words[0][0]; i < k->n_words; i++)
+    text_add (out, "%s%s", k->words[i],
+              i + 2 == k->n_words   ? " or "
+              : i + 1 == k->n_words ? ""
+                                    : ", ");
 }
 
 /* -- finding ----------------------------------------------------------------
@@ -166,7 +154,7 @@ key_suggest_for (const char *full, struct text *out)
 bool
 key_applies (const struct key *k, const struct config *c)
 {
-  return !k->of || strcmp (k->of, c->family) == 0;
+  return !k->of || (k->of >> c->family & 1u);
 }
 
 /* -- saying what is wanted --------------------------------------------------
@@ -208,7 +196,7 @@ key_wanted (const struct key *k, struct text *out)
     range_words (k, out);
     break;
   case KEY_CHOICE:
-    words_join (k->words, out);
+    join_words (k, out);
     if (k->or_number)
       text_add (out, ", or an integer, 1 or more");
     break;
@@ -264,14 +252,12 @@ set_real (const struct key *k, const char *value, void *field)
 static bool
 set_bool (const char *value, void *field)
 {
-  int i = words_find ("no yes", value, NULL);
-  if (i < 0)
-    i = words_find ("false true", value, NULL);
-  if (i < 0)
-    i = words_find ("off on", value, NULL);
-  if (i >= 0)
-    *(bool *)field = i == 1;
-  return i >= 0;
+  for (size_t i = 0; i < sizeof yes_no / sizeof *yes_no; i++)
+    if (strcmp (yes_no[i], value) == 0) {
+      *(bool *)field = i % 2 == 1;
+      return true;
+    }
+  return false;
 }
 
 static bool
@@ -288,11 +274,9 @@ static bool
 set_choice (const struct key *k, const char *value, void *field)
 {
   int64_t n;
-  int i = words_find (k->words, value, NULL);
+  int i = key_choice (k, value);
   bool number = k->or_number && text_to_long (value, &n) && n >= 1;
-  /* An empty value is "not given" where that is the default. */
-  bool unset = value[0] == '\0' && k->value == NULL;
-  if (i < 0 && !number && !unset)
+  if (i < 0 && !number)
     return false;
   if (k->field == FIELD_TEXT)
     return set_text (k, value, field);
@@ -362,28 +346,32 @@ add_real (struct text *out, double v)
   text_add (out, "%s", digits);
 }
 
+const char *
+key_word (const struct key *k, const struct config *c)
+{
+  const void *field = (const char *)c + k->offset;
+  const char *const *words = k->words ? k->words : yes_no;
+  if (k->field == FIELD_TEXT)
+    return field;
+  return words[k->field == FIELD_BOOL ? *(const bool *)field
+                                      : *(const int *)field];
+}
+
 void
 key_get (const struct key *k, const struct config *c, struct text *out)
 {
   const void *field = (const char *)c + k->offset;
-  char list[WORDS][CONFIG_WORD];
   switch (k->field) {
   case FIELD_TEXT:
-    text_add (out, "%s", (const char *)field);
+  case FIELD_BOOL:
+  case FIELD_ENUM:
+    text_add (out, "%s", key_word (k, c));
     break;
   case FIELD_INT64:
     text_add (out, "%lld", (long long)*(const int64_t *)field);
     break;
   case FIELD_REAL:
     add_real (out, *(const double *)field);
-    break;
-  case FIELD_BOOL:
-    words_split (k->words ? k->words : "no yes", list);
-    text_add (out, "%s", list[*(const bool *)field ? 1 : 0]);
-    break;
-  case FIELD_ENUM:
-    words_split (k->words, list);
-    text_add (out, "%s", list[*(const int *)field]);
     break;
   case FIELD_PAIR:
     add_real (out, ((const double *)field)[0]);

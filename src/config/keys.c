@@ -14,6 +14,10 @@
 #define INT_AT(f) .field = FIELD_INT64, AT (f)
 #define REAL_AT(f) .field = FIELD_REAL, AT (f)
 #define BOOL_AT(f) .field = FIELD_BOOL, AT (f)
+#define ENUM_AT(f) \
+  .field = FIELD_ENUM, AT (f), .size = sizeof ((struct config *)0)->f
+
+#define WORDS(list) .words = list, .n_words = sizeof list / sizeof *list
 
 #define FROM(n) .low = (n), .high = INFINITY
 #define RANGE(a, b) .low = (a), .high = (b)
@@ -24,6 +28,67 @@ _Static_assert(offsetof (struct config, beta2) ==
                    offsetof (struct config, beta1) + sizeof (double),
                "beta1 and beta2 are neighbours");
 _Static_assert(sizeof (enum config_order) == sizeof (int), "enums are int");
+
+/* -- the words of choices ----------------------------------------------------
+ */
+
+static const char *const families[] = {
+    [CONFIG_RESNET] = "resnet", [CONFIG_TRANSFORMER] = "transformer"};
+static const char *const blocks[] = {
+    "", [CONFIG_BASIC] = "basic", [CONFIG_BOTTLENECK] = "bottleneck"};
+static const char *const stems[] = {
+    "", [CONFIG_STEM_CIFAR] = "cifar", [CONFIG_STEM_IMAGENET] = "imagenet"};
+static const char *const mixes[] = {[CONFIG_FURTHEST] = "furthest",
+                                    [CONFIG_SUM] = "sum",
+                                    [CONFIG_MEAN] = "mean"};
+static const char *const splits[] = {[CONFIG_SPLIT_TRAIN] = "train",
+                                     [CONFIG_SPLIT_VALID] = "valid",
+                                     [CONFIG_SPLIT_TEST] = "test"};
+static const char *const augments[] = {[CONFIG_AUGMENT_NONE] = "none",
+                                       [CONFIG_AUGMENT_FLIP] = "flip",
+                                       [CONFIG_AUGMENT_CROP4] = "crop4",
+                                       [CONFIG_AUGMENT_FLIP_CROP4] =
+                                           "flip+crop4",
+                                       [CONFIG_AUGMENT_IMAGENET] = "imagenet"};
+static const char *const orders[] = {
+    [CONFIG_SHUFFLE] = "shuffle", [CONFIG_SEQUENTIAL] = "sequential"};
+static const char *const optimizers[] = {
+    "", [CONFIG_SGD] = "sgd", [CONFIG_ADAMW] = "adamw"};
+static const char *const decays[] = {
+    "", [CONFIG_DECAY_ALL] = "all", [CONFIG_DECAY_MATRICES] = "matrices"};
+static const char *const schedules[] = {[CONFIG_CONSTANT] = "constant",
+                                        [CONFIG_STEP] = "step",
+                                        [CONFIG_COSINE] = "cosine",
+                                        [CONFIG_ONECYCLE] = "onecycle"};
+static const char *const precisions[] = {
+    [CONFIG_F32] = "f32", [CONFIG_BF16] = "bf16"};
+static const char *const ios[] = {
+    [CONFIG_COLLECTIVE] = "collective", [CONFIG_INDEPENDENT] = "independent"};
+static const char *const run_schedules[] = {[CONFIG_EAGER] = "eager",
+                                            [CONFIG_1F1B] = "1f1b",
+                                            [CONFIG_FILLDRAIN] = "filldrain"};
+static const char *const spans[] = {"local", "pairwise", "e2e", "all"};
+static const char *const which_heads[] = {"needed", "all"};
+static const char *const presets[] = {
+    "",          "resnet20", "resnet32", "resnet44", "resnet56",
+    "resnet110", "resnet18", "resnet34", "resnet50", "resnet101",
+    "resnet152", "gpt-nano", "gpt2"};
+static const char *const isas[] = {"auto",
+                                   "native",
+                                   "sse41",
+                                   "avx",
+                                   "avx2",
+                                   "avx2_vnni",
+                                   "avx2_vnni_2",
+                                   "avx512",
+                                   "avx512_core",
+                                   "avx512_core_vnni",
+                                   "avx512_core_bf16",
+                                   "avx512_core_fp16",
+                                   "avx512_core_amx",
+                                   "avx512_core_amx_fp16",
+                                   "avx512_mic",
+                                   "avx512_mic_4ops"};
 
 #define MODEL "model"
 #define STAGES "stages"
@@ -39,19 +104,18 @@ _Static_assert(sizeof (enum config_order) == sizeof (int), "enums are int");
   .section = (of_section), .name = (of_name), .full = of_section "." of_name, \
   .resume = KEY_RESUME_##for_resume, .report = KEY_REPORT_##for_report
 
-#define OF_TRANSFORMERS .of = "transformer"
-#define OF_RESNETS .of = "resnet"
+#define OF_TRANSFORMERS .of = 1u << CONFIG_TRANSFORMER
+#define OF_RESNETS .of = 1u << CONFIG_RESNET
 
 /* clang-format off */
 const struct key key_table[] = {
   { KEY (MODEL, "family", NETWORK, SUBJECT),
-    .kind = KEY_CHOICE, TEXT_AT (family),
-    .words = "resnet transformer", .value = "resnet",
+    .kind = KEY_CHOICE, ENUM_AT (family),
+    WORDS (families), .value = "resnet",
     .meaning = "what kind of network" },
   { KEY (MODEL, "preset", NETWORK, SUBJECT),
     .kind = KEY_CHOICE, TEXT_AT (preset),
-    .words = "resnet20 resnet32 resnet44 resnet56 resnet110 "
-             "resnet18 resnet34 resnet50 resnet101 resnet152 gpt-nano gpt2",
+    WORDS (presets),
     .shown = "resnet20 where groups is not given; gpt-nano",
     .meaning = "a ResNet by its name: 20 to 110 are those for CIFAR (16, 32, "
                "64 channels), the others those for ImageNet; instead of block "
@@ -59,16 +123,16 @@ const struct key key_table[] = {
                "be given besides: gpt-nano (6 layers, d_model 256, 8 heads, "
                "context 256), gpt2 (12, 768, 12, 1024)" },
   { KEY (MODEL, "block", NETWORK, SUBJECT),
-    .kind = KEY_CHOICE, OF_RESNETS, TEXT_AT (block),
-    .words = "basic bottleneck", .shown = "basic where groups is given",
+    .kind = KEY_CHOICE, OF_RESNETS, ENUM_AT (block),
+    WORDS (blocks), .shown = "basic where groups is given",
     .meaning = "residual block, where groups is given" },
   { KEY (MODEL, "groups", NETWORK, SUBJECT),
     .kind = KEY_LIST, OF_RESNETS, TEXT_AT (groups),
     .meaning = "channels x blocks of each group, as in 16x5,32x5,64x5; groups "
                "after the first start with stride 2" },
   { KEY (MODEL, "stem", NETWORK, SUBJECT),
-    .kind = KEY_CHOICE, OF_RESNETS, TEXT_AT (stem),
-    .words = "cifar imagenet", .shown = "the preset's; cifar with groups",
+    .kind = KEY_CHOICE, OF_RESNETS, ENUM_AT (stem),
+    WORDS (stems), .shown = "the preset's; cifar with groups",
     .meaning = "first layers: a 3x3 convolution, or a 7x7 convolution with "
                "stride 2 and pooling" },
   { KEY (MODEL, "stem_width", NETWORK, SUBJECT),
@@ -126,17 +190,17 @@ const struct key key_table[] = {
 
   { KEY (STRATEGY, "span", OTHER_BITS, SUBJECT),
     .kind = KEY_CHOICE, TEXT_AT (span),
-    .words = "local pairwise e2e all", .or_number = true, .value = "all",
+    WORDS (spans), .or_number = true, .value = "all",
     .meaning = "a stage learns from the head span - 1 stages ahead: 1 or "
                "local, 2 or pairwise, up to K, all or e2e (end to end)" },
   { KEY (STRATEGY, "mix", OTHER_BITS, SUBJECT),
-    .kind = KEY_CHOICE, TEXT_AT (mix),
-    .words = "furthest sum mean", .value = "furthest",
+    .kind = KEY_CHOICE, ENUM_AT (mix),
+    WORDS (mixes), .value = "furthest",
     .meaning = "learn from the furthest head in reach, from the sum of all in "
                "reach, or from their mean" },
   { KEY (STRATEGY, "heads", OTHER_BITS, SUBJECT),
     .kind = KEY_CHOICE, .field = FIELD_BOOL,
-    AT (heads_all), .words = "needed all", .value = "needed",
+    AT (heads_all), WORDS (which_heads), .value = "needed",
     .meaning = "heads that no stage learns from: left out, or trained on a "
                "detached copy for observation" },
 
@@ -144,26 +208,26 @@ const struct key key_table[] = {
     .kind = KEY_TEXT, TEXT_AT (file), .shown = "none",
     .meaning = "data set file, made by interlock import; needed to train" },
   { KEY (DATA, "train", OTHER_RUN, ALIKE),
-    .kind = KEY_CHOICE, TEXT_AT (train),
-    .words = "train valid test", .value = "train",
+    .kind = KEY_CHOICE, ENUM_AT (train),
+    WORDS (splits), .value = "train",
     .meaning = "split to train on" },
   { KEY (DATA, "valid", LOOK, ALIKE),
-    .kind = KEY_CHOICE, TEXT_AT (valid),
-    .words = "train valid test", .value = "valid",
+    .kind = KEY_CHOICE, ENUM_AT (valid),
+    WORDS (splits), .value = "valid",
     .meaning = "split to evaluate on while training" },
   { KEY (DATA, "test", LOOK, ALIKE),
-    .kind = KEY_CHOICE, TEXT_AT (test),
-    .words = "train valid test", .value = "test",
+    .kind = KEY_CHOICE, ENUM_AT (test),
+    WORDS (splits), .value = "test",
     .meaning = "split to evaluate on at the end" },
   { KEY (DATA, "augment", OTHER_BITS, ALIKE),
-    .kind = KEY_CHOICE, TEXT_AT (augment), OF_RESNETS,
-    .words = "none flip crop4 flip+crop4 imagenet", .value = "none",
+    .kind = KEY_CHOICE, ENUM_AT (augment), OF_RESNETS,
+    WORDS (augments), .value = "none",
     .meaning = "mirror images at random; pad them by 4 and crop at random; "
                "imagenet (JPEG images): a part of random size, aspect and "
                "place, mirrored at random" },
   { KEY (DATA, "order", OTHER_RUN, ALIKE),
-    .kind = KEY_CHOICE, .field = FIELD_ENUM, AT (order),
-    .words = "shuffle sequential", .value = "shuffle",
+    .kind = KEY_CHOICE, ENUM_AT (order),
+    WORDS (orders), .value = "shuffle",
     .meaning = "order of samples: a new permutation each epoch, or that of "
                "the file" },
   { KEY (DATA, "stride", OTHER_RUN, ALIKE),
@@ -196,8 +260,8 @@ const struct key key_table[] = {
     .value = "1",
     .meaning = "initial weights, order and augmentation follow from it" },
   { KEY (TRAIN, "optimizer", OTHER_RUN, ALIKE),
-    .kind = KEY_CHOICE, TEXT_AT (optimizer),
-    .words = "sgd adamw", .shown = "sgd (ResNet), adamw (Transformer)",
+    .kind = KEY_CHOICE, ENUM_AT (optimizer),
+    WORDS (optimizers), .shown = "sgd (ResNet), adamw (Transformer)",
     .meaning = "update rule" },
   { KEY (TRAIN, "lr", OTHER_BITS, ALIKE),
     .kind = KEY_REAL, REAL_AT (lr), FROM (0),
@@ -220,13 +284,13 @@ const struct key key_table[] = {
     .kind = KEY_REAL, REAL_AT (eps), ABOVE (0),
     .value = "1e-08", .meaning = "of adamw: added to the denominator" },
   { KEY (TRAIN, "decay", OTHER_BITS, ALIKE),
-    .kind = KEY_CHOICE, TEXT_AT (decay),
-    .words = "all matrices", .shown = "all (sgd), matrices (adamw)",
+    .kind = KEY_CHOICE, ENUM_AT (decay),
+    WORDS (decays), .shown = "all (sgd), matrices (adamw)",
     .meaning = "parameters that decay: all, or weights of convolutions and "
                "linear layers only" },
   { KEY (TRAIN, "schedule", OTHER_BITS, ALIKE),
-    .kind = KEY_CHOICE, TEXT_AT (schedule),
-    .words = "constant step cosine onecycle", .value = "constant",
+    .kind = KEY_CHOICE, ENUM_AT (schedule),
+    WORDS (schedules), .value = "constant",
     .meaning = "course of the learning rate" },
   { KEY (TRAIN, "warmup", OTHER_BITS, ALIKE),
     .kind = KEY_INTEGER, INT_AT (warmup),
@@ -242,8 +306,8 @@ const struct key key_table[] = {
     .value = "0",
     .meaning = "largest norm of the gradients of one window; 0: no clipping" },
   { KEY (TRAIN, "precision", OTHER_BITS, ALIKE),
-    .kind = KEY_CHOICE, TEXT_AT (precision),
-    .words = "f32 bf16", .later = "bf16", .value = "f32",
+    .kind = KEY_CHOICE, ENUM_AT (precision),
+    WORDS (precisions), .later = "bf16", .value = "f32",
     .meaning = "numbers of the arithmetic" },
   { KEY (TRAIN, "init", CONTENT, ALIKE),
     .kind = KEY_TEXT, TEXT_AT (init), .shown = "none",
@@ -287,8 +351,8 @@ const struct key key_table[] = {
     .meaning = "write beside the next steps, from a copy in memory; no: all "
                "wait for it" },
   { KEY (CHECKPOINT, "io", SAME_RUN, NO_MATTER),
-    .kind = KEY_CHOICE, TEXT_AT (io),
-    .words = "collective independent", .value = "independent",
+    .kind = KEY_CHOICE, ENUM_AT (io),
+    WORDS (ios), .value = "independent",
     .meaning = "where checkpoint.async is no: each rank writes what it has, or "
                "all together in transfers of parallel HDF5" },
 
@@ -301,8 +365,8 @@ const struct key key_table[] = {
     .meaning = "copies of the pipe, each with a part of the batch; ranks = "
                "replicas x pipe ranks" },
   { KEY (RUN, "schedule", SAME_RUN, SUBJECT),
-    .kind = KEY_CHOICE, TEXT_AT (run_schedule),
-    .words = "eager 1f1b filldrain", .value = "eager",
+    .kind = KEY_CHOICE, ENUM_AT (run_schedule),
+    WORDS (run_schedules), .value = "eager",
     .meaning = "order of micro-batches on a rank: what others wait for first; "
                "one forward one backward; all forwards first" },
   { KEY (RUN, "trace", SAME_RUN, NO_MATTER),
@@ -321,9 +385,7 @@ const struct key key_table[] = {
                "waits; twice as many end the job (70); 0: never" },
   { KEY (RUN, "isa", SAME_RUN, NO_MATTER),
     .kind = KEY_CHOICE, TEXT_AT (isa),
-    .words = "auto native sse41 avx avx2 avx2_vnni avx2_vnni_2 avx512 "
-             "avx512_core avx512_core_vnni avx512_core_bf16 avx512_core_fp16 "
-             "avx512_core_amx avx512_core_amx_fp16 avx512_mic avx512_mic_4ops",
+    WORDS (isas),
     .value = "auto",
     .meaning = "instruction set of the kernels: auto: what all ranks have; "
                "native: what the processor has, refused where ranks differ; or "

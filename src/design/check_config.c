@@ -20,12 +20,8 @@ static void
 check_strategy (const struct config *c, struct text *out, int *n)
 {
   int span;
-  enum plan_mix mix;
-  enum plan_order order;
   if (c->count >= 1)
     note (config_span_parse (c->span, (int)c->count, &span), out, n);
-  note (plan_mix_parse (c->mix, &mix), out, n);
-  note (derive_order (c->run_schedule, &order), out, n);
 }
 
 static void
@@ -36,9 +32,9 @@ check_sizes (const struct config *c, struct text *out, int *n)
   if (c->steps == 0 && !(c->epochs > 0))
     note (fail (E_CONFIG, "train.steps or train.epochs must be above 0"), out,
           n);
-  if (strcmp (c->precision, "f32") != 0)
+  if (c->precision != CONFIG_F32)
     note (fail (E_CONFIG, "train.precision = %s: this version has f32 only",
-                c->precision),
+                key_word (KEY_OF (precision), c)),
           out, n);
 }
 
@@ -83,7 +79,7 @@ static void
 fill_sizes (struct config *c)
 {
   struct model_spec spec = {.family = MODEL_RESNET};
-  if (strcmp (c->family, "transformer") != 0)
+  if (c->family != CONFIG_TRANSFORMER)
     return;
   if (model_spec_preset (c->preset, &spec) != OK ||
       spec.family != MODEL_TRANSFORMER) {
@@ -98,17 +94,11 @@ fill_sizes (struct config *c)
 static void
 check (const struct config *c, struct text *out, int *n)
 {
-  enum data_split split;
-  int augment;
   struct optimizer o;
   struct schedule sched;
   if (!c->dir[0])
     note (fail (E_CONFIG, "run.dir is empty: name the run directory"), out, n);
   check_strategy (c, out, n);
-  note (derive_split (c->train, &split), out, n);
-  note (derive_split (c->valid, &split), out, n);
-  note (derive_split (c->test, &split), out, n);
-  note (derive_augment (c->augment, &augment), out, n);
   note (derive_optimizer (c, &o), out, n);
   note (derive_schedule (c, c->steps, &sched), out, n);
   check_sizes (c, out, n);

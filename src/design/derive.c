@@ -1,83 +1,82 @@
-/* design/derive.c -- from words of the configuration to what other rooms take,
- * and the words of a plain one. */
+/* design/derive.c -- from choices of the configuration to what other rooms
+ * take. */
 #include "design/design_impl.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define COUNT(a) (sizeof (a) / sizeof *(a))
-
-/* Position of word among names, or -1 after fail () with the nearest. */
-static int
-choose (const char *key, const char *word, const char *const *names, size_t n)
+enum plan_mix
+derive_mix (const struct config *c)
 {
-  for (size_t i = 0; i < n; i++)
-    if (strcmp (word, names[i]) == 0)
-      return (int)i;
-  const char *near = text_nearest (word, names, n);
-  fail (E_CONFIG, "%s: \"%s\" is not known%s%s%s", key, word,
-        near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
-  return -1;
+  static const enum plan_mix mixes[] = {[CONFIG_FURTHEST] = PLAN_FURTHEST,
+                                        [CONFIG_SUM] = PLAN_SUM,
+                                        [CONFIG_MEAN] = PLAN_MEAN};
+  return mixes[c->mix];
 }
 
 enum status
 derive_route (const struct config *c, int K, double *route)
 {
   int span;
-  enum plan_mix mix;
   TRY (config_span_parse (c->span, K, &span));
-  TRY (plan_mix_parse (c->mix, &mix));
-  return plan_route (K, span, mix, route);
+  return plan_route (K, span, derive_mix (c), route);
+}
+
+enum plan_order
+derive_order (const struct config *c)
+{
+  static const enum plan_order orders[] = {[CONFIG_EAGER] = PLAN_EAGER,
+                                           [CONFIG_1F1B] = PLAN_1F1B,
+                                           [CONFIG_FILLDRAIN] = PLAN_FILLDRAIN};
+  return orders[c->run_schedule];
+}
+
+enum data_split
+derive_split (enum config_split split)
+{
+  static const enum data_split splits[] = {[CONFIG_SPLIT_TRAIN] = DATA_TRAIN,
+                                           [CONFIG_SPLIT_VALID] = DATA_VALID,
+                                           [CONFIG_SPLIT_TEST] = DATA_TEST};
+  return splits[split];
 }
 
 enum status
-derive_order (const char *word, enum plan_order *out)
+derive_split_named (const char *word, enum data_split *out)
 {
-  static const char *const names[] = {"eager", "1f1b", "filldrain"};
-  int i = choose ("run.schedule", word, names, COUNT (names));
+  const struct key *k = KEY_OF (test);
+  int i = key_choice (k, word);
+  const char *near = key_nearest (k, word);
   if (i < 0)
-    return E_CONFIG;
-  static const enum plan_order order[] = {PLAN_EAGER, PLAN_1F1B,
-                                          PLAN_FILLDRAIN};
-  *out = order[i];
+    return fail (E_CONFIG, "data split: \"%s\" is not known%s%s%s", word,
+                 near ? "; did you mean \"" : "", near ? near : "",
+                 near ? "\"?" : "");
+  *out = derive_split ((enum config_split)i);
   return OK;
 }
 
-enum status
-derive_split (const char *word, enum data_split *out)
+int
+derive_augment (const struct config *c)
 {
-  static const char *const names[] = {"train", "valid", "test"};
-  int i = choose ("data split", word, names, COUNT (names));
-  if (i < 0)
-    return E_CONFIG;
-  *out = (enum data_split)i;
-  return OK;
+  static const int bits[] = {[CONFIG_AUGMENT_NONE] = DATA_AUGMENT_NONE,
+                             [CONFIG_AUGMENT_FLIP] = DATA_AUGMENT_FLIP,
+                             [CONFIG_AUGMENT_CROP4] = DATA_AUGMENT_CROP4,
+                             [CONFIG_AUGMENT_FLIP_CROP4] =
+                                 DATA_AUGMENT_FLIP | DATA_AUGMENT_CROP4,
+                             [CONFIG_AUGMENT_IMAGENET] = DATA_AUGMENT_IMAGENET};
+  return bits[c->augment];
 }
 
-enum status
-derive_augment (const char *word, int *out)
+enum optimizer_kind
+derive_optimizer_kind (const struct config *c)
 {
-  static const char *const names[] = {"none", "flip", "crop4", "flip+crop4",
-                                      "imagenet"};
-  int i = choose ("data.augment", word, names, COUNT (names));
-  if (i < 0)
-    return E_CONFIG;
-  static const int bits[] = {
-      DATA_AUGMENT_NONE, DATA_AUGMENT_FLIP, DATA_AUGMENT_CROP4,
-      DATA_AUGMENT_FLIP | DATA_AUGMENT_CROP4, DATA_AUGMENT_IMAGENET};
-  *out = bits[i];
-  return OK;
+  return c->optimizer == CONFIG_ADAMW ? OPTIMIZER_ADAMW : OPTIMIZER_SGD;
 }
 
 enum status
 derive_optimizer (const struct config *c, struct optimizer *out)
 {
-  static const char *const names[] = {"sgd", "adamw"};
-  int i = choose ("train.optimizer", c->optimizer, names, COUNT (names));
-  if (i < 0)
-    return E_CONFIG;
   struct optimizer o = {
-      .kind = i == 0 ? OPTIMIZER_SGD : OPTIMIZER_ADAMW,
+      .kind = derive_optimizer_kind (c),
       .momentum = c->momentum,
       .nesterov = c->nesterov,
       .weight_decay = c->weight_decay,
@@ -85,7 +84,9 @@ derive_optimizer (const struct config *c, struct optimizer *out)
       .beta2 = c->beta2,
       .eps = c->eps,
   };
-  o.decay_all = c->decay[0] ? strcmp (c->decay, "all") == 0 : i == 0;
+  o.decay_all = c->decay == CONFIG_DECAY_NOT_GIVEN
+                    ? o.kind == OPTIMIZER_SGD
+                    : c->decay == CONFIG_DECAY_ALL;
   if (o.nesterov && o.momentum <= 0)
     return fail (E_CONFIG, "train.nesterov = yes needs train.momentum > 0");
   *out = o;
@@ -119,14 +120,15 @@ parse_milestones (const char *text, struct schedule *s)
 enum status
 derive_schedule (const struct config *c, int64_t steps, struct schedule *out)
 {
-  static const char *const names[] = {"constant", "step", "cosine", "onecycle"};
-  int i = choose ("train.schedule", c->schedule, names, COUNT (names));
-  if (i < 0)
-    return E_CONFIG;
   static const enum schedule_kind kinds[] = {
-      SCHEDULE_CONSTANT, SCHEDULE_STEP, SCHEDULE_COSINE, SCHEDULE_ONECYCLE};
-  struct schedule s = {
-      .kind = kinds[i], .lr = c->lr, .steps = steps, .warmup = c->warmup};
+      [CONFIG_CONSTANT] = SCHEDULE_CONSTANT,
+      [CONFIG_STEP] = SCHEDULE_STEP,
+      [CONFIG_COSINE] = SCHEDULE_COSINE,
+      [CONFIG_ONECYCLE] = SCHEDULE_ONECYCLE};
+  struct schedule s = {.kind = kinds[c->schedule],
+                       .lr = c->lr,
+                       .steps = steps,
+                       .warmup = c->warmup};
   TRY (parse_milestones (c->milestones, &s));
   if (s.kind == SCHEDULE_STEP && s.n_milestones == 0)
     return fail (E_CONFIG, "train.schedule = step needs train.milestones");
@@ -236,11 +238,9 @@ enum status
 derive_spec (const struct config *c, const struct data_info *data,
              struct model_spec *out)
 {
-  static const char *const stems[] = {"cifar", "imagenet"};
-  static const char *const blocks[] = {"basic", "bottleneck"};
   struct model_spec m = {
       .classes = 10, .channels = 3, .height = 32, .width_px = 32};
-  if (strcmp (c->family, "transformer") == 0)
+  if (c->family == CONFIG_TRANSFORMER)
     return derive_transformer (c, data, out);
   if (c->preset[0])
     TRY (model_spec_preset (c->preset, &m));
@@ -251,18 +251,11 @@ derive_spec (const struct config *c, const struct data_info *data,
                  c->preset);
   if (c->groups[0])
     TRY (model_spec_groups (c->groups, &m));
-  if (c->block[0]) {
-    int i = choose ("model.block", c->block, blocks, COUNT (blocks));
-    if (i < 0)
-      return E_CONFIG;
-    m.block = i == 0 ? MODEL_BASIC : MODEL_BOTTLENECK;
-  }
-  if (c->stem[0]) {
-    int i = choose ("model.stem", c->stem, stems, COUNT (stems));
-    if (i < 0)
-      return E_CONFIG;
-    m.stem = i == 0 ? MODEL_STEM_CIFAR : MODEL_STEM_IMAGENET;
-  }
+  if (c->block != CONFIG_BLOCK_NOT_GIVEN)
+    m.block = c->block == CONFIG_BASIC ? MODEL_BASIC : MODEL_BOTTLENECK;
+  if (c->stem != CONFIG_STEM_NOT_GIVEN)
+    m.stem =
+        c->stem == CONFIG_STEM_CIFAR ? MODEL_STEM_CIFAR : MODEL_STEM_IMAGENET;
   if (c->stem_width > 0)
     m.stem_width = (int)c->stem_width;
   if (data) {

@@ -17,9 +17,9 @@ static enum status
 name_data (struct design *d)
 {
   const struct config *c = &d->config;
-  TRY (derive_split (c->train, &d->train));
-  TRY (derive_split (c->valid, &d->valid));
-  TRY (derive_split (c->test, &d->test));
+  d->train = derive_split (c->train);
+  d->valid = derive_split (c->valid);
+  d->test = derive_split (c->test);
   if (!c->file[0])
     return fail (E_CONFIG, "data.file is not given: name a data set file, made "
                            "by `interlock import`");
@@ -30,9 +30,8 @@ name_data (struct design *d)
 static enum status
 check_augment (const struct design *d)
 {
-  int augment;
-  TRY (derive_augment (d->config.augment, &augment));
-  if ((augment & DATA_AUGMENT_IMAGENET & ~d->info.augment) &&
+  if ((derive_augment (&d->config) & DATA_AUGMENT_IMAGENET &
+       ~d->info.augment) &&
       !d->how.forward_only)
     return fail (E_CONFIG,
                  "data.augment = imagenet: %s has no JPEG images, which it is "
@@ -49,13 +48,14 @@ open_data (struct design *d)
   place_set (-1, -1, "opening the data set");
   TRY (data_open_all (d->wire, c->file, &d->data));
   data_info (d->data, &d->info);
-  const bool tokens = strcmp (c->family, "transformer") == 0;
+  const bool tokens = c->family == CONFIG_TRANSFORMER;
   if (strcmp (d->info.kind, tokens ? "tokens" : "images") != 0)
-    return fail (E_CONFIG,
-                 "%s: a data set of %s does not fit model.family = %s", c->file,
-                 d->info.kind, c->family);
+    return fail (E_CONFIG, "%s: a data set of %s does not fit %s = %s", c->file,
+                 d->info.kind, KEY_NAME (family),
+                 key_word (KEY_OF (family), c));
   if (d->info.samples[d->train] == 0)
-    return fail (E_DATA, "%s: there is no split /%s", c->file, c->train);
+    return fail (E_DATA, "%s: there is no split /%s", c->file,
+                 data_split_name (d->train));
   TRY (check_augment (d));
   if (tokens) {
     struct model_spec spec;
@@ -250,7 +250,7 @@ make_plan (struct design *d, int n_pipe)
   if (e == OK && !d->cost)
     e = MEM_NEW ((size_t)K, &d->cost, "stage costs");
   if (e == OK)
-    e = derive_order (d->config.run_schedule, &ask.order);
+    ask.order = derive_order (&d->config);
   ask.route = d->route;
   ask.rank_of = rank_of;
   if (e == OK)

@@ -104,10 +104,14 @@ derive_route (const struct config *c, int K, double *route);
 enum status
 derive_spec (const struct config *c, const struct data_info *data,
              struct model_spec *out);
+enum data_split
+derive_split (enum config_split split);
+/* The same of a word that is none of the configuration.  E_CONFIG. */
 enum status
-derive_split (const char *word, enum data_split *out);
-enum status
-derive_augment (const char *word, int *out);
+derive_split_named (const char *word, enum data_split *out);
+/* Bits DATA_AUGMENT_... */
+int
+derive_augment (const struct config *c);
 
 /* -- the two walks that compare gradients (aside.c)
  * ----------------------------

@@ -11,8 +11,12 @@
 /* -- deriving things from the configuration (derive.c) ----------------------
  */
 
-enum status
-derive_order (const char *word, enum plan_order *out);
+enum plan_mix
+derive_mix (const struct config *c);
+enum plan_order
+derive_order (const struct config *c);
+enum optimizer_kind
+derive_optimizer_kind (const struct config *c);
 enum status
 derive_optimizer (const struct config *c, struct optimizer *out);
 /* steps: of the whole run. */

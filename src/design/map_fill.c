@@ -124,7 +124,7 @@ chain_cell (struct mapper *x, int K, int span, enum plan_order order,
                                d->how.unit_costs ? 0 : d->bytes_per_s};
   design_joint (d, &ask.joint);
   ask.K = chain_length (d, K, span);
-  TRY (plan_mix_parse (d->config.mix, &ask.mix));
+  ask.mix = derive_mix (&d->config);
   for (int k = 0; k < ask.K; k++)
     x->chain[k] = k < ask.K - 1 ? x->block : x->output;
   TRY (plan_chain_create (&ask, &p));
@@ -162,8 +162,8 @@ fill_cell (struct mapper *x, const int at[4])
   if (span >= K)
     return OK; /* told as end to end */
   snprintf (d->config.span, sizeof d->config.span, "%s", map_span_name (span));
-  snprintf (d->config.run_schedule, sizeof d->config.run_schedule, "%s",
-            plan_order_name (order));
+  CHECK (key_set (KEY_OF (run_schedule), plan_order_name (order), &d->config),
+         "plan has an order that the configuration has not");
   if (!m->chain[at[0]])
     TRY (model_cell (x, K, m->ranks[at[0]], &c));
   else if (!known_chain (x, at, &c))
@@ -224,7 +224,7 @@ tell_about (struct mapper *x)
   struct text *out = &x->m->about;
   text_add (out, "%s parameters in %d blocks, batch %lld, mix %s, head %s\n",
             text_count (network_params (d->net)), x->units, (long long)d->batch,
-            d->config.mix, d->config.head);
+            key_word (KEY_OF (mix), &d->config), d->config.head);
   if (d->how.unit_costs) {
     text_add (out, "forward, data gradient and weight gradient cost 1 each, "
                    "heads and messages nothing\n");

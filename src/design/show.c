@@ -14,7 +14,6 @@ token_bytes (const struct design *d, const struct plan *p, int k, int from,
              int end)
 {
   const bool last = k == p->K - 1;
-  const bool adamw = strcmp (d->config.optimizer, "adamw") == 0;
   double bytes = 0;
   struct stage_spec spec = {
       .net = d->net,
@@ -27,7 +26,7 @@ token_bytes (const struct design *d, const struct plan *p, int k, int from,
       .n_samples = d->n_samples,
       .n_slots = p->n_slots[k],
       .n_pairs = p->n_pairs[k] > 0 ? p->n_pairs[k] : 1,
-      .optimizer = {.kind = adamw ? OPTIMIZER_ADAMW : OPTIMIZER_SGD},
+      .optimizer = {.kind = derive_optimizer_kind (&d->config)},
       .training = true};
   if (stage_estimate (&spec, &bytes) != OK)
     fail_clear (); /* the grammar was checked before */
@@ -46,7 +45,7 @@ staged_copies (const struct design *d)
 {
   const struct config *c = &d->config;
   bool saves = c->every > 0 || c->every_seconds > 0 || c->at_end;
-  if (strcmp (c->optimizer, "adamw") == 0)
+  if (c->optimizer == CONFIG_ADAMW)
     return saves ? 3 : 0;
   return saves ? 1 + (c->momentum > 0) : 0;
 }
@@ -101,7 +100,7 @@ design_range_bytes (const struct design *d, const struct plan *p, int k,
   if (network_spec (d->net)->family == MODEL_TRANSFORMER)
     return token_bytes (d, p, k, from, end) + param_bytes * staged_copies (d) +
            aside_bytes (d, p, k, from, end);
-  bool adamw = strcmp (d->config.optimizer, "adamw") == 0;
+  bool adamw = d->config.optimizer == CONFIG_ADAMW;
   int slots = p->n_slots[k];
   return param_bytes * ((adamw ? 4 : 3) + staged_copies (d)) + act * n * slots +
          act * n * 0.5 * p->n_pairs[k] +
@@ -201,7 +200,7 @@ design_plan_show (const struct design *d, struct text *out)
             "%s parameters in %d blocks, cut into %d stages; span %s, mix "
             "%s\n",
             text_count (network_params (d->net)), network_units (d->net), d->K,
-            d->config.span, d->config.mix);
+            d->config.span, key_word (KEY_OF (mix), &d->config));
   show_stages (d, out);
   plan_print_windows (d->plan, out);
   show_prediction (d, out);

@@ -29,7 +29,7 @@ static const struct options defaults = {
 static bool
 features (void *maps, const char *word)
 {
-  int which = words_find ("pooled maps", word, NULL);
+  int which = text_among ("pooled maps", word, NULL);
   *(bool *)maps = which == 1;
   return which >= 0;
 }

@@ -53,12 +53,12 @@ static void
 check (void *options, struct text *wrong)
 {
   struct options *o = options;
-  char near[CONFIG_WORD] = "";
+  char near[TEXT_NEAR] = "";
   if (o->text + o->latex + o->csv > 1)
     text_add (wrong, "--text, --csv and --latex exclude each other\n");
   if (o->ask.accuracy > 0 && o->ask.loss > 0)
     text_add (wrong, "--accuracy and --loss exclude each other\n");
-  if (o->ask.table && words_find (report_tables (), o->ask.table, near) < 0)
+  if (o->ask.table && text_among (report_tables (), o->ask.table, near) < 0)
     text_add (wrong, "--table %s: wanted one of %s%s%s%s\n", o->ask.table,
               report_tables (), near[0] ? "; did you mean " : "", near,
               near[0] ? "?" : "");

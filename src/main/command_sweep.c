@@ -87,13 +87,13 @@ check (void *options, struct text *wrong)
 {
   struct options *o = options;
   const struct given *g = &o->given;
-  char near[CONFIG_WORD] = "";
+  char near[TEXT_NEAR] = "";
   if (g->n_names == 0)
     return;
   o->file = g->names[0];
   o->what = g->n_names > 1 ? g->names[1] : "list";
   o->run = g->n_names > 2 ? g->names[2] : NULL;
-  if (words_find (WHAT, o->what, near) < 0) {
+  if (text_among (WHAT, o->what, near) < 0) {
     text_add (wrong, "sweep %s: wanted one of " WHAT "%s%s%s\n", o->what,
               near[0] ? "; did you mean " : "", near, near[0] ? "?" : "");
     return;

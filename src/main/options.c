@@ -86,7 +86,7 @@ take (const struct flag *f, void *into, const char *value)
     *(bool *)into = true;
     return true;
   case FLAG_TEXT:
-    if (f->words && words_find (f->words, value, NULL) < 0)
+    if (f->words && text_among (f->words, value, NULL) < 0)
       return false;
     *(const char **)into = value;
     return true;
@@ -108,7 +108,7 @@ take (const struct flag *f, void *into, const char *value)
 static void
 refuse (const struct flag *f, const char *value, struct text *wrong)
 {
-  char near[CONFIG_WORD] = "";
+  char near[TEXT_NEAR] = "";
   bool joined = f->argument && f->argument[0] == '[';
   text_add (wrong, "--%s%c%.*s: wanted ", f->name, joined ? '=' : ' ',
             joined ? 80 : (int)strlen (value), value);
@@ -118,7 +118,7 @@ refuse (const struct flag *f, const char *value, struct text *wrong)
     text_add (wrong, "an integer from %lld to %lld", (long long)f->low,
               (long long)f->high);
   if (f->words)
-    words_find (f->words, value, near);
+    text_among (f->words, value, near);
   text_add (wrong, "%s%s%s\n", near[0] ? "; did you mean " : "", near,
             near[0] ? "?" : "");
 }

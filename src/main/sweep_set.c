@@ -37,8 +37,7 @@ door_value (void *context, const char *name, const char *value,
   (void)context;
   memset (&scratch, 0, sizeof scratch);
   /* Known but not in this version: said with the run it would give. */
-  if (!k || words_find (k->later, value, NULL) >= 0 ||
-      key_set (k, value, &scratch))
+  if (!k || key_is_later (k, value) || key_set (k, value, &scratch))
     return true;
   text_add (why, "wanted ");
   key_wanted (k, why);
@@ -84,8 +83,7 @@ door_canonical (void *context, struct text *out)
     const char *value = strchr (word, '=') + 1;
     snprintf (name, sizeof name, "%.*s", (int)(value - 1 - word), word);
     const struct key *k = key_named (name);
-    if (k &&
-        (!key_applies (k, &t->c) || words_find (k->later, value, NULL) >= 0))
+    if (k && (!key_applies (k, &t->c) || key_is_later (k, value)))
       text_add (out, "%s\n", word);
   }
 }
@@ -162,7 +160,6 @@ door_ranks (void *context, int most)
 static int64_t
 training_samples (struct sweep_set *t)
 {
-  static const char *const names[] = {"train", "valid", "test"};
   struct data_set *d = NULL;
   if (strcmp (t->data, t->c.file) != 0) {
     snprintf (t->data, sizeof t->data, "%s", t->c.file);
@@ -172,13 +169,10 @@ training_samples (struct sweep_set *t)
     data_close (&d);
     fail_clear ();
   }
-  for (int i = 0; i < DATA_SPLITS; i++)
-    if (strcmp (names[i], t->c.train) == 0) {
-      int64_t n = data_info_samples (&t->info, (enum data_split)i, t->c.context,
-                                     t->c.stride, t->c.order == CONFIG_SHUFFLE);
-      return t->c.limit > 0 && t->c.limit < n ? t->c.limit : n;
-    }
-  return 0;
+  int64_t n =
+      data_info_samples (&t->info, (enum data_split)t->c.train, t->c.context,
+                         t->c.stride, t->c.order == CONFIG_SHUFFLE);
+  return t->c.limit > 0 && t->c.limit < n ? t->c.limit : n;
 }
 
 static int64_t

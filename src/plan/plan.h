@@ -16,9 +16,6 @@
 /* -- strategy: a table of numbers ------------------------------------------ */
 
 enum plan_mix { PLAN_FURTHEST, PLAN_SUM, PLAN_MEAN };
-/* The words of a configuration: furthest, sum or mean.  E_CONFIG. */
-enum status
-plan_mix_parse (const char *word, enum plan_mix *mix);
 /* route[k * K + h]: weight of loss h in the gradient of stage k (contract,
  * section "Strategies").  E_CONFIG when span is not in 1..K. */
 enum status

@@ -3,26 +3,6 @@
 #include <math.h>
 #include <string.h>
 
-/* -- words -------------------------------------------------------------------
- */
-
-enum status
-plan_mix_parse (const char *word, enum plan_mix *mix)
-{
-  static const char *const name[] = {"furthest", "sum", "mean"};
-  const char *near;
-
-  for (int i = 0; i < 3; i++)
-    if (strcmp (word, name[i]) == 0) {
-      *mix = (enum plan_mix)i;
-      return OK;
-    }
-  near = text_nearest (word, name, 3);
-  return fail (E_CONFIG, "strategy.mix: \"%s\" is not known%s%s%s", word,
-               near ? "; did you mean \"" : "", near ? near : "",
-               near ? "\"?" : "");
-}
-
 /* -- tables ------------------------------------------------------------------
  */
 

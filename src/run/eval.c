@@ -46,7 +46,7 @@ run_eval (struct wire *w, const struct config *c, const char *checkpoint,
   enum data_split which;
   char *tuning = NULL;
   int64_t step;
-  TRY (wire_agree (w, derive_split (split, &which)));
+  TRY (wire_agree (w, derive_split_named (split, &which)));
   TRY (wire_agree (w, session_tuning_of (checkpoint, &tuning)));
   struct session_how how = {.design = {.tuning = tuning, .forward_only = true}};
   struct config config = *c;

@@ -328,7 +328,7 @@ run_features (struct wire *w, const struct config *c,
   struct giving g = {.ask = ask, .sink = sink, .length = 1};
   char *tuning = NULL;
   int64_t step = 0;
-  enum status e = derive_split (ask->split, &g.split);
+  enum status e = derive_split_named (ask->split, &g.split);
   if (e == OK)
     e = session_tuning_of (ask->checkpoint, &tuning);
   if (e == OK)

@@ -334,7 +334,7 @@ run_generate (struct wire *w, const struct config *c, const char *checkpoint,
   struct session_how how = {.design = {.forward_only = true}, .decodes = true};
   struct config config = *c;
   enum status e = OK;
-  if (strcmp (c->family, "transformer") != 0)
+  if (c->family != CONFIG_TRANSFORMER)
     e = fail (E_USAGE, "%s: a ResNet generates no text", checkpoint);
   else if (c->replicas != 1)
     e = fail (E_USAGE, "generate: one text has no use for run.replicas = %lld",

@@ -519,7 +519,7 @@ session_begin (struct session *s, int64_t start, int64_t end)
         .end_step = end,
         .ahead = d->M + 2,
     };
-    TRY (derive_augment (d->config.augment, &spec.augment));
+    spec.augment = derive_augment (&d->config);
     TRY (data_loader_open (&spec, &s->loader));
   }
   if (start >= end)

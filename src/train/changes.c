@@ -86,8 +86,7 @@ same_route (const struct ini *was, const struct config *c)
 static bool
 follows_length (const struct config *c)
 {
-  return strcmp (c->schedule, "constant") != 0 &&
-         strcmp (c->schedule, "step") != 0;
+  return c->schedule != CONFIG_CONSTANT && c->schedule != CONFIG_STEP;
 }
 
 void

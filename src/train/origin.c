@@ -18,14 +18,13 @@ steps_of (const struct config *c)
 {
   struct data_set *d = NULL;
   struct data_info info;
-  enum data_split split;
   int64_t n = 0;
   if (c->steps > 0)
     return c->steps;
-  if (derive_split (c->train, &split) == OK && data_open (c->file, &d) == OK) {
+  if (data_open (c->file, &d) == OK) {
     data_info (d, &info);
-    n = data_info_samples (&info, split, c->context, c->stride,
-                           c->order == CONFIG_SHUFFLE);
+    n = data_info_samples (&info, derive_split (c->train), c->context,
+                           c->stride, c->order == CONFIG_SHUFFLE);
     n = c->limit > 0 && c->limit < n ? c->limit : n;
   }
   data_close (&d);

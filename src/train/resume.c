@@ -323,8 +323,7 @@ digest_stages (struct session *s, struct receipt *r)
         .epoch = r->step * d->batch / d->n_train,
         .sample = r->step * d->batch,
         .seed = d->config.seed,
-        .order =
-            d->config.order == CONFIG_SEQUENTIAL ? "sequential" : "shuffle",
+        .order = key_word (KEY_OF (order), &d->config),
         .data = data,
     };
     snprintf (data, sizeof data, "%016llx", (unsigned long long)d->info.digest);

@@ -306,8 +306,7 @@ save_waiting (struct training *t, int64_t done)
   struct session *s = t->s;
   const struct design *d = s->design;
   struct store_saved o = {.step = done};
-  struct store_how how = {.collective =
-                              strcmp (d->config.io, "collective") == 0,
+  struct store_how how = {.collective = d->config.io == CONFIG_COLLECTIVE,
                           .run = s->run,
                           .saved = &o};
   char path[CONFIG_PATH + 64];

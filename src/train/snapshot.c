@@ -110,7 +110,7 @@ snapshot_attributes (const struct session *s, int64_t step,
       .config = words->config.data,
       .tuning = words->tuning.data,
       .library = kernels_describe (d->kernels),
-      .order = d->config.order == CONFIG_SHUFFLE ? "shuffle" : "sequential",
+      .order = key_word (KEY_OF (order), &d->config),
       .data = words->data,
   };
 }

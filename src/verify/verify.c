@@ -51,13 +51,13 @@ small_config (struct verify *v, int K)
 {
   struct config *c = &v->config;
   config_plain (c);
-  snprintf (c->family, CONFIG_WORD, "resnet");
-  snprintf (c->block, CONFIG_WORD, "basic");
-  snprintf (c->stem, CONFIG_WORD, "cifar");
+  c->family = CONFIG_RESNET;
+  c->block = CONFIG_BASIC;
+  c->stem = CONFIG_STEM_CIFAR;
   snprintf (c->groups, CONFIG_TEXT, "16x%d,32x1", K > 4 ? K - 2 : 2);
   snprintf (c->cut, CONFIG_TEXT, "auto");
   snprintf (c->head, CONFIG_TEXT, "conv16-bn-gap-fc");
-  snprintf (c->augment, CONFIG_WORD, "flip+crop4");
+  c->augment = CONFIG_AUGMENT_FLIP_CROP4;
   snprintf (c->file, CONFIG_PATH, "%s/data.h5", v->folder);
   c->count = K;
   c->batch = 16;
@@ -75,9 +75,11 @@ static void
 language_config (const struct verify *v, struct config *c)
 {
   *c = v->config;
-  snprintf (c->family, CONFIG_WORD, "transformer");
-  snprintf (c->augment, CONFIG_WORD, "none");
-  c->block[0] = c->groups[0] = c->stem[0] = '\0';
+  c->family = CONFIG_TRANSFORMER;
+  c->augment = CONFIG_AUGMENT_NONE;
+  c->groups[0] = '\0';
+  c->block = CONFIG_BLOCK_NOT_GIVEN;
+  c->stem = CONFIG_STEM_NOT_GIVEN;
   snprintf (c->file, CONFIG_PATH, "%s/tokens.h5", v->folder);
   c->layers = c->count; /* one more block than that with the embedding */
   c->d_model = 24;
@@ -124,7 +126,7 @@ one_gradient (struct verify *v, struct config *c, const char *name)
   double worst;
   int stage;
   char where[32];
-  snprintf (c->augment, CONFIG_WORD, "none");
+  c->augment = CONFIG_AUGMENT_NONE;
   c->order = CONFIG_SEQUENTIAL;
   c->limit = c->batch;
   c->lr = 0;
@@ -171,11 +173,11 @@ verify_gradients (struct verify *v)
       c.tied = cases[i].tied;
     }
     snprintf (c.span, CONFIG_WORD, "%s", cases[i].span);
-    snprintf (c.mix, CONFIG_WORD, "%s", cases[i].mix);
+    key_set (KEY_OF (mix), cases[i].mix, &c);
     snprintf (name, sizeof name, "%s%s%s%sspan %s, mix %s",
               cases[i].head ? "Transformer, " : "",
               cases[i].head ? cases[i].head : "", cases[i].head ? ", " : "",
-              cases[i].tied ? "tied, " : "", c.span, c.mix);
+              cases[i].tied ? "tied, " : "", c.span, cases[i].mix);
     TRY (one_gradient (v, &c, name));
   }
   return OK;

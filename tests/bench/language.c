@@ -119,7 +119,7 @@ static void
 configure (const struct bench *b, const struct shape *m, struct config *c)
 {
   config_plain (c);
-  snprintf (c->family, CONFIG_WORD, "transformer");
+  c->family = CONFIG_TRANSFORMER;
   c->layers = m->layers;
   c->d_model = m->d;
   c->heads = m->heads;
@@ -128,8 +128,8 @@ configure (const struct bench *b, const struct shape *m, struct config *c)
   c->tied = true;
   snprintf (c->head, CONFIG_TEXT, "ln-fc");
   snprintf (c->file, CONFIG_PATH, "%s/%s.h5", b->folder, m->name);
-  snprintf (c->optimizer, CONFIG_WORD, "adamw");
-  snprintf (c->decay, CONFIG_WORD, "matrices");
+  c->optimizer = CONFIG_ADAMW;
+  c->decay = CONFIG_DECAY_MATRICES;
   snprintf (c->tune, CONFIG_PATH, "yes");
   snprintf (c->dir, CONFIG_PATH, "%s/run", b->folder);
   c->batch = m->batch;

@@ -101,15 +101,15 @@ configure (const struct bench *b, const char *model, int K, const char *span,
            struct config *c)
 {
   config_plain (c);
-  snprintf (c->family, CONFIG_WORD, "resnet");
+  c->family = CONFIG_RESNET;
   snprintf (c->preset, CONFIG_WORD, "%s", model);
-  snprintf (c->stem, CONFIG_WORD, "cifar");
+  c->stem = CONFIG_STEM_CIFAR;
   c->stem_width = strcmp (model, "resnet34") == 0 ? 64 : 0;
   snprintf (c->cut, CONFIG_TEXT, "%s", K == 1 ? "rest" : "auto");
   snprintf (c->head, CONFIG_TEXT, "conv128-bn-conv64-bn-gap-fc");
   snprintf (c->span, CONFIG_WORD, "%s", span);
   snprintf (c->file, CONFIG_PATH, "%s/data.h5", b->folder);
-  snprintf (c->augment, CONFIG_WORD, "flip+crop4");
+  c->augment = CONFIG_AUGMENT_FLIP_CROP4;
   snprintf (c->tune, CONFIG_PATH, "yes");
   snprintf (c->dir, CONFIG_PATH, "%s/run-%d", b->folder, K);
   c->count = K;

@@ -246,39 +246,41 @@ static void
 test_defaults (void)
 {
   struct config c = good (NULL, NULL, NULL);
-  tap_ok (same (c.family, "resnet") && same (c.preset, "resnet20") &&
-              same (c.block, "") && same (c.groups, "") && same (c.stem, "") &&
-              c.stem_width == 0,
+  tap_ok (c.family == CONFIG_RESNET && same (c.preset, "resnet20") &&
+              c.block == CONFIG_BLOCK_NOT_GIVEN && same (c.groups, "") &&
+              c.stem == CONFIG_STEM_NOT_GIVEN && c.stem_width == 0,
           "default network");
   tap_ok (c.count == 4 && same (c.cut, "auto") &&
               same (c.head, "conv128-bn-conv64-bn-gap-fc") &&
               c.head_tokens == 1,
           "default stages");
-  tap_ok (same (c.span, "all") && same (c.mix, "furthest") && !c.heads_all,
+  tap_ok (same (c.span, "all") && c.mix == CONFIG_FURTHEST && !c.heads_all,
           "default strategy");
-  tap_ok (same (c.file, "") && same (c.train, "train") &&
-              same (c.valid, "valid") && same (c.test, "test") &&
-              same (c.augment, "none") && c.order == CONFIG_SHUFFLE &&
+  tap_ok (same (c.file, "") && c.train == CONFIG_SPLIT_TRAIN &&
+              c.valid == CONFIG_SPLIT_VALID && c.test == CONFIG_SPLIT_TEST &&
+              c.augment == CONFIG_AUGMENT_NONE && c.order == CONFIG_SHUFFLE &&
               c.limit == 0,
           "default data");
   tap_ok (c.batch == 128 && c.micro == 1 && c.steps == 0 && c.epochs == 1 &&
               c.seed == 1 && c.eval_every == 0 && same (c.init, "") &&
-              same (c.tune, "yes") && same (c.precision, "f32"),
+              same (c.tune, "yes") && c.precision == CONFIG_F32,
           "default training");
-  tap_ok (same (c.optimizer, "sgd") && c.lr == 0.1 && c.momentum == 0.9 &&
+  tap_ok (c.optimizer == CONFIG_SGD && c.lr == 0.1 && c.momentum == 0.9 &&
               !c.nesterov && c.weight_decay == 1e-4 && c.beta1 == 0.9 &&
-              c.beta2 == 0.999 && c.eps == 1e-8 && same (c.decay, "all") &&
-              c.clip == 0 && same (c.schedule, "constant") && c.warmup == 0 &&
+              c.beta2 == 0.999 && c.eps == 1e-8 &&
+              c.decay == CONFIG_DECAY_ALL && c.clip == 0 &&
+              c.schedule == CONFIG_CONSTANT && c.warmup == 0 &&
               same (c.milestones, ""),
           "default optimizer");
   tap_ok (c.every == 0 && c.every_seconds == 600 && c.keep == 2 && c.at_end,
           "default checkpoints");
   tap_ok (same (c.dir, "run") && c.replicas == 1 &&
-              same (c.run_schedule, "eager") && !c.trace &&
+              c.run_schedule == CONFIG_EAGER && !c.trace &&
               c.time_margin == 60 && c.patience == 600,
           "default run");
   c = good (NULL, "train.optimizer=adamw", NULL);
-  tap_ok (c.lr == 1e-3 && c.weight_decay == 0.01 && same (c.decay, "matrices"),
+  tap_ok (c.lr == 1e-3 && c.weight_decay == 0.01 &&
+              c.decay == CONFIG_DECAY_MATRICES,
           "adamw has defaults of its own");
   c = good ("[train]\nlr=0.5\nweight_decay=0\n", "train.optimizer=adamw", NULL);
   tap_ok (c.lr == 0.5 && c.weight_decay == 0, "and given values stay");
@@ -292,8 +294,9 @@ test_transformer (void)
               c.heads == 8 && c.context == 256 && c.mlp_ratio == 4 &&
               c.dropout == 0 && c.tied && c.stride == 256,
           "default Transformer");
-  tap_ok (same (c.head, "ln-fc") && same (c.optimizer, "adamw") &&
-              c.lr == 1e-3 && same (c.decay, "matrices") && c.head_tokens == 1,
+  tap_ok (same (c.head, "ln-fc") && c.optimizer == CONFIG_ADAMW &&
+              c.lr == 1e-3 && c.decay == CONFIG_DECAY_MATRICES &&
+              c.head_tokens == 1,
           "its head and optimizer");
   c = good ("[model]\nfamily=transformer\npreset=gpt2\ncontext=512\n",
             "model.layers=4", NULL);
@@ -322,12 +325,12 @@ test_layers (void)
   tap_ok (c.steps == 3 && c.epochs == 0, "steps as a word beat epochs");
   c = good ("[model]\npreset=resnet56\n", "model.groups=8x1,16x1", NULL);
   tap_ok (same (c.preset, "") && same (c.groups, "8x1,16x1") &&
-              same (c.block, "basic"),
+              c.block == CONFIG_BASIC,
           "groups as a word beat the preset");
   c = good ("[model]\ngroups=8x1\nblock=bottleneck\n", "model.preset=resnet44",
             NULL);
   tap_ok (same (c.preset, "resnet44") && same (c.groups, "") &&
-              same (c.block, ""),
+              c.block == CONFIG_BLOCK_NOT_GIVEN,
           "and the other way round");
   c = good (NULL, "stages.cut=2,1,rest", NULL);
   tap_ok (c.count == 3, "a cut tells the number of stages");
@@ -346,17 +349,17 @@ equal (const struct config *a, const struct config *b)
 {
 #define S(f) same (a->f, b->f)
 #define N(f) (a->f == b->f)
-  return S (family) && S (preset) && S (block) && S (groups) && S (stem) &&
+  return N (family) && S (preset) && N (block) && S (groups) && N (stem) &&
          N (stem_width) && N (count) && S (cut) && S (head) &&
-         N (head_tokens) && S (span) && S (mix) && N (heads_all) && S (file) &&
-         S (train) && S (valid) && S (test) && S (augment) && N (order) &&
+         N (head_tokens) && S (span) && N (mix) && N (heads_all) && S (file) &&
+         N (train) && N (valid) && N (test) && N (augment) && N (order) &&
          N (limit) && N (batch) && N (micro) && N (steps) && N (seed) &&
-         N (eval_every) && N (epochs) && S (optimizer) && N (lr) &&
+         N (eval_every) && N (epochs) && N (optimizer) && N (lr) &&
          N (momentum) && N (weight_decay) && N (beta1) && N (beta2) &&
-         N (eps) && N (clip) && N (nesterov) && S (decay) && S (schedule) &&
-         N (warmup) && S (milestones) && S (precision) && S (init) &&
+         N (eps) && N (clip) && N (nesterov) && N (decay) && N (schedule) &&
+         N (warmup) && S (milestones) && N (precision) && S (init) &&
          S (tune) && N (every) && N (keep) && N (every_seconds) && N (at_end) &&
-         S (dir) && N (replicas) && S (run_schedule) && N (trace) &&
+         S (dir) && N (replicas) && N (run_schedule) && N (trace) &&
          N (time_margin) && N (patience) && N (layers) && N (d_model) &&
          N (heads) && N (context) && N (mlp_ratio) && N (dropout) && N (tied) &&
          N (stride);

@@ -54,8 +54,8 @@ row_config (const struct rig *r, const struct row *row, struct config *c)
 {
   rig_config (r, 4, c);
   snprintf (c->span, CONFIG_WORD, "%s", row->span);
-  snprintf (c->mix, CONFIG_WORD, "%s", row->mix);
-  snprintf (c->augment, CONFIG_WORD, "flip+crop4");
+  key_set (KEY_OF (mix), row->mix, c);
+  c->augment = CONFIG_AUGMENT_FLIP_CROP4;
   c->micro = row->micro;
   c->clip = row->clip;
 }
@@ -71,7 +71,7 @@ test_row (struct rig *r, const struct row *row)
   snprintf (orders, sizeof orders, "%s", row->orders);
   for (char *word = strtok_r (orders, " ", &save); word;
        word = strtok_r (NULL, " ", &save)) {
-    snprintf (c.run_schedule, CONFIG_WORD, "%s", word);
+    key_set (KEY_OF (run_schedule), word, &c);
     rig_walk (r->w, &c, STEPS, &here);
     const char *differs = here ? rig_difference (alone, here) : "";
     tap_ok (differs[0] == '\0', "span %s, mix %s, micro %d, clip %g, %s%s%s",
@@ -132,7 +132,7 @@ test_again (struct rig *r, const char *span, const char *optimizer)
   char *first = NULL, *second = NULL;
   rig_config (r, 4, &c);
   snprintf (c.span, CONFIG_WORD, "%s", span);
-  snprintf (c.optimizer, CONFIG_WORD, "%s", optimizer);
+  key_set (KEY_OF (optimizer), optimizer, &c);
   c.lr = 0.01;
   c.micro = 2;
   rig_walk (r->w, &c, STEPS, &first);

@@ -394,8 +394,10 @@ golden_write_params (const struct golden *g, const char *path)
 RIG_FN void
 golden_token_config (const struct golden *g, struct config *c)
 {
-  snprintf (c->family, CONFIG_WORD, "transformer");
-  c->block[0] = c->groups[0] = c->stem[0] = '\0';
+  c->family = CONFIG_TRANSFORMER;
+  c->groups[0] = '\0';
+  c->block = CONFIG_BLOCK_NOT_GIVEN;
+  c->stem = CONFIG_STEM_NOT_GIVEN;
   c->layers = g->layers;
   c->d_model = g->d_model;
   c->heads = g->heads;
@@ -407,8 +409,8 @@ golden_token_config (const struct golden *g, struct config *c)
   snprintf (c->head, CONFIG_TEXT, "ln-fc");
   if (!g->adamw)
     return;
-  snprintf (c->optimizer, CONFIG_WORD, "adamw");
-  snprintf (c->decay, CONFIG_WORD, "all");
+  c->optimizer = CONFIG_ADAMW;
+  c->decay = CONFIG_DECAY_ALL;
   c->beta1 = g->beta1;
   c->beta2 = g->beta2;
   c->eps = g->eps;
@@ -419,15 +421,16 @@ RIG_FN void
 golden_config (const struct golden *g, const struct rig *r,
                const char *strategy, struct config *c)
 {
-  char path[128], *p;
+  char path[128], mix[CONFIG_WORD], *p;
   rig_config (r, g->K, c);
   snprintf (path, sizeof path, "/strategies/%s", strategy);
   hid_t at = H5Gopen2 (g->file, path, H5P_DEFAULT);
   snprintf (c->span, CONFIG_WORD, "%d", (int)golden_number (at, "span"));
-  golden_text (at, "mix", c->mix, CONFIG_WORD);
+  golden_text (at, "mix", mix, CONFIG_WORD);
+  key_set (KEY_OF (mix), mix, c);
   c->heads_all = golden_number (at, "has_aux") != 0;
   H5Gclose (at);
-  snprintf (c->block, CONFIG_WORD, "%s", g->block);
+  key_set (KEY_OF (block), g->block, c);
   c->groups[0] = '\0';
   for (int i = 0; i < g->n_groups; i++)
     snprintf (c->groups + strlen (c->groups), CONFIG_TEXT / 2, "%s%dx%d",

@@ -60,7 +60,7 @@ test_config (const struct rig *r, int R, const char *span, const char *mix,
 {
   rig_config (r, STAGES, c);
   snprintf (c->span, CONFIG_WORD, "%s", span);
-  snprintf (c->mix, CONFIG_WORD, "%s", mix);
+  key_set (KEY_OF (mix), mix, c);
   snprintf (c->file, CONFIG_PATH, "%.*s/parts%d-0.h5", CONFIG_PATH - 32,
             r->folder, R);
   c->order = CONFIG_SEQUENTIAL;

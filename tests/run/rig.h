@@ -102,9 +102,9 @@ RIG_FN void
 rig_config (const struct rig *r, int K, struct config *c)
 {
   config_plain (c);
-  snprintf (c->family, CONFIG_WORD, "resnet");
-  snprintf (c->block, CONFIG_WORD, "basic");
-  snprintf (c->stem, CONFIG_WORD, "cifar");
+  c->family = CONFIG_RESNET;
+  c->block = CONFIG_BASIC;
+  c->stem = CONFIG_STEM_CIFAR;
   snprintf (c->groups, CONFIG_TEXT, "8x2,16x2");
   snprintf (c->cut, CONFIG_TEXT, "%s", K == 4 ? "2,1,1,rest" : "rest");
   snprintf (c->head, CONFIG_TEXT, "conv8-bn-gap-fc");
@@ -124,8 +124,10 @@ rig_config (const struct rig *r, int K, struct config *c)
 RIG_FN void
 rig_language (struct config *c)
 {
-  snprintf (c->family, CONFIG_WORD, "transformer");
-  c->block[0] = c->groups[0] = c->stem[0] = '\0';
+  c->family = CONFIG_TRANSFORMER;
+  c->groups[0] = '\0';
+  c->block = CONFIG_BLOCK_NOT_GIVEN;
+  c->stem = CONFIG_STEM_NOT_GIVEN;
   c->layers = 4;
   c->d_model = 12;
   c->heads = 3;

@@ -320,7 +320,7 @@ head_costs (struct rig *rig, const char *span, const char *mix)
   rig_config (rig, 4, &c);
   c.heads_all = false;
   snprintf (c.span, CONFIG_WORD, "%s", span);
-  snprintf (c.mix, CONFIG_WORD, "%s", mix);
+  key_set (KEY_OF (mix), mix, &c);
   rig_must (wire_open_alone (&alone));
   rig_must (design_sketch (alone, &c, 4, &how, &d));
   for (int k = 0; k < d.K - 1; k++)

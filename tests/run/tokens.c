@@ -40,11 +40,11 @@ config (const struct rig *r, int K, const struct row *row, struct config *c)
   snprintf (c->head, CONFIG_TEXT, "%s", row->head);
   c->head_tokens = row->head_tokens;
   snprintf (c->span, CONFIG_WORD, "%s", K == 1 ? "1" : row->span);
-  snprintf (c->mix, CONFIG_WORD, "%s", row->mix);
+  key_set (KEY_OF (mix), row->mix, c);
   c->heads_all = row->all;
   c->micro = row->micro;
   c->clip = row->clip;
-  snprintf (c->optimizer, CONFIG_WORD, "adamw");
+  c->optimizer = CONFIG_ADAMW;
   c->lr = 0.01;
 }
 
@@ -59,7 +59,7 @@ test_row (struct rig *r, const struct row *row)
   snprintf (orders, sizeof orders, "%s", row->orders);
   for (char *word = strtok_r (orders, " ", &save); word;
        word = strtok_r (NULL, " ", &save)) {
-    snprintf (c.run_schedule, CONFIG_WORD, "%s", word);
+    key_set (KEY_OF (run_schedule), word, &c);
     rig_walk (r->w, &c, STEPS, &here);
     const char *differs = here ? rig_difference (alone, here) : "";
     tap_ok (differs[0] == '\0',

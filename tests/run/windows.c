@@ -62,7 +62,7 @@ test_order (struct rig *r, const char *mix, int span)
   bool good = true, sum = strcmp (mix, "sum") == 0;
   rig_config (r, K, &c);
   snprintf (c.span, CONFIG_WORD, "%d", span);
-  snprintf (c.mix, CONFIG_WORD, "%s", mix);
+  key_set (KEY_OF (mix), mix, &c);
   c.clip = 0.5;
   rig_session (r->w, &c, &s);
   rig_must (ballot_open (&s, &b));

@@ -43,7 +43,7 @@ tokens_config (const struct rig *r, bool tied, struct config *c)
   c->tied = tied;
   c->head_tokens = 0.5;
   snprintf (c->head, CONFIG_TEXT, "%s", tied ? "ln-shared" : "ln-fc");
-  snprintf (c->optimizer, CONFIG_WORD, "adamw");
+  c->optimizer = CONFIG_ADAMW;
   c->lr = 0.01;
 }
 
@@ -54,9 +54,9 @@ config (const struct rig *r, const struct row *row, struct config *c)
   if (row->tokens)
     tokens_config (r, row->tied, c);
   else
-    snprintf (c->augment, CONFIG_WORD, "flip+crop4");
+    c->augment = CONFIG_AUGMENT_FLIP_CROP4;
   snprintf (c->span, CONFIG_WORD, "%s", row->span);
-  snprintf (c->mix, CONFIG_WORD, "%s", row->mix);
+  key_set (KEY_OF (mix), row->mix, c);
   c->heads_all = row->all;
   c->micro = row->micro;
   c->clip = row->clip;
@@ -300,7 +300,7 @@ test_two_runs (struct rig *r, const struct row *row)
   c.agreement = 0;
   whole = c;
   snprintf (whole.span, CONFIG_WORD, "all");
-  snprintf (whole.mix, CONFIG_WORD, "furthest");
+  whole.mix = CONFIG_FURTHEST;
   gradients (&c, row->tied ? matrix : NULL, &a);
   gradients (&whole, row->tied ? matrix : NULL, &b);
   double off = difference (values, &a, &b);

@@ -25,7 +25,7 @@ test_config (const struct rig *r, const char *name, struct config *c)
   c->steps = 12;
   c->keep = 100;
   c->async = true;
-  snprintf (c->io, CONFIG_WORD, "independent");
+  c->io = CONFIG_INDEPENDENT;
 }
 
 /* -- a run -------------------------------------------------------------------

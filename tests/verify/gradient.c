@@ -22,7 +22,7 @@ open_case (struct rig *r, const char *span, const char *mix, int micro,
   struct config c;
   rig_config (r, 4, &c);
   snprintf (c.span, CONFIG_WORD, "%s", span);
-  snprintf (c.mix, CONFIG_WORD, "%s", mix);
+  key_set (KEY_OF (mix), mix, &c);
   c.batch = 16;
   c.order = CONFIG_SEQUENTIAL;
   c.limit = c.batch;
@@ -103,7 +103,7 @@ open_language (struct rig *r, const struct row *row, int K, struct session *s)
   c.tied = row->tied;
   snprintf (c.head, CONFIG_TEXT, "%s", row->head);
   snprintf (c.span, CONFIG_WORD, "%s", K == 1 ? "1" : row->span);
-  snprintf (c.mix, CONFIG_WORD, "%s", row->mix);
+  key_set (KEY_OF (mix), row->mix, &c);
   c.heads_all = row->all;
   c.micro = row->micro;
   c.order = CONFIG_SEQUENTIAL;
