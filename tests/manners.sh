@@ -133,6 +133,16 @@ offenders ()
           printf "src/%s:%d: a file of %d lines (800 at most)\n", f, lines[f],
                  lines[f]
     }')
+  # Two tests of one name have one log: make check would run one of them.
+  (cd "$1" && for f in src/*/room.am; do
+    [ ! -f "$f" ] || $AWK -v f="$f" '
+      { for (i = 1; i <= NF; i++)
+          if (sub (/[.]sh$/, "", $i)) script[$i] = FNR
+          else if ($1 == "check_PROGRAMS") program[$i] }
+      END { for (t in script) if (t in program)
+        printf "%s:%d: a program is called %s, too: one of both will not run\n",
+               f, script[t], t }' "$f"
+  done)
 }
 
 n=0
@@ -225,6 +235,12 @@ $(lines 100 '  g ();')
   offenders "$tmp" >"$tmp/said"
   grep -q 'no comment at the head' "$tmp/said"
   ok $? "seen: a file without a head"
+  rm -rf "$tmp/src/base"/*
+  printf '%s\n' 'check_PROGRAMS += tests/base/a' 'dist_check_SCRIPTS += \' \
+    ' tests/base/b.sh tests/base/a.sh' >"$tmp/src/base/room.am"
+  offenders "$tmp" </dev/null >"$tmp/said"
+  [ "$(wc -l <"$tmp/said")" -eq 1 ] && grep -q ':3: .* called tests/base/a' "$tmp/said"
+  ok $? "seen: two tests of one name"
 }
 
 if [ $# -ge 1 ]; then

@@ -1,5 +1,5 @@
 #!/bin/sh
-# tests/train/agreement.sh -- train.agreement from outside: rows of metrics.csv, the
+# tests/train/cosine.sh -- train.agreement from outside: rows of metrics.csv, the
 # same on any ranks and after a stop; training and its checkpoints as without it;
 # its time and its memory; wrong values.  Prints TAP.
 
