@@ -24,10 +24,10 @@ mpich) launcher=mpich ;;
 esac
 TOOLS="gcc libc6-dev make autoconf automake pkg-config $launcher"
 LIBRARIES="lib$MPI_KIND-dev libhdf5-$MPI_KIND-dev libdnnl-dev libhwloc-dev
-libjansson-dev zlib1g-dev liblzma-dev libxxhash-dev libscalapack-$MPI_KIND-dev
+libjansson-dev zlib1g-dev libarchive-dev libxxhash-dev libscalapack-$MPI_KIND-dev
 libopenblas-dev libturbojpeg0-dev libpng-dev"
 : "${PACKAGES:=$TOOLS $LIBRARIES}"
-: "${SPACK:=$MPI_KIND hdf5+mpi onednn hwloc jansson zlib xz xxhash netlib-scalapack
+: "${SPACK:=$MPI_KIND hdf5+mpi onednn hwloc jansson zlib libarchive xxhash netlib-scalapack
 libjpeg-turbo libpng autoconf automake}"
 
 words () { # on one line

@@ -22,7 +22,7 @@ $il_missing
 _IL_EOF
   AC_MSG_ERROR([missing:$il_needed.  See above for how to get each of them.])])
 IL_LIBS="$SCALAPACK_LIBS $HDF5_LIBS $DNNL_LIBS $MPI_LIBS $HWLOC_LIBS $JANSSON_LIBS"
-IL_LIBS="$IL_LIBS $JPEG_LIBS $PNG_LIBS $ZLIB_LIBS $LZMA_LIBS $XXHASH_LIBS -lpthread -lm"
+IL_LIBS="$IL_LIBS $JPEG_LIBS $PNG_LIBS $ARCHIVE_LIBS $ZLIB_LIBS $XXHASH_LIBS -lpthread -lm"
 AC_SUBST([IL_LIBS])
 # Without quotes, so that it can stand in a C string.
 il_line=`AS_ECHO(["$ac_configure_args"]) | tr -d "'\\"\\\\\\\\"`

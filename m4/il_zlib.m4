@@ -1,4 +1,5 @@
-# il_zlib.m4 -- zlib, by which importers read .gz files.
+# il_zlib.m4 -- zlib, by which importers read .gz files: libarchive does
+# not look at their checksums.
 #
 # IL_ZLIB
 #   Offers --with-zlib=DIR, ZLIB_CPPFLAGS and ZLIB_LIBS.  Sets both.

@@ -22,7 +22,7 @@ plan   : base                              :                      :
 wire   : base                              : mpi hwloc            : wire
 store  : base wire                         : hdf5 jansson         : wire store
 data   : base wire store                   : hdf5 jpeg png        : wire store
-import : base store data                   : hdf5 z lzma          : store
+import : base store data                   : hdf5 z archive       : store
 design : base config wire store data plan model :               :
 run    : base config wire store data plan model design :        :
 train  : base config wire store data plan model design run :    :
@@ -57,7 +57,8 @@ turbojpeg.h jpeg
 png.h png
 jansson.h jansson
 zlib.h z
-lzma.h lzma
+archive.h archive
+archive_entry.h archive
 '
 
 C_LIBRARY='assert.h ctype.h dirent.h dlfcn.h errno.h fcntl.h float.h getopt.h
@@ -213,7 +214,7 @@ offenders ()
       wire) own='MPI|HWLOC' ;;
       store) own='MPI|HDF5|JANSSON' ;;
       data) own='MPI|HDF5|JPEG|PNG' ;;
-      import) own='MPI|HDF5|ZLIB|LZMA' ;;
+      import) own='MPI|HDF5|ZLIB|ARCHIVE' ;;
       probe) own='MPI|SCALAPACK' ;;
       *) own='-' ;;
     esac

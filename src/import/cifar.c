@@ -6,10 +6,12 @@
 #include "import/import_impl.h"
 
 #include "base/log.h"
+#include "import/packed_impl.h"
 #include "store/file.h"
 #include <string.h>
 
 #define PIXELS 3072
+#define SAMPLES_MOST 1000000
 
 struct layout {
   const char *name;
@@ -34,6 +36,21 @@ static const struct layout cifar100 = {
     100,         "fine_label_names.txt", {"train.bin", "test.bin", NULL},
 };
 
+/* As many records as limit= may ask for, of the longer kind. */
+static uint64_t
+most_of_records (const unsigned char *head, size_t n)
+{
+  (void)head, (void)n;
+  return (uint64_t)SAMPLES_MOST * (PIXELS + 2);
+}
+
+static uint64_t
+most_of_names (const unsigned char *head, size_t n)
+{
+  (void)head, (void)n;
+  return 1 << 20;
+}
+
 /* -- class names ----------------------------------------------------------- */
 
 /* Lines that are not blank, as many as there are classes; else numbers. */
@@ -46,7 +63,7 @@ read_names (const struct layout *l, const char *folder, struct import_images *m)
   bool good = true; /* no control bytes, which are no names */
   text_init (&path);
   if (import_input_find (folder, l->names_file, &path) &&
-      import_input_read (path.data, &in) == OK) {
+      import_input_read (path.data, most_of_names, &in) == OK) {
     for (size_t i = 0; i < in.size;) {
       size_t to = i;
       while (to < in.size && in.data[to] != '\n' && in.data[to] != '\r') {
@@ -121,7 +138,7 @@ add_file (const struct layout *l, const char *path, int64_t limit,
   bool test = strncmp (store_file_name (path), "test", 4) == 0;
   struct import_input in = {0};
   log_live ("reading %s", path);
-  enum status s = import_input_read (path, &in);
+  enum status s = import_input_read (path, most_of_records, &in);
   if (s == OK)
     s = check_size (l, path, in.size);
   if (s == OK)
@@ -139,7 +156,7 @@ add_folder (const struct layout *l, const char *folder, int64_t limit,
     enum status s = OK;
     text_init (&path);
     if (!import_input_find (folder, l->files[i], &path))
-      s = fail (E_MISSING, "%s: no %s in it (nor .xz, .gz)", folder,
+      s = fail (E_MISSING, "%s: no %s in it (nor .xz, .gz, .bz2, .zst)", folder,
                 l->files[i]);
     if (s == OK)
       s = add_file (l, path.data, limit, m);
@@ -156,7 +173,7 @@ choose_folder (const struct layout *l, const char *given, struct text *out)
   struct text inner;
   text_init (&inner);
   text_add (&inner, "%s/%s", given, l->folder);
-  text_add (out, "%s", store_file_is_folder (inner.data) ? inner.data : given);
+  text_add (out, "%s", import_file_is_folder (inner.data) ? inner.data : given);
   text_clear (&inner);
 }
 
@@ -164,8 +181,8 @@ static enum status
 import_cifar (const struct layout *l, const struct import_job *job,
               struct import_images *m)
 {
-  struct import_option options[] = {{"valid", -1, 0, 1000000, NULL},
-                                    {"limit", 0, 1, 1000000, NULL}};
+  struct import_option options[] = {{"valid", -1, 0, SAMPLES_MOST, NULL},
+                                    {"limit", 0, 1, SAMPLES_MOST, NULL}};
   TRY (import_options_parse (job->kind, job->n_options, job->options, options,
                              2));
   if (job->n_inputs == 0)
@@ -180,7 +197,7 @@ import_cifar (const struct layout *l, const struct import_job *job,
   text_init (&folder);
   enum status s = OK;
   int64_t limit = options[1].value;
-  if (job->n_inputs == 1 && store_file_is_folder (job->inputs[0])) {
+  if (job->n_inputs == 1 && import_file_is_folder (job->inputs[0])) {
     choose_folder (l, job->inputs[0], &folder);
     s = add_folder (l, folder.data, limit, m);
   } else {

@@ -19,6 +19,7 @@ struct row {
 #define TEXT IMPORT_CONTENT_TEXT
 #define IDS IMPORT_CONTENT_IDS
 #define IMAGES IMPORT_CONTENT_IMAGES
+#define PACKED IMPORT_CONTENT_PACKED
 #define ALL (TEXT | IDS | IMAGES)
 #define B(words) words, sizeof words - 1
 #define TABLE "write its texts to a file of lines first"
@@ -28,17 +29,18 @@ struct row {
 /* The first that fits. */
 static const struct row rows[] = {
     {0, B ("PK\3\4"), ALL, "a zip archive", UNPACK " (unzip)"},
-    {0, B ("BZh?1AY&SY"), ALL, "bzip2 data", UNPACK " (bunzip2)"},
-    {0, B ("\x28\xb5\x2f\xfd"), ALL, "zstd data", UNPACK " (unzstd)"},
+    {0, B ("BZh?1AY&SY"), IMAGES | PACKED, "bzip2 data", UNPACK " (bunzip2)"},
+    {0, B ("\x28\xb5\x2f\xfd"), IMAGES | PACKED, "zstd data",
+     UNPACK " (unzstd)"},
     {0, B ("\x04\x22\x4d\x18"), ALL, "lz4 data", UNPACK " (unlz4)"},
     {0, B ("7z\xbc\xaf\x27\x1c"), ALL, "a 7z archive", UNPACK " (7z x)"},
     {0, B ("Rar!\x1a\7"), ALL, "a rar archive", UNPACK " (unrar x)"},
     {0, B ("LZIP\1"), ALL, "lzip data", UNPACK " (lzip -d)"},
-    {0, B ("\x1f\x8b\x08"), IMAGES, "gzip data", UNPACK " (gunzip)"},
+    {0, B ("\x1f\x8b\x08"), IMAGES | PACKED, "gzip data", UNPACK " (gunzip)"},
     {0,
      B ("\xfd"
         "7zXZ\0"),
-     IMAGES, "xz data", UNPACK " (unxz)"},
+     IMAGES | PACKED, "xz data", UNPACK " (unxz)"},
     {0, B ("\x1f\x9d"), TEXT | IMAGES, "compress data", UNPACK " (gunzip)"},
     {257, B ("ustar"), ALL, "a tar archive", UNPACK " (tar xf)"},
     {0, B ("PAR1"), ALL, "a parquet table", TABLE},

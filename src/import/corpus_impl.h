@@ -1,7 +1,6 @@
 /* import/corpus_impl.h -- from text files to a data set of tokens, in constant
  * memory.
  *
- *   stream   an input file, decompressed on the way
  *   source   input files as runs of text, each of one split, with the ends of
  *            lines and documents
  *   corpus   the data set file being made: token files per split first, since
@@ -17,25 +16,6 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/types.h>
-
-/* -- stream ---------------------------------------------------------------- */
-
-struct import_stream;
-/* E_MISSING, E_DATA. */
-enum status
-import_stream_open (const char *path, struct import_stream **out);
-void
-import_stream_close (struct import_stream **t);
-bool
-import_stream_is_plain (const struct import_stream *t);
-/* Up to room bytes; *got 0 at the end. */
-enum status
-import_stream_read (struct import_stream *t, unsigned char *out, size_t room,
-                    size_t *got);
-/* The same, until room is full or the end has come. */
-enum status
-import_stream_fill (struct import_stream *t, unsigned char *out, size_t room,
-                    size_t *got);
 
 /* -- source ---------------------------------------------------------------- */
 

@@ -65,6 +65,12 @@ enum status
 import_folder_read (struct import_folder *f, int n_dirs,
                     const char *const *dirs,
                     const struct import_folder_draw *draw);
+/* Whether it is to be read, by its name. */
+bool
+import_folder_is_image (const char *name);
+/* The split that a folder of this name is, as people call them; -1: none. */
+int
+import_folder_split (const char *name);
 /* How many files each split has. */
 void
 import_folder_count (struct import_folder *f);

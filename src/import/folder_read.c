@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "import/packed_impl.h"
 #include "store/file.h"
 #include <dirent.h>
 #include <errno.h>
@@ -82,25 +83,20 @@ below (const struct place *p, const char *name, struct text *out)
   text_add (out, "%s%s%s", p->below, p->below[0] ? "/" : "", name);
 }
 
-/* visit each name of a folder, which is a folder itself or not; names that
- * begin with a dot are passed over. */
 static enum status
-visit_all (struct place *p,
-           enum status (*visit) (struct place *p, const char *name,
-                                 const char *path, const struct stat *st))
+visit_disk (struct place *p, const char *path,
+            enum status (*visit) (struct place *p, const char *name,
+                                  const char *path, const struct stat *st))
 {
-  struct text path, inner;
-  text_init (&path);
-  text_init (&inner);
-  enum status s = full_path (p, "", &path);
-  DIR *dir = s == OK ? opendir (path.data) : NULL;
-  if (s == OK && !dir)
-    s = fail (E_MISSING, "%s: %s", path.data, strerror (errno));
+  enum status s = OK;
+  DIR *dir = opendir (path);
+  if (!dir)
+    return fail (E_MISSING, "%s: %s", path, strerror (errno));
   for (struct dirent *e; s == OK && (e = readdir (dir));) {
+    struct text inner;
     struct stat st;
     if (e->d_name[0] == '.')
       continue;
-    text_clear (&inner);
     text_init (&inner);
     s = full_path (p, e->d_name, &inner);
     /* A link to nothing: found out when it is read. */
@@ -108,16 +104,52 @@ visit_all (struct place *p,
       st = (struct stat){.st_mode = S_IFREG};
     if (s == OK)
       s = visit (p, e->d_name, inner.data, &st);
+    text_clear (&inner);
   }
-  if (dir)
-    closedir (dir);
-  text_clear (&path);
-  text_clear (&inner);
+  closedir (dir);
   return s;
 }
 
-static bool
-is_image (const char *name)
+static enum status
+visit_packed (struct place *p, const char *path,
+              enum status (*visit) (struct place *p, const char *name,
+                                    const char *path, const struct stat *st))
+{
+  enum status s = OK;
+  struct import_name e;
+  for (size_t at = 0; s == OK && import_file_next (path, &at, &e);) {
+    struct text inner;
+    struct stat st = {.st_mode = e.folder ? S_IFDIR : S_IFREG,
+                      .st_size = (off_t)e.bytes};
+    text_init (&inner);
+    s = full_path (p, e.name, &inner);
+    if (s == OK)
+      s = visit (p, e.name, inner.data, &st);
+    text_clear (&inner);
+  }
+  return s;
+}
+
+/* visit each name of a folder, which is a folder itself or not; names that
+ * begin with a dot are passed over. */
+static enum status
+visit_all (struct place *p,
+           enum status (*visit) (struct place *p, const char *name,
+                                 const char *path, const struct stat *st))
+{
+  struct text path;
+  text_init (&path);
+  enum status s = full_path (p, "", &path);
+  if (s == OK && import_file_packed (path.data))
+    s = visit_packed (p, path.data, visit);
+  else if (s == OK)
+    s = visit_disk (p, path.data, visit);
+  text_clear (&path);
+  return s;
+}
+
+bool
+import_folder_is_image (const char *name)
 {
   const char *dot = strrchr (name, '.');
   return dot &&
@@ -136,7 +168,7 @@ add_other (struct import_folder *f, const char *path)
 static void
 add_flat (struct import_folder *f, const char *name, const char *path)
 {
-  if (!is_image (name))
+  if (!import_folder_is_image (name))
     add_other (f, path);
   else if (f->flat++ == 0)
     text_add (&f->flat_example, "%s", path);
@@ -231,7 +263,7 @@ add_tree (struct place *p, const char *name, const char *path,
   if (strchr (name, '\n'))
     return fail (E_DATA, "%s: a line end in the name of a file", path);
   if (!S_ISDIR (st->st_mode)) {
-    if (S_ISREG (st->st_mode) && is_image (name))
+    if (S_ISREG (st->st_mode) && import_folder_is_image (name))
       return add_file (p, name, (int64_t)st->st_size);
     add_other (p->f, path);
     return OK;
@@ -280,8 +312,8 @@ static const char *const split_names[DATA_SPLITS][4] = {
     {"test", "testing"}};
 
 /* -1: not the name of one. */
-static int
-split_of (const char *name)
+int
+import_folder_split (const char *name)
 {
   for (int i = 0; i < DATA_SPLITS; i++)
     for (int k = 0; k < 4 && split_names[i][k]; k++)
@@ -296,7 +328,7 @@ note_top (struct place *p, const char *name, const char *path,
           const struct stat *st)
 {
   struct import_folder_top *top = &p->f->tops[p->dir];
-  int split = split_of (name);
+  int split = import_folder_split (name);
   (void)path;
   if (!S_ISDIR (st->st_mode))
     return OK;
@@ -357,7 +389,7 @@ has_splits (struct import_folder *f, int dir, bool *out)
   const struct import_folder_top *top = &f->tops[dir];
   struct place p = {.f = f, .dir = dir, .below = ""};
   int inner = 0;
-  if (!store_file_is_folder (f->dirs[dir]))
+  if (!import_file_is_folder (f->dirs[dir]))
     return fail (E_MISSING, "%s: %s", f->dirs[dir],
                  store_file_bytes (f->dirs[dir]) < 0 ? "no such folder"
                                                      : "not a folder");
@@ -380,7 +412,8 @@ static enum status
 note_beside (struct place *p, const char *name, const char *path,
              const struct stat *st)
 {
-  if (S_ISDIR (st->st_mode) && split_of (name) < 0 && p->f->beside++ == 0)
+  if (S_ISDIR (st->st_mode) && import_folder_split (name) < 0 &&
+      p->f->beside++ == 0)
     text_add (&p->f->beside_example, "%s", path);
   return OK;
 }

@@ -8,6 +8,7 @@
  */
 #include "import/folder_impl.h"
 #include "import/import_impl.h"
+#include "import/packed_impl.h"
 #include "import/whole_impl.h"
 
 #include "base/hash.h"
@@ -15,7 +16,6 @@
 #include "base/memory.h"
 #include "data/format.h"
 #include "data/image.h"
-#include "store/file.h"
 #include <math.h>
 #include <string.h>
 
@@ -238,7 +238,7 @@ put_file (struct writer *w, struct filling *f, int64_t i,
   size_t n = 0;
   text_init (&path);
   import_folder_path (w->folder, file, &path);
-  enum status s = store_file_read (path.data, &data, &n);
+  enum status s = import_file_read (path.data, &data, &n);
   if (s == OK && n > INT32_MAX / 2)
     s = fail (E_DATA, "%s: more than 1 GiB", path.data);
   if (s == OK)

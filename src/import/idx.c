@@ -7,7 +7,7 @@
 #include "import/import_impl.h"
 
 #include "base/log.h"
-#include "store/file.h"
+#include "import/packed_impl.h"
 #include <string.h>
 
 /* Images and labels of train, then of test; each with its other spelling. */
@@ -23,6 +23,17 @@ big_endian (const unsigned char *p)
 {
   return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 |
          p[3];
+}
+
+/* Twice what the header says, and some more, so that it can be told how much is
+ * too much. */
+static uint64_t
+most_of (const unsigned char *head, size_t n)
+{
+  double wanted = 1;
+  for (size_t i = 0; i < 3 && n >= 8 + 4 * i && i < head[3]; i++)
+    wanted *= big_endian (head + 4 + 4 * i);
+  return (uint64_t)(2 * (wanted < 1e18 ? wanted : 1e18)) + (64 << 20);
 }
 
 /* Header and size; dims gets n_dims numbers. */
@@ -61,7 +72,7 @@ add_images (const char *path, int64_t limit, struct import_images *m,
   struct import_input in = {0};
   uint32_t dims[3];
   log_live ("reading %s", path);
-  TRY (import_input_read (path, &in));
+  TRY (import_input_read (path, most_of, &in));
   enum status s = check_idx (path, &in, 3, dims);
   if (s == OK && m->height == 0) {
     m->height = (int)dims[1];
@@ -91,7 +102,7 @@ add_labels (const char *path, const char *images, int64_t limit,
   struct import_input in = {0};
   struct import_images_split *split = &m->split[which];
   uint32_t dims[1];
-  TRY (import_input_read (path, &in));
+  TRY (import_input_read (path, most_of, &in));
   enum status s = check_idx (path, &in, 1, dims);
   int64_t n = s == OK ? dims[0] : 0;
   if (limit > 0 && n > limit)
@@ -115,15 +126,15 @@ add_labels (const char *path, const char *images, int64_t limit,
 static enum status
 choose (const struct import_job *job, int i, struct text *path)
 {
-  if (!store_file_is_folder (job->inputs[0])) {
+  if (!import_file_is_folder (job->inputs[0])) {
     text_add (path, "%s", job->inputs[i]);
     return OK;
   }
   if (import_input_find (job->inputs[0], names[i][0], path) ||
       import_input_find (job->inputs[0], names[i][1], path))
     return OK;
-  return fail (E_MISSING, "%s: no %s in it (nor .xz, .gz)", job->inputs[0],
-               names[i][0]);
+  return fail (E_MISSING, "%s: no %s in it (nor .xz, .gz, .bz2, .zst)",
+               job->inputs[0], names[i][0]);
 }
 
 static enum status
@@ -153,7 +164,7 @@ import_idx (const struct import_job *job, struct import_images *m)
                                     {"limit", 0, 1, 1000000, NULL}};
   TRY (import_options_parse (job->kind, job->n_options, job->options, options,
                              2));
-  bool folder = job->n_inputs == 1 && store_file_is_folder (job->inputs[0]);
+  bool folder = job->n_inputs == 1 && import_file_is_folder (job->inputs[0]);
   if (!folder && job->n_inputs != 2 && job->n_inputs != 4)
     return fail (E_USAGE,
                  "import idx: %d inputs: give a folder, or "

@@ -2,6 +2,9 @@
 #include "import/import_impl.h"
 
 #include "base/log.h"
+#include "base/memory.h"
+#include "import/folder_impl.h"
+#include "import/packed_impl.h"
 #include "store/file.h"
 #include <string.h>
 #include <sys/stat.h>
@@ -11,29 +14,44 @@ struct importer {
   enum status (*read) (const struct import_job *, struct import_images *);
   enum status (*make) (const struct import_job *); /* where read is NULL */
   const char *help;
+  /* Which files of an archive are read; NULL: an archive is no input. */
+  bool (*wanted) (const char *name);
 };
+
+static bool
+any (const char *name)
+{
+  (void)name;
+  return true;
+}
 
 static const struct importer importers[] = {
     {"cifar10", import_cifar10, NULL,
-     "folder with data_batch_1.bin .. 5 and test_batch.bin, or such files"},
+     "folder with data_batch_1.bin .. 5 and test_batch.bin, or such files",
+     any},
     {"cifar100", import_cifar100, NULL,
-     "folder with train.bin and test.bin, or such files (fine labels)"},
+     "folder with train.bin and test.bin, or such files (fine labels)", any},
     {"idx", import_idx, NULL,
      "folder of MNIST's four files, or: train-images train-labels "
-     "[test-images test-labels]"},
+     "[test-images test-labels]",
+     any},
     {"folder", NULL, import_folder,
      "folders of JPEG or PNG images: DIR/CLASS/..., or DIR/train/CLASS/... "
      "with "
-     "valid, val, test, ... beside train"},
+     "valid, val, test, ... beside train",
+     import_folder_is_image},
     {"synthetic", import_synthetic, NULL,
      "no input; draws pairs of shapes (options seed, train, valid, test, "
-     "classes, size)"},
+     "classes, size)",
+     NULL},
     {"text", NULL, import_text,
      "text files; --tokenizer bytes (default) or sentencepiece with --vocab N "
-     "or --model FILE"},
+     "or --model FILE",
+     NULL},
     {"tokens", NULL, import_tokens,
      "ready ids: raw little-endian (format=uint16 (default), uint32, uint64, "
-     "int32, int64), numbers (format=text), .npy, or of llm.c; vocab=N"},
+     "int32, int64), numbers (format=text), .npy, or of llm.c; vocab=N",
+     NULL},
 };
 #define N_IMPORTERS ((int)(sizeof importers / sizeof importers[0]))
 
@@ -44,8 +62,10 @@ import_help (struct text *out)
     text_add (out, "  %-10s %s\n", importers[i].kind, importers[i].help);
   text_add (
       out,
-      "  Files but those of folder may be plain, .gz or .xz.  Options of "
-      "cifar10, cifar100\n  and idx: valid=N samples held out from the end "
+      "  Files but those of folder may be plain, .gz, .xz, .bz2 or .zst; "
+      "folders may be tar\n  archives, also compressed, or zip archives.  "
+      "Options of cifar10, cifar100\n  and idx: valid=N samples held out from "
+      "the end "
       "of train (default: a tenth),\n  limit=N use the first N of each "
       "split.\n"
       "  Options of text and tokens: valid=, test= a share below 1 of "
@@ -127,6 +147,28 @@ import_images (const struct importer *how, const struct import_job *job)
   return s;
 }
 
+/* Archives are folders to the importer. */
+static enum status
+import_by (const struct importer *how, const struct import_job *given)
+{
+  struct import_job job = *given;
+  char **inputs = NULL;
+  enum status s = OK;
+  if (how->wanted) {
+    s = MEM_NEW ((size_t)job.n_inputs, &inputs, "inputs");
+    if (s == OK)
+      s = import_packed_open (&job, how->wanted, inputs);
+    job.inputs = (const char *const *)inputs;
+  }
+  if (s == OK)
+    s = how->read ? import_images (how, &job) : how->make (&job);
+  import_packed_close ();
+  for (int i = 0; inputs && i < job.n_inputs; i++)
+    mem_free (&inputs[i]);
+  mem_free (&inputs);
+  return s;
+}
+
 /* By whatever names. */
 static bool
 same_file (const char *a, const char *b)
@@ -204,7 +246,7 @@ import_run (const char *kind, int n_inputs, const char *const *inputs,
   else
     s = check_output (&job);
   if (s == OK)
-    s = found->read ? import_images (found, &job) : found->make (&job);
+    s = import_by (found, &job);
   log_live_done ();
   text_clear (&list);
   return s;

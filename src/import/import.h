@@ -6,11 +6,11 @@
 #include "base/text.h"
 
 /* `interlock import`.  kind: cifar10 cifar100 idx folder synthetic text tokens;
- * others E_CONFIG with the list.  inputs: folders or files (.bin, plain, .gz or
- * .xz; idx pairs; images by class; text; ids).  options: "key=value" words
- * (synthetic: seed, train, valid, test, classes, size; folder: valid, test,
- * seed, size, raw; others: valid=N held out from train, limit=N).
- * Written under another name and renamed. */
+ * others E_CONFIG with the list.  inputs: folders or archives of such, or files
+ * (.bin; idx pairs; images by class; text; ids), also compressed.  options:
+ * "key=value" words (synthetic: seed, train, valid, test, classes, size;
+ * folder: valid, test, seed, size, raw; others: valid=N held out from train,
+ * limit=N). Written under another name and renamed. */
 enum status
 import_run (const char *kind, int n_inputs, const char *const *inputs,
             int n_options, const char *const *options, const char *output);

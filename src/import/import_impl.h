@@ -7,21 +7,41 @@
 #include "import/import.h"
 #include <sys/types.h>
 
-/* -- input files ----------------------------------------------------------- */
+/* -- an input file from front to back (stream.c) --------------------------- */
 
-/* A whole file, decompressed when its first bytes say gzip or xz. */
+struct import_stream;
+/* E_MISSING, E_DATA.  path may lead into an archive that has been read. */
+enum status
+import_stream_open (const char *path, struct import_stream **out);
+void
+import_stream_close (struct import_stream **t);
+/* Up to room bytes; *got 0 at the end. */
+enum status
+import_stream_read (struct import_stream *t, unsigned char *out, size_t room,
+                    size_t *got);
+/* The same, until room is full or the end has come. */
+enum status
+import_stream_fill (struct import_stream *t, unsigned char *out, size_t room,
+                    size_t *got);
+
+/* -- whole input files (input.c) ------------------------------------------- */
+
+/* Decompressed by its first bytes. */
 struct import_input {
   unsigned char *data; /* owned */
   size_t size;
 };
-/* E_MISSING when there is none, E_DATA when the compressed stream is damaged or
- * cut off. */
+/* most: how many bytes a file can have that begins with these n.  E_MISSING
+ * when there is none, E_DATA when the compressed stream is damaged or cut off,
+ * or goes on behind that. */
 enum status
-import_input_read (const char *path, struct import_input *out);
+import_input_read (const char *path,
+                   uint64_t (*most) (const unsigned char *head, size_t n),
+                   struct import_input *out);
 void
 import_input_clear (struct import_input *in);
-/* The first that exists of folder/name, and the same with .xz and .gz; false
- * when none does. */
+/* The first that exists of folder/name, and the same with .xz, .gz, .bz2 and
+ * .zst; false when none does. */
 bool
 import_input_find (const char *folder, const char *name, struct text *out);
 
@@ -98,7 +118,8 @@ import_process_run (const char *const *argv, const char *package,
 enum { /* who asks */
        IMPORT_CONTENT_TEXT = 1,
        IMPORT_CONTENT_IDS = 2,
-       IMPORT_CONTENT_IMAGES = 4
+       IMPORT_CONTENT_IMAGES = 4,
+       IMPORT_CONTENT_PACKED = 8 /* what is compressed and read through */
 };
 /* Whether these first n bytes are of a kind that is no such input: its name
  * with an article, and what to do about it. */

@@ -1,40 +1,47 @@
-/* import/stream.c -- an input file from front to back in constant memory,
- * plain, gzip or xz by its first bytes.
+/* import/stream.c -- an input file from front to back in constant memory, plain
+ * or compressed by its first bytes.
+ *
+ * libarchive knows xz, bzip2 and zstd.  It reads gzip as well, but past its
+ * checksums, so that damage would become data: zlib is asked for that.
  */
-#include "import/corpus_impl.h"
+#include "import/import_impl.h"
 
 #include "base/memory.h"
+#include "import/packed_impl.h"
+#include <archive.h>
+#include <archive_entry.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <lzma.h>
 #include <string.h>
 #include <unistd.h>
 #include <zlib.h>
 
-enum { IN_BYTES = 1 << 18 };
+enum { IN_BYTES = 1 << 18, HEAD = 16 };
 
 struct import_stream {
   char *path;
-  int fd;
-  enum { PLAIN, GZIP, XZ } kind;
-  bool eof;        /* of the file */
-  bool ended;      /* the compressed stream has come to its end */
-  bool opened;     /* the decoder */
-  size_t at, have; /* in in[] */
+  struct import_file from;
+  bool eof;            /* of the file */
+  bool gzip;           /* z is open */
+  bool ended;          /* its stream has come to its end */
+  enum status trouble; /* of reading the file, on libarchive's way */
+  size_t at, have;     /* in in[] */
+  int64_t taken;       /* bytes that libarchive was given */
+  int64_t given;       /* bytes of output */
   unsigned char *in;
+  unsigned char head[HEAD]; /* of the file */
+  size_t n_head;
   z_stream z;
-  lzma_stream x;
+  struct archive *a;
 };
+
+/* -- the file -------------------------------------------------------------- */
 
 static enum status
 fill (struct import_stream *t)
 {
   if (t->at < t->have || t->eof)
     return OK;
-  ssize_t n;
-  do
-    n = read (t->fd, t->in, IN_BYTES);
-  while (n < 0 && errno == EINTR);
+  ssize_t n = import_file_take (&t->from, t->in, IN_BYTES);
   if (n < 0)
     return fail (E_MISSING, "%s: %s", t->path, strerror (errno));
   t->at = 0;
@@ -43,25 +50,70 @@ fill (struct import_stream *t)
   return OK;
 }
 
+static ssize_t
+take (struct archive *a, void *context, const void **data)
+{
+  struct import_stream *t = context;
+  (void)a;
+  t->trouble = fill (t);
+  size_t n = t->have - t->at;
+  *data = t->in + t->at;
+  t->at = t->have;
+  t->taken += (int64_t)n;
+  return t->trouble == OK ? (ssize_t)n : -1;
+}
+
+static bool
+is_packed (const struct import_stream *t, const char **name)
+{
+  const char *cure;
+  return import_content_known (t->head, t->n_head, IMPORT_CONTENT_PACKED, name,
+                               &cure);
+}
+
+static enum status
+damaged (const struct import_stream *t)
+{
+  const char *name = "data";
+  (void)is_packed (t, &name);
+  return t->trouble != OK
+             ? t->trouble
+             : fail (E_DATA,
+                     "%s: %s damaged or cut off, after %lld bytes of output",
+                     t->path, name, (long long)t->given);
+}
+
+/* -- opening --------------------------------------------------------------- */
+
 static enum status
 start (struct import_stream *t)
 {
-  static const unsigned char xz[6] = {0xfd, '7', 'z', 'X', 'Z', 0};
+  static const unsigned char gzip[3] = {0x1f, 0x8b, 8};
+  struct archive_entry *whole;
+  const char *name;
   TRY (fill (t));
-  t->kind = PLAIN;
-  if (t->have >= 6 && memcmp (t->in, xz, 6) == 0)
-    t->kind = XZ;
-  else if (t->have >= 3 && t->in[0] == 0x1f && t->in[1] == 0x8b &&
-           t->in[2] == 8)
-    t->kind = GZIP;
-  bool good = true;
-  if (t->kind == XZ)
-    good =
-        lzma_stream_decoder (&t->x, UINT64_MAX, LZMA_CONCATENATED) == LZMA_OK;
-  if (t->kind == GZIP)
-    good = inflateInit2 (&t->z, 16 + MAX_WBITS) == Z_OK;
-  t->opened = good && t->kind != PLAIN;
-  return good ? OK : fail (E_MEMORY, "%s: no decoder", t->path);
+  t->n_head = t->have < HEAD ? t->have : HEAD;
+  memcpy (t->head, t->in, t->n_head);
+  if (t->n_head >= 3 && memcmp (t->head, gzip, 3) == 0) {
+    t->gzip = inflateInit2 (&t->z, 16 + MAX_WBITS) == Z_OK;
+    return t->gzip ? OK : fail (E_MEMORY, "%s: no decoder", t->path);
+  }
+  t->a = archive_read_new ();
+  if (!t->a)
+    return fail (E_MEMORY, "%s: no decoder", t->path);
+  archive_read_support_filter_xz (t->a);
+  archive_read_support_filter_bzip2 (t->a);
+  archive_read_support_filter_zstd (t->a);
+  archive_read_support_format_raw (t->a);
+  archive_read_support_format_empty (t->a);
+  if (archive_read_open (t->a, t, NULL, take, NULL) != ARCHIVE_OK)
+    return damaged (t);
+  int r = archive_read_next_header (t->a, &whole);
+  t->ended = r == ARCHIVE_EOF; /* an empty file */
+  /* Few bytes of what is compressed are plain ones to libarchive. */
+  bool plain = archive_filter_code (t->a, 0) == ARCHIVE_FILTER_NONE;
+  bool good = (r == ARCHIVE_OK || t->ended) && !(plain && is_packed (t, &name));
+  return good ? OK : damaged (t);
 }
 
 enum status
@@ -69,16 +121,12 @@ import_stream_open (const char *path, struct import_stream **out)
 {
   struct import_stream *t = NULL;
   TRY (MEM_NEW (1, &t, "input"));
-  t->fd = -1;
-  t->x = (lzma_stream)LZMA_STREAM_INIT;
+  t->from.fd = -1;
   enum status s = mem_text (path, &t->path);
   if (s == OK)
     s = mem_new (IN_BYTES, 1, "input", (void **)&t->in);
-  if (s == OK) {
-    t->fd = open (path, O_RDONLY | O_CLOEXEC);
-    if (t->fd < 0)
-      s = fail (E_MISSING, "%s: %s", path, strerror (errno));
-  }
+  if (s == OK)
+    s = import_file_open (path, &t->from);
   if (s == OK)
     s = start (t);
   if (s != OK)
@@ -94,47 +142,17 @@ import_stream_close (struct import_stream **out)
   struct import_stream *t = *out;
   if (!t)
     return;
-  if (t->opened && t->kind == XZ)
-    lzma_end (&t->x);
-  if (t->opened && t->kind == GZIP)
+  if (t->gzip)
     inflateEnd (&t->z);
-  if (t->fd >= 0)
-    close (t->fd);
+  if (t->a)
+    archive_read_free (t->a);
+  import_file_close (&t->from);
   mem_free (&t->in);
   mem_free (&t->path);
   mem_free (out);
 }
 
-bool
-import_stream_is_plain (const struct import_stream *t)
-{
-  return t->kind == PLAIN;
-}
-
-static enum status
-damaged (const struct import_stream *t, const char *kind)
-{
-  return fail (E_DATA, "%s: %s data damaged or cut off", t->path, kind);
-}
-
-static enum status
-read_xz (struct import_stream *t, unsigned char *out, size_t room, size_t *got)
-{
-  t->x.next_out = out;
-  t->x.avail_out = room;
-  while (t->x.avail_out > 0 && !t->ended) {
-    TRY (fill (t));
-    t->x.next_in = t->in + t->at;
-    t->x.avail_in = t->have - t->at;
-    lzma_ret r = lzma_code (&t->x, t->eof ? LZMA_FINISH : LZMA_RUN);
-    t->at = t->have - t->x.avail_in;
-    t->ended = r == LZMA_STREAM_END;
-    if (r != LZMA_OK && !t->ended)
-      return damaged (t, "xz");
-  }
-  *got = room - t->x.avail_out;
-  return OK;
-}
+/* -- reading --------------------------------------------------------------- */
 
 /* Members that follow one another are one file, as gzip has it. */
 static enum status
@@ -146,9 +164,9 @@ read_gz (struct import_stream *t, unsigned char *out, size_t room, size_t *got)
     if (t->eof && t->ended)
       break;
     if (t->eof)
-      return damaged (t, "gzip");
+      return damaged (t);
     if (t->ended && inflateReset (&t->z) != Z_OK)
-      return damaged (t, "gzip");
+      return damaged (t);
     t->ended = false;
     t->z.next_in = t->in + t->at;
     t->z.avail_in = (uInt)(t->have - t->at);
@@ -156,13 +174,32 @@ read_gz (struct import_stream *t, unsigned char *out, size_t room, size_t *got)
     t->z.avail_out = (uInt)(room - have);
     int r = inflate (&t->z, Z_NO_FLUSH);
     t->at = t->have - t->z.avail_in;
+    t->given += (int64_t)(room - have - t->z.avail_out);
     have = room - t->z.avail_out;
     t->ended = r == Z_STREAM_END;
     if (r != Z_OK && !t->ended && r != Z_BUF_ERROR)
-      return damaged (t, "gzip");
+      return damaged (t);
   }
   *got = have;
   return OK;
+}
+
+/* Behind the end of a compressed stream there is to be nothing. */
+static enum status
+read_other (struct import_stream *t, unsigned char *out, size_t room,
+            size_t *got)
+{
+  la_ssize_t n = t->ended ? 0 : archive_read_data (t->a, out, room);
+  if (n < 0)
+    return damaged (t);
+  *got = (size_t)n;
+  t->given += n;
+  if (n > 0 || t->ended)
+    return OK;
+  t->ended = true;
+  bool all = archive_filter_bytes (t->a, -1) == t->taken;
+  TRY (fill (t));
+  return all && t->eof ? OK : damaged (t);
 }
 
 enum status
@@ -170,18 +207,7 @@ import_stream_read (struct import_stream *t, unsigned char *out, size_t room,
                     size_t *got)
 {
   CHECK (room > 0 && room <= (size_t)1 << 30, "%zu bytes at once", room);
-  if (t->kind == XZ)
-    return read_xz (t, out, room, got);
-  if (t->kind == GZIP)
-    return read_gz (t, out, room, got);
-  TRY (fill (t));
-  size_t n = t->have - t->at;
-  if (n > room)
-    n = room;
-  memcpy (out, t->in + t->at, n);
-  t->at += n;
-  *got = n;
-  return OK;
+  return t->gzip ? read_gz (t, out, room, got) : read_other (t, out, room, got);
 }
 
 enum status

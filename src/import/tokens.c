@@ -1,6 +1,6 @@
 /* import/tokens.c -- ready ids as a data set: raw little-endian integers,
  * numbers as text, a one-dimensional .npy, or a file of llm.c with its header;
- * each of them plain, .gz or .xz.
+ * each of them plain or compressed.
  *
  * Ids of another width than is thought are still ids: every second one is zero.
  * So what nobody has said is looked for in the first bytes.

@@ -7,6 +7,7 @@
 #include "data/data.h"
 #include "import/import.h"
 #include "tests/data/refused.h"
+#include "tests/import/packed.h"
 #include "tests/scratch.h"
 #include "tests/data/sets.h"
 #include "tests/tap.h"
@@ -15,7 +16,6 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/random.h"
-#include <lzma.h>
 #include <zlib.h>
 
 enum { ROOM = 1 << 16 };
@@ -153,13 +153,10 @@ write_gz (const char *path, const char *text)
 static void
 write_xz (const char *path, const char *text)
 {
-  unsigned char out[4096];
-  size_t used = 0;
-  if (lzma_easy_buffer_encode (6, LZMA_CHECK_CRC32, NULL, (const uint8_t *)text,
-                               strlen (text), out, &used,
-                               sizeof out) != LZMA_OK)
+  const struct packed whole = {
+      .name = "text", .data = text, .size = strlen (text)};
+  if (!packed_write (path, "xz", NULL, 1, &whole))
     tap_bail ("xz");
-  scratch_write (path, out, used);
 }
 
 /* One bit of train's third token. */

@@ -9,7 +9,7 @@ all:
 include Makefile
 
 CLANG = clang
-FUZZ = config sweep costs tuning report idx cifar images text tokens pieces \
+FUZZ = config sweep costs tuning report idx cifar images packed text tokens pieces \
   dataset checkpoint
 FUZZ_SOURCES = $(filter %.c,$(src_base_libbase_a_SOURCES) \
   $(src_store_libstore_a_SOURCES) $(src_data_libdata_a_SOURCES) \

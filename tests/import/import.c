@@ -6,6 +6,7 @@
 #include "data/data.h"
 #include "import/import.h"
 #include "tests/data/refused.h"
+#include "tests/import/packed.h"
 #include "tests/scratch.h"
 #include "tests/tap.h"
 
@@ -13,7 +14,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/random.h"
-#include <lzma.h>
+#include "base/spawn.h"
 #include <zlib.h>
 
 enum { CIFAR = 3073, CIFAR100 = 3074, RECORDS = 30 };
@@ -53,22 +54,30 @@ write_gz (const char *path, const unsigned char *data, size_t size)
   gzclose (f);
 }
 
-/* With the delta filter that real files of this kind use. */
+/* With the delta filter that real files of this kind use, where there is a
+ * program for it. */
 static void
 write_xz (const char *path, const unsigned char *data, size_t size)
 {
-  static unsigned char out[RECORDS * CIFAR100 * 2];
-  lzma_options_delta delta = {.type = LZMA_DELTA_TYPE_BYTE, .dist = 1};
-  lzma_options_lzma lzma;
-  lzma_lzma_preset (&lzma, 1);
-  lzma_filter filters[3] = {{LZMA_FILTER_DELTA, &delta},
-                            {LZMA_FILTER_LZMA2, &lzma},
-                            {LZMA_VLI_UNKNOWN, NULL}};
-  size_t used = 0;
-  if (lzma_stream_buffer_encode (filters, LZMA_CHECK_CRC32, NULL, data, size,
-                                 out, &used, sizeof out) != LZMA_OK)
+  static const char *const xz[] = {
+      "xz", "-zfk", "--delta=dist=1", "--lzma2=preset=1", NULL, NULL};
+  const char *words[6];
+  struct spawn_end end = {1, 0};
+  pid_t child;
+  if (!spawn_found ("xz")) {
+    packed_write (path, "xz", NULL, 1,
+                  &(struct packed){.name = "x", .data = data, .size = size});
+    return;
+  }
+  memcpy (words, xz, sizeof words);
+  words[4] = scratch ("plain");
+  scratch_write (words[4], data, size);
+  if (spawn_start (words, NULL, scratch ("said"), &child) != 0 ||
+      !spawn_wait (child, NULL, NULL, &end) || end.code != 0 ||
+      rename (scratch ("plain.xz"), path) != 0)
     tap_bail ("xz");
-  scratch_write (path, out, used);
+  unlink (scratch ("plain"));
+  unlink (scratch ("said"));
 }
 
 /* Five training files of 6 records and a test file of 4, each wrapped anew. */
