@@ -267,6 +267,28 @@ record_progress_back (struct training *t, const char *text);
 void
 record_progress (struct training *t, int64_t step);
 
+/* -- the steps (steps.c) ----------------------------------------------------
+ */
+
+/* Whether the root has the row of an evaluation, or there is nothing to
+ * evaluate.  Collective. */
+enum status
+train_has_row (const struct session *s, enum data_split split, int64_t done,
+               bool *there);
+/* Evaluate after `done` steps, unless metrics.csv has the row: a start that was
+ * stopped or killed may have left it, or not come to it.  Collective. */
+enum status
+train_evaluate_missing (struct training *t, enum data_split split,
+                        int64_t done);
+bool
+train_is_due (int64_t every, int64_t done);
+/* From t->done to t->end, or to where all ranks stop: t->stopped. */
+enum status
+train_walk (struct training *t);
+/* After the last step: checkpoint, final evaluation, accounts.  Collective. */
+enum status
+train_finish (struct training *t);
+
 /* -- saving (save.c) --------------------------------------------------------
  */
 
