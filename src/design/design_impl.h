@@ -111,17 +111,17 @@ design_open_costs (struct design *d);
 enum status
 design_prove (struct design *d);
 /* Agree with all ranks on what is computed with, and open the kernels
- * (kernels.c).  Sets threads and kern.  Collective on world: a fence. */
+ * (kernels.c).  Sets threads and kernels.  Collective on world: a fence. */
 enum status
 design_kernels (struct design *d);
 
-/* Fill s->tuning (tuning.c), and prove what it says.  Collective on world. */
+/* Choose kernels (tuning.c), and prove what is chosen.  Collective on world. */
 enum status
 design_open_tuning (struct design *d);
 
-/* session_sketch in steps.  Data and network; then, as often as wanted, the
+/* design_sketch in steps.  Data and network; then, as often as wanted, the
  * costs of blocks in micro-batches of so many samples; then the plan for K, M,
- * config.span and config.run_schedule as they stand in s.  tuned: kernels are
+ * config.span and config.run_schedule as they stand in d.  tuned: kernels are
  * chosen already.  The first two are Collective on world. */
 enum status
 design_blocks (struct wire *w, const struct config *c,
@@ -130,6 +130,10 @@ enum status
 design_recost (struct design *d, int64_t n_samples, bool tuned);
 enum status
 design_replan (struct design *d, int n_pipe);
+/* The last of these: cut, costs of stages and plan, from route and costs of
+ * blocks.  Local. */
+enum status
+design_make_plan (struct design *d, int n_pipe);
 /* What stages do together, of the network and the configuration. */
 void
 design_joint (const struct design *d, struct plan_joint *out);

@@ -58,7 +58,7 @@ node_room (const struct design *d, const struct rooms *r, int n)
 }
 
 /* The least number of micro-batches with which the node's ranks fit, or 0.  The
- * plan of s is another one afterwards. */
+ * plan of d is another one afterwards. */
 static int
 micro_that_fits (struct design *d, const struct rooms *r, double room)
 {

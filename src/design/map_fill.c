@@ -39,7 +39,7 @@ model_cell (struct mapper *x, int K, int pipe, struct map_cell *c)
 /* -- a chain -----------------------------------------------------------------
  */
 
-/* From the costs of units in s. */
+/* From the costs of units in d. */
 static void
 mean_block (struct mapper *x)
 {

@@ -1,4 +1,4 @@
-/* design/tuning.c -- where a session's kernel choices come from: a rule, a
+/* design/tuning.c -- where the choices of kernels come from: a rule, a
  * file, an earlier start of its run, or a measurement.
  *
  * Choices hold for the instruction set and the library they were made with.

@@ -1,5 +1,5 @@
 #!/bin/sh
-# tests/run/chosen.sh -- a run goes on with the kernel choices of its checkpoint,
+# tests/design/chosen.sh -- a run goes on with the kernel choices of its checkpoint,
 # whatever became of tune.txt.  Prints TAP.
 
 RUN_LIMIT=60

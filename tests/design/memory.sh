@@ -1,5 +1,5 @@
 #!/bin/sh
-# tests/run/memory.sh -- a run that no node has memory for is refused before
+# tests/design/memory.sh -- a run that no node has memory for is refused before
 # anything is made or measured, with the plan's numbers.  Prints TAP.
 
 . "${abs_top_srcdir-$(dirname "$0")/../..}/tests/run/rig.sh"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# tests/run/proven.sh -- kernels are proven before a network uses them: all ranks
+# tests/design/proven.sh -- kernels are proven before a network uses them: all ranks
 # drop the same, a network trains where none of the library is believed, verdicts
 # are kept, and verify shows them.  Prints TAP.
 
