@@ -192,7 +192,10 @@ verify (struct writing *w)
   store_file_forget (w->part);
   if (w->list.n > 0 && fault_here ("damage"))
     TRY (store_checkpoint_damage (w->part, w->offset[0]));
-  if (store_checkpoint_verify (w->part, &n) != OK) {
+  enum status s = store_checkpoint_verify (w->part, &n);
+  if (s == E_MEMORY)
+    return s; /* that says nothing of the file */
+  if (s != OK) {
     /* What was written reads back differently: the disk is at fault (74), not
      * the checkpoint (65). */
     char words[1024];

@@ -42,7 +42,7 @@ store_lines_open (const char *dir, const char *name, FILE **out)
   text_add (&path, "%s/%s", dir, name);
   enum status s = trim (path.data);
   if (s == OK) {
-    FILE *f = fopen (path.data, "ae");
+    FILE *f = fopen (path.data, "a+e"); /* rows.c reads, too */
     if (f)
       *out = f;
     else

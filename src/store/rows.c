@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Number of a column in the header line, -1 when it is not there. */
@@ -47,11 +48,37 @@ next_line (const char *line)
   return *line ? line + 1 : line;
 }
 
+/* All of it; through the file that is open for writing where one is, so that a
+ * save needs no further descriptor and has the rows of this very run. */
+static enum status
+read_open (const struct store_run *r, char **all)
+{
+  struct stat st;
+  int fd = fileno (r->metrics);
+  if (fstat (fd, &st) != 0)
+    return fail (E_IO, "%s/metrics.csv: %s", r->dir, strerror (errno));
+  TRY (mem_new ((size_t)st.st_size + 1, 1, "metrics", (void **)all));
+  for (off_t at = 0; at < st.st_size;) {
+    ssize_t n = pread (fd, *all + at, (size_t)(st.st_size - at), at);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n <= 0) {
+      mem_free (all);
+      return fail (E_IO, "%s/metrics.csv: not read: %s", r->dir,
+                   n < 0 ? strerror (errno) : "the file ends");
+    }
+    at += n;
+  }
+  return OK;
+}
+
 static enum status
 read_rows (const struct store_run *r, char **all)
 {
   struct text path;
   size_t size = 0;
+  if (r->metrics)
+    return read_open (r, all);
   text_init (&path);
   text_add (&path, "%s/metrics.csv", r->dir);
   enum status s = store_file_bytes (path.data) > 0
