@@ -34,6 +34,40 @@ enum status
 design_configure (const struct config_source *source, enum config_use use,
                   struct config *out);
 
+/* -- what a configuration changes against another (changes.c) ---------------
+ */
+
+/* Add "WHAT IS, was WAS" to a list. */
+void
+changes_add (struct text *out, const char *what, const char *is,
+             const char *was);
+/* Add "SECTION.KEY = IS, was WAS" to a list. */
+void
+changes_say (struct text *out, const struct key *k, const char *is,
+             const char *was);
+/* Whether c has another value of a key than the text that `was` was read from;
+ * no, where that has none. */
+bool
+changes_key (const struct ini *was, const struct config *c,
+             const struct key *k);
+/* What c tells of the network in other words. */
+void
+changes_network (const struct ini *was, const struct config *c,
+                 struct text *out);
+/* What makes another run, and what changes bits. */
+void
+changes_find (const struct ini *was, const struct config *c,
+              struct text *refused, struct text *bits);
+/* Whether c is another experiment than another configuration says: what
+ * differs is added to other.  Files are not opened: where a path differs that
+ * is no difference here.  Local. */
+void
+design_compare (const struct config *c, const struct ini *was,
+                struct text *other);
+
+/* -- what it comes to -------------------------------------------------------
+ */
+
 /* Steps of the whole run on a training split of so many samples.  Local. */
 int64_t
 design_steps (const struct config *c, int64_t samples);

@@ -144,15 +144,15 @@ resolve (struct sweep_set *t, const struct options *o, int i,
   const struct sweep *s = &t->sweep;
   struct config set;
   struct complaints said = {.n = 0};
-  t->source.words = words;
-  t->source.n_words = s->n_axes + 1;
+  t->sweep.source.words = words;
+  t->sweep.source.n_words = s->n_axes + 1;
   if (o->given.n_words == 0)
-    return design_configure (&t->source, CONFIG_TRAIN, c);
+    return design_configure (&t->sweep.source, CONFIG_TRAIN, c);
   text_init (&said.lines); /* words may be what was missing */
-  design_configure_parse (&t->source, &set, &said);
+  design_configure_parse (&t->sweep.source, &set, &said);
   text_clear (&said.lines);
-  t->source.n_words += o->given.n_words;
-  TRY (design_configure (&t->source, CONFIG_TRAIN, c));
+  t->sweep.source.n_words += o->given.n_words;
+  TRY (design_configure (&t->sweep.source, CONFIG_TRAIN, c));
   return sweep_set_words (s, i, &set, c, &o->given);
 }
 
@@ -297,7 +297,7 @@ work (const void *options, struct wire *w)
   if (e != OK)
     return e;
   text_init (&out);
-  t->count = is (o, "list");
+  t->sweep.count = is (o, "list");
   e = sweep_set_open (t, o->file, w);
   if (e == OK && is (o, "run"))
     e = train (t, o, w);

@@ -94,9 +94,9 @@ check_run (struct sweep_set *t, int i, const char **words, struct findings *f)
   char *save = NULL;
   text_init (&said.lines);
   sweep_words (&t->sweep, i, words, &dir);
-  t->source.words = words;
-  t->source.n_words = t->sweep.n_axes + 1;
-  design_configure_collect (&t->source, CONFIG_TRAIN, &c, &said);
+  t->sweep.source.words = words;
+  t->sweep.source.n_words = t->sweep.n_axes + 1;
+  design_configure_collect (&t->sweep.source, CONFIG_TRAIN, &c, &said);
   if (said.n == 0)
     e = check_plan (t, i, &c, f);
   else

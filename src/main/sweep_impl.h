@@ -3,22 +3,16 @@
 #define MAIN_SWEEP_IMPL_H
 
 #include "main/main.h"
-#include "data/data.h"
 #include "sweep/sweep.h"
 
 struct sweep_set {
   struct sweep sweep;
-  struct sweep_door door;
   char *text, *base_text; /* owned */
-  struct config_source source;
-  struct config c;        /* of the words that were resolved last */
-  bool count;             /* steps that depend on the data set are wanted */
-  char data[CONFIG_PATH]; /* the set that was looked at last ... */
-  struct data_info info;  /* ... and what is in it */
 };
 
 /* Read the file and its base, expand it, refuse what is wrong with either; *t
- * is zero but for `count`, and can be closed in any case.  Collective on world.
+ * is zero but for sweep.count, and can be closed in any case.  Collective on
+ * world.
  */
 enum status
 sweep_set_open (struct sweep_set *t, const char *path, struct wire *w);

@@ -88,12 +88,12 @@ make_id (const struct sweep *s, const int *choice, struct text *out)
   char digest[33];
   text_init (&all);
   for (int i = 0; i < s->n_axes; i++) {
-    s->door->get (s->door->context, s->axis[i].key, NULL, &all);
+    sweep_get (s, s->axis[i].key, NULL, &all);
     add_label (out, s->axis[i].key,
                all.size ? all.data : s->axis[i].value[choice[i]]);
     text_clear (&all);
   }
-  s->door->canonical (s->door->context, &all);
+  sweep_canonical (s, &all);
   hash_digest (all.data, all.size, digest);
   text_add (out, "%s%.8s", out->size ? "-" : "run-", digest);
   text_clear (&all);
@@ -132,8 +132,8 @@ add_run (struct sweep *s, const int *choice, const char *id)
     e = MEM_NEW ((size_t)s->n_axes + 1, &r->choice, "a run");
   if (e == OK)
     memcpy (r->choice, choice, (size_t)s->n_axes * sizeof *choice);
-  r->ranks = s->door->ranks (s->door->context, s->ranks);
-  r->steps = s->door->steps (s->door->context);
+  r->ranks = sweep_ranks (s);
+  r->steps = sweep_steps (s);
   text_clear (&dir);
   return e;
 }
@@ -141,13 +141,12 @@ add_run (struct sweep *s, const int *choice, const char *id)
 static enum status
 try_run (struct sweep *s, const int *choice, const char **words)
 {
-  const struct sweep_door *d = s->door;
   struct text wrong, id;
   enum status e = OK;
   text_init (&wrong);
   for (int i = 0; i < s->n_axes; i++)
     words[i] = s->axis[i].word[choice[i]];
-  d->resolve (d->context, s->n_axes, words, &wrong);
+  sweep_resolve (s, s->n_axes, words, &wrong);
   text_clear (&wrong);
   for (int i = 0; i < s->n_rules; i++)
     if (sweep_rule_holds (s, &s->rule[i])) {

@@ -38,9 +38,10 @@ stem (const char *path, char **out)
 }
 
 enum status
-sweep_init (struct sweep *s, const char *file, const struct sweep_door *door)
+sweep_init (struct sweep *s, const char *file)
 {
-  *s = (struct sweep){.door = door, .pack = 1};
+  bool count = s->count;
+  *s = (struct sweep){.count = count, .pack = 1};
   text_init (&s->wrong);
   TRY (mem_text (file, &s->file));
   return stem (file, &s->name);
@@ -84,13 +85,24 @@ sweep_clear (struct sweep *s)
 
 /* -- values ---------------------------------------------------------------- */
 
+/* May the key have this value?  One that is known but not in this version is
+ * said with the run it would give. */
+static bool
+may_be (const struct key *k, const char *value)
+{
+  struct config scratch = {.count = 0};
+  return key_is_later (k, value) || key_set (k, value, &scratch);
+}
+
 static void
 add_value (struct sweep *s, struct sweep_axis *a, const char *value)
 {
+  const struct key *k = key_named (a->key);
   struct text t;
   text_init (&t);
-  if (!s->door->value (s->door->context, a->key, value, &t)) {
-    sweep_complain (s, a->line, "%s = %.80s: %s", a->key, value, t.data);
+  if (!may_be (k, value)) {
+    key_wanted (k, &t);
+    sweep_complain (s, a->line, "%s = %.80s: wanted %s", a->key, value, t.data);
     text_clear (&t);
     return;
   }
@@ -134,8 +146,7 @@ add_range (struct sweep *s, struct sweep_axis *a, const char *part)
 }
 
 static void
-read_axis (struct sweep *s, int line, const char *key, const char *value,
-           bool list)
+read_axis (struct sweep *s, int line, const char *key, const char *value)
 {
   for (int i = 0; i < s->n_axes; i++)
     if (strcmp (s->axis[i].key, key) == 0) {
@@ -158,6 +169,7 @@ read_axis (struct sweep *s, int line, const char *key, const char *value,
   if (!a->key || !a->value || !a->word)
     return;
   /* Commas belong to the value where the key's values have them. */
+  bool list = key_named (key)->kind == KEY_LIST;
   const char *separators = list || strchr (value, '|') ? "|" : ",";
   char *part;
   for (const char *at = value; sweep_next (&at, separators, &part);) {
@@ -279,39 +291,39 @@ static const struct item {
 #define ITEMS (sizeof items / sizeof *items)
 
 static void
-unknown (struct sweep *s, int line, const char *name, const char *near)
+unknown (struct sweep *s, int line, const char *name)
 {
+  struct text near;
   const char *names[ITEMS];
   for (size_t i = 0; i < ITEMS; i++)
     names[i] = items[i].name;
   const char *mine = text_nearest (name, names, ITEMS);
+  text_init (&near);
+  key_suggest_for (name, &near);
   if (strchr (name, '.'))
-    sweep_complain (s, line, "%s is not a key%s", name, near);
+    sweep_complain (s, line, "%s is not a key%s", name, near.data);
   else if (mine)
     sweep_complain (s, line, "[sweep] has no key %s; did you mean %s?", name,
                     mine);
   else
-    sweep_complain (s, line, "[sweep] has no key %s%s", name, near);
+    sweep_complain (s, line, "[sweep] has no key %s%s", name, near.data);
+  text_clear (&near);
 }
 
 void
 sweep_item (struct sweep *s, int line, const char *name, const char *value)
 {
   const struct item *known = NULL;
-  struct text near;
-  bool list = false;
   for (size_t i = 0; i < ITEMS; i++)
     if (strcmp (items[i].name, name) == 0)
       known = &items[i];
-  text_init (&near);
   if (known)
     known->read (s, line, name, value, (char *)s + known->offset);
   else if (strcmp (name, KEY_NAME (dir)) == 0)
     sweep_complain (s, line, "%s is made for each run: give root instead",
                     name);
-  else if (s->door->key (s->door->context, name, &list, &near))
-    read_axis (s, line, name, value, list);
+  else if (key_named (name))
+    read_axis (s, line, name, value);
   else
-    unknown (s, line, name, near.data);
-  text_clear (&near);
+    unknown (s, line, name);
 }

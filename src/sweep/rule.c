@@ -70,13 +70,13 @@ static bool
 known (struct sweep *s, int line, const char *name)
 {
   struct text near;
-  bool list;
+  if (key_named (name))
+    return true;
   text_init (&near);
-  bool good = s->door->key (s->door->context, name, &list, &near);
-  if (!good)
-    sweep_complain (s, line, "exclude: %.80s is not a key%s", name, near.data);
+  key_suggest_for (name, &near);
+  sweep_complain (s, line, "exclude: %.80s is not a key%s", name, near.data);
   text_clear (&near);
-  return good;
+  return false;
 }
 
 static bool
@@ -155,16 +155,15 @@ compare (const char *a, const char *b, bool *ordered)
 static bool
 condition_holds (const struct sweep *s, const struct sweep_condition *c)
 {
-  const struct sweep_door *d = s->door;
   struct text left, right;
   bool ordered;
   text_init (&left);
   text_init (&right);
-  d->get (d->context, c->left, NULL, &left);
+  sweep_get (s, c->left, NULL, &left);
   if (c->right_is_key)
-    d->get (d->context, c->right, NULL, &right);
+    sweep_get (s, c->right, NULL, &right);
   else
-    d->get (d->context, c->left, c->right, &right);
+    sweep_get (s, c->left, c->right, &right);
   int order = compare (left.data, right.data, &ordered);
   text_clear (&left);
   text_clear (&right);

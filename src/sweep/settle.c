@@ -76,13 +76,17 @@ clear_places (struct places *p)
 
 /* -- a run and a directory ------------------------------------------------- */
 
-/* The door is at this run. */
+/* Names alone tell where a directory says nothing. */
 static enum sweep_like
 like (const struct sweep *s, const struct place *p)
 {
-  if (!p->config || !s->door->like)
+  struct ini ini;
+  if (!p->config)
     return SWEEP_SAME;
-  return s->door->like (s->door->context, p->config, s->n_axes, s->axis);
+  ini_open (p->config, NULL, &ini);
+  enum sweep_like how = sweep_likeness (s, &ini);
+  ini_close (&ini);
+  return how;
 }
 
 static enum status
@@ -131,13 +135,13 @@ find_by_config (const struct sweep *s, struct sweep_run *r, struct places *p)
 }
 
 static void
-ask_of (const struct sweep *s, const struct sweep_run *r, const char **words)
+ask_of (struct sweep *s, const struct sweep_run *r, const char **words)
 {
   struct text wrong;
   text_init (&wrong);
   for (int i = 0; i < s->n_axes; i++)
     words[i] = s->axis[i].word[r->choice[i]];
-  s->door->resolve (s->door->context, s->n_axes, words, &wrong);
+  sweep_resolve (s, s->n_axes, words, &wrong);
   text_clear (&wrong);
 }
 
@@ -151,7 +155,7 @@ settle_all (struct sweep *s, struct places *p, const char **words, bool *found)
     TRY (find_by_name (s, &s->run[i], p, &found[i]));
   }
   for (int i = 0; i < s->n_runs; i++) {
-    if (found[i] || !s->door->like)
+    if (found[i])
       continue;
     ask_of (s, &s->run[i], words);
     TRY (find_by_config (s, &s->run[i], p));

@@ -1,9 +1,7 @@
 /* sweep/sweep.h -- a set of runs from one file: what crosses what, which runs
  * that gives, how far each of them is, and how the rest is given to Slurm.
  *
- * The grammar of a sweep file is in interlock(5).  What a key of the
- * configuration is, and what a configuration comes to, this room does not know:
- * it asks through struct sweep_door, which main fills.  Nothing here trains.
+ * The grammar of a sweep file is in interlock(5).  Nothing here trains.
  * Everything is Local.
  */
 #ifndef SWEEP_SWEEP_H
@@ -12,47 +10,18 @@
 #include "base/status.h"
 #include "base/text.h"
 #include "config/config.h"
+#include "data/data.h"
 #include "store/run.h"
 #include <stdbool.h>
 #include <stdint.h>
 
-struct sweep_axis;
-/* What a sweep asks about configurations. */
+/* How like the configuration of a run is what lies in a directory. */
 enum sweep_like {
   SWEEP_SAME,
   SWEEP_MOVED,  /* but for where files lie */
   SWEEP_LENGTH, /* but for its length */
   SWEEP_OTHER
 };
-struct sweep_door {
-  void *context;
-  /* Is section.key one?  If so, *list says whether its values have commas of
-   * their own; if not, near gets "; did you mean ...?" or nothing. */
-  bool (*key) (void *context, const char *name, bool *list, struct text *near);
-  /* May the key have this value?  If not, why gets what was wanted. */
-  bool (*value) (void *context, const char *name, const char *value,
-                 struct text *why);
-  /* Make a configuration from the base and these words; the questions below are
-   * about it.  Adds what is wrong with it, a line each, and returns how many.
-   */
-  int (*resolve) (void *context, int n, const char *const *words,
-                  struct text *wrong);
-  /* A value of that configuration (value NULL: its own) in a form that compares
-   * equal for equal meanings. */
-  void (*get) (void *context, const char *name, const char *value,
-               struct text *out);
-  /* All that tells one run from another, as text; not its directory. */
-  void (*canonical) (void *context, struct text *out);
-  /* How like the text of a run's config.ini is; in keys, swept ones, no value
-   * differs between runs that are the same.  NULL: names alone tell. */
-  enum sweep_like (*like) (void *context, const char *text, int n,
-                           const struct sweep_axis *keys);
-  /* Ranks to start it on, at most `most` (0: no limit). */
-  int (*ranks) (void *context, int most);
-  /* Its steps; 0 when that cannot be told. */
-  int64_t (*steps) (void *context);
-};
-
 struct sweep_axis {
   char *key; /* section.key; owned */
   int line;
@@ -77,14 +46,18 @@ struct sweep_run {
 };
 
 struct sweep {
-  const struct sweep_door *door; /* borrowed */
-  char *file;                    /* for messages; owned, as all texts here */
-  char *name, *root;             /* defaults: from the file's name */
-  char *base;                    /* NULL: none; path, beside the sweep file */
-  char *script;                  /* NULL: looked for */
-  int ranks;                     /* of a run, at most; 0: one for each stage */
-  int at_once, pack;             /* 0: no limit; 1: one run in a job */
-  double memory_bytes;           /* of a rank; 0: not said */
+  struct config_source source; /* texts of file and base; borrowed */
+  bool count;             /* steps that depend on the data set are wanted */
+  struct config c;        /* of the words that were resolved last */
+  char data[CONFIG_PATH]; /* the set that was looked at last ... */
+  struct data_info info;  /* ... and what is in it */
+  char *file;             /* for messages; owned, as all texts here */
+  char *name, *root;      /* defaults: from the file's name */
+  char *base;             /* NULL: none; path, beside the sweep file */
+  char *script;           /* NULL: looked for */
+  int ranks;              /* of a run, at most; 0: one for each stage */
+  int at_once, pack;      /* 0: no limit; 1: one run in a job */
+  double memory_bytes;    /* of a rank; 0: not said */
   int n_axes, n_rules, n_ties, n_runs;
   int n_excluded, n_equal; /* combinations left out */
   struct sweep_axis *axis; /* owned, in order of the file */
@@ -98,7 +71,7 @@ struct sweep {
 
 /* An empty sweep of this file. */
 enum status
-sweep_init (struct sweep *s, const char *file, const struct sweep_door *door);
+sweep_init (struct sweep *s, const char *file);
 void
 sweep_clear (struct sweep *s);
 /* One key of the section [sweep]; what is wrong with it goes to s->wrong. */
@@ -109,6 +82,11 @@ sweep_item (struct sweep *s, int line, const char *name, const char *value);
  * configuration that is wrong in itself still gives a run. */
 enum status
 sweep_expand (struct sweep *s);
+/* Make s->c from the texts and these words.  Adds what is wrong with it, a line
+ * each, and returns how many. */
+int
+sweep_resolve (struct sweep *s, int n, const char *const *words,
+               struct text *wrong);
 /* Where the runs are: ROOT/ID, or, where that is none of them, a directory of
  * ROOT whose name ends in the same hash, or whose config.ini is that of the
  * run.  Looks at the disk. */

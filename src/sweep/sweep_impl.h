@@ -29,6 +29,25 @@ struct sweep_rule { /* true when all conditions are */
   struct sweep_condition condition[SWEEP_CONDITIONS];
 };
 
+/* resolve.c: of the configuration that was resolved last: a value (NULL: its
+ * own) in a form that compares equal for equal meanings. */
+void
+sweep_get (const struct sweep *s, const char *name, const char *value,
+           struct text *out);
+/* All that tells one run from another, as text; not its directory. */
+void
+sweep_canonical (const struct sweep *s, struct text *out);
+/* How like another configuration it is; in keys that are swept no value differs
+ * between runs that are the same. */
+enum sweep_like
+sweep_likeness (const struct sweep *s, const struct ini *was);
+/* Ranks to start it on. */
+int
+sweep_ranks (const struct sweep *s);
+/* Its steps; 0 when that cannot be told. */
+int64_t
+sweep_steps (struct sweep *s);
+
 /* line.c: a complaint with FILE:LINE (line 0: FILE alone). */
 void
 sweep_complain (struct sweep *s, int line, const char *fmt, ...)

@@ -68,77 +68,6 @@ read_was (const char *dir, const struct store_history *h, const char *newest,
   return newest ? of_checkpoint (newest, was) : OK;
 }
 
-/* -- the network and its cut -------------------------------------------------
- */
-
-static int
-stem_width (const struct model_spec *m)
-{
-  return m->stem_width > 0 ? m->stem_width : m->width[0];
-}
-
-static bool
-same_spec (const struct model_spec *a, const struct model_spec *b)
-{
-  if (a->family != b->family)
-    return false;
-  if (a->family == MODEL_TRANSFORMER)
-    return a->layers == b->layers && a->d_model == b->d_model &&
-           a->tied == b->tied &&
-           lround (a->mlp_ratio * a->d_model) ==
-               lround (b->mlp_ratio * b->d_model);
-  bool same = a->block == b->block && a->stem == b->stem &&
-              stem_width (a) == stem_width (b) && a->n_groups == b->n_groups;
-  for (int i = 0; same && i < a->n_groups; i++)
-    same = a->width[i] == b->width[i] && a->blocks[i] == b->blocks[i];
-  return same;
-}
-
-/* A preset and the groups that it stands for are one network; what cannot be
- * understood is another. */
-static bool
-same_network (const struct config *c, const struct ini *was)
-{
-  struct config before = *c;
-  struct model_spec a = {.family = MODEL_RESNET}, b = {.family = MODEL_RESNET};
-  bool same = true;
-  for (size_t i = 0; i < key_count; i++) {
-    const struct key *k = &key_table[i];
-    const char *word = ini_get (was, k->full);
-    if (k->resume == KEY_RESUME_NETWORK && word)
-      same = same && key_set (k, word, &before);
-  }
-  same = same && derive_spec (c, NULL, &a) == OK &&
-         derive_spec (&before, NULL, &b) == OK && same_spec (&a, &b);
-  fail_clear ();
-  return same;
-}
-
-/* A cut that is chosen by cost is the one that was chosen; "rest" is what it
- * comes to. */
-static bool
-same_cut (const struct config *c, const struct ini *was)
-{
-  const char *before = ini_get (was, KEY_NAME (cut));
-  struct model_spec spec;
-  struct network *net = NULL;
-  int *first = NULL, K = (int)c->count;
-  if (strcmp (c->cut, "auto") == 0 || !before)
-    return true;
-  bool same = derive_spec (c, NULL, &spec) == OK;
-  if (same && spec.family == MODEL_RESNET && spec.stem == MODEL_STEM_IMAGENET)
-    spec.height = spec.width_px = 224;
-  same = same && network_create (&spec, &net) == OK &&
-         MEM_NEW (2 * ((size_t)K + 1), &first, "cuts") == OK &&
-         network_cut_parse (net, c->cut, K, first) == OK &&
-         network_cut_parse (net, before, K, first + K + 1) == OK &&
-         memcmp (first, first + K + 1, ((size_t)K + 1) * sizeof *first) == 0;
-  fail_clear ();
-  mem_free (&first);
-  network_destroy (&net);
-  return same;
-}
-
 /* -- what lies in files ------------------------------------------------------
  */
 
@@ -209,14 +138,6 @@ compare_data (const struct config *c, const struct ini *was,
   return OK;
 }
 
-void
-train_compare (const struct config *c, const struct ini *was,
-               struct text *other)
-{
-  changes_experiment (was, c, !same_network (c, was), !same_cut (c, was),
-                      other);
-}
-
 /* -- the verdict -------------------------------------------------------------
  */
 
@@ -231,7 +152,7 @@ identity_check (const struct config *c, const struct store_history *h,
   if (e == OK && was.config) {
     struct ini ini;
     ini_open (was.config, NULL, &ini);
-    train_compare (c, &ini, &other);
+    design_compare (c, &ini, &other);
     identity_compare_init (c, h, &ini, &other);
     e = compare_data (c, &ini, was.data, &other);
     ini_close (&ini);

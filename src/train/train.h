@@ -16,12 +16,6 @@
 struct session; /* run/session.h */
 struct stage_loss;
 
-/* Whether c is another experiment than another configuration says: what
- * differs is added to other.  Files are not opened: where a path differs that
- * is no difference here.  Local. */
-void
-train_compare (const struct config *c, const struct ini *was,
-               struct text *other);
 /* Everything that a start on so many ranks would be refused for that can be
  * known without tensors and without MPI, its directory included, as the status
  * that it would leave with.  Local. */

@@ -434,41 +434,6 @@ facts_end (struct session *s);
 enum status
 account_report (struct session *s, int64_t steps_done);
 
-/* -- settings that changed (changes.c) ---------------------------------------
- */
-
-/* The value of a key in the text of a configuration; false: not in it. */
-bool
-changes_word (const char *text, const char *section, const char *key, char *out,
-              size_t size);
-
-/* Add "WHAT IS, was WAS" to a list. */
-void
-changes_add (struct text *out, const char *what, const char *is,
-             const char *was);
-/* Add "SECTION.KEY = IS, was WAS" to a list. */
-void
-changes_say (struct text *out, const struct key *k, const char *is,
-             const char *was);
-/* Whether c has another value of a key than the text that `was` was read from;
- * no, where that has none. */
-bool
-changes_key (const struct ini *was, const struct config *c,
-             const struct key *k);
-/* What c tells of the network in other words. */
-void
-changes_network (const struct ini *was, const struct config *c,
-                 struct text *out);
-/* What makes another run, and what changes bits. */
-void
-changes_find (const struct ini *was, const struct config *c,
-              struct text *refused, struct text *bits);
-/* What makes another experiment, the length aside, and what lies in files;
- * words for the network and the cut only where these are known to differ. */
-void
-changes_experiment (const struct ini *was, const struct config *c, bool network,
-                    bool cut, struct text *out);
-
 /* -- which experiment it is (identity.c) -------------------------------------
  */
 

@@ -1,12 +1,14 @@
-/* train/changes.c -- what a configuration changes against that of a checkpoint.
+/* design/changes.c -- what a configuration changes against that of a
+ * checkpoint.
  *
  * A run directory is one experiment.  What would make another one of it (other
  * data, another order of samples, another update rule) is refused.  What
  * changes its course from here on is allowed and said, and the receipt does not
  * claim to be exact.
  */
-#include "train/train_impl.h"
+#include "design/design_impl.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -171,10 +173,84 @@ changes_find (const struct ini *was, const struct config *c,
   compare_samples (was, c, bits);
 }
 
-void
-changes_experiment (const struct ini *was, const struct config *c, bool network,
-                    bool cut, struct text *out)
+/* -- the network and its cut -------------------------------------------------
+ */
+
+static int
+stem_width (const struct model_spec *m)
 {
+  return m->stem_width > 0 ? m->stem_width : m->width[0];
+}
+
+static bool
+same_spec (const struct model_spec *a, const struct model_spec *b)
+{
+  if (a->family != b->family)
+    return false;
+  if (a->family == MODEL_TRANSFORMER)
+    return a->layers == b->layers && a->d_model == b->d_model &&
+           a->tied == b->tied &&
+           lround (a->mlp_ratio * a->d_model) ==
+               lround (b->mlp_ratio * b->d_model);
+  bool same = a->block == b->block && a->stem == b->stem &&
+              stem_width (a) == stem_width (b) && a->n_groups == b->n_groups;
+  for (int i = 0; same && i < a->n_groups; i++)
+    same = a->width[i] == b->width[i] && a->blocks[i] == b->blocks[i];
+  return same;
+}
+
+/* A preset and the groups that it stands for are one network; what cannot be
+ * understood is another. */
+static bool
+same_network (const struct config *c, const struct ini *was)
+{
+  struct config before = *c;
+  struct model_spec a = {.family = MODEL_RESNET}, b = {.family = MODEL_RESNET};
+  bool same = true;
+  for (size_t i = 0; i < key_count; i++) {
+    const struct key *k = &key_table[i];
+    const char *word = ini_get (was, k->full);
+    if (k->resume == KEY_RESUME_NETWORK && word)
+      same = same && key_set (k, word, &before);
+  }
+  same = same && derive_spec (c, NULL, &a) == OK &&
+         derive_spec (&before, NULL, &b) == OK && same_spec (&a, &b);
+  fail_clear ();
+  return same;
+}
+
+/* A cut that is chosen by cost is the one that was chosen; "rest" is what it
+ * comes to. */
+static bool
+same_cut (const struct config *c, const struct ini *was)
+{
+  const char *before = ini_get (was, KEY_NAME (cut));
+  struct model_spec spec;
+  struct network *net = NULL;
+  int *first = NULL, K = (int)c->count;
+  if (strcmp (c->cut, "auto") == 0 || !before)
+    return true;
+  bool same = derive_spec (c, NULL, &spec) == OK;
+  if (same && spec.family == MODEL_RESNET && spec.stem == MODEL_STEM_IMAGENET)
+    spec.height = spec.width_px = 224;
+  same = same && network_create (&spec, &net) == OK &&
+         MEM_NEW (2 * ((size_t)K + 1), &first, "cuts") == OK &&
+         network_cut_parse (net, c->cut, K, first) == OK &&
+         network_cut_parse (net, before, K, first + K + 1) == OK &&
+         memcmp (first, first + K + 1, ((size_t)K + 1) * sizeof *first) == 0;
+  fail_clear ();
+  mem_free (&first);
+  network_destroy (&net);
+  return same;
+}
+
+/* The length aside, and what lies in files; words for the network and the cut
+ * only where these are known to differ. */
+void
+design_compare (const struct config *c, const struct ini *was,
+                struct text *other)
+{
+  bool network = !same_network (c, was), cuts = !same_cut (c, was);
   struct change x = {.was = ""};
   text_init (&x.is);
   for (size_t i = 0; next_change (&i, was, c, &x);) {
@@ -182,8 +258,8 @@ changes_experiment (const struct ini *was, const struct config *c, bool network,
     if (means == KEY_RESUME_SAME_RUN || means == KEY_RESUME_LENGTH ||
         means == KEY_RESUME_CONTENT ||
         (means == KEY_RESUME_NETWORK && !network) ||
-        (x.key == KEY_OF (cut) && !cut) || is_same (x.key, was, c))
+        (x.key == KEY_OF (cut) && !cuts) || is_same (x.key, was, c))
       continue;
-    changes_say (out, x.key, x.is.data, x.was);
+    changes_say (other, x.key, x.is.data, x.was);
   }
 }
