@@ -113,8 +113,7 @@ derive_split_named (const char *word, enum data_split *out);
 int
 derive_augment (const struct config *c);
 
-/* -- the two walks that compare gradients (aside.c)
- * ----------------------------
+/* -- the two walks that compare gradients (aside.c) -------------------------
  */
 
 enum { ASIDE_STRATEGY, ASIDE_WHOLE, ASIDE_WALKS };

@@ -70,8 +70,8 @@ dump_gradient (struct local_stage *l, const char *name, const char *path)
 static enum status
 dump_logits (struct session *s, struct local_stage *l, const char *path)
 {
-  const int64_t n = s->design->n_samples, T = s->design->length,
-                words = s->design->info.classes;
+  const struct design *d = s->design;
+  const int64_t n = d->n_samples, T = d->length, words = d->info.classes;
   const int64_t dims[] = {n, T, words};
   float *logits = NULL;
   if (!stage_has_head (l->stage))

@@ -45,7 +45,7 @@ eval_batch (struct session *s, enum data_split split, int64_t batch, int64_t n,
   s->labels_step = -1;
   for (int i = 0; i < s->n_local; i++) {
     struct local_stage *l = &s->local[i];
-    bool leaves = i == s->n_local - 1 && l->k < s->design->K - 1;
+    bool leaves = i == s->n_local - 1 && l->k < d->K - 1;
     if (leaves) /* its send must be over before the output is written again */
       TRY (wire_wait (s->wire, sent, NULL, NULL));
     TRY (stage_eval (l->stage, x.data));

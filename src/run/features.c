@@ -176,35 +176,35 @@ spread (struct wire *w, struct config *c, int64_t n)
 static enum status
 tell_shape (struct session *s, struct giving *g, int64_t step)
 {
+  const struct design *d = s->design;
   const bool tokens = g->tokens, pooled = g->ask->pooled;
   int64_t *width = NULL;
   const char **behind = NULL;
-  enum status e = MEM_NEW ((size_t)s->design->K, &width, "widths");
+  enum status e = MEM_NEW ((size_t)d->K, &width, "widths");
   if (e == OK)
-    e = MEM_NEW ((size_t)s->design->K, &behind, "names of blocks");
+    e = MEM_NEW ((size_t)d->K, &behind, "names of blocks");
   e = wire_agree (s->wire, e);
-  for (int k = 0; e == OK && k < s->design->K; k++) {
+  for (int k = 0; e == OK && k < d->K; k++) {
     struct network_unit u;
     /* The last stage's body ends before the output unit. */
-    int end = s->design->first[k + 1] - 1 - (k == s->design->K - 1);
-    network_unit (s->design->net, end < 0 ? 0 : end, &u);
+    int end = d->first[k + 1] - 1 - (k == d->K - 1);
+    network_unit (d->net, end < 0 ? 0 : end, &u);
     behind[k] = u.name;
     width[k] = pooled ? u.out.c : u.out.c * u.out.h * u.out.w;
   }
-  struct run_shape shape = {
-      .n_stages = s->design->K,
-      .width = width,
-      .behind = behind,
-      .n_samples = g->n,
-      .batch = g->most,
-      .tokens = tokens,
-      .classes = s->design->info.classes,
-      .threads = s->design->threads,
-      .labels = tokens ? g->next : data_labels (s->design->data, g->split),
-      .step = step};
-  uint64_t numbers[] = {s->design->info.digest, (uint64_t)g->split,
-                        (uint64_t)g->n, (uint64_t)g->length,
-                        tokens ? g->ask->seed : 0};
+  struct run_shape shape = {.n_stages = d->K,
+                            .width = width,
+                            .behind = behind,
+                            .n_samples = g->n,
+                            .batch = g->most,
+                            .tokens = tokens,
+                            .classes = d->info.classes,
+                            .threads = d->threads,
+                            .labels = tokens ? g->next
+                                             : data_labels (d->data, g->split),
+                            .step = step};
+  uint64_t numbers[] = {d->info.digest, (uint64_t)g->split, (uint64_t)g->n,
+                        (uint64_t)g->length, tokens ? g->ask->seed : 0};
   shape.digest = hash_bytes (numbers, sizeof numbers, 0);
   if (e == OK)
     e = g->sink->begin (g->sink->context, &shape, &g->per_turn);

@@ -228,17 +228,18 @@ static enum status
 find_ranks (struct generator *g)
 {
   const struct session *s = g->s;
-  g->head = g->how->head < 0 ? s->design->K - 1 : g->how->head;
-  if (g->head >= s->design->K)
+  const struct design *d = s->design;
+  g->head = g->how->head < 0 ? d->K - 1 : g->how->head;
+  if (g->head >= d->K)
     return fail (E_USAGE, "--head %d: the network has heads 0 to %d", g->head,
-                 s->design->K - 1);
-  if (s->design->plan->head[g->head] == PLAN_SILENT)
+                 d->K - 1);
+  if (d->plan->head[g->head] == PLAN_SILENT)
     return fail (E_USAGE,
                  "--head %d: no stage learnt from this head, and it was not "
                  "trained (strategy.heads = all trains every head)",
                  g->head);
   g->first_rank = 0;
-  g->last_rank = s->design->plan->rank_of[g->head];
+  g->last_rank = d->plan->rank_of[g->head];
   g->mine = wire_pipe_rank (s->wire);
   return OK;
 }

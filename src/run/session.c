@@ -42,26 +42,25 @@ most_terms (const struct plan *p, int k)
 static enum status
 make_stage (struct session *s, int k, bool decodes, struct local_stage *l)
 {
-  const struct plan *p = s->design->plan;
+  const struct design *d = s->design;
+  const struct plan *p = d->plan;
   struct stage_spec spec = {
-      .net = s->design->net,
+      .net = d->net,
       .k = k,
-      .n_stages = s->design->K,
-      .unit_first = s->design->first[k],
-      .unit_end = s->design->first[k + 1],
-      .head = k < s->design->K - 1 && p->head[k] != PLAN_SILENT
-                  ? s->design->config.head
-                  : NULL,
+      .n_stages = d->K,
+      .unit_first = d->first[k],
+      .unit_end = d->first[k + 1],
+      .head = k < d->K - 1 && p->head[k] != PLAN_SILENT ? d->config.head : NULL,
       .head_observes = p->head[k] == PLAN_WITNESS,
-      .n_samples = s->design->n_samples,
+      .n_samples = d->n_samples,
       .n_slots = p->n_slots[k],
       .n_pairs = p->n_pairs[k] > 0 ? p->n_pairs[k] : 1,
-      .seed = (uint64_t)s->design->config.seed,
-      .optimizer = s->design->optimizer,
-      .training = !s->design->how.forward_only,
+      .seed = (uint64_t)d->config.seed,
+      .optimizer = d->optimizer,
+      .training = !d->how.forward_only,
   };
   l->k = k;
-  l->n_slots = s->design->how.forward_only ? 0 : spec.n_slots;
+  l->n_slots = d->how.forward_only ? 0 : spec.n_slots;
   l->n_pairs = spec.n_pairs;
   l->own_input = k == 0 || p->rank_of[k - 1] != p->rank_of[k];
   l->n_cot = p->n_streams[k + 1];
@@ -80,7 +79,7 @@ make_stage (struct session *s, int k, bool decodes, struct local_stage *l)
   }
   place_set (-1, k, "making the stage");
   log_progress ("making stage %d", k);
-  TRY (kernels_stage (s->design->kernels, &spec, &l->stage));
+  TRY (kernels_stage (d->kernels, &spec, &l->stage));
   if (decodes)
     TRY (stage_decode_open (l->stage));
   for (int i = 0; i < l->n_slots; i++) {

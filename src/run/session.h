@@ -2,8 +2,8 @@
  *
  * A session is everything a rank needs to walk its timetable: the design, its
  * stages, the buffers of their borders, and the record it keeps.  It is made
- * once (session_open), walked (session_step), and looked at from outside only
- * by the commands of this room and its tests.
+ * once (session_open) and walked (session_step); train and verify look at it,
+ * and the commands of this room.
  */
 #ifndef RUN_SESSION_H
 #define RUN_SESSION_H

@@ -40,24 +40,23 @@ counts_of (const struct ballots *b, double *v)
 enum status
 ballot_open (struct session *s, struct ballots *b)
 {
+  const struct design *d = s->design;
   b->s = s;
   b->step = -1;
   b->lag = wire_pipe_size (s->wire);
   b->n = ballot_size (b);
   if (b->n > WIRE_BALLOT_MOST)
-    return fail (
-        E_CONFIG, "%d replicas x %d stages: at most %d of them fit in one run",
-        s->design->R, s->design->K,
-        (WIRE_BALLOT_MOST - (b->n - 3 * s->design->R * s->design->K)) / 3);
+    return fail (E_CONFIG,
+                 "%d replicas x %d stages: at most %d of them fit in one run",
+                 d->R, d->K, (WIRE_BALLOT_MOST - (b->n - 3 * d->R * d->K)) / 3);
   /* Those of steps, and those of a step's windows. */
-  CHECK (b->lag + s->design->K <= WIRE_BALLOTS, "%d + %d ballots", b->lag,
-         s->design->K);
+  CHECK (b->lag + d->K <= WIRE_BALLOTS, "%d + %d ballots", b->lag, d->K);
   TRY (MEM_NEW ((size_t)b->lag, &b->request, "ballots"));
   TRY (MEM_NEW ((size_t)b->n, &b->in, "ballots"));
   TRY (MEM_NEW ((size_t)b->n, &b->out, "ballots"));
   for (int i = 0; i < b->lag; i++)
     b->request[i] = WIRE_NONE;
-  return MEM_NEW ((size_t)s->design->K, &b->loss, "losses");
+  return MEM_NEW ((size_t)d->K, &b->loss, "losses");
 }
 
 void
@@ -139,6 +138,7 @@ enum status
 ballot_read (struct ballots *b, int64_t step)
 {
   struct session *s = b->s;
+  const struct design *d = s->design;
   clock_switch (&s->account, CLOCK_WAIT);
   enum status e =
       wire_ballot_wait (s->wire, &b->request[step % b->lag], b->out);
@@ -147,7 +147,7 @@ ballot_read (struct ballots *b, int64_t step)
   const int bad = add_losses (b, b->out);
   b->step = step;
   s->heard = true;
-  const double *more = b->out + 3 * s->design->R * s->design->K;
+  const double *more = b->out + 3 * d->R * d->K;
   agreement_read (b->agreement, step, more);
   enum status same =
       digest_read (b->digests, step, more + agreement_votes (b->agreement));

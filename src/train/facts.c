@@ -15,9 +15,8 @@
 /* Forward operations of one sample in the blocks of stage k, and of its head.
  */
 static double
-stage_flops (const struct session *s, int k, double *head)
+stage_flops (const struct design *d, int k, double *head)
 {
-  const struct design *d = s->design;
   struct network_unit u;
   double flops = 0;
   for (int i = d->first[k]; i < d->first[k + 1]; i++) {
@@ -34,16 +33,15 @@ stage_flops (const struct session *s, int k, double *head)
 /* Of one step: the images themselves need no gradient, so that the first block
  * has no data gradient. */
 static void
-count_flops (const struct session *s, double *useful, double *executed)
+count_flops (const struct design *d, double *useful, double *executed)
 {
-  const struct design *d = s->design;
   struct network_unit stem;
   double batch = (double)d->batch;
   network_unit (d->net, 0, &stem);
   *useful = -stem.flops * batch;
   *executed = 0;
   for (int k = 0; k < d->K; k++) {
-    double head, body = stage_flops (s, k, &head);
+    double head, body = stage_flops (d, k, &head);
     double data = body - (k == 0 ? stem.flops : 0);
     bool learns = false;
     *useful += 3 * body * batch;
@@ -57,9 +55,9 @@ count_flops (const struct session *s, double *useful, double *executed)
 }
 
 static void
-put_plan (const struct session *s, struct text *out)
+put_plan (const struct design *d, struct text *out)
 {
-  const struct plan *p = s->design->plan;
+  const struct plan *p = d->plan;
   text_add (out, "cycle_s = %.9g\nbusy_s =", p->cycle_s);
   for (int r = 0; r < p->n_pipe; r++)
     text_add (out, " %.9g", p->busy_s[r]);
@@ -69,24 +67,22 @@ put_plan (const struct session *s, struct text *out)
 static void
 put_facts (const struct session *s, struct text *out)
 {
+  const struct design *d = s->design;
   double useful, executed;
-  count_flops (s, &useful, &executed);
+  count_flops (d, &useful, &executed);
   text_add (out, "[facts]\ndata = %016llx\n",
-            (unsigned long long)s->design->info.digest);
+            (unsigned long long)d->info.digest);
   text_add (out, "train_samples = %lld\nbatch = %lld\nsteps = %lld\n",
-            (long long)s->design->n_train, (long long)s->design->batch,
-            (long long)s->design->steps);
-  text_add (out, "stages = %d\nblocks = %d\nparameters = %lld\n", s->design->K,
-            network_units (s->design->net),
-            (long long)network_params (s->design->net));
+            (long long)d->n_train, (long long)d->batch, (long long)d->steps);
+  text_add (out, "stages = %d\nblocks = %d\nparameters = %lld\n", d->K,
+            network_units (d->net), (long long)network_params (d->net));
   text_add (out, "ranks = %d\npipe = %d\nreplicas = %d\nthreads = %d\n",
-            wire_size (s->wire), s->design->plan->n_pipe, s->design->R,
-            s->design->threads);
-  text_add (out, "cores = %d\nisa = %s\n",
-            wire_size (s->wire) * s->design->threads, kernels_level_use ());
+            wire_size (s->wire), d->plan->n_pipe, d->R, d->threads);
+  text_add (out, "cores = %d\nisa = %s\n", wire_size (s->wire) * d->threads,
+            kernels_level_use ());
   text_add (out, "useful_flops = %.17g\nexecuted_flops = %.17g\n", useful,
             executed);
-  put_plan (s, out);
+  put_plan (d, out);
 }
 
 /* Highest memory of this process in bytes; 0 where the system does not say. */

@@ -103,11 +103,12 @@ struct receipt { /* whole on the root */
 static enum status
 gather_facts (struct session *s, struct receipt *r)
 {
+  const struct design *d = s->design;
   char cpu[256], digest[33];
   struct text tuning;
   processor (cpu, sizeof cpu);
   text_init (&tuning);
-  kernels_print (s->design->kernels, &tuning);
+  kernels_print (d->kernels, &tuning);
   hash_digest (tuning.data, tuning.size, digest);
   text_clear (&tuning);
   text_add (&r->fact[FACT_BUILD], "%s", hash_program ());
@@ -117,14 +118,14 @@ gather_facts (struct session *s, struct receipt *r)
   TRY (joined (s->wire, wire_host (s->wire), &r->fact[FACT_HOSTS]));
   text_add (&r->fact[FACT_PROGRAM], "%s", PACKAGE_VERSION);
   text_add (&r->fact[FACT_TUNING], "%s", digest);
-  text_add (&r->fact[FACT_THREADS], "%d", s->design->threads);
-  text_add (&r->fact[FACT_REPLICAS], "%d", s->design->R);
+  text_add (&r->fact[FACT_THREADS], "%d", d->threads);
+  text_add (&r->fact[FACT_REPLICAS], "%d", d->R);
   text_add (&r->fact[FACT_RANKS], "%d", wire_size (s->wire));
   text_add (&r->fact[FACT_PIPE], "%d", wire_pipe_size (s->wire));
   text_add (&r->fact[FACT_MPI], "%s", wire_describe (s->wire));
   text_add (&r->fact[FACT_HDF5], "%s", store_describe ());
-  if (s->design->info.decoder[0])
-    TRY (joined (s->wire, s->design->info.decoder, &r->fact[FACT_IMAGES]));
+  if (d->info.decoder[0])
+    TRY (joined (s->wire, d->info.decoder, &r->fact[FACT_IMAGES]));
   return OK;
 }
 
@@ -404,6 +405,7 @@ blame_settings (struct session *s, const char *path, const char *why)
 static enum status
 compare_settings (struct session *s, const struct origin *o, struct receipt *r)
 {
+  const struct design *d = s->design;
   struct store_checkpoint *file = NULL;
   struct store_attributes a;
   struct text refused, hint;
@@ -413,10 +415,10 @@ compare_settings (struct session *s, const struct origin *o, struct receipt *r)
   store_checkpoint_attributes (file, &a);
   r->saved = a.digests;
   ini_open (a.config, NULL, &was);
-  changes_find (&was, &s->design->config, &refused, &r->reasons);
-  r->other_heads = changes_key (&was, &s->design->config, KEY_OF (cut)) ||
-                   changes_key (&was, &s->design->config, KEY_OF (head));
-  identity_compare_init (&s->design->config, o->history, &was, &refused);
+  changes_find (&was, &d->config, &refused, &r->reasons);
+  r->other_heads = changes_key (&was, &d->config, KEY_OF (cut)) ||
+                   changes_key (&was, &d->config, KEY_OF (head));
+  identity_compare_init (&d->config, o->history, &was, &refused);
   ini_close (&was);
   compare_data (s, &a, &refused);
   text_init (&hint);

@@ -17,36 +17,33 @@
 static void
 portrait (const struct session *s)
 {
+  const struct design *d = s->design;
   struct text t;
-  const struct config *c = &s->design->config;
+  const struct config *c = &d->config;
   stop_tell_how (c->dir);
   say (LOG_INFO, "interlock %s; %s; %s; %s", PACKAGE_VERSION,
-       kernels_describe (s->design->kernels), wire_describe (s->wire),
+       kernels_describe (d->kernels), wire_describe (s->wire),
        store_describe ());
-  if (s->design->length > 1)
+  if (d->length > 1)
     say (LOG_INFO,
          "data %s: %s, %s training tokens, %lld windows of %lld, vocabulary %d",
-         c->file, s->design->info.name,
-         text_count (s->design->info.tokens[s->design->train]),
-         (long long)s->design->n_train, (long long)s->design->length,
-         s->design->info.classes);
+         c->file, d->info.name, text_count (d->info.tokens[d->train]),
+         (long long)d->n_train, (long long)d->length, d->info.classes);
   else
     say (LOG_INFO,
          "data %s: %s, %lld training samples, %d x %d x %d, %d classes",
-         c->file, s->design->info.name, (long long)s->design->n_train,
-         s->design->info.channels, s->design->info.height,
-         s->design->info.width, s->design->info.classes);
-  if (s->design->info.decoder[0])
-    say (LOG_INFO, "JPEG images, decoded by %s", s->design->info.decoder);
+         c->file, d->info.name, (long long)d->n_train, d->info.channels,
+         d->info.height, d->info.width, d->info.classes);
+  if (d->info.decoder[0])
+    say (LOG_INFO, "JPEG images, decoded by %s", d->info.decoder);
   say (LOG_INFO,
        "%d rank%s = %d replica%s x %d pipe rank%s, %d thread%s each; plan "
        "%016llx",
-       wire_size (s->wire), wire_size (s->wire) == 1 ? "" : "s", s->design->R,
-       s->design->R == 1 ? "" : "s", wire_pipe_size (s->wire),
-       wire_pipe_size (s->wire) == 1 ? "" : "s", s->design->threads,
-       s->design->threads == 1 ? "" : "s",
-       (unsigned long long)plan_hash (s->design->plan));
-  kernels_say_dropped (s->design->kernels);
+       wire_size (s->wire), wire_size (s->wire) == 1 ? "" : "s", d->R,
+       d->R == 1 ? "" : "s", wire_pipe_size (s->wire),
+       wire_pipe_size (s->wire) == 1 ? "" : "s", d->threads,
+       d->threads == 1 ? "" : "s", (unsigned long long)plan_hash (d->plan));
+  kernels_say_dropped (d->kernels);
   for (int i = 0; i < s->n_local; i++) {
     size_t b[4];
     stage_memory (s->local[i].stage, b);
@@ -61,8 +58,8 @@ portrait (const struct session *s)
   say (LOG_INFO, "%s", t.data);
   text_clear (&t);
   say (LOG_INFO, "%lld steps of %lld samples; ready after %s",
-       (long long)s->design->steps, (long long)s->design->batch,
-       text_seconds (clock_now_s () - s->design->started_s));
+       (long long)d->steps, (long long)d->batch,
+       text_seconds (clock_now_s () - d->started_s));
 }
 
 static enum status
