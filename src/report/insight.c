@@ -156,13 +156,14 @@ static double
 agreement_of (const struct run *run, const struct agreement_place *at)
 {
   struct pool p = {0};
+  char name[METRIC_NAME];
   size_t rows = (size_t)run->metrics.n_rows + 1;
   double *x = pool_take (&p, rows, sizeof *x);
   double *y = pool_take (&p, rows, sizeof *y), sum = 0, out = NAN;
   int n;
   run_points (run, SPLIT_AGREEMENT,
-              pool_text (&p, "stage%d_%s", at->stage, at->what), AXIS_STEPS, &n,
-              x, y);
+              store_metric_stage (at->stage, at->what, name), AXIS_STEPS, &n, x,
+              y);
   for (int i = 0; i < n; i++)
     sum += y[i];
   if (n > 0)
@@ -174,11 +175,11 @@ agreement_of (const struct run *run, const struct agreement_place *at)
 static int
 agreement_stages (const struct report *r, const struct group *g)
 {
-  char name[48];
+  char name[METRIC_NAME];
   int K = 0;
   for (int i = 0; i < g->n; i++)
     for (int k = K; k < g->K; k++) {
-      snprintf (name, sizeof name, "stage%d_cosine", k);
+      store_metric_stage (k, METRIC_COSINE, name);
       if (isfinite (run_last (&r->run[g->run[i]], SPLIT_AGREEMENT, name)))
         K = k + 1;
     }
@@ -221,24 +222,25 @@ static double
 mean_cosine (const struct report *r, const struct run *run, int stage)
 {
   (void)r;
-  return agreement_of (run, &(struct agreement_place){"cosine", stage, false});
+  return agreement_of (run,
+                       &(struct agreement_place){METRIC_COSINE, stage, false});
 }
 
 static double
 mean_ratio (const struct report *r, const struct run *run, int stage)
 {
   (void)r;
-  return agreement_of (run,
-                       &(struct agreement_place){"norm_ratio", stage, false});
+  return agreement_of (
+      run, &(struct agreement_place){METRIC_NORM_RATIO, stage, false});
 }
 
 void
 picture_agreement (struct report *r, struct text *out)
 {
-  static const struct series cosine = {SPLIT_AGREEMENT, "stage", "cosine",
-                                       "cosine"},
-                             ratio = {SPLIT_AGREEMENT, "stage", "norm_ratio",
-                                      "norm ratio"};
+  static const struct series cosine = {SPLIT_AGREEMENT, store_metric_stage,
+                                       "stage", METRIC_COSINE, "cosine"},
+                             ratio = {SPLIT_AGREEMENT, store_metric_stage,
+                                      "stage", METRIC_NORM_RATIO, "norm ratio"};
   static const struct depth by_depth[] = {
       {.of = mean_cosine, .title = "cosine, mean over training"},
       {.of = mean_ratio, .title = "norm ratio, mean over training"}};

@@ -8,14 +8,14 @@
 
 #include <stdio.h>
 
-static const struct measure accuracy = {.column = "accuracy",
+static const struct measure accuracy = {.column = METRIC_ACCURACY,
                                         .title = "accuracy",
                                         .of_output = "Accuracy",
                                         .unit = "%",
                                         .best = "highest accuracy",
                                         .scale = 100,
                                         .digits = 2};
-static const struct measure bits = {.column = "bits_per_byte",
+static const struct measure bits = {.column = METRIC_BITS,
                                     .title = "loss",
                                     .of_output = "Loss, in bits per byte,",
                                     .unit = "bits/byte",
@@ -23,7 +23,7 @@ static const struct measure bits = {.column = "bits_per_byte",
                                     .lower = true,
                                     .scale = 1,
                                     .digits = 4};
-static const struct measure nats = {.column = "loss",
+static const struct measure nats = {.column = METRIC_LOSS,
                                     .title = "loss",
                                     .of_output = "Loss, in nats per token,",
                                     .unit = "nats/token",
@@ -41,7 +41,7 @@ is_language (const struct report *r)
     const struct run *run = &r->run[i];
     if (run->K == 0)
       continue;
-    if (sheet_column (&run->metrics, run_output (run, "perplexity")) < 0)
+    if (sheet_column (&run->metrics, run_output (run, METRIC_PERPLEXITY)) < 0)
       return false;
     models++;
   }
@@ -54,8 +54,8 @@ static bool
 has_bits (const struct run *run)
 {
   const struct sheet *m = &run->metrics;
-  int loss = sheet_column (m, run_output (run, "loss"));
-  int in_bits = sheet_column (m, run_output (run, "bits_per_byte"));
+  int loss = sheet_column (m, run_output (run, METRIC_LOSS));
+  int in_bits = sheet_column (m, run_output (run, METRIC_BITS));
   for (int row = 0; row < m->n_rows; row++)
     if (isfinite (sheet_at (m, row, loss)) &&
         !isfinite (sheet_at (m, row, in_bits)))
@@ -90,9 +90,9 @@ measure_last (const struct report *r, const struct run *run, const void *how)
 double
 measure_head (const struct report *r, const struct run *run, int head)
 {
-  char column[48];
-  snprintf (column, sizeof column, "head%d_%s", head, r->measure->column);
-  return run_last (run, r->split, column);
+  char column[METRIC_NAME];
+  return run_last (run, r->split,
+                   store_metric_head (head, r->measure->column, column));
 }
 
 bool

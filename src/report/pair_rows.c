@@ -38,13 +38,11 @@ struct column_words { /* of one stage */
 static int
 count_stages (const struct sheet *m)
 {
-  char name[32];
+  char name[METRIC_NAME];
   int k = 0;
-  for (;; k++) {
-    snprintf (name, sizeof name, "stage%d_digest", k);
-    if (sheet_column (m, name) < 0)
-      return k;
-  }
+  while (sheet_column (m, store_metric_stage (k, METRIC_DIGEST, name)) >= 0)
+    k++;
+  return k;
 }
 
 static struct column_words *
@@ -52,10 +50,10 @@ read_stages (struct pool *p, const struct side *s, int K)
 {
   struct column_words *out = pool_take (p, (size_t)K, sizeof *out);
   for (int k = 0; k < K; k++) {
-    char name[32];
-    snprintf (name, sizeof name, "stage%d_digest", k);
-    sheet_read_with (p, s->metrics, name, &out[k].sheet);
-    out[k].steps = sheet_column (&out[k].sheet, "step");
+    char name[METRIC_NAME];
+    sheet_read_with (p, s->metrics, store_metric_stage (k, METRIC_DIGEST, name),
+                     &out[k].sheet);
+    out[k].steps = sheet_column (&out[k].sheet, METRIC_STEP);
   }
   return out;
 }
@@ -125,7 +123,7 @@ pair_digests (struct pool *p, const struct side *a, const struct side *b,
 static int
 like (const struct sheet *s, double split, double step)
 {
-  int steps = sheet_column (s, "step");
+  int steps = sheet_column (s, METRIC_STEP);
   for (int i = s->n_rows - 1; i >= 0; i--)
     if (sheet_at (s, i, s->split) == split && sheet_at (s, i, steps) == step)
       return i;
@@ -136,7 +134,7 @@ like (const struct sheet *s, double split, double step)
 static double
 step_before (const struct sheet *s, int row)
 {
-  int steps = sheet_column (s, "step");
+  int steps = sheet_column (s, METRIC_STEP);
   double split = sheet_at (s, row, s->split);
   for (int i = row - 1; i >= 0; i--)
     if (sheet_at (s, i, s->split) == split)
@@ -167,14 +165,14 @@ pair_heads (const struct side *a, const struct side *b,
   int K[2] = {a->run.K, b->run.K}, n = 0;
   bool same = pair_same_stages (a, b);
   const struct sheet *m[2] = {&a->run.metrics, &b->run.metrics};
-  char name[32];
+  char name[METRIC_NAME];
   for (int h = 0; h < K[0]; h++) {
     struct head_pair *q = &out[n];
     if (!same && h < K[0] - 1)
       continue;
     q->head = h;
     for (int i = 0; i < 2; i++) {
-      snprintf (name, sizeof name, "head%d_loss", same ? h : K[i] - 1);
+      store_metric_head (same ? h : K[i] - 1, METRIC_LOSS, name);
       q->column[i] = sheet_column (m[i], name);
     }
     n += q->column[0] >= 0 && q->column[1] >= 0;
@@ -208,7 +206,7 @@ judge (const struct side *a, int i, const struct side *b,
 {
   const struct sheet *m[2] = {&a->run.metrics, &b->run.metrics};
   double split = sheet_at (m[0], i, m[0]->split);
-  double step = sheet_at (m[0], i, sheet_column (m[0], "step"));
+  double step = sheet_at (m[0], i, sheet_column (m[0], METRIC_STEP));
   int j = like (m[1], split, step);
   bool seen;
   if (!(split >= 0 && split < DATA_SPLITS) || j < 0 ||
@@ -239,7 +237,7 @@ pair_losses (struct pool *p, const struct side *a, const struct side *b,
 {
   const struct sheet *m = &a->run.metrics;
   struct head_pair *pair = pool_take (p, REPORT_HEADS, sizeof *pair);
-  int n = pair_heads (a, b, pair), steps = sheet_column (m, "step");
+  int n = pair_heads (a, b, pair), steps = sheet_column (m, METRIC_STEP);
   int row = -1, head = n;
   begin (f, "losses");
   if (!pair_same_stages (a, b))

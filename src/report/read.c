@@ -5,6 +5,7 @@
  */
 #include "report/report_impl.h"
 
+#include "base/csv.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,30 +18,6 @@ copy (struct pool *p, const char *from, size_t n)
   char *out = pool_take (p, n + 1, 1);
   memcpy (out, from, n);
   return out;
-}
-
-/* Characters of the field at s, quotes and all; a quoted one may hold commas.
- */
-static size_t
-field_length (const char *s)
-{
-  bool quoted = false;
-  size_t n = 0;
-  if (s[0] != '"')
-    return strcspn (s, ",\r\n");
-  for (; s[n] && s[n] != '\n' && (quoted || s[n] != ','); n++)
-    quoted ^= s[n] == '"';
-  return n - (n > 0 && s[n - 1] == '\r');
-}
-
-static int
-count_fields (const char *line, size_t n)
-{
-  int fields = 1;
-  for (size_t i = field_length (line); i < n && line[i] == ',';
-       i += 1 + field_length (line + i + 1))
-    fields++;
-  return fields;
 }
 
 static double
@@ -59,7 +36,7 @@ field_number (const char *at, size_t n)
 static double
 field_split (const char *at, size_t n)
 {
-  static const char agreement[] = "agreement";
+  static const char agreement[] = ROW_AGREEMENT;
   for (int s = 0; s < DATA_SPLITS; s++) {
     const char *name = data_split_name ((enum data_split)s);
     if (strlen (name) == n && strncmp (name, at, n) == 0)
@@ -87,12 +64,12 @@ field_word (struct pool *p, const char *at, size_t n)
 }
 
 static void
-read_header (struct pool *p, const char *line, size_t n, struct sheet *out)
+read_header (struct pool *p, const char *line, struct sheet *out)
 {
-  out->n_columns = count_fields (line, n);
+  out->n_columns = csv_count (line);
   out->column = pool_take (p, (size_t)out->n_columns, sizeof *out->column);
   for (int i = 0; i < out->n_columns; i++) {
-    size_t length = field_length (line);
+    size_t length = csv_length (line);
     out->column[i] = copy (p, line, length);
     line += length + 1;
   }
@@ -101,11 +78,11 @@ read_header (struct pool *p, const char *line, size_t n, struct sheet *out)
 static void
 read_row (struct pool *p, const char *line, size_t n, struct sheet *out)
 {
-  if (n == 0 || count_fields (line, n) != out->n_columns)
+  if (n == 0 || csv_count (line) != out->n_columns)
     return;
   size_t first = (size_t)out->n_rows * (size_t)out->n_columns;
   for (int i = 0; i < out->n_columns; i++) {
-    size_t length = field_length (line);
+    size_t length = csv_length (line);
     out->value[first + (size_t)i] = i == out->split
                                         ? field_split (line, length)
                                         : field_number (line, length);
@@ -136,9 +113,9 @@ sheet_read_with (struct pool *p, const char *text, const char *texts,
   const char *end = strchr (text, '\n');
   if (!end)
     return;
-  read_header (p, text, (size_t)(end - text), out);
+  read_header (p, text, out);
   size_t lines = possible_rows (end + 1, (size_t)out->n_columns);
-  out->split = sheet_column (out, "split");
+  out->split = sheet_column (out, METRIC_SPLIT);
   out->texts = sheet_column (out, texts);
   out->value =
       pool_take (p, lines * (size_t)out->n_columns, sizeof *out->value);
@@ -177,11 +154,11 @@ enum { WIDER_MOST = 64 };
 int
 sheet_heads (const struct sheet *s)
 {
-  char name[32];
+  char name[METRIC_NAME];
   int n = 0;
-  do
-    snprintf (name, sizeof name, "head%d_loss", n);
-  while (sheet_column (s, name) >= 0 && ++n < REPORT_HEADS);
+  while (n < REPORT_HEADS &&
+         sheet_column (s, store_metric_head (n, METRIC_LOSS, name)) >= 0)
+    n++;
   return n;
 }
 
@@ -201,24 +178,24 @@ static int
 earlier_column (const struct sheet *was, int before, int K, bool heads,
                 const char *name)
 {
-  int k = 0, end = 0;
-  char output[64];
-  bool is_head = sscanf (name, "head%d_%n", &k, &end) == 1 && end > 0;
-  if (heads || (!is_head && strncmp (name, "stage", 5) != 0))
+  int k = 0;
+  const char *metric;
+  char output[METRIC_NAME];
+  bool is_head = store_metric_is_head (name, &k, &metric);
+  if (heads || (!is_head && !store_metric_is_stage (name)))
     return sheet_column (was, name);
   if (!is_head || k != K - 1)
     return -1;
-  snprintf (output, sizeof output, "head%d_%s", before - 1, name + end);
-  return sheet_column (was, output);
+  return sheet_column (was, store_metric_head (before - 1, metric, output));
 }
 
 void
 sheet_precede (struct pool *p, const struct sheet *was, struct sheet *is)
 {
-  int at = sheet_column (was, "step"), n = is->n_columns, rows = 0;
+  int at = sheet_column (was, METRIC_STEP), n = is->n_columns, rows = 0;
   int K = sheet_heads (is), before = sheet_heads (was);
   bool heads = K == before && !same_columns (was, is);
-  double first = sheet_at (is, 0, sheet_column (is, "step"));
+  double first = sheet_at (is, 0, sheet_column (is, METRIC_STEP));
   size_t most = (size_t)(was->n_rows + is->n_rows) + 1;
   /* Many short rows before few long ones are no record of one run. */
   if (n > WIDER_MOST * was->n_columns)

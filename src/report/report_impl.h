@@ -11,6 +11,7 @@
 #include "config/config.h"
 #include "report/report.h"
 #include "data/data.h"
+#include "store/metrics.h"
 #include "store/run.h"
 #include <math.h>
 #include <stddef.h>
@@ -431,9 +432,10 @@ bool
 line_chart (struct report *r, struct text *out, int split, const char *column,
             enum run_axis axis, enum chart_size size, const char *title);
 
-struct series { /* a column of each head, or of each stage */
+struct series { /* a metric of each head, or of each stage */
   int split;
-  const char *place, *column, *title; /* "head0_loss" is head and loss */
+  const char *(*name) (int k, const char *metric, char *out);
+  const char *place, *metric, *title; /* place: "head", "stage" */
 };
 /* A small chart for each of them, side by side. */
 void

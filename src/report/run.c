@@ -87,8 +87,8 @@ static void
 begin_clock (struct run *r, int i)
 {
   struct start *s = &r->start[i];
-  int steps = sheet_column (&r->metrics, "step");
-  int seconds = sheet_column (&r->metrics, "seconds");
+  int steps = sheet_column (&r->metrics, METRIC_STEP);
+  int seconds = sheet_column (&r->metrics, METRIC_SECONDS);
   for (int row = 0; row < r->metrics.n_rows; row++) {
     double step = sheet_at (&r->metrics, row, steps);
     double took = sheet_at (&r->metrics, row, seconds);
@@ -106,7 +106,8 @@ static void
 read_axes (struct pool *p, struct run *r)
 {
   const struct sheet *m = &r->metrics;
-  int steps = sheet_column (m, "step"), seconds = sheet_column (m, "seconds");
+  int steps = sheet_column (m, METRIC_STEP),
+      seconds = sheet_column (m, METRIC_SECONDS);
   for (int a = 0; a < AXES; a++)
     r->x[a] = pool_take (p, (size_t)m->n_rows + 1, sizeof (double));
   for (int i = 1; i < r->n_starts; i++)
@@ -216,9 +217,8 @@ run_read (struct pool *p, const char *path, struct run *r)
 const char *
 run_output (const struct run *r, const char *what)
 {
-  static _Thread_local char name[48];
-  snprintf (name, sizeof name, "head%d_%s", r->K - 1, what);
-  return name;
+  static _Thread_local char name[METRIC_NAME];
+  return store_metric_head (r->K - 1, what, name);
 }
 
 void

@@ -142,8 +142,8 @@ more_column (struct report *r, struct table *t, struct column c)
 static void
 put_head (struct filling *f, const struct group *g, int head, const char *what)
 {
-  table_put_stat (f, g, of_head,
-                  pool_text (&f->r->pool, "head%d_%s", head, what));
+  char name[METRIC_NAME];
+  table_put_stat (f, g, of_head, store_metric_head (head, what, name));
   if (f->t->cell[f->at - 1].s.n == 0)
     f->t->cell[f->at - 1].text = "silent";
 }
@@ -165,8 +165,8 @@ heads_fill (struct report *r, struct table *t)
       const struct group *g = &r->group[i];
       table_put_text (&f, g->label);
       table_put_number (&f, k);
-      put_head (&f, g, k, "accuracy");
-      put_head (&f, g, k, "loss");
+      put_head (&f, g, k, METRIC_ACCURACY);
+      put_head (&f, g, k, METRIC_LOSS);
       if (more)
         put_head (&f, g, k, m->column);
     }
@@ -298,7 +298,7 @@ runs_fill (struct report *r, struct table *t)
     for (int k = 0; k < r->group[i].n; k++) {
       const struct run *run = &r->run[r->group[i].run[k]];
       const struct start *last = &run->start[run->n_starts - 1];
-      const char *accuracy = run_output (run, "accuracy");
+      const char *accuracy = run_output (run, METRIC_ACCURACY);
       table_put_text (&f, run->name);
       table_put_text (&f, r->group[i].label);
       table_put_text (&f, run->state);

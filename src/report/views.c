@@ -70,9 +70,9 @@ shown_of (struct report *r, int i)
 {
   const struct measure *m = r->measure;
   if (i == (m->lower ? 1 : 0))
-    return (struct shown){"accuracy", "accuracy", ""};
+    return (struct shown){METRIC_ACCURACY, "accuracy", ""};
   if (!m->lower)
-    return (struct shown){"loss", "loss", ""};
+    return (struct shown){METRIC_LOSS, "loss", ""};
   return (struct shown){m->column, m->title,
                         pool_text (&r->pool, ", %s", m->unit)};
 }
@@ -110,6 +110,7 @@ void
 series_row (struct report *r, struct text *out, const struct series *s,
             enum run_axis axis)
 {
+  char name[METRIC_NAME];
   int K = 0;
   for (int i = 0; i < r->n_groups; i++)
     K = r->group[i].K > K ? r->group[i].K : K;
@@ -117,8 +118,7 @@ series_row (struct report *r, struct text *out, const struct series *s,
   text_add (out, "<div class=\"row\">");
   size_t empty = out->size;
   for (int k = 0; k < K; k++)
-    line_chart (r, out, s->split,
-                pool_text (&r->pool, "%s%d_%s", s->place, k, s->column), axis,
+    line_chart (r, out, s->split, s->name (k, s->metric, name), axis,
                 CHART_SMALL,
                 pool_text (&r->pool, "%s %d: %s", s->place, k, s->title));
   if (out->size == empty)
@@ -131,7 +131,7 @@ static void
 add_heads (struct report *r, struct text *out, enum data_split split,
            struct shown what, enum run_axis axis)
 {
-  const struct series s = {split, "head", what.column,
+  const struct series s = {split, store_metric_head, "head", what.column,
                            pool_text (&r->pool, "%s, %s%s", what.title,
                                       data_split_name (split), what.unit)};
   series_row (r, out, &s, axis);

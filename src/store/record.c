@@ -4,8 +4,10 @@
  * there.  Half a line at the end is removed when the directory is opened again.
  */
 #include "store/file.h"
+#include "store/metrics.h"
 #include "store/record_impl.h"
 
+#include "base/csv.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include <errno.h>
@@ -220,12 +222,11 @@ read_header (struct store_run *r, const char *path)
     return OK;
   TRY (store_file_read (path, &data, &size));
   enum status s = OK;
-  const char *p = data;
-  size_t line = strcspn (data, "\r\n");
-  while (s == OK && p < data + line) {
-    size_t n = strcspn (p, ",\r\n");
-    s = add_column (r, p, n);
-    p += n + 1;
+  int n = strcspn (data, "\r\n") > 0 ? csv_count (data) : 0;
+  for (int i = 0; s == OK && i < n; i++) {
+    size_t length;
+    const char *name = csv_field (data, i, &length);
+    s = add_column (r, name, length);
   }
   mem_free (&data);
   return s;
@@ -246,11 +247,13 @@ is_named (int n, const char *const *columns, const char *name)
 static bool
 header_fits (const struct store_run *r, int n, const char *const *columns)
 {
-  bool fits = find_column (r, "split") >= 0;
+  int head;
+  const char *metric;
+  bool fits = find_column (r, METRIC_SPLIT) >= 0;
   for (int i = 0; fits && i < n; i++)
     fits = find_column (r, columns[i]) >= 0;
   for (int k = 0; fits && k < r->n_columns; k++)
-    fits = strncmp (r->column[k], "head", 4) != 0 ||
+    fits = !store_metric_is_head (r->column[k], &head, &metric) ||
            is_named (n, columns, r->column[k]);
   return fits;
 }
@@ -291,11 +294,11 @@ static enum status
 new_header (struct store_run *r, int n, const char *const *columns)
 {
   int i = 0;
-  for (;
-       i < n && (!strcmp (columns[i], "step") || !strcmp (columns[i], "epoch"));
+  for (; i < n && (!strcmp (columns[i], METRIC_STEP) ||
+                   !strcmp (columns[i], METRIC_EPOCH));
        i++)
     TRY (add_column (r, columns[i], strlen (columns[i])));
-  TRY (add_column (r, "split", strlen ("split")));
+  TRY (add_column (r, METRIC_SPLIT, strlen (METRIC_SPLIT)));
   for (; i < n; i++)
     TRY (add_column (r, columns[i], strlen (columns[i])));
   for (int k = 0; k < r->n_columns; k++)
@@ -341,7 +344,7 @@ print_row (struct store_run *r, int n, const char *const *columns,
   for (int k = 0; k < r->n_columns; k++) {
     if (k > 0)
       fputc (',', r->metrics);
-    if (strcmp (r->column[k], "split") == 0)
+    if (strcmp (r->column[k], METRIC_SPLIT) == 0)
       fputs (split, r->metrics);
     for (int i = 0; i < n; i++)
       if (strcmp (r->column[k], columns[i]) != 0)

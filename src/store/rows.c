@@ -5,48 +5,16 @@
  * the rows that came after it, since these steps are taken again.
  */
 #include "store/file.h"
+#include "store/metrics.h"
 #include "store/record_impl.h"
 
+#include "base/csv.h"
 #include "base/memory.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-/* Number of a column in the header line, -1 when it is not there. */
-static int
-column_of (const char *header, const char *name)
-{
-  size_t n = strlen (name);
-  for (int i = 0;; i++) {
-    size_t length = strcspn (header, ",\r\n");
-    if (length == n && strncmp (header, name, n) == 0)
-      return i;
-    header += length;
-    if (*header++ != ',')
-      return -1;
-  }
-}
-
-/* Where field i of a line begins; its end is a comma or the end of the line. */
-static const char *
-field_of (const char *line, int i)
-{
-  while (i-- > 0) {
-    line += strcspn (line, ",\n");
-    if (*line++ != ',')
-      return "";
-  }
-  return line;
-}
-
-static const char *
-next_line (const char *line)
-{
-  line += strcspn (line, "\n");
-  return *line ? line + 1 : line;
-}
 
 /* All of it; through the file that is open for writing where one is, so that a
  * save needs no further descriptor and has the rows of this very run. */
@@ -93,7 +61,7 @@ static void
 add_line (const char *line, int out_1, int out_2, struct text *out)
 {
   for (int i = 0;; i++) {
-    int n = (int)strcspn (line, ",\n");
+    int n = (int)csv_length (line);
     text_add (out, "%s%.*s", i ? "," : "", i == out_1 || i == out_2 ? 0 : n,
               line);
     line += n;
@@ -103,23 +71,29 @@ add_line (const char *line, int out_1, int out_2, struct text *out)
   text_add (out, "\n");
 }
 
+static int64_t
+step_of (const char *line, int column)
+{
+  size_t n;
+  return strtoll (csv_field (line, column, &n), NULL, 10);
+}
+
 bool
 store_run_has_row (const struct store_run *r, const char *split, int64_t step)
 {
   char *all = NULL;
   bool found = false;
-  size_t n = strlen (split);
+  size_t n;
   if (read_rows (r, &all) != OK) {
     fail_clear ();
     return false;
   }
-  int at = column_of (all, "step"), name = column_of (all, "split");
-  for (const char *line = next_line (all);
-       *line && at >= 0 && name >= 0 && !found; line = next_line (line)) {
-    const char *word = field_of (line, name);
-    found = line[strcspn (line, "\n")] && strncmp (word, split, n) == 0 &&
-            (word[n] == ',' || word[n] == '\n') &&
-            strtoll (field_of (line, at), NULL, 10) == step;
+  int at = csv_find (all, METRIC_STEP), name = csv_find (all, METRIC_SPLIT);
+  for (const char *line = csv_next (all);
+       *line && at >= 0 && name >= 0 && !found; line = csv_next (line)) {
+    const char *word = csv_field (line, name, &n);
+    found = strchr (line, '\n') && n == strlen (split) &&
+            strncmp (word, split, n) == 0 && step_of (line, at) == step;
   }
   mem_free (&all);
   return found;
@@ -130,9 +104,9 @@ store_run_rows (const struct store_run *r, struct text *out)
 {
   char *all = NULL;
   TRY (read_rows (r, &all));
-  int seconds = column_of (all, "seconds");
-  int rate = column_of (all, "samples_per_s");
-  for (const char *line = all; *line; line = next_line (line))
+  int seconds = csv_find (all, METRIC_SECONDS);
+  int rate = csv_find (all, METRIC_RATE);
+  for (const char *line = all; *line; line = csv_next (line))
     add_line (line, line == all ? -1 : seconds, line == all ? -1 : rate, out);
   mem_free (&all);
   return OK;
@@ -142,10 +116,9 @@ store_run_rows (const struct store_run *r, struct text *out)
 static int
 rows_until (const char *text, int64_t step, struct text *out)
 {
-  int at = column_of (text, "step"), n = 0;
-  for (const char *line = text; *line; line = next_line (line)) {
-    bool late = line != text && at >= 0 &&
-                strtoll (field_of (line, at), NULL, 10) > step;
+  int at = csv_find (text, METRIC_STEP), n = 0;
+  for (const char *line = text; *line; line = csv_next (line)) {
+    bool late = line != text && at >= 0 && step_of (line, at) > step;
     size_t length = strcspn (line, "\n");
     if (late || !line[length])
       continue;

@@ -1,7 +1,9 @@
 /* sweep/print.c -- the set as a table: states, and what came out. */
 #include "sweep/sweep_impl.h"
 
+#include "base/csv.h"
 #include "base/memory.h"
+#include "store/metrics.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,48 +103,29 @@ struct result {
   char accuracy[HEADS][24], loss[HEADS][24]; /* as they stand; "" : none */
 };
 
-/* Field number n of a comma-separated line. */
+/* Of a row; "" where there is no such column. */
 static void
-field (const char *line, int n, char *out, size_t size)
+take (const char *header, const char *row, const char *column, char *out,
+      size_t size)
 {
-  for (; n > 0; n--) {
-    line += strcspn (line, ",\n");
-    line += *line == ',';
-  }
-  snprintf (out, size, "%.*s", (int)strcspn (line, ",\n"), line);
-}
-
-static int
-column (const char *header, const char *name)
-{
-  size_t n = strlen (name);
-  for (int i = 0;; i++) {
-    if (strncmp (header, name, n) == 0 && strchr (",\n", header[n]))
-      return i;
-    header += strcspn (header, ",\n");
-    if (*header != ',')
-      return -1;
-    header++;
-  }
+  size_t n = 0;
+  int at = csv_find (header, column);
+  const char *word = at < 0 ? "" : csv_field (row, at, &n);
+  snprintf (out, size, "%.*s", (int)n, word);
 }
 
 static void
 take_row (const char *header, const char *row, struct result *out)
 {
-  char name[32], word[32];
-  field (row, column (header, "step"), word, sizeof word);
+  char name[METRIC_NAME], word[32];
+  take (header, row, METRIC_STEP, word, sizeof word);
   out->step = strtoll (word, NULL, 10);
-  for (out->n_heads = 0; out->n_heads < HEADS; out->n_heads++) {
-    int h = out->n_heads;
-    snprintf (name, sizeof name, "head%d_accuracy", h);
-    int at = column (header, name);
-    if (at < 0)
+  for (int h = 0; h < HEADS; out->n_heads = ++h) {
+    if (csv_find (header, store_metric_head (h, METRIC_ACCURACY, name)) < 0)
       break;
-    field (row, at, out->accuracy[h], sizeof out->accuracy[h]);
-    snprintf (name, sizeof name, "head%d_loss", h);
-    at = column (header, name);
-    if (at >= 0)
-      field (row, at, out->loss[h], sizeof out->loss[h]);
+    take (header, row, name, out->accuracy[h], sizeof out->accuracy[h]);
+    take (header, row, store_metric_head (h, METRIC_LOSS, name), out->loss[h],
+          sizeof out->loss[h]);
   }
 }
 
@@ -150,14 +133,12 @@ take_row (const char *header, const char *row, struct result *out)
 static bool
 find_row (const char *text, const char *split, struct result *out)
 {
-  int at = column (text, "split");
   const char *last = NULL;
   char word[16];
-  for (const char *line = strchr (text, '\n'); at >= 0 && line && line[1];
-       line = strchr (line + 1, '\n')) {
-    field (line + 1, at, word, sizeof word);
+  for (const char *line = csv_next (text); *line; line = csv_next (line)) {
+    take (text, line, METRIC_SPLIT, word, sizeof word);
     if (strcmp (word, split) == 0)
-      last = line + 1;
+      last = line;
   }
   if (!last)
     return false;
@@ -190,12 +171,14 @@ read_result (const struct sweep_run *r, const char *split, struct result *out)
 static void
 csv_header (const struct sweep *s, int heads, struct text *out)
 {
+  char accuracy[METRIC_NAME], loss[METRIC_NAME];
   text_add (out, "run,state");
   for (int i = 0; i < s->n_axes; i++)
     text_add (out, ",%s", s->axis[i].key);
   text_add (out, ",split,step,accuracy,loss");
   for (int h = 0; h < heads; h++)
-    text_add (out, ",head%d_accuracy,head%d_loss", h, h);
+    text_add (out, ",%s,%s", store_metric_head (h, METRIC_ACCURACY, accuracy),
+              store_metric_head (h, METRIC_LOSS, loss));
   text_add (out, "\n");
 }
 

@@ -3,6 +3,7 @@
  */
 #include "train/train_impl.h"
 
+#include "store/metrics.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,16 +18,27 @@ struct row {
   int n;
   double *value;
   const char **text; /* in place of value; NULL: none */
-  char (*name)[32], (*digest)[24];
+  char (*name)[METRIC_NAME], (*digest)[24];
   const char **column;
 };
 
 static void
-row_add (struct row *r, double value, const char *fmt, int k)
+row_add (struct row *r, double value, const char *column)
 {
-  snprintf (r->name[r->n], sizeof r->name[0], fmt, k);
-  r->column[r->n] = r->name[r->n];
+  r->column[r->n] = column;
   r->value[r->n++] = value;
+}
+
+static void
+row_add_head (struct row *r, double value, int k, const char *metric)
+{
+  row_add (r, value, store_metric_head (k, metric, r->name[r->n]));
+}
+
+static void
+row_add_stage (struct row *r, double value, int k, const char *metric)
+{
+  row_add (r, value, store_metric_stage (k, metric, r->name[r->n]));
 }
 
 /* Begins with a letter, so that no reader takes it for a number. */
@@ -38,7 +50,7 @@ row_add_digest (struct row *r, const uint64_t *digest, int k)
               (unsigned long long)digest[k]);
     r->text[r->n] = r->digest[k];
   }
-  row_add (r, NAN, "stage%d_digest", k);
+  row_add_stage (r, NAN, k, METRIC_DIGEST);
 }
 
 /* What a row may say about heads; else NAN. */
@@ -55,12 +67,12 @@ static void
 row_heads (struct training *t, const struct heads *h, int k, struct row *r)
 {
   double loss = h->loss ? h->loss[k] : NAN;
-  row_add (r, loss, "head%d_loss", k);
-  row_add (r, h->loss ? h->accuracy[k] : NAN, "head%d_accuracy", k);
+  row_add_head (r, loss, k, METRIC_LOSS);
+  row_add_head (r, h->loss ? h->accuracy[k] : NAN, k, METRIC_ACCURACY);
   if (t->s->design->length == 1)
     return;
-  row_add (r, exp (loss), "head%d_perplexity", k);
-  row_add (r, session_bits (t->s, h->split, loss), "head%d_bits_per_byte", k);
+  row_add_head (r, exp (loss), k, METRIC_PERPLEXITY);
+  row_add_head (r, session_bits (t->s, h->split, loss), k, METRIC_BITS);
 }
 
 static void
@@ -72,16 +84,17 @@ row_fill (struct training *t, int64_t steps_done, const struct heads *h,
   const double *agreement = agreement_result (t->b.agreement);
   const uint64_t *digest = digest_result (t->b.digests);
   int64_t last = steps_done > 0 ? steps_done - 1 : 0;
-  row_add (r, (double)steps_done, "step", 0);
-  row_add (r, (double)(steps_done * d->batch) / (double)d->n_train, "epoch", 0);
+  row_add (r, (double)steps_done, METRIC_STEP);
+  row_add (r, (double)(steps_done * d->batch) / (double)d->n_train,
+           METRIC_EPOCH);
   for (int k = 0; k < d->K; k++)
     row_heads (t, h, k, r);
-  row_add (r, h->loss ? schedule_lr (&d->schedule, last) : NAN, "lr", 0);
-  row_add (r, training_seconds (t), "seconds", 0);
-  row_add (r, h->rate, "samples_per_s", 0);
+  row_add (r, h->loss ? schedule_lr (&d->schedule, last) : NAN, METRIC_LR);
+  row_add (r, training_seconds (t), METRIC_SECONDS);
+  row_add (r, h->rate, METRIC_RATE);
   for (int i = 0; agreement && i < 2 * d->K; i++)
-    row_add (r, about == ABOUT_AGREEMENT ? agreement[i] : NAN,
-             i < d->K ? "stage%d_cosine" : "stage%d_norm_ratio", i % d->K);
+    row_add_stage (r, about == ABOUT_AGREEMENT ? agreement[i] : NAN, i % d->K,
+                   i < d->K ? METRIC_COSINE : METRIC_NORM_RATIO);
   for (int k = 0; digest && k < d->K; k++)
     row_add_digest (r, about == ABOUT_DIGESTS ? digest : NULL, k);
 }
@@ -131,14 +144,14 @@ enum status
 record_agreement (struct training *t, int64_t steps_done)
 {
   const struct heads none = {.split = t->s->design->train, .rate = NAN};
-  return put_row (t, "agreement", steps_done, &none, ABOUT_AGREEMENT);
+  return put_row (t, ROW_AGREEMENT, steps_done, &none, ABOUT_AGREEMENT);
 }
 
 enum status
 record_digests (struct training *t, int64_t steps_done)
 {
   const struct heads none = {.split = t->s->design->train, .rate = NAN};
-  return put_row (t, "digest", steps_done, &none, ABOUT_DIGESTS);
+  return put_row (t, ROW_DIGEST, steps_done, &none, ABOUT_DIGESTS);
 }
 
 void
