@@ -20,7 +20,7 @@ static enum status
 make_plan (const struct design *d, int walk, double *route,
            struct plan_cost *cost, struct plan **out)
 {
-  const struct plan_ask ask = {
+  const struct plan_spec spec = {
       .K = d->K,
       .route = walk == ASIDE_WHOLE ? route : d->route,
       .n_micro = 1,
@@ -33,7 +33,7 @@ make_plan (const struct design *d, int walk, double *route,
   };
   plan_route_plain (d->K, route);
   walk_costs (d, walk, cost);
-  return plan_create (&ask, out);
+  return plan_create (&spec, out);
 }
 
 enum status

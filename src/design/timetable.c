@@ -108,13 +108,13 @@ design_make_plan (struct design *d, int n_pipe)
   int *rank_of = NULL;
   double *work = NULL;
   struct plan *probe = NULL;
-  struct plan_ask ask = {.K = K,
-                         .heads_all = d->config.heads_all,
-                         .n_micro = d->M,
-                         .n_pipe = 1,
-                         .n_replicas = d->R};
+  struct plan_spec spec = {.K = K,
+                           .heads_all = d->config.heads_all,
+                           .n_micro = d->M,
+                           .n_pipe = 1,
+                           .n_replicas = d->R};
   enum status e;
-  design_joint (d, &ask.joint);
+  design_joint (d, &spec.joint);
   TRY (derive_work (n_pipe, K, d->R,
                     "fewer ranks, more stages.count, or more run.replicas"));
   TRY (MEM_NEW ((size_t)K, &rank_of, "folding"));
@@ -123,11 +123,11 @@ design_make_plan (struct design *d, int n_pipe)
     e = MEM_NEW ((size_t)K + 1, &d->first, "cut");
   if (e == OK && !d->cost)
     e = MEM_NEW ((size_t)K, &d->cost, "stage costs");
-  ask.order = derive_order (&d->config);
-  ask.route = d->route;
-  ask.rank_of = rank_of;
+  spec.order = derive_order (&d->config);
+  spec.route = d->route;
+  spec.rank_of = rank_of;
   if (e == OK)
-    e = plan_create (&ask, &probe); /* all stages on one rank: passes, heads */
+    e = plan_create (&spec, &probe); /* all stages on one rank: passes, heads */
   if (e == OK)
     e = strcmp (d->config.cut, "auto") == 0
             ? auto_cut (d, probe)
@@ -138,12 +138,12 @@ design_make_plan (struct design *d, int n_pipe)
       work[k] = stage_work (d, probe, k);
     e = plan_fold (K, work, n_pipe, rank_of);
   }
-  ask.n_pipe = n_pipe;
-  ask.cost = d->how.unit_costs ? NULL : d->cost;
-  ask.latency_s = d->how.unit_costs ? 0 : d->latency_s;
-  ask.bytes_per_s = d->how.unit_costs ? 0 : d->bytes_per_s;
+  spec.n_pipe = n_pipe;
+  spec.cost = d->how.unit_costs ? NULL : d->cost;
+  spec.latency_s = d->how.unit_costs ? 0 : d->latency_s;
+  spec.bytes_per_s = d->how.unit_costs ? 0 : d->bytes_per_s;
   if (e == OK)
-    e = plan_create (&ask, &d->plan);
+    e = plan_create (&spec, &d->plan);
   plan_destroy (&probe);
   mem_free (&work);
   mem_free (&rank_of);

@@ -25,7 +25,7 @@ enum import_documents {
   IMPORT_DOCUMENT_BLANK, /* they are separated by blank lines */
 };
 
-struct import_source_how {
+struct import_source_spec {
   int n[DATA_SPLITS]; /* files of train, and of valid and test when these are
                           given as files */
   const char *const *files[DATA_SPLITS];
@@ -47,7 +47,7 @@ struct import_source_sink {
 };
 /* Walk all files.  bytes[] gets the source bytes of each split. */
 enum status
-import_source_walk (const struct import_source_how *how,
+import_source_walk (const struct import_source_spec *spec,
                     const struct import_source_sink *sink,
                     int64_t bytes[DATA_SPLITS]);
 

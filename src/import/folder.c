@@ -30,7 +30,7 @@ read_answer (const char *key, const char *word, bool *out)
 
 static enum status
 read_options (const struct import_job *job, struct import_folder_draw *draw,
-              struct import_folder_how *how)
+              struct import_folder_spec *spec)
 {
   const char *valid = NULL, *test = NULL;
   const char *raw = "no", *orient = "no", *skip = "no";
@@ -41,14 +41,14 @@ read_options (const struct import_job *job, struct import_folder_draw *draw,
       {"skip-bad", 0, 0, 0, &skip},
   };
   TRY (import_options_parse (job->kind, job->n_options, job->options, o, 7));
-  TRY (read_answer ("raw", raw, &how->raw));
-  TRY (read_answer ("orient", orient, &how->orient));
-  TRY (read_answer ("skip-bad", skip, &how->skip_bad));
+  TRY (read_answer ("raw", raw, &spec->raw));
+  TRY (read_answer ("orient", orient, &spec->orient));
+  TRY (read_answer ("skip-bad", skip, &spec->skip_bad));
   draw->share[DATA_VALID] = draw->share[DATA_TEST] = -1;
   TRY (read_share ("valid", valid, &draw->share[DATA_VALID]));
   TRY (read_share ("test", test, &draw->share[DATA_TEST]));
   draw->seed = (uint64_t)o[2].value;
-  how->size = (int)o[3].value;
+  spec->size = (int)o[3].value;
   if (job->n_inputs == 0)
     return fail (E_USAGE, "import folder: no input: give a folder of folders, "
                           "one for each class");
@@ -113,7 +113,7 @@ say_layout (const struct import_folder *f)
 }
 
 static void
-say_done (const struct import_folder *f, const struct import_folder_how *how,
+say_done (const struct import_folder *f, const struct import_folder_spec *spec,
           const char *output, const struct import_folder_done *done)
 {
   log_live_done ();
@@ -125,9 +125,9 @@ say_done (const struct import_folder *f, const struct import_folder_how *how,
   if (done->bad > 0)
     say (LOG_WARN, "left out images that do not decode: %s of %s",
          text_count (done->bad), text_count (f->n + done->bad));
-  if (done->held > 0 && how->orient)
+  if (done->held > 0 && spec->orient)
     say (LOG_INFO, "images turned as their EXIF says%s: %s, such as %s",
-         how->raw ? "" : " and encoded as JPEG, quality 95",
+         spec->raw ? "" : " and encoded as JPEG, quality 95",
          text_count (done->held), done->held_example.data);
   else if (done->held > 0)
     say (LOG_INFO,
@@ -144,14 +144,14 @@ say_done (const struct import_folder *f, const struct import_folder_how *how,
   say (LOG_INFO,
        "wrote %s: %s, %d classes, %lld train, %lld valid, %lld test "
        "images, %s, seen as %d x %d",
-       output, how->name, f->n_classes, (long long)f->count[DATA_TRAIN],
+       output, spec->name, f->n_classes, (long long)f->count[DATA_TRAIN],
        (long long)f->count[DATA_VALID], (long long)f->count[DATA_TEST],
-       text_bytes ((double)done->bytes), how->size, how->size);
+       text_bytes ((double)done->bytes), spec->size, spec->size);
 }
 
 static enum status
 import_all (const struct import_job *job, const struct import_folder_draw *draw,
-            struct import_folder_how *how, struct import_folder *f)
+            struct import_folder_spec *spec, struct import_folder *f)
 {
   struct import_folder_done done = {0};
   struct text name, origin;
@@ -162,14 +162,14 @@ import_all (const struct import_job *job, const struct import_folder_draw *draw,
   enum status s = import_folder_read (f, job->n_inputs, job->inputs, draw);
   if (s == OK) {
     make_name (job->inputs[0], &name);
-    make_origin (f, draw, how->orient, &origin);
+    make_origin (f, draw, spec->orient, &origin);
     say_layout (f);
-    how->name = name.data;
-    how->origin = origin.data;
-    s = import_folder_write (f, how, job->output, &done);
+    spec->name = name.data;
+    spec->origin = origin.data;
+    s = import_folder_write (f, spec, job->output, &done);
   }
   if (s == OK)
-    say_done (f, how, job->output, &done);
+    say_done (f, spec, job->output, &done);
   text_clear (&done.warning);
   text_clear (&done.held_example);
   text_clear (&origin);
@@ -181,11 +181,11 @@ enum status
 import_folder (const struct import_job *job)
 {
   struct import_folder_draw draw = {0};
-  struct import_folder_how how = {0};
+  struct import_folder_spec spec = {0};
   struct import_folder f;
-  TRY (read_options (job, &draw, &how));
+  TRY (read_options (job, &draw, &spec));
   import_folder_init (&f);
-  enum status s = import_all (job, &draw, &how, &f);
+  enum status s = import_all (job, &draw, &spec, &f);
   import_folder_clear (&f);
   return s;
 }

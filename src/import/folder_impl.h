@@ -79,7 +79,7 @@ void
 import_folder_path (const struct import_folder *f,
                     const struct import_folder_file *file, struct text *out);
 
-struct import_folder_how {
+struct import_folder_spec {
   const char *name, *origin;
   int size;
   bool raw;      /* pixels in place of JPEG */
@@ -99,7 +99,7 @@ struct import_folder_done { /* what there is to tell */
  * or they are taken out of f. */
 enum status
 import_folder_write (struct import_folder *f,
-                     const struct import_folder_how *how, const char *output,
+                     const struct import_folder_spec *spec, const char *output,
                      struct import_folder_done *done);
 
 /* -- how a camera was held (orient.c) -------------------------------------- */

@@ -21,7 +21,7 @@
 
 struct writer {
   struct import_folder *folder;
-  const struct import_folder_how *how;
+  const struct import_folder_spec *spec;
   struct import_folder_done *done;
   hid_t file;
   const char *part;
@@ -77,7 +77,7 @@ make_room (struct writer *w, int width, int height)
     return OK;
   data_resampler_close (&w->resampler);
   w->side = side;
-  return data_resampler_open (w->how->size, side, &w->resampler);
+  return data_resampler_open (w->spec->size, side, &w->resampler);
 }
 
 /* To w->rgb; its size.  Odd ones are counted. */
@@ -118,7 +118,7 @@ static enum status
 turn (struct writer *w, const char *path, int way, int *width, int *height,
       bool *changed)
 {
-  *changed = way != 1 && w->how->orient;
+  *changed = way != 1 && w->spec->orient;
   if (way != 1 && w->done->held++ == 0)
     text_add (&w->done->held_example, "%s", path);
   if (!*changed)
@@ -152,7 +152,7 @@ decode (struct writer *w, const char *path, const unsigned char **data,
   } else
     TRY (decode_jpeg (w, path, *data, *n, width, height));
   TRY (turn (w, path, import_orient_of (*data, *n), width, height, &turned));
-  if (w->how->raw || !(png || turned))
+  if (w->spec->raw || !(png || turned))
     return OK;
   TRY (encode (w, path, *width, *height, n));
   *data = w->encoded;
@@ -163,7 +163,7 @@ decode (struct writer *w, const char *path, const unsigned char **data,
 static void
 add_sums (struct writer *w)
 {
-  int plane = w->how->size * w->how->size;
+  int plane = w->spec->size * w->spec->size;
   for (int c = 0; c < 3; c++)
     for (int i = 0; i < plane; i++) {
       uint64_t v = w->seen[c * plane + i];
@@ -177,7 +177,7 @@ static enum status
 put_entry (struct writer *w, struct filling *f, int64_t i, const void *data,
            size_t n)
 {
-  hsize_t start[4] = {(hsize_t)i, 0, 0, 0}, size = (hsize_t)w->how->size;
+  hsize_t start[4] = {(hsize_t)i, 0, 0, 0}, size = (hsize_t)w->spec->size;
   hsize_t count[4] = {1, 3, size, size};
   hvl_t value = {.len = n, .p = (void *)data};
   H5Sselect_hyperslab (f->space, H5S_SELECT_SET, start, NULL, count, NULL);
@@ -186,7 +186,7 @@ put_entry (struct writer *w, struct filling *f, int64_t i, const void *data,
     f->each[i] = hash_bytes (data, n, (uint64_t)i);
   w->done->bytes += (int64_t)n;
   return H5Dwrite (f->set, f->type, f->memory, f->space, H5P_DEFAULT,
-                   w->how->raw ? data : &value) < 0
+                   w->spec->raw ? data : &value) < 0
              ? not_written (w, f->path)
              : OK;
 }
@@ -196,21 +196,21 @@ static enum status
 put_image (struct writer *w, struct filling *f, int64_t i, const char *path,
            const unsigned char *data, size_t n, bool sums)
 {
-  int width, height, size = w->how->size;
+  int width, height, size = w->spec->size;
   struct data_part part;
   TRY (decode (w, path, &data, &n, &width, &height));
   if (w->n_bad > 0)
     return OK; /* this file will not be */
   if ((int64_t)width * height > f->pixels)
     f->pixels = (int64_t)width * height;
-  if (w->how->raw || sums) {
+  if (w->spec->raw || sums) {
     data_part_centre (width, height, size,
-                      w->how->raw ? size : data_part_shorter (size), &part);
+                      w->spec->raw ? size : data_part_shorter (size), &part);
     data_resample (w->resampler, w->rgb, width, &part, w->seen);
   }
   if (sums)
     add_sums (w);
-  if (w->how->raw)
+  if (w->spec->raw)
     return put_entry (w, f, i, w->seen, 3 * (size_t)size * (size_t)size);
   return put_entry (w, f, i, data, n);
 }
@@ -268,8 +268,8 @@ create_plist (bool raw)
 static enum status
 filling_open (struct writer *w, const char *path, int64_t n, struct filling *f)
 {
-  bool raw = w->how->raw;
-  hsize_t size = (hsize_t)w->how->size;
+  bool raw = w->spec->raw;
+  hsize_t size = (hsize_t)w->spec->size;
   hsize_t dims[4] = {(hsize_t)n, 3, size, size}, one[4] = {1, 3, size, size};
   *f = (struct filling){.path = path, .n = n};
   hid_t base = H5Tcopy (H5T_STD_U8LE), plist = create_plist (raw);
@@ -296,7 +296,7 @@ filling_close (struct writer *w, struct filling *f, enum status s)
     hash_stream_digest (f->digest, digest);
     s = store_h5_put_text (&at, "digest", digest);
   }
-  if (s == OK && !w->how->raw)
+  if (s == OK && !w->spec->raw)
     s = store_h5_put_int (&at, "pixels", f->pixels);
   hash_stream_close (&f->digest);
   if (f->set >= 0 && H5Dclose (f->set) < 0 && s == OK)
@@ -360,7 +360,7 @@ put_split (struct writer *w, enum data_split which,
     return OK;
   snprintf (group, sizeof group, "/%s", data_split_name (which));
   snprintf (images, sizeof images, "%s/%s", group,
-            w->how->raw ? "images" : "jpeg");
+            w->spec->raw ? "images" : "jpeg");
   snprintf (labels, sizeof labels, "%s/labels", group);
   hid_t plist = store_h5_object_create ();
   hid_t id = H5Gcreate2 (w->file, group, H5P_DEFAULT, plist, H5P_DEFAULT);
@@ -379,7 +379,7 @@ put_split (struct writer *w, enum data_split which,
 static enum status
 put_scale (const struct writer *w, const struct store_h5_at *root)
 {
-  double mean[3], std[3], size = w->how->size;
+  double mean[3], std[3], size = w->spec->size;
   double n = (double)w->n_seen * size * size;
   for (int c = 0; c < 3; c++) {
     double middle = (double)w->sum[c] / n;
@@ -406,12 +406,12 @@ fill (void *context, hid_t file, const char *part)
   TRY (store_h5_put_text (&root, "interlock_format", "dataset"));
   TRY (store_h5_put_int (&root, "version", 1));
   TRY (store_h5_put_text (&root, "kind", "images"));
-  TRY (store_h5_put_text (&root, "name", w->how->name));
-  TRY (store_h5_put_text (&root, "origin", w->how->origin));
+  TRY (store_h5_put_text (&root, "name", w->spec->name));
+  TRY (store_h5_put_text (&root, "origin", w->spec->origin));
   TRY (store_h5_put_texts (&root, "classes", folder->n_classes,
                            (const char *const *)folder->classes));
-  if (!w->how->raw)
-    TRY (store_h5_put_int (&root, "size", w->how->size));
+  if (!w->spec->raw)
+    TRY (store_h5_put_int (&root, "size", w->spec->size));
   for (int i = 0; i < DATA_SPLITS; i++) {
     TRY (put_split (w, (enum data_split)i, files));
     files += folder->count[i];
@@ -421,11 +421,13 @@ fill (void *context, hid_t file, const char *part)
 
 /* What the file will take at least. */
 static int64_t
-guess_bytes (const struct import_folder *f, const struct import_folder_how *how)
+guess_bytes (const struct import_folder *f,
+             const struct import_folder_spec *spec)
 {
   int64_t bytes = 65536;
   for (int64_t i = 0; i < f->n; i++)
-    bytes += how->raw ? 3 * (int64_t)how->size * how->size : f->files[i].bytes;
+    bytes +=
+        spec->raw ? 3 * (int64_t)spec->size * spec->size : f->files[i].bytes;
   return bytes;
 }
 
@@ -433,7 +435,7 @@ guess_bytes (const struct import_folder *f, const struct import_folder_how *how)
 static enum status
 tell_bad (const struct writer *w)
 {
-  bool skip = w->how->skip_bad;
+  bool skip = w->spec->skip_bad;
   char *line = w->bad.data, *end;
   log_live_done ();
   for (; (skip || w->n_bad > 1) && (end = strchr (line, '\n')); line = end + 1)
@@ -487,7 +489,7 @@ write_whole (struct writer *w, const char *output)
 {
   for (;;) {
     enum status s =
-        import_whole (output, guess_bytes (w->folder, w->how), fill, w);
+        import_whole (output, guess_bytes (w->folder, w->spec), fill, w);
     if (w->n_bad == 0 || s != E_DATA)
       return s;
     fail_clear ();
@@ -499,11 +501,11 @@ write_whole (struct writer *w, const char *output)
 
 enum status
 import_folder_write (struct import_folder *f,
-                     const struct import_folder_how *how, const char *output,
+                     const struct import_folder_spec *spec, const char *output,
                      struct import_folder_done *done)
 {
-  size_t size = (size_t)how->size;
-  struct writer w = {.folder = f, .how = how, .done = done};
+  size_t size = (size_t)spec->size;
+  struct writer w = {.folder = f, .spec = spec, .done = done};
   text_init (&w.bad);
   enum status s = data_codec_open ("import folder", &w.codec);
   if (s == OK)

@@ -13,7 +13,7 @@
 enum { CHUNK = 1 << 16 };
 
 struct walk {
-  const struct import_source_how *how;
+  const struct import_source_spec *spec;
   const struct import_source_sink *sink;
   int64_t *bytes;
   int64_t border[DATA_SPLITS]; /* where each split ends, of train's files */
@@ -49,9 +49,9 @@ check_utf8 (struct walk *w, const unsigned char *p, size_t n)
 /* -- which split ----------------------------------------------------------- */
 
 static double
-share_of (const struct import_source_how *how, int split, int64_t total)
+share_of (const struct import_source_spec *spec, int split, int64_t total)
 {
-  double share = how->share[split];
+  double share = spec->share[split];
   return share < 1 ? share * (double)total : share;
 }
 
@@ -73,7 +73,7 @@ choose_by_document (struct walk *w)
 {
   w->split = DATA_TRAIN;
   for (int i = DATA_TEST; i > DATA_TRAIN; i--) {
-    w->due[i] += w->how->share[i];
+    w->due[i] += w->spec->share[i];
     if (w->due[i] >= 1 - 1e-9)
       w->split = (enum data_split)i;
   }
@@ -86,9 +86,9 @@ choose (struct walk *w)
 {
   if (w->given)
     return;
-  if (w->how->by_document && w->document_start)
+  if (w->spec->by_document && w->document_start)
     choose_by_document (w);
-  if (!w->how->by_document && (!w->how->whole_lines || w->line_start))
+  if (!w->spec->by_document && (!w->spec->whole_lines || w->line_start))
     choose_by_offset (w);
 }
 
@@ -96,7 +96,7 @@ choose (struct walk *w)
 static size_t
 until_border (const struct walk *w, size_t n)
 {
-  if (w->given || w->how->by_document || w->how->whole_lines ||
+  if (w->given || w->spec->by_document || w->spec->whole_lines ||
       w->split == DATA_TEST)
     return n;
   int64_t left = w->border[w->split] - w->offset;
@@ -119,8 +119,8 @@ end_line (struct walk *w)
 {
   bool blank = w->line_blank;
   w->line_start = w->line_blank = true;
-  if (w->how->documents == IMPORT_DOCUMENT_LINE ||
-      (w->how->documents == IMPORT_DOCUMENT_BLANK && blank))
+  if (w->spec->documents == IMPORT_DOCUMENT_LINE ||
+      (w->spec->documents == IMPORT_DOCUMENT_BLANK && blank))
     return end_document (w);
   return OK;
 }
@@ -147,7 +147,7 @@ feed (struct walk *w, const unsigned char *p, size_t n)
     bool blank = is_blank (p, length);
     w->line_blank = w->line_blank && blank;
     /* A file's own blank lines are text; elsewhere they separate. */
-    if (!blank || w->how->documents == IMPORT_DOCUMENT_FILE)
+    if (!blank || w->spec->documents == IMPORT_DOCUMENT_FILE)
       w->document_empty = false;
     w->line_start = w->document_start = false;
     TRY (w->sink->run (w->sink->context, w->split, p, length, line_end));
@@ -180,7 +180,7 @@ end_file (struct walk *w)
   if (w->utf8.left > 0)
     return fail (E_DATA, "%s: ends at byte %lld within a character: not UTF-8",
                  w->path, (long long)w->file_offset);
-  if (!w->line_start && w->how->whole_lines) {
+  if (!w->line_start && w->spec->whole_lines) {
     TRY (w->sink->run (w->sink->context, w->split, (const unsigned char *)"\n",
                        1, true));
     w->bytes[w->split]++;
@@ -222,7 +222,7 @@ walk_file (struct walk *w, const char *path)
       s = import_content_check (path, w->chunk, got, IMPORT_CONTENT_TEXT);
     if (s == OK)
       warn_of_zero (w, got);
-    if (s == OK && w->how->utf8)
+    if (s == OK && w->spec->utf8)
       s = check_utf8 (w, w->chunk, got);
     if (s == OK)
       s = feed (w, w->chunk, got);
@@ -269,18 +269,18 @@ count_bytes (struct walk *w, const char *path, int64_t *bytes)
 static enum status
 find_borders (struct walk *w)
 {
-  const struct import_source_how *how = w->how;
+  const struct import_source_spec *spec = w->spec;
   for (int i = 0; i < DATA_SPLITS; i++)
     w->border[i] = INT64_MAX;
-  if (how->by_document ||
-      (how->share[DATA_VALID] == 0 && how->share[DATA_TEST] == 0))
+  if (spec->by_document ||
+      (spec->share[DATA_VALID] == 0 && spec->share[DATA_TEST] == 0))
     return OK;
-  for (int i = 0; i < how->n[DATA_TRAIN]; i++)
-    TRY (count_bytes (w, how->files[DATA_TRAIN][i], &w->total));
+  for (int i = 0; i < spec->n[DATA_TRAIN]; i++)
+    TRY (count_bytes (w, spec->files[DATA_TRAIN][i], &w->total));
   if (w->total == 0)
-    return fail (E_DATA, "%s: no text to train on", how->files[DATA_TRAIN][0]);
-  double valid = share_of (how, DATA_VALID, w->total);
-  double test = share_of (how, DATA_TEST, w->total);
+    return fail (E_DATA, "%s: no text to train on", spec->files[DATA_TRAIN][0]);
+  double valid = share_of (spec, DATA_VALID, w->total);
+  double test = share_of (spec, DATA_TEST, w->total);
   if (valid + test >= (double)w->total)
     return fail (E_CONFIG,
                  "valid and test want %.0f and %.0f bytes, but there are "
@@ -298,30 +298,30 @@ find_borders (struct walk *w)
 static void
 warn_of_nothing (const struct walk *w)
 {
-  const struct import_source_how *how = w->how;
-  const char *unit = how->by_document   ? "documents (see documents=)"
-                     : how->whole_lines ? "lines"
-                                        : "bytes";
+  const struct import_source_spec *spec = w->spec;
+  const char *unit = spec->by_document   ? "documents (see documents=)"
+                     : spec->whole_lines ? "lines"
+                                         : "bytes";
   for (int i = DATA_VALID; i < DATA_SPLITS; i++)
-    if (how->share[i] > 0 && w->bytes[i] == 0)
+    if (spec->share[i] > 0 && w->bytes[i] == 0)
       say (LOG_WARN, "%s=%g: there is no %s, the text has too few %s",
-           data_split_name ((enum data_split)i), how->share[i],
+           data_split_name ((enum data_split)i), spec->share[i],
            data_split_name ((enum data_split)i), unit);
 }
 
 enum status
-import_source_walk (const struct import_source_how *how,
+import_source_walk (const struct import_source_spec *spec,
                     const struct import_source_sink *sink,
                     int64_t bytes[DATA_SPLITS])
 {
-  struct walk w = {.how = how, .sink = sink, .bytes = bytes};
+  struct walk w = {.spec = spec, .sink = sink, .bytes = bytes};
   TRY (mem_new (CHUNK, 1, "input", (void **)&w.chunk));
   enum status s = find_borders (&w);
   for (int i = 0; i < DATA_SPLITS; i++) {
     w.given = i != DATA_TRAIN;
     w.split = (enum data_split)i;
-    for (int k = 0; s == OK && k < how->n[i]; k++)
-      s = walk_file (&w, how->files[i][k]);
+    for (int k = 0; s == OK && k < spec->n[i]; k++)
+      s = walk_file (&w, spec->files[i][k]);
   }
   mem_free (&w.chunk);
   if (s == OK)

@@ -80,13 +80,13 @@ end_bytes (void *context, enum data_split split)
 }
 
 static enum status
-import_bytes (struct text_job *j, struct import_source_how *how)
+import_bytes (struct text_job *j, struct import_source_spec *spec)
 {
   struct import_source_sink sink = {put_bytes, end_bytes, j};
   int64_t bytes[DATA_SPLITS] = {0};
   j->corpus->tokenizer = "bytes";
   j->corpus->separator = 0;
-  TRY (import_source_walk (how, &sink, bytes));
+  TRY (import_source_walk (spec, &sink, bytes));
   for (int i = 0; i < DATA_SPLITS; i++)
     j->corpus->split[i].bytes = bytes[i];
   return OK;
@@ -405,7 +405,7 @@ take_model (struct text_job *j, const char *path, int64_t vocab,
 }
 
 static enum status
-make_pieces (struct text_job *j, struct import_source_how *how,
+make_pieces (struct text_job *j, struct import_source_spec *spec,
              const char *model, int64_t vocab)
 {
   struct import_source_sink sink = {put_line, end_lines, j};
@@ -414,7 +414,7 @@ make_pieces (struct text_job *j, struct import_source_how *how,
   if (model) /* known to do before the text is read */
     TRY (take_model (j, model, vocab, &line_end));
   TRY (open_lines (j));
-  TRY (import_source_walk (how, &sink, bytes));
+  TRY (import_source_walk (spec, &sink, bytes));
   TRY (close_text (j));
   for (int i = 0; i < DATA_SPLITS; i++)
     j->corpus->split[i].bytes = bytes[i];
@@ -438,17 +438,17 @@ make_pieces (struct text_job *j, struct import_source_how *how,
 }
 
 static enum status
-import_pieces (struct text_job *j, struct import_source_how *how,
+import_pieces (struct text_job *j, struct import_source_spec *spec,
                const char *model, int64_t vocab)
 {
   const char *needed = model ? "spm_encode" : "spm_train";
-  how->whole_lines = how->utf8 = true;
+  spec->whole_lines = spec->utf8 = true;
   if (!spawn_found (needed)) /* before hours of reading */
     return fail (E_MISSING,
                  "%s is not on PATH: install SentencePiece's programs (Debian: "
                  "apt install sentencepiece)",
                  needed);
-  enum status s = make_pieces (j, how, model, vocab);
+  enum status s = make_pieces (j, spec, model, vocab);
   remove_pieces (j);
   return s;
 }
@@ -457,10 +457,10 @@ import_pieces (struct text_job *j, struct import_source_how *how,
 
 static enum status
 import_as (const struct import_job *job, const char *tokenizer,
-           const char *model, int64_t vocab, struct import_source_how *how)
+           const char *model, int64_t vocab, struct import_source_spec *spec)
 {
   struct import_corpus corpus = {.name = "text"};
-  struct text_job j = {.corpus = &corpus, .documents = how->documents};
+  struct text_job j = {.corpus = &corpus, .documents = spec->documents};
   static const int64_t none[DATA_SPLITS] = {0};
   text_init (&corpus.origin);
   for (int i = 0; i < job->n_inputs; i++)
@@ -468,9 +468,9 @@ import_as (const struct import_job *job, const char *tokenizer,
               store_file_name (job->inputs[i]));
   enum status s = import_corpus_open (job->output, 256, &corpus);
   if (s == OK && strcmp (tokenizer, "bytes") == 0)
-    s = import_bytes (&j, how);
+    s = import_bytes (&j, spec);
   else if (s == OK)
-    s = import_pieces (&j, how, model, vocab);
+    s = import_pieces (&j, spec, model, vocab);
   if (s == OK && corpus.split[DATA_TRAIN].n < 2)
     s = fail (E_DATA, "%s: no text to train on", job->inputs[0]);
   if (s == OK)
@@ -522,7 +522,8 @@ choose_documents (const char *word, enum import_documents *out)
 /* A share, a number, or a file. */
 static enum status
 choose_share (const struct import_job *job, const char *word,
-              const char *const *file, int split, struct import_source_how *how)
+              const char *const *file, int split,
+              struct import_source_spec *spec)
 {
   double share;
   if (!word)
@@ -533,15 +534,15 @@ choose_share (const struct import_job *job, const char *word,
                    "import %s: %s=%s: a share below 1, a number of bytes, or a "
                    "file",
                    job->kind, data_split_name ((enum data_split)split), word);
-    if (how->by_document && share >= 1)
+    if (spec->by_document && share >= 1)
       return fail (E_CONFIG,
                    "import %s: %s=%s: with split=document a share below 1",
                    job->kind, data_split_name ((enum data_split)split), word);
-    how->share[split] = share;
+    spec->share[split] = share;
     return OK;
   }
-  how->n[split] = 1;
-  how->files[split] = file;
+  spec->n[split] = 1;
+  spec->files[split] = file;
   return OK;
 }
 
@@ -556,28 +557,28 @@ import_text (const struct import_job *job)
       {"split", 0, 0, 0, &split},     {"valid", 0, 0, 0, &valid},
       {"test", 0, 0, 0, &test},
   };
-  struct import_source_how how = {.share = {0, 0.1, 0}};
+  struct import_source_spec spec = {.share = {0, 0.1, 0}};
   TRY (import_options_parse (job->kind, job->n_options, job->options, options,
                              sizeof options / sizeof *options));
   if (job->n_inputs < 1)
     return fail (E_USAGE, "import text: no files");
   TRY (choose_tokenizer (tokenizer, model, options[0].value));
-  TRY (choose_documents (documents, &how.documents));
-  how.by_document = strcmp (split, "document") == 0;
-  if (!how.by_document && strcmp (split, "order") != 0)
+  TRY (choose_documents (documents, &spec.documents));
+  spec.by_document = strcmp (split, "document") == 0;
+  if (!spec.by_document && strcmp (split, "order") != 0)
     return fail (E_CONFIG,
                  "import text: split=%s: order (valid and test are the end of "
                  "the text) or document (whole documents in turn)",
                  split);
-  how.n[DATA_TRAIN] = job->n_inputs;
-  how.files[DATA_TRAIN] = job->inputs;
+  spec.n[DATA_TRAIN] = job->n_inputs;
+  spec.files[DATA_TRAIN] = job->inputs;
   if (valid || test)
-    how.share[DATA_VALID] = 0;
-  TRY (choose_share (job, valid, &valid, DATA_VALID, &how));
-  TRY (choose_share (job, test, &test, DATA_TEST, &how));
-  if (how.share[DATA_VALID] + how.share[DATA_TEST] >= 1 &&
-      how.share[DATA_VALID] < 1 && how.share[DATA_TEST] < 1)
+    spec.share[DATA_VALID] = 0;
+  TRY (choose_share (job, valid, &valid, DATA_VALID, &spec));
+  TRY (choose_share (job, test, &test, DATA_TEST, &spec));
+  if (spec.share[DATA_VALID] + spec.share[DATA_TEST] >= 1 &&
+      spec.share[DATA_VALID] < 1 && spec.share[DATA_TEST] < 1)
     return fail (E_CONFIG, "import text: valid and test leave nothing to train "
                            "on");
-  return import_as (job, tokenizer, model, options[0].value, &how);
+  return import_as (job, tokenizer, model, options[0].value, &spec);
 }

@@ -16,12 +16,12 @@ struct options {
   const char *split;
   bool maps;
   int samples;
-  struct probe_how how;
+  struct probe_spec spec;
   struct start start;
 };
 
 static const struct options defaults = {
-    .split = "valid", .samples = 10000, .how = {.seed = 1}};
+    .split = "valid", .samples = 10000, .spec = {.seed = 1}};
 
 /* -- rows -------------------------------------------------------------------
  */
@@ -35,9 +35,9 @@ features (void *maps, const char *word)
 }
 
 static bool
-grid (void *how, const char *word)
+grid (void *spec, const char *word)
 {
-  struct probe_how *h = how;
+  struct probe_spec *h = spec;
   int n = 0;
   return sscanf (word, "%5dx%5d%n", &h->grid_rows, &h->grid_cols, &n) == 2 &&
          word[n] == '\0' && h->grid_rows >= 1 && h->grid_cols >= 1;
@@ -57,21 +57,21 @@ static const struct flag flags[] = {
   { "classes", 0, "N",
     "of tokens: the N - 1 most frequent next tokens, and all others; default "
     "256",
-    INTO_INT (how.classes, 2, 1 << 16) },
+    INTO_INT (spec.classes, 2, 1 << 16) },
   { "double", 0, NULL, "double precision; default: single",
-    INTO_BOOL (how.wide) },
+    INTO_BOOL (spec.wide) },
   { "grid", 0, "RxC",
     "ranks in rows and columns; default: as square as they allow",
-    BY (grid, how), .wanted = "rows x columns, such as 2x3" },
+    BY (grid, spec), .wanted = "rows x columns, such as 2x3" },
   { "block", 0, "N", "rows and columns of a block; default: chosen by size",
-    INTO_INT (how.block, 1, 4096) },
+    INTO_INT (spec.block, 1, 4096) },
   { "memory", 0, "GB",
     "what matrices may take on a rank; default: what the machine has left",
-    INTO_BYTES (how.memory_bytes) },
+    INTO_BYTES (spec.memory_bytes) },
   { "output", 'o', "FILE", "the directory to write to", INTO_TEXT (given.output) },
   { "seed", 0, "N",
     "the same seed draws the same parts and positions; default 1",
-    INTO_INT64 (how.seed, 0, INT64_MAX) },
+    INTO_INT64 (spec.seed, 0, INT64_MAX) },
   THREADS,
   { 0 }
 };
@@ -140,9 +140,9 @@ take_side (const struct options *o, struct wire *w, struct probe *p,
                              .split = o->split,
                              .samples = o->samples,
                              .pooled = !o->maps,
-                             .seed = o->how.seed,
+                             .seed = o->spec.seed,
                              .look = look,
-                             .classes = o->how.classes > 0};
+                             .classes = o->spec.classes > 0};
   double start = clock_now_s ();
   TRY (run_features (w, &c, &ask, &sink));
   if (look)
@@ -228,8 +228,8 @@ leave (const struct options *o, const struct found *f, struct probe *p,
   result_name (o, f, &given);
   probe_name (p, dir.data, given.data, &name);
   text_add (&asked, "split=%s features=%s precision=%s seed=%lld", o->split,
-            features_word (o, f), o->how.wide ? "double" : "single",
-            (long long)o->how.seed);
+            features_word (o, f), o->spec.wide ? "double" : "single",
+            (long long)o->spec.seed);
   probe_print (p, r, &out);
   text_add (&out, "written: %s/%s.h5, -stages.csv, -spectrum.csv, -cka.csv",
             dir.data, name.data);
@@ -254,7 +254,7 @@ work (const void *options, struct wire *w)
   struct probe *p = NULL;
   struct probe_result *r = NULL;
   struct found first = {0};
-  enum status s = probe_open (w, &o->how, &p);
+  enum status s = probe_open (w, &o->spec, &p);
   if (s == OK && o->given.n_names > 1)
     s = look_at_all (o, w, p);
   for (int i = 0; s == OK && i < o->given.n_names; i++) {

@@ -10,7 +10,7 @@
 struct options {
   struct given given;
   bool text, csv, latex;
-  struct report_ask ask; /* without runs and form */
+  struct report_spec spec; /* without runs and form */
 };
 
 /* -- rows -------------------------------------------------------------------
@@ -19,7 +19,7 @@ struct options {
 /* clang-format off */
 static const struct flag flags[] = {
   { "split", 0, "NAME", "which split: train, valid or test; default: valid",
-    INTO_SPLIT (ask.split) },
+    INTO_SPLIT (spec.split) },
   { "csv", 0, NULL, "a table as comma-separated lines", INTO_BOOL (csv) },
   { "latex", 0, NULL, "a table for LaTeX (booktabs)", INTO_BOOL (latex) },
   { "text", 0, NULL, "all tables for the terminal", INTO_BOOL (text) },
@@ -27,20 +27,20 @@ static const struct flag flags[] = {
     "--csv, --latex: which table: compare (default), cost, heads, time, "
     "probe, cka, agreement or "
     "runs",
-    INTO_TEXT (ask.table) },
+    INTO_TEXT (spec.table) },
   { "accuracy", 0, "PERCENT",
     "ask for the time to this accuracy; default: the highest that all runs "
     "reach",
-    INTO_ABOVE (ask.accuracy, 0, 100, 0.01),
+    INTO_ABOVE (spec.accuracy, 0, 100, 0.01),
     .wanted = "a number above 0 and at most 100" },
   { "loss", 0, "VALUE",
     "of language models: the same for a loss, in bits/byte, or in nats/token "
     "where runs do not tell bits; default: the lowest that all reach",
-    INTO_ABOVE (ask.loss, 0, 1000000, 1),
+    INTO_ABOVE (spec.loss, 0, 1000000, 1),
     .wanted = "a number above 0 and at most 1000000" },
   { "unlike", 0, NULL,
     "compare runs that differ in data, batch, schedule, ... as well",
-    INTO_BOOL (ask.unlike) },
+    INTO_BOOL (spec.unlike) },
   { "output", 'o', "FILE",
     "the file to write; default: report.html, or the terminal for --text, "
     "--csv and --latex",
@@ -56,13 +56,13 @@ check (void *options, struct text *wrong)
   char near[TEXT_NEAR] = "";
   if (o->text + o->latex + o->csv > 1)
     text_add (wrong, "--text, --csv and --latex exclude each other\n");
-  if (o->ask.accuracy > 0 && o->ask.loss > 0)
+  if (o->spec.accuracy > 0 && o->spec.loss > 0)
     text_add (wrong, "--accuracy and --loss exclude each other\n");
-  if (o->ask.table && text_among (report_tables (), o->ask.table, near) < 0)
-    text_add (wrong, "--table %s: wanted one of %s%s%s%s\n", o->ask.table,
+  if (o->spec.table && text_among (report_tables (), o->spec.table, near) < 0)
+    text_add (wrong, "--table %s: wanted one of %s%s%s%s\n", o->spec.table,
               report_tables (), near[0] ? "; did you mean " : "", near,
               near[0] ? "?" : "");
-  else if (o->ask.table && !o->csv && !o->latex)
+  else if (o->spec.table && !o->csv && !o->latex)
     text_add (wrong, "--table wants --csv or --latex\n");
 }
 
@@ -88,16 +88,16 @@ static enum status
 work (const void *options, struct wire *w)
 {
   const struct options *o = options;
-  struct report_ask ask = o->ask;
+  struct report_spec spec = o->spec;
   struct text out;
-  ask.n_paths = o->given.n_names;
-  ask.paths = o->given.names;
-  ask.form = o->text    ? REPORT_TEXT
-             : o->csv   ? REPORT_CSV
-             : o->latex ? REPORT_LATEX
-                        : REPORT_HTML;
+  spec.n_paths = o->given.n_names;
+  spec.paths = o->given.names;
+  spec.form = o->text    ? REPORT_TEXT
+              : o->csv   ? REPORT_CSV
+              : o->latex ? REPORT_LATEX
+                         : REPORT_HTML;
   text_init (&out);
-  enum status s = report_make (&ask, &out);
+  enum status s = report_make (&spec, &out);
   if (s == OK)
     s = deliver (o, &out);
   text_clear (&out);

@@ -42,7 +42,7 @@ plan_check_cost (const struct plan_cost *c, int k)
 }
 
 static enum status
-check_ask (const struct plan_ask *a)
+check_spec (const struct plan_spec *a)
 {
   if (a->K < 1 || a->n_micro < 1 || a->n_replicas < 1)
     return fail (E_CONFIG,
@@ -95,7 +95,7 @@ plan_allocate (struct plan *p, bool route)
 }
 
 static void
-copy_ask (struct plan *p, const struct plan_ask *a)
+copy_spec (struct plan *p, const struct plan_spec *a)
 {
   size_t K = (size_t)p->K;
 
@@ -279,25 +279,25 @@ plan_make_timetable (struct plan *p)
 }
 
 enum status
-plan_create (const struct plan_ask *ask, struct plan **out)
+plan_create (const struct plan_spec *spec, struct plan **out)
 {
   struct plan *p;
   enum status s;
 
-  TRY (check_ask (ask));
+  TRY (check_spec (spec));
   TRY (MEM_NEW (1, &p, "plan"));
-  p->K = ask->K;
-  p->n_micro = ask->n_micro;
-  p->n_pipe = ask->n_pipe;
-  p->n_replicas = ask->n_replicas;
-  p->order = ask->order;
-  p->latency_s = ask->latency_s;
-  p->bytes_per_s = ask->bytes_per_s;
+  p->K = spec->K;
+  p->n_micro = spec->n_micro;
+  p->n_pipe = spec->n_pipe;
+  p->n_replicas = spec->n_replicas;
+  p->order = spec->order;
+  p->latency_s = spec->latency_s;
+  p->bytes_per_s = spec->bytes_per_s;
   TRY_GOTO (plan_allocate (p, true), failed);
-  copy_ask (p, ask);
+  copy_spec (p, spec);
   TRY_GOTO (plan_streams (p), failed);
-  plan_set_heads (p, ask->heads_all);
-  TRY_GOTO (plan_set_joint (p, &ask->joint), failed);
+  plan_set_heads (p, spec->heads_all);
+  TRY_GOTO (plan_set_joint (p, &spec->joint), failed);
   TRY_GOTO (plan_make_timetable (p), failed);
   *out = p;
   return OK;

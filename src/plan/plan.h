@@ -1,8 +1,8 @@
 /* plan/plan.h -- all deciding: cut, route, windows, streams, timetable.
  *
  * Arithmetic on integers and a few costs; never sees a tensor, never talks.
- * A plan is made once from a plan_ask and does not change; every rank makes the
- * same one and walks its own list.  All functions are Local.
+ * A plan is made once from a plan_spec and does not change; every rank makes
+ * the same one and walks its own list.  All functions are Local.
  */
 #ifndef PLAN_PLAN_H
 #define PLAN_PLAN_H
@@ -76,7 +76,7 @@ struct plan_joint {
   double fold_s, copy_s; /* a stage adds its part; takes the new values */
 };
 
-struct plan_ask {
+struct plan_spec {
   int K;
   const double *route; /* K x K, borrowed during plan_create */
   bool heads_all;      /* heads nobody learns from: witnesses */
@@ -199,7 +199,7 @@ struct plan {
 };
 
 enum status
-plan_create (const struct plan_ask *ask, struct plan **out);
+plan_create (const struct plan_spec *spec, struct plan **out);
 void
 plan_destroy (struct plan **p);
 /* The same for a regular strategy on a long pipe, one stage per rank, at a cost
@@ -225,7 +225,7 @@ struct plan_chain {
   struct plan_joint joint;
 };
 enum status
-plan_chain_create (const struct plan_chain *ask, struct plan **out);
+plan_chain_create (const struct plan_chain *spec, struct plan **out);
 /* The next rank up (step 1) or down (-1) the pipe with a stage that uses the
  * shared matrix; -1: none. */
 int

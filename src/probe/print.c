@@ -57,7 +57,7 @@ print_notes (const struct probe *p, const struct probe_result *r,
       text_add (out,
                 "note: %s, stage %d: %d of the smallest lambdas left out: "
                 "the matrix is not positive definite in %s precision\n",
-                of, v->stage, g->n_refused, p->how.wide ? "double" : "single");
+                of, v->stage, g->n_refused, p->spec.wide ? "double" : "single");
   }
 }
 

@@ -32,12 +32,12 @@ tell_unlike (struct wire *w)
 }
 
 static enum status
-check_how (struct wire *w, const struct probe_how *how)
+check_spec (struct wire *w, const struct probe_spec *spec)
 {
-  if (how->grid_rows > 0 && how->grid_rows * how->grid_cols != wire_size (w))
+  if (spec->grid_rows > 0 && spec->grid_rows * spec->grid_cols != wire_size (w))
     return fail (E_CONFIG, "--grid %dx%d is for %d ranks, and there are %d",
-                 how->grid_rows, how->grid_cols,
-                 how->grid_rows * how->grid_cols, wire_size (w));
+                 spec->grid_rows, spec->grid_cols,
+                 spec->grid_rows * spec->grid_cols, wire_size (w));
   if (!matrix_library ()) {
     struct grid none;
     return grid_open (w, 1, 1, 1, &none);
@@ -46,14 +46,14 @@ check_how (struct wire *w, const struct probe_how *how)
 }
 
 enum status
-probe_open (struct wire *w, const struct probe_how *how, struct probe **out)
+probe_open (struct wire *w, const struct probe_spec *spec, struct probe **out)
 {
   struct probe *p = NULL;
-  TRY (wire_agree (w, check_how (w, how)));
+  TRY (wire_agree (w, check_spec (w, spec)));
   TRY (tell_unlike (w));
   TRY (wire_agree (w, MEM_NEW (1, &p, "the probe")));
   p->wire = w;
-  p->how = *how;
+  p->spec = *spec;
   p->panel = 2048;
   *out = p;
   return OK;

@@ -23,7 +23,7 @@
 const char *
 probe_describe (void);
 
-struct probe_how {
+struct probe_spec {
   bool wide;                /* double precision */
   int grid_rows, grid_cols; /* 0: as square as the ranks allow */
   int block;                /* 0: chosen */
@@ -36,7 +36,7 @@ struct probe;
 /* E_UNSUPPORTED without ScaLAPACK; E_CONFIG when the grid does not fit the
  * ranks.  w is borrowed.  Collective on world: a fence. */
 enum status
-probe_open (struct wire *w, const struct probe_how *how, struct probe **out);
+probe_open (struct wire *w, const struct probe_spec *spec, struct probe **out);
 void
 probe_close (struct probe **p);
 

@@ -204,7 +204,7 @@ struct entry { /* rows that wait for the next turn */
 struct probe {
   struct grid grid;
   struct wire *wire; /* borrowed */
-  struct probe_how how;
+  struct probe_spec spec;
   bool open;
   int n_sides, n_views;
   struct side side[PROBE_SIDES];

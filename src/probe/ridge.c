@@ -53,7 +53,7 @@ ridge_bytes (const struct probe *p, int64_t width)
 {
   const struct grid *g = &p->grid;
   int order = most_order (p, width);
-  bool w = p->how.wide;
+  bool w = p->spec.wide;
   /* Matrices of one column block: the first column of the grid has them. */
   double number = w ? 8 : 4, classes = p->classes;
   double rows = matrix_share (order, g->block, 0, g->n_rows);
@@ -82,7 +82,7 @@ fit_memory (struct fit *f)
   struct probe *p = f->p;
   struct grid *g = &p->grid;
   int order = most_order (p, f->v->width), c = p->classes;
-  bool w = p->how.wide;
+  bool w = p->spec.wide;
   TRY (matrix_create (g, order, order, 0, w, &f->gram));
   TRY (matrix_create (g, order, order, 0, w, &f->factor));
   TRY (matrix_create (g, order, c, c, w, &f->rhs));

@@ -25,8 +25,8 @@ static enum status
 open_grid (struct probe *p, const struct probe_side *s)
 {
   int size = wire_size (p->wire);
-  int rows = p->how.grid_rows, cols = p->how.grid_cols;
-  int block = p->how.block;
+  int rows = p->spec.grid_rows, cols = p->spec.grid_cols;
+  int block = p->spec.block;
   if (rows <= 0)
     grid_shape (size, &rows, &cols);
   if (block <= 0)
@@ -45,7 +45,7 @@ open_grid (struct probe *p, const struct probe_side *s)
 static enum status
 take_samples (struct probe *p, const struct probe_side *s)
 {
-  struct random_key key = {p->how.seed, RANDOM_PROBE, 0, 0};
+  struct random_key key = {p->spec.seed, RANDOM_PROBE, 0, 0};
   snprintf (p->first, sizeof p->first, "%s", s->name);
   p->n = (int)s->n_samples;
   p->classes = s->classes;
@@ -59,7 +59,7 @@ take_samples (struct probe *p, const struct probe_side *s)
     p->label[p->row[i]] = s->labels[i];
   if (!s->tokens)
     return OK;
-  int most = p->how.classes > 0 ? p->how.classes : PROBE_CLASSES;
+  int most = p->spec.classes > 0 ? p->spec.classes : PROBE_CLASSES;
   p->vocabulary = s->classes;
   TRY (MEM_NEW ((size_t)p->n, &p->within, "bits of tokens"));
   return vocabulary_cut (p->label, p->n, p->n_fit, s->classes, most,
@@ -94,7 +94,7 @@ static double
 view_bytes (const struct probe *p, int64_t width, bool reduced)
 {
   int n = reduced && width > p->n ? p->n : (int)width;
-  return matrix_bytes (&p->grid, p->n, n, p->how.wide);
+  return matrix_bytes (&p->grid, p->n, n, p->spec.wide);
 }
 
 static double
@@ -148,8 +148,8 @@ need_most (const struct need *n)
 static double
 memory_left (const struct probe *p)
 {
-  if (p->how.memory_bytes > 0)
-    return p->how.memory_bytes;
+  if (p->spec.memory_bytes > 0)
+    return p->spec.memory_bytes;
   return mem_available () / wire_node_size (p->wire) + p->need.held;
 }
 
@@ -163,7 +163,7 @@ refuse (const struct probe *p, const char *what, const struct need *n,
                "nodes, or ask for fewer --samples%s",
                what, text_bytes (need_most (n)), text_bytes (n->arriving),
                text_bytes (n->held + n->work), text_bytes (left),
-               p->how.wide ? ", or leave out --double" : "");
+               p->spec.wide ? ", or leave out --double" : "");
 }
 
 static enum status
@@ -178,7 +178,7 @@ check_memory (struct probe *p, const struct probe_side *s)
        "probe: grid %d x %d, blocks of %d, %s; %d samples x %d stages, at most "
        "%s features; memory per rank: %s of %s",
        p->grid.n_rows, p->grid.n_cols, p->grid.block,
-       p->how.wide ? "double" : "float", p->n, s->n_stages,
+       p->spec.wide ? "double" : "float", p->n, s->n_stages,
        text_count (widest (s)), text_bytes (most), text_bytes (left));
   if (most <= left || left <= 0)
     return OK;
@@ -209,7 +209,7 @@ make_views (struct probe *p, const struct probe_side *s)
     v->stage = k;
     v->width = s->width[k];
     snprintf (v->behind, sizeof v->behind, "%s", s->behind[k]);
-    TRY (matrix_create (&p->grid, p->n, (int)v->width, 0, p->how.wide, &v->x));
+    TRY (matrix_create (&p->grid, p->n, (int)v->width, 0, p->spec.wide, &v->x));
     p->n_views++;
   }
   return OK;
@@ -285,7 +285,7 @@ settle (struct probe *p, struct view *v)
     return e;
   struct matrix k = {0};
   TRY (wire_agree (p->wire,
-                   matrix_create (&p->grid, p->n, p->n, 0, p->how.wide, &k)));
+                   matrix_create (&p->grid, p->n, p->n, 0, p->spec.wide, &k)));
   part_gram (part_whole (&v->x), false, &k);
   matrix_clear (&v->x);
   v->x = k;

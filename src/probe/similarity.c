@@ -24,8 +24,8 @@ similarity_bytes (const struct probe *p, int64_t width)
 {
   /* At worst a feature panel of two wide views, or L X. */
   return matrix_bytes (&p->grid, width > p->n ? p->n : (int)width,
-                       panel_of (p, width), p->how.wide) +
-         matrix_bytes (&p->grid, p->n, panel_of (p, width), p->how.wide);
+                       panel_of (p, width), p->spec.wide) +
+         matrix_bytes (&p->grid, p->n, panel_of (p, width), p->spec.wide);
 }
 
 /* |Y'X|^2 by panels of Y's columns. */
@@ -36,14 +36,14 @@ by_features (struct probe *p, struct view *x, struct view *y, double *out)
   int panel = panel_of (p, y->width);
   double all = 0, part;
   TRY (wire_agree (
-      p->wire, matrix_create (&p->grid, x->x.n, panel, 0, p->how.wide, &c)));
+      p->wire, matrix_create (&p->grid, x->x.n, panel, 0, p->spec.wide, &c)));
   for (int at = 0; at < y->x.n; at += panel) {
     int n = y->x.n - at < panel ? y->x.n - at : panel;
     struct part ys = {&y->x, 0, at, y->x.m, n};
     if (n < panel) { /* the rest of the panel is not touched */
       matrix_clear (&c);
       TRY (wire_agree (
-          p->wire, matrix_create (&p->grid, x->x.n, n, 0, p->how.wide, &c)));
+          p->wire, matrix_create (&p->grid, x->x.n, n, 0, p->spec.wide, &c)));
     }
     part_product (part_whole (&x->x), true, ys, false, part_whole (&c));
     TRY (matrix_dot (&c, &c, false, &part));
@@ -64,7 +64,7 @@ by_both (struct probe *p, struct view *x, struct view *l, double *out)
     int n = x->x.n - at < panel ? x->x.n - at : panel;
     struct matrix c = {0}, slice = x->x;
     TRY (wire_agree (p->wire,
-                     matrix_create (&p->grid, p->n, n, 0, p->how.wide, &c)));
+                     matrix_create (&p->grid, p->n, n, 0, p->spec.wide, &c)));
     struct part xs = {&x->x, 0, at, p->n, n};
     part_symmetric_product (&l->x, xs, part_whole (&c));
     /* Local columns of the slice are those from `at` on. */

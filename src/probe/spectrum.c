@@ -15,8 +15,8 @@ double
 spectrum_bytes (const struct probe *p, int64_t width)
 {
   int n = order_of (p, width);
-  return matrix_bytes (&p->grid, n, n, p->how.wide) +
-         matrix_eigen_bytes (&p->grid, n, p->how.wide) + 8.0 * n;
+  return matrix_bytes (&p->grid, n, n, p->spec.wide) +
+         matrix_eigen_bytes (&p->grid, n, p->spec.wide) + 8.0 * n;
 }
 
 void
@@ -52,7 +52,7 @@ spectrum_study (struct probe *p, struct view *v, struct spectrum *out)
 {
   struct spectrum s = {.n = order_of (p, v->width)};
   struct matrix c = {0};
-  enum status e = matrix_create (&p->grid, s.n, s.n, 0, p->how.wide, &c);
+  enum status e = matrix_create (&p->grid, s.n, s.n, 0, p->spec.wide, &c);
   if (e == OK)
     e = MEM_NEW ((size_t)s.n, &s.value, "eigenvalues");
   e = wire_agree (p->wire, e);
@@ -74,7 +74,7 @@ spectrum_study (struct probe *p, struct view *v, struct spectrum *out)
   }
   for (int i = 0; i < s.n; i++)
     s.value[i] /= p->n - 1;
-  spectrum_measure (&s, v->width, p->n, p->how.wide);
+  spectrum_measure (&s, v->width, p->n, p->spec.wide);
   *out = s;
   return OK;
 }

@@ -328,8 +328,8 @@ choose_split (struct report *r)
       r->split = order[i];
     }
   }
-  for (int s = 0; r->ask->split && s < DATA_SPLITS; s++)
-    if (strcmp (r->ask->split, data_split_name ((enum data_split)s)) == 0)
+  for (int s = 0; r->spec->split && s < DATA_SPLITS; s++)
+    if (strcmp (r->spec->split, data_split_name ((enum data_split)s)) == 0)
       r->split = (enum data_split)s;
 }
 
@@ -372,7 +372,7 @@ static void
 choose_target (struct report *r)
 {
   bool lower = r->measure->lower;
-  double asked = lower ? r->ask->loss : r->ask->accuracy;
+  double asked = lower ? r->spec->loss : r->spec->accuracy;
   double there = 100 * best_of_worst (r, lower ? -1 : 1);
   r->target = asked > 0
                   ? asked
@@ -383,12 +383,12 @@ choose_target (struct report *r)
 static enum status
 check_target (const struct report *r)
 {
-  if (r->ask->accuracy > 0 && r->measure->lower)
+  if (r->spec->accuracy > 0 && r->measure->lower)
     return fail (E_CONFIG,
                  "--accuracy: runs of language models are compared by their "
                  "loss; --loss asks for the time to one, here in %s",
                  r->measure->unit);
-  if (r->ask->loss > 0 && !r->measure->lower)
+  if (r->spec->loss > 0 && !r->measure->lower)
     return fail (E_CONFIG, "--loss is for runs of language models; these are "
                            "compared by their accuracy, and --accuracy asks "
                            "for the time to one");
@@ -400,7 +400,7 @@ group_runs (struct report *r)
 {
   struct keys k;
   find_keys (r, &k);
-  if (r->unlike.size > 0 && !r->ask->unlike)
+  if (r->unlike.size > 0 && !r->spec->unlike)
     return fail (E_CONFIG,
                  "these runs differ in more than network, stages and "
                  "strategy, so that a comparison would not be fair:\n%s"

@@ -100,8 +100,8 @@ why_not (const char *path)
 static enum status
 add_paths (struct report *r, struct text *wrong)
 {
-  for (int i = 0; i < r->ask->n_paths; i++) {
-    const char *path = r->ask->paths[i];
+  for (int i = 0; i < r->spec->n_paths; i++) {
+    const char *path = r->spec->paths[i];
     int n = 0;
     if (is_run (path))
       TRY (add_run (r, path));
@@ -162,8 +162,8 @@ static void
 one_table (struct report *r, struct text *out)
 {
   struct table t;
-  table_make (r, r->ask->table ? r->ask->table : "compare", &t);
-  if (r->ask->form == REPORT_LATEX)
+  table_make (r, r->spec->table ? r->spec->table : "compare", &t);
+  if (r->spec->form == REPORT_LATEX)
     table_latex (r, &t, out);
   else {
     /* A table for programs has no room for words; each ends its line. */
@@ -190,9 +190,9 @@ make (struct report *r, struct text *out)
   TRY (group_runs (r));
   TRY (probe_collect (r));
   choose_shown (r);
-  if (r->ask->form == REPORT_HTML)
+  if (r->spec->form == REPORT_HTML)
     page_make (r, out);
-  else if (r->ask->form == REPORT_TEXT)
+  else if (r->spec->form == REPORT_TEXT)
     plain_make (r, out);
   else
     one_table (r, out);
@@ -200,9 +200,9 @@ make (struct report *r, struct text *out)
 }
 
 enum status
-report_make (const struct report_ask *ask, struct text *out)
+report_make (const struct report_spec *spec, struct text *out)
 {
-  struct report r = {.ask = ask};
+  struct report r = {.spec = spec};
   text_init (&r.notes);
   text_init (&r.unlike);
   enum status s = make (&r, out);

@@ -18,7 +18,7 @@ enum report_form {
   REPORT_LATEX, /* one table, for the package booktabs */
 };
 
-struct report_ask {
+struct report_spec {
   int n_paths;
   const char *const *paths; /* run directories, or folders of them */
   enum report_form form;
@@ -38,7 +38,7 @@ report_tables (void);
  * The output of language models is compared by its loss: in bits per byte where
  * all runs have that, else in nats per token; of others by its accuracy. */
 enum status
-report_make (const struct report_ask *ask, struct text *out);
+report_make (const struct report_spec *spec, struct text *out);
 
 /* Two runs: after which step and in which stage they first differ, by what they
  * have recorded, and what is not the same about them; added to out.  *differ:

@@ -174,7 +174,7 @@ struct group { /* runs that differ in their seed alone */
 
 struct report {
   struct pool pool;
-  const struct report_ask *ask;
+  const struct report_spec *spec;
   int n_runs, n_groups;
   struct run *run;
   struct group *group;

@@ -53,7 +53,7 @@ size_t
 store_tensor_bytes (const struct store_tensor *t);
 struct store_run;
 struct store_saved;
-struct store_how {
+struct store_spec {
   bool collective;             /* transfers of parallel HDF5 */
   const struct store_run *run; /* root: asked store_run_mine before the rename;
                                   NULL: nobody else is about */
@@ -62,13 +62,13 @@ struct store_how {
 /* Write a whole checkpoint: every tensor is given by exactly one rank of the
  * world (n may be 0).  Parallel HDF5 under another name, closed, synced, read
  * back and verified against the digests, renamed.  E_IO leaves the old files
- * untouched.  how NULL: independent.  Collective on world; all ranks return the
- * same. */
+ * untouched.  spec NULL: independent.  Collective on world; all ranks return
+ * the same. */
 enum status
 store_checkpoint_write (struct wire *w, const char *path,
                         const struct store_attributes *a,
                         const struct store_tensor *tensors, int n,
-                        const struct store_how *how);
+                        const struct store_spec *spec);
 
 /* -- read ------------------------------------------------------------------ */
 

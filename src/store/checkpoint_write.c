@@ -32,7 +32,7 @@ struct writing {
   const struct store_attributes *attributes;
   const struct store_tensor *tensors;
   int n;
-  struct store_how how;
+  struct store_spec spec;
   struct store_list list;
   int64_t *offset; /* list.n */
   hid_t file;      /* of collective transfers; -1 when not open */
@@ -213,7 +213,7 @@ verify (struct writing *w)
 static void
 report (struct writing *w, double begin_s)
 {
-  struct store_saved *out = w->how.saved;
+  struct store_saved *out = w->spec.saved;
   if (!out)
     return;
   memset (out, 0, sizeof *out);
@@ -233,12 +233,12 @@ finish (struct writing *w, double begin_s)
     report (w, begin_s);
     if (s == OK)
       s = verify (w);
-    if (s == OK && w->how.run)
-      s = store_run_mine (w->how.run);
+    if (s == OK && w->spec.run)
+      s = store_run_mine (w->spec.run);
     if (s == OK)
       s = store_file_rename (w->part, w->path);
-    if (w->how.saved)
-      w->how.saved->total_s = clock_now_s () - begin_s;
+    if (w->spec.saved)
+      w->spec.saved->total_s = clock_now_s () - begin_s;
   }
   return wire_agree (w->wire, s);
 }
@@ -249,15 +249,15 @@ write_parts (struct writing *w)
   TRY (share_name (w));
   TRY (store_list_share (w->wire, w->tensors, w->n, &w->list));
   TRY (create_file (w));
-  return w->how.collective && wire_size (w->wire) > 1 ? write_together (w)
-                                                      : write_own (w);
+  return w->spec.collective && wire_size (w->wire) > 1 ? write_together (w)
+                                                       : write_own (w);
 }
 
 enum status
 store_checkpoint_write (struct wire *wire, const char *path,
                         const struct store_attributes *a,
                         const struct store_tensor *tensors, int n,
-                        const struct store_how *how)
+                        const struct store_spec *spec)
 {
   store_h5_enter ();
   store_h5_start ();
@@ -268,14 +268,14 @@ store_checkpoint_write (struct wire *wire, const char *path,
                       .n = n,
                       .file = -1};
   double begin = clock_now_s ();
-  if (how)
-    w.how = *how;
+  if (spec)
+    w.spec = *spec;
   enum status s = write_parts (&w);
   (void)close_file (&w);
   if (s == OK)
     s = finish (&w, begin);
-  if (w.how.saved)
-    w.how.saved->status = s;
+  if (w.spec.saved)
+    w.spec.saved->status = s;
   if (s != OK && w.part && wire_rank (wire) == 0)
     unlink (w.part);
   fail_clear ();

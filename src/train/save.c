@@ -306,16 +306,16 @@ save_waiting (struct training *t, int64_t done)
   struct session *s = t->s;
   const struct design *d = s->design;
   struct store_saved o = {.step = done};
-  struct store_how how = {.collective = d->config.io == CONFIG_COLLECTIVE,
-                          .run = s->run,
-                          .saved = &o};
+  struct store_spec spec = {.collective = d->config.io == CONFIG_COLLECTIVE,
+                            .run = s->run,
+                            .saved = &o};
   char path[CONFIG_PATH + 64];
   struct text texts[2];
   struct store_attributes more = {0};
   double start = clock_now_s ();
   checkpoint_path (s, done, path, sizeof path);
   describe_record (t, texts, &more);
-  enum status e = snapshot_write (s, &t->staging, path, done, &more, &how);
+  enum status e = snapshot_write (s, &t->staging, path, done, &more, &spec);
   text_clear (&texts[0]);
   text_clear (&texts[1]);
   if (e == OK && s->run &&

@@ -126,7 +126,7 @@ enum status
 snapshot_write (const struct session *s, const struct staging *g,
                 const char *path, int64_t step,
                 const struct store_attributes *more,
-                const struct store_how *how)
+                const struct store_spec *spec)
 {
   struct snapshot_words words;
   struct store_attributes a;
@@ -142,7 +142,7 @@ snapshot_write (const struct session *s, const struct staging *g,
   a.metrics = more->metrics;
   a.progress = more->progress;
   if (e == OK)
-    e = store_checkpoint_write (s->wire, path, &a, g->tensor, g->n, how);
+    e = store_checkpoint_write (s->wire, path, &a, g->tensor, g->n, spec);
   snapshot_words_clear (&words);
   snapshot_close (&own);
   return e;

@@ -162,13 +162,13 @@ snapshot_attributes (const struct session *s, int64_t step,
                      struct store_attributes *out);
 void
 snapshot_words_clear (struct snapshot_words *words);
-/* All ranks wait for it.  more: metrics and progress, on root; NULL: none. how:
- * as store_checkpoint_write.  Collective. */
+/* All ranks wait for it.  more: metrics and progress, on root; NULL: none.
+ * spec: as store_checkpoint_write.  Collective. */
 enum status
 snapshot_write (const struct session *s, const struct staging *g,
                 const char *path, int64_t step,
                 const struct store_attributes *more,
-                const struct store_how *how);
+                const struct store_spec *spec);
 
 /* -- the training ------------------------------------------------------------
  */
@@ -457,7 +457,7 @@ identity_compare_init (const struct config *c, const struct store_history *h,
  * on the root. */
 enum status
 identity_check (const struct config *c, const struct store_history *h,
-                const char *newest, const char *how);
+                const char *newest, const char *spec);
 
 /* -- does a checkpoint fit? (fit.c) ----------------------------------------
  */

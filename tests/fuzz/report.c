@@ -17,10 +17,10 @@ static const char *const names[] = {
 static void
 report (const char *dir, enum report_form form)
 {
-  struct report_ask ask = {.n_paths = 1, .paths = &dir, .form = form};
+  struct report_spec spec = {.n_paths = 1, .paths = &dir, .form = form};
   struct text out;
   text_init (&out);
-  (void)report_make (&ask, &out);
+  (void)report_make (&spec, &out);
   text_clear (&out);
   fail_clear ();
 }

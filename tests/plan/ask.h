@@ -24,23 +24,23 @@ ask_plan (const struct ask *a)
   int rank_of[ASK_MOST];
   double even[ASK_MOST];
   struct plan *p = NULL;
-  struct plan_ask ask = {.K = a->K,
-                         .route = a->route,
-                         .heads_all = a->heads_all,
-                         .n_micro = a->n_micro > 0 ? a->n_micro : 1,
-                         .n_pipe = a->n_pipe > 0 ? a->n_pipe : a->K,
-                         .n_replicas = a->n_replicas > 0 ? a->n_replicas : 1,
-                         .rank_of = rank_of,
-                         .order = a->order,
-                         .cost = a->cost,
-                         .latency_s = a->latency_s,
-                         .bytes_per_s = a->bytes_per_s,
-                         .joint = a->joint};
+  struct plan_spec spec = {.K = a->K,
+                           .route = a->route,
+                           .heads_all = a->heads_all,
+                           .n_micro = a->n_micro > 0 ? a->n_micro : 1,
+                           .n_pipe = a->n_pipe > 0 ? a->n_pipe : a->K,
+                           .n_replicas = a->n_replicas > 0 ? a->n_replicas : 1,
+                           .rank_of = rank_of,
+                           .order = a->order,
+                           .cost = a->cost,
+                           .latency_s = a->latency_s,
+                           .bytes_per_s = a->bytes_per_s,
+                           .joint = a->joint};
 
   for (int k = 0; k < a->K; k++)
     even[k] = 1;
-  if (plan_fold (a->K, even, ask.n_pipe, rank_of) != OK ||
-      plan_create (&ask, &p) != OK) {
+  if (plan_fold (a->K, even, spec.n_pipe, rank_of) != OK ||
+      plan_create (&spec, &p) != OK) {
     tap_note ("%s", fail_message ());
     fail_clear ();
   }

@@ -320,13 +320,13 @@ refusals (void)
   int rank_of[2] = {0, 1}, wrong[2] = {1, 0}, gap[2] = {0, 0};
   struct plan_cost cost[2] = {{.forward = -1}};
   struct plan_cost more[2] = {{.data = 1, .input = 1.5}};
-  const struct plan_ask good = {.K = 2,
-                                .route = route,
-                                .n_micro = 1,
-                                .n_pipe = 2,
-                                .n_replicas = 1,
-                                .rank_of = rank_of};
-  struct plan_ask a[8];
+  const struct plan_spec good = {.K = 2,
+                                 .route = route,
+                                 .n_micro = 1,
+                                 .n_pipe = 2,
+                                 .n_replicas = 1,
+                                 .rank_of = rank_of};
+  struct plan_spec a[8];
   struct plan *p = NULL;
   int refused = 0;
 
@@ -363,12 +363,12 @@ memory (void)
     double route[9];
     int rank_of[3] = {0, 1, 1};
     struct plan *p = NULL;
-    struct plan_ask a = {.K = 3,
-                         .route = route,
-                         .n_micro = 2,
-                         .n_pipe = 2,
-                         .n_replicas = 1,
-                         .rank_of = rank_of};
+    struct plan_spec a = {.K = 3,
+                          .route = route,
+                          .n_micro = 2,
+                          .n_pipe = 2,
+                          .n_replicas = 1,
+                          .rank_of = rank_of};
     char spec[32];
     plan_route (3, 2, PLAN_SUM, route);
     snprintf (spec, sizeof spec, "alloc:%d", n);

@@ -74,16 +74,16 @@ plan_of (int K, const double *route)
 {
   int rank_of[MOST];
   struct plan *p = NULL;
-  struct plan_ask ask = {.K = K,
-                         .route = route,
-                         .n_micro = 1,
-                         .n_pipe = K,
-                         .n_replicas = 1,
-                         .rank_of = rank_of};
+  struct plan_spec spec = {.K = K,
+                           .route = route,
+                           .n_micro = 1,
+                           .n_pipe = K,
+                           .n_replicas = 1,
+                           .rank_of = rank_of};
 
   for (int k = 0; k < K; k++)
     rank_of[k] = k;
-  if (plan_create (&ask, &p) != OK)
+  if (plan_create (&spec, &p) != OK)
     tap_note ("%s", fail_message ());
   return p;
 }

@@ -275,7 +275,7 @@ static const char *golden_path; /* NULL: none */
 static void
 test_study (struct wire *w, bool wide, int block)
 {
-  struct probe_how how = {
+  struct probe_spec spec = {
       .wide = wide, .block = block, .seed = 5, .memory_bytes = 1e9};
   struct probe *p = NULL;
   struct probe_result *r = NULL;
@@ -283,7 +283,7 @@ test_study (struct wire *w, bool wide, int block)
   double limit = wide ? 1e-10 : 1e-5;
   snprintf (name, sizeof name, "blocks of %d, %s", block,
             wide ? "double" : "float");
-  tool_must (probe_open (w, &how, &p));
+  tool_must (probe_open (w, &spec, &p));
   p->panel = 16; /* several of them */
   give_side (p, 0);
   give_side (p, 1);
@@ -318,7 +318,7 @@ test_measures (void)
 }
 
 static enum status
-begin_with (struct wire *w, const struct probe_how *how, int64_t n,
+begin_with (struct wire *w, const struct probe_spec *spec, int64_t n,
             int64_t features)
 {
   struct probe *p = NULL;
@@ -335,7 +335,7 @@ begin_with (struct wire *w, const struct probe_how *how, int64_t n,
                          .classes = 3,
                          .threads = 1,
                          .labels = none};
-  tool_must (probe_open (w, how, &p));
+  tool_must (probe_open (w, spec, &p));
   enum status e = probe_begin (p, &s, &ignored);
   probe_close (&p);
   mem_free (&none);
@@ -345,22 +345,22 @@ begin_with (struct wire *w, const struct probe_how *how, int64_t n,
 static void
 test_refusals (struct wire *w)
 {
-  struct probe_how how = {.memory_bytes = 1e6};
+  struct probe_spec spec = {.memory_bytes = 1e6};
   struct probe *p = NULL;
-  tap_ok (begin_with (w, &how, 1000, 20000) == E_MEMORY,
+  tap_ok (begin_with (w, &spec, 1000, 20000) == E_MEMORY,
           "what does not fit is refused before it is made");
-  tap_ok (begin_with (w, &how, 100, 20) == OK, "what fits is not");
-  tap_ok (begin_with (w, &how, 9, 20) == E_DATA, "too few samples");
-  how.grid_rows = 7;
-  how.grid_cols = 1;
-  tap_ok (probe_open (w, &how, &p) == E_CONFIG, "a grid of other ranks");
+  tap_ok (begin_with (w, &spec, 100, 20) == OK, "what fits is not");
+  tap_ok (begin_with (w, &spec, 9, 20) == E_DATA, "too few samples");
+  spec.grid_rows = 7;
+  spec.grid_cols = 1;
+  tap_ok (probe_open (w, &spec, &p) == E_CONFIG, "a grid of other ranks");
 }
 
 /* One feature that is another's double, one that never changes. */
 static void
 test_deficient (struct wire *w, bool constant)
 {
-  struct probe_how how = {.block = 3, .memory_bytes = 1e9};
+  struct probe_spec spec = {.block = 3, .memory_bytes = 1e9};
   struct probe *p = NULL;
   struct probe_result *r = NULL;
   int64_t features = 5;
@@ -382,7 +382,7 @@ test_deficient (struct wire *w, bool constant)
           j == 4 || constant
               ? 2
               : (float)draw (99, (uint64_t)(i * 4 + j / 2)) * (1 + (float)j);
-  tool_must (probe_open (w, &how, &p));
+  tool_must (probe_open (w, &spec, &p));
   tool_must (probe_begin (p, &s, &per_turn));
   if (wire_rank (w) == wire_size (w) - 1)
     tool_must (probe_rows (p, 0, 0, SAMPLES, rows));
@@ -406,7 +406,7 @@ static void
 test_indefinite (struct wire *w, bool wide)
 {
   enum { WIDE = 700, MANY = 800 };
-  struct probe_how how = {.wide = wide, .memory_bytes = 1e9};
+  struct probe_spec spec = {.wide = wide, .memory_bytes = 1e9};
   struct probe *p = NULL;
   int64_t features = WIDE;
   int per_turn;
@@ -430,7 +430,7 @@ test_indefinite (struct wire *w, bool wide)
                          .classes = 2,
                          .threads = 1,
                          .labels = of};
-  tool_must (probe_open (w, &how, &p));
+  tool_must (probe_open (w, &spec, &p));
   tool_must (probe_begin (p, &s, &per_turn));
   if (wire_rank (w) == 0)
     tool_must (probe_rows (p, 0, 0, MANY, rows));

@@ -275,15 +275,15 @@ static const char *golden_path; /* NULL: none */
 static void
 test_study (struct wire *w, bool wide)
 {
-  struct probe_how how = {.wide = wide,
-                          .block = 4,
-                          .seed = 3,
-                          .classes = MOST,
-                          .memory_bytes = 1e9};
+  struct probe_spec spec = {.wide = wide,
+                            .block = 4,
+                            .seed = 3,
+                            .classes = MOST,
+                            .memory_bytes = 1e9};
   struct probe *p = NULL;
   struct probe_result *r = NULL;
   const char *name = wide ? "double" : "float";
-  tool_must (probe_open (w, &how, &p));
+  tool_must (probe_open (w, &spec, &p));
   give (p, width, value);
   tool_must (probe_study (p, &r));
   tap_ok (p->classes == MOST, "%s: %d classes", name, MOST);
@@ -299,7 +299,7 @@ test_study (struct wire *w, bool wide)
 static void
 test_constant (struct wire *w)
 {
-  struct probe_how how = {.classes = MOST, .memory_bytes = 1e9};
+  struct probe_spec spec = {.classes = MOST, .memory_bytes = 1e9};
   struct probe *p = NULL;
   struct probe_result *r = NULL;
   struct cut cut;
@@ -307,7 +307,7 @@ test_constant (struct wire *w)
   static float same[3 * N];
   float *const from[VIEWS] = {same, same};
   double want = 0;
-  tool_must (probe_open (w, &how, &p));
+  tool_must (probe_open (w, &spec, &p));
   give (p, few, from);
   tool_must (probe_study (p, &r));
   cut_of (p, &cut);

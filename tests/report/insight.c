@@ -15,13 +15,13 @@ table_of (struct pool *p, int n, char (*dirs)[512], const char *name,
   struct text text;
   for (int i = 0; i < n; i++)
     paths[i] = dirs[i];
-  struct report_ask ask = {.n_paths = n,
-                           .paths = paths,
-                           .form = REPORT_CSV,
-                           .table = name,
-                           .unlike = true};
+  struct report_spec spec = {.n_paths = n,
+                             .paths = paths,
+                             .form = REPORT_CSV,
+                             .table = name,
+                             .unlike = true};
   text_init (&text);
-  bool good = report_make (&ask, &text) == OK;
+  bool good = report_make (&spec, &text) == OK;
   sheet_read_with (p, text.data ? text.data : "", "strategy", out);
   text_clear (&text);
   return good;
@@ -130,10 +130,10 @@ test_choice (void)
               cell (&s, 1, "bits_per_token") == 4,
           "where both cover all, that of the split");
   const char *paths[] = {dirs[0], dirs[1]};
-  struct report_ask ask = {.n_paths = 2, .paths = paths};
+  struct report_spec spec = {.n_paths = 2, .paths = paths};
   struct text page;
   text_init (&page);
-  tap_ok (report_make (&ask, &page) == OK &&
+  tap_ok (report_make (&spec, &page) == OK &&
               strstr (page.data, "bits per token of the probe") &&
               !strstr (page.data, "accuracy of the probe") &&
               strstr (page.data, "split valid, features maps, 320 samples"),
@@ -211,11 +211,11 @@ test_damage (void)
           "cells that the file does not have are empty");
   const char *paths[] = {dirs[0]};
   for (int form = REPORT_HTML; form <= REPORT_TEXT; form++) {
-    struct report_ask ask = {
+    struct report_spec spec = {
         .n_paths = 1, .paths = paths, .form = (enum report_form)form};
     struct text out;
     text_init (&out);
-    tap_ok (report_make (&ask, &out) == OK && !strstr (out.data, ">nan<"),
+    tap_ok (report_make (&spec, &out) == OK && !strstr (out.data, ">nan<"),
             "form %d shows what there is", form);
     text_clear (&out);
   }

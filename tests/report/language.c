@@ -8,15 +8,15 @@
 
 /* A report of language models. */
 static enum status
-make (int n, char (*dirs)[512], struct report_ask ask, struct text *out)
+make (int n, char (*dirs)[512], struct report_spec spec, struct text *out)
 {
   const char *paths[16];
   for (int i = 0; i < n; i++)
     paths[i] = dirs[i];
-  ask.n_paths = n;
-  ask.paths = paths;
+  spec.n_paths = n;
+  spec.paths = paths;
   text_init (out);
-  return report_make (&ask, out);
+  return report_make (&spec, out);
 }
 
 static double
@@ -31,8 +31,8 @@ table_of (struct pool *p, int n, char (*dirs)[512], const char *name,
           double loss, struct sheet *out)
 {
   struct text text;
-  struct report_ask ask = {.form = REPORT_CSV, .table = name, .loss = loss};
-  enum status s = make (n, dirs, ask, &text);
+  struct report_spec spec = {.form = REPORT_CSV, .table = name, .loss = loss};
+  enum status s = make (n, dirs, spec, &text);
   sheet_read_with (p, s == OK ? text.data : "", "strategy", out);
   text_clear (&text);
 }
@@ -164,14 +164,14 @@ test_refusals (void)
   struct made m = {"image", "1", "gap-fc", "0.1", 1, 2, 0.8, 1};
   make_two (dirs, "refused", true);
   made_run (&m, dirs[2]);
-  enum status s = make (2, dirs, (struct report_ask){.accuracy = 0.5}, &out);
+  enum status s = make (2, dirs, (struct report_spec){.accuracy = 0.5}, &out);
   tap_ok (s == E_CONFIG && out.size == 0 &&
               strstr (fail_message (), "--loss") &&
               strstr (fail_message (), "bits/byte"),
           "an accuracy of language models is refused, and what to ask is said");
   fail_clear ();
   text_clear (&out);
-  s = make (1, dirs + 2, (struct report_ask){.loss = 2}, &out);
+  s = make (1, dirs + 2, (struct report_spec){.loss = 2}, &out);
   tap_ok (s == E_CONFIG && out.size == 0 &&
               strstr (fail_message (), "--accuracy"),
           "so is a loss of others");
@@ -179,7 +179,7 @@ test_refusals (void)
   text_clear (&out);
   struct pool p = {0};
   struct sheet t;
-  s = make (3, dirs, (struct report_ask){.form = REPORT_CSV, .unlike = true},
+  s = make (3, dirs, (struct report_spec){.form = REPORT_CSV, .unlike = true},
             &out);
   sheet_read (&p, out.data ? out.data : "", &t);
   tap_ok (s == OK && sheet_column (&t, "accuracy_at_samples") > 0,
@@ -195,7 +195,7 @@ test_plot (void)
   static char dirs[2][512];
   struct text out;
   make_two (dirs, "plot", true);
-  tap_ok (make (1, dirs, (struct report_ask){.form = REPORT_TEXT}, &out) == OK,
+  tap_ok (make (1, dirs, (struct report_spec){.form = REPORT_TEXT}, &out) == OK,
           "a text for the terminal");
   const char *top =
       strstr (out.data, "loss of the output in bits/byte, valid\n");
@@ -232,16 +232,16 @@ test_best (void)
     made_run (&m, dirs[i]);
     made_language (&m, dirs[i], true);
   }
-  struct report_ask ask = {.form = REPORT_TEXT, .unlike = true};
-  tap_ok (make (13, dirs, ask, &out) == OK &&
+  struct report_spec spec = {.form = REPORT_TEXT, .unlike = true};
+  tap_ok (make (13, dirs, spec, &out) == OK &&
               strstr (out.data, "the 12 groups with the fewest bits per byte"),
           "of thirteen groups the best are drawn");
   tap_ok (!strstr (out.data, "lr 0.001, K = 2, local\n") &&
               strstr (out.data, "lr 0.013, K = 2, local\n"),
           "the lowest is the best");
   text_clear (&out);
-  ask.form = REPORT_HTML;
-  tap_ok (make (13, dirs, ask, &out) == OK, "a page of them");
+  spec.form = REPORT_HTML;
+  tap_ok (make (13, dirs, spec, &out) == OK, "a page of them");
   const char *map = out.data ? strstr (out.data, "<figure id=\"sweep\"") : NULL;
   tap_ok (map && strstr (map, ">1.8000</text>") &&
               !strstr (map, ">3.0000</text>"),

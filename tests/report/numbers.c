@@ -182,9 +182,9 @@ make (int n, char (*dirs)[512], bool unlike, enum report_form form,
   const char *paths[16];
   for (int i = 0; i < n; i++)
     paths[i] = dirs[i];
-  struct report_ask ask = {
+  struct report_spec spec = {
       .n_paths = n, .paths = paths, .form = form, .unlike = unlike};
-  return report_make (&ask, out);
+  return report_make (&spec, out);
 }
 
 /* Equal wall time: the one at half the pace has had half the steps. */
@@ -357,11 +357,11 @@ test_images (void)
   text_init (&out);
   for (int i = 0; i < 3; i++) {
     static const char *const tables[] = {"compare", "heads", "runs"};
-    struct report_ask ask = {.n_paths = 1,
-                             .paths = (const char *const[]){dir},
-                             .form = REPORT_LATEX,
-                             .table = tables[i]};
-    report_make (&ask, &out);
+    struct report_spec spec = {.n_paths = 1,
+                               .paths = (const char *const[]){dir},
+                               .form = REPORT_LATEX,
+                               .table = tables[i]};
+    report_make (&spec, &out);
   }
   bool good = strcmp (out.data, golden) == 0;
   tap_ok (good, "networks for images are compared by accuracy, in these words");

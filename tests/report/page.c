@@ -205,12 +205,12 @@ page_of (int n, char (*dirs)[512], enum report_form form, const char *table,
   const char *paths[64];
   for (int i = 0; i < n; i++)
     paths[i] = dirs[i];
-  struct report_ask ask = {.n_paths = n,
-                           .paths = paths,
-                           .form = form,
-                           .table = table,
-                           .unlike = true};
-  return report_make (&ask, out);
+  struct report_spec spec = {.n_paths = n,
+                             .paths = paths,
+                             .form = form,
+                             .table = table,
+                             .unlike = true};
+  return report_make (&spec, out);
 }
 
 /* n groups that end at nearly the same accuracy. */

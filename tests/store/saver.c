@@ -59,8 +59,8 @@ test_same_bytes (struct wire *w)
 {
   char beside[512], path[512];
   static char many[200001];
-  static const struct store_how hows[2] = {{.collective = false},
-                                           {.collective = true}};
+  static const struct store_spec hows[2] = {{.collective = false},
+                                            {.collective = true}};
   memset (many, 'm', sizeof many - 1);
   snprintf (beside, sizeof beside, "%s", scratch ("a/beside.h5"));
   for (int turn = 0; turn < 3; turn++) {

@@ -77,11 +77,11 @@ give_version (struct wire *w, uint64_t version, int turn,
 
 SCRATCH_FN enum status
 write_how (struct wire *w, const char *path, uint64_t version, int turn,
-           const struct store_how *how)
+           const struct store_spec *spec)
 {
   struct store_tensor mine[N_TENSORS];
   int n = give_version (w, version, turn, mine);
-  return store_checkpoint_write (w, path, &attributes, mine, n, how);
+  return store_checkpoint_write (w, path, &attributes, mine, n, spec);
 }
 
 SCRATCH_FN enum status

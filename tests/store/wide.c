@@ -39,7 +39,7 @@ test_wide (struct wire *w, bool collective, bool deep, float *data)
   char path[512];
   static const char *const name[2] = {"/model/a", "/model/b"};
   struct store_tensor t = {"", 1, {VALUES}, data, TENSOR_F32};
-  struct store_how how = {.collective = collective};
+  struct store_spec spec = {.collective = collective};
   struct store_checkpoint *c = NULL;
   if (deep) /* the same number, and the first dimensions say little */
     t = (struct store_tensor){"", 3, {1, 2, VALUES / 2}, data, TENSOR_F32};
@@ -48,7 +48,7 @@ test_wide (struct wire *w, bool collective, bool deep, float *data)
   snprintf (path, sizeof path, "%s", scratch ("wide.h5"));
   for (int64_t i = 0; i < n; i++)
     data[i] = value_of (me, i);
-  bool good = store_checkpoint_write (w, path, &attributes, &t, 1, &how) == OK;
+  bool good = store_checkpoint_write (w, path, &attributes, &t, 1, &spec) == OK;
   memset (data, 0, (size_t)VALUES * sizeof *data);
   snprintf (t.path, sizeof t.path, "%s", name[1 - me]);
   good = good && store_checkpoint_open (path, &c) == OK &&
