@@ -120,7 +120,7 @@ design_calibrate (struct wire *w, const struct config *c, int n_sizes,
 #define DESIGN_BYTES_PER_S 5e9
 /* What `interlock plan` prints for n_pipe ranks per replica.  Local; no MPI.
  * unit_costs: forward = data = weights = 1. measure: time the blocks here. */
-struct design_plan_options {
+struct design_plan_spec {
   int ranks;   /* world size to plan for */
   int columns; /* of the Gantt */
   bool unit_costs, measure, list;
@@ -129,13 +129,13 @@ struct design_plan_options {
       bytes_per_s; /* of a message; -1, 0: DESIGN_LATENCY_S, ... */
 };
 enum status
-design_plan (const struct config *c, const struct design_plan_options *o,
+design_plan (const struct config *c, const struct design_plan_spec *o,
              struct text *out);
 /* Fills in m, opened with all axes set.  As many stages as the network has
  * blocks: the network, cut as `plan` would; more: a chain of mean blocks.
  * o->ranks: at most so many ranks (0: one per stage).  Local; no MPI. */
 enum status
-design_map (const struct config *c, const struct design_plan_options *o,
+design_map (const struct config *c, const struct design_plan_spec *o,
             struct map *m);
 
 #endif

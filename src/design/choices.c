@@ -56,7 +56,7 @@ design_open_costs (struct design *d)
 {
   char key[1024], *text = NULL;
   costs_key (d, key);
-  TRY (design_read_text (d, d->how.run ? d->config.dir : NULL, "costs.txt",
+  TRY (design_read_text (d, d->spec.run ? d->config.dir : NULL, "costs.txt",
                          &text));
   bool known = unit_costs_parse (text, key, network_units (d->net), &d->costs);
   mem_free (&text);
@@ -65,5 +65,5 @@ design_open_costs (struct design *d)
     return OK;
   TRY (unit_costs_measure (d->wire, d->kernels, d->net, d->n_samples,
                            design_head (d), &d->costs));
-  return wire_agree (d->wire, d->how.run ? put_costs (d, d->how.run) : OK);
+  return wire_agree (d->wire, d->spec.run ? put_costs (d, d->spec.run) : OK);
 }

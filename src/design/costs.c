@@ -111,7 +111,7 @@ design_calibrate (struct wire *w, const struct config *c, int n_sizes,
                   const int64_t *samples, struct design_costs *out)
 {
   /* Maps ask for the costs of all heads. */
-  const struct design_how how = {.heads = true, .measure = true};
+  const struct design_spec spec = {.heads = true, .measure = true};
   struct design_costs found = {.n_sizes = n_sizes, .ranks = wire_size (w)};
   struct design d;
   memcpy (found.samples, samples, (size_t)n_sizes * sizeof *samples);
@@ -120,7 +120,7 @@ design_calibrate (struct wire *w, const struct config *c, int n_sizes,
   say (LOG_INFO, "link: latency %s, %s/s; %s/s while as much comes back",
        text_seconds (found.link.latency_s), text_bytes (found.link.bytes_per_s),
        text_bytes (found.link.both_bytes_per_s));
-  TRY (design_blocks (w, c, &how, &d));
+  TRY (design_blocks (w, c, &spec, &d));
   enum status e = measure_sizes (w, &d, &found);
   design_close (&d);
   if (e != OK)

@@ -32,7 +32,7 @@ check_augment (const struct design *d)
 {
   if ((derive_augment (&d->config) & DATA_AUGMENT_IMAGENET &
        ~d->info.augment) &&
-      !d->how.forward_only)
+      !d->spec.forward_only)
     return fail (E_CONFIG,
                  "data.augment = imagenet: %s has no JPEG images, which it is "
                  "for (pixels have flip, crop4, flip+crop4)",
@@ -77,9 +77,9 @@ make_route (struct design *d)
   const size_t n = (size_t)d->K * (size_t)d->K;
   mem_free (&d->route);
   TRY (MEM_NEW (n, &d->route, "route"));
-  if (!d->how.route)
+  if (!d->spec.route)
     return derive_route (&d->config, d->K, d->route);
-  memcpy (d->route, d->how.route, n * sizeof *d->route);
+  memcpy (d->route, d->spec.route, n * sizeof *d->route);
   return plan_route_check (d->K, d->route);
 }
 
@@ -119,7 +119,7 @@ design_read_text (struct design *d, const char *dir, const char *name,
 static bool
 wants_heads (const struct design *d)
 {
-  return d->how.heads || d->config.heads_all ||
+  return d->spec.heads || d->config.heads_all ||
          plan_route_inner (d->K, d->route);
 }
 
@@ -167,7 +167,7 @@ open_network (struct design *d)
   TRY (wire_agree (w, make_network (d)));
   TRY (wire_agree (w, count_steps (d)));
   TRY (wire_agree (w, make_route (d)));
-  return d->how.forward_only ? OK : design_foresee_memory (d);
+  return d->spec.forward_only ? OK : design_foresee_memory (d);
 }
 
 static void
@@ -187,7 +187,7 @@ open_kernels (struct design *d)
   TRY (design_open_tuning (d));
   say_when (d, "kernels chosen");
   place_set (-1, -1, "measuring blocks");
-  if (d->how.forward_only || d->how.guess_costs)
+  if (d->spec.forward_only || d->spec.guess_costs)
     TRY (wire_agree (d->wire, unit_costs_guess (d->net, d->n_samples,
                                                 design_head (d), &d->costs)));
   else
@@ -203,7 +203,7 @@ open_plan (struct design *d)
   place_set (-1, -1, "planning");
   TRY (wire_agree (w, design_make_plan (d, wire_pipe_size (w))));
   TRY (wire_agree (w, design_check_tags (d, d->plan)));
-  if (!d->how.forward_only)
+  if (!d->spec.forward_only)
     TRY (design_check_memory (d));
   TRY (wire_agree (w, wire_same (w, plan_hash (d->plan), "the plan")));
   return wire_agree (w, wire_same (w, d->info.digest, "the data set"));
@@ -227,27 +227,27 @@ settle_config (struct design *d)
 
 static void
 design_init (struct wire *w, const struct config *c,
-             const struct design_how *how, struct design *d)
+             const struct design_spec *spec, struct design *d)
 {
   memset (d, 0, sizeof *d);
   d->wire = w;
   d->config = *c;
-  d->how = *how;
+  d->spec = *spec;
   d->K = (int)c->count;
   d->M = (int)c->micro;
   d->R = (int)c->replicas;
   d->batch = c->batch;
   d->n_samples = c->batch / (c->micro * c->replicas);
-  d->latency_s = how->link_given ? how->latency_s : DESIGN_LATENCY_S;
-  d->bytes_per_s = how->link_given ? how->bytes_per_s : DESIGN_BYTES_PER_S;
+  d->latency_s = spec->link_given ? spec->latency_s : DESIGN_LATENCY_S;
+  d->bytes_per_s = spec->link_given ? spec->bytes_per_s : DESIGN_BYTES_PER_S;
   d->started_s = clock_now_s ();
 }
 
 enum status
 design_open (struct wire *w, const struct config *c,
-             const struct design_how *how, struct design *d)
+             const struct design_spec *spec, struct design *d)
 {
-  design_init (w, c, how, d);
+  design_init (w, c, spec, d);
   enum status e = open_network (d);
   if (e == OK)
     e = open_kernels (d);
@@ -264,12 +264,12 @@ design_open (struct wire *w, const struct config *c,
 static enum status
 sketch_costs (struct design *d, bool tuned)
 {
-  const struct design_how *how = &d->how;
+  const struct design_spec *spec = &d->spec;
   const char *head = design_head (d);
-  if (how->costs)
-    return design_costs_take (how->costs, d->net, d->n_samples, d->config.head,
+  if (spec->costs)
+    return design_costs_take (spec->costs, d->net, d->n_samples, d->config.head,
                               &d->costs);
-  if (!how->measure)
+  if (!spec->measure)
     return unit_costs_guess (d->net, d->n_samples, head, &d->costs);
   if (!d->kernels)
     TRY (design_kernels (d));
@@ -281,9 +281,9 @@ sketch_costs (struct design *d, bool tuned)
 
 enum status
 design_blocks (struct wire *w, const struct config *c,
-               const struct design_how *how, struct design *d)
+               const struct design_spec *spec, struct design *d)
 {
-  design_init (w, c, how, d);
+  design_init (w, c, spec, d);
   enum status e = c->file[0] ? open_data (d) : OK;
   if (e == OK)
     e = make_network (d);
@@ -313,9 +313,9 @@ design_replan (struct design *d, int n_pipe)
 
 enum status
 design_sketch (struct wire *alone, const struct config *c, int n_pipe,
-               const struct design_how *how, struct design *d)
+               const struct design_spec *spec, struct design *d)
 {
-  TRY (design_blocks (alone, c, how, d));
+  TRY (design_blocks (alone, c, spec, d));
   enum status e = make_route (d);
   if (e == OK)
     e = sketch_costs (d, false);

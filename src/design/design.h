@@ -22,7 +22,7 @@ struct unit_costs { /* arrays of n units; owned */
   struct stage_cost *head; /* the grammar behind unit i; zero where not asked */
 };
 
-struct design_how {
+struct design_spec {
   struct store_run *run;  /* root only, borrowed; NULL: no record */
   const char *tuning;     /* kernel choices as text; NULL: as configured */
   const char *was_tuning; /* those of the checkpoint that the run goes on from,
@@ -43,7 +43,7 @@ struct design_how {
 
 struct design {
   struct wire *wire; /* borrowed */
-  struct design_how how;
+  struct design_spec spec;
   struct config config;     /* its cut and kernel choices settled */
   int K, M, R;              /* stages, micro-batches, replicas */
   int64_t batch, n_samples; /* whole; of one micro-batch */
@@ -72,11 +72,11 @@ struct design {
  * Collective on world. */
 enum status
 design_open (struct wire *w, const struct config *c,
-             const struct design_how *how, struct design *d);
-/* For n_pipe ranks, with what `how` says of a plan alone.  Local. */
+             const struct design_spec *spec, struct design *d);
+/* For n_pipe ranks, with what `spec` says of a plan alone.  Local. */
 enum status
 design_sketch (struct wire *alone, const struct config *c, int n_pipe,
-               const struct design_how *how, struct design *d);
+               const struct design_spec *spec, struct design *d);
 void
 design_close (struct design *d);
 /* Root: what was measured or chosen while there was no run directory, as

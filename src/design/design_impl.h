@@ -89,8 +89,8 @@ design_costs_take (const struct design_costs *c, const struct network *net,
  */
 
 /* What the options of a plan ask for. */
-struct design_how
-design_how_of (const struct design_plan_options *o);
+struct design_spec
+design_spec_of (const struct design_plan_spec *o);
 /* A text of the run directory, or of a file (dir ""), on all ranks, owned by
  * the caller; "" when there is none, or dir is NULL.  Collective on world. */
 enum status
@@ -125,7 +125,7 @@ design_open_tuning (struct design *d);
  * chosen already.  The first two are Collective on world. */
 enum status
 design_blocks (struct wire *w, const struct config *c,
-               const struct design_how *how, struct design *d);
+               const struct design_spec *spec, struct design *d);
 enum status
 design_recost (struct design *d, int64_t n_samples, bool tuned);
 enum status

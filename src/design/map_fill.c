@@ -13,7 +13,7 @@
 
 struct mapper {
   struct design d;
-  const struct design_plan_options *o;
+  const struct design_plan_spec *o;
   struct map *m;
   int units, pipe; /* blocks; ranks of a replica, 0: as many as stages */
   struct plan_cost block, output; /* of a chain: inner stages, the last */
@@ -67,7 +67,7 @@ mean_block (struct mapper *x)
   x->output = sum;
   x->output.head = out->forward + out->data;
   x->output.head_weights = out->weights;
-  if (d->how.unit_costs)
+  if (d->spec.unit_costs)
     x->block = x->output =
         (struct plan_cost){.forward = 1, .data = 1, .weights = 1};
 }
@@ -119,9 +119,9 @@ chain_cell (struct mapper *x, int K, int span, enum plan_order order,
                            .n_micro = d->M,
                            .order = order,
                            .cost = x->chain,
-                           .latency_s = d->how.unit_costs ? 0 : d->latency_s,
+                           .latency_s = d->spec.unit_costs ? 0 : d->latency_s,
                            .bytes_per_s =
-                               d->how.unit_costs ? 0 : d->bytes_per_s};
+                               d->spec.unit_costs ? 0 : d->bytes_per_s};
   design_joint (d, &ask.joint);
   ask.K = chain_length (d, K, span);
   ask.mix = derive_mix (&d->config);
@@ -225,14 +225,15 @@ tell_about (struct mapper *x)
   text_add (out, "%s parameters in %d blocks, batch %lld, mix %s, head %s\n",
             text_count (network_params (d->net)), x->units, (long long)d->batch,
             key_word (KEY_OF (mix), &d->config), d->config.head);
-  if (d->how.unit_costs) {
+  if (d->spec.unit_costs) {
     text_add (out, "forward, data gradient and weight gradient cost 1 each, "
                    "heads and messages nothing\n");
   } else {
     text_add (out, "blocks %s; messages: %s and %s/s\n",
-              x->d.how.costs     ? "as calibrated"
-              : x->d.how.measure ? "measured here"
-                                 : "guessed from FLOPs (--measure, or --costs)",
+              x->d.spec.costs ? "as calibrated"
+              : x->d.spec.measure
+                  ? "measured here"
+                  : "guessed from FLOPs (--measure, or --costs)",
               text_seconds (d->latency_s), text_bytes (d->bytes_per_s));
   }
   if (x->m->chain[x->m->n_stages - 1])
@@ -249,7 +250,7 @@ static enum status
 fill (struct mapper *x)
 {
   x->m->batch = (double)x->d.batch;
-  x->m->units = x->d.how.unit_costs;
+  x->m->units = x->d.spec.unit_costs;
   TRY (set_depths (x));
   for (int i = 0; i < x->m->n_micro; i++)
     TRY (fill_micro (x, i));
@@ -258,16 +259,16 @@ fill (struct mapper *x)
 }
 
 enum status
-design_map (const struct config *c, const struct design_plan_options *o,
+design_map (const struct config *c, const struct design_plan_spec *o,
             struct map *m)
 {
   struct mapper x = {.o = o, .m = m};
-  struct design_how how = design_how_of (o);
+  struct design_spec spec = design_spec_of (o);
   struct wire *alone = NULL;
   TRY (derive_pipe (c, o->ranks, &x.pipe));
-  how.heads = true;
+  spec.heads = true;
   TRY (wire_open_alone (&alone));
-  enum status e = design_blocks (alone, c, &how, &x.d);
+  enum status e = design_blocks (alone, c, &spec, &x.d);
   if (e == OK) {
     e = fill (&x);
     design_close (&x.d);

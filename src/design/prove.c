@@ -10,7 +10,7 @@
 static enum status
 take_verdicts (struct design *d)
 {
-  const char *was = d->how.was_tuning;
+  const char *was = d->spec.was_tuning;
   TRY (kernels_believe (d->kernels));
   return was && was[0] ? kernels_believe_text (
                              d->kernels, was, "the checkpoint's kernel choices")
@@ -22,12 +22,12 @@ design_prove (struct design *d)
 {
   struct stage_team team;
   unit_costs_team (d->wire, &team);
-  enum status e = d->how.proves ? OK : take_verdicts (d);
+  enum status e = d->spec.proves ? OK : take_verdicts (d);
   const int known = kernels_proven (d->kernels);
   TRY (kernels_prove (d->kernels, d->net, d->n_samples, design_head (d), &team,
                       e));
-  const bool keeps = d->how.run && strcmp (d->config.tune, "no") != 0;
+  const bool keeps = d->spec.run && strcmp (d->config.tune, "no") != 0;
   if (keeps && (kernels_proven (d->kernels) > known || d->tunes))
-    e = design_put_tuning (d, d->how.run);
+    e = design_put_tuning (d, d->spec.run);
   return wire_agree (d->wire, e);
 }

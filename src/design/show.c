@@ -159,9 +159,9 @@ show_stages (const struct design *d, struct text *out)
             "(MFLOP: forward, per sample; times: per micro-batch of %lld "
             "samples%s)\n",
             (long long)d->n_samples,
-            d->how.costs ? ", as calibrated"
-            : d->kernels ? ", measured"
-                         : ", guessed from FLOPs");
+            d->spec.costs ? ", as calibrated"
+            : d->kernels  ? ", measured"
+                          : ", guessed from FLOPs");
 }
 
 static void
@@ -171,12 +171,12 @@ show_prediction (const struct design *d, struct text *out)
   for (int k = 0; k < d->K - 1; k++)
     text_add (out, "border %d: %s of activations, %d x as much of gradients\n",
               k + 1, text_bytes (d->cost[k].output_bytes), p->n_streams[k + 1]);
-  if (d->how.unit_costs)
+  if (d->spec.unit_costs)
     text_add (out, "predicted cycle: %g units per batch\n", p->cycle_s);
   else
     text_add (out, "predicted cycle: %s per batch, %.0f samples/s\n",
               text_seconds (p->cycle_s), (double)d->batch / p->cycle_s);
-  if (d->config.agreement > 0 && !d->how.unit_costs) {
+  if (d->config.agreement > 0 && !d->spec.unit_costs) {
     double each = aside_seconds (d);
     text_add (out,
               "comparing gradients: %s every %lld steps, %.1f %% of the time\n",
@@ -206,10 +206,10 @@ design_plan_show (const struct design *d, struct text *out)
   show_prediction (d, out);
 }
 
-struct design_how
-design_how_of (const struct design_plan_options *o)
+struct design_spec
+design_spec_of (const struct design_plan_spec *o)
 {
-  return (struct design_how){
+  return (struct design_spec){
       .measure = o->measure,
       .unit_costs = o->unit_costs,
       .costs = o->costs,
@@ -220,14 +220,14 @@ design_how_of (const struct design_plan_options *o)
 
 /* The plan of a configuration, without tensors. */
 static enum status
-sketch (const struct config *c, int ranks, const struct design_plan_options *o,
+sketch (const struct config *c, int ranks, const struct design_plan_spec *o,
         struct wire **alone, struct design *d)
 {
   int n_pipe;
   TRY (derive_pipe (c, ranks, &n_pipe));
   TRY (wire_open_alone (alone));
-  const struct design_how how = design_how_of (o);
-  enum status e = design_sketch (*alone, c, n_pipe, &how, d);
+  const struct design_spec spec = design_spec_of (o);
+  enum status e = design_sketch (*alone, c, n_pipe, &spec, d);
   if (e != OK)
     wire_close (alone);
   return e;
@@ -238,7 +238,7 @@ design_estimate (const struct config *c, int ranks, struct design_estimate *out)
 {
   struct wire *alone = NULL;
   struct design d;
-  struct design_plan_options o = {.latency_s = -1};
+  struct design_plan_spec o = {.latency_s = -1};
   TRY (sketch (c, ranks, &o, &alone, &d));
   struct design_estimate most = {0};
   for (int r = 0; r < d.plan->n_pipe; r++)
@@ -253,7 +253,7 @@ design_estimate (const struct config *c, int ranks, struct design_estimate *out)
 }
 
 enum status
-design_plan (const struct config *c, const struct design_plan_options *o,
+design_plan (const struct config *c, const struct design_plan_spec *o,
              struct text *out)
 {
   struct wire *alone = NULL;

@@ -51,9 +51,9 @@ design_joint (const struct design *d, struct plan_joint *out)
       .norms = d->config.clip > 0,
       .first = network_shares (d->net, NULL),
       .heads = tokens && network_head_shares (d->config.head),
-      .matrix_bytes = d->how.unit_costs ? 0 : network_param_bytes (n),
-      .fold_s = d->how.unit_costs ? 0 : n * DESIGN_FOLD_S,
-      .copy_s = d->how.unit_costs ? 0 : n * DESIGN_COPY_S,
+      .matrix_bytes = d->spec.unit_costs ? 0 : network_param_bytes (n),
+      .fold_s = d->spec.unit_costs ? 0 : n * DESIGN_FOLD_S,
+      .copy_s = d->spec.unit_costs ? 0 : n * DESIGN_COPY_S,
   };
 }
 
@@ -139,9 +139,9 @@ design_make_plan (struct design *d, int n_pipe)
     e = plan_fold (K, work, n_pipe, rank_of);
   }
   spec.n_pipe = n_pipe;
-  spec.cost = d->how.unit_costs ? NULL : d->cost;
-  spec.latency_s = d->how.unit_costs ? 0 : d->latency_s;
-  spec.bytes_per_s = d->how.unit_costs ? 0 : d->bytes_per_s;
+  spec.cost = d->spec.unit_costs ? NULL : d->cost;
+  spec.latency_s = d->spec.unit_costs ? 0 : d->latency_s;
+  spec.bytes_per_s = d->spec.unit_costs ? 0 : d->bytes_per_s;
   if (e == OK)
     e = plan_create (&spec, &d->plan);
   plan_destroy (&probe);

@@ -35,7 +35,7 @@ static enum status
 take_given_tuning (struct design *d)
 {
   bool forgot;
-  TRY (wire_agree (d->wire, kernels_parse (d->kernels, d->how.tuning,
+  TRY (wire_agree (d->wire, kernels_parse (d->kernels, d->spec.tuning,
                                            "the checkpoint's tuning")));
   TRY (forget_elsewhere (d, &forgot));
   if (forgot)
@@ -57,10 +57,10 @@ is_own_tuning (const struct design *d)
 static enum status
 take_was_tuning (struct design *d)
 {
-  enum status e = kernels_parse (d->kernels, d->how.was_tuning,
+  enum status e = kernels_parse (d->kernels, d->spec.was_tuning,
                                  "the checkpoint's kernel choices");
-  if (e == OK && d->how.run)
-    e = store_run_put (d->how.run, "tune.txt", d->how.was_tuning);
+  if (e == OK && d->spec.run)
+    e = store_run_put (d->spec.run, "tune.txt", d->spec.was_tuning);
   return wire_agree (d->wire, e);
 }
 
@@ -73,20 +73,20 @@ choose_kernels (struct design *d)
   char *text = NULL;
   bool forgot = false;
   TRY (wire_agree (d->wire, kernels_forget (d->kernels)));
-  if (d->how.tuning && d->how.tuning[0])
+  if (d->spec.tuning && d->spec.tuning[0])
     return take_given_tuning (d);
   if (strcmp (word, "no") == 0) {
     kernels_choose_by_rule (d->kernels, d->net);
     return OK;
   }
-  if (d->how.was_tuning && d->how.was_tuning[0] && is_own_tuning (d)) {
+  if (d->spec.was_tuning && d->spec.was_tuning[0] && is_own_tuning (d)) {
     TRY (take_was_tuning (d));
     TRY (forget_elsewhere (d, &forgot));
     d->tunes = forgot;
     return forgot ? measure_tuning (d) : OK;
   }
   bool file = strcmp (word, "yes") != 0;
-  const char *dir = file ? "" : d->how.run ? d->config.dir : NULL;
+  const char *dir = file ? "" : d->spec.run ? d->config.dir : NULL;
   TRY (design_read_text (d, dir, file ? word : "tune.txt", &text));
   enum status e = OK;
   bool known = text[0] != '\0';
@@ -94,8 +94,8 @@ choose_kernels (struct design *d)
     e = fail (E_MISSING, "train.tune: cannot read %s", word);
   else if (known)
     e = kernels_parse (d->kernels, text, file ? word : "tune.txt");
-  if (e == OK && file && d->how.run)
-    e = store_run_put (d->how.run, "tune.txt", text);
+  if (e == OK && file && d->spec.run)
+    e = store_run_put (d->spec.run, "tune.txt", text);
   mem_free (&text);
   TRY (wire_agree (d->wire, e));
   if (known && is_own_tuning (d))

@@ -12,7 +12,7 @@
 
 struct options {
   struct given given;
-  struct design_plan_options plan;
+  struct design_plan_spec plan;
   bool map, micro_given;
   struct map axes; /* cells: none */
   const char *costs, *calibrate, *csv, *svg;
@@ -216,7 +216,7 @@ check (void *options, struct text *wrong)
  */
 
 static enum status
-plan (const struct config *c, struct design_plan_options *p)
+plan (const struct config *c, struct design_plan_spec *p)
 {
   struct text out;
   if (p->ranks == 0)
@@ -234,7 +234,7 @@ work (const void *options, struct wire *w)
 {
   const struct options *o = options;
   const struct start start = {0};
-  struct design_plan_options p = o->plan;
+  struct design_plan_spec p = o->plan;
   struct design_costs costs = {0};
   struct config c;
   TRY (configure_file (o->given.names[0], &o->given, &start, CONFIG_PLAN, w,

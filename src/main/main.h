@@ -15,7 +15,7 @@
 
 struct map;
 struct design_costs;
-struct design_plan_options;
+struct design_plan_spec;
 struct wire;
 
 /* -- options (options.c) --------------------------------------------------- */
@@ -226,8 +226,7 @@ file_print (const struct text *out);
  * NULL.  micro_given: no number of micro-batches may be left out.  Local. */
 enum status
 map_make (const struct map *axes, bool micro_given, const struct config *c,
-          const struct design_plan_options *p, const char *csv,
-          const char *svg);
+          const struct design_plan_spec *p, const char *csv, const char *svg);
 /* Measures for the numbers of micro-batches of axes, and writes the file path.
  * Collective on world. */
 enum status

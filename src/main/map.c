@@ -175,7 +175,7 @@ show (const struct map *m, const char *csv, const char *svg)
 
 enum status
 map_make (const struct map *axes, bool micro_given, const struct config *c,
-          const struct design_plan_options *p, const char *csv, const char *svg)
+          const struct design_plan_spec *p, const char *csv, const char *svg)
 {
   struct map m = *axes;
   int kept = 0;

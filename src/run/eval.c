@@ -48,11 +48,12 @@ run_eval (struct wire *w, const struct config *c, const char *checkpoint,
   int64_t step;
   TRY (wire_agree (w, derive_split_named (split, &which)));
   TRY (wire_agree (w, session_tuning_of (checkpoint, &tuning)));
-  struct session_how how = {.design = {.tuning = tuning, .forward_only = true}};
+  struct session_spec spec = {
+      .design = {.tuning = tuning, .forward_only = true}};
   struct config config = *c;
   config.init[0] = '\0';
   config.limit = 0; /* of what is evaluated: less than a batch will do */
-  enum status e = session_open (w, &config, &how, &s);
+  enum status e = session_open (w, &config, &spec, &s);
   if (e != OK) {
     mem_free (&tuning);
     return e;

@@ -336,9 +336,10 @@ run_features (struct wire *w, const struct config *c,
   if (e == OK)
     e = spread (w, &config, g.inputs);
   e = wire_agree (w, e);
-  struct session_how how = {.design = {.tuning = tuning, .forward_only = true}};
+  struct session_spec spec = {
+      .design = {.tuning = tuning, .forward_only = true}};
   if (e == OK)
-    e = session_open (w, &config, &how, &s);
+    e = session_open (w, &config, &spec, &s);
   if (e != OK) {
     mem_free (&tuning);
     return e;

@@ -25,7 +25,7 @@ struct candidate {
 
 struct generator {
   struct session *s;
-  const struct run_generate *how;
+  const struct run_generate *spec;
   int head;                        /* the stage whose head is asked */
   int first_rank, last_rank, mine; /* pipe ranks that take part; this one */
   struct data_tokenizer *tokens;
@@ -54,7 +54,7 @@ by_logit (const void *a, const void *b)
 static int64_t
 candidates (struct generator *g, int64_t n)
 {
-  int64_t k = g->how->top_k;
+  int64_t k = g->spec->top_k;
   for (int64_t i = 0; i < n; i++)
     g->order[i] = (struct candidate){g->logits[i], (int32_t)i};
   if (k < 1 || k >= n)
@@ -71,14 +71,14 @@ draw (struct generator *g)
   for (int64_t i = 1; i < n; i++)
     if (c[i].logit > c[best].logit)
       best = i;
-  if (!(g->how->temperature > 0))
+  if (!(g->spec->temperature > 0))
     return c[best].id;
   double most = c[best].logit, sum = 0;
   for (int64_t i = 0; i < n; i++) {
-    c[i].logit = exp ((c[i].logit - most) / g->how->temperature);
+    c[i].logit = exp ((c[i].logit - most) / g->spec->temperature);
     sum += c[i].logit;
   }
-  struct random_key key = {.seed = (uint64_t)g->how->seed,
+  struct random_key key = {.seed = (uint64_t)g->spec->seed,
                            .purpose = RANDOM_SAMPLE};
   double at = random_uniform (&key, (uint64_t)(g->n - g->n_prompt)) * sum;
   for (int64_t i = 0; i < n; i++) {
@@ -206,10 +206,10 @@ take_prompt (struct generator *g)
   const struct design *d = s->design;
   int32_t *ids = NULL;
   TRY (data_tokenizer_open (d->data, &g->tokens));
-  TRY (data_tokenizer_encode (g->tokens, g->how->prompt,
-                              strlen (g->how->prompt), &ids, &g->n_prompt));
+  TRY (data_tokenizer_encode (g->tokens, g->spec->prompt,
+                              strlen (g->spec->prompt), &ids, &g->n_prompt));
   g->n = g->n_prompt;
-  g->end = g->n + g->how->tokens;
+  g->end = g->n + g->spec->tokens;
   enum status e = MEM_NEW ((size_t)g->end + 1, &g->ids, "tokens");
   if (e == OK)
     memcpy (g->ids, ids, (size_t)g->n * sizeof *ids);
@@ -229,7 +229,7 @@ find_ranks (struct generator *g)
 {
   const struct session *s = g->s;
   const struct design *d = s->design;
-  g->head = g->how->head < 0 ? d->K - 1 : g->how->head;
+  g->head = g->spec->head < 0 ? d->K - 1 : g->spec->head;
   if (g->head >= d->K)
     return fail (E_USAGE, "--head %d: the network has heads 0 to %d", g->head,
                  d->K - 1);
@@ -306,9 +306,9 @@ compare_data (const struct session *s, const char *checkpoint)
 
 static enum status
 generate (struct session *s, const char *checkpoint,
-          const struct run_generate *how)
+          const struct run_generate *spec)
 {
-  struct generator g = {.s = s, .how = how};
+  struct generator g = {.s = s, .spec = spec};
   int64_t step;
   enum status e = wire_agree (s->wire, generator_open (&g));
   if (e == OK)
@@ -332,7 +332,8 @@ run_generate (struct wire *w, const struct config *c, const char *checkpoint,
               const struct run_generate *g)
 {
   struct session s;
-  struct session_how how = {.design = {.forward_only = true}, .decodes = true};
+  struct session_spec spec = {.design = {.forward_only = true},
+                              .decodes = true};
   struct config config = *c;
   enum status e = OK;
   if (c->family != CONFIG_TRANSFORMER)
@@ -345,7 +346,7 @@ run_generate (struct wire *w, const struct config *c, const char *checkpoint,
   config.batch = config.micro = 1;
   config.limit = 0;
   snprintf (config.tune, sizeof config.tune, "no"); /* nothing to choose */
-  TRY (session_open (w, &config, &how, &s));
+  TRY (session_open (w, &config, &spec, &s));
   e = generate (&s, checkpoint, g);
   session_close (&s);
   return e;

@@ -57,10 +57,10 @@ make_stage (struct session *s, int k, bool decodes, struct local_stage *l)
       .n_pairs = p->n_pairs[k] > 0 ? p->n_pairs[k] : 1,
       .seed = (uint64_t)d->config.seed,
       .optimizer = d->optimizer,
-      .training = !d->how.forward_only,
+      .training = !d->spec.forward_only,
   };
   l->k = k;
-  l->n_slots = d->how.forward_only ? 0 : spec.n_slots;
+  l->n_slots = d->spec.forward_only ? 0 : spec.n_slots;
   l->n_pairs = spec.n_pairs;
   l->own_input = k == 0 || p->rank_of[k - 1] != p->rank_of[k];
   l->n_cot = p->n_streams[k + 1];
@@ -187,11 +187,11 @@ open_windows (struct session *s)
 /* What is decided is not changed from here on. */
 static enum status
 open_design (struct session *s, const struct config *c,
-             const struct design_how *how)
+             const struct design_spec *spec)
 {
   struct design *d = NULL;
   TRY (wire_agree (s->wire, MEM_NEW (1, &d, "the design")));
-  enum status e = design_open (s->wire, c, how, d);
+  enum status e = design_open (s->wire, c, spec, d);
   if (e != OK)
     mem_free (&d);
   s->design = d;
@@ -216,15 +216,15 @@ open_parts (struct session *s, bool decodes)
 
 enum status
 session_open (struct wire *w, const struct config *c,
-              const struct session_how *how, struct session *s)
+              const struct session_spec *spec, struct session *s)
 {
   memset (s, 0, sizeof *s);
   s->wire = w;
-  s->run = how->design.run;
+  s->run = spec->design.run;
   clock_start (&s->account, CLOCK_OTHER);
-  enum status e = open_design (s, c, &how->design);
+  enum status e = open_design (s, c, &spec->design);
   if (e == OK)
-    e = open_parts (s, how->decodes);
+    e = open_parts (s, spec->decodes);
   if (e != OK)
     session_close (s);
   return e;

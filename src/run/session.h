@@ -114,15 +114,15 @@ struct session {
   void *on_output_context;
 };
 
-struct session_how {
-  struct design_how design;
+struct session_spec {
+  struct design_spec design;
   bool decodes; /* stages keep the keys and values of one text */
 };
 /* Everything up to the first step: the design and the stages.  On failure
  * everything is closed.  Collective on world. */
 enum status
 session_open (struct wire *w, const struct config *c,
-              const struct session_how *how, struct session *s);
+              const struct session_spec *spec, struct session *s);
 void
 session_close (struct session *s);
 /* Read the data, open the loader and post the receives of the first step.

@@ -144,7 +144,7 @@ enum status
 agreement_open (struct session *s, struct agreement **out)
 {
   const struct design *d = s->design;
-  if (d->config.agreement == 0 || d->how.forward_only)
+  if (d->config.agreement == 0 || d->spec.forward_only)
     return OK;
   TRY (wire_agree (s->wire, make (s, out)));
   for (int i = 0; i < ASIDE_WALKS; i++)

@@ -142,7 +142,7 @@ digest_open (struct session *s, struct digests **out)
   const struct design *d = s->design;
   bool compared = d->R > 1 && d->config.check_every > 0;
   bool recorded = d->config.digests;
-  if (d->how.forward_only || !(compared || recorded))
+  if (d->spec.forward_only || !(compared || recorded))
     return OK;
   return wire_agree (s->wire, make (s, compared, recorded, out));
 }

@@ -272,15 +272,15 @@ train (struct wire *w, const struct config *c, struct store_run *run,
   struct session s = {.run = NULL};
   struct training t = {.s = &s, .mark = o->mark};
   bool fresh = o->fresh;
-  struct session_how how = {.design = {.run = fresh ? NULL : run}};
+  struct session_spec spec = {.design = {.run = fresh ? NULL : run}};
   char *tuning = NULL;
   bool resumes = false, whole = false;
   enum status e = was_tuning (w, o, &tuning, &resumes);
-  how.design.was_tuning = tuning;
+  spec.design.was_tuning = tuning;
   stop_early_open (&t.early, w, c, run != NULL);
   wire_abort_record (record_abort, &t);
   if (e == OK)
-    e = session_open (w, c, &how, &s);
+    e = session_open (w, c, &spec, &s);
   if (e == OK) {
     e = open_beside (&t, resumes);
     if (e != OK) {

@@ -8,9 +8,9 @@ enum status
 verify_kernels (struct wire *w, const struct config *c)
 {
   struct session s;
-  struct session_how how = {.design = {.guess_costs = true, .proves = true}};
+  struct session_spec spec = {.design = {.guess_costs = true, .proves = true}};
   int right, dropped;
-  TRY (session_open (w, c, &how, &s));
+  TRY (session_open (w, c, &spec, &s));
   enum status e = train_init (&s);
   if (e == OK) {
     kernels_say_dropped (s.design->kernels);

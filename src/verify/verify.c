@@ -93,8 +93,8 @@ static enum status
 walk (struct wire *w, const struct config *c, int64_t end, char **digests)
 {
   struct session s;
-  struct session_how how = {.design = {.guess_costs = true}};
-  TRY (session_open (w, c, &how, &s));
+  struct session_spec spec = {.design = {.guess_costs = true}};
+  TRY (session_open (w, c, &spec, &s));
   enum status e = wire_agree (w, session_begin (&s, 0, end));
   for (int64_t step = 0; e == OK && step < end; step++)
     e = train_lone_step (&s, step, NULL);
@@ -122,7 +122,7 @@ static enum status
 one_gradient (struct verify *v, struct config *c, const char *name)
 {
   struct session s;
-  struct session_how how = {.design = {.guess_costs = true}};
+  struct session_spec spec = {.design = {.guess_costs = true}};
   double worst;
   int stage;
   char where[32];
@@ -132,7 +132,7 @@ one_gradient (struct verify *v, struct config *c, const char *name)
   c->lr = 0;
   c->weight_decay = 0;
   c->steps = CHECK_STEPS * c->count;
-  TRY (session_open (v->w, c, &how, &s));
+  TRY (session_open (v->w, c, &spec, &s));
   enum status e = check_gradients (&s, &worst, &stage);
   session_close (&s);
   TRY (e);

@@ -167,11 +167,11 @@ take_alone (struct bench *b, const struct shape *m)
   struct config c;
   struct design_estimate said;
   struct session s;
-  const struct session_how how = {.design = {.guess_costs = true}};
+  const struct session_spec spec = {.design = {.guess_costs = true}};
   configure (b, m, &c);
   TRY (wire_open (&argc, &argv, &w));
   const double base = resident_bytes ();
-  TRY (session_open (w, &c, &how, &s));
+  TRY (session_open (w, &c, &spec, &s));
   TRY (session_begin (&s, 0, s.design->steps));
   for (int64_t step = 0; step < 4; step++)
     TRY (bench_step (&s, step));
@@ -393,10 +393,10 @@ bench_model (struct bench *b, struct wire *alone, const struct shape *m)
 {
   struct trial *t = NULL;
   struct config c;
-  const struct session_how how = {.design = {.guess_costs = true}};
+  const struct session_spec spec = {.design = {.guess_costs = true}};
   TRY (MEM_NEW (1, &t, "figures"));
   configure (b, m, &c);
-  enum status s = session_open (alone, &c, &how, &t->s);
+  enum status s = session_open (alone, &c, &spec, &t->s);
   if (s == OK) {
     s = trial_run (b, t);
     if (s == OK)

@@ -134,12 +134,12 @@ start_up (struct bench *b, int K, const char *span, const char *when)
   struct wire *w = NULL;
   struct config c;
   struct session s;
-  struct session_how how = {0};
+  struct session_spec spec = {0};
   configure (b, "resnet32", K, span, &c);
   TRY (wire_open (&argc, &argv, &w));
   mpi = clock_now_s ();
-  TRY (store_run_open (c.dir, &how.design.run));
-  TRY (session_open (w, &c, &how, &s));
+  TRY (store_run_open (c.dir, &spec.design.run));
+  TRY (session_open (w, &c, &spec, &s));
   TRY (session_begin (&s, 0, s.design->steps));
   ready = clock_now_s ();
   TRY (bench_step (&s, 0));
@@ -149,7 +149,7 @@ start_up (struct bench *b, int K, const char *span, const char *when)
        K, span, when, done - start, mpi - start, ready - mpi, done - ready);
   TRY (session_end (&s));
   session_close (&s);
-  store_run_close (&how.design.run);
+  store_run_close (&spec.design.run);
   wire_close (&w);
   return OK;
 }
@@ -450,12 +450,12 @@ bench_model (struct bench *b, struct wire *alone, const char *model)
 {
   struct trial *t = NULL;
   struct config c;
-  struct session_how how = {.design = {.guess_costs = true}};
+  struct session_spec spec = {.design = {.guess_costs = true}};
   if (strcmp (b->o.model, "both") != 0 && strcmp (b->o.model, model) != 0)
     return OK;
   TRY (MEM_NEW (1, &t, "figures"));
   configure (b, model, 1, "all", &c);
-  enum status s = session_open (alone, &c, &how, &t->s);
+  enum status s = session_open (alone, &c, &spec, &t->s);
   if (s == OK) {
     s = trial_prepare (b, t);
     if (s == OK)

@@ -347,7 +347,7 @@ ref_run (struct ref *r, const struct config *c, const double *route,
          int64_t steps)
 {
   struct wire *alone = NULL;
-  const struct session_how how = {.design = {.guess_costs = true}};
+  const struct session_spec spec = {.design = {.guess_costs = true}};
   const int rank = place_rank (), size = place_size ();
   memset (r, 0, sizeof *r);
   r->config = c;
@@ -360,7 +360,7 @@ ref_run (struct ref *r, const struct config *c, const double *route,
   if (ref_heads_share (r))
     snprintf (r->plain.head, CONFIG_TEXT, "ln-fc");
   rig_must (wire_open_alone (&alone));
-  rig_must (session_open (alone, &r->plain, &how, &r->s));
+  rig_must (session_open (alone, &r->plain, &spec, &r->s));
   for (int k = 0; k < r->K; k++) {
     struct tensor in, out;
     stage_border (r->s.local[k].stage, &in, &out);

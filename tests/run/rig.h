@@ -138,8 +138,8 @@ rig_language (struct config *c)
 RIG_FN void
 rig_session (struct wire *w, const struct config *c, struct session *s)
 {
-  struct session_how how = {.design = {.guess_costs = true}};
-  rig_must (session_open (w, c, &how, s));
+  struct session_spec spec = {.design = {.guess_costs = true}};
+  rig_must (session_open (w, c, &spec, s));
   rig_must (train_init (s));
 }
 

@@ -195,9 +195,9 @@ engine_error (struct rig *rig, const struct config *c, const double *route,
 {
   struct session s;
   double error = 0;
-  const struct session_how how = {
+  const struct session_spec spec = {
       .design = {.guess_costs = true, .route = route}};
-  rig_must (session_open (rig->w, c, &how, &s));
+  rig_must (session_open (rig->w, c, &spec, &s));
   rig_must (session_begin (&s, 0, c->steps));
   for (int64_t step = 0; step < c->steps; step++)
     rig_step (&s, step);
@@ -297,9 +297,9 @@ test_refused (struct rig *rig)
   rig_config (rig, 3, &c);
   for (int i = 0; i < 3; i++) {
     struct session s;
-    const struct session_how how = {
+    const struct session_spec spec = {
         .design = {.guess_costs = true, .route = bad[i]}};
-    enum status e = session_open (rig->w, &c, &how, &s);
+    enum status e = session_open (rig->w, &c, &spec, &s);
     tap_ok (e == E_CONFIG, "refused: table %d", i);
     fail_clear ();
     if (e == OK)
@@ -314,7 +314,7 @@ head_costs (struct rig *rig, const char *span, const char *mix)
   struct config c;
   struct design d;
   struct wire *alone = NULL;
-  const struct design_how how = {.run = NULL};
+  const struct design_spec spec = {.run = NULL};
   const int rank = place_rank (), size = place_size ();
   double sum = 0;
   rig_config (rig, 4, &c);
@@ -322,7 +322,7 @@ head_costs (struct rig *rig, const char *span, const char *mix)
   snprintf (c.span, CONFIG_WORD, "%s", span);
   key_set (KEY_OF (mix), mix, &c);
   rig_must (wire_open_alone (&alone));
-  rig_must (design_sketch (alone, &c, 4, &how, &d));
+  rig_must (design_sketch (alone, &c, 4, &spec, &d));
   for (int k = 0; k < d.K - 1; k++)
     sum += d.cost[k].head + d.cost[k].head_weights;
   design_close (&d);

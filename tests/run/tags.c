@@ -83,13 +83,13 @@ tags_of (struct rig *r, const struct config *c)
 static void
 test_refused (struct rig *r, const struct config *c, int n)
 {
-  struct session_how how = {.design = {.guess_costs = true}};
+  struct session_spec spec = {.design = {.guess_costs = true}};
   struct tool_capture said;
   struct session s;
   char text[8192], want[64], have[64];
   bound = n - 2;
   tool_capture_begin (&said);
-  enum status e = session_open (r->w, c, &how, &s);
+  enum status e = session_open (r->w, c, &spec, &s);
   tool_capture_end (&said, text, sizeof text);
   bound = 0;
   snprintf (want, sizeof want, "up to %d", n - 1);

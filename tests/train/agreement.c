@@ -353,10 +353,10 @@ test_eval (struct rig *r)
 {
   struct config c;
   struct session s;
-  struct session_how how = {
+  struct session_spec spec = {
       .design = {.forward_only = true, .guess_costs = true}};
   config (r, &rows[1], &c);
-  rig_must (session_open (r->w, &c, &how, &s));
+  rig_must (session_open (r->w, &c, &spec, &s));
   struct agreement *a = NULL;
   rig_must (agreement_open (&s, &a));
   tap_ok (!agreement_result (a) && agreement_votes (a) == 0,

@@ -243,7 +243,7 @@ open_session (struct rig *r, const struct row *row, struct session *s,
               char said[8192])
 {
   struct config c;
-  struct session_how how = {.design = {.guess_costs = true}};
+  struct session_spec spec = {.design = {.guess_costs = true}};
   char path[CONFIG_PATH + 16];
   config (r, row, &c);
   snprintf (path, sizeof path, "%s/said.%d", r->folder, wire_rank (r->w));
@@ -252,7 +252,7 @@ open_session (struct rig *r, const struct row *row, struct session *s,
   int to = open (path, O_CREAT | O_TRUNC | O_RDWR | O_APPEND, 0600);
   for (int i = 0; i < 2; i++)
     dup2 (to, 1 + i);
-  enum status e = session_open (r->w, &c, &how, s);
+  enum status e = session_open (r->w, &c, &spec, s);
   if (e == OK) {
     e = train_init (s);
     if (e != OK)
