@@ -30,11 +30,12 @@ check_sizes (const struct config *c, struct text *out, int *n)
   int64_t n_samples;
   note (derive_micro (c, &n_samples), out, n);
   if (c->steps == 0 && !(c->epochs > 0))
-    note (fail (E_CONFIG, "train.steps or train.epochs must be above 0"), out,
-          n);
+    note (fail (E_CONFIG, "%s or %s must be above 0", KEY_NAME (steps),
+                KEY_NAME (epochs)),
+          out, n);
   if (c->precision != CONFIG_F32)
-    note (fail (E_CONFIG, "train.precision = %s: this version has f32 only",
-                key_word (KEY_OF (precision), c)),
+    note (fail (E_CONFIG, "%s = %s: this version has f32 only",
+                KEY_NAME (precision), key_word (KEY_OF (precision), c)),
           out, n);
 }
 
@@ -57,9 +58,9 @@ check_network (const struct config *c, struct text *out, int *n)
   struct network_unit u;
   if (c->count > network_units (net))
     note (fail (E_CONFIG,
-                "stages.count = %lld: the network has only %d blocks (%s, "
+                "%s = %lld: the network has only %d blocks (%s, "
                 "output)",
-                (long long)c->count, network_units (net),
+                KEY_NAME (count), (long long)c->count, network_units (net),
                 tokens ? "embedding, layers" : "stem, residual blocks"),
           out, n);
   else if (c->count >= 1 && strcmp (c->cut, "auto") != 0) {
@@ -97,7 +98,9 @@ check (const struct config *c, struct text *out, int *n)
   struct optimizer o;
   struct schedule sched;
   if (!c->dir[0])
-    note (fail (E_CONFIG, "run.dir is empty: name the run directory"), out, n);
+    note (
+        fail (E_CONFIG, "%s is empty: name the run directory", KEY_NAME (dir)),
+        out, n);
   check_strategy (c, out, n);
   note (derive_optimizer (c, &o), out, n);
   note (derive_schedule (c, c->steps, &sched), out, n);
@@ -120,8 +123,10 @@ design_configure_collect (const struct config_source *source,
 {
   design_configure_parse (source, out, said);
   if (use != CONFIG_PLAN && out->file[0] == '\0')
-    note (fail (E_CONFIG, "data.file is needed: a data set file, made by "
-                          "`interlock import`"),
+    note (fail (E_CONFIG,
+                "%s is needed: a data set file, made by "
+                "`interlock import`",
+                KEY_NAME (file)),
           &said->lines, &said->n);
   check (out, &said->lines, &said->n);
 }

@@ -88,7 +88,8 @@ derive_optimizer (const struct config *c, struct optimizer *out)
                     ? o.kind == OPTIMIZER_SGD
                     : c->decay == CONFIG_DECAY_ALL;
   if (o.nesterov && o.momentum <= 0)
-    return fail (E_CONFIG, "train.nesterov = yes needs train.momentum > 0");
+    return fail (E_CONFIG, "%s = yes needs %s > 0", KEY_NAME (nesterov),
+                 KEY_NAME (momentum));
   *out = o;
   return OK;
 }
@@ -104,14 +105,14 @@ parse_milestones (const char *text, struct schedule *s)
        word = strtok_r (NULL, ", ", &save)) {
     int64_t n;
     if (s->n_milestones == SCHEDULE_MILESTONES)
-      return fail (E_CONFIG, "train.milestones: more than %d",
+      return fail (E_CONFIG, "%s: more than %d", KEY_NAME (milestones),
                    SCHEDULE_MILESTONES);
     if (!text_to_long (word, &n) || n < 1 ||
         (s->n_milestones > 0 && n <= s->milestones[s->n_milestones - 1]))
       return fail (E_CONFIG,
-                   "train.milestones: \"%s\" is not a step after the one "
+                   "%s: \"%s\" is not a step after the one "
                    "before it",
-                   word);
+                   KEY_NAME (milestones), word);
     s->milestones[s->n_milestones++] = n;
   }
   return OK;
@@ -131,7 +132,8 @@ derive_schedule (const struct config *c, int64_t steps, struct schedule *out)
                        .warmup = c->warmup};
   TRY (parse_milestones (c->milestones, &s));
   if (s.kind == SCHEDULE_STEP && s.n_milestones == 0)
-    return fail (E_CONFIG, "train.schedule = step needs train.milestones");
+    return fail (E_CONFIG, "%s = %s needs %s", KEY_NAME (schedule),
+                 key_word (KEY_OF (schedule), c), KEY_NAME (milestones));
   *out = s;
   return OK;
 }
@@ -143,8 +145,8 @@ enum status
 derive_pipe (const struct config *c, int ranks, int *n_pipe)
 {
   if (ranks % c->replicas != 0)
-    return fail (E_CONFIG, "run.replicas = %lld does not divide %d ranks",
-                 (long long)c->replicas, ranks);
+    return fail (E_CONFIG, "%s = %lld does not divide %d ranks",
+                 KEY_NAME (replicas), (long long)c->replicas, ranks);
   *n_pipe = ranks / (int)c->replicas;
   return OK;
 }
@@ -169,11 +171,11 @@ divide (const struct config *c, int64_t micro, const char *key,
 {
   const int64_t parts = micro * c->replicas;
   if (c->batch % parts != 0)
-    return fail (E_CONFIG,
-                 "train.batch = %lld does not divide into %s%lld micro-batches "
-                 "x run.replicas = %lld",
-                 (long long)c->batch, key, (long long)micro,
-                 (long long)c->replicas);
+    return fail (
+        E_CONFIG,
+        "%s = %lld does not divide into %s%lld micro-batches x %s = %lld",
+        KEY_NAME (batch), (long long)c->batch, key, (long long)micro,
+        KEY_NAME (replicas), (long long)c->replicas);
   *n_samples = c->batch / parts;
   return OK;
 }
@@ -216,9 +218,8 @@ derive_transformer (const struct config *c, const struct data_info *data,
   if (c->preset[0])
     TRY (model_spec_preset (c->preset, &m));
   if (m.family != MODEL_TRANSFORMER)
-    return fail (E_CONFIG,
-                 "model.preset = %s is a ResNet, model.family = transformer",
-                 c->preset);
+    return fail (E_CONFIG, "%s = %s is a ResNet, %s = %s", KEY_NAME (preset),
+                 c->preset, KEY_NAME (family), key_word (KEY_OF (family), c));
   struct config full = *c;
   derive_sizes (&m, &full);
   m.layers = (int)full.layers;
@@ -246,9 +247,8 @@ derive_spec (const struct config *c, const struct data_info *data,
     TRY (model_spec_preset (c->preset, &m));
   if (m.family != MODEL_RESNET)
     return fail (E_CONFIG,
-                 "model.preset = %s is a Transformer: model.family = "
-                 "transformer goes with it",
-                 c->preset);
+                 "%s = %s is a Transformer: %s = transformer goes with it",
+                 KEY_NAME (preset), c->preset, KEY_NAME (family));
   if (c->groups[0])
     TRY (model_spec_groups (c->groups, &m));
   if (c->block != CONFIG_BLOCK_NOT_GIVEN)

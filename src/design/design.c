@@ -21,8 +21,10 @@ name_data (struct design *d)
   d->valid = derive_split (c->valid);
   d->test = derive_split (c->test);
   if (!c->file[0])
-    return fail (E_CONFIG, "data.file is not given: name a data set file, made "
-                           "by `interlock import`");
+    return fail (E_CONFIG,
+                 "%s is not given: name a data set file, made by "
+                 "`interlock import`",
+                 KEY_NAME (file));
   return OK;
 }
 
@@ -34,8 +36,9 @@ check_augment (const struct design *d)
        ~d->info.augment) &&
       !d->spec.forward_only)
     return fail (E_CONFIG,
-                 "data.augment = imagenet: %s has no JPEG images, which it is "
+                 "%s = %s: %s has no JPEG images, which it is "
                  "for (pixels have flip, crop4, flip+crop4)",
+                 KEY_NAME (augment), key_word (KEY_OF (augment), &d->config),
                  d->config.file);
   return OK;
 }
@@ -143,8 +146,8 @@ design_check_ranks (const struct config *c, int size)
       derive_work (n_pipe, c->count, c->replicas,
                    "start fewer ranks, or raise stages.count or run.replicas"));
   if (c->limit > 0 && c->limit < c->batch)
-    return fail (E_CONFIG, "data.limit = %lld is less than one batch of %lld",
-                 (long long)c->limit, (long long)c->batch);
+    return fail (E_CONFIG, "%s = %lld is less than one batch of %lld",
+                 KEY_NAME (limit), (long long)c->limit, (long long)c->batch);
   return OK;
 }
 

@@ -85,9 +85,8 @@ choose_level (struct design *d, int n, const char *groups, const char *common,
       word, common, n > 1 ? groups : "",
       wire_size (d->wire) > 1 ? "every rank" : wire_host (d->wire), out));
   if (strcmp (word, "auto") == 0 && n > 1 && !said) {
-    say (LOG_WARN,
-         "run.isa = auto: all ranks work with %s, which all have (%s)", common,
-         groups);
+    say (LOG_WARN, "%s = auto: all ranks work with %s, which all have (%s)",
+         KEY_NAME (isa), common, groups);
     said = true;
   }
   return OK;

@@ -91,7 +91,7 @@ choose_kernels (struct design *d)
   enum status e = OK;
   bool known = text[0] != '\0';
   if (file && !known)
-    e = fail (E_MISSING, "train.tune: cannot read %s", word);
+    e = fail (E_MISSING, "%s: cannot read %s", KEY_NAME (tune), word);
   else if (known)
     e = kernels_parse (d->kernels, text, file ? word : "tune.txt");
   if (e == OK && file && d->spec.run)

@@ -140,6 +140,7 @@ configure_checkpoint (const char *name, const struct given *g,
                       struct config *c)
 {
   char *config = NULL;
+  char one[CONFIG_WORD];
   const char **words = NULL;
   enum status s = OK;
   if (wire_rank (w) == 0)
@@ -153,7 +154,8 @@ configure_checkpoint (const char *name, const struct given *g,
     s = wire_agree (w, MEM_NEW ((size_t)g->n_words + 1, &words, "words"));
   if (s == OK) {
     /* Replicas share the work of training; a word may ask for them here. */
-    words[0] = "run.replicas=1";
+    snprintf (one, sizeof one, "%s=1", KEY_NAME (replicas));
+    words[0] = one;
     memcpy (words + 1, g->words, (size_t)g->n_words * sizeof *words);
     struct config_source source = {.name = *path,
                                    .text = config,

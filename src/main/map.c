@@ -40,9 +40,9 @@ map_calibrate (const struct map *axes, const char *path, const struct config *c,
   enum status s = OK;
   if (n == 0)
     s = fail (E_USAGE,
-              "train.batch = %lld divides into none of the numbers of "
+              "%s = %lld divides into none of the numbers of "
               "micro-batches",
-              (long long)c->batch);
+              KEY_NAME (batch), (long long)c->batch);
   TRY (wire_agree (w, s));
   TRY (wire_agree (w, design_calibrate (w, c, n, samples, &costs)));
   text_init (&out);

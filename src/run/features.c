@@ -301,7 +301,7 @@ count_samples (const struct config *c, struct giving *g)
   struct data_set *data = NULL;
   struct data_info info;
   if (!c->file[0])
-    return fail (E_CONFIG, "data.file is not given");
+    return fail (E_CONFIG, "%s is not given", KEY_NAME (file));
   TRY (data_open (c->file, &data));
   data_info (data, &info);
   data_close (&data);

@@ -42,15 +42,15 @@ check_directory (const struct config *c)
 }
 
 static enum status
-check_file (const char *key, const char *path)
+check_file (const struct key *k, const char *path)
 {
   char *text = NULL;
   char kind[16];
-  if (strcmp (key, "train.init") == 0)
+  if (k == KEY_OF (init))
     return store_file_kind (path, kind);
   enum status e = store_run_get ("", path, &text);
   mem_free (&text);
-  return e == OK ? OK : fail (E_MISSING, "%s: cannot read %s", key, path);
+  return e == OK ? OK : fail (E_MISSING, "%s: cannot read %s", k->full, path);
 }
 
 static enum status
@@ -59,9 +59,9 @@ check_files (const struct config *c)
   size_t n = strlen (c->dir);
   bool own = strncmp (c->tune, c->dir, n) == 0 && c->tune[n] == '/';
   if (c->init[0])
-    TRY (check_file ("train.init", c->init));
+    TRY (check_file (KEY_OF (init), c->init));
   if (strcmp (c->tune, "yes") != 0 && strcmp (c->tune, "no") != 0 && !own)
-    TRY (check_file ("train.tune", c->tune));
+    TRY (check_file (KEY_OF (tune), c->tune));
   return OK;
 }
 

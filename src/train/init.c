@@ -298,9 +298,9 @@ check_words (const struct session *s, char *const *texts, int n)
     size_t length = strcspn (p, ", ");
     if (length > 0 && !told (texts, n, 'w', p, length))
       return fail (E_CONFIG,
-                   "train.init.fresh: %.*s is neither a tensor of this network "
+                   "%s: %.*s is neither a tensor of this network "
                    "nor the beginning of one",
-                   (int)length, p);
+                   KEY_NAME (init_fresh), (int)length, p);
     p += length;
   }
   return OK;

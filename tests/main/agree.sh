@@ -223,6 +223,24 @@ for file in "$top"/README.md "$top"/doc/*.md "$top"/jobs/* "$top"/datasets/*; do
   done
 done
 ok $bad "keys in README, doc, jobs and datasets exist"
+
+# And every section.key that a message of the program names; run.ranks, run.threads
+# and data.digest are facts that a report compares.
+named () # FILE...
+{
+  grep -h -o -E '"([^"\\]|\\.)*"' "$@" | grep -v '/' |
+    grep -o -w -E '(model|stages|strategy|data|train|checkpoint|run)\.[a-z_]+(\.fresh)?' |
+    grep -v -E '\.(h5|csv|ini|txt|bin|json|log|am|h)$' |
+    grep -v -x -E 'run\.(ranks|threads)|data\.digest' | sort -u
+}
+named "$top"/src/*/*.c "$top"/src/*/*.h >"$tmp/named"
+grep -v -x -F -f "$tmp/promised" "$tmp/named" >"$tmp/strange"
+sed 's/^/# /' "$tmp/strange"
+[ -s "$tmp/named" ] && [ ! -s "$tmp/strange" ]
+ok $? "keys in messages of the program exist"
+echo '  fail (E_CONFIG, "a lower train.lrate may help");' >"$tmp/planted.c"
+[ "$(named "$tmp/planted.c")" = train.lrate ]
+ok $? "planted: a key in a message that there is not"
 if [ -f "$top/README.md" ]; then
   bad=0
   for c in $COMMANDS; do
