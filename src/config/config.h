@@ -127,7 +127,7 @@ struct config {
 void
 config_plain (struct config *c);
 
-/* -- keys (keys.c) --------------------------------------------------------- */
+/* -- keys (key.c; their table: keys.c) ------------------------------------- */
 
 enum key_kind {
   KEY_INTEGER,

@@ -44,8 +44,7 @@ derive_sizes (const struct model_spec *preset, struct config *c);
 enum status
 derive_threads (struct wire *w, const struct config *c, int *out);
 
-/* -- measured things (measure.c) --------------------------------------------
- */
+/* -- measured things (measure.c, costs.c) ---------------------------------- */
 
 void
 unit_costs_clear (struct unit_costs *u);

@@ -17,8 +17,7 @@
 #include "probe/probe.h"
 #include "wire/wire.h"
 
-/* -- the grid, and the library behind it (scalapack.c; absent.c) ------------
- */
+/* -- the grid, and the library behind it (matrix.c, scalapack.c) ----------- */
 
 struct grid {
   struct wire *wire; /* borrowed */
@@ -169,9 +168,7 @@ enum status
 matrix_dot (const struct matrix *a, const struct matrix *b, bool symmetric,
             double *out);
 
-/* -- representations (side.c, turn.c)
- * -----------------------------------------------
- */
+/* -- representations (side.c, turn.c, vocabulary.c) ------------------------ */
 
 /* The outputs of one stage on all samples, centred over them: n x width.  Where
  * width > n it holds their inner products instead, n x n (dual): everything

@@ -343,6 +343,8 @@ void
 table_csv (const struct table *t, struct text *out);
 void
 table_latex (const struct report *r, const struct table *t, struct text *out);
+/* -- text made harmless (escape.c) ----------------------------------------- */
+
 /* Text made harmless: for HTML and SVG, also in attributes; for a field of
  * CSV; for LaTeX; for a terminal.  Bytes that are not UTF-8, and control
  * characters, become a question mark. */

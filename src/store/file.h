@@ -59,7 +59,7 @@ store_file_put (const char *path, const char *text);
 enum status
 store_file_digest (const char *path, char out[33]);
 
-/* -- outputs by names that users give (output.c) --------------------------- */
+/* -- outputs by names that users give (output.c, results.c) ---------------- */
 
 struct store_output {
   char *to;      /* behind all links; owned */

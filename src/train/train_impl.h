@@ -354,8 +354,7 @@ stop_tell_how (const char *dir);
 void
 stop_obeyed (const struct store_run *run, const char *dir);
 
-/* -- resuming (resume.c) ----------------------------------------------------
- */
+/* -- resuming (origin.c, resume.c) ----------------------------------------- */
 
 /* What the run directory says, on the root; all zero elsewhere (origin.c). */
 struct origin {

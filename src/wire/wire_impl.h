@@ -180,6 +180,8 @@ wire_watch_begun (void);
 void
 wire_watch_heard (void);
 
+/* -- who moves anywhere (moves.c) ------------------------------------------ */
+
 /* Collective on world, but for step, which is Local and suits place_hook. */
 void
 wire_moves_open (struct wire *w);
@@ -187,6 +189,8 @@ void
 wire_moves_close (struct wire *w);
 void
 wire_moves_step (void *wire);
+
+/* -- coming and going (start.c, agree.c, idle.c) --------------------------- */
 
 /* As wire_abort, for a thread that may not call MPI while the one that may is
  * stuck: writes the record, waits grace_s for the last words of other ranks,
@@ -216,6 +220,8 @@ wire_describe_mpi (char *out, size_t room);
  * MPI's network library. */
 void
 wire_idle_open (void);
+
+/* -- what is under way (exchange.c, message.c, reduce.c, ballot.c) --------- */
 
 /* Tags of the messages on the world, which are few and beside training. */
 enum { WIRE_TAG_CLOCK, WIRE_TAG_SWAP };
