@@ -125,8 +125,7 @@ struct design_plan_spec {
   int columns; /* of the Gantt */
   bool unit_costs, measure, list;
   const struct design_costs *costs; /* borrowed; NULL: guessed, or measured */
-  double latency_s,
-      bytes_per_s; /* of a message; -1, 0: DESIGN_LATENCY_S, ... */
+  double latency_s, bytes_per_s;    /* of messages; -1, 0: assumed */
 };
 enum status
 design_plan (const struct config *c, const struct design_plan_spec *o,

@@ -76,15 +76,26 @@ write_config (struct session *s)
   return wire_agree (s->wire, e);
 }
 
-/* What rides beside the steps, and the parameters to begin with. */
+/* The session, what rides beside its steps, and the parameters to begin with.
+ */
 static enum status
-open_beside (struct training *t, bool resumes)
+open_session (struct training *t, struct wire *w, const struct config *c,
+              const struct session_spec *spec, bool resumes)
 {
   struct session *s = t->s;
-  TRY (agreement_open (s, &t->b.agreement));
-  TRY (digest_open (s, &t->b.digests));
-  TRY (wire_agree (s->wire, ballot_open (s, &t->b)));
-  return resumes ? OK : train_init (s);
+  TRY (session_open (w, c, spec, s));
+  enum status e = agreement_open (s, &t->b.agreement);
+  if (e == OK)
+    e = digest_open (s, &t->b.digests);
+  if (e == OK)
+    e = wire_agree (w, ballot_open (s, &t->b));
+  if (e == OK && !resumes)
+    e = train_init (s);
+  if (e != OK) {
+    ballot_close (&t->b);
+    session_close (s);
+  }
+  return e;
 }
 
 static enum status
@@ -265,57 +276,58 @@ say_done (const struct origin *o)
     say (LOG_INFO, "already finished: %lld steps", (long long)o->step);
 }
 
+/* With a session: where to go on from, and then the steps. */
+static enum status
+go_on (struct training *t, struct origin *o, struct store_run *run,
+       struct outcome *out)
+{
+  struct session *s = t->s;
+  bool whole;
+  if (o->fresh)
+    TRY (begin_anew (s, o, run));
+  TRY (train_resume (t, o));
+  out->began = true;
+  t->done = t->start;
+  t->mark = o->mark;
+  if (t->start < s->design->steps)
+    TRY (write_config (s));
+  TRY (nothing_left (t, &whole));
+  if (whole) {
+    say_done (o);
+    o->done = t->start > s->design->steps;
+    return OK;
+  }
+  portrait (s);
+  enum status e = facts_begin (s);
+  if (e == OK)
+    e = dump_open (s);
+  if (e == OK)
+    e = train_steps (t);
+  dump_close (s, t->start, t->done);
+  return e;
+}
+
 static enum status
 train (struct wire *w, const struct config *c, struct store_run *run,
        struct origin *o, struct outcome *out)
 {
   struct session s = {.run = NULL};
   struct training t = {.s = &s, .mark = o->mark};
-  bool fresh = o->fresh;
-  struct session_spec spec = {.design = {.run = fresh ? NULL : run}};
+  struct session_spec spec = {.design = {.run = o->fresh ? NULL : run}};
   char *tuning = NULL;
-  bool resumes = false, whole = false;
+  bool resumes = false;
   enum status e = was_tuning (w, o, &tuning, &resumes);
   spec.design.was_tuning = tuning;
   stop_early_open (&t.early, w, c, run != NULL);
   wire_abort_record (record_abort, &t);
   if (e == OK)
-    e = session_open (w, c, &spec, &s);
-  if (e == OK) {
-    e = open_beside (&t, resumes);
-    if (e != OK) {
-      ballot_close (&t.b);
-      session_close (&s);
-    }
-  }
+    e = open_session (&t, w, c, &spec, resumes);
   if (e != OK) {
     wire_abort_record (NULL, NULL);
     mem_free (&tuning);
     return not_opened (&t, run, e, out);
   }
-  if (fresh)
-    e = begin_anew (&s, o, run);
-  if (e == OK)
-    e = train_resume (&t, o);
-  out->began = e == OK;
-  if (e == OK && t.start < s.design->steps)
-    e = write_config (&s);
-  t.done = t.start;
-  t.mark = o->mark;
-  if (e == OK)
-    e = nothing_left (&t, &whole);
-  if (e == OK && whole) {
-    say_done (o);
-    o->done = t.start > s.design->steps;
-  } else if (e == OK) {
-    portrait (&s);
-    e = facts_begin (&s);
-    if (e == OK)
-      e = dump_open (&s);
-    if (e == OK)
-      e = train_steps (&t);
-    dump_close (&s, t.start, t.done);
-  }
+  e = go_on (&t, o, run, out);
   out->step = t.done;
   out->why = t.b.stop;
   wire_abort_record (NULL, NULL);
