@@ -21,11 +21,11 @@ cores=$( (unset OMP_NUM_THREADS OMP_THREAD_LIMIT; nproc) 2>/dev/null || echo 2)
 # The programs, with the counts of ranks that are run where not all are; then the
 # scripts.
 PROGRAMS="wire/abort wire/agree wire/alone wire/ballot wire/calibrate wire/grid
-wire/idle wire/message wire/reduce wire/round
+wire/cores wire/idle wire/message wire/reduce wire/round
 data/together store/checkpoint store/saver
 run/folding run/golden:2,4 run/replica:2,4 run/tokens:2,4
 probe/matrix:2,4 probe/token:4"
-SCRIPTS="run/failure run/stop run/resume"
+SCRIPTS="train/failure train/stop train/resume"
 
 passed=0
 failed=0

@@ -118,7 +118,7 @@ if has pml ucx; then
     passed=$((passed + 1))
     with "$@"
     for name in wire/abort $(programs wire store run probe) run/language.sh \
-      run/resume.sh; do
+      train/resume.sh; do
       # Arithmetic, and long.
       [ "$name" != run/gradient ] || continue
       try ucx "$name"
