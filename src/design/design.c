@@ -244,6 +244,7 @@ design_init (struct wire *w, const struct config *c,
   d->latency_s = spec->link_given ? spec->latency_s : DESIGN_LATENCY_S;
   d->bytes_per_s = spec->link_given ? spec->bytes_per_s : DESIGN_BYTES_PER_S;
   d->started_s = clock_now_s ();
+  d->info.decoder = ""; /* a calibration opens no data */
 }
 
 enum status
