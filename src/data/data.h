@@ -68,6 +68,10 @@ data_fetch (struct wire *w, struct data_set *d, enum data_split split,
  * Before any thread reads the split; a loader does it.  Local. */
 enum status
 data_prove (struct data_set *d, enum data_split split);
+/* The same, where labels are read from the samples; others have been compared
+ * when they were opened. */
+enum status
+data_labels_prove (struct data_set *d, enum data_split split);
 void
 data_close (struct data_set **d);
 void

@@ -128,8 +128,8 @@ data_images_digest (const struct data_set *d)
 
 /* -- from bytes to floats -------------------------------------------------- */
 
-void
-data_normalise (const struct data_set *d, const unsigned char *raw, float *x)
+static void
+normalise (const struct data_set *d, const unsigned char *raw, float *x)
 {
   const struct data_images *m = d->own;
   if (m->floats) {
@@ -189,7 +189,7 @@ data_augment_sample (const struct data_set *d, const unsigned char *raw,
                      bool flip, int dy, int dx, float *x)
 {
   if (!flip && dy == 4 && dx == 4) {
-    data_normalise (d, raw, x);
+    normalise (d, raw, x);
     return;
   }
   const struct data_images *m = d->own;
@@ -231,8 +231,8 @@ data_images_read (struct data_set *d, enum data_split which, int64_t first,
       count = d->block_samples;
     TRY (raw (d, which, from, count, d->block));
     for (int64_t j = 0; j < count; j++)
-      data_normalise (d, d->block + (size_t)j * d->sample_bytes,
-                      x + (i + j) * d->values);
+      normalise (d, d->block + (size_t)j * d->sample_bytes,
+                 x + (i + j) * d->values);
     i += count;
   }
   return OK;

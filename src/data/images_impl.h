@@ -46,10 +46,7 @@ data_images_read (struct data_set *d, enum data_split which, int64_t first,
                                       int64_t n, unsigned char *out),
                   float *x);
 
-/* One sample's raw bytes as normalised floats [C, H, W]. */
-void
-data_normalise (const struct data_set *d, const unsigned char *raw, float *x);
-/* As normalise, with flip and crop: output pixel (y, x) is pixel
+/* One sample's raw bytes as normalised floats [C, H, W]: pixel (y, x) is pixel
  * (y + dy - 4, x' + dx - 4), x' mirrored when flip; zero outside. */
 void
 data_augment_sample (const struct data_set *d, const unsigned char *raw,

@@ -163,6 +163,12 @@ data_labels_check (const struct data_set *d, enum data_split which,
   return s;
 }
 
+enum status
+data_labels_prove (struct data_set *d, enum data_split split)
+{
+  return d->kind->labelled ? OK : data_prove (d, split);
+}
+
 /* -- taken ----------------------------------------------------------------- */
 
 const int32_t *

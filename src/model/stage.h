@@ -104,14 +104,14 @@ stage_has_head (const struct stage *s);
  * m) n_samples).  Of Transformers, in every stage, before stage_forward. */
 void
 stage_moment (struct stage *s, int slot, int64_t step, int64_t first_sample);
-/* Output of the slot from input x (own input buffer or a neighbour's output;
- * borrowed until the slot's last backward).  Training statistics; running ones
- * move. */
+/* Output of the slot from input x, of the type that stage_input says (own input
+ * buffer or a neighbour's output; borrowed until the slot's last backward).
+ * Training statistics; running ones move. */
 enum status
-stage_forward (struct stage *s, int slot, const float *x);
+stage_forward (struct stage *s, int slot, const void *x);
 /* Same on running statistics, in the STAGE_EVAL place; nothing is kept. */
 enum status
-stage_eval (struct stage *s, const float *x);
+stage_eval (struct stage *s, const void *x);
 
 struct stage_loss {
   double loss;     /* sum over samples; of tokens: over positions */
@@ -167,7 +167,7 @@ stage_decode_length (const struct stage *s);
 /* The next n positions: x int32_t [n] (first stage) or f32 [n, D]; *y [n, D],
  * valid until the next call.  length + n <= context, n <= n_samples T. */
 enum status
-stage_decode (struct stage *s, const float *x, int64_t n, const float **y);
+stage_decode (struct stage *s, const void *x, int64_t n, const float **y);
 /* Logits [classes] of the head on the last position of the last
  * stage_decode. */
 enum status

@@ -312,7 +312,7 @@ stage_decode_length (const struct stage *s)
 }
 
 enum status
-stage_decode (struct stage *s, const float *x, int64_t n, const float **y)
+stage_decode (struct stage *s, const void *x, int64_t n, const float **y)
 {
   struct work w = stage_work (s, STAGE_BODY, &s->eval, NULL, NULL);
   CHECK (s->cache.base, "stage_decode before stage_decode_open");

@@ -44,7 +44,7 @@ stage_moment (struct stage *s, int slot, int64_t step, int64_t first_sample)
 }
 
 enum status
-stage_forward (struct stage *s, int slot, const float *x)
+stage_forward (struct stage *s, int slot, const void *x)
 {
   struct place *p = stage_place (s, slot);
   p->when.seed = s->spec.seed;
@@ -57,7 +57,7 @@ stage_forward (struct stage *s, int slot, const float *x)
 }
 
 enum status
-stage_eval (struct stage *s, const float *x)
+stage_eval (struct stage *s, const void *x)
 {
   s->eval.x = x;
   if (!s->body)

@@ -308,7 +308,7 @@ count_samples (const struct config *c, struct giving *g)
   int64_t n = info.samples[g->split], ask = g->ask->samples;
   if (n == 0)
     return no_split (c, &info, g);
-  if (strcmp (info.kind, "tokens") == 0)
+  if (info.tokens[g->split] > 0)
     return count_positions (c, &info, g);
   if (g->ask->classes)
     return fail (E_CONFIG,

@@ -121,15 +121,18 @@ static enum status
 forward (struct generator *g, int64_t from, int64_t n)
 {
   struct session *s = g->s;
-  const float *x = (const float *)(g->ids + from);
+  const void *x = g->ids + from;
+  const float *y = NULL;
   g->rows.dims[0] = n;
   g->rows.bytes = tensor_bytes (g->rows.form.type, n * g->rows.dims[1]);
   if (g->mine > g->first_rank) {
     TRY (receive (g, &g->rows, g->mine - 1, ROWS, s->local[0].k));
     x = g->rows.data;
   }
-  for (int i = 0; i < s->n_local && s->local[i].k <= g->head; i++)
-    TRY (stage_decode (s->local[i].stage, x, n, &x));
+  for (int i = 0; i < s->n_local && s->local[i].k <= g->head; i++) {
+    TRY (stage_decode (s->local[i].stage, x, n, &y));
+    x = y;
+  }
   if (g->mine == g->last_rank)
     return stage_decode_logits (session_local (s, g->head)->stage, g->logits);
   memcpy (g->rows.data, x, g->rows.bytes);

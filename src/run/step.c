@@ -7,7 +7,6 @@
 #include "run/session.h"
 
 #include <math.h>
-#include <string.h>
 
 /* -- helpers ----------------------------------------------------------------
  */
@@ -95,7 +94,7 @@ do_take (struct session *s, struct local_stage *l, const struct plan_op *op,
          int64_t step)
 {
   clock_switch (&s->account, CLOCK_DATA);
-  float *x = l->in[op->slot].t.data;
+  void *x = l->in[op->slot].t.data;
   return s->lane.aside ? data_look_ahead (s->loader, step, op->micro, x)
                        : data_take (s->loader, step, op->micro, x);
 }
@@ -118,7 +117,7 @@ do_forward (struct session *s, struct local_stage *l, const struct plan_op *op,
 {
   TRY (session_await (s, &l->sent[op->slot], NULL));
   clock_switch (&s->account, CLOCK_PLAIN);
-  const float *x = l->in[op->slot].t.data;
+  const void *x = l->in[op->slot].t.data;
   if (op->source >= 0) {
     struct tensor t;
     stage_output (session_local (s, op->stage - 1)->stage, op->source, &t);
@@ -501,8 +500,7 @@ session_begin (struct session *s, int64_t start, int64_t end)
   s->start_step = start;
   s->end_step = end;
   TRY (data_fetch (s->wire, d->data, d->train, s->local[0].k == 0));
-  if (strcmp (d->info.kind, "tokens") == 0) /* labels are read as well */
-    TRY (data_prove (d->data, d->train));
+  TRY (data_labels_prove (d->data, d->train));
   if (s->local[0].k == 0) {
     int64_t n = d->n_samples * d->M;
     struct data_loader_spec spec = {

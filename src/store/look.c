@@ -6,8 +6,10 @@
  * gone or, on another host, a lock that is no longer touched.  Nothing is
  * changed here.
  */
+#include "store/metrics.h"
 #include "store/record_impl.h"
 
+#include "base/csv.h"
 #include "base/memory.h"
 #include <jansson.h>
 #include <stdlib.h>
@@ -67,7 +69,7 @@ read_events (const char *dir, struct store_run_look *out)
   return true;
 }
 
-/* The last row of metrics.csv begins with a step. */
+/* The step of the last row of metrics.csv. */
 static bool
 read_metrics (const char *dir, int64_t *step)
 {
@@ -81,7 +83,9 @@ read_metrics (const char *dir, int64_t *step)
     n--;
   text[n] = '\0';
   const char *row = strrchr (text, '\n');
-  int64_t last = row ? strtoll (row + 1, NULL, 10) : 0;
+  int column = csv_find (text, METRIC_STEP);
+  const char *word = row && column >= 0 ? csv_field (row + 1, column, &n) : "";
+  int64_t last = strtoll (word, NULL, 10);
   if (last > *step)
     *step = last;
   mem_free (&text);
