@@ -206,7 +206,7 @@ sum_heads (struct sum *p, const struct kern_attention *a, int count)
 }
 
 /* kern's own, forward and back. */
-BENCH_FN void
+BENCH_FN enum status
 sum_tiles (struct sum *p, const struct kern_attention *a, int count)
 {
   const size_t n = (size_t)(a->batch * a->t), d = (size_t)(a->heads * a->width);
@@ -225,7 +225,7 @@ sum_tiles (struct sum *p, const struct kern_attention *a, int count)
     x->n_results = back ? 1 : 2;
     p->n_works++;
   }
-  MUST (kern_attention_want (p->k, a));
+  return kern_attention_want (p->k, a);
 }
 
 BENCH_FN enum status
@@ -243,7 +243,7 @@ sum_collect (struct sum *p, const struct model_spec *m, int64_t batch)
   TRY (sum_linear (p, SUM_HEAD_FORWARD, 1, (const int64_t[]){n, d, V},
                    n % chunk == 0 ? n / chunk : 1));
   TRY (sum_heads (p, &a, m->layers));
-  sum_tiles (p, &a, m->layers);
+  TRY (sum_tiles (p, &a, m->layers));
   TRY (sum_rows (p, SUM_NORM, ONE_NORM_FORWARD, 2 * m->layers + 1, narrow));
   TRY (sum_rows (p, SUM_NORM, ONE_NORM_BACK, 2 * m->layers + 1, narrow));
   TRY (sum_rows (p, SUM_GELU, ONE_GELU_FORWARD, m->layers, hidden));
