@@ -267,6 +267,18 @@ text_among (const char *words, const char *word, char near[TEXT_NEAR])
 /* -- strict parsing -------------------------------------------------------- */
 
 bool
+text_piece (const char **at, char *word, size_t room)
+{
+  size_t n = strcspn (*at, ",");
+  if (n == 0 || n >= room)
+    return false;
+  memcpy (word, *at, n);
+  word[n] = '\0';
+  *at += n;
+  return true;
+}
+
+bool
 text_to_long (const char *word, int64_t *out)
 {
   const char *p = word;

@@ -50,6 +50,11 @@ text_nearest (const char *word, const char *const *names, size_t n);
 int
 text_among (const char *words, const char *word, char near[TEXT_NEAR]);
 
+/* Copy the piece in front of the next comma, or the end, into word and step
+ * over it; false when it is empty or does not fit. */
+bool
+text_piece (const char **at, char *word, size_t room);
+
 /* Strict parsing of a whole word; false when it is not one.  "1e3", "0x10" and
  * blanks around are refused for integers. */
 bool

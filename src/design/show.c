@@ -3,41 +3,6 @@
 
 #include <string.h>
 
-/* Border-sized places besides slots and pairs: evaluation, scratch, the head's
- * gradient.  Counted on stages that were made; within a tenth. */
-#define OTHER_PLACES 8
-
-/* The same of a Transformer, which knows its stages' sizes; and the gradients
- * at its upper border. */
-static double
-token_bytes (const struct design *d, const struct plan *p, int k, int from,
-             int end)
-{
-  const bool last = k == p->K - 1;
-  double bytes = 0;
-  struct stage_spec spec = {
-      .net = d->net,
-      .k = k,
-      .n_stages = p->K,
-      .unit_first = from,
-      .unit_end = end,
-      .head = !last && p->head[k] != PLAN_SILENT ? d->config.head : NULL,
-      .head_observes = p->head[k] == PLAN_WITNESS,
-      .n_samples = d->n_samples,
-      .n_slots = p->n_slots[k],
-      .n_pairs = p->n_pairs[k] > 0 ? p->n_pairs[k] : 1,
-      .optimizer = {.kind = derive_optimizer_kind (&d->config)},
-      .training = true};
-  if (stage_estimate (&spec, &bytes) != OK)
-    fail_clear (); /* the grammar was checked before */
-  struct network_unit u;
-  network_unit (d->net, 0, &u); /* all borders are like its output */
-  const double border = network_border_bytes (u.out, (double)d->n_samples);
-  if (k > 0 && p->rank_of[k - 1] == p->rank_of[k]) /* no input of its own */
-    bytes -= border * (p->n_slots[k] + 1);
-  return bytes + border * p->n_streams[k + 1] * p->n_slots[k];
-}
-
 /* Copies of a parameter in a checkpoint's staging memory: itself and moments.
  */
 static int
@@ -77,35 +42,39 @@ aside_bytes (const struct design *d, const struct plan *p, int k, int from,
   return bytes;
 }
 
-/* From the network's own numbers: parameters with gradients and moments, their
- * copy for a checkpoint, activations of its slots, deferred pairs, borders,
- * scratch. */
+/* What the stage holds, its parameters' copy for a checkpoint, and the
+ * gradients at its upper border. */
 double
 design_range_bytes (const struct design *d, const struct plan *p, int k,
                     int from, int end)
 {
   const double n = (double)d->n_samples;
-  double param_bytes = 0, act = 0, largest = 0;
+  const bool own = k == 0 || p->rank_of[k - 1] != p->rank_of[k];
+  const bool head = k < p->K - 1 && p->head[k] != PLAN_SILENT;
+  const struct stage_spec spec = {
+      .net = d->net,
+      .k = k,
+      .n_stages = p->K,
+      .unit_first = from,
+      .unit_end = end,
+      .head = head ? d->config.head : NULL,
+      .head_observes = p->head[k] == PLAN_WITNESS,
+      .n_samples = d->n_samples,
+      .n_slots = p->n_slots[k],
+      .n_pairs = p->n_pairs[k],
+      .optimizer = {.kind = derive_optimizer_kind (&d->config)},
+      .training = true};
   struct network_unit u = {0};
+  double params = 0, bytes = 0;
   for (int i = from; i < end; i++) {
     network_unit (d->net, i, &u);
-    param_bytes += network_param_bytes ((double)u.params);
-    act += u.act_bytes;
-    /* Images are not a border. */
-    double in = i == 0 ? 0 : network_border_bytes (u.in, n);
-    double out = network_border_bytes (u.out, n);
-    largest = in > largest ? in : largest;
-    largest = out > largest ? out : largest;
+    params += (double)u.params;
   }
-  if (network_spec (d->net)->family == MODEL_TRANSFORMER)
-    return token_bytes (d, p, k, from, end) + param_bytes * staged_copies (d) +
-           aside_bytes (d, p, k, from, end);
-  bool adamw = d->config.optimizer == CONFIG_ADAMW;
-  int slots = p->n_slots[k];
-  return param_bytes * ((adamw ? 4 : 3) + staged_copies (d)) + act * n * slots +
-         act * n * 0.5 * p->n_pairs[k] +
-         network_border_bytes (u.out, n) * p->n_streams[k + 1] * slots +
-         OTHER_PLACES * largest + aside_bytes (d, p, k, from, end);
+  if (stage_estimate (&spec, own, &bytes) != OK)
+    fail_clear (); /* the grammar was checked before */
+  return bytes + network_param_bytes (params) * staged_copies (d) +
+         network_border_bytes (u.out, n) * p->n_streams[k + 1] * p->n_slots[k] +
+         aside_bytes (d, p, k, from, end);
 }
 
 static double

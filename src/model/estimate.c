@@ -1,12 +1,20 @@
-/* model/estimate.c -- how much memory a stage of a Transformer will take, from
- * its recipes alone: for plans, before anything is made.
+/* model/estimate.c -- how much memory a stage will take, from its recipes
+ * alone: for plans, before anything is made.
  *
- * Follows stage.c, stage_token.c and layer_group.c; a test holds it to what
- * stages take.  Rounding to whole cache lines is left out.
+ * Over rows it follows stage.c, stage_token.c and layer_group.c; a test holds
+ * it to what stages take.  Rounding to whole cache lines is left out.  Over
+ * images it is coarse.
  */
 #include "model/stage_impl.h"
+#include <math.h>
 
-struct sizes { /* floats */
+/* Over images: border-sized places besides slots and pairs, for evaluation,
+ * scratch and the head's gradient, and the part of a slot that a pair takes.
+ * Counted on stages that were made; within a tenth. */
+#define OTHER_PLACES 8
+#define PAIR_PART 0.5
+
+struct sizes { /* numbers */
   double params, slot, pair, wide;
 };
 
@@ -16,7 +24,8 @@ add_recipe (const struct recipe *r, double rows, struct sizes *z)
   struct network_unit u = {0};
   recipe_cost (r, &u);
   z->params += (double)u.params;
-  z->slot += rows / (double)r->in.h * u.act_bytes / sizeof (float);
+  z->slot += rows / (double)r->in.h * u.act_bytes /
+             (double)tensor_bytes (NETWORK_BORDER, 1);
   for (int i = 0; i < r->n_path; i++) {
     const struct recipe_step *s = &r->path[i];
     const double y = rows * (double)s->out.c;
@@ -87,8 +96,8 @@ head_floats (const struct stage_spec *spec, double rows, double table,
   return OK;
 }
 
-enum status
-stage_estimate (const struct stage_spec *spec, double *bytes)
+static enum status
+rows_bytes (const struct stage_spec *spec, bool own_input, double *bytes)
 {
   const struct model_spec *m = network_spec (spec->net);
   const double rows = (double)(spec->n_samples * m->context), d = m->d_model;
@@ -96,14 +105,14 @@ stage_estimate (const struct stage_spec *spec, double *bytes)
   const double grad = spec->training ? 1 : 0;
   struct sizes z = {0};
   double table, sum = 0;
-  CHECK (m->family == MODEL_TRANSFORMER, "an estimate of a Transformer");
   add_body (spec, rows, &z, &table);
   sum += copies (spec) * z.params;
   sum += table * (grad + (last ? 0 : 1)); /* the last stage has the values */
   const int units = spec->unit_end - spec->unit_first - last;
   /* The last cotangent is the caller's. */
   if (spec->training && units > 0)
-    sum += spec->n_slots * z.slot + spec->n_pairs * (z.pair - rows * d);
+    sum += spec->n_slots * z.slot +
+           (spec->n_pairs > 0 ? spec->n_pairs : 1) * (z.pair - rows * d);
   if (units > 0)
     sum += rows * d; /* evaluation */
   /* Scratch between units, branches and layers. */
@@ -112,7 +121,36 @@ stage_estimate (const struct stage_spec *spec, double *bytes)
   if (last || spec->head)
     TRY (head_floats (spec, rows, table, &sum));
   const double input = spec->unit_first == 0 ? rows : rows * d;
-  sum += (grad * spec->n_slots + 1) * input;
-  *bytes = sum * sizeof (float);
+  if (own_input)
+    sum += (grad * spec->n_slots + 1) * input;
+  *bytes = sum * (double)tensor_bytes (NETWORK_BORDER, 1);
+  return OK;
+}
+
+static double
+images_bytes (const struct stage_spec *spec)
+{
+  const double n = (double)spec->n_samples;
+  double params = 0, act = 0, largest = 0;
+  for (int i = spec->unit_first; i < spec->unit_end; i++) {
+    struct network_unit u;
+    network_unit (spec->net, i, &u);
+    params += (double)u.params;
+    act += u.act_bytes * n;
+    /* Images are not a border. */
+    const double in = i == 0 ? 0 : network_border_bytes (u.in, n);
+    const double out = network_border_bytes (u.out, n);
+    largest = fmax (largest, fmax (in, out));
+  }
+  return network_param_bytes (params) * copies (spec) + act * spec->n_slots +
+         act * PAIR_PART * spec->n_pairs + OTHER_PLACES * largest;
+}
+
+enum status
+stage_estimate (const struct stage_spec *spec, bool own_input, double *bytes)
+{
+  if (network_family (spec->net)->rows)
+    return rows_bytes (spec, own_input, bytes);
+  *bytes = images_bytes (spec);
   return OK;
 }

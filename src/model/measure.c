@@ -31,7 +31,7 @@ struct bench {
   double time[TIMES][WALKS]; /* INFINITY: not taken in that walk */
 };
 
-/* Tokens 0 .. words - 1 by turns. */
+/* Tokens or labels 0 .. words - 1 by turns. */
 static void
 fill_tokens (int32_t *t, size_t n, int words)
 {
@@ -155,16 +155,13 @@ bench_open (struct kern *k, const struct network *net,
   TRY (MEM_NEW (in.bytes / sizeof (float), &b->d_x, "measuring"));
   TRY (MEM_NEW (out.bytes / sizeof (float), &b->d_y, "measuring"));
   const struct model_spec *model = network_spec (net);
-  const bool tokens = model->family == MODEL_TRANSFORMER;
-  const size_t n = (size_t)b->n * (tokens ? (size_t)model->context : 1);
+  const size_t n = (size_t)(b->n * model->context);
   TRY (MEM_NEW (n, &b->labels, "measuring"));
   /* Padding takes part in nothing, so it may be filled as well. */
   fill (b->x, in.bytes / sizeof (float));
-  if (tokens) {
-    fill_tokens (b->labels, n, model->classes);
-    if (stage_is_first (b->s))
-      fill_tokens ((int32_t *)(void *)b->x, n, model->classes);
-  }
+  fill_tokens (b->labels, n, model->classes);
+  if (in.form.type == TENSOR_I32)
+    fill_tokens ((int32_t *)(void *)b->x, n, model->classes);
   fill (b->d_y, out.bytes / sizeof (float));
   return OK;
 }

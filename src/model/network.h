@@ -23,7 +23,15 @@
 #define NETWORK_BORDER TENSOR_F32
 #define NETWORK_PARAM TENSOR_F32
 
-enum model_family { MODEL_RESNET, MODEL_TRANSFORMER };
+/* All families: the word of a spec, and the struct of functions in the family's
+ * file (family.h). */
+#define MODEL_FAMILIES(ROW)         \
+  ROW (MODEL_RESNET, family_resnet) \
+  ROW (MODEL_TRANSFORMER, family_transformer)
+#define ROW(word, it) word,
+enum model_family { MODEL_FAMILIES (ROW) };
+#undef ROW
+
 enum model_block { MODEL_BASIC, MODEL_BOTTLENECK };
 enum model_stem { MODEL_STEM_CIFAR, MODEL_STEM_IMAGENET };
 #define MODEL_GROUPS 8
@@ -93,7 +101,7 @@ network_head (const struct network *net, int after, const char *grammar,
               struct network_unit *out);
 
 /* Positions of a sample whose loss a head counts in training, inner or the last
- * one; 1 of images. */
+ * one; 1 of images.  All of a sample: network_spec (net)->context. */
 int64_t
 network_positions (const struct network *net, bool inner);
 /* Whether uses of one matrix have to be brought together by the engine

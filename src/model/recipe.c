@@ -1,7 +1,7 @@
 /* model/recipe.c -- units written as lists of steps.
  *
- * Steps and names are those of torchvision's ResNet, version 1.5: the stride of
- * a bottleneck sits in its 3x3 convolution.  No memory is touched here.
+ * Steps can be added to any recipe; which ones a unit has is the family's
+ * affair.  No memory is touched here.
  */
 #include "model/recipe_impl.h"
 #include <stdio.h>
@@ -86,72 +86,45 @@ recipe_linear (struct recipe *r, const char *name, int64_t out_c)
   r->out = s->out;
 }
 
-/* -- units ----------------------------------------------------------------- */
+/* -- steps over rows --------------------------------------------------------
+ */
 
-void
-recipe_stem (struct recipe *r, const struct model_spec *spec)
+const char *
+recipe_shared_name (const struct model_spec *spec)
 {
-  bool imagenet = spec->stem == MODEL_STEM_IMAGENET;
-  int width = spec->stem_width ? spec->stem_width : spec->width[0];
-  recipe_init (
-      r, "stem",
-      (struct kern_dims){1, spec->channels, spec->height, spec->width_px});
-  recipe_conv (r, "conv1", width, imagenet ? 7 : 3, imagenet ? 2 : 1, false);
-  r->path[0].plain = true;
-  recipe_bn (r, "bn1", true);
-  if (imagenet)
-    recipe_maxpool (r, 3, 2, 1);
-}
-
-/* A 1x1 convolution and its BN beside the path, made in a recipe of its own so
- * that dims follow by the same rules. */
-static void
-add_shortcut (struct recipe *r, int64_t out_c, int stride)
-{
-  struct recipe side;
-  char name[RECIPE_NAME + 16];
-  recipe_init (&side, r->name, r->in);
-  snprintf (name, sizeof name, "%s.downsample.0", r->name);
-  recipe_conv (&side, name, out_c, 1, stride, false);
-  snprintf (name, sizeof name, "%s.downsample.1", r->name);
-  recipe_bn (&side, name, false);
-  r->n_skip = side.n_path;
-  memcpy (r->skip, side.path, sizeof r->skip);
+  return spec->tied ? "transformer.wte" : "lm_head";
 }
 
 void
-recipe_block (struct recipe *r, const struct model_spec *spec, int group,
-              int index, struct kern_dims in)
+recipe_norm (struct recipe *r, const char *name)
 {
-  const bool basic = spec->block == MODEL_BASIC;
-  const int width = spec->width[group], n = basic ? 2 : 3;
-  const int64_t out_c = basic ? width : 4 * (int64_t)width;
-  const int stride = group > 0 && index == 0 ? 2 : 1;
-  const int kernels[2][3] = {{3, 3, 0}, {1, 3, 1}};
-  const int strided = basic ? 0 : 1;
-  char name[RECIPE_NAME];
-  snprintf (name, sizeof name, "layer%d.%d", group + 1, index);
-  recipe_init (r, name, in);
-  r->residual = true;
-  for (int i = 0; i < n; i++) {
-    char part[RECIPE_NAME + 16];
-    snprintf (part, sizeof part, "%s.conv%d", r->name, i + 1);
-    recipe_conv (r, part, i == n - 1 ? out_c : width, kernels[!basic][i],
-                 i == strided ? stride : 1, false);
-    snprintf (part, sizeof part, "%s.bn%d", r->name, i + 1);
-    recipe_bn (r, part, i < n - 1);
-  }
-  if (stride != 1 || in.c != out_c)
-    add_shortcut (r, out_c, stride);
+  recipe_add (r, RECIPE_NORM, name);
 }
 
 void
-recipe_output (struct recipe *r, const struct model_spec *spec,
-               struct kern_dims in)
+recipe_dense (struct recipe *r, const char *name, int64_t out_c)
 {
-  recipe_init (r, "output", in);
-  recipe_gap (r);
-  recipe_linear (r, "fc", spec->classes);
+  struct recipe_step *s = recipe_add (r, RECIPE_DENSE, name);
+  s->bias = true;
+  s->out.c = out_c;
+  r->out = s->out;
+}
+
+void
+recipe_rectify (struct recipe *r)
+{
+  recipe_add (r, RECIPE_RECTIFY, "");
+}
+
+void
+recipe_project (struct recipe *r, const char *name, int64_t words, bool shared,
+                double share)
+{
+  struct recipe_step *s = recipe_add (r, RECIPE_PROJECT, name);
+  s->shared = shared;
+  s->share = share;
+  s->out.c = words;
+  r->out = s->out;
 }
 
 /* -- walking and counting -------------------------------------------------- */
@@ -182,4 +155,11 @@ recipe_shape (const struct recipe_step *s, int64_t n, enum kern_layout l)
                                   .bias = s->bias,
                                   .src = s->plain ? KERN_PLAIN : l,
                                   .dst = l};
+}
+
+const struct recipe_step *
+recipe_projects (const struct recipe *r)
+{
+  const struct recipe_step *s = r->n_path > 0 ? &r->path[r->n_path - 1] : NULL;
+  return s && s->kind == RECIPE_PROJECT ? s : NULL;
 }

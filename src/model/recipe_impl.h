@@ -89,29 +89,7 @@ recipe_gap (struct recipe *r);
 void
 recipe_linear (struct recipe *r, const char *name, int64_t out_c);
 
-/* The three kinds of units. */
-void
-recipe_stem (struct recipe *r, const struct model_spec *spec);
-void
-recipe_block (struct recipe *r, const struct model_spec *spec, int group,
-              int index, struct kern_dims in);
-void
-recipe_output (struct recipe *r, const struct model_spec *spec,
-               struct kern_dims in);
-
-/* The three kinds of units of a Transformer, and the tensor that `tied` and
- * shared heads share. */
-void
-recipe_embedding (struct recipe *r, const struct model_spec *spec);
-void
-recipe_layer (struct recipe *r, const struct model_spec *spec, int index,
-              struct kern_dims in);
-void
-recipe_token_output (struct recipe *r, const struct model_spec *spec,
-                     struct kern_dims in);
-const char *
-recipe_shared_name (const struct model_spec *spec);
-/* Words of a head: LayerNorm, fcN with ReLU, and the last one. */
+/* Over rows.  project: with the loss, the last step; share: see recipe_step. */
 void
 recipe_norm (struct recipe *r, const char *name);
 void
@@ -121,6 +99,38 @@ recipe_rectify (struct recipe *r);
 void
 recipe_project (struct recipe *r, const char *name, int64_t words, bool shared,
                 double share);
+
+/* The tensor that a tied output and shared heads share. */
+const char *
+recipe_shared_name (const struct model_spec *spec);
+
+/* A word of a head's grammar (head_words.c), as it was said, ... */
+#define HEAD_WORD 32
+struct head_said {
+  const struct head_word *is;
+  bool own;       /* the family has it */
+  int64_t width;  /* N of convN and fcN; 0: none given */
+  int64_t stride; /* M of convNsM */
+  char text[HEAD_WORD];
+};
+/* ... and as it is known.  The functions are given all n words, and which. */
+struct head_word {
+  const char *text; /* the word, or what numbers follow */
+  const char *like; /* an example, for "did you mean" */
+  /* Read what is behind text; false: it is not this word.  NULL: nothing may
+   * be there. */
+  bool (*numbers) (const char *behind, struct head_said *w);
+  const char *foreign; /* why not in a family that does not have it */
+  /* What it may not stand between; NULL when all is well. */
+  const char *(*objection) (const struct head_said *w, int n, int i);
+  void (*add) (struct recipe *r, const struct head_said *w, int n, int i,
+               const struct model_spec *spec);
+};
+extern const struct head_word head_conv, head_bn, head_gap, head_fc, head_dense,
+    head_ln, head_shared;
+/* One of each name, NULL behind the last, and all of them in a sentence. */
+extern const struct head_word *const head_words[];
+extern const char head_words_text[];
 
 /* The head that a grammar describes, behind a tensor of dims `in`.  Fails with
  * E_CONFIG naming the word. */

@@ -19,8 +19,7 @@ larger (size_t a, size_t b)
 static struct params *
 shared_table (struct stage *s, enum stage_part part)
 {
-  const struct model_spec *m = network_spec (s->spec.net);
-  bool shared = m->family == MODEL_TRANSFORMER && m->tied;
+  bool shared = network_spec (s->spec.net)->tied;
   return shared && part == STAGE_BODY ? &s->shared[STAGE_BODY] : NULL;
 }
 
@@ -79,7 +78,7 @@ build (struct stage *s, const struct stage_spec *spec)
   const bool last = spec->unit_end == units;
   const int end = last ? units - 1 : spec->unit_end;
   const struct model_spec *model = network_spec (spec->net);
-  s->length = model->family == MODEL_TRANSFORMER ? model->context : 1;
+  s->length = model->context;
   s->in = network_recipe (spec->net, spec->unit_first)->in;
   s->out =
       end > spec->unit_first ? network_recipe (spec->net, end - 1)->out : s->in;
@@ -212,9 +211,8 @@ stage_create (struct kern *k, const struct stage_spec *spec, struct stage **out)
   st->spec = *spec;
   st->spec.tuning = NULL;
   st->spec.head = NULL;
-  st->inner = network_spec (spec->net)->family == MODEL_TRANSFORMER
-                  ? KERN_LAST
-                  : kern_tuning_layout (spec->tuning);
+  st->rows = network_family (spec->net)->rows;
+  st->inner = st->rows ? KERN_LAST : kern_tuning_layout (spec->tuning);
   st->n_slots = spec->training ? spec->n_slots : 0;
   st->n_pairs = spec->training ? spec->n_pairs : 0;
   bool last = spec->unit_end == network_units (spec->net);
@@ -277,27 +275,30 @@ stage_place (const struct stage *s, int slot)
   return slot == STAGE_EVAL ? (struct place *)&s->eval : &s->place[slot];
 }
 
-/* How images lie between two stages. */
+/* How numbers lie between two stages. */
 static struct tensor_form
 inner_form (const struct stage *s)
 {
-  if (s->inner == KERN_LAST)
-    return (struct tensor_form){.layout = TENSOR_LAST};
-  if (s->inner == KERN_PLAIN)
-    return (struct tensor_form){.layout = TENSOR_PLAIN};
-  return (struct tensor_form){.layout = TENSOR_BLOCKED,
-                              .block = (uint8_t)kern_block (s->k)};
+  struct tensor_form f = {.type = NETWORK_BORDER, .layout = TENSOR_BLOCKED};
+  if (s->rows || s->inner == KERN_PLAIN)
+    f.layout = TENSOR_PLAIN;
+  else if (s->inner == KERN_LAST)
+    f.layout = TENSOR_LAST;
+  else
+    f.block = (uint8_t)kern_block (s->k);
+  return f;
 }
 
-/* Of tokens [B, T, D], or [B, T] of the first stage's input. */
+/* Rows are [B, T, D], or [B, T] in the first stage's input. */
 static struct tensor
 border (const struct stage *s, struct kern_dims d, size_t bytes, void *data)
 {
-  if (network_spec (s->spec.net)->family == MODEL_TRANSFORMER)
+  if (s->rows)
     return (struct tensor){.data = data,
                            .bytes = bytes,
                            .n_dims = d.c == 1 ? 2 : 3,
-                           .dims = {d.n, d.h, d.c}};
+                           .dims = {d.n, d.h, d.c},
+                           .form = inner_form (s)};
   return (struct tensor){.data = data,
                          .bytes = bytes,
                          .n_dims = 4,
@@ -305,15 +306,14 @@ border (const struct stage *s, struct kern_dims d, size_t bytes, void *data)
                          .form = inner_form (s)};
 }
 
-/* The first stage's images lie as the loader gives them. */
+/* The first stage's images or tokens are as the loader gives them. */
 static struct tensor
 input_border (const struct stage *s, float *data)
 {
   struct tensor t = border (s, s->in, s->in_bytes, data);
   if (stage_is_first (s))
-    t.form =
-        (struct tensor_form){.type = t.n_dims == 2 ? TENSOR_I32 : TENSOR_F32,
-                             .layout = TENSOR_PLAIN};
+    t.form = (struct tensor_form){.type = s->rows ? TENSOR_I32 : TENSOR_F32,
+                                  .layout = TENSOR_PLAIN};
   return t;
 }
 

@@ -60,10 +60,12 @@ stage_destroy (struct stage **s);
 void
 stage_memory (const struct stage *s, size_t bytes[4]);
 
-/* Bytes that a stage of a Transformer would hold, own input buffers included,
- * without making it.  Fails with E_CONFIG (the head's grammar). */
+/* Bytes that a stage would hold, without making it.  own_input: input buffers
+ * included, since the stage below is on another rank, or there is none; only of
+ * rows does it make a difference, images are estimated within a tenth.  n_pairs
+ * may be 0.  Fails with E_CONFIG (the head's grammar). */
 enum status
-stage_estimate (const struct stage_spec *spec, double *bytes);
+stage_estimate (const struct stage_spec *spec, bool own_input, double *bytes);
 
 /* -- borders --------------------------------------------------------------- */
 

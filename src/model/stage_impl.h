@@ -15,6 +15,7 @@
 #define MODEL_STAGE_IMPL_H
 
 #include "base/memory.h"
+#include "model/family.h"
 #include "model/layer_impl.h"
 #include "model/stage.h"
 
@@ -46,6 +47,7 @@ struct project {
 struct stage {
   struct kern *k;
   struct stage_spec spec; /* net borrowed; head and tuning not valid */
+  bool rows; /* [B, T, D] between units; else images in the inner layout */
   enum kern_layout inner;
   struct layer *body; /* NULL: output is input */
   struct layer *head; /* NULL: none; of tokens: what is in front of the

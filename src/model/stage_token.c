@@ -288,8 +288,7 @@ stage_token_logits (struct stage *s, int slot, int64_t first, int64_t n,
 enum status
 stage_decode_open (struct stage *s)
 {
-  CHECK (network_spec (s->spec.net)->family == MODEL_TRANSFORMER,
-         "only Transformers generate");
+  CHECK (s->rows, "only what works on rows generates");
   s->cached = s->decoded = 0;
   return s->cache.base
              ? OK

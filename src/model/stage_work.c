@@ -157,9 +157,9 @@ enum status
 stage_back_both (struct stage *s, int slot, const float *cotangent, int pair,
                  float *d_x)
 {
-  /* Layers of Transformers have no joined form: the two calls, one after the
-   * other. */
-  if (network_spec (s->spec.net)->family == MODEL_TRANSFORMER) {
+  /* Layers over rows have no joined form: the two calls, one after the other.
+   */
+  if (s->rows) {
     TRY (back (s, slot, cotangent, pair_of (s, pair), false, d_x));
     return stage_back_weights (s, slot, pair);
   }

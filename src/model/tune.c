@@ -4,9 +4,10 @@
  * layouts, every distinct normalisation is timed; the layout with the smaller
  * sum wins, and heads are measured in that one only.  Blocked is out where
  * channels would have to be padded.  The jobs -- one direction of one
- * convolution, or one normalisation -- are dealt out to a team.  A
- * Transformer has nothing to choose: its tensors are rows, KERN_LAST.
+ * convolution, or one normalisation -- are dealt out to a team.  Rows have
+ * nothing to choose: they are KERN_LAST.
  */
+#include "model/family.h"
 #include "model/layer_impl.h"
 #include "base/clock.h"
 #include "base/halt.h"
@@ -227,7 +228,7 @@ stage_tune (struct kern *k, const struct network *net, int64_t n_samples,
             const char *head, const int *after, int n,
             const struct stage_team *team, struct kern_tuning *t)
 {
-  if (network_spec (net)->family == MODEL_TRANSFORMER) {
+  if (network_family (net)->rows) {
     kern_tuning_layout_set (t, KERN_LAST);
     return OK;
   }
@@ -272,7 +273,7 @@ void
 stage_tune_rule (struct kern *k, const struct network *net,
                  struct kern_tuning *t)
 {
-  bool divides = network_spec (net)->family == MODEL_RESNET;
+  bool divides = !network_family (net)->rows;
   for (int i = 0; i < network_units (net); i++)
     divides =
         divides && recipe_divides (network_recipe (net, i), kern_block (k));

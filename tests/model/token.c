@@ -482,7 +482,7 @@ test_memory (bool tied, const char *head, double share)
     stage_memory (s, bytes);
     for (int j = 0; j < 4; j++)
       held += (double)bytes[j];
-    must (stage_estimate (&spec, &said));
+    must (stage_estimate (&spec, true, &said));
     worst = fmax (worst, fabs (said / held - 1));
     stage_destroy (&s);
   }

@@ -1,0 +1,258 @@
+/* model/family_resnet.c -- ResNets: stem, residual blocks in groups, output.
+ *
+ * Units, steps and names are those of torchvision's ResNet, version 1.5: the
+ * stride of a bottleneck sits in its 3x3 convolution.
+ */
+#include "model/family.h"
+#include "model/recipe_impl.h"
+#include "base/text.h"
+#include <stdio.h>
+#include <string.h>
+
+/* -- specs ----------------------------------------------------------------- */
+
+struct preset {
+  const char *name;
+  enum model_block block;
+  enum model_stem stem;
+  int n_groups;
+  int width[4], blocks[4];
+};
+
+/* clang-format off */
+static const struct preset presets[] = {
+  { "resnet20",  MODEL_BASIC, MODEL_STEM_CIFAR, 3, { 16, 32, 64 }, { 3, 3, 3 } },
+  { "resnet32",  MODEL_BASIC, MODEL_STEM_CIFAR, 3, { 16, 32, 64 }, { 5, 5, 5 } },
+  { "resnet44",  MODEL_BASIC, MODEL_STEM_CIFAR, 3, { 16, 32, 64 }, { 7, 7, 7 } },
+  { "resnet56",  MODEL_BASIC, MODEL_STEM_CIFAR, 3, { 16, 32, 64 }, { 9, 9, 9 } },
+  { "resnet110", MODEL_BASIC, MODEL_STEM_CIFAR, 3, { 16, 32, 64 },
+    { 18, 18, 18 } },
+  { "resnet18",  MODEL_BASIC, MODEL_STEM_IMAGENET, 4, { 64, 128, 256, 512 },
+    { 2, 2, 2, 2 } },
+  { "resnet34",  MODEL_BASIC, MODEL_STEM_IMAGENET, 4, { 64, 128, 256, 512 },
+    { 3, 4, 6, 3 } },
+  { "resnet50",  MODEL_BOTTLENECK, MODEL_STEM_IMAGENET, 4,
+    { 64, 128, 256, 512 }, { 3, 4, 6, 3 } },
+  { "resnet101", MODEL_BOTTLENECK, MODEL_STEM_IMAGENET, 4,
+    { 64, 128, 256, 512 }, { 3, 4, 23, 3 } },
+  { "resnet152", MODEL_BOTTLENECK, MODEL_STEM_IMAGENET, 4,
+    { 64, 128, 256, 512 }, { 3, 8, 36, 3 } },
+};
+/* clang-format on */
+#define PRESETS (sizeof presets / sizeof presets[0])
+
+static const char *
+resnet_preset (size_t i, struct model_spec *out)
+{
+  if (i >= PRESETS)
+    return NULL;
+  const struct preset *p = &presets[i];
+  if (!out)
+    return p->name;
+  out->block = p->block;
+  out->stem = p->stem;
+  out->n_groups = p->n_groups;
+  for (int g = 0; g < MODEL_GROUPS; g++) {
+    out->width[g] = g < p->n_groups ? p->width[g] : 0;
+    out->blocks[g] = g < p->n_groups ? p->blocks[g] : 0;
+  }
+  return p->name;
+}
+
+/* "16x5" */
+static bool
+group_word (char *word, int *width, int *blocks)
+{
+  const int64_t most = 1 << 16;
+  int64_t w, b;
+  char *x = strchr (word, 'x');
+  if (!x)
+    return false;
+  *x = '\0';
+  bool good = text_to_long (word, &w) && text_to_long (x + 1, &b) && w >= 1 &&
+              b >= 1 && w <= most && b <= 1024;
+  *x = 'x';
+  if (good) {
+    *width = (int)w;
+    *blocks = (int)b;
+  }
+  return good;
+}
+
+enum status
+model_spec_groups (const char *groups, struct model_spec *spec)
+{
+  int width[MODEL_GROUPS] = {0}, blocks[MODEL_GROUPS] = {0}, n = 0;
+  const char *at = groups;
+  for (;; at++) {
+    char word[32];
+    if (n == MODEL_GROUPS)
+      return fail (E_CONFIG, "groups \"%s\": more than %d groups", groups,
+                   MODEL_GROUPS);
+    if (!text_piece (&at, word, sizeof word) ||
+        !group_word (word, &width[n], &blocks[n]))
+      return fail (E_CONFIG,
+                   "groups \"%s\": group %d is not WIDTHxBLOCKS, as in 16x5",
+                   groups, n + 1);
+    n++;
+    if (*at == '\0')
+      break;
+  }
+  spec->n_groups = n;
+  memcpy (spec->width, width, sizeof width);
+  memcpy (spec->blocks, blocks, sizeof blocks);
+  return OK;
+}
+
+static enum status
+resnet_check (const struct model_spec *s)
+{
+  if (s->n_groups < 1 || s->n_groups > MODEL_GROUPS)
+    return fail (E_CONFIG, "a network needs 1 to %d groups, not %d",
+                 MODEL_GROUPS, s->n_groups);
+  for (int g = 0; g < s->n_groups; g++)
+    if (s->width[g] < 1 || s->blocks[g] < 1)
+      return fail (E_CONFIG,
+                   "group %d: width %d and %d blocks: both must be "
+                   "at least 1",
+                   g + 1, s->width[g], s->blocks[g]);
+  if (s->stem_width < 0)
+    return fail (E_CONFIG, "stem_width %d is negative", s->stem_width);
+  if (s->classes < 1 || s->channels < 1)
+    return fail (E_CONFIG,
+                 "%d classes and %d image channels: both must be at "
+                 "least 1",
+                 s->classes, s->channels);
+  /* Every stride must have something to halve, or whole groups would convolve
+   * one pixel with zeros; the ImageNet stem is meant for larger images. */
+  const bool imagenet = s->stem == MODEL_STEM_IMAGENET;
+  const int least = (1 << (s->n_groups - 1)) * (imagenet ? 4 : 1) + imagenet;
+  const int side = s->height < s->width_px ? s->height : s->width_px;
+  if (side < least)
+    return fail (
+        E_CONFIG,
+        "images of %dx%d are too small for the %s stem with %d groups: "
+        "at least %d pixels are needed%s",
+        s->height, s->width_px, imagenet ? "imagenet" : "cifar", s->n_groups,
+        least, imagenet ? " (stem=cifar is made for small images)" : "");
+  return OK;
+}
+
+static int
+stem_width (const struct model_spec *s)
+{
+  return s->stem_width > 0 ? s->stem_width : s->width[0];
+}
+
+static bool
+resnet_same (const struct model_spec *a, const struct model_spec *b)
+{
+  bool same = a->block == b->block && a->stem == b->stem &&
+              stem_width (a) == stem_width (b) && a->n_groups == b->n_groups;
+  for (int i = 0; same && i < a->n_groups; i++)
+    same = a->width[i] == b->width[i] && a->blocks[i] == b->blocks[i];
+  return same;
+}
+
+/* -- units ----------------------------------------------------------------- */
+
+static void
+stem_unit (struct recipe *r, const struct model_spec *spec)
+{
+  bool imagenet = spec->stem == MODEL_STEM_IMAGENET;
+  const int width = stem_width (spec);
+  recipe_init (
+      r, "stem",
+      (struct kern_dims){1, spec->channels, spec->height, spec->width_px});
+  recipe_conv (r, "conv1", width, imagenet ? 7 : 3, imagenet ? 2 : 1, false);
+  r->path[0].plain = true;
+  recipe_bn (r, "bn1", true);
+  if (imagenet)
+    recipe_maxpool (r, 3, 2, 1);
+}
+
+/* A 1x1 convolution and its BN beside the path, made in a recipe of its own so
+ * that dims follow by the same rules. */
+static void
+add_shortcut (struct recipe *r, int64_t out_c, int stride)
+{
+  struct recipe side;
+  char name[RECIPE_NAME + 16];
+  recipe_init (&side, r->name, r->in);
+  snprintf (name, sizeof name, "%s.downsample.0", r->name);
+  recipe_conv (&side, name, out_c, 1, stride, false);
+  snprintf (name, sizeof name, "%s.downsample.1", r->name);
+  recipe_bn (&side, name, false);
+  r->n_skip = side.n_path;
+  memcpy (r->skip, side.path, sizeof r->skip);
+}
+
+static void
+block_unit (struct recipe *r, const struct model_spec *spec, int group,
+            int index, struct kern_dims in)
+{
+  const bool basic = spec->block == MODEL_BASIC;
+  const int width = spec->width[group], n = basic ? 2 : 3;
+  const int64_t out_c = basic ? width : 4 * (int64_t)width;
+  const int stride = group > 0 && index == 0 ? 2 : 1;
+  const int kernels[2][3] = {{3, 3, 0}, {1, 3, 1}};
+  const int strided = basic ? 0 : 1;
+  char name[RECIPE_NAME];
+  snprintf (name, sizeof name, "layer%d.%d", group + 1, index);
+  recipe_init (r, name, in);
+  r->residual = true;
+  for (int i = 0; i < n; i++) {
+    char part[RECIPE_NAME + 16];
+    snprintf (part, sizeof part, "%s.conv%d", r->name, i + 1);
+    recipe_conv (r, part, i == n - 1 ? out_c : width, kernels[!basic][i],
+                 i == strided ? stride : 1, false);
+    snprintf (part, sizeof part, "%s.bn%d", r->name, i + 1);
+    recipe_bn (r, part, i < n - 1);
+  }
+  if (stride != 1 || in.c != out_c)
+    add_shortcut (r, out_c, stride);
+}
+
+static void
+output_unit (struct recipe *r, const struct model_spec *spec,
+             struct kern_dims in)
+{
+  recipe_init (r, "output", in);
+  recipe_gap (r);
+  recipe_linear (r, "fc", spec->classes);
+}
+
+static int
+resnet_units (const struct model_spec *s)
+{
+  int n = 2; /* stem and output */
+  for (int g = 0; g < s->n_groups; g++)
+    n += s->blocks[g];
+  return n;
+}
+
+static void
+resnet_make (const struct model_spec *s, struct recipe *unit)
+{
+  stem_unit (unit, s);
+  for (int g = 0; g < s->n_groups; g++)
+    for (int b = 0; b < s->blocks[g]; b++, unit++)
+      block_unit (&unit[1], s, g, b, unit->out);
+  output_unit (&unit[1], s, unit->out);
+}
+
+static const struct head_word *const words[] = {&head_conv, &head_bn, &head_gap,
+                                                &head_fc, NULL};
+
+const struct family family_resnet = {
+    .name = "resnet",
+    .called = "a ResNet",
+    .parts = "stem, residual blocks",
+    .data = "images",
+    .preset = resnet_preset,
+    .check = resnet_check,
+    .units = resnet_units,
+    .make = resnet_make,
+    .same = resnet_same,
+    .words = words,
+};

@@ -1,0 +1,265 @@
+/* model/head_words.c -- the words that heads are made of.
+ *
+ *   convN[sM]  3x3 convolution to N channels, stride M (1), bias, then ReLU,
+ *              or BatchNorm and ReLU where `bn` follows
+ *   bn         only behind a convolution
+ *   gap        global average; everything behind it is linear
+ *   fcN        linear with ReLU;  fc  linear to the classes
+ *   ln         LayerNorm, over rows only
+ *   shared     the output's matrix in place of an own one, over rows only
+ *
+ * A family lists those it has; `fc` is one word over images, another over rows.
+ */
+#include "model/recipe_impl.h"
+#include "base/text.h"
+#include <stdio.h>
+#include <string.h>
+
+#define NOT_LAST "the last word must be fc"
+#define ROWS_ONLY \
+  "heads of Transformers are made of ln, fcN, fc and shared, as in ln-fc"
+
+static bool
+number (const char *digits, int64_t *out)
+{
+  const int64_t most = 1 << 20;
+  if (digits[0] < '1' || digits[0] > '9')
+    return false;
+  return text_to_long (digits, out) && *out <= most;
+}
+
+/* Whether any word in front of the i-th is of the kind. */
+static bool
+behind (const struct head_said *w, int i, const struct head_word *kind)
+{
+  for (int j = 0; j < i; j++)
+    if (w[j].is == kind)
+      return true;
+  return false;
+}
+
+/* Tensors are named by the index of their word: 0.weight. */
+static void
+name_of (int i, char name[RECIPE_NAME])
+{
+  snprintf (name, RECIPE_NAME, "%d", i);
+}
+
+/* -- over images, [B, C, H, W] --------------------------------------------- */
+
+/* "128" or "64s2" behind "conv". */
+static bool
+conv_numbers (const char *text, struct head_said *w)
+{
+  char width[HEAD_WORD];
+  size_t n = strcspn (text, "s");
+  memcpy (width, text, n);
+  width[n] = '\0';
+  w->stride = 1;
+  if (text[n] == 's' && (!number (text + n + 1, &w->stride) || w->stride > 16))
+    return false;
+  return number (width, &w->width);
+}
+
+static const char *
+conv_objection (const struct head_said *w, int n, int i)
+{
+  return behind (w, i, &head_gap) ? "a convolution cannot follow gap"
+         : i == n - 1             ? NOT_LAST
+                                  : NULL;
+}
+
+static void
+conv_add (struct recipe *r, const struct head_said *w, int n, int i,
+          const struct model_spec *spec)
+{
+  char name[RECIPE_NAME];
+  (void)spec;
+  name_of (i, name);
+  recipe_conv (r, name, w[i].width, 3, (int)w[i].stride, true);
+  if (i + 1 == n || w[i + 1].is != &head_bn)
+    recipe_relu (r);
+}
+
+const struct head_word head_conv = {.text = "conv",
+                                    .like = "conv64",
+                                    .numbers = conv_numbers,
+                                    .foreign = ROWS_ONLY,
+                                    .objection = conv_objection,
+                                    .add = conv_add};
+
+static const char *
+bn_objection (const struct head_said *w, int n, int i)
+{
+  return i == 0 || w[i - 1].is != &head_conv ? "bn must follow a convolution"
+         : i == n - 1                        ? NOT_LAST
+                                             : NULL;
+}
+
+static void
+bn_add (struct recipe *r, const struct head_said *w, int n, int i,
+        const struct model_spec *spec)
+{
+  char name[RECIPE_NAME];
+  (void)w, (void)n, (void)spec;
+  name_of (i, name);
+  recipe_bn (r, name, true);
+}
+
+const struct head_word head_bn = {.text = "bn",
+                                  .like = "bn",
+                                  .foreign = ROWS_ONLY,
+                                  .objection = bn_objection,
+                                  .add = bn_add};
+
+static const char *
+gap_objection (const struct head_said *w, int n, int i)
+{
+  return behind (w, i, &head_gap) ? "gap stands twice"
+         : i == n - 1             ? NOT_LAST
+                                  : NULL;
+}
+
+static void
+gap_add (struct recipe *r, const struct head_said *w, int n, int i,
+         const struct model_spec *spec)
+{
+  (void)w, (void)n, (void)i, (void)spec;
+  recipe_gap (r);
+}
+
+const struct head_word head_gap = {.text = "gap",
+                                   .like = "gap",
+                                   .foreign = ROWS_ONLY,
+                                   .objection = gap_objection,
+                                   .add = gap_add};
+
+/* -- linear, over both ----------------------------------------------------- */
+
+static bool
+fc_numbers (const char *text, struct head_said *w)
+{
+  return *text == '\0' || number (text, &w->width);
+}
+
+/* With a number it goes on, without one it is the end. */
+static const char *
+fc_place (const struct head_said *w, int n, int i)
+{
+  if (i == n - 1)
+    return w[i].width ? "the last word must be fc, without a number" : NULL;
+  return w[i].width ? NULL : "fc without a number must be the last word";
+}
+
+static const char *
+fc_objection (const struct head_said *w, int n, int i)
+{
+  return behind (w, i, &head_gap) ? fc_place (w, n, i)
+                                  : "a linear layer needs gap in front of it";
+}
+
+static void
+fc_add (struct recipe *r, const struct head_said *w, int n, int i,
+        const struct model_spec *spec)
+{
+  char name[RECIPE_NAME];
+  (void)n;
+  name_of (i, name);
+  recipe_linear (r, name, w[i].width ? w[i].width : spec->classes);
+  if (w[i].width)
+    recipe_relu (r);
+}
+
+const struct head_word head_fc = {.text = "fc",
+                                  .like = "fc",
+                                  .numbers = fc_numbers,
+                                  .objection = fc_objection,
+                                  .add = fc_add};
+
+/* -- over rows, [B, T, D] -------------------------------------------------- */
+
+static void
+project (struct recipe *r, const char *name, const struct model_spec *spec,
+         bool shared)
+{
+  recipe_project (r, name, spec->classes, shared,
+                  spec->head_tokens > 0 ? spec->head_tokens : 1);
+}
+
+static void
+dense_add (struct recipe *r, const struct head_said *w, int n, int i,
+           const struct model_spec *spec)
+{
+  char name[RECIPE_NAME];
+  (void)n;
+  name_of (i, name);
+  if (w[i].width == 0) {
+    project (r, name, spec, false);
+    return;
+  }
+  recipe_dense (r, name, w[i].width);
+  recipe_rectify (r);
+}
+
+const struct head_word head_dense = {.text = "fc",
+                                     .like = "fc",
+                                     .numbers = fc_numbers,
+                                     .objection = fc_place,
+                                     .add = dense_add};
+
+static const char *
+ln_objection (const struct head_said *w, int n, int i)
+{
+  (void)w;
+  return i == n - 1 ? "the last word must be fc or shared" : NULL;
+}
+
+static void
+ln_add (struct recipe *r, const struct head_said *w, int n, int i,
+        const struct model_spec *spec)
+{
+  char name[RECIPE_NAME];
+  (void)w, (void)n, (void)spec;
+  name_of (i, name);
+  recipe_norm (r, name);
+}
+
+const struct head_word head_ln = {.text = "ln",
+                                  .like = "ln",
+                                  .foreign =
+                                      "LayerNorm heads belong to Transformers",
+                                  .objection = ln_objection,
+                                  .add = ln_add};
+
+static const char *
+shared_objection (const struct head_said *w, int n, int i)
+{
+  bool wide = false;
+  for (int j = 0; j < i; j++)
+    wide = wide || w[j].width > 0;
+  return i < n - 1 ? "shared must be the last word"
+         : wide    ? "the shared matrix has the model's width, not that of fcN"
+                   : NULL;
+}
+
+static void
+shared_add (struct recipe *r, const struct head_said *w, int n, int i,
+            const struct model_spec *spec)
+{
+  (void)w, (void)n, (void)i;
+  project (r, recipe_shared_name (spec), spec, true);
+}
+
+const struct head_word head_shared = {
+    .text = "shared",
+    .like = "shared",
+    .foreign = "only Transformers share their output's matrix",
+    .objection = shared_objection,
+    .add = shared_add};
+
+/* -- the table ------------------------------------------------------------- */
+
+const char head_words_text[] =
+    "convN, convNsM, bn, gap, fcN, fc, ln and shared";
+const struct head_word *const head_words[] = {
+    &head_bn, &head_gap, &head_fc, &head_ln, &head_shared, &head_conv, NULL};
