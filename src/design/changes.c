@@ -176,36 +176,13 @@ changes_find (const struct ini *was, const struct config *c,
 /* -- the network and its cut -------------------------------------------------
  */
 
-static int
-stem_width (const struct model_spec *m)
-{
-  return m->stem_width > 0 ? m->stem_width : m->width[0];
-}
-
-static bool
-same_spec (const struct model_spec *a, const struct model_spec *b)
-{
-  if (a->family != b->family)
-    return false;
-  if (a->family == MODEL_TRANSFORMER)
-    return a->layers == b->layers && a->d_model == b->d_model &&
-           a->tied == b->tied &&
-           lround (a->mlp_ratio * a->d_model) ==
-               lround (b->mlp_ratio * b->d_model);
-  bool same = a->block == b->block && a->stem == b->stem &&
-              stem_width (a) == stem_width (b) && a->n_groups == b->n_groups;
-  for (int i = 0; same && i < a->n_groups; i++)
-    same = a->width[i] == b->width[i] && a->blocks[i] == b->blocks[i];
-  return same;
-}
-
 /* A preset and the groups that it stands for are one network; what cannot be
  * understood is another. */
 static bool
 same_network (const struct config *c, const struct ini *was)
 {
   struct config before = *c;
-  struct model_spec a = {.family = MODEL_RESNET}, b = {.family = MODEL_RESNET};
+  struct model_spec a, b;
   bool same = true;
   for (size_t i = 0; i < key_count; i++) {
     const struct key *k = &key_table[i];
@@ -214,7 +191,8 @@ same_network (const struct config *c, const struct ini *was)
       same = same && key_set (k, word, &before);
   }
   same = same && derive_spec (c, NULL, &a) == OK &&
-         derive_spec (&before, NULL, &b) == OK && same_spec (&a, &b);
+         derive_spec (&before, NULL, &b) == OK && a.family == b.family &&
+         family_at (a.family)->same (&a, &b);
   fail_clear ();
   return same;
 }
@@ -231,8 +209,6 @@ same_cut (const struct config *c, const struct ini *was)
   if (strcmp (c->cut, "auto") == 0 || !before)
     return true;
   bool same = derive_spec (c, NULL, &spec) == OK;
-  if (same && spec.family == MODEL_RESNET && spec.stem == MODEL_STEM_IMAGENET)
-    spec.height = spec.width_px = 224;
   same = same && network_create (&spec, &net) == OK &&
          MEM_NEW (2 * ((size_t)K + 1), &first, "cuts") == OK &&
          network_cut_parse (net, c->cut, K, first) == OK &&

@@ -47,9 +47,6 @@ check_network (const struct config *c, struct text *out, int *n)
   struct model_spec spec;
   struct network *net = NULL;
   enum status s = derive_spec (c, NULL, &spec);
-  bool tokens = s == OK && spec.family == MODEL_TRANSFORMER;
-  if (s == OK && !tokens && spec.stem == MODEL_STEM_IMAGENET)
-    spec.height = spec.width_px = 224;
   if (s == OK)
     s = network_create (&spec, &net);
   note (s, out, n);
@@ -61,7 +58,7 @@ check_network (const struct config *c, struct text *out, int *n)
                 "%s = %lld: the network has only %d blocks (%s, "
                 "output)",
                 KEY_NAME (count), (long long)c->count, network_units (net),
-                tokens ? "embedding, layers" : "stem, residual blocks"),
+                network_family (net)->parts),
           out, n);
   else if (c->count >= 1 && strcmp (c->cut, "auto") != 0) {
     int *first = NULL;
@@ -73,23 +70,6 @@ check_network (const struct config *c, struct text *out, int *n)
   }
   note (network_head (net, 0, c->head, &u), out, n);
   network_destroy (&net);
-}
-
-/* A preset's sizes where none were said. */
-static void
-fill_sizes (struct config *c)
-{
-  struct model_spec spec = {.family = MODEL_RESNET};
-  if (c->family != CONFIG_TRANSFORMER)
-    return;
-  if (model_spec_preset (c->preset, &spec) != OK ||
-      spec.family != MODEL_TRANSFORMER) {
-    fail_clear (); /* the check says it */
-    spec = (struct model_spec){.layers = 0};
-  }
-  derive_sizes (&spec, c);
-  if (c->stride == 0)
-    c->stride = c->context;
 }
 
 static void
@@ -113,7 +93,7 @@ design_configure_parse (const struct config_source *source, struct config *out,
                         struct complaints *said)
 {
   config_parse (source, out, said);
-  fill_sizes (out);
+  derive_sizes (out);
 }
 
 void

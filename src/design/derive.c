@@ -192,8 +192,10 @@ derive_micro_of (const struct config *c, int64_t micro, int64_t *n_samples)
   return divide (c, micro, "", n_samples);
 }
 
-void
-derive_sizes (const struct model_spec *preset, struct config *c)
+/* -- from a configuration to a network, by family -------------------------- */
+
+static void
+transformer_sizes (const struct model_spec *preset, struct config *c)
 {
   if (c->layers == 0)
     c->layers = preset->layers;
@@ -205,65 +207,103 @@ derive_sizes (const struct model_spec *preset, struct config *c)
     c->context = preset->context;
   if (!(c->mlp_ratio > 0))
     c->mlp_ratio = preset->mlp_ratio;
+  if (c->stride == 0)
+    c->stride = c->context;
 }
 
 /* Vocabulary of a plan without data: GPT-2's. */
 #define VOCABULARY 50257
 
 static enum status
-derive_transformer (const struct config *c, const struct data_info *data,
-                    struct model_spec *out)
+transformer_spec (const struct config *c, const struct data_info *data,
+                  struct model_spec *m)
 {
-  struct model_spec m = {.family = MODEL_TRANSFORMER};
-  if (c->preset[0])
-    TRY (model_spec_preset (c->preset, &m));
-  if (m.family != MODEL_TRANSFORMER)
-    return fail (E_CONFIG, "%s = %s is a ResNet, %s = %s", KEY_NAME (preset),
-                 c->preset, KEY_NAME (family), key_word (KEY_OF (family), c));
   struct config full = *c;
-  derive_sizes (&m, &full);
-  m.layers = (int)full.layers;
-  m.d_model = (int)full.d_model;
-  m.heads = (int)full.heads;
-  m.context = (int)full.context;
-  m.mlp_ratio = full.mlp_ratio;
-  m.dropout = c->dropout;
-  m.tied = c->tied;
-  m.head_tokens = c->head_tokens;
-  m.classes = data ? data->classes : VOCABULARY;
-  *out = m;
+  transformer_sizes (m, &full);
+  m->layers = (int)full.layers;
+  m->d_model = (int)full.d_model;
+  m->heads = (int)full.heads;
+  m->context = (int)full.context;
+  m->mlp_ratio = full.mlp_ratio;
+  m->dropout = c->dropout;
+  m->tied = c->tied;
+  m->head_tokens = c->head_tokens;
+  m->classes = data ? data->classes : VOCABULARY;
   return OK;
+}
+
+static enum status
+resnet_spec (const struct config *c, const struct data_info *data,
+             struct model_spec *m)
+{
+  if (c->groups[0])
+    TRY (model_spec_groups (c->groups, m));
+  if (c->block != CONFIG_BLOCK_NOT_GIVEN)
+    m->block = c->block == CONFIG_BASIC ? MODEL_BASIC : MODEL_BOTTLENECK;
+  if (c->stem != CONFIG_STEM_NOT_GIVEN)
+    m->stem =
+        c->stem == CONFIG_STEM_CIFAR ? MODEL_STEM_CIFAR : MODEL_STEM_IMAGENET;
+  if (c->stem_width > 0)
+    m->stem_width = (int)c->stem_width;
+  const int usual = m->stem == MODEL_STEM_IMAGENET ? 224 : 32;
+  m->classes = data ? data->classes : 10;
+  m->channels = data ? data->channels : 3;
+  m->height = data ? data->height : usual;
+  m->width_px = data ? data->width : usual;
+  return OK;
+}
+
+/* spec: what is said, over the preset's; sizes: the preset's into the
+ * configuration, where nothing is said (NULL: they are not shown). */
+static const struct {
+  enum model_family family;
+  enum status (*spec) (const struct config *c, const struct data_info *data,
+                       struct model_spec *m);
+  void (*sizes) (const struct model_spec *preset, struct config *c);
+} ways[] = {
+    [CONFIG_RESNET] = {MODEL_RESNET, resnet_spec, NULL},
+    [CONFIG_TRANSFORMER] = {MODEL_TRANSFORMER, transformer_spec,
+                            transformer_sizes},
+};
+
+const struct family *
+derive_family (const struct config *c)
+{
+  return family_at (ways[c->family].family);
+}
+
+void
+derive_sizes (struct config *c)
+{
+  const enum model_family family = ways[c->family].family;
+  struct model_spec preset = {.family = family};
+  if (!ways[c->family].sizes)
+    return;
+  if (model_spec_preset (c->preset, &preset) != OK || preset.family != family) {
+    fail_clear (); /* the check says it */
+    preset = (struct model_spec){.family = family};
+  }
+  ways[c->family].sizes (&preset, c);
 }
 
 enum status
 derive_spec (const struct config *c, const struct data_info *data,
              struct model_spec *out)
 {
-  struct model_spec m = {
-      .classes = 10, .channels = 3, .height = 32, .width_px = 32};
-  if (c->family == CONFIG_TRANSFORMER)
-    return derive_transformer (c, data, out);
+  const enum model_family family = ways[c->family].family;
+  struct model_spec m = {.family = family};
   if (c->preset[0])
     TRY (model_spec_preset (c->preset, &m));
-  if (m.family != MODEL_RESNET)
-    return fail (E_CONFIG,
-                 "%s = %s is a Transformer: %s = transformer goes with it",
-                 KEY_NAME (preset), c->preset, KEY_NAME (family));
-  if (c->groups[0])
-    TRY (model_spec_groups (c->groups, &m));
-  if (c->block != CONFIG_BLOCK_NOT_GIVEN)
-    m.block = c->block == CONFIG_BASIC ? MODEL_BASIC : MODEL_BOTTLENECK;
-  if (c->stem != CONFIG_STEM_NOT_GIVEN)
-    m.stem =
-        c->stem == CONFIG_STEM_CIFAR ? MODEL_STEM_CIFAR : MODEL_STEM_IMAGENET;
-  if (c->stem_width > 0)
-    m.stem_width = (int)c->stem_width;
-  if (data) {
-    m.classes = data->classes;
-    m.channels = data->channels;
-    m.height = data->height;
-    m.width_px = data->width;
-  }
+  const struct family *has = family_at (m.family);
+  if (m.family != family && c->family == 0) /* the default: it was not said */
+    return fail (E_CONFIG, "%s = %s is %s: %s = %s goes with it",
+                 KEY_NAME (preset), c->preset, has->called, KEY_NAME (family),
+                 has->name);
+  if (m.family != family)
+    return fail (E_CONFIG, "%s = %s is %s, %s = %s", KEY_NAME (preset),
+                 c->preset, has->called, KEY_NAME (family),
+                 key_word (KEY_OF (family), c));
+  TRY (ways[c->family].spec (c, data, &m));
   *out = m;
   return OK;
 }

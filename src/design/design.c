@@ -51,8 +51,8 @@ open_data (struct design *d)
   place_set (-1, -1, "opening the data set");
   TRY (data_open_all (d->wire, c->file, &d->data));
   data_info (d->data, &d->info);
-  const bool tokens = c->family == CONFIG_TRANSFORMER;
-  if (strcmp (d->info.kind, tokens ? "tokens" : "images") != 0)
+  const struct family *f = derive_family (c);
+  if (strcmp (d->info.kind, f->data) != 0)
     return fail (E_CONFIG, "%s: a data set of %s does not fit %s = %s", c->file,
                  d->info.kind, KEY_NAME (family),
                  key_word (KEY_OF (family), c));
@@ -60,7 +60,7 @@ open_data (struct design *d)
     return fail (E_DATA, "%s: there is no split /%s", c->file,
                  data_split_name (d->train));
   TRY (check_augment (d));
-  if (tokens) {
+  if (f->rows) {
     struct model_spec spec;
     TRY (derive_spec (c, &d->info, &spec));
     data_windows (d->data, spec.context, c->stride);
@@ -91,10 +91,8 @@ make_network (struct design *d)
 {
   struct model_spec spec;
   TRY (derive_spec (&d->config, d->data ? &d->info : NULL, &spec));
-  if (!d->data && spec.stem == MODEL_STEM_IMAGENET)
-    spec.height = spec.width_px = 224;
   TRY (network_create (&spec, &d->net));
-  d->length = spec.family == MODEL_TRANSFORMER ? spec.context : 1;
+  d->length = network_spec (d->net)->context;
   return OK;
 }
 

@@ -9,6 +9,7 @@
 
 #include "data/data.h"
 #include "design/ask.h"
+#include "model/family.h"
 #include "model/kernels.h"
 #include "model/network.h"
 #include "model/optimizer.h"
@@ -100,7 +101,10 @@ design_plan_show (const struct design *d, struct text *out);
  * of it. */
 enum status
 derive_route (const struct config *c, int K, double *route);
-/* data NULL: CIFAR-sized images, 10 classes. */
+/* The family that a configuration names. */
+const struct family *
+derive_family (const struct config *c);
+/* data NULL: images of the usual size for the stem, 10 classes. */
 enum status
 derive_spec (const struct config *c, const struct data_info *data,
              struct model_spec *out);

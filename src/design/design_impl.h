@@ -35,9 +35,9 @@ enum status
 derive_micro (const struct config *c, int64_t *n_samples);
 enum status
 derive_micro_of (const struct config *c, int64_t micro, int64_t *n_samples);
-/* A preset's sizes of a Transformer where the configuration says none. */
+/* A preset's sizes where the configuration says none. */
 void
-derive_sizes (const struct model_spec *preset, struct config *c);
+derive_sizes (struct config *c);
 /* Threads of each rank: --threads, else OMP_NUM_THREADS, else the affinity mask
  * shared fairly by the ranks that have it; the same on all ranks.  Warns on
  * ranks that share cores and on idle cores.  Collective on world. */

@@ -36,7 +36,7 @@ shared_moves (const struct design *d, int k)
 {
   const struct model_spec *m = network_spec (d->net);
   const double n = (double)m->classes * (double)m->d_model;
-  if (m->family != MODEL_TRANSFORMER || !m->tied)
+  if (!m->tied)
     return 0;
   return (k == d->K - 1 ? n : 0) - (k == 0 ? n : 0);
 }
@@ -45,12 +45,11 @@ void
 design_joint (const struct design *d, struct plan_joint *out)
 {
   const struct model_spec *m = network_spec (d->net);
-  const bool tokens = m->family == MODEL_TRANSFORMER;
-  const double n = tokens ? (double)m->classes * (double)m->d_model : 0;
+  const double n = (double)m->classes * (double)m->d_model;
   *out = (struct plan_joint){
       .norms = d->config.clip > 0,
       .first = network_shares (d->net, NULL),
-      .heads = tokens && network_head_shares (d->config.head),
+      .heads = network_head_shares (d->config.head),
       .matrix_bytes = d->spec.unit_costs ? 0 : network_param_bytes (n),
       .fold_s = d->spec.unit_costs ? 0 : n * DESIGN_FOLD_S,
       .copy_s = d->spec.unit_costs ? 0 : n * DESIGN_COPY_S,

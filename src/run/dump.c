@@ -76,7 +76,7 @@ dump_logits (struct session *s, struct local_stage *l, const char *path)
   float *logits = NULL;
   if (!stage_has_head (l->stage))
     return fail (E_CONFIG, "--dump: stage %d has no head", l->k);
-  if (T == 1)
+  if (!network_family (s->design->net)->rows)
     return write_npy (path, stage_logits (l->stage, 0), 2,
                       (const int64_t[]){n, words});
   TRY (MEM_NEW ((size_t)(n * T * words), &logits, "dump"));

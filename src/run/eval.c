@@ -18,7 +18,7 @@ print_heads (const struct session *s, const struct evaluation *v,
              enum data_split split)
 {
   const struct design *d = s->design;
-  bool tokens = d->length > 1;
+  bool tokens = network_family (d->net)->language;
   put ("%-6s %-24s %12s %12s", "head", "behind", "loss", "accuracy");
   if (tokens)
     put (" %12s %12s", "perplexity", "bits/byte");

@@ -339,8 +339,9 @@ run_generate (struct wire *w, const struct config *c, const char *checkpoint,
                               .decodes = true};
   struct config config = *c;
   enum status e = OK;
-  if (c->family != CONFIG_TRANSFORMER)
-    e = fail (E_USAGE, "%s: a ResNet generates no text", checkpoint);
+  const struct family *f = derive_family (c);
+  if (!f->language)
+    e = fail (E_USAGE, "%s: %s generates no text", checkpoint, f->called);
   else if (c->replicas != 1)
     e = fail (E_USAGE, "generate: one text has no use for run.replicas = %lld",
               (long long)c->replicas);

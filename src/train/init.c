@@ -19,10 +19,11 @@
 
 struct taking {
   struct store_checkpoint *file;
-  const char *path; /* of the file */
-  char *all;        /* paths in it, one a line; owned */
-  int turned[2];    /* matrices that lie as here, and turned */
-  float *buffer;    /* of the largest tensor, twice */
+  const char *path;   /* of the file */
+  const char *prefix; /* of names, which the file may leave out; NULL: none */
+  char *all;          /* paths in it, one a line; owned */
+  int turned[2];      /* matrices that lie as here, and turned */
+  float *buffer;      /* of the largest tensor, twice */
   size_t largest;
   /* What this rank has to tell, one a line: "u PATH" used, "f NAME" starts
    * new, "w WORD" a word of train.init.fresh that names something. */
@@ -49,10 +50,9 @@ find (const struct taking *g, const char *name, char out[TENSOR_NAME + 64])
 {
   static const char *const places[] = {"/model/", "/"};
   static const char *const before[] = {"", "module.", "model.", "_orig_mod."};
-  static const char family[] = "transformer.";
   const char *names[2] = {name, NULL};
-  if (strncmp (name, family, sizeof family - 1) == 0)
-    names[1] = name + sizeof family - 1;
+  if (g->prefix && strncmp (name, g->prefix, strlen (g->prefix)) == 0)
+    names[1] = name + strlen (g->prefix);
   for (int p = 0; p < 2; p++)
     for (int b = 0; b < 4; b++)
       for (int i = 0; i < 2 && names[i]; i++) {
@@ -381,7 +381,9 @@ take_all (struct session *s, struct taking *g)
 enum status
 train_init (struct session *s)
 {
-  struct taking g = {.path = s->design->config.init};
+  const struct design *d = s->design;
+  struct taking g = {.path = d->config.init,
+                     .prefix = network_family (d->net)->prefix};
   if (!g.path[0])
     return OK;
   place_set (-1, -1, "loading parameters");

@@ -69,7 +69,7 @@ row_heads (struct training *t, const struct heads *h, int k, struct row *r)
   double loss = h->loss ? h->loss[k] : NAN;
   row_add_head (r, loss, k, METRIC_LOSS);
   row_add_head (r, h->loss ? h->accuracy[k] : NAN, k, METRIC_ACCURACY);
-  if (t->s->design->length == 1)
+  if (!network_family (t->s->design->net)->language)
     return;
   row_add_head (r, exp (loss), k, METRIC_PERPLEXITY);
   row_add_head (r, session_bits (t->s, h->split, loss), k, METRIC_BITS);
@@ -211,7 +211,8 @@ record_progress (struct training *t, int64_t step)
   record_heads (loss, d->K, &losses);
   const struct stage_loss *own = &t->b.loss[d->K - 1];
   double goal = (double)own->correct / (double)own->counted;
-  if (d->length > 1)
+  const bool language = network_family (d->net)->language;
+  if (language)
     goal = exp (loss[d->K - 1]);
   const char *eta =
       text_seconds ((double)(t->end - step - 1) * (double)d->batch / rate);
@@ -219,8 +220,8 @@ record_progress (struct training *t, int64_t step)
   text_init (&line);
   text_add (&line, "step=%lld/%lld loss=[%s] %s=%.3f samples/s=%.*f eta=\"%s\"",
             (long long)step + 1, (long long)t->end, losses.data,
-            d->length > 1 ? "perplexity" : "accuracy", goal, rate < 10 ? 1 : 0,
-            rate, eta);
+            language ? "perplexity" : "accuracy", goal, rate < 10 ? 1 : 0, rate,
+            eta);
   if (live)
     log_live ("%s", line.data);
   else

@@ -26,7 +26,7 @@ say_evaluation (const struct training *t, enum data_split split,
   record_heads (t->eval.loss, d->K, &line);
   text_add (&line, "] accuracy=[");
   record_heads (t->eval.accuracy, d->K, &line);
-  if (d->length > 1) {
+  if (network_family (d->net)->language) {
     for (int k = 0; k < d->K; k++)
       v[k] = exp (t->eval.loss[k]);
     text_add (&line, "] perplexity=[");

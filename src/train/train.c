@@ -24,7 +24,7 @@ portrait (const struct session *s)
   say (LOG_INFO, "interlock %s; %s; %s; %s", PACKAGE_VERSION,
        kernels_describe (d->kernels), wire_describe (s->wire),
        store_describe ());
-  if (d->length > 1)
+  if (network_family (d->net)->language)
     say (LOG_INFO,
          "data %s: %s, %s training tokens, %lld windows of %lld, vocabulary %d",
          c->file, d->info.name, text_count (d->info.tokens[d->train]),
