@@ -207,8 +207,6 @@ key_at (size_t offset);
 /* The same of a key that another version may have, and this one not. */
 enum key_resume
 key_resume (const char *full);
-bool
-key_section_known (const char *section);
 /* Whether it has any effect with the family of c. */
 bool
 key_applies (const struct key *k, const struct config *c);
@@ -225,12 +223,9 @@ key_set (const struct key *k, const char *value, struct config *c);
 /* The value in c, as it is written in a file. */
 void
 key_get (const struct key *k, const struct config *c, struct text *out);
-/* The likely key or section behind a slip; "" or "; did you mean X?". */
-void
-key_suggest (const char *section, const char *name, struct text *out);
-void
-key_suggest_section (const char *section, struct text *out);
-/* The same of "section.name", or of a name alone. */
+/* The likely key or section behind a slip in "section.name", or in a name
+ * alone;
+ * "" or "; did you mean X?". */
 void
 key_suggest_for (const char *full, struct text *out);
 /* The word of a choice, or the text, in c. */

@@ -4,7 +4,7 @@
  * kept with what is wrong with it, in its place among the others, so that one
  * try can say all of it.
  */
-#include "config/config.h"
+#include "config/config_impl.h"
 
 #include "base/memory.h"
 #include <string.h>

@@ -1,6 +1,6 @@
 /* config/key.c -- one key: what it wants, how it is set and shown, which name
  * was meant. */
-#include "config/config.h"
+#include "config/config_impl.h"
 
 #include <stdio.h>
 #include <stdlib.h>

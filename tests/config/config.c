@@ -6,6 +6,8 @@
  */
 #include "base/memory.h"
 #include "design/ask.h"
+#include "kern/kern.h"
+#include "model/network.h"
 #include "tests/tap.h"
 
 #define WORDS 6
@@ -483,6 +485,33 @@ test_rows_say (void)
           "and the section of a key that is not known says it");
 }
 
+/* Words that another room has a table for are the words of that table. */
+static void
+test_words_of_others (void)
+{
+  const struct key *preset = KEY_OF (preset), *isa = KEY_OF (isa);
+  int known = 0;
+  for (int i = 1; i < preset->n_words; i++) {
+    struct model_spec spec = {.family = MODEL_RESNET};
+    known += model_spec_preset (preset->words[i], &spec) == OK;
+  }
+  tap_ok (known == preset->n_words - 1, "%d presets of %d are networks", known,
+          preset->n_words - 1);
+  /* Those of the other generations of oneDNN are there besides. */
+  struct text levels;
+  char *save = NULL;
+  bool all = true;
+  text_init (&levels);
+  kern_isa_names (&levels);
+  tap_ok (levels.size > 0, "levels of the kernel library: %s", levels.data);
+  for (char *word = strtok_r (levels.data, " ", &save); word;
+       word = strtok_r (NULL, " ", &save))
+    all = all && key_choice (isa, word) >= 0;
+  tap_ok (all, "each of them may be given as run.isa");
+  text_clear (&levels);
+  fail_clear ();
+}
+
 int
 main (void)
 {
@@ -493,9 +522,10 @@ main (void)
   test_round_trips ();
   test_long_lines ();
   test_words ();
+  test_rows_say ();
+  test_words_of_others ();
   size_t bytes, blocks, peak;
   mem_count (&bytes, &blocks, &peak);
   tap_ok (blocks == 0, "nothing is left on the heap");
-  test_rows_say ();
   return tap_done ();
 }
