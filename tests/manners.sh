@@ -111,7 +111,7 @@ offenders ()
       # MPI has one door; store passes a communicator on to its library.
       if (path[1] != "wire" && code ~ /(^|[^A-Za-z0-9_])MPI_/) {
         rest = code " "
-        if (path[1] == "store" || path[1] == "data" || path[1] == "probe")
+        if (path[1] == "store" || path[1] == "probe")
           while (match (rest, /MPI_(Comm|Info|COMM_NULL|INFO_NULL)[^A-Za-z0-9_]/))
           rest = substr (rest, 1, RSTART - 1) substr (rest, RSTART + RLENGTH)
         if (rest ~ /(^|[^A-Za-z0-9_])MPI_/) bad("MPI has one door, wire")

@@ -21,7 +21,7 @@ model  : base kern                         :                      :
 plan   : base                              :                      :
 wire   : base                              : mpi hwloc            : wire
 store  : base wire                         : hdf5 jansson         : wire store
-data   : base wire store                   : hdf5 jpeg png        : wire store
+data   : base wire store                   : hdf5 jpeg png        : store
 import : base store data                   : hdf5 z archive       : store
 design : base config wire store data plan model :               :
 run    : base config wire store data plan model design :        :

@@ -24,7 +24,6 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "store/file.h"
-#include "wire/raw.h"
 #include <string.h>
 
 /* More than this at once is more than some MPI-IO can count. */
@@ -60,9 +59,7 @@ open_file (struct together *t)
 {
   enum status s = OK;
   hid_t access = store_h5_read_access ();
-  t->transfer = H5Pcreate (H5P_DATASET_XFER);
-  if (H5Pset_fapl_mpio (access, wire_raw_node (t->wire), MPI_INFO_NULL) < 0 ||
-      H5Pset_dxpl_mpio (t->transfer, H5FD_MPIO_COLLECTIVE) < 0)
+  if (!store_h5_node (t->wire, access, &t->transfer))
     s = not_read (t, "parallel access");
   if (s == OK)
     s = store_file_openable (t->data->path, false, E_MISSING);

@@ -2,9 +2,10 @@
  * h5_attribute.c.
  */
 #include "store/file.h"
-#include "store/raw.h"
 #include "store/h5.h"
+#include "store/raw.h"
 
+#include "wire/raw.h"
 #include <errno.h>
 #include <math.h>
 #include <pthread.h>
@@ -94,6 +95,14 @@ store_h5_read_access (void)
   H5Pset_file_locking (fapl, true, true);
 #endif
   return fapl;
+}
+
+bool
+store_h5_node (struct wire *w, hid_t access, hid_t *transfer)
+{
+  *transfer = H5Pcreate (H5P_DATASET_XFER);
+  return H5Pset_fapl_mpio (access, wire_raw_node (w), MPI_INFO_NULL) >= 0 &&
+         H5Pset_dxpl_mpio (*transfer, H5FD_MPIO_COLLECTIVE) >= 0;
 }
 
 /* Whether HDF5's words about a file tell of a want of descriptors or memory,

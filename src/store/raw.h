@@ -18,6 +18,8 @@
 
 #define STORE_H5_DIMS 8
 
+struct wire;
+
 /* An open object and the words by which messages speak of it. */
 struct store_h5_at {
   hid_t id;
@@ -47,6 +49,11 @@ store_h5_type (enum tensor_type type, bool in_file);
 /* Properties of a file that is only read; owned by the caller. */
 hid_t
 store_h5_read_access (void);
+/* The same for a file that the ranks of a node open together; *transfer:
+ * properties of collective transfers, owned by the caller in any case.  False
+ * where there is no parallel access. */
+bool
+store_h5_node (struct wire *w, hid_t access, hid_t *transfer);
 /* Open for reading by the serial driver.  E_MISSING when there is no such file
  * or it may not be read, bad when it is no HDF5 file or cut off,
  * E_MEMORY for want of descriptors. */
