@@ -42,33 +42,12 @@ struct kern_conv {
 
 /* -- names and arithmetic -------------------------------------------------- */
 
-static const char *const algo_names[KERN_ALGOS] = {[KERN_DIRECT] = "direct",
-                                                   [KERN_WINOGRAD] = "winograd",
-                                                   [KERN_AUTO] = "auto",
-                                                   [KERN_OTHER] = "other",
-                                                   [KERN_OWN] = "own"};
 static const dnnl_alg_kind_t algo_kinds[KERN_ALGOS] = {
     [KERN_DIRECT] = dnnl_convolution_direct,
     [KERN_WINOGRAD] = dnnl_convolution_winograd,
     [KERN_AUTO] = dnnl_convolution_auto,
     [KERN_OTHER] = dnnl_convolution_direct,
     [KERN_OWN] = dnnl_convolution_direct};
-static const char *const direction_names[] = {[KERN_FORWARD] = "forward",
-                                              [KERN_BACK_DATA] = "back_data",
-                                              [KERN_BACK_WEIGHTS] =
-                                                  "back_weights"};
-
-const char *
-kern_algo_name (enum kern_algo a)
-{
-  return algo_names[a];
-}
-
-const char *
-kern_direction_name (enum kern_direction d)
-{
-  return direction_names[d];
-}
 
 int64_t
 kern_conv_out (int64_t size, int kernel, int stride, int pad)
@@ -83,17 +62,6 @@ kern_conv_flops (const struct kern_conv_shape *s)
   double ow = (double)kern_conv_out (s->w, s->kernel, s->stride, s->pad);
   return 2.0 * (double)s->n * (double)s->c * (double)s->out_c * oh * ow *
          s->kernel * s->kernel;
-}
-
-void
-kern_conv_text (const struct kern_conv_shape *s, char out[KERN_SHAPE_TEXT])
-{
-  snprintf (out, KERN_SHAPE_TEXT,
-            "conv n=%lld c=%lld h=%lld w=%lld out=%lld kernel=%d stride=%d "
-            "pad=%d src=%s dst=%s",
-            (long long)s->n, (long long)s->c, (long long)s->h, (long long)s->w,
-            (long long)s->out_c, s->kernel, s->stride, s->pad,
-            kern_layout_name (s->src), kern_layout_name (s->dst));
 }
 
 static enum status
@@ -227,8 +195,8 @@ make_direction (struct kern_conv *c, const struct parts *p,
   int args[4], n = list_args (d, c->s.bias, args);
   char text[KERN_SHAPE_TEXT], what[KERN_SHAPE_TEXT + 40];
   kern_conv_text (&c->s, text);
-  snprintf (what, sizeof what, "%s %s %s", direction_names[d], algo_names[algo],
-            text);
+  snprintf (what, sizeof what, "%s %s %s", kern_direction_name (d),
+            kern_algo_name (algo), text);
   c->own[d] = algo == KERN_OWN;
   if (c->own[d]) {
     snprintf (c->op[d].what, sizeof c->op[d].what, "%s", what);
@@ -383,8 +351,8 @@ not_offered (const struct kern *k, const struct kern_conv_shape *s,
   return fail (E_CONFIG,
                "the tuning asks for forward=%s back_data=%s back_weights=%s "
                "in %s, which this library (%s) does not offer; tune again",
-               algo_names[algo[0]], algo_names[algo[1]], algo_names[algo[2]],
-               text, k->describe);
+               kern_algo_name (algo[0]), kern_algo_name (algo[1]),
+               kern_algo_name (algo[2]), text, k->describe);
 }
 
 /* The algorithm that comes next where one is wrong; the last is our own. */

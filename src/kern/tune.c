@@ -11,6 +11,40 @@
 #include <stdio.h>
 #include <string.h>
 
+/* The words of the text, which messages use, too. */
+static const char *const algo_names[KERN_ALGOS] = {[KERN_DIRECT] = "direct",
+                                                   [KERN_WINOGRAD] = "winograd",
+                                                   [KERN_AUTO] = "auto",
+                                                   [KERN_OTHER] = "other",
+                                                   [KERN_OWN] = "own"};
+static const char *const direction_names[] = {[KERN_FORWARD] = "forward",
+                                              [KERN_BACK_DATA] = "back_data",
+                                              [KERN_BACK_WEIGHTS] =
+                                                  "back_weights"};
+
+const char *
+kern_algo_name (enum kern_algo a)
+{
+  return algo_names[a];
+}
+
+const char *
+kern_direction_name (enum kern_direction d)
+{
+  return direction_names[d];
+}
+
+void
+kern_conv_text (const struct kern_conv_shape *s, char out[KERN_SHAPE_TEXT])
+{
+  snprintf (out, KERN_SHAPE_TEXT,
+            "conv n=%lld c=%lld h=%lld w=%lld out=%lld kernel=%d stride=%d "
+            "pad=%d src=%s dst=%s",
+            (long long)s->n, (long long)s->c, (long long)s->h, (long long)s->w,
+            (long long)s->out_c, s->kernel, s->stride, s->pad,
+            kern_layout_name (s->src), kern_layout_name (s->dst));
+}
+
 enum status
 kern_tuning_create (struct kern_tuning **out)
 {
