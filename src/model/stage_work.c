@@ -6,31 +6,11 @@
 #include "model/stage_impl.h"
 #include <string.h>
 
-struct work
-stage_work (struct stage *s, enum stage_part part, const struct place *p,
-            char *slot, char *pair)
-{
-  return (struct work){.k = s->k,
-                       .params = &s->params[part],
-                       .slot = slot,
-                       .pair = pair,
-                       .scratch = s->scratch,
-                       .rows = stage_rows (s),
-                       .still = s->aside,
-                       .at = &p->when};
-}
-
 static char *
 pair_of (const struct stage *s, int pair)
 {
   CHECK (pair >= 0 && pair < s->n_pairs, "pair %d of %d", pair, s->n_pairs);
   return s->pair[pair];
-}
-
-const float *
-stage_output_of (const struct stage *s, const struct place *p)
-{
-  return s->body ? p->y : p->x;
 }
 
 /* -- forward --------------------------------------------------------------- */
