@@ -48,6 +48,8 @@ attention_forward (struct layer *l, struct work *w, const float *x, float *y)
                                  (float *)(w->slot + a->lse_at));
 }
 
+/* With a cache [T, 2 D] only the new rows are asked; what is before them was
+ * kept.  Else all rows at once, and their log-sums are thrown away. */
 static enum status
 attention_eval (struct layer *l, struct work *w, const float *x, float *y)
 {

@@ -1,4 +1,5 @@
-/* model/layer_bn.c -- batch normalisation, with ReLU where the recipe says so.
+/* model/layer_bn.c -- batch normalisation, [B, C, H, W], with ReLU where the
+ * recipe says so.
  *
  * The pass for the data computes the gradients of its parameters on the way;
  * they are kept when the pass learns and dropped when it only hands a gradient
@@ -26,7 +27,7 @@ bn_forward (struct layer *l, struct work *w, const float *x, float *y)
   TRY (kern_bn_forward (b->bn, x, params_value (w->params, b->scale),
                         params_value (w->params, b->shift), y, mean, var,
                         w->slot + b->mask_at));
-  if (!w->still)
+  if (!w->still) /* a walk that training is not to notice leaves them */
     kern_bn_running (b->bn, mean, var, params_stat (w->params, b->mean),
                      params_stat (w->params, b->var));
   return OK;

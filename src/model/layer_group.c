@@ -23,6 +23,8 @@ struct sequence_layer {
   size_t largest;       /* bytes of the largest tensor between children */
 };
 
+/* x -> child 0 -> ... -> child n - 1 -> y.  Every output between stays in the
+ * slot: it is the next child's input, which its backward reads again. */
 static enum status
 sequence_forward (struct layer *l, struct work *w, const float *x, float *y)
 {
@@ -37,6 +39,7 @@ sequence_forward (struct layer *l, struct work *w, const float *x, float *y)
 }
 
 /* Nothing is kept in evaluation: two tensors take turns as input and output. */
+/* Nothing has to stay: two places take turns. */
 static enum status
 sequence_eval (struct layer *l, struct work *w, const float *x, float *y)
 {
@@ -58,6 +61,8 @@ sequence_eval (struct layer *l, struct work *w, const float *x, float *y)
 /* From the last child to the first.  Gradients between children take turns in
  * two places of scratch, but one that a child wants to keep for its weights
  * goes to the pair, where it stays. */
+/* A cotangent goes to the pair where a later call of weights reads it, else to
+ * one of two places by turns. */
 static enum status
 sequence_back (struct layer *l, struct work *w, const float *d_y, float *d_x)
 {
@@ -222,6 +227,8 @@ residual_eval (struct layer *l, struct work *w, const float *x, float *y)
   return OK;
 }
 
+/* d_x = path back + skip back (or the identity).  The path writes d_x and the
+ * other side is added, so that no third tensor is needed. */
 static enum status
 residual_back (struct layer *l, struct work *w, const float *d_y, float *d_x)
 {

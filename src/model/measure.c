@@ -109,6 +109,8 @@ done:
   return s;
 }
 
+/* The stage on a part of the batch where the head is long and the algorithms
+ * offer that, else on the whole batch. */
 static enum status
 create (struct kern *k, const struct stage_spec *whole,
         const struct stage_measured *m, struct bench *b)

@@ -219,6 +219,8 @@ stage_token_head (struct stage *s, struct place *p, const int32_t *labels,
     z = inner;
   }
   /* Fewer positions stand for all: the loss is still a mean over a sample. */
+  /* Of T positions some stand for all: their gradients are T / taken as long.
+   */
   const float part = (float)s->length / (float)s->project.taken;
   char *mark = w.scratch;
   TRY (loss_in_chunks (s, &w, z, &at, scale * part, d_z, out));
@@ -232,7 +234,8 @@ stage_token_head (struct stage *s, struct place *p, const int32_t *labels,
   return OK;
 }
 
-/* Rows behind the layers in front of the projection, in evaluation. */
+/* Rows z [rows, D'] behind the layers in front of the projection, of x [rows,
+ * D], in evaluation; where there are none, x itself. */
 static enum status
 inner_rows (struct stage *s, struct work *w, const float *x, const float **z)
 {

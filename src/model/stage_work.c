@@ -48,6 +48,8 @@ stage_eval (struct stage *s, const void *x)
 
 /* -- head ------------------------------------------------------------------ */
 
+/* p->logits and d_logits: [B, classes]; labels: [B], a negative one does not
+ * count. */
 static enum status
 loss_of (struct stage *s, const struct place *p, const int32_t *labels,
          float scale, float *d_logits, struct stage_loss *out)
@@ -72,6 +74,8 @@ stage_head (struct stage *s, int slot, const int32_t *labels, float scale,
   struct work w = stage_work (s, STAGE_HEAD, p, p->head, NULL);
   TRY (s->head->kind->forward (s->head, &w, stage_output_of (s, p), p->logits));
   TRY (loss_of (s, p, labels, scale, p->d_logits, out));
+  /* The head has a pair of its own in every slot: its weight gradients may come
+   * at any time before the update. */
   w.pair = p->head_pair;
   return s->head->kind->back (s->head, &w, p->d_logits,
                               witness ? NULL : p->head_grad);
@@ -105,7 +109,8 @@ stage_logits (const struct stage *s, int slot)
 
 /* -- backward -------------------------------------------------------------- */
 
-/* pair NULL: only d_x is wanted. */
+/* cotangent: shaped as the output; d_x: as the input.  pair NULL: only d_x is
+ * wanted.  An empty body hands on what it gets, as in forward. */
 static enum status
 back (struct stage *s, int slot, const float *cotangent, char *pair, bool now,
       float *d_x)
@@ -164,7 +169,7 @@ stage_head_weights (struct stage *s, int slot)
   CHECK (stage_has_head (s) && slot != STAGE_EVAL, "stage %d: no head to learn",
          s->spec.k);
   struct work w = stage_work (s, STAGE_HEAD, p, p->head, p->head_pair);
-  if (s->project.on)
+  if (s->project.on) /* it has seen no others */
     w.rows = s->in.n * s->project.taken;
   if (!s->head || !s->head->kind->weights)
     return OK;
