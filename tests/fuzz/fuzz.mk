@@ -12,7 +12,8 @@ CLANG = clang
 FUZZ = config sweep costs tuning report idx cifar images packed text tokens pieces \
   dataset checkpoint
 FUZZ_SOURCES = $(filter %.c,$(src_base_libbase_a_SOURCES) \
-  $(src_store_libstore_a_SOURCES) $(src_data_libdata_a_SOURCES) \
+  $(src_config_libconfig_a_SOURCES) $(src_store_libstore_a_SOURCES) \
+  $(src_data_libdata_a_SOURCES) \
   $(src_import_libimport_a_SOURCES) $(src_sweep_libsweep_a_SOURCES) \
   $(src_report_libreport_a_SOURCES) $(src_main_libmain_a_SOURCES)) \
   src/kern/tune.c src/design/costs.c tests/fuzz/plant.c
