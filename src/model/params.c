@@ -207,6 +207,8 @@ params_begin (struct params *p)
   p->touched = false;
 }
 
+/* Backward may not reach all tensors (a head that no batch has seen): what
+ * nobody wrote still holds the gradient of the batch before. */
 void
 params_settle (struct params *p)
 {

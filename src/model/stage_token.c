@@ -159,7 +159,8 @@ look (struct stage *s, struct place *p, struct work *w, const int32_t *labels)
   return (struct looked_at){rows, p->chosen, some, index};
 }
 
-/* The loss of all rows of z, some rows at a time.  The logits of a chunk become
+/* The loss of all rows of z [rows, D], some at a time.  The logits of a chunk
+ * [chunk, words] become
  * their own gradient in place; from that come at once the gradient of z (if d_z
  * is given) and that of the matrix, and then the next chunk overwrites them. */
 static enum status
@@ -219,8 +220,6 @@ stage_token_head (struct stage *s, struct place *p, const int32_t *labels,
     z = inner;
   }
   /* Fewer positions stand for all: the loss is still a mean over a sample. */
-  /* Of T positions some stand for all: their gradients are T / taken as long.
-   */
   const float part = (float)s->length / (float)s->project.taken;
   char *mark = w.scratch;
   TRY (loss_in_chunks (s, &w, z, &at, scale * part, d_z, out));

@@ -23,6 +23,8 @@ stage_moment (struct stage *s, int slot, int64_t step, int64_t first_sample)
   p->when.first_sample = first_sample;
 }
 
+/* x: [B, C, H, W] in the inner layout (of the first stage plain), or [B, T, D]
+ * (of the first stage int32_t [B, T]); the output likewise. */
 enum status
 stage_forward (struct stage *s, int slot, const void *x)
 {
