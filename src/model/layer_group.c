@@ -61,8 +61,6 @@ sequence_eval (struct layer *l, struct work *w, const float *x, float *y)
 /* From the last child to the first.  Gradients between children take turns in
  * two places of scratch, but one that a child wants to keep for its weights
  * goes to the pair, where it stays. */
-/* A cotangent goes to the pair where a later call of weights reads it, else to
- * one of two places by turns. */
 static enum status
 sequence_back (struct layer *l, struct work *w, const float *d_y, float *d_x)
 {
