@@ -39,7 +39,6 @@ sequence_forward (struct layer *l, struct work *w, const float *x, float *y)
 }
 
 /* Nothing is kept in evaluation: two tensors take turns as input and output. */
-/* Nothing has to stay: two places take turns. */
 static enum status
 sequence_eval (struct layer *l, struct work *w, const float *x, float *y)
 {

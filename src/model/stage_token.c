@@ -160,9 +160,9 @@ look (struct stage *s, struct place *p, struct work *w, const int32_t *labels)
 }
 
 /* The loss of all rows of z [rows, D], some at a time.  The logits of a chunk
- * [chunk, words] become
- * their own gradient in place; from that come at once the gradient of z (if d_z
- * is given) and that of the matrix, and then the next chunk overwrites them. */
+ * [chunk, words] become their own gradient in place; from that come at once the
+ * gradient of z (if d_z is given) and that of the matrix [words, D], and then
+ * the next chunk overwrites them. */
 static enum status
 loss_in_chunks (struct stage *s, struct work *w, const float *z,
                 const struct looked_at *at, float scale, float *d_z,
