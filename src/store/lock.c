@@ -99,9 +99,8 @@ watch (const char *dir, const char *path, const struct holder *h)
     left -= now - last;
   if (left <= 0)
     return GONE;
-  say (LOG_INFO,
-       "%s: held by %s; waiting up to %.0f s for a sign of life of it", dir,
-       holder_text (h), left);
+  say (LOG_INFO, "%s: held by %s; waiting up to %.0f s to see whether it lives",
+       dir, holder_text (h), left);
   double end = clock_now_s () + left;
   while (clock_now_s () < end) {
     usleep (100000);
