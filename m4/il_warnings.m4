@@ -14,7 +14,7 @@ AC_ARG_ENABLE([werror],
 il_save_CFLAGS=$CFLAGS
 il_warnings=
 for il_flag in -Wall -Wextra -Wshadow -Wstrict-prototypes \
-               -Wmissing-prototypes -Wno-format-truncation; do
+               -Wmissing-prototypes -Wpointer-arith -Wno-format-truncation; do
   AC_MSG_CHECKING([whether $CC takes $il_flag])
   CFLAGS="$il_save_CFLAGS -Werror $il_flag"
   AC_COMPILE_IFELSE([AC_LANG_SOURCE([[extern int il_x; int il_x;]])],

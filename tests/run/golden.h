@@ -441,8 +441,10 @@ golden_config (const struct golden *g, const struct rig *r,
   for (p = c->head; *p; p++)
     if (*p == '_')
       *p = '-';
-  if ((p = strstr (c->head, "gbpl")) != NULL)
-    memmove (memcpy (p, "gap", 3) + 3, p + 4, strlen (p + 4) + 1);
+  if ((p = strstr (c->head, "gbpl")) != NULL) {
+    memcpy (p, "gap", 3);
+    memmove (p + 3, p + 4, strlen (p + 4) + 1);
+  }
   if (g->tokens)
     golden_token_config (g, c);
   snprintf (c->file, CONFIG_PATH, "%.*s/golden.h5", CONFIG_PATH - 32,
