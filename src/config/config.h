@@ -28,6 +28,7 @@ enum config_stem {
   CONFIG_STEM_CIFAR,
   CONFIG_STEM_IMAGENET
 };
+enum config_border { CONFIG_BORDER_NONE, CONFIG_BORDER_RMS, CONFIG_BORDER_LN };
 enum config_mix { CONFIG_FURTHEST, CONFIG_SUM, CONFIG_MEAN };
 enum config_split { CONFIG_SPLIT_TRAIN, CONFIG_SPLIT_VALID, CONFIG_SPLIT_TEST };
 enum config_augment {
@@ -72,6 +73,7 @@ struct config {
   char cut[CONFIG_TEXT]; /* "auto" or "2,1,1,rest" */
   char head[CONFIG_TEXT];
   double head_tokens;
+  enum config_border border;
   /* [strategy] */
   char span[CONFIG_WORD]; /* "1".."K", all, local, pairwise, e2e */
   enum config_mix mix;

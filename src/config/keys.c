@@ -38,6 +38,9 @@ static const char *const blocks[] = {
     "", [CONFIG_BASIC] = "basic", [CONFIG_BOTTLENECK] = "bottleneck"};
 static const char *const stems[] = {
     "", [CONFIG_STEM_CIFAR] = "cifar", [CONFIG_STEM_IMAGENET] = "imagenet"};
+static const char *const borders[] = {[CONFIG_BORDER_NONE] = "none",
+                                      [CONFIG_BORDER_RMS] = "rms",
+                                      [CONFIG_BORDER_LN] = "ln"};
 static const char *const mixes[] = {[CONFIG_FURTHEST] = "furthest",
                                     [CONFIG_SUM] = "sum",
                                     [CONFIG_MEAN] = "mean"};
@@ -187,6 +190,14 @@ const struct key key_table[] = {
     OF_TRANSFORMERS, .low = 0, .high = 1, .open = true, .value = "1",
     .meaning = "Transformer: share of positions on which inner heads compute "
                "their loss" },
+  { KEY (STAGES, "border", OTHER_RUN, SUBJECT),
+    .kind = KEY_CHOICE, ENUM_AT (border),
+    WORDS (borders), .value = "none",
+    .meaning = "what is done, without parameters, to what enters each stage "
+               "but the first: rms: x / sqrt(mean(x^2) + 1e-5); ln: (x - "
+               "mean(x)) / sqrt(variance(x) + 1e-5); over d_model of each "
+               "token, or over all channels and pixels of each image; the head "
+               "before the border sees x itself" },
 
   { KEY (STRATEGY, "span", OTHER_BITS, SUBJECT),
     .kind = KEY_CHOICE, TEXT_AT (span),

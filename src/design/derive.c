@@ -5,6 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum model_border
+derive_border (const struct config *c)
+{
+  static const enum model_border borders[] = {
+      [CONFIG_BORDER_NONE] = MODEL_BORDER_NONE,
+      [CONFIG_BORDER_RMS] = MODEL_BORDER_RMS,
+      [CONFIG_BORDER_LN] = MODEL_BORDER_LN};
+  return borders[c->border];
+}
+
 enum plan_mix
 derive_mix (const struct config *c)
 {

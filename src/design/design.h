@@ -108,6 +108,8 @@ derive_family (const struct config *c);
 enum status
 derive_spec (const struct config *c, const struct data_info *data,
              struct model_spec *out);
+enum model_border
+derive_border (const struct config *c);
 enum data_split
 derive_split (enum config_split split);
 /* The same of a word that is none of the configuration.  E_CONFIG. */

@@ -52,6 +52,10 @@ unit_costs_clear (struct unit_costs *u);
 enum status
 unit_costs_guess (const struct network *net, int64_t n_samples,
                   const char *head, struct unit_costs *out);
+/* Of what is done at the border in front of unit `first`, which is too little
+ * to be measured: guessed. */
+struct stage_cost
+unit_costs_border (const struct design *d, int first);
 /* Measured by all ranks at once, each a share, so that what ranks take from
  * each other (memory bandwidth) is in it.  Collective on world. */
 enum status

@@ -49,13 +49,14 @@ mean_block (struct mapper *x)
   const struct stage_cost *out = &d->costs.unit[end];
   for (int i = first; i < end; i++) {
     const struct stage_cost *u = &d->costs.unit[i], *h = &d->costs.head[i];
+    const struct stage_cost border = unit_costs_border (d, i);
     struct network_unit info;
     network_unit (d->net, i, &info);
-    sum.forward += u->forward / n;
-    sum.data += u->data / n;
+    sum.forward += (u->forward + border.forward) / n;
+    sum.data += (u->data + border.data) / n;
     sum.weights += u->weights / n;
     sum.saved += u->saved / n;
-    sum.input += u->input / n;
+    sum.input += (u->input + border.input) / n;
     sum.head += (h->forward + h->data) / n;
     sum.head_weights += h->weights / n;
     sum.update += (double)info.params * DESIGN_UPDATE_S / n;

@@ -59,6 +59,15 @@ unit_costs_guess (const struct network *net, int64_t n_samples,
   return OK;
 }
 
+struct stage_cost
+unit_costs_border (const struct design *d, int first)
+{
+  struct network_unit u;
+  network_border (d->net, first, derive_border (&d->config), &u);
+  const double s = u.flops * (double)d->n_samples / GUESS_FLOPS;
+  return (struct stage_cost){.forward = s, .data = s, .input = s};
+}
+
 /* -- a team ------------------------------------------------------------------
  */
 

@@ -58,6 +58,7 @@ design_range_bytes (const struct design *d, const struct plan *p, int k,
       .unit_first = from,
       .unit_end = end,
       .head = head ? d->config.head : NULL,
+      .border = derive_border (&d->config),
       .head_observes = p->head[k] == PLAN_WITNESS,
       .n_samples = d->n_samples,
       .n_slots = p->n_slots[k],
@@ -100,9 +101,10 @@ show_stages (const struct design *d, struct text *out)
             "rank", "blocks", "parameters", "MFLOP", "forward", "data",
             "weights", "head", "memory");
   for (int k = 0; k < d->K; k++) {
-    struct network_unit a = {0}, b = {0};
+    struct network_unit a = {0}, b;
     char range[64];
-    double flops = 0;
+    network_border (d->net, d->first[k], derive_border (&d->config), &b);
+    double flops = b.flops;
     int64_t params = 0;
     for (int i = d->first[k]; i < d->first[k + 1]; i++) {
       network_unit (d->net, i, &b);

@@ -61,7 +61,11 @@ stage_costs (struct design *d, const struct plan *probe)
 {
   int n = network_units (d->net);
   for (int k = 0; k < d->K; k++) {
-    struct plan_cost c = {.input = d->costs.unit[d->first[k]].input};
+    const struct stage_cost border = unit_costs_border (d, d->first[k]);
+    struct plan_cost c = {.forward = border.forward,
+                          .data = border.data,
+                          .input =
+                              d->costs.unit[d->first[k]].input + border.input};
     struct network_unit u;
     double params = 0;
     bool last = k == d->K - 1;

@@ -397,6 +397,18 @@ kern_norm_back_weights (struct kern *k, int64_t n, int64_t d, const float *x,
                         const float *d_y, const float *mean, const float *rstd,
                         bool accumulate, float *d_scale, float *d_shift);
 
+/* Normalisation without parameters, eps 1e-5.  rstd = 1 / sqrt (mean of
+ * (x - m)^2 + eps), y = (x - m) rstd; m: the mean of the row where `centred`,
+ * else 0.  rstd [n] is written (NULL: not wanted).  y may be x. */
+void
+kern_norm_bare (struct kern *k, int64_t n, int64_t d, bool centred,
+                const float *x, float *y, float *rstd);
+/* From y as it came out.  d_x is overwritten; it may be d_y. */
+void
+kern_norm_bare_back (struct kern *k, int64_t n, int64_t d, bool centred,
+                     const float *y, const float *d_y, const float *rstd,
+                     float *d_x);
+
 /* GELU in tanh form.  Results may lie over an input. */
 void
 kern_gelu (struct kern *k, size_t n, const float *x, float *y);

@@ -1,4 +1,4 @@
-/* kern/norm.c -- LayerNorm over rows.
+/* kern/norm.c -- LayerNorm over rows, and normalisation without parameters.
  *
  * Own loops: a pass that only hands a gradient on needs backward for the data
  * alone, which the library does not have; and rows are short enough to stay in
@@ -108,4 +108,64 @@ kern_norm_back_weights (struct kern *k, int64_t n, int64_t d, const float *x,
       d_shift[at + j] = (accumulate ? d_shift[at + j] : 0) + shift[j];
     }
   }
+}
+
+/* -- without parameters ------------------------------------------------------
+ */
+
+/* A row may be a whole image, so sums are in double. */
+KERN_CLONES static void
+bare_forward (int64_t d, bool centred, const float *x, float *y, float *rstd)
+{
+  double sum = 0, squares;
+  if (centred)
+    KERN_SUM (double, d, (double)x[i], sum);
+  const float m = (float)(sum / (double)d);
+  KERN_SUM (double, d, (double)(x[i] - m) * (double)(x[i] - m), squares);
+  const float r = (float)(1 / sqrt (squares / (double)d + (double)EPS));
+#pragma omp simd
+  for (int64_t i = 0; i < d; i++)
+    y[i] = (x[i] - m) * r;
+  *rstd = r;
+}
+
+void
+kern_norm_bare (struct kern *k, int64_t n, int64_t d, bool centred,
+                const float *x, float *y, float *rstd)
+{
+#pragma omp parallel for schedule(static) \
+    num_threads(k->threads) if (n * d > KERN_ALONE)
+  for (int64_t i = 0; i < n; i++) {
+    float r;
+    bare_forward (d, centred, x + i * d, y + i * d, &r);
+    if (rstd != NULL)
+      rstd[i] = r;
+  }
+}
+
+/* d_x = rstd (d_y - mean of d_y - y mean of (d_y y)); the first mean where the
+ * row was centred. */
+KERN_CLONES static void
+bare_back (int64_t d, bool centred, const float *y, const float *d_y,
+           float rstd, float *d_x)
+{
+  double sum = 0, along;
+  if (centred)
+    KERN_SUM (double, d, (double)d_y[i], sum);
+  KERN_SUM (double, d, (double)d_y[i] * (double)y[i], along);
+  const float s = (float)(sum / (double)d), a = (float)(along / (double)d);
+#pragma omp simd
+  for (int64_t i = 0; i < d; i++)
+    d_x[i] = rstd * (d_y[i] - s - y[i] * a);
+}
+
+void
+kern_norm_bare_back (struct kern *k, int64_t n, int64_t d, bool centred,
+                     const float *y, const float *d_y, const float *rstd,
+                     float *d_x)
+{
+#pragma omp parallel for schedule(static) \
+    num_threads(k->threads) if (n * d > KERN_ALONE)
+  for (int64_t i = 0; i < n; i++)
+    bare_back (d, centred, y + i * d, d_y + i * d, rstd[i], d_x + i * d);
 }

@@ -44,6 +44,12 @@ add_body (const struct stage_spec *spec, double rows, struct sizes *z,
   const int units = network_units (spec->net);
   const int end = spec->unit_end < units ? spec->unit_end : units - 1;
   const struct model_spec *m = network_spec (spec->net);
+  struct recipe border;
+  if (stage_has_border (spec)) {
+    recipe_border (&border, spec->border,
+                   network_recipe (spec->net, spec->unit_first)->in, true);
+    add_recipe (&border, rows, z);
+  }
   for (int i = spec->unit_first; i < end; i++)
     add_recipe (network_recipe (spec->net, i), rows, z);
   *table = spec->unit_first == 0 && m->tied
@@ -109,14 +115,16 @@ rows_bytes (const struct stage_spec *spec, bool own_input, double *bytes)
   sum += copies (spec) * z.params;
   sum += table * (grad + (last ? 0 : 1)); /* the last stage has the values */
   const int units = spec->unit_end - spec->unit_first - last;
+  const int parts = units + stage_has_border (spec);
+  if (spec->training)
+    sum += spec->n_slots * z.slot;
   /* The last cotangent is the caller's. */
   if (spec->training && units > 0)
-    sum += spec->n_slots * z.slot +
-           (spec->n_pairs > 0 ? spec->n_pairs : 1) * (z.pair - rows * d);
-  if (units > 0)
+    sum += (spec->n_pairs > 0 ? spec->n_pairs : 1) * (z.pair - rows * d);
+  if (parts > 0)
     sum += rows * d; /* evaluation */
   /* Scratch between units, branches and layers. */
-  sum += 2 * ((units > 1) * rows * d + rows * d + z.wide);
+  sum += 2 * ((parts > 1) * rows * d + rows * d + z.wide);
   sum += rows * (double)m->heads; /* log-sums in evaluation */
   if (last || spec->head)
     TRY (head_floats (spec, rows, table, &sum));
@@ -131,9 +139,11 @@ static double
 images_bytes (const struct stage_spec *spec)
 {
   const double n = (double)spec->n_samples;
-  double params = 0, act = 0, largest = 0;
+  double params = 0, largest = 0;
+  struct network_unit u;
+  network_border (spec->net, spec->unit_first, spec->border, &u);
+  double act = u.act_bytes * n;
   for (int i = spec->unit_first; i < spec->unit_end; i++) {
-    struct network_unit u;
     network_unit (spec->net, i, &u);
     params += (double)u.params;
     act += u.act_bytes * n;

@@ -59,18 +59,20 @@ sequence_eval (struct layer *l, struct work *w, const float *x, float *y)
 
 /* From the last child to the first.  Gradients between children take turns in
  * two places of scratch, but one that a child wants to keep for its weights
- * goes to the pair, where it stays. */
+ * goes to the pair, where it stays.  The first child is left out where it has
+ * nothing to learn and nobody wants what it would hand on. */
 static enum status
 sequence_back (struct layer *l, struct work *w, const float *d_y, float *d_x)
 {
   struct sequence_layer *q = (struct sequence_layer *)l;
+  const int first = !d_x && q->child[0]->kind->bare;
   char *mark = w->scratch;
   float *turn[2];
   turn[0] = work_take (w, q->largest);
   turn[1] = work_take (w, q->largest);
-  for (int i = q->n - 1; i >= 0; i--) {
+  for (int i = q->n - 1; i >= first; i--) {
     float *to = d_x;
-    if (i > 0)
+    if (i > first)
       to = w->pair && !w->now && q->child[i - 1]->keeps
                ? (float *)(w->pair + q->d_at[i - 1])
                : turn[i % 2];

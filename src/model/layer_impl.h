@@ -72,6 +72,8 @@ struct layer_kind {
   size_t size;
   size_t saved; /* bytes in the slot at saved_at */
   bool keeps;   /* wants a struct layer_kept in the pair */
+  bool bare;    /* no parameters: in front of all others, it wants no cotangent
+                   where none is wanted of it */
   enum status (*make) (struct layer_maker *m, const struct recipe_step *s,
                        struct layer *l);
   /* y from x; keeps what backward wants in w->slot (x and y stay valid). */

@@ -122,6 +122,19 @@ network_head (const struct network *net, int after, const char *grammar,
   return OK;
 }
 
+void
+network_border (const struct network *net, int first, enum model_border border,
+                struct network_unit *out)
+{
+  struct recipe r;
+  *out = (struct network_unit){.name = "border"};
+  if (first == 0 || border == MODEL_BORDER_NONE)
+    return;
+  recipe_border (&r, border, network_recipe (net, first)->in,
+                 network_family (net)->rows);
+  recipe_cost (&r, out);
+}
+
 int64_t
 network_positions (const struct network *net, bool inner)
 {

@@ -34,6 +34,10 @@ enum model_family { MODEL_FAMILIES (ROW) };
 
 enum model_block { MODEL_BASIC, MODEL_BOTTLENECK };
 enum model_stem { MODEL_STEM_CIFAR, MODEL_STEM_IMAGENET };
+/* What is done, without parameters, to what enters a stage, the first excepted:
+ * x / sqrt (mean of x^2 + 1e-5), or (x - mean) / sqrt (variance + 1e-5).  Each
+ * token is normalised over d_model, each image over channels and pixels. */
+enum model_border { MODEL_BORDER_NONE, MODEL_BORDER_RMS, MODEL_BORDER_LN };
 #define MODEL_GROUPS 8
 
 struct model_spec {
@@ -99,6 +103,12 @@ network_params (const struct network *net);
 enum status
 network_head (const struct network *net, int after, const char *grammar,
               struct network_unit *out);
+
+/* The cost of such a border in front of unit `first`; nothing in front of unit
+ * 0. */
+void
+network_border (const struct network *net, int first, enum model_border border,
+                struct network_unit *out);
 
 /* Positions of a sample whose loss a head counts in training, inner or the last
  * one; 1 of images.  All of a sample: network_spec (net)->context. */

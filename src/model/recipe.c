@@ -127,6 +127,16 @@ recipe_project (struct recipe *r, const char *name, int64_t words, bool shared,
   r->out = s->out;
 }
 
+void
+recipe_border (struct recipe *r, enum model_border border, struct kern_dims in,
+               bool rows)
+{
+  recipe_init (r, "border", in);
+  struct recipe_step *s = recipe_add (r, RECIPE_BORDER, "");
+  s->centred = border == MODEL_BORDER_LN;
+  s->each = rows ? in.c : in.c * in.h * in.w;
+}
+
 /* -- walking and counting -------------------------------------------------- */
 
 int

@@ -23,6 +23,8 @@
   ROW (RECIPE_MAXPOOL,   layer_maxpool)                                        \
   ROW (RECIPE_GAP,       layer_gap)                                            \
   ROW (RECIPE_LINEAR,    layer_linear)    /* [B, C] */                         \
+  /* over either */                                                            \
+  ROW (RECIPE_BORDER,    layer_border)                                         \
   /* over rows, [B, T, D] */                                                   \
   ROW (RECIPE_EMBED,     layer_embed)     /* from int32_t [B, T] */            \
   ROW (RECIPE_NORM,      layer_norm)                                           \
@@ -57,6 +59,9 @@ struct recipe_step {
   double drop;              /* DROPOUT, ATTENTION: probability */
   bool shared;              /* EMBED, PROJECT: the matrix that stages share */
   double share;             /* PROJECT: fraction of positions */
+  int64_t each;             /* BORDER: numbers of a row, which are normalised
+                               together */
+  bool centred;             /* BORDER: the mean is taken away */
 };
 
 #define RECIPE_STEPS 48
@@ -131,6 +136,12 @@ extern const struct head_word head_conv, head_bn, head_gap, head_fc, head_dense,
 /* One of each name, NULL behind the last, and all of them in a sentence. */
 extern const struct head_word *const head_words[];
 extern const char head_words_text[];
+
+/* What a stage does first to its input, of dims `in`, rows or images; border:
+ * not NONE. */
+void
+recipe_border (struct recipe *r, enum model_border border, struct kern_dims in,
+               bool rows);
 
 /* The head that a grammar describes, behind a tensor of dims `in`.  Fails with
  * E_CONFIG naming the word. */

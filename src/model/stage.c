@@ -37,17 +37,30 @@ maker_of (struct stage *s, const struct stage_spec *spec, enum stage_part part)
                               .shared = shared_table (s, part)};
 }
 
+/* What the input goes through first. */
+static enum status
+build_border (struct stage *s, struct layer_maker *m, struct layer **out)
+{
+  struct recipe r;
+  recipe_border (&r, s->spec.border, s->in, s->rows);
+  return layer_build (m, &r, out);
+}
+
 static enum status
 build_body (struct stage *s, const struct stage_spec *spec, int end)
 {
-  int n = end - spec->unit_first;
+  const int border = stage_has_border (spec);
+  int n = border + end - spec->unit_first;
   struct layer **unit = NULL;
   enum status status = OK;
   struct layer_maker m = maker_of (s, spec, STAGE_BODY);
   TRY (MEM_NEW ((size_t)n, &unit, "units"));
-  for (int i = 0; i < n && status == OK; i++)
-    status = layer_build (&m, network_recipe (spec->net, spec->unit_first + i),
-                          &unit[i]);
+  if (border)
+    status = build_border (s, &m, &unit[0]);
+  for (int i = border; i < n && status == OK; i++)
+    status = layer_build (
+        &m, network_recipe (spec->net, spec->unit_first + i - border),
+        &unit[i]);
   if (status == OK)
     status = layer_sequence (&m, unit, n, &s->body);
   else
@@ -83,7 +96,7 @@ build (struct stage *s, const struct stage_spec *spec)
   s->in = network_recipe (spec->net, spec->unit_first)->in;
   s->out =
       end > spec->unit_first ? network_recipe (spec->net, end - 1)->out : s->in;
-  if (end > spec->unit_first)
+  if (end > spec->unit_first || stage_has_border (spec))
     TRY (build_body (s, spec, end));
   if (last)
     return build_head (s, spec, network_recipe (spec->net, units - 1));

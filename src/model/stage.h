@@ -7,7 +7,9 @@
  *   one with learn), stage_back_weights, stage_head_weights*; then
  *   stage_update once per batch.           (* where there is a head)
  * The last unit of the network belongs to no stage body: it is the head of the
- * last stage.  A last stage may have an empty body; then output is input.
+ * last stage.  A last stage may have an empty body; then output is input.  With
+ * a border the body begins with it: x is what the stage before hands on, and
+ * gradients with respect to the input are with respect to that.
  * Tokens.  The input of the first stage of a Transformer is int32_t [B, T] in
  * the place of its floats (stage_input gives a buffer of B T 4 bytes; cast its
  * data); every other border is f32 [B, T, D].  Labels are int32_t [B T], the
@@ -34,6 +36,7 @@ struct stage_spec {
   int unit_first, unit_end; /* units of this stage; the last stage's range
                                includes the output unit */
   const char *head;         /* grammar; ignored in the last stage; NULL: none */
+  enum model_border border; /* of the input; ignored in the first stage */
   bool head_observes;       /* the head is a witness: it adds nothing to a
                                shared matrix */
   int64_t n_samples;        /* per micro-batch */

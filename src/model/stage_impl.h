@@ -82,6 +82,11 @@ stage_rows (const struct stage *s)
 {
   return s->in.n * s->length;
 }
+static inline bool
+stage_has_border (const struct stage_spec *spec)
+{
+  return spec->unit_first > 0 && spec->border != MODEL_BORDER_NONE;
+}
 /* What the layers of a part work on. */
 struct work
 stage_work (struct stage *s, enum stage_part part, const struct place *p,

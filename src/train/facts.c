@@ -18,7 +18,8 @@ static double
 stage_flops (const struct design *d, int k, double *head)
 {
   struct network_unit u;
-  double flops = 0;
+  network_border (d->net, d->first[k], derive_border (&d->config), &u);
+  double flops = u.flops;
   for (int i = d->first[k]; i < d->first[k + 1]; i++) {
     network_unit (d->net, i, &u);
     flops += u.flops;

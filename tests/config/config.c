@@ -254,7 +254,7 @@ test_defaults (void)
           "default network");
   tap_ok (c.count == 4 && same (c.cut, "auto") &&
               same (c.head, "conv128-bn-conv64-bn-gap-fc") &&
-              c.head_tokens == 1,
+              c.head_tokens == 1 && c.border == CONFIG_BORDER_NONE,
           "default stages");
   tap_ok (same (c.span, "all") && c.mix == CONFIG_FURTHEST && !c.heads_all,
           "default strategy");
@@ -353,18 +353,18 @@ equal (const struct config *a, const struct config *b)
 #define N(f) (a->f == b->f)
   return N (family) && S (preset) && N (block) && S (groups) && N (stem) &&
          N (stem_width) && N (count) && S (cut) && S (head) &&
-         N (head_tokens) && S (span) && N (mix) && N (heads_all) && S (file) &&
-         N (train) && N (valid) && N (test) && N (augment) && N (order) &&
-         N (limit) && N (batch) && N (micro) && N (steps) && N (seed) &&
-         N (eval_every) && N (epochs) && N (optimizer) && N (lr) &&
-         N (momentum) && N (weight_decay) && N (beta1) && N (beta2) &&
-         N (eps) && N (clip) && N (nesterov) && N (decay) && N (schedule) &&
-         N (warmup) && S (milestones) && N (precision) && S (init) &&
-         S (tune) && N (every) && N (keep) && N (every_seconds) && N (at_end) &&
-         S (dir) && N (replicas) && N (run_schedule) && N (trace) &&
-         N (time_margin) && N (patience) && N (layers) && N (d_model) &&
-         N (heads) && N (context) && N (mlp_ratio) && N (dropout) && N (tied) &&
-         N (stride);
+         N (head_tokens) && N (border) && S (span) && N (mix) &&
+         N (heads_all) && S (file) && N (train) && N (valid) && N (test) &&
+         N (augment) && N (order) && N (limit) && N (batch) && N (micro) &&
+         N (steps) && N (seed) && N (eval_every) && N (epochs) &&
+         N (optimizer) && N (lr) && N (momentum) && N (weight_decay) &&
+         N (beta1) && N (beta2) && N (eps) && N (clip) && N (nesterov) &&
+         N (decay) && N (schedule) && N (warmup) && S (milestones) &&
+         N (precision) && S (init) && S (tune) && N (every) && N (keep) &&
+         N (every_seconds) && N (at_end) && S (dir) && N (replicas) &&
+         N (run_schedule) && N (trace) && N (time_margin) && N (patience) &&
+         N (layers) && N (d_model) && N (heads) && N (context) &&
+         N (mlp_ratio) && N (dropout) && N (tied) && N (stride);
 #undef S
 #undef N
 }
@@ -402,7 +402,8 @@ test_round_trips (void)
   static const char tokens[] =
       "[model]\nfamily=transformer\npreset=gpt2\nlayers=3\nd_model=48\n"
       "heads=6\ncontext=24\nmlp_ratio=2.5\ndropout=0.25\ntied=no\n"
-      "[stages]\nhead=ln-shared\nhead_tokens=0.3\n[data]\nstride=7\n";
+      "[stages]\nhead=ln-shared\nhead_tokens=0.3\nborder=rms\n[data]\nstride="
+      "7\n";
   round_trip (good (tokens, NULL, NULL), "every key of a Transformer");
   round_trip (good (NULL, NULL, NULL), "defaults");
   round_trip (good (all, NULL, NULL), "every key changed");

@@ -89,6 +89,13 @@ rows (struct bench *b, int64_t d)
   kern_norm_back_weights (b->k, n, d, b->x[0], b->x[3], b->w, b->w + n, false,
                           b->y, b->z);
   keep_floats (b, "norm_back_weights", (size_t)d, b->y);
+  for (int centred = 0; centred < 2; centred++) {
+    kern_norm_bare (b->k, n, d, centred, b->x[0], b->y, b->w);
+    keep_floats (b, "norm_bare", all, b->y);
+    keep_floats (b, "norm_bare, deviations", (size_t)n, b->w);
+    kern_norm_bare_back (b->k, n, d, centred, b->y, b->x[3], b->w, b->z);
+    keep_floats (b, "norm_bare_back", all, b->z);
+  }
   MUST (kern_loss (b->k, n, d, b->x[0], label, 0.1f, &loss, &right, b->y));
   keep_floats (b, "loss, gradient", all, b->y);
   keep (b, "loss", all, &loss, sizeof loss);

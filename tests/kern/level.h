@@ -40,6 +40,8 @@
 #define kern_loss LEVEL_NAME (LEVEL, kern_loss)
 #define kern_norm_back LEVEL_NAME (LEVEL, kern_norm_back)
 #define kern_norm_back_weights LEVEL_NAME (LEVEL, kern_norm_back_weights)
+#define kern_norm_bare LEVEL_NAME (LEVEL, kern_norm_bare)
+#define kern_norm_bare_back LEVEL_NAME (LEVEL, kern_norm_bare_back)
 #define kern_norm_forward LEVEL_NAME (LEVEL, kern_norm_forward)
 #define kern_peak_flops LEVEL_NAME (LEVEL, kern_peak_flops)
 #define kern_pool_back LEVEL_NAME (LEVEL, kern_pool_back)

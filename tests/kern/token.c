@@ -117,6 +117,73 @@ test_norm (int64_t n, int64_t d)
   norm_clear (&other);
 }
 
+/* -- normalisation without parameters ----------------------------------------
+ */
+
+/* Rows of y and d_x with how far float may lie from them.  Without a mean the
+ * gradient has no part along it: the gradient is handed in less that part. */
+static void
+twin_bare (int64_t n, int64_t d, bool centred, const float *x, const float *d_y,
+           double eps, bool fault, double *part[4])
+{
+  double *v = doubles ((size_t)d), *g = doubles ((size_t)d);
+  for (int64_t i = 0; i < n; i++) {
+    double *y = part[0] + i * d, *d_x = part[1] + i * d;
+    double *y_reach = part[2] + i * d, *d_x_reach = part[3] + i * d;
+    struct twin_moments w;
+    for (int64_t j = 0; j < d; j++) {
+      v[j] = x[i * d + j];
+      g[j] = d_y[i * d + j];
+    }
+    twin_moments_about (d, v, eps, centred, &w);
+    struct twin_sums s = twin_normal_back (d, &w, v, g, fault, d_x, d_x_reach);
+    for (int64_t j = 0; j < d; j++) {
+      y[j] = (v[j] - w.mean) * w.inv;
+      y_reach[j] = twin_unit_reach (&w, v[j]);
+      d_x[j] += centred ? 0 : w.inv * s.sum / (double)d;
+    }
+  }
+  mem_free (&v);
+  mem_free (&g);
+}
+
+static void
+test_bare (int64_t n, int64_t d, bool centred)
+{
+  size_t all = (size_t)(n * d);
+  float *x = noise (all, 1), *y = noise (all, 2), *d_y = noise (all, 3);
+  float *d_x = noise (all, 4), *rstd = floats ((size_t)n);
+  double *want[4], *other[4];
+  for (int i = 0; i < 4; i++) {
+    want[i] = doubles (all);
+    other[i] = doubles (all);
+  }
+  for (size_t i = 0; i < all; i++)
+    x[i] = 3 * x[i] + 0.5f; /* a mean that shows */
+  twin_bare (n, d, centred, x, d_y, 1e-5, false, want);
+  twin_bare (n, d, !centred, x, d_y, 1e-5, true, other);
+  kern_norm_bare (k, n, d, centred, x, y, rstd);
+  tap_ok (close_to (all, y, want[0], want[2], 1) &&
+              !close_to (all, y, other[0], other[2], 1),
+          "%s without parameters, %d x %d: forward",
+          centred ? "LayerNorm" : "RMS", (int)n, (int)d);
+  kern_norm_bare_back (k, n, d, centred, y, d_y, rstd, d_x);
+  tap_ok (close_to (all, d_x, want[1], want[3], 1) &&
+              !close_to (all, d_x, other[1], other[3], 1),
+          "backward");
+  kern_norm_bare_back (k, n, d, centred, y, d_y, rstd, d_y);
+  tap_ok (memcmp (d_y, d_x, all * sizeof *d_x) == 0, "the same over its input");
+  twin_bare (n, d, centred, x, d_x, 1e-2, false, other);
+  tap_ok (!close_to (all, y, other[0], other[2], 1), "another eps is noticed");
+  float *f[] = {x, y, d_y, d_x, rstd};
+  for (size_t i = 0; i < sizeof f / sizeof *f; i++)
+    mem_free (&f[i]);
+  for (int i = 0; i < 4; i++) {
+    mem_free (&want[i]);
+    mem_free (&other[i]);
+  }
+}
+
 /* -- GELU ------------------------------------------------------------------ */
 
 static double
@@ -304,6 +371,12 @@ main (void)
   test_norm (5, 7);
   test_norm (33, 70);
   test_norm (1000, 64);
+  for (int centred = 0; centred < 2; centred++) {
+    test_bare (5, 7, centred);
+    test_bare (33, 70, centred);
+    test_bare (3, 16 * 9 * 7, centred);
+    test_bare (1000, 64, centred);
+  }
   test_gelu (11);
   test_gelu (50001);
   test_embed (2, 5, 7, 4);

@@ -185,12 +185,14 @@ struct twin_moments {
   double inv_reach; /* relative */
 };
 
+/* centred false: the mean is taken for 0. */
 TAP_FN void
-twin_moments_of (int64_t m, const double *x, double eps, struct twin_moments *t)
+twin_moments_about (int64_t m, const double *x, double eps, bool centred,
+                    struct twin_moments *t)
 {
   double size = 0, far = 0, reach = rounding ((double)m + 4);
   *t = (struct twin_moments){.mean = 0};
-  for (int64_t i = 0; i < m; i++) {
+  for (int64_t i = 0; i < m && centred; i++) {
     t->mean += x[i] / (double)m;
     size += fabs (x[i]) / (double)m;
   }
@@ -203,6 +205,12 @@ twin_moments_of (int64_t m, const double *x, double eps, struct twin_moments *t)
   t->var_reach =
       reach * t->var + 2 * t->mean_reach * far + t->mean_reach * t->mean_reach;
   t->inv_reach = t->var_reach / (2 * (t->var + eps)) + rounding (4);
+}
+
+TAP_FN void
+twin_moments_of (int64_t m, const double *x, double eps, struct twin_moments *t)
+{
+  twin_moments_about (m, x, eps, true, t);
 }
 
 /* How far (x - mean) inv may be off. */

@@ -16,7 +16,7 @@ page5=$top/src/main/interlock.5
 
 KEYS='
 model family preset block groups stem stem_width layers d_model heads context mlp_ratio dropout tied
-stages count cut head head_tokens
+stages count cut head head_tokens border
 strategy span mix heads
 data file train valid test augment order stride limit
 train batch micro steps epochs seed optimizer lr momentum nesterov weight_decay betas eps decay schedule warmup milestones clip precision init init.fresh tune eval_every agreement
@@ -35,6 +35,7 @@ model.tied|yes|yes no
 stages.cut|auto|2,1,1,rest
 stages.head|conv128-bn-conv64-bn-gap-fc|gap ln shared
 stages.head_tokens|1|share
+stages.border|none|none rms ln
 strategy.span|all|local pairwise e2e all
 strategy.mix|furthest|furthest sum mean
 strategy.heads|needed|needed all
@@ -130,8 +131,8 @@ same () # FILE FILE NAME
   ok $s "$3"
 }
 
-[ "$(wc -l <"$tmp/promised")" -eq 67 ]
-ok $? "the promise has 67 keys"
+[ "$(wc -l <"$tmp/promised")" -eq 68 ]
+ok $? "the promise has 68 keys"
 same "$tmp/promised" "$tmp/help-keys" "--help has the keys that were promised"
 same "$tmp/promised" "$tmp/page-keys" "interlock.5 has the keys that were promised"
 same "$tmp/help" "$tmp/help-plan" "plan --help lists the same keys"

@@ -13,6 +13,7 @@ struct fixture {
   int64_t n;
   float *images; /* n plain images */
   int32_t *labels;
+  enum model_border border; /* of the stages that are made from now on */
 };
 
 static inline void
@@ -71,6 +72,7 @@ fixture_stage (struct fixture *f, int k, int K, int first, int end,
                             .unit_first = first,
                             .unit_end = end,
                             .head = head,
+                            .border = f->border,
                             .n_samples = f->n,
                             .n_slots = 2,
                             .n_pairs = 2,

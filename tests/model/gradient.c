@@ -188,13 +188,32 @@ running (void)
   fixture_close (&f);
 }
 
+/* An image is normalised over its channels and pixels. */
+static void
+twin_border (enum model_border border, struct act *x)
+{
+  const int64_t m = x->c * x->h * x->w;
+  for (int64_t i = 0; i < x->n && border != MODEL_BORDER_NONE; i++) {
+    double *v = x->v + i * m, mean = 0, var = 0;
+    for (int64_t j = 0; j < m && border == MODEL_BORDER_LN; j++)
+      mean += v[j] / (double)m;
+    for (int64_t j = 0; j < m; j++)
+      var += pow (v[j] - mean, 2) / (double)m;
+    for (int64_t j = 0; j < m; j++)
+      v[j] = (v[j] - mean) / sqrt (var + 1e-5);
+  }
+}
+
 /* The gradient at the input of a stage in the middle, by reordering a direction
  * into the twin's input. */
 static void
-border (const struct model_spec *spec, enum kern_layout l, const char *title)
+border (const struct model_spec *spec, enum kern_layout l,
+        enum model_border kind, int cut, const char *title)
 {
   fixture_open (&f, *spec, 3, l);
-  const int units = network_units (f.net), cut = 2;
+  const int units = network_units (f.net);
+  f.border = kind;
+  cut = cut < 0 ? units + cut : cut;
   struct stage *a = fixture_stage (&f, 0, 2, 0, cut, NULL);
   struct stage *b = fixture_stage (&f, 1, 2, cut, units, NULL);
   struct tensor y, in, out;
@@ -224,10 +243,14 @@ border (const struct model_spec *spec, enum kern_layout l, const char *title)
     struct act x = act_new (d.n, d.c, d.h, d.w);
     for (int64_t i = 0; i < n; i++)
       x.v[i] = x0[i] + (j ? 1e-6 : -1e-6) * g[i] / length;
+    twin_border (kind, &x);
     for (int i = cut; i < units; i++)
       x = twin_unit (&twin, x, i);
     side[j] = twin_loss (x, f.labels);
   }
+  tap_near (loss.loss, (side[0] + side[1]) / 2,
+            twin_reach (b, TWIN_FORWARD) * (loss.loss + (double)f.n),
+            "%s: loss behind the border", title);
   tap_near ((side[1] - side[0]) / 2e-6 / length, 1.0,
             twin_reach (b, TWIN_GRADIENT), "%s: gradient at the border", title);
   mem_free (&x0);
@@ -236,6 +259,28 @@ border (const struct model_spec *spec, enum kern_layout l, const char *title)
   twin_clear (&twin);
   stage_destroy (&a);
   stage_destroy (&b);
+  fixture_close (&f);
+}
+
+/* Channels that do not fill their blocks: a tuning file of another network. */
+static void
+unblocked (void)
+{
+  struct stage *s = NULL;
+  fixture_open (&f, spec_bottle, 3, KERN_BLOCKED);
+  const struct stage_spec spec = {.net = f.net,
+                                  .tuning = f.t,
+                                  .k = 1,
+                                  .n_stages = 2,
+                                  .unit_first = 1,
+                                  .unit_end = network_units (f.net),
+                                  .border = MODEL_BORDER_RMS,
+                                  .n_samples = 3,
+                                  .n_slots = 1,
+                                  .n_pairs = 1};
+  tap_ok (stage_create (f.k, &spec, &s) == E_UNSUPPORTED && !s,
+          "a border of padded blocks is refused: %s", fail_message ());
+  fail_clear ();
   fixture_close (&f);
 }
 
@@ -287,8 +332,17 @@ main (void)
   whole (&spec_basic, KERN_BLOCKED, 2, "conv12s2-conv7-bn-gap-fc11-fc",
          "head of every word, blocked, padded");
   whole (&spec_bottle, KERN_LAST, 2, "gap-fc", "smallest head");
-  border (&spec_basic, KERN_BLOCKED, "basic, blocked");
-  border (&spec_bottle, KERN_LAST, "bottleneck, channels last");
+  border (&spec_basic, KERN_BLOCKED, MODEL_BORDER_NONE, 2, "basic, blocked");
+  border (&spec_bottle, KERN_LAST, MODEL_BORDER_NONE, 2,
+          "bottleneck, channels last");
+  border (&spec_basic, KERN_BLOCKED, MODEL_BORDER_RMS, 2,
+          "basic, blocked, rms");
+  border (&spec_basic, KERN_BLOCKED, MODEL_BORDER_LN, 2, "basic, blocked, ln");
+  border (&spec_bottle, KERN_LAST, MODEL_BORDER_RMS, 2,
+          "bottleneck, channels last, rms");
+  border (&spec_bottle, KERN_LAST, MODEL_BORDER_LN, -1,
+          "bottleneck, the output alone, ln");
+  unblocked ();
   running ();
   planted ();
   return tap_done ();

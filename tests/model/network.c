@@ -237,6 +237,17 @@ transformers (void)
           "a head with and without a matrix of its own");
   tap_ok (network_shares (net, NULL) && network_shares (net, "ln-fc"),
           "a tied matrix is shared");
+  struct network_unit rms, ln;
+  network_border (net, 2, MODEL_BORDER_RMS, &rms);
+  network_border (net, 2, MODEL_BORDER_LN, &ln);
+  tap_ok (rms.flops == 3.0 * 768 * 1024 && ln.flops == 2 * rms.flops &&
+              rms.params == 0 && rms.act_bytes == 4.0 * (768 + 1) * 1024 &&
+              ln.act_bytes == rms.act_bytes,
+          "a border has no parameters and keeps its output");
+  network_border (net, 0, MODEL_BORDER_LN, &ln);
+  network_border (net, 2, MODEL_BORDER_NONE, &rms);
+  tap_ok (ln.flops + ln.act_bytes + rms.flops + rms.act_bytes == 0,
+          "there is none before the first stage, and none where not asked for");
   network_destroy (&net);
   spec.tied = false;
   spec.head_tokens = 0.25;

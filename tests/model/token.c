@@ -19,7 +19,9 @@ struct rig {
   bool witness; /* heads that nobody learns from are there and observe */
 };
 
-static const int cut[K + 1] = {0, 2, 4, LAYERS + 2};
+/* How the stages of the next rig are. */
+static int cut[K + 1] = {0, 2, 4, LAYERS + 2};
+static enum model_border border;
 
 static struct model_spec
 small (void)
@@ -54,6 +56,7 @@ rig_open (struct rig *r, struct model_spec m, const char *head)
   *r->twin = (struct token_twin){.m = m,
                                  .K = K,
                                  .head = head,
+                                 .border = border,
                                  .B = B,
                                  .token = r->token,
                                  .label = r->label,
@@ -75,6 +78,7 @@ rig_open (struct rig *r, struct model_spec m, const char *head)
                               .unit_first = cut[k],
                               .unit_end = cut[k + 1],
                               .head = head,
+                              .border = border,
                               .head_observes = !used (r, k),
                               .n_samples = B,
                               .n_slots = 1,
@@ -439,6 +443,7 @@ make (struct kern *k, const struct network *net, const struct kern_tuning *t,
                               .unit_first = first,
                               .unit_end = end,
                               .head = head,
+                              .border = border,
                               .n_samples = n,
                               .n_slots = 2,
                               .n_pairs = 1,
@@ -486,8 +491,9 @@ test_memory (bool tied, const char *head, double share)
     worst = fmax (worst, fabs (said / held - 1));
     stage_destroy (&s);
   }
-  tap_ok (worst < 0.02, "memory of stages, %s%s, share %g: off by %.1f %%",
-          head, tied ? ", tied" : "", share, 100 * worst);
+  tap_ok (worst < 0.02, "memory of stages, %s%s, share %g%s: off by %.1f %%",
+          head, tied ? ", tied" : "", share,
+          border == MODEL_BORDER_NONE ? "" : ", border", 100 * worst);
   network_destroy (&net);
   kern_tuning_destroy (&t);
   kern_close (&k);
@@ -586,6 +592,46 @@ test_chunks (void)
   kern_close (&k);
 }
 
+/* -- borders ----------------------------------------------------------------
+ */
+
+/* A stage in the middle and the last one normalise what they receive; their
+ * heads and those before them are where they were. */
+static void
+test_border (enum model_border which, const char *word)
+{
+  struct model_spec m = small ();
+  struct rig r = {.route = (float *)(uintptr_t)e2e};
+  char what[64];
+  double with[K], without[K];
+  border = which;
+  snprintf (what, sizeof what, "%s, local", word);
+  test_route (m, "ln-fc", local, what);
+  snprintf (what, sizeof what, "%s, pairwise, shared", word);
+  test_route (m, "ln-shared", pairwise, what);
+  m.dropout = 0.25;
+  snprintf (what, sizeof what, "%s, sum with dropout", word);
+  test_route (m, "ln-fc", sums, what);
+  m.dropout = 0;
+  snprintf (what, sizeof what, "%s, end to end", word);
+  test_route (m, "ln-fc", e2e, what);
+  cut[2] = LAYERS + 1;
+  snprintf (what, sizeof what, "%s, end to end, the output alone", word);
+  test_route (m, "ln-fc", e2e, what);
+  cut[2] = 4;
+  test_decode ();
+  test_memory (true, "ln-fc", 1);
+  rig_open (&r, m, "ln-fc");
+  rig_shake (&r);
+  token_losses (r.twin, with, NULL);
+  r.twin->border = MODEL_BORDER_NONE;
+  token_losses (r.twin, without, NULL);
+  tap_ok (with[0] == without[0] && fabs (with[1] - without[1]) > 1e-2,
+          "%s: the head before the border sees the plain output", word);
+  rig_close (&r);
+  border = MODEL_BORDER_NONE;
+}
+
 int
 main (void)
 {
@@ -611,5 +657,7 @@ main (void)
   m.head_tokens = 0.6;
   test_route (m, "ln-shared", sums, "sum, ln-shared, 4 of 7 positions");
   test_decode ();
+  test_border (MODEL_BORDER_RMS, "border rms");
+  test_border (MODEL_BORDER_LN, "border ln");
   return tap_done ();
 }

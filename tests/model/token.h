@@ -27,6 +27,7 @@ struct token_twin {
   struct model_spec m;
   int K, first[8]; /* units of the stages */
   const char *head;
+  enum model_border border;
   int64_t B;
   const int32_t *token, *label;
   uint64_t seed;
@@ -137,6 +138,21 @@ token_layer_norm (int64_t rows, int64_t d, const double *x, const double *scale,
     for (int64_t j = 0; j < d; j++)
       y[i * d + j] =
           (x[i * d + j] - mean) / sqrt (var + 1e-5) * scale[j] + shift[j];
+  }
+}
+
+/* x [rows, d] in place. */
+static inline void
+token_border (enum model_border border, int64_t rows, int64_t d, double *x)
+{
+  for (int64_t i = 0; i < rows && border != MODEL_BORDER_NONE; i++) {
+    double mean = 0, var = 0;
+    for (int64_t j = 0; j < d && border == MODEL_BORDER_LN; j++)
+      mean += x[i * d + j] / (double)d;
+    for (int64_t j = 0; j < d; j++)
+      var += pow (x[i * d + j] - mean, 2) / (double)d;
+    for (int64_t j = 0; j < d; j++)
+      x[i * d + j] = (x[i * d + j] - mean) / sqrt (var + 1e-5);
   }
 }
 
@@ -279,6 +295,8 @@ token_losses (const struct token_twin *w, double *losses, double *last)
     x[i] = wte[w->token[i / D] * D + i % D] + wpe[i / D % T * D + i % D];
   token_drop (w, "transformer.drop", x);
   for (int k = 0; k < w->K; k++) {
+    if (k > 0)
+      token_border (w->border, rows, D, x);
     for (int u = w->first[k]; u < w->first[k + 1]; u++)
       if (u > 0 && u <= w->m.layers)
         token_block (w, u - 1, x, s);

@@ -61,11 +61,12 @@ row_config (const struct rig *r, const struct row *row, struct config *c)
 }
 
 static void
-test_row (struct rig *r, const struct row *row)
+test_row (struct rig *r, const struct row *row, const char *border)
 {
   struct config c;
   char *alone = NULL, *here = NULL, *save = NULL, orders[64];
   row_config (r, row, &c);
+  key_set (KEY_OF (border), border, &c);
   if (wire_rank (r->w) == 0)
     rig_walk_alone (&c, STEPS, &alone);
   snprintf (orders, sizeof orders, "%s", row->orders);
@@ -74,8 +75,9 @@ test_row (struct rig *r, const struct row *row)
     key_set (KEY_OF (run_schedule), word, &c);
     rig_walk (r->w, &c, STEPS, &here);
     const char *differs = here ? rig_difference (alone, here) : "";
-    tap_ok (differs[0] == '\0', "span %s, mix %s, micro %d, clip %g, %s%s%s",
-            row->span, row->mix, row->micro, row->clip, word,
+    tap_ok (differs[0] == '\0',
+            "span %s, mix %s, micro %d, clip %g, border %s, %s%s%s", row->span,
+            row->mix, row->micro, row->clip, border, word,
             differs[0] ? ": differs: " : "", differs);
     mem_free (&here);
   }
@@ -183,6 +185,11 @@ test_faults (struct rig *r)
   rig_walk (r->w, &c, STEPS, &other);
   tap_ok (!one || rig_difference (one, other)[0], "clipping changes bits");
   mem_free (&other);
+  c.clip = 0;
+  c.border = CONFIG_BORDER_RMS;
+  rig_walk (r->w, &c, STEPS, &other);
+  tap_ok (!one || rig_difference (one, other)[0], "a border changes bits");
+  mem_free (&other);
   mem_free (&one);
 }
 
@@ -193,7 +200,11 @@ main (int argc, char **argv)
   rig_open (&argc, &argv, &r);
   rig_data (&r, 32, 16);
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-    test_row (&r, &rows[i]);
+    test_row (&r, &rows[i], "none");
+  test_row (&r, &rows[0], "rms");
+  test_row (&r, &rows[11], "rms");
+  test_row (&r, &rows[5], "ln");
+  test_row (&r, &rows[26], "ln");
   test_uncut (&r, 1);
   test_uncut (&r, 2);
   test_again (&r, "3", "sgd");

@@ -60,12 +60,13 @@ same () {
 }
 
 # The last row of a split, as columns by name.
+run=lm
 column () # SPLIT NAME
 {
   $AWK -F, -v split_name="$1" -v name="$2" '
     NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
     $at["split"] == split_name { v = $at[name] }
-    END { print v }' lm/metrics.csv
+    END { print v }' "$run/metrics.csv"
 }
 loss=$(column valid head3_loss)
 first=$($AWK -F, 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
@@ -120,6 +121,36 @@ ok $? "one that was not trained cannot"
 one generate lm --prompt 'longer than sixteen bytes'
 [ $? = 64 ] && grep -q '25 tokens.*16' errors
 ok $? "a prompt longer than the context is refused"
+
+# What enters a stage is normalised, wherever it goes on, is judged or generates.
+border="$model strategy.span=2 train.eval_every=4 stages.border=rms"
+# shellcheck disable=SC2086
+{
+  many 2 train $border train.steps=8 run.dir=border
+  ok $? "8 steps with stages.border = rms on 2 ranks"
+  many 4 train $border train.steps=4 run.dir=pieces
+  one train $border train.steps=8 run.dir=pieces
+  ok $? "4 on 4, and 4 more on 1"
+  same border pieces
+  ok $? "end in the same bits"
+  many 2 train $model strategy.span=2 train.eval_every=4 train.steps=8 run.dir=none
+  ! same border none
+  ok $? "those without a border are others"
+  one train $border stages.border=ln train.steps=12 run.dir=border
+  [ $? = 64 ] && grep -q 'stages.border = ln, was rms' errors
+  ok $? "another border is another run"
+}
+run=border
+many 3 eval border --split valid
+cp said three
+one eval border --split valid
+cmp -s said three && grep -q "$(printf '%.4f' "$(column valid head3_loss)")" said
+ok $? "evaluated on 3 ranks and on one: the numbers of training"
+one generate border --prompt 'the ' --tokens 10 --temperature 0
+cp said all
+many 2 generate border --prompt "$(head -c 9 all)" --tokens 5 --temperature 0
+cmp -s said all
+ok $? "kept keys and values give what a longer prompt gives"
 
 # The job, on a text that lies where it is called, in another size.
 job () # TEXT WORDS...

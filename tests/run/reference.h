@@ -81,6 +81,7 @@ ref_stage (struct ref *r, int k, bool head)
       .unit_first = r->s.design->first[k],
       .unit_end = r->s.design->first[k + 1],
       .head = head && k < r->K - 1 ? r->plain.head : NULL,
+      .border = derive_border (r->config),
       .n_samples = r->s.design->n_samples,
       .n_slots = 1,
       .n_pairs = 1,

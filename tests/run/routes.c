@@ -211,21 +211,23 @@ engine_error (struct rig *rig, const struct config *c, const double *route,
 }
 
 static void
-test_row (struct rig *rig, const struct row *row, int number)
+test_row (struct rig *rig, const struct row *row, int number,
+          enum config_border border)
 {
   struct config c;
   static struct ref r;
   double route[MOST * MOST];
   make_config (rig, row, &c);
+  c.border = border;
   draw (row->K, number, route);
   ref_run (&r, &c, route, c.steps);
   double error = engine_error (rig, &c, route, &r);
   ref_clear (&r);
-  tap_ok (error < LIMIT, "%s%s%s%s, micro %d, clip %g, route %s: off by %.1e",
+  tap_ok (error < LIMIT, "%s%s%s%s%s, micro %d, clip %g, route %s: off by %.1e",
           row->cut ? "images" : row->head, row->tied ? ", tied" : "",
           row->head_tokens < 1 ? ", some tokens" : "",
-          row->all ? ", all heads" : "", row->micro, row->clip,
-          words_of (row->K, route), error);
+          row->all ? ", all heads" : "", border ? ", border" : "", row->micro,
+          row->clip, words_of (row->K, route), error);
 }
 
 /* The engine walks another table: one entry is a quarter more, or a loss is
@@ -365,7 +367,12 @@ main (int argc, char **argv)
   for (int round = 0; round < rounds; round++)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
       test_row (&r, &rows[i],
-                round * (int)(sizeof rows / sizeof *rows) + (int)i);
+                round * (int)(sizeof rows / sizeof *rows) + (int)i,
+                CONFIG_BORDER_NONE);
+  test_row (&r, &rows[1], 1, CONFIG_BORDER_RMS);
+  test_row (&r, &rows[4], 4, CONFIG_BORDER_LN);
+  test_row (&r, &rows[8], 8, CONFIG_BORDER_RMS);
+  test_row (&r, &rows[12], 12, CONFIG_BORDER_LN);
   if (big)
     test_wide (&r);
   test_fault (&r, &rows[2]);

@@ -49,11 +49,12 @@ config (const struct rig *r, int K, const struct row *row, struct config *c)
 }
 
 static void
-test_row (struct rig *r, const struct row *row)
+test_row (struct rig *r, const struct row *row, const char *border)
 {
   struct config c;
   char *alone = NULL, *here = NULL, *save = NULL, orders[64];
   config (r, 4, row, &c);
+  key_set (KEY_OF (border), border, &c);
   if (wire_rank (r->w) == 0)
     rig_walk_alone (&c, STEPS, &alone);
   snprintf (orders, sizeof orders, "%s", row->orders);
@@ -64,9 +65,9 @@ test_row (struct rig *r, const struct row *row)
     const char *differs = here ? rig_difference (alone, here) : "";
     tap_ok (differs[0] == '\0',
             "span %s %s, %s%s, micro %d, clip %g, dropout %g, head_tokens %g, "
-            "%s%s%s",
+            "border %s, %s%s%s",
             row->span, row->mix, row->head, row->tied ? ", tied" : "",
-            row->micro, row->clip, row->dropout, row->head_tokens, word,
+            row->micro, row->clip, row->dropout, row->head_tokens, border, word,
             differs[0] ? ": differs: " : "", differs);
     mem_free (&here);
   }
@@ -247,7 +248,11 @@ main (int argc, char **argv)
   rig_open (&argc, &argv, &r);
   h5_language (&r, "data", 40);
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-    test_row (&r, &rows[i]);
+    test_row (&r, &rows[i], "none");
+  test_row (&r, &rows[1], "rms");
+  test_row (&r, &rows[3], "ln");
+  test_row (&r, &rows[4], "rms");
+  test_row (&r, &rows[7], "ln");
   test_copies (&r, &rows[2]);
   test_copies (&r, &rows[3]);
   test_copies (&r, &rows[7]);

@@ -40,6 +40,7 @@ for pair in 'train.seed=4 train.seed = 4, was 3' \
   'model.stem_width=12 model.stem_width = 12, was 0' \
   'stages.cut=1,2,1,rest stages.cut = 1,2,1,rest, was 2,1,1,2' \
   'stages.head=gap-fc stages.head = gap-fc, was conv8-bn-gap-fc' \
+  'stages.border=rms stages.border = rms, was none' \
   'strategy.span=1 strategy.span = 1, was 2' \
   'strategy.mix=sum strategy.mix = sum, was furthest' \
   'data.limit=48 data.limit = 48, was 0' 'data.test=valid data.test = valid, was test' \

@@ -94,7 +94,8 @@ static const struct row rows[] = {
 };
 
 static void
-open_language (struct rig *r, const struct row *row, int K, struct session *s)
+open_language (struct rig *r, const struct row *row, int K,
+               enum config_border border, struct session *s)
 {
   struct config c;
   rig_config (r, K, &c);
@@ -106,6 +107,7 @@ open_language (struct rig *r, const struct row *row, int K, struct session *s)
   key_set (KEY_OF (mix), row->mix, &c);
   c.heads_all = row->all;
   c.micro = row->micro;
+  c.border = border;
   c.order = CONFIG_SEQUENTIAL;
   c.limit = c.batch;
   c.lr = 0;
@@ -115,19 +117,20 @@ open_language (struct rig *r, const struct row *row, int K, struct session *s)
 }
 
 static void
-test_language (struct rig *r, const struct row *row, int K)
+test_language (struct rig *r, const struct row *row, int K,
+               enum config_border border)
 {
   struct session s;
   double worst;
   int stage;
-  open_language (r, row, K, &s);
+  open_language (r, row, K, border, &s);
   rig_must (check_gradients (&s, &worst, &stage));
   tap_ok (worst < SMOOTH,
-          "%d stages, span %s, mix %s, %s%s%s, micro %d: off by "
+          "%d stages, span %s, mix %s, %s%s%s%s, micro %d: off by "
           "%.1e in %s",
           K, row->span, row->mix, row->head, row->tied ? ", tied" : "",
-          row->all ? ", all heads" : "", row->micro, worst,
-          stage == s.design->K ? "the shared matrix" : "a stage");
+          row->all ? ", all heads" : "", border ? ", border" : "", row->micro,
+          worst, stage == s.design->K ? "the shared matrix" : "a stage");
   session_close (&s);
 }
 
@@ -140,10 +143,10 @@ test_shared_fault (struct rig *r)
   struct session s;
   double worst, right;
   int stage;
-  open_language (r, &row, 4, &s);
+  open_language (r, &row, 4, CONFIG_BORDER_NONE, &s);
   rig_must (check_gradients (&s, &right, &stage));
   session_close (&s);
-  open_language (r, &row, 4, &s);
+  open_language (r, &row, 4, CONFIG_BORDER_NONE, &s);
   s.design->route[1] = 0;
   s.design->route[3] = 1;
   rig_must (check_gradients (&s, &worst, &stage));
@@ -175,9 +178,13 @@ main (int argc, char **argv)
   test_fault (&r, "3", "sum", 3, PLAN_MEAN);
   h5_language (&r, "tokens", 20);
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-    test_language (&r, &rows[i], 4);
+    test_language (&r, &rows[i], 4, CONFIG_BORDER_NONE);
+  test_language (&r, &rows[0], 4, CONFIG_BORDER_RMS);
+  test_language (&r, &rows[3], 4, CONFIG_BORDER_RMS);
+  test_language (&r, &rows[5], 4, CONFIG_BORDER_LN);
+  test_language (&r, &rows[11], 4, CONFIG_BORDER_RMS);
   if (wire_size (r.w) == 1)
-    test_language (&r, &rows[11], 1);
+    test_language (&r, &rows[11], 1, CONFIG_BORDER_NONE);
   test_shared_fault (&r);
   int result = tap_done ();
   rig_close (&r);
