@@ -165,6 +165,9 @@ data_kind_of (hid_t file, const char *word, enum data_split which);
 /* data_open; together: but for reading labels and for the digest. */
 enum status
 data_begin (const char *path, bool together, struct data_set **out);
+
+/* -- place.c --------------------------------------------------------------- */
+
 /* "/train/images", "/train/jpeg", "/valid/tokens". */
 void
 data_path (const struct data_set *d, enum data_split which, char out[48]);

@@ -17,19 +17,6 @@ struct network {
   struct recipe *unit; /* n, owned */
 };
 
-double
-network_border_bytes (struct kern_dims d, double n)
-{
-  return (double)(d.c * d.h * d.w) * n *
-         (double)tensor_bytes (NETWORK_BORDER, 1);
-}
-
-double
-network_param_bytes (double n)
-{
-  return n * (double)tensor_bytes (NETWORK_PARAM, 1);
-}
-
 /* -- networks -------------------------------------------------------------- */
 
 enum status

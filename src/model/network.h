@@ -85,10 +85,17 @@ struct network_unit {
   uint64_t alike;           /* equal for units of equal shape */
 };
 /* Bytes of n samples of such dims at a border; of n parameters, each once. */
-double
-network_border_bytes (struct kern_dims d, double n);
-double
-network_param_bytes (double n);
+static inline double
+network_border_bytes (struct kern_dims d, double n)
+{
+  return (double)(d.c * d.h * d.w) * n *
+         (double)tensor_bytes (NETWORK_BORDER, 1);
+}
+static inline double
+network_param_bytes (double n)
+{
+  return n * (double)tensor_bytes (NETWORK_PARAM, 1);
+}
 int
 network_units (const struct network *net);
 void

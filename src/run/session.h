@@ -141,7 +141,7 @@ session_local (struct session *s, int k);
 /* One operation of the lane that is walked now. */
 enum status
 session_op (struct session *s, const struct plan_op *op, int64_t step);
-/* Wait for a send, or for a receive with its id; booked. */
+/* Wait for a send, or for a receive with its id; booked (wait.c). */
 enum status
 session_await (struct session *s, int *request, const struct wire_id *id);
 
