@@ -311,3 +311,15 @@ text_to_double (const char *word, double *out)
   *out = value;
   return true;
 }
+
+void
+text_add_real (struct text *t, double v)
+{
+  char digits[40];
+  for (int n = 1; n <= 17; n++) {
+    snprintf (digits, sizeof digits, "%.*g", n, v);
+    if (strtod (digits, NULL) == v)
+      break;
+  }
+  text_add (t, "%s", digits);
+}

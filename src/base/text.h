@@ -61,5 +61,8 @@ bool
 text_to_long (const char *word, int64_t *out);
 bool
 text_to_double (const char *word, double *out);
+/* Add the shortest digits that give the same double back. */
+void
+text_add_real (struct text *t, double v);
 
 #endif

@@ -307,7 +307,7 @@ resolve_family (struct parse *p)
   if (c->optimizer == CONFIG_OPTIMIZER_NOT_GIVEN)
     c->optimizer = tokens ? CONFIG_ADAMW : CONFIG_SGD;
   for (size_t i = 0; i < key_count; i++)
-    if (p->layer[i] != LAYER_DEFAULT && !key_applies (&key_table[i], c))
+    if (p->layer[i] != LAYER_DEFAULT && !key_of_family (&key_table[i], c))
       say (LOG_WARN, "%s.%s has no effect on a %s", key_table[i].section,
            key_table[i].name, tokens ? "Transformer" : "ResNet");
 }
@@ -344,6 +344,41 @@ resolve_optimizer (struct parse *p)
     c->decay = adamw ? CONFIG_DECAY_MATRICES : CONFIG_DECAY_ALL;
 }
 
+static void
+set_default (const struct key *k, struct config *c)
+{
+  bool good = key_set (k, k->value, c);
+  CHECK (good, "default of %s", k->full);
+}
+
+/* A table by hand, or what makes one. */
+static void
+resolve_strategy (struct parse *p)
+{
+  struct config *c = p->c;
+  const enum layer route = layer_of (p, KEY_OF (route));
+  bool given = c->route[0] != '\0';
+  for (size_t i = 0; i < key_count && c->route[0]; i++) {
+    const struct key *k = &key_table[i];
+    if (!k->in_route)
+      continue;
+    if (layer_of (p, k) == route)
+      complain (p->said,
+                "%s and %s are both given: a table by hand says all of it",
+                KEY_NAME (route), k->full);
+    given = given && layer_of (p, k) <= route;
+  }
+  if (!given)
+    c->route[0] = '\0';
+  for (size_t i = 0; i < key_count && given; i++)
+    if (key_table[i].in_route)
+      set_default (&key_table[i], c);
+  if (c->own > 0 && c->mix != CONFIG_FURTHEST)
+    complain (p->said, "%s = %g is for %s = furthest, which is %s here",
+              KEY_NAME (own), c->own, KEY_NAME (mix),
+              key_word (KEY_OF (mix), c));
+}
+
 /* -- the whole --------------------------------------------------------------
  */
 
@@ -355,10 +390,8 @@ config_parse (const struct config_source *source, struct config *out,
   struct parse p = {.source = source, .c = &c, .said = said};
   CHECK (key_count <= KEYS, "room for %d keys only", KEYS);
   for (size_t i = 0; i < key_count; i++)
-    if (key_table[i].value) {
-      bool good = key_set (&key_table[i], key_table[i].value, &c);
-      CHECK (good, "default of %s.%s", key_table[i].section, key_table[i].name);
-    }
+    if (key_table[i].value)
+      set_default (&key_table[i], &c);
   read_file (&p, LAYER_BASE, source->base, source->base_text);
   read_file (&p, LAYER_FILE, source->name, source->text);
   for (int i = 0; i < source->n_words; i++)
@@ -367,6 +400,7 @@ config_parse (const struct config_source *source, struct config *out,
   resolve_family (&p);
   resolve_stages (&p);
   resolve_optimizer (&p);
+  resolve_strategy (&p);
   *out = c;
 }
 
@@ -375,7 +409,7 @@ config_plain (struct config *c)
 {
   memset (c, 0, sizeof *c);
   snprintf (c->cut, CONFIG_TEXT, "rest");
-  snprintf (c->span, CONFIG_WORD, "all");
+  snprintf (c->span, sizeof c->span, "all");
   c->valid = CONFIG_SPLIT_VALID;
   c->test = CONFIG_SPLIT_TEST;
   c->optimizer = CONFIG_SGD;

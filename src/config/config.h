@@ -18,6 +18,7 @@
 #define CONFIG_WORD 64
 #define CONFIG_PATH 1024
 #define CONFIG_TEXT 512
+#define CONFIG_ROUTE 16384
 
 /* Choices, in the order of their words (keys.c).  NOT_GIVEN: "", where another
  * key decides. */
@@ -75,8 +76,12 @@ struct config {
   double head_tokens;
   enum config_border border;
   /* [strategy] */
-  char span[CONFIG_WORD]; /* "1".."K", all, local, pairwise, e2e */
+  char
+      span[CONFIG_TEXT]; /* "1".."K", all, local, pairwise, e2e; or K of them */
   enum config_mix mix;
+  double own;               /* weight of the own head besides the furthest */
+  char route[CONFIG_ROUTE]; /* a table in place of these: "1 0 / 0 1"; before
+                               design_configure_parse also "@FILE" */
   bool heads_all;
   /* [data] */
   char file[CONFIG_PATH];
@@ -183,7 +188,9 @@ struct key {
   bool open;                /* ... but `low` itself is not */
   const char *const *words; /* choices, n_words; "" means not given */
   int n_words;
-  bool or_number;    /* a choice that also takes an integer, 1 or more */
+  bool or_number;    /* a choice that also takes an integer, 1 or more ... */
+  bool or_list;      /* ... or several of all these, with commas between */
+  bool in_route;     /* without effect where a route is given by hand */
   const char *later; /* the choice that this version does not have; NULL: all */
   unsigned of;       /* bits of the families it is for; 0: all */
   const char *value; /* default, as text; NULL: none, or made later */
@@ -209,7 +216,9 @@ key_at (size_t offset);
 /* The same of a key that another version may have, and this one not. */
 enum key_resume
 key_resume (const char *full);
-/* Whether it has any effect with the family of c. */
+/* Whether it has any effect with the family of c, and with its route. */
+bool
+key_of_family (const struct key *k, const struct config *c);
 bool
 key_applies (const struct key *k, const struct config *c);
 /* "integer", "choice", ... */
@@ -260,6 +269,9 @@ struct config_source {
   const char *also; /* a section of the file that is not ours; NULL: none */
   int n_words;
   const char *const *words; /* section.key=value */
+  /* Reads a file that a value names; NULL: as it lies here. */
+  enum status (*read) (void *reader, const char *path, char **text);
+  void *reader;
 };
 
 /* Defaults, then the base, then the file, then the words; then what keys decide
@@ -279,10 +291,6 @@ config_write (const struct config *c, struct text *out);
 void
 config_get (const struct config *c, const struct key *k, const char *value,
             struct text *out);
-/* The stages that a word of strategy.span means where there are K: a number
- * 1..K, local, pairwise, all or e2e.  E_CONFIG. */
-enum status
-config_span_parse (const char *word, int K, int *span);
 /* All keys that are not at their defaults, but run.dir: what tells one run from
  * another, however it was written. */
 void
@@ -294,6 +302,19 @@ config_word (const char *text, const char *name, char *out, size_t size);
 /* Is this a word of the kind section.key=value (or key=value)? */
 bool
 config_is_word (const char *argument);
+
+/* -- how far each stage sees (span.c) ----------------------------------------
+ */
+
+/* The reach of stage k where there are K, of a text of strategy.span: one word,
+ * or K with commas between, each a number 1..K, local, pairwise, all or e2e.
+ * E_CONFIG. */
+enum status
+config_span_parse (const char *words, int K, int k, int *span);
+/* Adds it in numbers: one where that means the same for all stages.  E_CONFIG,
+ * and nothing is added. */
+enum status
+config_span_show (const char *words, int K, struct text *out);
 
 /* -- INI text (ini.c), the one reader of it ---------------------------------
  */

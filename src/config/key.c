@@ -152,9 +152,15 @@ key_suggest_for (const char *full, struct text *out)
 }
 
 bool
-key_applies (const struct key *k, const struct config *c)
+key_of_family (const struct key *k, const struct config *c)
 {
   return !k->of || (k->of >> c->family & 1u);
+}
+
+bool
+key_applies (const struct key *k, const struct config *c)
+{
+  return key_of_family (k, c) && !(k->in_route && c->route[0]);
 }
 
 /* -- saying what is wanted --------------------------------------------------
@@ -199,6 +205,8 @@ key_wanted (const struct key *k, struct text *out)
     join_words (k, out);
     if (k->or_number)
       text_add (out, ", or an integer, 1 or more");
+    if (k->or_list)
+      text_add (out, "; or one of these for each stage, with commas between");
     break;
   case KEY_BOOL:
     text_add (out, "yes or no");
@@ -271,12 +279,34 @@ set_text (const struct key *k, const char *value, void *field)
 }
 
 static bool
-set_choice (const struct key *k, const char *value, void *field)
+is_one (const struct key *k, const char *word)
 {
   int64_t n;
+  return key_choice (k, word) >= 0 ||
+         (k->or_number && text_to_long (word, &n) && n >= 1);
+}
+
+/* Two words or more of the choice, with commas between. */
+static bool
+is_list (const struct key *k, const char *value)
+{
+  char word[CONFIG_WORD];
+  size_t n;
+  for (const char *at = value;; at += n + 1) {
+    n = strcspn (at, ",");
+    snprintf (word, sizeof word, "%.*s", (int)n, at);
+    if (n >= sizeof word || !is_one (k, word))
+      return false;
+    if (at[n] == '\0')
+      return at > value;
+  }
+}
+
+static bool
+set_choice (const struct key *k, const char *value, void *field)
+{
   int i = key_choice (k, value);
-  bool number = k->or_number && text_to_long (value, &n) && n >= 1;
-  if (i < 0 && !number)
+  if (!is_one (k, value) && !(k->or_list && is_list (k, value)))
     return false;
   if (k->field == FIELD_TEXT)
     return set_text (k, value, field);
@@ -333,19 +363,6 @@ key_set (const struct key *k, const char *value, struct config *c)
 /* -- showing ----------------------------------------------------------------
  */
 
-/* The shortest digits that give the same double back. */
-static void
-add_real (struct text *out, double v)
-{
-  char digits[40];
-  for (int n = 1; n <= 17; n++) {
-    snprintf (digits, sizeof digits, "%.*g", n, v);
-    if (strtod (digits, NULL) == v)
-      break;
-  }
-  text_add (out, "%s", digits);
-}
-
 const char *
 key_word (const struct key *k, const struct config *c)
 {
@@ -371,12 +388,12 @@ key_get (const struct key *k, const struct config *c, struct text *out)
     text_add (out, "%lld", (long long)*(const int64_t *)field);
     break;
   case FIELD_REAL:
-    add_real (out, *(const double *)field);
+    text_add_real (out, *(const double *)field);
     break;
   case FIELD_PAIR:
-    add_real (out, ((const double *)field)[0]);
+    text_add_real (out, ((const double *)field)[0]);
     text_add (out, ",");
-    add_real (out, ((const double *)field)[1]);
+    text_add_real (out, ((const double *)field)[1]);
     break;
   }
 }

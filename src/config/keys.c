@@ -201,14 +201,26 @@ const struct key key_table[] = {
 
   { KEY (STRATEGY, "span", OTHER_BITS, SUBJECT),
     .kind = KEY_CHOICE, TEXT_AT (span),
-    WORDS (spans), .or_number = true, .value = "all",
+    WORDS (spans), .or_number = true, .or_list = true, .in_route = true,
+    .value = "all",
     .meaning = "a stage learns from the head span - 1 stages ahead: 1 or "
-               "local, 2 or pairwise, up to K, all or e2e (end to end)" },
+               "local, 2 or pairwise, up to K, all or e2e (end to end); or K "
+               "of these, a reach for each stage, as in 1,1,2,all" },
   { KEY (STRATEGY, "mix", OTHER_BITS, SUBJECT),
     .kind = KEY_CHOICE, ENUM_AT (mix),
-    WORDS (mixes), .value = "furthest",
+    WORDS (mixes), .in_route = true, .value = "furthest",
     .meaning = "learn from the furthest head in reach, from the sum of all in "
                "reach, or from their mean" },
+  { KEY (STRATEGY, "own", OTHER_BITS, SUBJECT),
+    .kind = KEY_REAL, REAL_AT (own), FROM (0),
+    .in_route = true, .value = "0",
+    .meaning = "where mix is furthest: weight of the loss of a stage's own "
+               "head besides that of the furthest" },
+  { KEY (STRATEGY, "route", OTHER_BITS, SUBJECT),
+    .kind = KEY_TEXT, TEXT_AT (route), .value = "", .shown = "none",
+    .meaning = "in place of span, mix and own the table itself: a row for each "
+               "stage, the weight of each head's loss in it, as in 1 0 / 0 1 "
+               "for two stages; or @FILE, a row a line" },
   { KEY (STRATEGY, "heads", OTHER_BITS, SUBJECT),
     .kind = KEY_CHOICE, .field = FIELD_BOOL,
     AT (heads_all), WORDS (which_heads), .value = "needed",

@@ -44,38 +44,11 @@ config_word (const char *text, const char *name, char *out, size_t size)
 /* -- as others see it -------------------------------------------------------
  */
 
-enum status
-config_span_parse (const char *word, int K, int *span)
-{
-  int64_t n;
-
-  if (strcmp (word, "all") == 0 || strcmp (word, "e2e") == 0)
-    n = K;
-  else if (strcmp (word, "local") == 0)
-    n = 1;
-  else if (strcmp (word, "pairwise") == 0)
-    n = 2;
-  else if (!text_to_long (word, &n))
-    return fail (E_CONFIG,
-                 "strategy.span: \"%s\" is neither a number nor one of local, "
-                 "pairwise, e2e, all",
-                 word);
-  if (n < 1 || n > K)
-    return fail (E_CONFIG,
-                 "strategy.span = %s does not fit %d stages: 1 to %d, or all",
-                 word, K, K);
-  *span = (int)n;
-  return OK;
-}
-
 /* "all" of four stages is 4. */
 static void
 add_span (const struct config *c, const char *word, struct text *out)
 {
-  int span;
-  if (config_span_parse (word, (int)c->count, &span) == OK) {
-    text_add (out, "%d", span);
-  } else {
+  if (c->count < 1 || config_span_show (word, (int)c->count, out) != OK) {
     fail_clear (); /* the check says it */
     text_add (out, "%s", word);
   }

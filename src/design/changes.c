@@ -19,6 +19,25 @@ struct change {
   struct text is;
 };
 
+/* One of those that together are the table. */
+static bool
+is_strategy (const struct key *k)
+{
+  return k->in_route || k == KEY_OF (route);
+}
+
+/* The value that the text has of a key.  One of a version that knew neither
+ * own nor route had none of them; NULL: it has none. */
+static const char *
+word_before (const struct ini *was, const struct key *k)
+{
+  const char *word = ini_get (was, k->full);
+  const char *route = ini_get (was, KEY_NAME (route));
+  if (word || !is_strategy (k) || (k->in_route && route && route[0]))
+    return word;
+  return k->value ? k->value : "";
+}
+
 /* The next one from key *i on; false at the end.  What it was, where that is
  * told. */
 static bool
@@ -28,7 +47,7 @@ next_change (size_t *i, const struct ini *was, const struct config *c,
   text_clear (&out->is);
   while (*i < key_count) {
     out->key = &key_table[(*i)++];
-    out->was = ini_get (was, out->key->full);
+    out->was = word_before (was, out->key);
     if (!out->was || !key_applies (out->key, c))
       continue;
     key_get (out->key, c, &out->is);
@@ -66,13 +85,14 @@ static bool
 same_route (const struct ini *was, const struct config *c)
 {
   struct config before = *c;
-  const struct key *words[] = {KEY_OF (count), KEY_OF (span), KEY_OF (mix)};
+  const char *count = ini_get (was, KEY_NAME (count));
   int K = (int)c->count;
   double *a = NULL, *b = NULL;
-  bool same = true;
-  for (int i = 0; i < 3; i++) {
-    const char *word = ini_get (was, words[i]->full);
-    same = same && word && key_set (words[i], word, &before);
+  bool same = count && key_set (KEY_OF (count), count, &before);
+  for (size_t i = 0; i < key_count; i++) {
+    const struct key *k = &key_table[i];
+    const char *word = is_strategy (k) ? word_before (was, k) : NULL;
+    same = same && (!word || key_set (k, word, &before));
   }
   same = same && before.count == c->count && route_of (&before, K, &a) == OK &&
          route_of (c, K, &b) == OK;
@@ -103,8 +123,14 @@ void
 changes_say (struct text *out, const struct key *k, const char *is,
              const char *was)
 {
-  char what[2 * CONFIG_WORD];
+  enum { MOST = 80 }; /* of a table */
+  char what[2 * CONFIG_WORD], a[MOST], b[MOST];
   snprintf (what, sizeof what, "%s =", k->full);
+  if (k == KEY_OF (route)) {
+    snprintf (a, sizeof a, "%.70s%s", is, strlen (is) > 70 ? " ..." : "");
+    snprintf (b, sizeof b, "%.70s%s", was, strlen (was) > 70 ? " ..." : "");
+    is = a, was = b;
+  }
   changes_add (out, what, is, was);
 }
 
@@ -153,7 +179,7 @@ is_same (const struct key *k, const struct ini *was, const struct config *c)
 {
   if (k->resume == KEY_RESUME_LENGTH)
     return !follows_length (c);
-  return (k == KEY_OF (span) || k == KEY_OF (mix)) && same_route (was, c);
+  return is_strategy (k) && same_route (was, c);
 }
 
 void

@@ -19,9 +19,11 @@ note (enum status s, struct text *out, int *n)
 static void
 check_strategy (const struct config *c, struct text *out, int *n)
 {
-  int span;
+  struct text span;
+  text_init (&span);
   if (c->count >= 1)
-    note (config_span_parse (c->span, (int)c->count, &span), out, n);
+    note (config_span_show (c->span, (int)c->count, &span), out, n);
+  text_clear (&span);
 }
 
 static void
@@ -94,6 +96,7 @@ design_configure_parse (const struct config_source *source, struct config *out,
 {
   config_parse (source, out, said);
   derive_sizes (out);
+  route_resolve (source, out, said);
 }
 
 void

@@ -27,9 +27,14 @@ derive_mix (const struct config *c)
 enum status
 derive_route (const struct config *c, int K, double *route)
 {
-  int span;
-  TRY (config_span_parse (c->span, K, &span));
-  return plan_route (K, span, derive_mix (c), route);
+  struct plan_reach reach = {.mix = derive_mix (c), .own = c->own};
+  if (c->route[0])
+    return route_parse (c->route, K, route);
+  for (int k = 0; k < K; k++) {
+    TRY (config_span_parse (c->span, K, k, &reach.span));
+    TRY (plan_route_row (K, k, &reach, route + k * K));
+  }
+  return OK;
 }
 
 enum plan_order

@@ -44,6 +44,19 @@ derive_sizes (struct config *c);
 enum status
 derive_threads (struct wire *w, const struct config *c, int *out);
 
+/* -- a strategy by hand (route.c) ------------------------------------------ */
+
+/* A table [K x K] of rows with / between, numbers with blanks or commas.
+ * E_CONFIG. */
+enum status
+route_parse (const char *text, int K, double *route);
+/* Rows of strategy.route, from a file or as they stand, as they are written;
+ * what is wrong with them is added to said, and then there is none.
+ * Collective, where source->read is. */
+void
+route_resolve (const struct config_source *source, struct config *c,
+               struct complaints *said);
+
 /* -- measured things (measure.c, costs.c) ---------------------------------- */
 
 void

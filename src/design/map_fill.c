@@ -266,6 +266,11 @@ design_map (const struct config *c, const struct design_plan_spec *o,
   struct mapper x = {.o = o, .m = m};
   struct design_spec spec = design_spec_of (o);
   struct wire *alone = NULL;
+  if (c->route[0] || c->own > 0)
+    return fail (E_CONFIG,
+                 "a map is over spans, the same for all stages: %s has no "
+                 "place in it",
+                 c->route[0] ? KEY_NAME (route) : KEY_NAME (own));
   TRY (derive_pipe (c, o->ranks, &x.pipe));
   spec.heads = true;
   TRY (wire_open_alone (&alone));

@@ -164,14 +164,24 @@ show_prediction (const struct design *d, struct text *out)
   }
 }
 
+static void
+show_strategy (const struct config *c, struct text *out)
+{
+  if (c->route[0])
+    text_add (out, "route by hand");
+  else
+    text_add (out, "span %s, mix %s", c->span, key_word (KEY_OF (mix), c));
+  if (c->own > 0)
+    text_add (out, ", own %g", c->own);
+  text_add (out, "\n");
+}
+
 void
 design_plan_show (const struct design *d, struct text *out)
 {
-  text_add (out,
-            "%s parameters in %d blocks, cut into %d stages; span %s, mix "
-            "%s\n",
-            text_count (network_params (d->net)), network_units (d->net), d->K,
-            d->config.span, key_word (KEY_OF (mix), &d->config));
+  text_add (out, "%s parameters in %d blocks, cut into %d stages; ",
+            text_count (network_params (d->net)), network_units (d->net), d->K);
+  show_strategy (&d->config, out);
   show_stages (d, out);
   plan_print_windows (d->plan, out);
   show_prediction (d, out);

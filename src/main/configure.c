@@ -42,11 +42,19 @@ configure_start (const struct start *s, struct config *c)
   return OK;
 }
 
+static enum status
+share (void *reader, const char *path, char **text)
+{
+  return file_share (reader, path, text);
+}
+
 /* Collective on world. */
 static enum status
-resolve (const struct config_source *source, const struct start *start,
+resolve (struct config_source *source, const struct start *start,
          enum config_use use, struct wire *w, struct config *c)
 {
+  source->read = share;
+  source->reader = w;
   enum status s = design_configure (source, use, c);
   if (s == OK) {
     wire_patience (w, c->patience);

@@ -20,6 +20,15 @@ enum plan_mix { PLAN_FURTHEST, PLAN_SUM, PLAN_MEAN };
  * section "Strategies").  E_CONFIG when span is not in 1..K. */
 enum status
 plan_route (int K, int span, enum plan_mix mix, double *route);
+/* Row k of such a table [K], where stages may differ; own: with furthest, the
+ * weight of the own head's loss where that is not the furthest. */
+struct plan_reach {
+  int span;
+  enum plan_mix mix;
+  double own;
+};
+enum status
+plan_route_row (int K, int k, const struct plan_reach *r, double *row);
 /* Plain backpropagation: every stage follows the last loss alone. */
 void
 plan_route_plain (int K, double *route);
@@ -27,6 +36,9 @@ plan_route_plain (int K, double *route);
  * non-zero entry; E_CONFIG names row and column. */
 enum status
 plan_route_check (int K, const double *route);
+/* The same of row k alone [K]. */
+enum status
+plan_route_check_row (int K, int k, const double *row);
 /* Whether a stage learns from a head before the last. */
 bool
 plan_route_inner (int K, const double *route);

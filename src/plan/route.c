@@ -6,12 +6,13 @@
 /* -- tables ------------------------------------------------------------------
  */
 
+/* Of one of n heads in reach. */
 static double
-weight_of (int n, bool last, enum plan_mix mix)
+weight_of (int n, bool last, bool first, enum plan_mix mix, double own)
 {
   switch (mix) {
   case PLAN_FURTHEST:
-    return last ? 1.0 : 0.0;
+    return last ? 1.0 : first ? own : 0.0;
   case PLAN_SUM:
     return 1.0;
   case PLAN_MEAN:
@@ -22,21 +23,30 @@ weight_of (int n, bool last, enum plan_mix mix)
 }
 
 enum status
-plan_route (int K, int span, enum plan_mix mix, double *route)
+plan_route_row (int K, int k, const struct plan_reach *r, double *row)
 {
+  const int span = r->span;
   if (K < 1)
     return fail (E_CONFIG, "%d stages: at least one is needed", K);
   if (span < 1 || span > K)
     return fail (E_CONFIG, "span %d with %d stages: 1 to %d is possible", span,
                  K, K);
-  for (int k = 0; k < K; k++) {
-    int last = k + span - 1 < K - 1 ? k + span - 1 : K - 1;
-    for (int h = 0; h < K; h++) {
-      bool inside = h >= k && h <= last;
-      route[k * K + h] =
-          inside ? weight_of (last - k + 1, h == last, mix) : 0.0;
-    }
-  }
+  int last = k + span - 1 < K - 1 ? k + span - 1 : K - 1;
+  for (int h = 0; h < K; h++)
+    row[h] = h < k || h > last
+                 ? 0.0
+                 : weight_of (last - k + 1, h == last, h == k, r->mix, r->own);
+  return OK;
+}
+
+enum status
+plan_route (int K, int span, enum plan_mix mix, double *route)
+{
+  const struct plan_reach reach = {.span = span, .mix = mix};
+  int k = 0;
+  do /* no stage at all is refused, too */
+    TRY (plan_route_row (K, k, &reach, route + k * K));
+  while (++k < K);
   return OK;
 }
 
@@ -48,29 +58,35 @@ plan_route_plain (int K, double *route)
 }
 
 enum status
+plan_route_check_row (int K, int k, const double *row)
+{
+  bool any = false;
+  for (int h = 0; h < K; h++) {
+    double w = row[h];
+    if (!isfinite (w) || w < 0)
+      return fail (E_CONFIG,
+                   "route row %d, column %d: %g is not a finite number >= 0", k,
+                   h, w);
+    if (h < k && w != 0)
+      return fail (E_CONFIG,
+                   "route row %d, column %d: stage %d cannot learn from the "
+                   "earlier head %d (%g, must be 0)",
+                   k, h, k, h, w);
+    any = any || w != 0;
+  }
+  if (!any)
+    return fail (E_CONFIG,
+                 "route row %d is zero in columns %d to %d: stage %d would "
+                 "learn from nothing",
+                 k, k, K - 1, k);
+  return OK;
+}
+
+enum status
 plan_route_check (int K, const double *route)
 {
-  for (int k = 0; k < K; k++) {
-    bool any = false;
-    for (int h = 0; h < K; h++) {
-      double w = route[k * K + h];
-      if (!isfinite (w) || w < 0)
-        return fail (E_CONFIG,
-                     "route row %d, column %d: %g is not a finite number >= 0",
-                     k, h, w);
-      if (h < k && w != 0)
-        return fail (E_CONFIG,
-                     "route row %d, column %d: stage %d cannot learn from the "
-                     "earlier head %d (%g, must be 0)",
-                     k, h, k, h, w);
-      any = any || w != 0;
-    }
-    if (!any)
-      return fail (E_CONFIG,
-                   "route row %d is zero in columns %d to %d: stage %d would "
-                   "learn from nothing",
-                   k, k, K - 1, k);
-  }
+  for (int k = 0; k < K; k++)
+    TRY (plan_route_check_row (K, k, route + k * K));
   return OK;
 }
 

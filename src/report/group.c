@@ -7,6 +7,7 @@
  */
 #include "report/report_impl.h"
 
+#include "base/hash.h"
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +36,17 @@ number_text (double v)
   return out;
 }
 
+/* Mix, or own: not written where there is a table by hand, nor own by older
+ * versions. */
+static const char *
+strategy_value (const struct run *r, const char *key)
+{
+  const char *word = words_get (&r->config, key);
+  bool route = words_get (&r->config, KEY_NAME (route))[0] != '\0';
+  bool own = strcmp (key, KEY_NAME (own)) == 0;
+  return !word[0] && (route || own) ? key_named (key)->value : word;
+}
+
 const char *
 group_value (const struct run *r, const char *key)
 {
@@ -43,12 +55,10 @@ group_value (const struct run *r, const char *key)
     return number_text (s->ranks);
   if (strcmp (key, THREADS) == 0)
     return number_text (s->threads);
-  if (strcmp (key, KEY_NAME (span)) == 0) {
-    int64_t span;
-    const char *word = words_get (&r->config, key);
-    return r->K > 0 && text_to_long (word, &span) && span >= r->K ? "all"
-                                                                  : word;
-  }
+  if (strcmp (key, KEY_NAME (span)) == 0)
+    return r->reach;
+  if (strcmp (key, KEY_NAME (mix)) == 0 || strcmp (key, KEY_NAME (own)) == 0)
+    return strategy_value (r, key);
   if (strcmp (key, DIGEST) != 0)
     return words_get (&r->config, key);
   const char *digest = words_get (&r->facts, "facts.data");
@@ -135,7 +145,7 @@ find_keys (struct report *r, struct keys *k)
     tell_difference (r, k->key[i]);
   for (size_t i = 0; i < key_count; i++)
     if (key_table[i].report == KEY_REPORT_SUBJECT &&
-        &key_table[i] != KEY_OF (span))
+        &key_table[i] != KEY_OF (span) && &key_table[i] != KEY_OF (route))
       add_if_varied (r, key_table[i].full, k);
   add_if_varied (r, RANKS, k);
   add_if_varied (r, THREADS, k);
@@ -156,6 +166,18 @@ same_group (const struct keys *k, const struct run *a, const struct run *b)
 
 /* -- names ----------------------------------------------------------------- */
 
+/* A table that is too long to tell is known by its digest. */
+static void
+add_route (const char *rows, struct text *out)
+{
+  char digest[33];
+  hash_digest (rows, strlen (rows), digest);
+  if (strlen (rows) <= 40)
+    text_add (out, "route %s", rows);
+  else
+    text_add (out, "route %.8s", digest);
+}
+
 static void
 add_strategy (const struct run *r, struct text *out)
 {
@@ -164,6 +186,10 @@ add_strategy (const struct run *r, struct text *out)
   bool number = text_to_long (span, &n);
   if (!span[0])
     text_add (out, "not recorded");
+  else if (words_get (&r->config, KEY_NAME (route))[0])
+    add_route (span, out);
+  else if (strchr (span, ','))
+    text_add (out, "spans %s", span);
   else if ((number && n >= r->K && r->K > 0) || strcmp (span, "all") == 0 ||
            strncmp (span, "e2", 2) == 0)
     text_add (out, "end to end");

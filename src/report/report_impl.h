@@ -123,6 +123,7 @@ struct run {
   struct start *start;
   double lost; /* steps done twice */
   int K;
+  const char *reach; /* strategy.span in numbers, or "all"; a table's rows */
   double batch, seed, steps; /* steps: recorded so far */
   double useful, executed;   /* operations of a step */
   double cores;              /* of its last start */

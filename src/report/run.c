@@ -179,6 +179,26 @@ read_metrics (struct pool *p, const char *path, const char *newest,
   }
 }
 
+/* In fewest words; of a version that knows more, as it was written. */
+static const char *
+reach_of (struct pool *p, const struct run *r)
+{
+  const char *route = words_get (&r->config, KEY_NAME (route));
+  const char *word = words_get (&r->config, KEY_NAME (span));
+  struct text list;
+  int64_t span;
+  if (route[0])
+    return route;
+  text_init (&list);
+  if (r->K > 0 && strchr (word, ',')) {
+    if (config_span_show (word, r->K, &list) == OK)
+      word = pool_text (p, "%s", list.data);
+    fail_clear ();
+  }
+  text_clear (&list);
+  return r->K > 0 && text_to_long (word, &span) && span >= r->K ? "all" : word;
+}
+
 enum status
 run_read (struct pool *p, const char *path, struct run *r)
 {
@@ -198,6 +218,7 @@ run_read (struct pool *p, const char *path, struct run *r)
   read_metrics (p, path, metrics, &r->metrics);
   sheet_read (p, summary ? summary : "", &r->summary);
   r->K = sheet_heads (&r->metrics);
+  r->reach = reach_of (p, r);
   r->batch = words_number (&r->config, KEY_NAME (batch));
   r->seed = words_number (&r->config, KEY_NAME (seed));
   r->useful = words_number (&r->facts, "facts.useful_flops");

@@ -56,7 +56,7 @@ tie (struct sweep *s, int line, const char *text)
 
 /* -- one run --------------------------------------------------------------- */
 
-/* "K4", "span2", "mix-mean"; a preset by its name alone. */
+/* "K4", "span2", "mix-mean"; a preset by its name alone, a table without. */
 static void
 add_label (struct text *out, const char *key, const char *value)
 {
@@ -70,6 +70,8 @@ add_label (struct text *out, const char *key, const char *value)
     text_add (&label, "K%s", value);
   else if (strcmp (key, KEY_NAME (preset)) == 0)
     text_add (&label, "%s", value);
+  else if (strcmp (key, KEY_NAME (route)) == 0)
+    text_add (&label, "%s", name);
   else
     text_add (&label, "%s%s%s", name,
               isdigit ((unsigned char)value[0]) ? "" : "-", value);

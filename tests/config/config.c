@@ -201,6 +201,41 @@ static const struct row rows[] = {
      {"strategy.span=3", "strategy.span=local"},
      0,
      {0}},
+    {"a span for each stage",
+     "[strategy]\nspan = 1,local,2,all\n",
+     {"strategy.span=e2e,pairwise,1,3"},
+     0,
+     {0}},
+    {"a list with a word that is none",
+     NULL,
+     {"strategy.span=1,,2", "strategy.span=1,2,", "strategy.span=2,far"},
+     3,
+     {"one of these for each stage"}},
+    {"no list of mixes", NULL, {"strategy.mix=sum,sum"}, 1, {"furthest, sum"}},
+    {"own is above 0", NULL, {"strategy.own=-1"}, 1, {"strategy.own = -1"}},
+    {"own is for the furthest",
+     "[strategy]\nmix = sum\nown = 0.5\n",
+     {0},
+     1,
+     {"strategy.own = 0.5 is for strategy.mix = furthest, which is sum"}},
+    {"own of 0 is for all", "[strategy]\nmix = sum\nown = 0\n", {0}, 0, {0}},
+    {"a table and what makes one",
+     "[stages]\ncount = 1\n[strategy]\nroute = 1\nspan = 1\n"
+     "mix = furthest\nown = 0\n",
+     {0},
+     3,
+     {"strategy.route and strategy.span are both given", "strategy.mix",
+      "strategy.own"}},
+    {"a table in words and what makes one",
+     NULL,
+     {"stages.count=1", "strategy.route=1", "strategy.span=1"},
+     1,
+     {"strategy.route and strategy.span are both given"}},
+    {"a table on top of what makes one",
+     "[stages]\ncount = 1\n[strategy]\nspan = 1\nmix = sum\n",
+     {"strategy.route=1"},
+     0,
+     {0}},
     {"span 0", NULL, {"strategy.span=0"}, 1, {"or an integer, 1 or more"}},
 };
 
@@ -353,10 +388,10 @@ equal (const struct config *a, const struct config *b)
 #define N(f) (a->f == b->f)
   return N (family) && S (preset) && N (block) && S (groups) && N (stem) &&
          N (stem_width) && N (count) && S (cut) && S (head) &&
-         N (head_tokens) && N (border) && S (span) && N (mix) &&
-         N (heads_all) && S (file) && N (train) && N (valid) && N (test) &&
-         N (augment) && N (order) && N (limit) && N (batch) && N (micro) &&
-         N (steps) && N (seed) && N (eval_every) && N (epochs) &&
+         N (head_tokens) && N (border) && S (span) && N (mix) && N (own) &&
+         S (route) && N (heads_all) && S (file) && N (train) && N (valid) &&
+         N (test) && N (augment) && N (order) && N (limit) && N (batch) &&
+         N (micro) && N (steps) && N (seed) && N (eval_every) && N (epochs) &&
          N (optimizer) && N (lr) && N (momentum) && N (weight_decay) &&
          N (beta1) && N (beta2) && N (eps) && N (clip) && N (nesterov) &&
          N (decay) && N (schedule) && N (warmup) && S (milestones) &&
@@ -409,6 +444,10 @@ test_round_trips (void)
   round_trip (good (all, NULL, NULL), "every key changed");
   round_trip (good (all, "train.steps=12", "model.preset=resnet110"),
               "words on top");
+  round_trip (good ("[strategy]\nspan=1,2,2,all\nown=0.1\n", NULL, NULL),
+              "a reach for each stage");
+  round_trip (good (all, "strategy.route=1 0 0 / 0 1 0 / 0 0 1", NULL),
+              "a table by hand");
   struct config a = good (NULL, NULL, NULL), b = good (all, NULL, NULL);
   tap_ok (!equal (&a, &b), "the comparison can tell two apart");
   tap_ok (same (b.init, "a=b#c") && same (b.dir, "a/b: c") &&

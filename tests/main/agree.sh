@@ -17,7 +17,7 @@ page5=$top/src/main/interlock.5
 KEYS='
 model family preset block groups stem stem_width layers d_model heads context mlp_ratio dropout tied
 stages count cut head head_tokens border
-strategy span mix heads
+strategy span mix own route heads
 data file train valid test augment order stride limit
 train batch micro steps epochs seed optimizer lr momentum nesterov weight_decay betas eps decay schedule warmup milestones clip precision init init.fresh tune eval_every agreement
 checkpoint every every_seconds keep at_end async io
@@ -38,6 +38,8 @@ stages.head_tokens|1|share
 stages.border|none|none rms ln
 strategy.span|all|local pairwise e2e all
 strategy.mix|furthest|furthest sum mean
+strategy.own|0|furthest own
+strategy.route|none|@FILE row
 strategy.heads|needed|needed all
 data.augment|none|none flip crop4 flip+crop4 imagenet
 data.order|shuffle|shuffle sequential
@@ -131,8 +133,8 @@ same () # FILE FILE NAME
   ok $s "$3"
 }
 
-[ "$(wc -l <"$tmp/promised")" -eq 68 ]
-ok $? "the promise has 68 keys"
+[ "$(wc -l <"$tmp/promised")" -eq 70 ]
+ok $? "the promise has 70 keys"
 same "$tmp/promised" "$tmp/help-keys" "--help has the keys that were promised"
 same "$tmp/promised" "$tmp/page-keys" "interlock.5 has the keys that were promised"
 same "$tmp/help" "$tmp/help-plan" "plan --help lists the same keys"

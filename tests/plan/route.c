@@ -256,6 +256,45 @@ random_table (uint64_t seed)
   return good;
 }
 
+/* A row as the contract defines it, one head after the other. */
+static double
+defined (int K, int k, int h, const struct plan_reach *r)
+{
+  int n = 0, far = -1;
+  for (int i = k; i < k + r->span && i < K; i++)
+    n++, far = i;
+  if (h < k || h > far)
+    return 0;
+  if (r->mix != PLAN_FURTHEST)
+    return r->mix == PLAN_SUM ? 1 : 1.0 / n;
+  return h == far ? 1 : h == k ? r->own : 0;
+}
+
+/* A reach for each stage, with some weight of its own head. */
+static bool
+random_reaches (uint64_t seed)
+{
+  struct random_key key = {.seed = seed, .purpose = RANDOM_TEST, .a = 1};
+  int K = 1 + (int)(seed % MOST);
+  double route[MOST * MOST];
+  struct plan_reach r = {.mix = (enum plan_mix) (seed % 3)};
+  bool good = true;
+
+  if (seed % 2)
+    r.own = random_uniform (&key, 0);
+  for (int k = 0; k < K; k++) {
+    r.span = 1 + (int)random_below (&key, (uint64_t)k + 1, (uint64_t)K);
+    good = good && plan_route_row (K, k, &r, route + k * K) == OK;
+    for (int h = 0; h < K; h++)
+      good = good && route[k * K + h] == defined (K, k, h, &r);
+  }
+  good = good && plan_route_check (K, route) == OK;
+  struct plan *p = good ? plan_of (K, route) : NULL;
+  good = p && passes_give_rows (p) && streams_are_few (p);
+  plan_destroy (&p);
+  return good;
+}
+
 /* The last loss for all is the longest span. */
 static void
 plain (void)
@@ -325,6 +364,10 @@ main (void)
   for (uint64_t seed = 0; seed < 400; seed++)
     bad += !random_table (seed);
   tap_ok (bad == 0, "%d of 400 random tables differ", bad);
+  bad = 0;
+  for (uint64_t seed = 0; seed < 400; seed++)
+    bad += !random_reaches (seed);
+  tap_ok (bad == 0, "%d of 400 random reaches differ", bad);
   plain ();
   shapes ();
   return tap_done ();

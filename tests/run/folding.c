@@ -127,6 +127,54 @@ test_uncut (struct rig *r, int micro)
   mem_free (&whole);
 }
 
+/* Strategies in other words, and such as one span cannot say: on these ranks as
+ * alone, and as the words they are like. */
+struct words {
+  const char *span, *mix, *route;
+  double own;
+  const char *like_span, *like_mix; /* NULL: like nothing else */
+};
+static const struct words words[] = {
+    {"1,1,1,1", "furthest", "", 0, "1", "furthest"},
+    {"2,2,2,2", "furthest", "", 0, "2", "furthest"},
+    {"2,2,2,1", "mean", "", 0, "2", "mean"},
+    {"2", "furthest", "", 1, "2", "sum"},
+    {"local", "furthest", "", 0.7, "1", "furthest"},
+    {"all", "furthest", "0 1 0 0/0 0 1 0/0 0 0 1/0 0 0 1", 0, "2", "furthest"},
+    {"1,1,2,all", "furthest", "", 0, NULL, NULL},
+    {"3,1,2,1", "furthest", "", 0.3, NULL, NULL},
+    {"all,local,pairwise,1", "sum", "", 0, NULL, NULL},
+    {"all", "furthest", "0.5 0 2 0/0,1,0,0.25/0 0 0 1/0 0 0 3", 0, NULL, NULL},
+};
+
+static void
+test_words (struct rig *r, const struct words *row)
+{
+  struct config c;
+  char *alone = NULL, *here = NULL;
+  rig_config (r, 4, &c);
+  c.micro = 2;
+  struct config other = c;
+  key_set (KEY_OF (span), row->span, &c);
+  key_set (KEY_OF (mix), row->mix, &c);
+  key_set (KEY_OF (route), row->route, &c);
+  c.own = row->own;
+  if (row->like_span) {
+    key_set (KEY_OF (span), row->like_span, &other);
+    key_set (KEY_OF (mix), row->like_mix, &other);
+  }
+  if (wire_rank (r->w) == 0)
+    rig_walk_alone (row->like_span ? &other : &c, STEPS, &alone);
+  rig_walk (r->w, &c, STEPS, &here);
+  const char *differs = here ? rig_difference (alone, here) : "";
+  tap_ok (differs[0] == '\0', "span %s, mix %s, own %g, route %s: like %s%s%s",
+          row->span, row->mix, row->own, row->route,
+          row->like_span ? row->like_span : "alone",
+          differs[0] ? ": differs: " : "", differs);
+  mem_free (&here);
+  mem_free (&alone);
+}
+
 static void
 test_again (struct rig *r, const char *span, const char *optimizer)
 {
@@ -205,6 +253,8 @@ main (int argc, char **argv)
   test_row (&r, &rows[11], "rms");
   test_row (&r, &rows[5], "ln");
   test_row (&r, &rows[26], "ln");
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+    test_words (&r, &words[i]);
   test_uncut (&r, 1);
   test_uncut (&r, 2);
   test_again (&r, "3", "sgd");
