@@ -26,16 +26,16 @@ is_strategy (const struct key *k)
   return k->in_route || k == KEY_OF (route);
 }
 
-/* The value that the text has of a key.  One of a version that knew neither
- * own nor route had none of them; NULL: it has none. */
+/* The value that the text has of a key.  A version that did not know a key did
+ * what is now its default; NULL: that cannot be told. */
 static const char *
 word_before (const struct ini *was, const struct key *k)
 {
   const char *word = ini_get (was, k->full);
   const char *route = ini_get (was, KEY_NAME (route));
-  if (word || !is_strategy (k) || (k->in_route && route && route[0]))
+  if (word || was->n == 0 || (k->in_route && route && route[0]))
     return word;
-  return k->value ? k->value : "";
+  return k->value || !is_strategy (k) ? k->value : "";
 }
 
 /* The next one from key *i on; false at the end.  What it was, where that is

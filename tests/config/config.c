@@ -552,10 +552,31 @@ test_words_of_others (void)
   fail_clear ();
 }
 
+/* changes.c takes the default for what a version before a key did: it compares
+ * it, as the table has it, with what a configuration says. */
+static void
+test_defaults_as_text (void)
+{
+  for (size_t i = 0; i < key_count; i++) {
+    const struct key *k = &key_table[i];
+    struct config c = {.count = 1};
+    struct text is;
+    if (!k->value || k->resume == KEY_RESUME_SAME_RUN) /* never told */
+      continue;
+    text_init (&is);
+    bool set = key_set (k, k->value, &c);
+    key_get (k, &c, &is);
+    tap_ok (set && strcmp (is.data, k->value) == 0, "%s: %s is written so (%s)",
+            k->full, k->value, is.data);
+    text_clear (&is);
+  }
+}
+
 int
 main (void)
 {
   test_rows ();
+  test_defaults_as_text ();
   test_defaults ();
   test_transformer ();
   test_layers ();

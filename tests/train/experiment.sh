@@ -49,6 +49,13 @@ for pair in 'train.seed=4 train.seed = 4, was 3' \
 done
 [ "$(cat run/status)" = "finished 0 step=4" ]
 ok $? "it is still finished"
+# A version that did not know a key did what is its default now.
+grep -v '^border = \|^clip = ' run/config.ini >was.ini && cp was.ini run/config.ini
+refused stages.border=rms 'stages.border = rms, was none'
+refused train.clip=1 'train.clip = 1, was 0'
+# shellcheck disable=SC2086
+one train $small train.steps=4 stages.border=none train.clip=0
+ok $? "keys that are not in config.ini, at their defaults: the same run"
 refused "train.seed=4 train.lr=1" 'train.seed = 4, was 3; train.lr = 1, was 0.05'
 
 "$I" import synthetic -q seed=6 size=16 train=64 valid=32 test=32 -o ../other.h5
