@@ -117,10 +117,8 @@ if has pml ucx; then
     echo "ok - both ranks have selected pml ucx"
     passed=$((passed + 1))
     with "$@"
-    for name in wire/abort $(programs wire store run probe) run/language.sh \
-      train/resume.sh; do
-      # Arithmetic, and long.
-      [ "$name" != run/gradient ] || continue
+    for name in wire/abort $(programs wire store data run train probe) \
+      run/language.sh train/resume.sh; do # verify/gradient: arithmetic, and long
       try ucx "$name"
     done
   else
