@@ -29,9 +29,8 @@ struct row {
 /* The first that fits. */
 static const struct row rows[] = {
     {0, B ("PK\3\4"), ALL, "a zip archive", UNPACK " (unzip)"},
-    {0, B ("BZh?1AY&SY"), IMAGES | PACKED, "bzip2 data", UNPACK " (bunzip2)"},
-    {0, B ("\x28\xb5\x2f\xfd"), IMAGES | PACKED, "zstd data",
-     UNPACK " (unzstd)"},
+    {0, B ("BZh?1AY&SY"), ALL | PACKED, "bzip2 data", UNPACK " (bunzip2)"},
+    {0, B ("\x28\xb5\x2f\xfd"), ALL | PACKED, "zstd data", UNPACK " (unzstd)"},
     {0, B ("\x04\x22\x4d\x18"), ALL, "lz4 data", UNPACK " (unlz4)"},
     {0, B ("7z\xbc\xaf\x27\x1c"), ALL, "a 7z archive", UNPACK " (7z x)"},
     {0, B ("Rar!\x1a\7"), ALL, "a rar archive", UNPACK " (unrar x)"},

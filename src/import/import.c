@@ -62,8 +62,9 @@ import_help (struct text *out)
     text_add (out, "  %-10s %s\n", importers[i].kind, importers[i].help);
   text_add (
       out,
-      "  Files but those of folder may be plain, .gz, .xz, .bz2 or .zst; "
-      "folders may be tar\n  archives, also compressed, or zip archives.  "
+      "  Files but those of folder may be plain, .gz or .xz, those of cifar10, "
+      "cifar100 and\n  idx .bz2 or .zst as well; folders may be tar archives, "
+      "also compressed, or zip\n  archives.  "
       "Options of cifar10, cifar100\n  and idx: valid=N samples held out from "
       "the end "
       "of train (default: a tenth),\n  limit=N use the first N of each "

@@ -10,9 +10,11 @@
 /* -- an input file from front to back (stream.c) --------------------------- */
 
 struct import_stream;
-/* E_MISSING, E_DATA.  path may lead into an archive that has been read. */
+/* E_MISSING, E_DATA.  path may lead into an archive that has been read.  where:
+ * for whom (content.c), whom a file is refused that begins with what is no
+ * input to them, compression included; 0: for anybody. */
 enum status
-import_stream_open (const char *path, struct import_stream **out);
+import_stream_open (const char *path, int where, struct import_stream **out);
 void
 import_stream_close (struct import_stream **t);
 /* Up to room bytes; *got 0 at the end. */

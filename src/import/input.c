@@ -64,7 +64,7 @@ import_input_read (const char *path,
 {
   struct import_stream *stream = NULL;
   struct import_input in = {0};
-  TRY (import_stream_open (path, &stream));
+  TRY (import_stream_open (path, 0, &stream));
   enum status s = read_all (stream, path, most, &in);
   import_stream_close (&stream);
   if (s == OK)

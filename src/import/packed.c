@@ -288,7 +288,7 @@ is_archive (const char *path, bool *tar)
   *tar = false;
   if (stat (path, &st) != 0 || !S_ISREG (st.st_mode))
     return false;
-  if (import_stream_open (path, &in) == OK)
+  if (import_stream_open (path, 0, &in) == OK)
     (void)import_stream_fill (in, head, sizeof head, &n);
   import_stream_close (&in);
   fail_clear ();
@@ -306,7 +306,7 @@ read_one (const char *path, const char *output,
     return OK;
   text_init (&r.to.names);
   text_init (&r.link);
-  enum status s = tar ? import_stream_open (path, &r.in) : OK;
+  enum status s = tar ? import_stream_open (path, 0, &r.in) : OK;
   if (s == OK)
     s = read_archive (&r, output);
   if (r.a)

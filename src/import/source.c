@@ -213,7 +213,7 @@ walk_file (struct walk *w, const char *path)
   w->zero_told = false;
   w->line_start = w->line_blank = true;
   w->document_start = w->document_empty = true;
-  TRY (import_stream_open (path, &in));
+  TRY (import_stream_open (path, IMPORT_CONTENT_TEXT, &in));
   enum status s = OK;
   size_t got = 1;
   for (int64_t i = 0; s == OK && got > 0; i++) {
@@ -247,7 +247,7 @@ count_bytes (struct walk *w, const char *path, int64_t *bytes)
                  "valid or test needs its length first: give valid=FILE, or "
                  "split=document, or valid=0",
                  path);
-  TRY (import_stream_open (path, &in));
+  TRY (import_stream_open (path, IMPORT_CONTENT_TEXT, &in));
   enum status s = OK;
   size_t got = 1;
   int64_t n = 0;

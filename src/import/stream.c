@@ -19,6 +19,7 @@ enum { IN_BYTES = 1 << 18, HEAD = 16 };
 
 struct import_stream {
   char *path;
+  int where; /* who asks, as in content.c; 0: anybody */
   struct import_file from;
   bool eof;            /* of the file */
   bool gzip;           /* z is open */
@@ -90,10 +91,12 @@ start (struct import_stream *t)
 {
   static const unsigned char gzip[3] = {0x1f, 0x8b, 8};
   struct archive_entry *whole;
-  const char *name;
+  const char *name, *cure;
   TRY (fill (t));
   t->n_head = t->have < HEAD ? t->have : HEAD;
   memcpy (t->head, t->in, t->n_head);
+  if (import_content_known (t->head, t->n_head, t->where, &name, &cure))
+    return fail (E_DATA, "%s: is %s: %s", t->path, name, cure);
   if (t->n_head >= 3 && memcmp (t->head, gzip, 3) == 0) {
     t->gzip = inflateInit2 (&t->z, 16 + MAX_WBITS) == Z_OK;
     return t->gzip ? OK : fail (E_MEMORY, "%s: no decoder", t->path);
@@ -117,10 +120,11 @@ start (struct import_stream *t)
 }
 
 enum status
-import_stream_open (const char *path, struct import_stream **out)
+import_stream_open (const char *path, int where, struct import_stream **out)
 {
   struct import_stream *t = NULL;
   TRY (MEM_NEW (1, &t, "input"));
+  t->where = where;
   t->from.fd = -1;
   enum status s = mem_text (path, &t->path);
   if (s == OK)

@@ -310,7 +310,7 @@ read_file (struct ids_in *t, unsigned char *chunk)
   t->index = 0;
   t->number = -1;
   t->n_part = 0;
-  TRY (import_stream_open (t->path, &in));
+  TRY (import_stream_open (t->path, IMPORT_CONTENT_IDS, &in));
   size_t got = 0, skip = 0;
   enum status s = import_stream_fill (in, chunk, CHUNK, &got);
   if (s == OK)

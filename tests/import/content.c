@@ -42,8 +42,8 @@ static const struct {
   const char *name, *cure;
 } kinds[] = {
     {B ("PK\3\4\24\0\0\0\10\0"), "a zip archive", "unzip"},
-    {B ("BZh91AY&SY\1\2\3"), "bzip2 data", "cut off"},
-    {B ("\x28\xb5\x2f\xfd\x24\1\2\3"), "zstd data", "cut off"},
+    {B ("BZh91AY&SY\1\2\3"), "bzip2 data", "bunzip2"},
+    {B ("\x28\xb5\x2f\xfd\x24\1\2\3"), "zstd data", "unzstd"},
     {B ("PAR1\25\4\25\20"), "a parquet table", "lines"},
     {B ("\x89HDF\r\n\x1a\n\0\0"), "an HDF5 file", "data.file="},
     {B ("\377\376h\0e\0l\0"), "UTF-16 text", "iconv -f UTF-16"},
