@@ -68,7 +68,7 @@ struct config {
   int64_t layers, d_model, heads, context; /* of a Transformer; 0: not given */
   double mlp_ratio;                        /* likewise */
   double dropout;
-  bool tied;
+  bool tied, residual_scaled;
   /* [stages] */
   int64_t count;
   char cut[CONFIG_TEXT]; /* "auto" or "2,1,1,rest" */
@@ -159,6 +159,7 @@ enum key_field {
 enum key_resume {
   KEY_RESUME_NOT_SAID,
   KEY_RESUME_SAME_RUN,   /* the same: where, how and how often it is saved */
+  KEY_RESUME_BEGUN,      /* none: it keeps what it began with */
   KEY_RESUME_LENGTH,     /* a longer or shorter one */
   KEY_RESUME_LOOK,       /* the same weights, judged by something else */
   KEY_RESUME_STAGES,     /* as its cut says */
@@ -195,6 +196,8 @@ struct key {
   unsigned of;       /* bits of the families it is for; 0: all */
   const char *value; /* default, as text; NULL: none, or made later */
   const char *shown; /* default as the manual says it; NULL: value */
+  const char *before; /* what versions did that did not know it; NULL: value
+                       */
   const char *meaning;
 };
 

@@ -38,6 +38,7 @@ static const char *const blocks[] = {
     "", [CONFIG_BASIC] = "basic", [CONFIG_BOTTLENECK] = "bottleneck"};
 static const char *const stems[] = {
     "", [CONFIG_STEM_CIFAR] = "cifar", [CONFIG_STEM_IMAGENET] = "imagenet"};
+static const char *const residuals[] = {"plain", "scaled"};
 static const char *const borders[] = {[CONFIG_BORDER_NONE] = "none",
                                       [CONFIG_BORDER_RMS] = "rms",
                                       [CONFIG_BORDER_LN] = "ln"};
@@ -168,6 +169,14 @@ const struct key key_table[] = {
     .kind = KEY_BOOL, OF_TRANSFORMERS, BOOL_AT (tied),
     .value = "yes",
     .meaning = "Transformer: output weights are the embedding's" },
+  { KEY (MODEL, "residual", BEGUN, SUBJECT),
+    .kind = KEY_CHOICE, OF_TRANSFORMERS, .field = FIELD_BOOL,
+    AT (residual_scaled), WORDS (residuals), .value = "scaled",
+    .before = "plain",
+    .meaning = "Transformer: initial values of the projections that end in the "
+               "residual stream (of attention, and the MLP's second): scaled: "
+               "those of the other matrices times 1/sqrt(2 x layers), as "
+               "GPT-2; plain: like the others" },
 
   { KEY (STAGES, "count", STAGES, SUBJECT),
     .kind = KEY_INTEGER, INT_AT (count),

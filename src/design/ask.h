@@ -45,6 +45,10 @@ changes_add (struct text *out, const char *what, const char *is,
 void
 changes_say (struct text *out, const struct key *k, const char *is,
              const char *was);
+/* Give c what the run of which `was` was read began with, where only its
+ * beginning depended on that; says so. */
+void
+changes_keep (const struct ini *was, struct config *c);
 /* Whether c has another value of a key than the text that `was` was read from;
  * no, where that has none. */
 bool

@@ -35,6 +35,8 @@ word_before (const struct ini *was, const struct key *k)
   const char *route = ini_get (was, KEY_NAME (route));
   if (word || was->n == 0 || (k->in_route && route && route[0]))
     return word;
+  if (k->before)
+    return k->before;
   return k->value || !is_strategy (k) ? k->value : "";
 }
 
@@ -56,6 +58,17 @@ next_change (size_t *i, const struct ini *was, const struct config *c,
     text_clear (&out->is);
   }
   return false;
+}
+
+void
+changes_keep (const struct ini *was, struct config *c)
+{
+  struct change x = {.was = ""};
+  text_init (&x.is);
+  for (size_t i = 0; next_change (&i, was, c, &x);)
+    if (x.key->resume == KEY_RESUME_BEGUN && key_set (x.key, x.was, c))
+      say (LOG_INFO, "%s = %s, with which this run began; %s is without effect",
+           x.key->full, x.was, x.is.data);
 }
 
 bool
@@ -169,7 +182,8 @@ changes_network (const struct ini *was, const struct config *c,
   text_init (&x.is);
   for (size_t i = 0; next_change (&i, was, c, &x);)
     if (strcmp (x.key->section, "model") == 0 &&
-        x.key->resume != KEY_RESUME_OTHER_BITS)
+        x.key->resume != KEY_RESUME_OTHER_BITS &&
+        x.key->resume != KEY_RESUME_BEGUN)
       changes_say (out, x.key, x.is.data, x.was);
 }
 
@@ -246,8 +260,8 @@ same_cut (const struct config *c, const struct ini *was)
   return same;
 }
 
-/* The length aside, and what lies in files; words for the network and the cut
- * only where these are known to differ. */
+/* The length aside, what a run keeps, and what lies in files; words for the
+ * network and the cut only where these are known to differ. */
 void
 design_compare (const struct config *c, const struct ini *was,
                 struct text *other)
@@ -257,8 +271,8 @@ design_compare (const struct config *c, const struct ini *was,
   text_init (&x.is);
   for (size_t i = 0; next_change (&i, was, c, &x);) {
     enum key_resume means = x.key->resume;
-    if (means == KEY_RESUME_SAME_RUN || means == KEY_RESUME_LENGTH ||
-        means == KEY_RESUME_CONTENT ||
+    if (means == KEY_RESUME_SAME_RUN || means == KEY_RESUME_BEGUN ||
+        means == KEY_RESUME_LENGTH || means == KEY_RESUME_CONTENT ||
         (means == KEY_RESUME_NETWORK && !network) ||
         (x.key == KEY_OF (cut) && !cuts) || is_same (x.key, was, c))
       continue;

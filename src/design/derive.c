@@ -242,6 +242,7 @@ transformer_spec (const struct config *c, const struct data_info *data,
   m->mlp_ratio = full.mlp_ratio;
   m->dropout = c->dropout;
   m->tied = c->tied;
+  m->residual_scaled = c->residual_scaled;
   m->head_tokens = c->head_tokens;
   m->classes = data ? data->classes : VOCABULARY;
   return OK;

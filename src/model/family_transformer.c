@@ -109,6 +109,18 @@ add_dense (struct recipe *r, const char *part, int64_t out_c)
   recipe_dense (r, name, out_c);
 }
 
+/* The one that ends in the residual stream.  2 x layers of them add up there:
+ * scaled, the stream's spread does not grow with their number (GPT-2). */
+static void
+add_exit (struct recipe *r, const struct model_spec *spec, const char *part)
+{
+  char name[RECIPE_NAME];
+  part_of (r, part, name);
+  struct recipe_step *s = recipe_dense (r, name, spec->d_model);
+  if (spec->residual_scaled)
+    s->smaller = sqrt (2.0 * spec->layers);
+}
+
 static void
 begin_branch (struct recipe *r, const char *norm)
 {
@@ -143,12 +155,12 @@ layer_unit (struct recipe *r, const struct model_spec *spec, int index,
   s->drop = spec->dropout;
   s->out.c = d;
   r->out = s->out;
-  add_dense (r, "attn.c_proj", d);
+  add_exit (r, spec, "attn.c_proj");
   end_branch (r, spec, "attn.resid_dropout");
   begin_branch (r, "ln_2");
   add_dense (r, "mlp.c_fc", llround (spec->mlp_ratio * (double)d));
   recipe_add (r, RECIPE_GELU, "");
-  add_dense (r, "mlp.c_proj", d);
+  add_exit (r, spec, "mlp.c_proj");
   end_branch (r, spec, "mlp.dropout");
 }
 

@@ -78,8 +78,10 @@ dense_make (struct layer_maker *m, const struct recipe_step *s, struct layer *l)
                                           true, m->training};
   d->in = s->in.c;
   d->out = s->out.c;
-  TRY (maker_param (m->params, s, "weight", params_matrix (d->out, d->in), 0,
-                    &d->weight));
+  struct param weight = params_matrix (d->out, d->in);
+  if (s->smaller > 0)
+    weight.spread /= s->smaller;
+  TRY (maker_param (m->params, s, "weight", weight, 0, &d->weight));
   TRY (maker_param (m->params, s, "bias", params_vector (d->out, PARAMS_ZERO),
                     0, &d->bias));
   l->x_bytes = maker_row_bytes (m, d->in);

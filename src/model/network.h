@@ -52,11 +52,13 @@ struct model_spec {
   int channels, height, width_px;                /* from the data set */
   /* Transformer */
   int layers, d_model, heads, context;
-  double mlp_ratio;   /* mlp_ratio x d_model is rounded to a whole number */
-  double dropout;     /* 0: none; of embedding, attention, both branches */
-  bool tied;          /* the output matrix is the token embedding */
-  double head_tokens; /* fraction of positions on which inner heads compute
-                         their loss; 0 counts as 1 */
+  double mlp_ratio;     /* mlp_ratio x d_model is rounded to a whole number */
+  double dropout;       /* 0: none; of embedding, attention, both branches */
+  bool tied;            /* the output matrix is the token embedding */
+  bool residual_scaled; /* first values of what ends in the residual stream are
+                           divided by sqrt (2 x layers) */
+  double head_tokens;   /* fraction of positions on which inner heads compute
+                           their loss; 0 counts as 1 */
 };
 /* preset ("resnet20" ... "gpt-nano", "gpt2") or groups text ("16x5,32x5");
  * E_CONFIG with the nearest known preset.  A preset of ResNets writes family,

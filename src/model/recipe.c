@@ -101,13 +101,14 @@ recipe_norm (struct recipe *r, const char *name)
   recipe_add (r, RECIPE_NORM, name);
 }
 
-void
+struct recipe_step *
 recipe_dense (struct recipe *r, const char *name, int64_t out_c)
 {
   struct recipe_step *s = recipe_add (r, RECIPE_DENSE, name);
   s->bias = true;
   s->out.c = out_c;
   r->out = s->out;
+  return s;
 }
 
 void

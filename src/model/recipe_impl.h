@@ -57,6 +57,8 @@ struct recipe_step {
   int heads;                /* ATTENTION */
   int words;                /* EMBED: the vocabulary */
   double drop;              /* DROPOUT, ATTENTION: probability */
+  double smaller;           /* DENSE: what the usual spread of first values is
+                               divided by; 0 counts as 1 */
   bool shared;              /* EMBED, PROJECT: the matrix that stages share */
   double share;             /* PROJECT: fraction of positions */
   int64_t each;             /* BORDER: numbers of a row, which are normalised
@@ -97,7 +99,7 @@ recipe_linear (struct recipe *r, const char *name, int64_t out_c);
 /* Over rows.  project: with the loss, the last step; share: see recipe_step. */
 void
 recipe_norm (struct recipe *r, const char *name);
-void
+struct recipe_step *
 recipe_dense (struct recipe *r, const char *name, int64_t out_c);
 void
 recipe_rectify (struct recipe *r);

@@ -86,7 +86,8 @@ sweep_likeness (const struct sweep *s, const struct ini *was)
   text_clear (&other);
   for (int i = 0; !differs && i < s->n_axes; i++) {
     const struct key *k = key_named (s->axis[i].key);
-    if (k && k->resume == KEY_RESUME_SAME_RUN)
+    if (k &&
+        (k->resume == KEY_RESUME_SAME_RUN || k->resume == KEY_RESUME_BEGUN))
       differs = !says (s, was, k);
   }
   if (differs)

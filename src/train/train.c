@@ -337,10 +337,35 @@ train (struct wire *w, const struct config *c, struct store_run *run,
   return e;
 }
 
+/* Choices that a run keeps, into c.  Collective. */
+static enum status
+keep_begun (struct wire *w, struct config *c)
+{
+  char *text = NULL;
+  struct ini was;
+  enum status e = OK;
+  if (wire_rank (w) == 0) {
+    if (store_run_get (c->dir, "config.ini", &text) != OK) {
+      fail_clear ();
+      e = mem_text ("", &text);
+    }
+  }
+  TRY (wire_agree (w, e));
+  e = wire_broadcast_text (w, &text, 0);
+  if (e == OK) {
+    ini_open (text, NULL, &was);
+    changes_keep (&was, c);
+    ini_close (&was);
+  }
+  mem_free (&text);
+  return e;
+}
+
 /* With the run directory's lock: is there anything to do, and then that. */
 static enum status
-train_here (struct wire *w, const struct config *c, struct store_run *run)
+train_here (struct wire *w, const struct config *asked, struct store_run *run)
 {
+  struct config mine = *asked, *c = &mine;
   struct origin o = {0};
   struct outcome out = {0};
   bool done = false;
@@ -356,6 +381,8 @@ train_here (struct wire *w, const struct config *c, struct store_run *run)
     e = wire_broadcast (w, &done, sizeof done, 0);
   if (e == OK)
     e = wire_broadcast (w, &o.fresh, sizeof o.fresh, 0);
+  if (e == OK && !done && !o.fresh)
+    e = keep_begun (w, c);
   if (e == OK && done)
     say_done (&o);
   else if (e == OK)

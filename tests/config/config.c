@@ -329,7 +329,7 @@ test_transformer (void)
   struct config c = good (NULL, "model.family=transformer", NULL);
   tap_ok (same (c.preset, "gpt-nano") && c.layers == 6 && c.d_model == 256 &&
               c.heads == 8 && c.context == 256 && c.mlp_ratio == 4 &&
-              c.dropout == 0 && c.tied && c.stride == 256,
+              c.dropout == 0 && c.tied && c.residual_scaled && c.stride == 256,
           "default Transformer");
   tap_ok (same (c.head, "ln-fc") && c.optimizer == CONFIG_ADAMW &&
               c.lr == 1e-3 && c.decay == CONFIG_DECAY_MATRICES &&
@@ -399,7 +399,8 @@ equal (const struct config *a, const struct config *b)
          N (every_seconds) && N (at_end) && S (dir) && N (replicas) &&
          N (run_schedule) && N (trace) && N (time_margin) && N (patience) &&
          N (layers) && N (d_model) && N (heads) && N (context) &&
-         N (mlp_ratio) && N (dropout) && N (tied) && N (stride);
+         N (mlp_ratio) && N (dropout) && N (tied) && N (residual_scaled) &&
+         N (stride);
 #undef S
 #undef N
 }
@@ -437,6 +438,7 @@ test_round_trips (void)
   static const char tokens[] =
       "[model]\nfamily=transformer\npreset=gpt2\nlayers=3\nd_model=48\n"
       "heads=6\ncontext=24\nmlp_ratio=2.5\ndropout=0.25\ntied=no\n"
+      "residual=plain\n"
       "[stages]\nhead=ln-shared\nhead_tokens=0.3\nborder=rms\n[data]\nstride="
       "7\n";
   round_trip (good (tokens, NULL, NULL), "every key of a Transformer");

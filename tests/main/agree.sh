@@ -15,7 +15,7 @@ page1=$top/src/main/interlock.1
 page5=$top/src/main/interlock.5
 
 KEYS='
-model family preset block groups stem stem_width layers d_model heads context mlp_ratio dropout tied
+model family preset block groups stem stem_width layers d_model heads context mlp_ratio dropout tied residual
 stages count cut head head_tokens border
 strategy span mix own route heads
 data file train valid test augment order stride limit
@@ -32,6 +32,7 @@ model.dropout|0|dropped
 model.block|basic|basic bottleneck
 model.stem|preset|cifar imagenet
 model.tied|yes|yes no
+model.residual|scaled|scaled plain
 stages.cut|auto|2,1,1,rest
 stages.head|conv128-bn-conv64-bn-gap-fc|gap ln shared
 stages.head_tokens|1|share
@@ -133,8 +134,8 @@ same () # FILE FILE NAME
   ok $s "$3"
 }
 
-[ "$(wc -l <"$tmp/promised")" -eq 70 ]
-ok $? "the promise has 70 keys"
+[ "$(wc -l <"$tmp/promised")" -eq 71 ]
+ok $? "the promise has 71 keys"
 same "$tmp/promised" "$tmp/help-keys" "--help has the keys that were promised"
 same "$tmp/promised" "$tmp/page-keys" "interlock.5 has the keys that were promised"
 same "$tmp/help" "$tmp/help-plan" "plan --help lists the same keys"

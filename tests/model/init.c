@@ -88,9 +88,44 @@ spread_is (struct stage *s, const char *name, double rms, double most)
   tap_ok (false, "there is a tensor %s", name);
 }
 
+/* What ends in the residual stream, and what does not. */
+static void
+test_residual (bool scaled)
+{
+  enum { LAYERS = 8, UNITS = LAYERS + 2 };
+  struct model_spec m = {.family = MODEL_TRANSFORMER,
+                         .classes = 11,
+                         .layers = LAYERS,
+                         .d_model = 24,
+                         .heads = 2,
+                         .context = 4,
+                         .mlp_ratio = 4,
+                         .residual_scaled = scaled};
+  const double least = scaled ? 0.02 / 4 : 0.02; /* sqrt (2 x 8) */
+  fixture_open (&f, m, 2, KERN_LAST);
+  struct stage *s = make (2, 0, UNITS, 1, true);
+  for (int i = 0; i < LAYERS; i += LAYERS - 1) {
+    char name[80];
+    snprintf (name, sizeof name, "transformer.h.%d.attn.c_proj.weight", i);
+    spread_is (s, name, least, 5 * least);
+    snprintf (name, sizeof name, "transformer.h.%d.mlp.c_proj.weight", i);
+    spread_is (s, name, least, 5 * least);
+    snprintf (name, sizeof name, "transformer.h.%d.attn.c_attn.weight", i);
+    spread_is (s, name, 0.02, 0.1);
+    snprintf (name, sizeof name, "transformer.h.%d.mlp.c_fc.weight", i);
+    spread_is (s, name, 0.02, 0.1);
+  }
+  spread_is (s, "transformer.wte.weight", 0.02, 0.1);
+  spread_is (s, "lm_head.weight", 0.02, 0.1);
+  stage_destroy (&s);
+  fixture_close (&f);
+}
+
 int
 main (void)
 {
+  test_residual (false);
+  test_residual (true);
   fixture_open (&f, spec, 2, KERN_BLOCKED);
   const int units = network_units (f.net);
   struct stage *a = make (0, 0, 2, 1, true);

@@ -152,6 +152,12 @@ for case in pixels photographs tokens; do
   sed '/^;/d; /^isa = /d' run/config.ini | diff was.ini - | grep '^<' >said
   [ ! -s said ] && [ -s was.ini ]
   ok $? "$case: no key has another name or value"
+  if [ $case = tokens ]; then
+    grep -q '^residual = plain' run/config.ini
+    ok $? "$case: what is a choice by now is what it was then"
+    one train ../case.ini $isa && grep -q 'already finished' said errors
+    ok $? "$case: and does not make another run of it"
+  fi
   $AWK -F, 'NR == 1 || $1 < 4 || $3 == "train" && $1 == 4' ../was/metrics.csv >a
   $AWK -F, 'NR == 1 || $1 < 4 || $3 == "train" && $1 == 4' run/metrics.csv |
     diff a - >said && [ ! -e run/metrics-1.csv ]
@@ -176,10 +182,11 @@ for case in pixels photographs tokens; do
 
   # -- from the beginning ----------------------------------------------------
 
-  tune=no
+  tune=no plain=
+  [ $case != tokens ] || plain=model.residual=plain
   [ ! -f run/tune.txt ] || tune=$PWD/run/tune.txt
   mkdir ../fresh && cd ../fresh || exit 1
-  one train ../case.ini $isa train.tune="$tune" \
+  one train ../case.ini $isa $plain train.tune="$tune" \
     stages.cut="$(sed -n 's/^cut = //p' ../was/config.ini)"
   ok $? "$case: 8 steps without a stop by this program"
   one compare run ../here/run
