@@ -122,6 +122,15 @@ design_calibrate (struct wire *w, const struct config *c, int n_sizes,
 /* Assumed of messages where nothing was measured or given. */
 #define DESIGN_LATENCY_S 2e-5
 #define DESIGN_BYTES_PER_S 5e9
+/* Seconds of a step of a run as its plan has them on so many ranks: from the
+ * costs of its blocks, of which `kept` are texts of costs.txt (n of them: the
+ * run's own, and those of runs of the same network, cut and threads; of several
+ * the medians count), and from messages as assumed above.  E_CONFIG where the
+ * run does not fit the ranks, or no text its network; or as opening its data
+ * set fails.  Local; no MPI. */
+enum status
+design_predict (const struct config *c, int ranks, int n,
+                const char *const *kept, double *step_s);
 /* What `interlock plan` prints for n_pipe ranks per replica.  Local; no MPI.
  * unit_costs: forward = data = weights = 1. measure: time the blocks here. */
 struct design_plan_spec {

@@ -62,17 +62,23 @@ by_size (const void *a, const void *b)
   return x < y ? -1 : x > y;
 }
 
-/* seconds: n numbers of each round, one round after the other. */
-static void
-medians (const double *seconds, size_t n, double *out)
+/* seconds: n numbers of each round, one round after the other; NAN: not known
+ * in that round.  NAN where none knows it. */
+static enum status
+medians (int rounds, const double *seconds, size_t n, double *out)
 {
+  double *v = NULL;
+  TRY (MEM_NEW ((size_t)rounds + 1, &v, "rounds of costs"));
   for (size_t i = 0; i < n; i++) {
-    double v[ROUNDS];
-    for (int r = 0; r < ROUNDS; r++)
-      v[r] = seconds[(size_t)r * n + i];
-    qsort (v, ROUNDS, sizeof *v, by_size);
-    out[i] = v[ROUNDS / 2];
+    int known = 0;
+    for (int r = 0; r < rounds; r++)
+      if (!isnan (seconds[(size_t)r * n + i]))
+        v[known++] = seconds[(size_t)r * n + i];
+    qsort (v, (size_t)known, sizeof *v, by_size);
+    out[i] = known > 0 ? v[known / 2] : NAN;
   }
+  mem_free (&v);
+  return OK;
 }
 
 static enum status
@@ -86,8 +92,7 @@ measure_size (struct design *d, int size, double *seconds,
     TRY (design_recost (d, c->samples[size], round > 0));
     note (&d->costs, seconds + (size_t)round * n);
   }
-  medians (seconds, n, numbers (c, size, 0));
-  return OK;
+  return medians (ROUNDS, seconds, n, numbers (c, size, 0));
 }
 
 static enum status
@@ -195,4 +200,60 @@ design_costs_take (const struct design_costs *c, const struct network *net,
   }
   *out = u;
   return OK;
+}
+
+/* Numbers of what the heads take, of a unit's. */
+static bool
+of_head (size_t i)
+{
+  return i % DESIGN_COST_NUMBERS >= 3 && i % DESIGN_COST_NUMBERS < 6;
+}
+
+/* A round of each text that is of d's network, into seconds; their number. */
+static int
+read_kept (const struct design *d, size_t n, double *seconds)
+{
+  int rounds = 0;
+  for (int t = 0; t < d->spec.n_kept; t++) {
+    struct unit_costs u;
+    bool heads;
+    double *round = seconds + (size_t)rounds * n;
+    if (!design_costs_parse (d, d->spec.kept[t], &heads, &u))
+      continue;
+    note (&u, round);
+    unit_costs_clear (&u);
+    for (size_t i = 0; i < n && !heads; i++)
+      if (of_head (i))
+        round[i] = NAN;
+    rounds++;
+  }
+  return rounds;
+}
+
+enum status
+design_costs_kept (const struct design *d, struct unit_costs *out)
+{
+  struct design_costs c = {.n_sizes = 1, .n_units = network_units (d->net)};
+  const size_t n = (size_t)c.n_units * DESIGN_COST_NUMBERS;
+  double *seconds = NULL;
+  c.samples[0] = d->n_samples;
+  name_network (d->net, d->config.head, c.network);
+  TRY (MEM_NEW (n * (size_t)d->spec.n_kept, &seconds, "costs of runs"));
+  enum status e = design_costs_open (&c);
+  const int rounds = e == OK ? read_kept (d, n, seconds) : 0;
+  if (e == OK && rounds == 0)
+    e = fail (E_CONFIG, "its costs.txt is missing, or of another network, "
+                        "batch or number of micro-batches");
+  if (e == OK)
+    e = medians (rounds, seconds, n, c.seconds);
+  for (size_t i = 0; e == OK && i < n; i++)
+    if (isnan (c.seconds[i]) && !design_head (d))
+      c.seconds[i] = 0;
+    else if (isnan (c.seconds[i]))
+      e = fail (E_CONFIG, "its costs.txt tells nothing of its heads");
+  if (e == OK)
+    e = design_costs_take (&c, d->net, d->n_samples, d->config.head, out);
+  design_costs_close (&c);
+  mem_free (&seconds);
+  return e;
 }

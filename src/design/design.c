@@ -268,6 +268,8 @@ sketch_costs (struct design *d, bool tuned)
 {
   const struct design_spec *spec = &d->spec;
   const char *head = design_head (d);
+  if (spec->n_kept > 0)
+    return design_costs_kept (d, &d->costs);
   if (spec->costs)
     return design_costs_take (spec->costs, d->net, d->n_samples, d->config.head,
                               &d->costs);

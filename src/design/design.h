@@ -38,8 +38,10 @@ struct design_spec {
   bool unit_costs; /* forward = data = weights = 1 */
   bool heads;      /* costs of heads behind all units, whatever the route */
   const struct design_costs *costs; /* borrowed; NULL: guessed, or measured */
-  bool link_given;                  /* by the next line; else assumed */
-  double latency_s, bytes_per_s;    /* of messages */
+  int n_kept;              /* texts of costs.txt that runs have left ... */
+  const char *const *kept; /* ... borrowed, in place of costs; 0: none */
+  bool link_given;         /* by the next line; else assumed */
+  double latency_s, bytes_per_s; /* of messages */
 };
 
 struct design {

@@ -101,6 +101,11 @@ enum status
 design_costs_take (const struct design_costs *c, const struct network *net,
                    int64_t n_samples, const char *head, struct unit_costs *out);
 
+/* The same from spec.kept: of each number the median over those that tell it.
+ * E_CONFIG: none is of this network and size, or none has its heads.  Local. */
+enum status
+design_costs_kept (const struct design *d, struct unit_costs *out);
+
 /* -- making one ---------------------------------------------------------------
  */
 
@@ -126,6 +131,11 @@ design_open_costs (struct design *d);
  * new is kept with the choices.  Collective. */
 enum status
 design_prove (struct design *d);
+/* What costs.txt of a run of d's network and size tells; *heads: of the heads
+ * of its stages, too.  False: it is of another.  Local. */
+bool
+design_costs_parse (const struct design *d, const char *text, bool *heads,
+                    struct unit_costs *out);
 /* Agree with all ranks on what is computed with, and open the kernels
  * (kernels.c).  Sets threads and kernels.  Collective on world: a fence. */
 enum status

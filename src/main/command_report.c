@@ -2,16 +2,40 @@
 #include "main/main.h"
 
 #include "base/log.h"
+#include "base/memory.h"
+#include "design/ask.h"
 #include "report/report.h"
 #include "store/file.h"
+#include "store/run.h"
 #include "wire/wire.h"
 #include <limits.h>
+#include <stdlib.h>
+#include <string.h>
 
 struct options {
   struct given given;
   bool text, csv, latex;
-  struct report_spec spec; /* without runs and form */
+  struct report_spec spec; /* without runs, form and predict */
 };
+
+/* "4,16" */
+static bool
+on (void *spec, const char *list)
+{
+  struct report_spec *s = spec;
+  s->n_on = 0;
+  for (const char *at = list;; at++) {
+    char *end;
+    long n = strtol (at, &end, 10);
+    if (end == at || n < 1 || n > 1 << 20 || (*end && *end != ',') ||
+        s->n_on == REPORT_ON)
+      return false;
+    s->on[s->n_on++] = (int)n;
+    if (!*end)
+      return true;
+    at = end;
+  }
+}
 
 /* -- rows -------------------------------------------------------------------
  */
@@ -38,6 +62,10 @@ static const struct flag flags[] = {
     "where runs do not tell bits; default: the lowest that all reach",
     INTO_ABOVE (spec.loss, 0, 1000000, 1),
     .wanted = "a number above 0 and at most 1000000" },
+  { "on", 0, "RANKS",
+    "predict the time on so many ranks, as in 4,16, from what blocks took in "
+    "the runs: as another axis and further columns",
+    BY (on, spec), .wanted = "up to 4 integers, 1 or more, with commas between" },
   { "unlike", 0, NULL,
     "compare runs that differ in data, batch, schedule, ... as well",
     INTO_BOOL (spec.unlike) },
@@ -84,6 +112,61 @@ deliver (const struct options *o, const struct text *out)
   return OK;
 }
 
+/* A file of a run; NULL: there is none. */
+static char *
+text_of (const char *dir, const char *name)
+{
+  char *text = NULL;
+  if (store_run_get (dir, name, &text) != OK)
+    fail_clear ();
+  return text;
+}
+
+/* Whether blocks were cut and threads given alike: what they took compares. */
+static bool
+costs_alike (const char *a, const char *b)
+{
+  const struct {
+    const char *file, *word;
+  } same[] = {{"config.ini", KEY_NAME (cut)}, {"facts.ini", "facts.threads"}};
+  bool alike = true;
+  for (int i = 0; alike && i < 2; i++) {
+    char *x = text_of (a, same[i].file), *y = text_of (b, same[i].file);
+    char u[CONFIG_TEXT] = "", v[CONFIG_TEXT] = "";
+    alike = x && y && config_word (x, same[i].word, u, sizeof u) &&
+            config_word (y, same[i].word, v, sizeof v) && strcmp (u, v) == 0;
+    mem_free (&x);
+    mem_free (&y);
+  }
+  return alike;
+}
+
+/* For report_spec.predict. */
+static enum status
+predict (int n, const char *const *dirs, int which, int ranks, double *step_s)
+{
+  char *config = NULL, **kept = NULL;
+  struct config c;
+  int n_kept = 0;
+  TRY (store_run_get (dirs[which], "config.ini", &config));
+  const struct config_source source = {.name = dirs[which], .text = config};
+  enum status e = design_configure (&source, CONFIG_PLAN, &c);
+  if (e == OK)
+    e = MEM_NEW ((size_t)n, &kept, "costs of runs");
+  for (int i = 0; e == OK && i < n; i++)
+    if (i == which || costs_alike (dirs[which], dirs[i])) {
+      kept[n_kept] = text_of (dirs[i], "costs.txt");
+      n_kept += kept[n_kept] != NULL;
+    }
+  if (e == OK)
+    e = design_predict (&c, ranks, n_kept, (const char *const *)kept, step_s);
+  while (n_kept > 0)
+    mem_free (&kept[--n_kept]);
+  mem_free (&kept);
+  mem_free (&config);
+  return e;
+}
+
 static enum status
 work (const void *options, struct wire *w)
 {
@@ -92,6 +175,7 @@ work (const void *options, struct wire *w)
   struct text out;
   spec.n_paths = o->given.n_names;
   spec.paths = o->given.names;
+  spec.predict = predict;
   spec.form = o->text    ? REPORT_TEXT
               : o->csv   ? REPORT_CSV
               : o->latex ? REPORT_LATEX

@@ -21,42 +21,64 @@ of_reach (const struct report *r, const struct run *run, const void *how)
       *(const enum run_axis *)how, r->target);
 }
 
-#define COMPARED 13
+/* Axes along which runs are equal; predicted times come behind them. */
+#define EQUALS 4
+
+struct compared { /* an axis of the table */
+  enum run_axis axis;
+  const char *name, *title,
+      *to; /* to: "seconds to %s" of it; NULL: not asked */
+  double scale;
+};
+
+static int
+compared_axes (struct report *r, struct compared out[EQUALS + REPORT_ON])
+{
+  static const struct compared plain[EQUALS] = {
+      {AXIS_SAMPLES, "samples", "samples", NULL, 1},
+      {AXIS_FLOPS, "flops", "executed FLOPs", NULL, 1},
+      {AXIS_SECONDS, "seconds", "wall time", "seconds", 1},
+      {AXIS_CORES, "core_hours", "core-hours", "core-seconds", 3600}};
+  memcpy (out, plain, sizeof plain);
+  for (int i = 0; i < r->spec->n_on; i++)
+    out[EQUALS + i] = (struct compared){
+        (enum run_axis) (AXIS_ON + i),
+        pool_text (&r->pool, "predicted_seconds_on_%d", r->spec->on[i]),
+        pool_text (&r->pool, "predicted time %s", predict_words (r, i)),
+        pool_text (&r->pool, "predicted seconds %s", predict_words (r, i)), 1};
+  return EQUALS + r->spec->n_on;
+}
 
 /* Names begin or end with the column of the measure; what people see is in its
  * unit.  What is equal is told to programs as well, in each row. */
-static const struct column *
-compare_columns (struct report *r)
+static void
+compare_columns (struct report *r, struct table *t, int n,
+                 const struct compared *axes)
 {
   const struct measure *m = r->measure;
   struct pool *p = &r->pool;
-#define AT(axis, title)                                                      \
-  {                                                                          \
-    pool_text (p, "%s_at_" axis, m->column),                                 \
-        pool_text (p, "%s at equal " title, m->unit), COLUMN_STAT, m->scale, \
-        m->digits                                                            \
-  }
-  const struct column all[COMPARED] = {
-      {"strategy", "strategy", COLUMN_TEXT, 1, 0},
-      {"seeds", "runs", COLUMN_NUMBER, 1, 0},
-      AT ("samples", "samples"),
-      AT ("flops", "executed FLOPs"),
-      AT ("seconds", "wall time"),
-      AT ("core_hours", "core-hours"),
-      {pool_text (p, "seconds_to_%s", m->column),
-       pool_text (p, "seconds to %s", m->title), COLUMN_STAT, 1, 1},
-      {pool_text (p, "core_hours_to_%s", m->column),
-       pool_text (p, "core-seconds to %s", m->title), COLUMN_STAT, 3600, 1},
-      {"equal_samples", "", COLUMN_ASIDE, 1, 0},
-      {"equal_flops", "", COLUMN_ASIDE, 1, 0},
-      {"equal_seconds", "", COLUMN_ASIDE, 1, 0},
-      {"equal_core_hours", "", COLUMN_ASIDE, 1, 0},
-      {pool_text (p, "%s_to_reach", m->column), "", COLUMN_ASIDE, 1, 0},
-  };
-#undef AT
-  struct column *out = pool_take (p, COMPARED, sizeof *out);
-  memcpy (out, all, sizeof all);
-  return out;
+  struct column *out = pool_take (p, 3 + 3 * (size_t)n, sizeof *out);
+  int at = 0;
+  out[at++] = (struct column){"strategy", "strategy", COLUMN_TEXT, 1, 0};
+  out[at++] = (struct column){"seeds", "runs", COLUMN_NUMBER, 1, 0};
+  for (int i = 0; i < n; i++)
+    out[at++] =
+        (struct column){pool_text (p, "%s_at_%s", m->column, axes[i].name),
+                        pool_text (p, "%s at equal %s", m->unit, axes[i].title),
+                        COLUMN_STAT, m->scale, m->digits};
+  for (int i = 0; i < n; i++)
+    if (axes[i].to)
+      out[at++] =
+          (struct column){pool_text (p, "%s_to_%s", axes[i].name, m->column),
+                          pool_text (p, "%s to %s", axes[i].to, m->title),
+                          COLUMN_STAT, axes[i].scale, 1};
+  for (int i = 0; i < n; i++)
+    out[at++] = (struct column){pool_text (p, "equal_%s", axes[i].name), "",
+                                COLUMN_ASIDE, 1, 0};
+  out[at++] = (struct column){pool_text (p, "%s_to_reach", m->column), "",
+                              COLUMN_ASIDE, 1, 0};
+  t->column = out;
+  t->n_columns = at;
 }
 
 /* A run whose first evaluation came later has no number there. */
@@ -100,9 +122,15 @@ compare_note (struct report *r, struct table *t)
     text_add (n, " %s of training;", text_seconds (r->budget[AXIS_SECONDS]));
   if (isfinite (r->budget[AXIS_CORES]))
     text_add (n, " %.3g core-hours;", r->budget[AXIS_CORES]);
+  for (int i = 0; i < r->spec->n_on; i++)
+    if (isfinite (r->budget[AXIS_ON + i]))
+      text_add (n, " predicted %s %s;", text_seconds (r->budget[AXIS_ON + i]),
+                predict_words (r, i));
   text_add (n, " between two evaluations the line between them is taken. Wall "
                "time is that of training steps, over all starts of a run, "
                "without evaluation and without steps that were lost. ");
+  if (r->spec->n_on > 0)
+    text_add (n, "%s ", predict_note);
   if (isfinite (r->target) && r->measure->lower)
     text_add (n, "Less is better; the loss to be reached is %.6g %s.",
               r->target, r->measure->unit);
@@ -113,22 +141,22 @@ compare_note (struct report *r, struct table *t)
 void
 compare_fill (struct report *r, struct table *t)
 {
-  static const enum run_axis axes[] = {AXIS_SAMPLES, AXIS_FLOPS, AXIS_SECONDS,
-                                       AXIS_CORES};
+  struct compared axes[EQUALS + REPORT_ON];
+  const int n = compared_axes (r, axes);
   struct filling f = {r, t, 0};
-  t->column = compare_columns (r);
-  t->n_columns = COMPARED;
+  compare_columns (r, t, n, axes);
   table_rows (r, t, r->n_groups);
   for (int i = 0; i < r->n_groups; i++) {
     const struct group *g = &r->group[i];
     table_put_text (&f, g->label);
     table_put_number (&f, g->n);
-    for (int a = 0; a < 4; a++)
-      put_budget (&f, g, &axes[a]);
-    put_reach (&f, g, &axes[2]);
-    put_reach (&f, g, &axes[3]);
-    for (int a = 0; a < 4; a++)
-      table_put_number (&f, r->budget[axes[a]]);
+    for (int a = 0; a < n; a++)
+      put_budget (&f, g, &axes[a].axis);
+    for (int a = 0; a < n; a++)
+      if (axes[a].to)
+        put_reach (&f, g, &axes[a].axis);
+    for (int a = 0; a < n; a++)
+      table_put_number (&f, r->budget[axes[a].axis]);
     table_put_number (&f, r->target);
   }
   compare_note (r, t);

@@ -211,7 +211,7 @@ line_chart (struct report *r, struct text *out, int split, const char *column,
     return false;
   bool small = size == CHART_SMALL;
   lines_reach (r, &s);
-  axis_run (&s.x, axis, small ? 3 : 8);
+  axis_run (r, &s.x, axis, small ? 3 : 8);
   axis_make (&s.y, small ? 4 : 6, false);
   snprintf (s.y.title, sizeof s.y.title, "%.80s%s", title,
             s.percent ? ", %" : "");

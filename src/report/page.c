@@ -74,7 +74,7 @@ static const char *const colours[][2] = {
     {"agree", "c3"}};
 
 static void
-add_style (struct text *out)
+add_style (const struct report *r, struct text *out)
 {
   static const char *const dashes[] = {"none", "7 3", "2 3", "9 3 2 3"};
   text_add (out, "<style>\n%s", style);
@@ -86,7 +86,7 @@ add_style (struct text *out)
   for (size_t i = 0; i < sizeof colours / sizeof *colours; i++)
     text_add (out, ".part.%s{fill:var(--%s)}i.%s{background:var(--%s)}\n",
               colours[i][0], colours[i][1], colours[i][0], colours[i][1]);
-  for (int i = 1; i <= AXES; i++)
+  for (int i = 1; i <= AXIS_ON + r->spec->n_on; i++)
     text_add (out,
               ".tabs>input:nth-of-type(%d):checked~section:nth-of-type(%d)"
               "{display:block}\n",
@@ -131,7 +131,7 @@ add_head (struct report *r, struct text *out)
             "initial-scale=1\"/>\n<title>interlock: %d run%s compared</title>"
             "\n",
             r->n_runs, r->n_runs == 1 ? "" : "s");
-  add_style (out);
+  add_style (r, out);
   text_add (out,
             "</head>\n<body>\n<main>\n<h1>%d run%s, %d group%s</h1>\n"
             "<p class=\"note\">Made by interlock %s. Runs that differ in "

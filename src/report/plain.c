@@ -75,7 +75,7 @@ add_plot (struct report *r, struct text *out)
   }
   if (most < 2)
     return;
-  axis_run (&x, AXIS_SAMPLES, 4);
+  axis_run (r, &x, AXIS_SAMPLES, 4);
   axis_make (&y, 4, false);
   plot_print (r, &x, &y, c, out);
 }

@@ -187,6 +187,7 @@ make (struct report *r, struct text *out)
   if (s != OK)
     return s;
   drop_twins (r);
+  predict_all (r);
   TRY (group_runs (r));
   TRY (probe_collect (r));
   choose_shown (r);

@@ -18,6 +18,8 @@ enum report_form {
   REPORT_LATEX, /* one table, for the package booktabs */
 };
 
+#define REPORT_ON 4 /* numbers of ranks for which times are predicted */
+
 struct report_spec {
   int n_paths;
   const char *const *paths; /* run directories, or folders of them */
@@ -27,6 +29,11 @@ struct report_spec {
   double accuracy;   /* 0..1, to which the time is asked; 0: chosen */
   double loss;       /* the same of language models, as report_make tells it */
   bool unlike;       /* compare what differs in more than its subject */
+  int n_on, on[REPORT_ON]; /* ranks for which times are predicted, ... */
+  /* ... by this: seconds of a step of the run in dirs[which]; what others of
+   * the n have measured may help.  NULL where n_on is 0. */
+  enum status (*predict) (int n, const char *const *dirs, int which, int ranks,
+                          double *step_s);
 };
 /* Names of the tables, separated by blanks. */
 const char *

@@ -97,6 +97,8 @@ words_number (const struct words *w, const char *key); /* NAN */
 struct store_trace_op *
 trace_read (struct pool *p, const char *text, int *n);
 
+struct report;
+
 /* -- a run (run.c) --------------------------------------------------------- */
 
 struct start { /* of a run: its first, or one that went on */
@@ -112,7 +114,8 @@ enum run_axis {
                    steps that were lost */
   AXIS_FLOPS,   /* executed */
   AXIS_CORES,   /* core-hours */
-  AXES
+  AXIS_ON,      /* seconds as predicted on spec.on[0] ranks, and so on */
+  AXES = AXIS_ON + REPORT_ON
 };
 
 struct run {
@@ -128,6 +131,7 @@ struct run {
   double useful, executed;   /* operations of a step */
   double cores;              /* of its last start */
   double cycle_s;
+  double on_s[REPORT_ON]; /* predicted, of a step; NAN: not known */
   char *processor;
   double *x[AXES]; /* n_rows of metrics each */
   int group;
@@ -163,6 +167,17 @@ run_planned (const struct run *r, int rank);
 /* "head3_accuracy" of the output; valid until the next call. */
 const char *
 run_output (const struct run *r, const char *what);
+
+/* -- times that are predicted (predict.c) ---------------------------------- */
+
+/* Fills on_s and the axes of all runs; what is not known is noted. */
+void
+predict_all (struct report *r);
+/* What a predicted time is, in sentences. */
+extern const char predict_note[];
+/* "on 4 ranks" of the axis AXIS_ON + i. */
+const char *
+predict_words (struct report *r, int i);
 
 /* -- groups (group.c) ------------------------------------------------------ */
 
@@ -373,7 +388,7 @@ void
 axis_make (struct axis *a, int ticks, bool from_zero);
 /* The same and a unit for that axis of a run: title, minutes, powers of ten. */
 void
-axis_run (struct axis *a, enum run_axis what, int ticks);
+axis_run (struct report *r, struct axis *a, enum run_axis what, int ticks);
 
 struct frame { /* a chart under way */
   struct text *out;

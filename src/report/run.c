@@ -117,6 +117,8 @@ read_axes (struct pool *p, struct run *r)
     double step = sheet_at (m, row, steps);
     double took = counts ? sheet_at (m, row, seconds) : NAN;
     const struct start *by = &r->start[owner (r, r->n_starts, step)];
+    for (int i = 0; i < REPORT_ON; i++)
+      r->x[AXIS_ON + i][row] = NAN;
     r->x[AXIS_STEPS][row] = step;
     r->x[AXIS_SAMPLES][row] = step * r->batch;
     r->x[AXIS_SECONDS][row] = by->clock_s + took;

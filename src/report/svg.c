@@ -63,27 +63,37 @@ power_unit (struct axis *a, const char *name)
     snprintf (a->title, sizeof a->title, "%s, in units of 1e%d", name, power);
 }
 
+/* Days, hours, minutes or seconds behind what the time is of. */
+static void
+time_unit (struct axis *a, const char *of)
+{
+  static const struct {
+    double above, unit;
+    const char *name;
+  } units[] = {{3 * 86400, 86400, "days"},
+               {3 * 3600, 3600, "hours"},
+               {5 * 60, 60, "minutes"},
+               {-INFINITY, 1, "seconds"}};
+  int i = 0;
+  while (i < 3 && !(a->high > units[i].above))
+    i++;
+  a->unit = units[i].unit;
+  snprintf (a->title, sizeof a->title, "%s, %s", of, units[i].name);
+}
+
 void
-axis_run (struct axis *a, enum run_axis what, int ticks)
+axis_run (struct report *r, struct axis *a, enum run_axis what, int ticks)
 {
   static const char *const names[AXES] = {[AXIS_SAMPLES] = "samples",
                                           [AXIS_STEPS] = "steps",
                                           [AXIS_FLOPS] = "executed FLOPs",
                                           [AXIS_CORES] = "core-hours"};
-  if (what == AXIS_SECONDS) {
-    static const struct {
-      double above, unit;
-      const char *name;
-    } units[] = {{3 * 86400, 86400, "training time, days"},
-                 {3 * 3600, 3600, "training time, hours"},
-                 {5 * 60, 60, "training time, minutes"},
-                 {-INFINITY, 1, "training time, seconds"}};
-    int i = 0;
-    while (i < 3 && !(a->high > units[i].above))
-      i++;
-    a->unit = units[i].unit;
-    snprintf (a->title, sizeof a->title, "%s", units[i].name);
-  } else if (what == AXIS_CORES && a->high < 0.1) {
+  if (what == AXIS_SECONDS)
+    time_unit (a, "training time");
+  else if (what >= AXIS_ON)
+    time_unit (a, pool_text (&r->pool, "predicted training time %s",
+                             predict_words (r, (int)what - AXIS_ON)));
+  else if (what == AXIS_CORES && a->high < 0.1) {
     a->unit = 1.0 / 3600;
     snprintf (a->title, sizeof a->title, "core-seconds");
   } else

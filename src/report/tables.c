@@ -66,6 +66,21 @@ of_waiting (const struct report *r, const struct run *run, const void *how)
 
 #define PERCENT 100, 2
 
+/* A last column, where the table has none of that name. */
+static bool
+more_column (struct report *r, struct table *t, struct column c)
+{
+  for (int i = 0; i < t->n_columns; i++)
+    if (strcmp (t->column[i].name, c.name) == 0)
+      return false;
+  size_t n = (size_t)t->n_columns;
+  struct column *all = pool_take (&r->pool, n + 1, sizeof *all);
+  memcpy (all, t->column, n * sizeof *all);
+  all[t->n_columns++] = c;
+  t->column = all;
+  return true;
+}
+
 /* -- cost ------------------------------------------------------------------ */
 
 static const struct column cost_columns[] = {
@@ -81,11 +96,31 @@ static const struct column cost_columns[] = {
     {"peak_bytes_all", "peak MB of all", COLUMN_STAT, 1e-6, 1},
 };
 
+static double
+of_predicted (const struct report *r, const struct run *run, const void *how)
+{
+  (void)r;
+  return run->on_s[*(const int *)how];
+}
+
+static void
+more_predicted (struct report *r, struct table *t)
+{
+  for (int i = 0; i < r->spec->n_on; i++)
+    more_column (
+        r, t,
+        (struct column){
+            pool_text (&r->pool, "predicted_step_s_on_%d", r->spec->on[i]),
+            pool_text (&r->pool, "step ms, predicted %s", predict_words (r, i)),
+            COLUMN_STAT, 1e3, 2});
+}
+
 static void
 cost_fill (struct report *r, struct table *t)
 {
   static const enum run_axis seconds = AXIS_SECONDS;
   struct filling f = {r, t, 0};
+  more_predicted (r, t);
   table_rows (r, t, r->n_groups);
   for (int i = 0; i < r->n_groups; i++) {
     const struct group *g = &r->group[i];
@@ -99,6 +134,8 @@ cost_fill (struct report *r, struct table *t)
     table_put_stat (&f, g, of_flops, "ratio");
     table_put_stat (&f, g, of_fact, "measured.peak_bytes");
     table_put_stat (&f, g, of_fact, "measured.peak_bytes_all");
+    for (int k = 0; k < r->spec->n_on; k++)
+      table_put_stat (&f, g, of_predicted, &k);
   }
   text_add (&t->note,
             "Useful operations are those of plain backpropagation through the "
@@ -107,6 +144,8 @@ cost_fill (struct report *r, struct table *t)
             "and updates are not counted. Waiting: share of the ranks' time in "
             "training steps spent waiting for a neighbour or for messages. "
             "Peak: resident memory.");
+  if (r->spec->n_on > 0)
+    text_add (&t->note, " %s", predict_note);
 }
 
 /* -- heads ----------------------------------------------------------------- */
@@ -122,21 +161,6 @@ static double
 of_head (const struct report *r, const struct run *run, const void *how)
 {
   return run_last (run, r->split, how);
-}
-
-/* A last column, where the table has none of that name. */
-static bool
-more_column (struct report *r, struct table *t, struct column c)
-{
-  for (int i = 0; i < t->n_columns; i++)
-    if (strcmp (t->column[i].name, c.name) == 0)
-      return false;
-  size_t n = (size_t)t->n_columns;
-  struct column *all = pool_take (&r->pool, n + 1, sizeof *all);
-  memcpy (all, t->column, n * sizeof *all);
-  all[t->n_columns++] = c;
-  t->column = all;
-  return true;
 }
 
 static void

@@ -13,7 +13,20 @@ static const struct {
              {AXIS_SECONDS, "training time"},
              {AXIS_FLOPS, "executed FLOPs"},
              {AXIS_CORES, "core-hours"}};
-#define VIEWS (sizeof views / sizeof *views)
+#define VIEWS (int)(sizeof views / sizeof *views)
+
+/* The v-th view; false: there are no more. */
+static bool
+view_at (struct report *r, int v, enum run_axis *axis, const char **name)
+{
+  if (v >= VIEWS + r->spec->n_on)
+    return false;
+  *axis = v < VIEWS ? views[v].axis : (enum run_axis) (AXIS_ON + v - VIEWS);
+  *name = v < VIEWS ? views[v].name
+                    : pool_text (&r->pool, "predicted time %s",
+                                 predict_words (r, v - VIEWS));
+  return true;
+}
 
 /* Is there more than a last evaluation? */
 static enum data_split
@@ -35,14 +48,16 @@ add_views (struct report *r, struct text *out, const char *name,
                           enum run_axis axis))
 {
   struct text body;
+  enum run_axis axis;
+  const char *label;
   int n = 0;
   text_init (&body);
   text_add (out, "<div class=\"tabs\">");
-  for (size_t v = 0; v < VIEWS; v++) {
+  for (int v = 0; view_at (r, v, &axis, &label); v++) {
     size_t before = body.size;
     text_add (&body, "<section>\n");
     size_t empty = body.size;
-    chart (r, &body, views[v].axis);
+    chart (r, &body, axis);
     if (body.size == empty) {
       body.data[body.size = before] = '\0';
       continue;
@@ -52,7 +67,7 @@ add_views (struct report *r, struct text *out, const char *name,
               "<input type=\"radio\" name=\"%s\" id=\"%s-%d\"%s/>"
               "<label for=\"%s-%d\">%s</label>\n",
               name, name, n, n == 0 ? " checked=\"checked\"" : "", name, n,
-              views[v].name);
+              label);
     n++;
   }
   text_add (out, "%s</div>\n", body.data);

@@ -223,6 +223,72 @@ test_budget (void)
   text_clear (&out);
 }
 
+/* The first run takes a second a step on one rank and half of it on two, the
+ * other twice as long, and nobody knows how long on three. */
+static enum status
+say_pace (int n, const char *const *dirs, int which, int ranks, double *step_s)
+{
+  if (n != 2 || !strstr (dirs[which], which == 0 ? "near" : "far"))
+    return fail (E_DATA, "asked about other runs");
+  if (ranks == 3)
+    return fail (E_CONFIG, "nobody has three");
+  *step_s = (which + 1.0) / ranks;
+  return OK;
+}
+
+/* The same accuracy after the same steps; the other at half the predicted pace,
+ * whatever the measured one. */
+static void
+test_on (void)
+{
+  struct made m[] = {{"near", "1", "gap-fc", "0.1", 1, 2, 0.8, 5},
+                     {"far", "all", "gap-fc", "0.1", 1, 2, 0.8, 0.5}};
+  char dirs[2][512];
+  struct text out;
+  struct pool p = {0};
+  struct sheet s;
+  for (int i = 0; i < 2; i++)
+    made_run (&m[i], dirs[i]);
+  const char *paths[] = {dirs[0], dirs[1]};
+  struct report_spec spec = {.n_paths = 2,
+                             .paths = paths,
+                             .form = REPORT_CSV,
+                             .n_on = 2,
+                             .on = {2, 3},
+                             .predict = say_pace};
+  text_init (&out);
+  tap_ok (report_make (&spec, &out) == OK, "times are predicted");
+  sheet_read (&p, out.data, &s);
+  int at = sheet_column (&s, "accuracy_at_predicted_seconds_on_2");
+  tap_near (sheet_at (&s, 0, at), 0.8, 1e-9, "the first is at its end");
+  tap_near (sheet_at (&s, 1, at), 0.4, 1e-9, "the other at its half");
+  at = sheet_column (&s, "predicted_seconds_on_2_to_accuracy");
+  tap_near (sheet_at (&s, 0, at), 50, 1e-9, "100 steps of half a second");
+  tap_near (sheet_at (&s, 1, at), 100, 1e-9, "100 steps of a second");
+  at = sheet_column (&s, "equal_predicted_seconds_on_2");
+  tap_near (sheet_at (&s, 1, at), 50, 1e-9, "as far as both have come");
+  at = sheet_column (&s, "accuracy_at_predicted_seconds_on_3");
+  tap_ok (at >= 0 && isnan (sheet_at (&s, 0, at)),
+          "what is not known is left empty");
+  text_clear (&out);
+  for (int form = REPORT_HTML; form <= REPORT_TEXT; form++) {
+    spec.form = (enum report_form)form;
+    text_init (&out);
+    tap_ok (report_make (&spec, &out) == OK &&
+                strstr (out.data, "no time is predicted on 3 ranks for near "
+                                  "and 1 more: nobody has three") &&
+                strstr (out.data, "step ms, predicted on 2 ranks") &&
+                strstr (out.data, "Predicted times are not measured"),
+            "form %d says what is predicted, and what is not known", form);
+    if (form == REPORT_HTML)
+      tap_ok (strstr (out.data, "predicted training time on 2 ranks") &&
+                  !strstr (out.data, "predicted training time on 3 ranks"),
+              "an axis where the time is known");
+    text_clear (&out);
+  }
+  pool_clear (&p);
+}
+
 /* People read what is equal in the note; no column without a title. */
 static void
 test_aside (void)
@@ -438,6 +504,7 @@ main (void)
   test_files ();
   test_clock ();
   test_budget ();
+  test_on ();
   test_aside ();
   test_unlike ();
   test_print ();

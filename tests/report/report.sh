@@ -197,6 +197,81 @@ one report runs --text
 grep -q '^The comparison' said && grep -q 'accuracy of the output' said
 ok $? "a text for the terminal"
 
+# -- times that are predicted ------------------------------------------------
+
+# of FILE COLUMN: its number in the first row
+of ()
+{
+  $AWK -F, -v name="$2" '
+    NR == 1 { for (i = 1; i <= NF; i++) if ($i == name) at = i }
+    NR == 2 { print $at }' "$1"
+}
+
+# On the ranks that a run was made on the plan is its own.
+for run in s1-1 sall-2; do
+  one report runs/$run --on 2 --csv --table cost
+  [ -n "$(fact $run cycle_s)" ] &&
+    [ "$(of said predicted_step_s_on_2)" = "$(fact $run cycle_s)" ]
+  ok $? "$run: predicted on its own ranks as before its first step"
+done
+
+# On others as `plan` has it, from the same numbers by another way.
+params=$(fact s1-1 parameters)
+{
+  echo "[costs]"
+  echo "network = 3 units, $params parameters, head gap-fc"
+  printf '%s\n' "units = 3" "ranks = 1" "threads = 1" "latency = 2e-5" \
+    "bandwidth = 5e9" "bandwidth_both = 5e9"
+  $AWK '$1 == "unit" { print "unit = 16", $2, $3, $4, $5, $7, $8, $9, $11, $13 }' \
+    runs/s1-1/costs.txt
+} >own.costs
+for ranks in 1 3; do
+  one report runs/s1-1 --on $ranks --csv --table cost
+  cp said predicted.csv
+  one plan runs/s1-1/config.ini --ranks $ranks --costs own.costs
+  ms=$($AWK '/^predicted cycle/ {
+    print $3 * ($4 == "us" ? 1e-3 : $4 == "s" ? 1e3 : 1) }' said)
+  $AWK -v got="$(of predicted.csv predicted_step_s_on_$ranks)" -v want="$ms" \
+    'BEGIN { d = got * 1e3 / want - 1; exit !(want > 0 && d * d < 2.6e-5) }'
+  ok $? "s1-1: predicted on $ranks ranks as plan has it"
+done
+
+# Runs of one network and cut help each other: numbers of one of three that were
+# disturbed do not count, and one that has lost its file is predicted like the
+# others.
+mkdir three
+for i in 1 2 3; do
+  cp -r runs/s1-1 three/$i
+  sed "s/^seed *=.*/seed = $i/" runs/s1-1/config.ini >three/$i/config.ini
+done
+one report three --on 3 --csv --table cost
+want=$(of said predicted_step_s_on_3)
+$AWK '$1 == "unit" { for (i = 3; i <= NF; i++) if ($i > 0) $i *= 7 } { print }' \
+  runs/s1-1/costs.txt >three/2/costs.txt
+one report three --on 3 --csv --table cost
+[ -n "$want" ] && [ "$(of said predicted_step_s_on_3)" = "$want" ] &&
+  [ "$(of said predicted_step_s_on_3_n)" = 3 ]
+ok $? "costs that were disturbed in one run of three do not count"
+cp runs/s1-1/costs.txt three/2
+rm three/1/costs.txt
+one report three --on 3 --csv --table cost
+[ "$(of said predicted_step_s_on_3)" = "$want" ]
+ok $? "a run without costs has those of the others"
+rm three/[23]/costs.txt
+one report three --on 3 --text
+grep -q 'no time is predicted on 3 ranks for 1 and 2 more: it has no costs.txt' \
+  said
+ok $? "where no run has any, this is said"
+one report runs --on 2,16 --text
+grep -q 'no time is predicted on 16 ranks .*at most 3 ranks' said &&
+  grep -q 'step ms, predicted on 2 ranks' said
+ok $? "more ranks than there are stages: said"
+for list in 0 2, x 1,2,3,4,5; do
+  one report runs --on $list --text
+  [ $? = 64 ] && grep -q -e '--on' errors
+  ok $? "--on $list: 64"
+done
+
 # -- language models -----------------------------------------------------------
 
 lines=0
