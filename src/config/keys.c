@@ -191,9 +191,9 @@ const struct key key_table[] = {
     .kind = KEY_TEXT, TEXT_AT (head),
     .shown = "conv128-bn-conv64-bn-gap-fc (ResNet), ln-fc (Transformer)",
     .meaning = "classifier behind each stage but the last: words joined by -, "
-               "out of convN, convNsM, bn, gap, fcN, ln and, last, fc; of a "
-               "Transformer ln, fcN and, last, fc or shared (all heads use one "
-               "output matrix)" },
+               "out of convN, convNsM, conv1xN, bn, ln, poolN, gap, fcN and, "
+               "last, fc; of a Transformer ln, fcN, rankN and, last, fc or "
+               "shared (all heads use one output matrix)" },
   { KEY (STAGES, "head_tokens", OTHER_BITS, SUBJECT),
     .kind = KEY_REAL, REAL_AT (head_tokens),
     OF_TRANSFORMERS, .low = 0, .high = 1, .open = true, .value = "1",

@@ -337,6 +337,26 @@ enum status
 kern_pool_back (struct kern_pool *p, const float *d_dst, const void *mask,
                 float *d_src);
 
+/* Means over out.h x out.w windows that cover the image: PyTorch's
+ * adaptive_avg_pool2d.  Window i of a side begins at i h / out.h, rounded down,
+ * and ends before (i + 1) h / out.h, rounded up; they overlap where out.h does
+ * not divide h, and may repeat where it is larger.  out: n and c of d. */
+void
+kern_mean_forward (struct kern *k, struct kern_dims d, struct kern_dims out,
+                   enum kern_layout l, const float *src, float *dst);
+/* d_src is overwritten. */
+void
+kern_mean_back (struct kern *k, struct kern_dims d, struct kern_dims out,
+                enum kern_layout l, const float *d_dst, float *d_src);
+
+/* Images as plain rows [n, c h w], and back (padding becomes zero). */
+void
+kern_flatten (struct kern *k, struct kern_dims d, enum kern_layout l,
+              const float *src, float *rows);
+void
+kern_unflatten (struct kern *k, struct kern_dims d, enum kern_layout l,
+                const float *rows, float *dst);
+
 /* -- linear: y [n, out] = x [n, in] W^T + b, W [out, in] row-major ----------
  */
 

@@ -241,8 +241,9 @@ resnet_make (const struct model_spec *s, struct recipe *unit)
   output_unit (&unit[1], s, unit->out);
 }
 
-static const struct head_word *const words[] = {&head_conv, &head_bn, &head_gap,
-                                                &head_fc, NULL};
+static const struct head_word *const words[] = {
+    &head_conv, &head_point, &head_bn, &head_pool,
+    &head_gap,  &head_entry, &head_fc, NULL};
 
 const struct family family_resnet = {
     .name = "resnet",

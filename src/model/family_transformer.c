@@ -189,7 +189,7 @@ transformer_make (const struct model_spec *s, struct recipe *unit)
 }
 
 static const struct head_word *const words[] = {&head_ln, &head_dense,
-                                                &head_shared, NULL};
+                                                &head_rank, &head_shared, NULL};
 
 const struct family family_transformer = {
     .name = "transformer",

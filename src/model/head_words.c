@@ -1,14 +1,18 @@
 /* model/head_words.c -- the words that heads are made of.
  *
  *   convN[sM]  3x3 convolution to N channels, stride M (1), bias, then ReLU,
- *              or BatchNorm and ReLU where `bn` follows
- *   bn         only behind a convolution
+ *              or BatchNorm and ReLU where `bn` follows;  conv1xN  the same
+ *              with one pixel
+ *   bn         behind a convolution; or first, alone
+ *   poolN      means over N x N windows
  *   gap        global average; everything behind it is linear
  *   fcN        linear with ReLU;  fc  linear to the classes
- *   ln         LayerNorm, over rows only
+ *   rankN      linear alone, without bias, over rows only
+ *   ln         LayerNorm; over images without parameters, and first
  *   shared     the output's matrix in place of an own one, over rows only
  *
- * A family lists those it has; `fc` is one word over images, another over rows.
+ * A family lists those it has; `fc` and `ln` are one word over images, another
+ * over rows.
  */
 #include "model/recipe_impl.h"
 #include "base/text.h"
@@ -16,8 +20,9 @@
 #include <string.h>
 
 #define NOT_LAST "the last word must be fc"
-#define ROWS_ONLY \
-  "heads of Transformers are made of ln, fcN, fc and shared, as in ln-fc"
+#define ROWS_ONLY                                                           \
+  "heads of Transformers are made of ln, fcN, rankN, fc and shared, as in " \
+  "ln-fc"
 
 static bool
 number (const char *digits, int64_t *out)
@@ -64,9 +69,16 @@ conv_numbers (const char *text, struct head_said *w)
 static const char *
 conv_objection (const struct head_said *w, int n, int i)
 {
-  return behind (w, i, &head_gap) ? "a convolution cannot follow gap"
-         : i == n - 1             ? NOT_LAST
-                                  : NULL;
+  return behind (w, i, &head_gap)  ? "a convolution cannot follow gap"
+         : behind (w, i, &head_fc) ? "a convolution cannot follow fcN"
+         : i == n - 1              ? NOT_LAST
+                                   : NULL;
+}
+
+static bool
+convolves (const struct head_said *w)
+{
+  return w->is == &head_conv || w->is == &head_point;
 }
 
 static void
@@ -76,7 +88,8 @@ conv_add (struct recipe *r, const struct head_said *w, int n, int i,
   char name[RECIPE_NAME];
   (void)spec;
   name_of (i, name);
-  recipe_conv (r, name, w[i].width, 3, (int)w[i].stride, true);
+  recipe_conv (r, name, w[i].width, w[i].is == &head_point ? 1 : 3,
+               (int)w[i].stride, true);
   if (i + 1 == n || w[i + 1].is != &head_bn)
     recipe_relu (r);
 }
@@ -87,13 +100,20 @@ const struct head_word head_conv = {.text = "conv",
                                     .foreign = ROWS_ONLY,
                                     .objection = conv_objection,
                                     .add = conv_add};
+const struct head_word head_point = {.text = "conv1x",
+                                     .like = "conv1x64",
+                                     .numbers = conv_numbers,
+                                     .foreign = ROWS_ONLY,
+                                     .objection = conv_objection,
+                                     .add = conv_add};
 
 static const char *
 bn_objection (const struct head_said *w, int n, int i)
 {
-  return i == 0 || w[i - 1].is != &head_conv ? "bn must follow a convolution"
-         : i == n - 1                        ? NOT_LAST
-                                             : NULL;
+  return i > 0 && !convolves (&w[i - 1])
+             ? "bn must follow a convolution, or be the first word"
+         : i == n - 1 ? NOT_LAST
+                      : NULL;
 }
 
 static void
@@ -103,7 +123,7 @@ bn_add (struct recipe *r, const struct head_said *w, int n, int i,
   char name[RECIPE_NAME];
   (void)w, (void)n, (void)spec;
   name_of (i, name);
-  recipe_bn (r, name, true);
+  recipe_bn (r, name, i > 0); /* at the entry it is the norm alone */
 }
 
 const struct head_word head_bn = {.text = "bn",
@@ -112,12 +132,43 @@ const struct head_word head_bn = {.text = "bn",
                                   .objection = bn_objection,
                                   .add = bn_add};
 
+static bool
+pool_numbers (const char *text, struct head_said *w)
+{
+  return number (text, &w->width) && w->width <= 64;
+}
+
+static const char *
+pool_objection (const struct head_said *w, int n, int i)
+{
+  return behind (w, i, &head_gap)  ? "there is nothing to pool behind gap"
+         : behind (w, i, &head_fc) ? "there is nothing to pool behind fcN"
+         : i == n - 1              ? NOT_LAST
+                                   : NULL;
+}
+
+static void
+pool_add (struct recipe *r, const struct head_said *w, int n, int i,
+          const struct model_spec *spec)
+{
+  (void)n, (void)spec;
+  recipe_mean (r, w[i].width);
+}
+
+const struct head_word head_pool = {.text = "pool",
+                                    .like = "pool2",
+                                    .numbers = pool_numbers,
+                                    .foreign = ROWS_ONLY,
+                                    .objection = pool_objection,
+                                    .add = pool_add};
+
 static const char *
 gap_objection (const struct head_said *w, int n, int i)
 {
-  return behind (w, i, &head_gap) ? "gap stands twice"
-         : i == n - 1             ? NOT_LAST
-                                  : NULL;
+  return behind (w, i, &head_gap)  ? "gap stands twice"
+         : behind (w, i, &head_fc) ? "gap cannot follow fcN"
+         : i == n - 1              ? NOT_LAST
+                                   : NULL;
 }
 
 static void
@@ -133,6 +184,27 @@ const struct head_word head_gap = {.text = "gap",
                                    .foreign = ROWS_ONLY,
                                    .objection = gap_objection,
                                    .add = gap_add};
+
+static const char *
+entry_objection (const struct head_said *w, int n, int i)
+{
+  (void)w;
+  return i > 0    ? "over images ln must be the first word"
+         : n == 1 ? NOT_LAST
+                  : NULL;
+}
+
+/* Each image over its channels and pixels, as at a border. */
+static void
+entry_add (struct recipe *r, const struct head_said *w, int n, int i,
+           const struct model_spec *spec)
+{
+  (void)w, (void)n, (void)i, (void)spec;
+  recipe_normal (r, MODEL_BORDER_LN, false);
+}
+
+const struct head_word head_entry = {
+    .text = "ln", .like = "ln", .objection = entry_objection, .add = entry_add};
 
 /* -- linear, over both ----------------------------------------------------- */
 
@@ -154,8 +226,9 @@ fc_place (const struct head_said *w, int n, int i)
 static const char *
 fc_objection (const struct head_said *w, int n, int i)
 {
-  return behind (w, i, &head_gap) ? fc_place (w, n, i)
-                                  : "a linear layer needs gap in front of it";
+  return behind (w, i, &head_gap) || behind (w, i, &head_pool)
+             ? fc_place (w, n, i)
+             : "a linear layer needs gap or poolN in front of it";
 }
 
 static void
@@ -207,6 +280,36 @@ const struct head_word head_dense = {.text = "fc",
                                      .objection = fc_place,
                                      .add = dense_add};
 
+static bool
+rank_numbers (const char *text, struct head_said *w)
+{
+  return number (text, &w->width);
+}
+
+static const char *
+rank_objection (const struct head_said *w, int n, int i)
+{
+  (void)w;
+  return i == n - 1 ? "the last word must be fc" : NULL;
+}
+
+static void
+rank_add (struct recipe *r, const struct head_said *w, int n, int i,
+          const struct model_spec *spec)
+{
+  char name[RECIPE_NAME];
+  (void)n, (void)spec;
+  name_of (i, name);
+  recipe_dense (r, name, w[i].width)->bias = false;
+}
+
+const struct head_word head_rank = {.text = "rank",
+                                    .like = "rank64",
+                                    .numbers = rank_numbers,
+                                    .foreign = "rankN belongs to Transformers",
+                                    .objection = rank_objection,
+                                    .add = rank_add};
+
 static const char *
 ln_objection (const struct head_said *w, int n, int i)
 {
@@ -224,12 +327,8 @@ ln_add (struct recipe *r, const struct head_said *w, int n, int i,
   recipe_norm (r, name);
 }
 
-const struct head_word head_ln = {.text = "ln",
-                                  .like = "ln",
-                                  .foreign =
-                                      "LayerNorm heads belong to Transformers",
-                                  .objection = ln_objection,
-                                  .add = ln_add};
+const struct head_word head_ln = {
+    .text = "ln", .like = "ln", .objection = ln_objection, .add = ln_add};
 
 static const char *
 shared_objection (const struct head_said *w, int n, int i)
@@ -238,7 +337,8 @@ shared_objection (const struct head_said *w, int n, int i)
   for (int j = 0; j < i; j++)
     wide = wide || w[j].width > 0;
   return i < n - 1 ? "shared must be the last word"
-         : wide    ? "the shared matrix has the model's width, not that of fcN"
+         : wide    ? "the shared matrix has the model's width, not that of fcN "
+                     "or rankN"
                    : NULL;
 }
 
@@ -259,7 +359,8 @@ const struct head_word head_shared = {
 
 /* -- the table ------------------------------------------------------------- */
 
-const char head_words_text[] =
-    "convN, convNsM, bn, gap, fcN, fc, ln and shared";
+const char head_words_text[] = "convN, convNsM, conv1xN, bn, poolN, gap, fcN, "
+                               "rankN, fc, ln and shared";
 const struct head_word *const head_words[] = {
-    &head_bn, &head_gap, &head_fc, &head_ln, &head_shared, &head_conv, NULL};
+    &head_bn, &head_gap,    &head_pool,  &head_fc,   &head_rank,
+    &head_ln, &head_shared, &head_point, &head_conv, NULL};

@@ -1,8 +1,8 @@
-/* model/layer_border.c -- what enters a stage is normalised: rows of `each`
- * numbers, by their root mean square or, centred, as LayerNorm does.  No
- * parameters.  A row is a token's vector, or all channels and pixels of an
- * image: one factor per image leaves places and channels in proportion, and no
- * sample depends on others.
+/* model/layer_border.c -- what enters a stage, or a head of images that begins
+ * with ln, is normalised: rows of `each` numbers, by their root mean square or,
+ * centred, as LayerNorm does.  No parameters.  A row is a token's vector, or
+ * all channels and pixels of an image: one factor per image leaves places and
+ * channels in proportion, and no sample depends on others.
  *
  * Backward works on the output, which the next layer keeps anyhow.
  */
@@ -75,8 +75,9 @@ border_make (struct layer_maker *m, const struct recipe_step *s,
   l->x_bytes = l->y_bytes = maker_bytes (m, s->out, s->flat);
   if (layer_numbers (l->y_bytes) != numbers)
     return fail (E_UNSUPPORTED,
-                 "stages.border: %lld channels do not fill the blocks of the "
-                 "kernels' layout (train.tune)",
+                 "normalising images (stages.border, or ln in stages.head): "
+                 "%lld channels do not fill the blocks of the kernels' layout "
+                 "(train.tune)",
                  (long long)s->in.c);
   b->stats_at = maker_slot (m, tensor_bytes (NETWORK_BORDER, maker_rows (m)));
   return OK;

@@ -77,8 +77,28 @@ recipe_gap (struct recipe *r)
 }
 
 void
+recipe_mean (struct recipe *r, int64_t side)
+{
+  struct recipe_step *s = recipe_add (r, RECIPE_MEAN, "");
+  s->out.h = s->out.w = side;
+  r->out = s->out;
+}
+
+/* [C, H, W] to [C H W]. */
+static void
+flatten (struct recipe *r)
+{
+  struct recipe_step *s = recipe_add (r, RECIPE_FLATTEN, "");
+  s->out = (struct kern_dims){1, s->in.c * s->in.h * s->in.w, 1, 1};
+  s->flat = true;
+  r->out = s->out;
+}
+
+void
 recipe_linear (struct recipe *r, const char *name, int64_t out_c)
 {
+  if (r->n_path == 0 || !r->path[r->n_path - 1].flat)
+    flatten (r);
   struct recipe_step *s = recipe_add (r, RECIPE_LINEAR, name);
   s->bias = true;
   s->flat = true;
@@ -129,13 +149,19 @@ recipe_project (struct recipe *r, const char *name, int64_t words, bool shared,
 }
 
 void
+recipe_normal (struct recipe *r, enum model_border how, bool rows)
+{
+  struct recipe_step *s = recipe_add (r, RECIPE_BORDER, "");
+  s->centred = how == MODEL_BORDER_LN;
+  s->each = rows ? s->in.c : s->in.c * s->in.h * s->in.w;
+}
+
+void
 recipe_border (struct recipe *r, enum model_border border, struct kern_dims in,
                bool rows)
 {
   recipe_init (r, "border", in);
-  struct recipe_step *s = recipe_add (r, RECIPE_BORDER, "");
-  s->centred = border == MODEL_BORDER_LN;
-  s->each = rows ? in.c : in.c * in.h * in.w;
+  recipe_normal (r, border, rows);
 }
 
 /* -- walking and counting -------------------------------------------------- */

@@ -22,6 +22,8 @@
   ROW (RECIPE_RELU,      layer_relu)                                           \
   ROW (RECIPE_MAXPOOL,   layer_maxpool)                                        \
   ROW (RECIPE_GAP,       layer_gap)                                            \
+  ROW (RECIPE_MEAN,      layer_mean)      /* over windows */                   \
+  ROW (RECIPE_FLATTEN,   layer_flatten)   /* to [B, C H W] */                  \
   ROW (RECIPE_LINEAR,    layer_linear)    /* [B, C] */                         \
   /* over either */                                                            \
   ROW (RECIPE_BORDER,    layer_border)                                         \
@@ -93,6 +95,10 @@ void
 recipe_maxpool (struct recipe *r, int kernel, int stride, int pad);
 void
 recipe_gap (struct recipe *r);
+/* To `side` x `side` means. */
+void
+recipe_mean (struct recipe *r, int64_t side);
+/* Images are made rows first. */
 void
 recipe_linear (struct recipe *r, const char *name, int64_t out_c);
 
@@ -116,7 +122,7 @@ recipe_shared_name (const struct model_spec *spec);
 struct head_said {
   const struct head_word *is;
   bool own;       /* the family has it */
-  int64_t width;  /* N of convN and fcN; 0: none given */
+  int64_t width;  /* N of convN, fcN and their like; 0: none given */
   int64_t stride; /* M of convNsM */
   char text[HEAD_WORD];
 };
@@ -133,12 +139,15 @@ struct head_word {
   void (*add) (struct recipe *r, const struct head_said *w, int n, int i,
                const struct model_spec *spec);
 };
-extern const struct head_word head_conv, head_bn, head_gap, head_fc, head_dense,
-    head_ln, head_shared;
+extern const struct head_word head_conv, head_point, head_bn, head_pool,
+    head_gap, head_entry, head_fc, head_dense, head_rank, head_ln, head_shared;
 /* One of each name, NULL behind the last, and all of them in a sentence. */
 extern const struct head_word *const head_words[];
 extern const char head_words_text[];
 
+/* Normalise each token's vector, or each image over channels and pixels. */
+void
+recipe_normal (struct recipe *r, enum model_border how, bool rows);
 /* What a stage does first to its input, of dims `in`, rows or images; border:
  * not NONE. */
 void

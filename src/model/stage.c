@@ -80,6 +80,9 @@ build_head (struct stage *s, const struct stage_spec *spec,
   struct layer_maker m = maker_of (s, spec, STAGE_HEAD);
   TRY (layer_build (&m, r, &s->head));
   TRY (stage_token_project (s, spec, r));
+  s->project.keeps = s->project.on && s->head && s->head->keeps;
+  if (s->project.keeps)
+    s->project.kept_at = maker_pair (&m, s->head->y_bytes);
   s->head_slot_bytes = m.slot_bytes;
   s->head_pair_bytes = m.pair_bytes;
   return OK;

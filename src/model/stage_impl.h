@@ -38,9 +38,12 @@ struct project {
   struct params *params; /* where the matrix is */
   int id;
   int64_t width, words;
-  int64_t taken; /* positions of each sample in training */
-  int64_t chunk; /* rows whose logits are there at a time */
-  bool learns;   /* false: the matrix is shared and the head a witness */
+  int64_t taken;  /* positions of each sample in training */
+  int64_t chunk;  /* rows whose logits are there at a time */
+  bool keeps;     /* the layers in front want the gradient at their output to
+                     stay ... */
+  size_t kept_at; /* ... in the head's pair */
+  bool learns;    /* false: the matrix is shared and the head a witness */
   struct kern_linear *linear; /* of a chunk; owned */
 };
 

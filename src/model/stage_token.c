@@ -215,7 +215,8 @@ stage_token_head (struct stage *s, struct place *p, const int32_t *labels,
   w.rows = at.rows;
   if (s->head) {
     float *inner = work_take (&w, z_bytes);
-    d_z = work_take (&w, z_bytes);
+    d_z = s->project.keeps ? (float *)(p->head_pair + s->project.kept_at)
+                           : work_take (&w, z_bytes);
     TRY (s->head->kind->forward (s->head, &w, at.x, inner));
     z = inner;
   }

@@ -131,6 +131,11 @@ pools (struct bench *b, struct kern_dims dims, enum kern_layout l)
   MUST (kern_pool_back (p, b->x[1], NULL, b->y));
   keep_floats (b, "average, back", kern_bytes (b->k, dims, l) / 4, b->y);
   kern_pool_destroy (&p);
+  const struct kern_dims few = {dims.n, dims.c, 3, 2};
+  kern_mean_forward (b->k, dims, few, l, b->x[0], b->y);
+  keep_floats (b, "means", kern_bytes (b->k, few, l) / 4, b->y);
+  kern_mean_back (b->k, dims, few, l, b->x[1], b->y);
+  keep_floats (b, "means, back", kern_bytes (b->k, dims, l) / 4, b->y);
 }
 
 void LEVEL_NAME (LEVEL, level_run) (struct kern *k, struct level_results *out);

@@ -27,6 +27,7 @@
 #define kern_dropout LEVEL_NAME (LEVEL, kern_dropout)
 #define kern_embed LEVEL_NAME (LEVEL, kern_embed)
 #define kern_embed_back LEVEL_NAME (LEVEL, kern_embed_back)
+#define kern_flatten LEVEL_NAME (LEVEL, kern_flatten)
 #define kern_gelu LEVEL_NAME (LEVEL, kern_gelu)
 #define kern_gelu_back LEVEL_NAME (LEVEL, kern_gelu_back)
 #define kern_linear_back_data LEVEL_NAME (LEVEL, kern_linear_back_data)
@@ -38,6 +39,8 @@
 #define kern_linear_run LEVEL_NAME (LEVEL, kern_linear_run)
 #define kern_linear_run_weights LEVEL_NAME (LEVEL, kern_linear_run_weights)
 #define kern_loss LEVEL_NAME (LEVEL, kern_loss)
+#define kern_mean_back LEVEL_NAME (LEVEL, kern_mean_back)
+#define kern_mean_forward LEVEL_NAME (LEVEL, kern_mean_forward)
 #define kern_norm_back LEVEL_NAME (LEVEL, kern_norm_back)
 #define kern_norm_back_weights LEVEL_NAME (LEVEL, kern_norm_back_weights)
 #define kern_norm_bare LEVEL_NAME (LEVEL, kern_norm_bare)
@@ -55,6 +58,7 @@
 #define kern_rows_take LEVEL_NAME (LEVEL, kern_rows_take)
 #define kern_sgd LEVEL_NAME (LEVEL, kern_sgd)
 #define kern_sum_squares LEVEL_NAME (LEVEL, kern_sum_squares)
+#define kern_unflatten LEVEL_NAME (LEVEL, kern_unflatten)
 #define kern_zero LEVEL_NAME (LEVEL, kern_zero)
 /* clang-format on */
 

@@ -1,5 +1,6 @@
 /* ranks: 0 */
-/* Maximum pooling and global average against their twins in every layout. */
+/* Maximum pooling, global average, means over windows and rows of images
+ * against their twins in every layout. */
 #include "tests/kern/twin.h"
 
 static struct kern *k;
@@ -116,9 +117,112 @@ test_global (struct kern_dims d, enum kern_layout l)
   kern_pool_destroy (&p);
 }
 
+/* Whether place i of a side of `size` is in window j of `parts`: PyTorch's
+ * adaptive_avg_pool2d, in real numbers.  fault: windows end where the next one
+ * begins. */
+static bool
+inside (int64_t i, int64_t j, int64_t size, int64_t parts, bool fault)
+{
+  const double step = (double)size / (double)parts;
+  const double end = (double)(j + 1) * step;
+  return (double)i >= floor ((double)j * step + 1e-9) &&
+         (double)i < (fault ? floor (end + 1e-9) : ceil (end - 1e-9));
+}
+
+/* y and d_x with the sums of absolute terms behind them. */
+static void
+twin_mean (struct kern_dims d, struct kern_dims o, const float *x,
+           const float *d_y, bool fault, double *y, double *y_size, double *d_x,
+           double *d_size)
+{
+  for (size_t i = 0; i < count (d); i++)
+    d_x[i] = d_size[i] = 0;
+  for (size_t j = 0; j < count (o); j++) {
+    const int64_t q = (int64_t)j % o.w, p = (int64_t)j / o.w % o.h;
+    const int64_t image = (int64_t)j / (o.w * o.h);
+    double n = 0;
+    y[j] = y_size[j] = 0;
+    for (int pass = 0; pass < 2; pass++)
+      for (int64_t i = 0; i < d.h * d.w; i++) {
+        const int64_t at = image * d.h * d.w + i;
+        if (!inside (i / d.w, p, d.h, o.h, fault) ||
+            !inside (i % d.w, q, d.w, o.w, fault))
+          continue;
+        n += pass == 0;
+        y[j] += pass ? (double)x[at] / n : 0;
+        y_size[j] += pass ? fabs ((double)x[at]) / n : 0;
+        d_x[at] += pass ? (double)d_y[j] / n : 0;
+        d_size[at] += pass ? fabs ((double)d_y[j]) / n : 0;
+      }
+  }
+}
+
+static void
+test_mean (struct kern_dims d, int64_t side, enum kern_layout l)
+{
+  const struct kern_dims o = {d.n, d.c, side, side};
+  const double reach = rounding ((double)(d.h * d.w) + 4);
+  MUST (kern_seal (k));
+  float *x = noise (count (d), 1), *d_y = noise (count (o), 2);
+  float *src = laid_out (k, d, l, x), *d_dst = laid_out (k, o, l, d_y);
+  float *dst = noise (kern_bytes (k, o, l) / 4, 3);
+  float *d_src = noise (kern_bytes (k, d, l) / 4, 4);
+  double *y = doubles (count (o)), *y_size = doubles (count (o));
+  double *d_x = doubles (count (d)), *d_size = doubles (count (d));
+  mem_close ();
+  kern_mean_forward (k, d, o, l, src, dst);
+  kern_mean_back (k, d, o, l, d_dst, d_src);
+  mem_open ();
+  float *got = plain_of (k, o, l, dst), *back = plain_of (k, d, l, d_src);
+  twin_mean (d, o, x, d_y, false, y, y_size, d_x, d_size);
+  tap_ok (close_to (count (o), got, y, y_size, reach) &&
+              close_to (count (d), back, d_x, d_size, reach) &&
+              padding_is_zero (k, o, l, dst) &&
+              padding_is_zero (k, d, l, d_src),
+          "means %dx%dx%dx%d to %d %s", (int)d.n, (int)d.c, (int)d.h, (int)d.w,
+          (int)side, kern_layout_name (l));
+  if (d.h % side && d.h > side) {
+    twin_mean (d, o, x, d_y, true, y, y_size, d_x, d_size);
+    tap_ok (!close_to (count (o), got, y, y_size, reach) &&
+                !close_to (count (d), back, d_x, d_size, reach),
+            "windows that do not overlap would be noticed");
+  }
+  float *all[] = {x, d_y, src, d_dst, dst, d_src, got, back};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+    mem_free (&all[i]);
+  mem_free (&y);
+  mem_free (&y_size);
+  mem_free (&d_x);
+  mem_free (&d_size);
+}
+
+/* Rows are the images in plain layout. */
+static void
+test_rows (struct kern_dims d, enum kern_layout l)
+{
+  float *x = noise (count (d), 1), *src = laid_out (k, d, l, x);
+  float *rows = noise (count (d), 2);
+  float *back = noise (kern_bytes (k, d, l) / 4, 3);
+  mem_close ();
+  kern_flatten (k, d, l, src, rows);
+  kern_unflatten (k, d, l, rows, back);
+  mem_open ();
+  bool same = memcmp (rows, x, count (d) * sizeof *x) == 0 &&
+              memcmp (back, src, kern_bytes (k, d, l)) == 0;
+  kern_unflatten (k, d, l, rows + 1, back); /* planted: one off */
+  tap_ok (same && memcmp (back, src, kern_bytes (k, d, l)) != 0,
+          "rows of %dx%dx%dx%d %s", (int)d.n, (int)d.c, (int)d.h, (int)d.w,
+          kern_layout_name (l));
+  mem_free (&x);
+  mem_free (&src);
+  mem_free (&rows);
+  mem_free (&back);
+}
+
 int
 main (void)
 {
+  static const int64_t sides[] = {1, 2, 3, 8};
   static const struct kern_dims dims[] = {
       {2, 16, 12, 12}, {3, 5, 9, 7}, {1, 20, 7, 7}, {2, 64, 6, 5}};
   static const struct kern_dims global[] = {{2, 16, 8, 8},
@@ -135,6 +239,11 @@ main (void)
           test_max (dims[i], windows[j], (enum kern_layout)l);
       for (size_t i = 0; i < sizeof global / sizeof *global; i++)
         test_global (global[i], (enum kern_layout)l);
+      for (size_t i = 0; i < sizeof global / sizeof *global; i++) {
+        for (size_t j = 0; j < 4 && (threads == 1 || i == 4); j++)
+          test_mean (global[i], sides[j], (enum kern_layout)l);
+        test_rows (global[i], (enum kern_layout)l);
+      }
     }
     kern_close (&k);
   }

@@ -34,7 +34,7 @@ model.stem|preset|cifar imagenet
 model.tied|yes|yes no
 model.residual|scaled|scaled plain
 stages.cut|auto|2,1,1,rest
-stages.head|conv128-bn-conv64-bn-gap-fc|gap ln shared
+stages.head|conv128-bn-conv64-bn-gap-fc|gap poolN conv1xN rankN ln shared
 stages.head_tokens|1|share
 stages.border|none|none rms ln
 strategy.span|all|local pairwise e2e all

@@ -188,22 +188,6 @@ running (void)
   fixture_close (&f);
 }
 
-/* An image is normalised over its channels and pixels. */
-static void
-twin_border (enum model_border border, struct act *x)
-{
-  const int64_t m = x->c * x->h * x->w;
-  for (int64_t i = 0; i < x->n && border != MODEL_BORDER_NONE; i++) {
-    double *v = x->v + i * m, mean = 0, var = 0;
-    for (int64_t j = 0; j < m && border == MODEL_BORDER_LN; j++)
-      mean += v[j] / (double)m;
-    for (int64_t j = 0; j < m; j++)
-      var += pow (v[j] - mean, 2) / (double)m;
-    for (int64_t j = 0; j < m; j++)
-      v[j] = (v[j] - mean) / sqrt (var + 1e-5);
-  }
-}
-
 /* The gradient at the input of a stage in the middle, by reordering a direction
  * into the twin's input. */
 static void
@@ -243,7 +227,8 @@ border (const struct model_spec *spec, enum kern_layout l,
     struct act x = act_new (d.n, d.c, d.h, d.w);
     for (int64_t i = 0; i < n; i++)
       x.v[i] = x0[i] + (j ? 1e-6 : -1e-6) * g[i] / length;
-    twin_border (kind, &x);
+    if (kind != MODEL_BORDER_NONE)
+      twin_normal (&x, kind == MODEL_BORDER_LN);
     for (int i = cut; i < units; i++)
       x = twin_unit (&twin, x, i);
     side[j] = twin_loss (x, f.labels);
@@ -318,6 +303,17 @@ planted (void)
   fixture_close (&f);
 }
 
+/* Of the literature; images behind unit 1 are 16 channels of 9 x 7. */
+static const char *const heads[] = {
+    "pool4-conv1x16-conv1x16-bn-pool2-fc24-fc24-fc",
+    "conv1x7-bn-pool3-fc",
+    "pool12-conv8s2-gap-fc",
+    "bn-gap-fc",
+    "bn-conv1x16s2-gap-fc12-fc",
+    "ln-gap-fc",
+    "ln-conv8-bn-pool2-fc",
+};
+
 int
 main (void)
 {
@@ -332,6 +328,16 @@ main (void)
   whole (&spec_basic, KERN_BLOCKED, 2, "conv12s2-conv7-bn-gap-fc11-fc",
          "head of every word, blocked, padded");
   whole (&spec_bottle, KERN_LAST, 2, "gap-fc", "smallest head");
+  for (int l = KERN_BLOCKED; l <= KERN_LAST; l++) {
+    const char *const layout = kern_layout_name ((enum kern_layout)l);
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+      char title[80];
+      snprintf (title, sizeof title, "%s, %s", heads[i], layout);
+      whole (&spec_basic, (enum kern_layout)l, 2, heads[i], title);
+    }
+  }
+  whole (&spec_bottle, KERN_LAST, 3, "ln-pool4-conv1x6-fc9-fc",
+         "odd channels, channels last");
   border (&spec_basic, KERN_BLOCKED, MODEL_BORDER_NONE, 2, "basic, blocked");
   border (&spec_bottle, KERN_LAST, MODEL_BORDER_NONE, 2,
           "bottleneck, channels last");

@@ -152,6 +152,21 @@ rig_forward (struct rig *r, double *losses)
   }
 }
 
+/* An evaluation in between uses the scratch that a forward has left. */
+static void
+rig_judge (struct rig *r)
+{
+  const float *x = (const float *)(const void *)r->token;
+  for (int k = 0; k < K; k++) {
+    struct tensor y;
+    struct stage_loss l;
+    must (stage_eval (r->s[k], x));
+    must (stage_head_eval (r->s[k], r->label, &l));
+    stage_output (r->s[k], STAGE_EVAL, &y);
+    x = y.data;
+  }
+}
+
 /* The gradient of loss h at the output of stage k. */
 static void
 carry (struct rig *r, int h, int k, float *g)
@@ -350,6 +365,7 @@ test_route (struct model_spec m, const char *head, const float *route,
   rig_open (&r, m, head);
   rig_shake (&r);
   check_losses (&r, what);
+  rig_judge (&r);
   rig_backward (&r);
   bool shares = network_shares (r.net, head);
   const char *skip = !shares  ? NULL
@@ -639,6 +655,8 @@ main (void)
   test_memory (true, "ln-shared", 0.5);
   test_memory (false, "ln-fc", 0.5);
   test_memory (false, "ln-shared", 1);
+  test_memory (false, "ln-rank16-fc", 1);
+  test_memory (true, "ln-fc96-fc", 0.5);
   test_init ();
   test_chunks ();
   struct model_spec m = small ();
@@ -647,6 +665,8 @@ main (void)
   test_route (m, "ln-fc", e2e, "end to end, ln-fc");
   test_route (m, "ln-fc", sums, "sum, ln-fc");
   test_route (m, "ln-shared", means, "mean, ln-shared");
+  test_route (m, "ln-rank5-fc", sums, "sum, ln-rank5-fc");
+  test_route (m, "ln-fc20-rank5-ln-fc", local, "local, ln-fc20-rank5-ln-fc");
   m.tied = true;
   test_route (m, "ln-fc", local, "local, ln-fc, tied");
   test_route (m, "ln-shared", pairwise, "pairwise, ln-shared, tied");

@@ -257,16 +257,14 @@ token_looks (const struct token_twin *w, bool inner, int64_t b, int64_t t)
   }
 }
 
-/* Mean loss of a head that is LayerNorm and a matrix. */
+/* Mean loss of rows of `width` that a matrix takes to the words. */
 static inline double
-token_head (const struct token_twin *w, bool inner, const double *x,
-            const double *scale, const double *shift, const double *matrix,
-            double *s, double *logits)
+token_loss (const struct token_twin *w, bool inner, int64_t width,
+            const double *x, const double *matrix, double *logits)
 {
-  const int64_t T = w->m.context, D = w->m.d_model, V = w->m.classes;
+  const int64_t T = w->m.context, V = w->m.classes;
   double loss = 0, n = 0;
-  token_layer_norm (w->B * T, D, x, scale, shift, s);
-  token_dense (w->B * T, D, V, s, matrix, NULL, logits);
+  token_dense (w->B * T, width, V, x, matrix, NULL, logits);
   for (int64_t i = 0; i < w->B * T; i++) {
     if (w->label[i] < 0 || !token_looks (w, inner, i / T, i % T))
       continue;
@@ -277,6 +275,54 @@ token_head (const struct token_twin *w, bool inner, const double *x,
     n++;
   }
   return loss / n;
+}
+
+/* Word i of head k, but the last: rows of *width in place; room for rows of
+ * TWIN_WIDE. */
+#define TWIN_WIDE 64
+static inline void
+token_word (const struct token_twin *w, int k, int i, const char *word,
+            int64_t *width, double *x, double *room)
+{
+  const int64_t rows = w->B * w->m.context;
+  const bool rank = strncmp (word, "rank", 4) == 0;
+  if (strcmp (word, "ln") == 0) {
+    token_layer_norm (rows, *width, x,
+                      token_get (w, "heads/%d/%d.weight", k, i),
+                      token_get (w, "heads/%d/%d.bias", k, i), x);
+    return;
+  }
+  const int64_t to = atoi (word + (rank ? 4 : 2));
+  CHECK (to <= TWIN_WIDE, "rows of %d", (int)to);
+  token_dense (rows, *width, to, x, token_get (w, "heads/%d/%d.weight", k, i),
+               rank ? NULL : token_get (w, "heads/%d/%d.bias", k, i), room);
+  for (int64_t j = 0; j < rows * to; j++)
+    x[j] = rank || room[j] > 0 ? room[j] : 0;
+  *width = to;
+}
+
+static inline double
+token_inner (const struct token_twin *w, int k, const double *x,
+             const char *shared, double *logits)
+{
+  const int64_t rows = w->B * w->m.context, D = w->m.d_model;
+  double *z = token_doubles ((size_t)(rows * TWIN_WIDE)), loss;
+  double *room = token_doubles ((size_t)(rows * TWIN_WIDE));
+  char copy[64], *word, *rest = copy;
+  int64_t width = D;
+  int i = 0;
+  snprintf (copy, sizeof copy, "%s", w->head);
+  memcpy (z, x, (size_t)(rows * D) * sizeof *z);
+  for (; (word = strsep (&rest, "-")) && rest; i++)
+    token_word (w, k, i, word, &width, z, room);
+  loss = token_loss (w, true, width, z,
+                     strcmp (word, "shared") == 0
+                         ? token_matrix (w, k, shared)
+                         : token_get (w, "heads/%d/%d.weight", k, i),
+                     logits);
+  mem_free (&z);
+  mem_free (&room);
+  return loss;
 }
 
 /* Losses [K] and, when given, the last head's logits [B T, V]. */
@@ -300,18 +346,13 @@ token_losses (const struct token_twin *w, double *losses, double *last)
     for (int u = w->first[k]; u < w->first[k + 1]; u++)
       if (u > 0 && u <= w->m.layers)
         token_block (w, u - 1, x, s);
-    bool inner = k < w->K - 1;
-    const char *own = strstr (w->head, "shared") ? shared : NULL;
-    losses[k] =
-        inner
-            ? token_head (w, true, x, token_get (w, "heads/%d/0.weight", k),
-                          token_get (w, "heads/%d/0.bias", k),
-                          own ? token_matrix (w, k, own)
-                              : token_get (w, "heads/%d/1.weight", k),
-                          s, z)
-            : token_head (w, false, x, token_get (w, "transformer.ln_f.weight"),
-                          token_get (w, "transformer.ln_f.bias"),
-                          token_matrix (w, k, shared), s, z);
+    if (k < w->K - 1) {
+      losses[k] = token_inner (w, k, x, shared, z);
+      continue;
+    }
+    token_layer_norm (rows, D, x, token_get (w, "transformer.ln_f.weight"),
+                      token_get (w, "transformer.ln_f.bias"), s);
+    losses[k] = token_loss (w, false, D, s, token_matrix (w, k, shared), z);
   }
   if (last)
     memcpy (last, z, (size_t)(rows * V) * sizeof *z);

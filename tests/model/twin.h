@@ -258,10 +258,48 @@ twin_gap (struct act x)
   return y;
 }
 
+/* Place (i, j) of n x n: the mean over rows floor (i h / n) up to
+ * ceil ((i + 1) h / n), and columns likewise. */
+static inline struct act
+twin_pool (struct act x, int64_t n)
+{
+  struct act y = act_new (x.n, x.c, n, n);
+  for (int64_t p = 0; p < x.n * x.c; p++)
+    for (int64_t o = 0; o < n * n; o++) {
+      double count = 0, *to = &y.v[p * n * n + o];
+      for (int64_t i = o / n * x.h / n; i * n < (o / n + 1) * x.h; i++)
+        for (int64_t j = o % n * x.w / n; j * n < (o % n + 1) * x.w; j++) {
+          *to += x.v[(p * x.h + i) * x.w + j];
+          count++;
+        }
+      *to /= count;
+    }
+  mem_free (&x.v);
+  return y;
+}
+
+/* An image is normalised over its channels and pixels. */
+static inline void
+twin_normal (struct act *x, bool centred)
+{
+  const int64_t m = x->c * x->h * x->w;
+  for (int64_t i = 0; i < x->n; i++) {
+    double *v = x->v + i * m, mean = 0, var = 0;
+    for (int64_t j = 0; j < m && centred; j++)
+      mean += v[j] / (double)m;
+    for (int64_t j = 0; j < m; j++)
+      var += pow (v[j] - mean, 2) / (double)m;
+    for (int64_t j = 0; j < m; j++)
+      v[j] = (v[j] - mean) / sqrt (var + 1e-5);
+  }
+}
+
+/* Images are rows of all their numbers. */
 static inline struct act
 twin_linear (struct twin *t, struct act x, const char *name)
 {
   struct twin_tensor *w = twin_find (t, name, ".weight");
+  x.c *= x.h * x.w;
   CHECK (w && w->info.n_dims == 2 && w->info.dims[1] == x.c, "weight of %s",
          name);
   const double *b = twin_value (t, name, ".bias");
@@ -342,14 +380,20 @@ twin_head (struct twin *t, struct act x, int k, const char *grammar)
     snprintf (name, sizeof name, "heads/%d/%d", k, i);
     if (strncmp (word, "conv", 4) == 0) {
       char *s = strchr (word, 's');
-      x = twin_conv (t, x, name, 3, s ? atoi (s + 1) : 1, false);
+      x = twin_conv (t, x, name, word[5] == 'x' ? 1 : 3, s ? atoi (s + 1) : 1,
+                     false);
       if (!rest || strncmp (rest, "bn", 2) != 0)
         twin_relu (&x);
     } else if (strcmp (word, "bn") == 0) {
       twin_bn (t, &x, name);
-      twin_relu (&x);
+      if (i > 0)
+        twin_relu (&x);
     } else if (strcmp (word, "gap") == 0)
       x = twin_gap (x);
+    else if (strcmp (word, "ln") == 0)
+      twin_normal (&x, true);
+    else if (strncmp (word, "pool", 4) == 0)
+      x = twin_pool (x, atoi (word + 4));
     else {
       x = twin_linear (t, x, name);
       if (word[2])

@@ -1,0 +1,84 @@
+#!/bin/sh
+# tests/run/heads.sh -- the words of heads, each through whole runs: the same bits
+# on any number of ranks and after a stop, evaluation with the numbers of
+# training, and what is refused before anything is read.
+#
+# Prints TAP; needs a launcher.
+# limit: 240
+# shellcheck disable=SC2016,SC2086 # awk's own $; words of settings
+
+. "${abs_top_srcdir-$(dirname "$0")/../..}/tests/run/rig.sh"
+
+i=0
+while [ $i -lt 200 ]; do
+  echo "line $i of a text: $((i * 37 % 101)) and $((i * i % 89)), then $i"
+  i=$((i + 1))
+done >text.txt
+one import text text.txt -o text.h5 valid=0.1 test=0.1
+ok $? "text is imported"
+
+images="$small data.file=$tmp/data.h5 strategy.mix=sum train.micro=2
+  train.eval_every=4 --quiet"
+tokens="model.family=transformer model.layers=3 model.d_model=16 model.heads=2
+  model.context=16 stages.cut=1,1,1,rest strategy.span=2 strategy.mix=sum
+  data.file=$tmp/text.h5 train.batch=8 train.micro=2 train.lr=0.01 train.clip=1
+  train.eval_every=4 --quiet"
+
+# digests DIRECTORY: of its last checkpoint
+digests () {
+  grep '"event":"checkpoint"' "$1/events.jsonl" | tail -n 1 |
+    sed -n 's/.*"step":\([0-9]*\).*"weights":"\([0-9a-f]*\)","optimizer":"\([0-9a-f]*\)","state":"\([0-9a-f]*\)".*/\1 \2 \3 \4/p'
+}
+
+# The last loss of head 1 on valid, as metrics.csv has it.
+judged () # DIRECTORY
+{
+  $AWK -F, '
+    NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
+    $at["split"] == "valid" { v = $at["head1_loss"] }
+    END { printf "%.4f", v }' "$1/metrics.csv"
+}
+
+# through NAME SETTINGS: 8 steps on 3 ranks; 4 on 4 and 4 on 1; evaluation.
+seen=
+through ()
+{
+  name=$1
+  run=run$n
+  shift
+  many 3 train "$@" train.steps=8 run.dir=$run-whole &&
+    many 4 train "$@" train.steps=4 run.dir=$run-parts &&
+    one train "$@" train.steps=8 run.dir=$run-parts
+  ok $? "$name: 8 steps on 3 ranks; 4 on 4 and 4 on 1"
+  was=$(digests $run-whole)
+  [ -n "$was" ] && [ "$was" = "$(digests $run-parts)" ] &&
+    case $seen in *"$was"*) false ;; esac
+  ok $? "$name: end in the same bits, which no other has"
+  seen="$seen $was"
+  many 2 eval $run-whole --split valid && cp said two &&
+    one eval $run-parts --split valid && cmp -s said two &&
+    grep -q "$(judged $run-whole)" said
+  ok $? "$name: evaluated on 2 ranks and on one, with the numbers of training"
+}
+
+for head in pool4-conv1x16-bn-conv1x8-pool2-fc24-fc24-fc ln-pool2-fc; do
+  through $head $images stages.head=$head
+done
+through ln-fc24-rank4-fc $tokens stages.head=ln-fc24-rank4-fc
+
+# Before data is touched: where in the grammar, and why.
+refused () # FAMILY HEAD PATTERN
+{
+  one train model.family=$1 stages.head=$2 run.dir=none
+  [ $? = 64 ] && grep -q "^head \"$2\": $3" errors && [ ! -e none ]
+  ok $? "refused: $1, $2"
+}
+refused resnet pool2-fc8-gap-fc 'word 3, "gap": gap cannot follow fcN'
+refused resnet conv1x8-fc 'word 2, "fc": a linear layer needs gap or poolN'
+refused resnet gap-ln-fc 'word 2, "ln": over images ln must be the first word'
+refused resnet gap-rank8-fc 'word 2, "rank8": rankN belongs to Transformers'
+refused resnet pool0-fc 'unknown word "pool0".*did you mean "pool2"'
+refused transformer ln-pool2-fc 'word 2, "pool2": heads of Transformers'
+refused transformer ln-rank8 'word 2, "rank8": the last word must be fc'
+
+done_testing
