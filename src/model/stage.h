@@ -80,6 +80,10 @@ enum status
 stage_input (struct stage *s, int slot, struct tensor *out);
 void
 stage_output (const struct stage *s, int slot, struct tensor *out);
+/* Sum of the squares of that output; the same bits for any number of
+ * threads. */
+double
+stage_output_squares (struct stage *s, int slot);
 /* Shape and bytes of input and output without memory (data NULL): for sizing
  * messages and cotangents. */
 void

@@ -48,6 +48,13 @@ stage_eval (struct stage *s, const void *x)
   return s->body->kind->eval (s->body, &w, x, s->eval.y);
 }
 
+double
+stage_output_squares (struct stage *s, int slot)
+{
+  return kern_sum_squares (s->k, s->out_bytes / sizeof (float),
+                           stage_output_of (s, stage_place (s, slot)));
+}
+
 /* -- head ------------------------------------------------------------------ */
 
 /* p->logits and d_logits: [B, classes]; labels: [B], a negative one does not

@@ -162,13 +162,25 @@ sheet_heads (const struct sheet *s)
   return n;
 }
 
+/* The next column that all versions have, from i on. */
+static int
+old_column (const struct sheet *s, int i)
+{
+  while (i < s->n_columns && store_metric_is_new (s->column[i]))
+    i++;
+  return i;
+}
+
 static bool
 same_columns (const struct sheet *a, const struct sheet *b)
 {
-  bool same = a->n_columns == b->n_columns;
-  for (int i = 0; same && i < a->n_columns; i++)
-    same = strcmp (a->column[i], b->column[i]) == 0;
-  return same;
+  int i = old_column (a, 0), j = old_column (b, 0);
+  while (i < a->n_columns && j < b->n_columns &&
+         strcmp (a->column[i], b->column[j]) == 0) {
+    i = old_column (a, i + 1);
+    j = old_column (b, j + 1);
+  }
+  return i == a->n_columns && j == b->n_columns;
 }
 
 /* Where an earlier file has what a column of the later one is about.  Files

@@ -156,6 +156,8 @@ make_stages (struct session *s, bool decodes)
   TRY (MEM_NEW ((size_t)(d->n_samples * d->M * d->length), &s->labels,
                 "labels"));
   TRY (MEM_NEW ((size_t)d->K, &s->loss, "losses"));
+  TRY (MEM_NEW ((size_t)d->K, &s->flow.output, "sums of squares"));
+  TRY (MEM_NEW ((size_t)d->K, &s->flow.gradient, "sums of squares"));
   TRY (MEM_NEW ((size_t)d->K, &s->window_norm, "norms"));
   TRY (MEM_NEW ((size_t)d->K + 1, &s->squares, "norms"));
   TRY (MEM_NEW ((size_t)d->K, &s->factor, "norms"));
@@ -253,6 +255,8 @@ session_close (struct session *s)
   arena_close (&s->borders);
   mem_free (&s->labels);
   mem_free (&s->loss);
+  mem_free (&s->flow.output);
+  mem_free (&s->flow.gradient);
   mem_free (&s->window_norm);
   mem_free (&s->squares);
   mem_free (&s->factor);

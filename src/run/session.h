@@ -95,6 +95,12 @@ struct session {
 
   /* what a step leaves: per head, of this replica */
   struct stage_loss *loss; /* K */
+  /* ... and, where it is on, of the stages of this rank: sums of squares of the
+   * outputs, and of the body's gradient of all replicas; 0 of other stages */
+  struct {
+    bool on;
+    double *output, *gradient; /* K */
+  } flow;
   bool heard; /* losses of a step are back: operations are told no more */
 
   int *window_norm;         /* K requests; not NONE inside a step only */

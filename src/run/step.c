@@ -104,7 +104,12 @@ do_forward (struct session *s, struct local_stage *l, const struct plan_op *op,
     x = t.data;
   }
   stage_moment (l->stage, op->slot, step, session_sample (s, op->micro));
-  return stage_forward (l->stage, op->slot, x);
+  TRY (stage_forward (l->stage, op->slot, x));
+  if (s->flow.on && !s->lane.aside) {
+    clock_switch (&s->account, CLOCK_OTHER);
+    s->flow.output[l->k] += stage_output_squares (l->stage, op->slot);
+  }
+  return OK;
 }
 
 static enum status
@@ -369,6 +374,10 @@ do_update (struct session *s, struct local_stage *l, int64_t step)
     TRY (finish_reduce (s, l));
   else
     clip[STAGE_HEAD] = (float)factor[l->k];
+  if (s->flow.on)
+    s->flow.gradient[l->k] =
+        d->plan->norms ? l->squares[STAGE_BODY]
+                       : stage_gradient_squares (l->stage, STAGE_BODY);
   /* A stage in several windows obeys the strictest. */
   for (int h = l->k; d->plan->norms && h < d->K; h++)
     if (d->route[l->k * d->K + h] != 0 && (float)factor[h] < clip[STAGE_BODY])
@@ -447,8 +456,10 @@ session_step (struct session *s, int64_t step)
   const struct design *d = s->design;
   const struct plan_rank *r = &d->plan->rank[wire_pipe_rank (s->wire)];
   bool last = step + 1 >= s->end_step;
-  for (int k = 0; k < d->K; k++)
+  for (int k = 0; k < d->K; k++) {
     s->loss[k] = (struct stage_loss){0};
+    s->flow.output[k] = s->flow.gradient[k] = 0;
+  }
   clock_pace ();
   mem_close ();
   for (int i = 0; i < r->n_ops; i++) {

@@ -33,3 +33,13 @@ store_metric_is_stage (const char *column)
 {
   return strncmp (column, "stage", 5) == 0;
 }
+
+bool
+store_metric_is_new (const char *column)
+{
+  int k, end = 0;
+  if (sscanf (column, "stage%d_%n", &k, &end) != 1 || end == 0)
+    return false;
+  return strcmp (column + end, METRIC_RMS) == 0 ||
+         strcmp (column + end, METRIC_GRADIENT) == 0;
+}

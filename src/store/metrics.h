@@ -28,6 +28,8 @@
 #define METRIC_COSINE "cosine"
 #define METRIC_NORM_RATIO "norm_ratio"
 #define METRIC_DIGEST "digest"
+#define METRIC_RMS "rms"
+#define METRIC_GRADIENT "gradient_norm"
 
 /* Their columns; out is returned. */
 #define METRIC_NAME 48
@@ -40,5 +42,9 @@ bool
 store_metric_is_head (const char *column, int *k, const char **metric);
 bool
 store_metric_is_stage (const char *column);
+/* Whether files of earlier versions have no such column: they are gone on with
+ * without it. */
+bool
+store_metric_is_new (const char *column);
 
 #endif

@@ -212,6 +212,13 @@ find_column (const struct store_run *r, const char *name)
   return -1;
 }
 
+/* Or a file of an earlier version goes on without it. */
+static bool
+has_column (const struct store_run *r, const char *name)
+{
+  return find_column (r, name) >= 0 || store_metric_is_new (name);
+}
+
 /* The header of a file that is there already. */
 static enum status
 read_header (struct store_run *r, const char *path)
@@ -241,9 +248,9 @@ is_named (int n, const char *const *columns, const char *name)
   return false;
 }
 
-/* Whether rows may be added to the file: it has all their columns, and none of
- * other heads.  Of a network with fewer stages the last head is the output, and
- * must not go on in the column of an inner head. */
+/* Whether rows may be added to the file: it has all their columns, but for new
+ * ones, and none of other heads.  Of a network with fewer stages the last head
+ * is the output, and must not go on in the column of an inner head. */
 static bool
 header_fits (const struct store_run *r, int n, const char *const *columns)
 {
@@ -251,7 +258,7 @@ header_fits (const struct store_run *r, int n, const char *const *columns)
   const char *metric;
   bool fits = find_column (r, METRIC_SPLIT) >= 0;
   for (int i = 0; fits && i < n; i++)
-    fits = find_column (r, columns[i]) >= 0;
+    fits = has_column (r, columns[i]);
   for (int k = 0; fits && k < r->n_columns; k++)
     fits = !store_metric_is_head (r->column[k], &head, &metric) ||
            is_named (n, columns, r->column[k]);
@@ -366,7 +373,7 @@ store_run_row (struct store_run *r, int n, const char *const *columns,
   if (!r->metrics)
     TRY (open_metrics (r, n, columns));
   for (int i = 0; i < n; i++)
-    CHECK (find_column (r, columns[i]) >= 0,
+    CHECK (has_column (r, columns[i]),
            "metrics.csv has no column \"%s\": the first row names all",
            columns[i]);
   return print_row (r, n, columns, split, values, texts);

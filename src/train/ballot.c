@@ -5,8 +5,8 @@
  * and no step waits for the slowest stage.  Every element has one rank that
  * contributes, or is a whole number, so the sum is exact in any order.
  *
- * Per replica and head: loss, correct, counted; what agreement.c and digest.c
- * add; then the counts below.
+ * Per replica and head: loss, correct, counted; what agreement.c, digest.c and
+ * flow.c add; then the counts below.
  */
 #include "train/train_impl.h"
 
@@ -27,7 +27,7 @@ ballot_size (const struct ballots *b)
   const struct session *s = b->s;
   const struct design *d = s->design;
   return 3 * d->R * d->K + agreement_votes (b->agreement) +
-         digest_votes (b->digests) + COUNTS;
+         digest_votes (b->digests) + flow_votes (b->flow) + COUNTS;
 }
 
 /* Where the counts begin among the numbers of a ballot. */
@@ -48,7 +48,7 @@ ballot_open (struct session *s, struct ballots *b)
   if (b->n > WIRE_BALLOT_MOST)
     return fail (E_CONFIG,
                  "%d replicas x %d stages: at most %d of them fit in one run",
-                 d->R, d->K, (WIRE_BALLOT_MOST - (b->n - 3 * d->R * d->K)) / 3);
+                 d->R, d->K, (WIRE_BALLOT_MOST - (b->n - 4 * d->R * d->K)) / 4);
   /* Those of steps, and those of a step's windows. */
   CHECK (b->lag + d->K <= WIRE_BALLOTS, "%d + %d ballots", b->lag, d->K);
   TRY (MEM_NEW ((size_t)b->lag, &b->request, "ballots"));
@@ -62,6 +62,7 @@ ballot_open (struct session *s, struct ballots *b)
 void
 ballot_close (struct ballots *b)
 {
+  flow_close (&b->flow);
   agreement_close (&b->agreement);
   digest_close (&b->digests);
   mem_free (&b->request);
@@ -87,7 +88,9 @@ ballot_cast (struct ballots *b, int64_t step, enum run_stop stop)
   v += 3 * d->R * d->K;
   agreement_cast (b->agreement, step, v);
   TRY (digest_spoil (s));
-  TRY (digest_cast (b->digests, step, v + agreement_votes (b->agreement)));
+  v += agreement_votes (b->agreement);
+  TRY (digest_cast (b->digests, step, v));
+  flow_cast (b->flow, step, v + digest_votes (b->digests));
   double *count = counts_of (b, b->in);
   count[GIVE_UP] = b->vote.give_up ? 1 : 0;
   count[BUSY] = b->vote.busy ? 1 : 0;
@@ -149,8 +152,9 @@ ballot_read (struct ballots *b, int64_t step)
   s->heard = true;
   const double *more = b->out + 3 * d->R * d->K;
   agreement_read (b->agreement, step, more);
-  enum status same =
-      digest_read (b->digests, step, more + agreement_votes (b->agreement));
+  more += agreement_votes (b->agreement);
+  enum status same = digest_read (b->digests, step, more);
+  flow_read (b->flow, step, more + digest_votes (b->digests));
   read_counts (b, step);
   TRY (same);
   if (bad >= 0)

@@ -57,6 +57,7 @@ row_add_digest (struct row *r, const uint64_t *digest, int k)
 struct heads {
   enum data_split split;
   const double *loss, *accuracy; /* K; NULL: the row is not about heads */
+  const double *flow;            /* 2 K; NULL: the row is not about stages */
   double rate;
 };
 
@@ -92,6 +93,9 @@ row_fill (struct training *t, int64_t steps_done, const struct heads *h,
   row_add (r, h->loss ? schedule_lr (&d->schedule, last) : NAN, METRIC_LR);
   row_add (r, training_seconds (t), METRIC_SECONDS);
   row_add (r, h->rate, METRIC_RATE);
+  for (int i = 0; flow_result (t->b.flow) && i < 2 * d->K; i++)
+    row_add_stage (r, h->flow ? h->flow[i] : NAN, i % d->K,
+                   i < d->K ? METRIC_RMS : METRIC_GRADIENT);
   for (int i = 0; agreement && i < 2 * d->K; i++)
     row_add_stage (r, about == ABOUT_AGREEMENT ? agreement[i] : NAN, i % d->K,
                    i < d->K ? METRIC_COSINE : METRIC_NORM_RATIO);
@@ -108,7 +112,7 @@ put_row (struct training *t, const char *name, int64_t steps_done,
   if (!s->run)
     return OK;
   size_t K = (size_t)s->design->K;
-  size_t room = 5 * K + 5 + (size_t)agreement_votes (t->b.agreement);
+  size_t room = 7 * K + 5 + (size_t)agreement_votes (t->b.agreement);
   enum status e = MEM_NEW (room, &r.value, "metrics");
   if (e == OK)
     e = MEM_NEW (room, &r.name, "metrics");
@@ -181,9 +185,13 @@ record_training (struct training *t, int64_t steps_done, bool timed)
     accuracy[k] = silent ? NAN : (double)p->sum[k].correct / counted;
     p->sum[k] = (struct stage_loss){0};
   }
-  enum status e =
-      record_row (t, d->train, "train", steps_done, loss, accuracy,
-                  timed && now > p->row_s ? n / (now - p->row_s) : NAN);
+  const struct heads h = {.split = d->train,
+                          .loss = loss,
+                          .accuracy = accuracy,
+                          .flow = flow_result (t->b.flow),
+                          .rate = timed && now > p->row_s ? n / (now - p->row_s)
+                                                          : NAN};
+  enum status e = put_row (t, "train", steps_done, &h, ABOUT_HEADS);
   p->rows_from = steps_done;
   p->row_s = now;
   return e;

@@ -192,6 +192,7 @@ take_step (struct training *t)
 {
   const double begin = clock_now_s ();
   TRY (agreement_walk (t->b.agreement, t->done));
+  flow_ask (t->b.flow, t->done);
   TRY (session_step (t->s, t->done));
   const double took = clock_now_s () - begin;
   if (t->done > t->start && took > t->worst_step_s)

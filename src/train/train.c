@@ -88,6 +88,8 @@ open_session (struct training *t, struct wire *w, const struct config *c,
   if (e == OK)
     e = digest_open (s, &t->b.digests);
   if (e == OK)
+    e = wire_agree (w, flow_open (s, &t->b.flow));
+  if (e == OK)
     e = wire_agree (w, ballot_open (s, &t->b));
   if (e == OK && !resumes)
     e = train_init (s);
@@ -110,7 +112,7 @@ training_open (struct training *t)
   t->end = d->steps;
   t->job_end_s = stop_job_end ();
   t->loop_s = t->saved_s = clock_now_s ();
-  t->p.interval = d->steps > 200 ? d->steps / 100 : 1;
+  t->p.interval = flow_interval (d);
   t->p.rows_from = t->p.live_step = t->start;
   t->p.live_s = clock_now_s ();
   t->p.line_s = t->p.live_s - 15; /* the first plain line comes early */

@@ -8,6 +8,7 @@
 
 struct agreement;
 struct digests;
+struct flow;
 
 /* -- gradients side by side (agreement.c) -------------------------------------
  *
@@ -98,11 +99,43 @@ digest_tell (const struct digests *d);
 const uint64_t *
 digest_result (const struct digests *d);
 
+/* -- what the stages hand on (flow.c) ----------------------------------------
+ *
+ * Of the steps with which rows of metrics.csv end: the root mean square of
+ * every stage's output, over all numbers of the batch, and the norm of the
+ * gradient of its body's parameters, before clipping.
+ */
+
+/* Steps per row of the training split. */
+int64_t
+flow_interval (const struct design *d);
+/* Local. */
+enum status
+flow_open (struct session *s, struct flow **out);
+void
+flow_close (struct flow **it);
+/* Before step `step` (from 0): whether it is to be measured. */
+void
+flow_ask (struct flow *f, int64_t step);
+/* Numbers in a ballot, this rank's part of them for `step` (v is zeroed), and
+ * what the sums say. */
+int
+flow_votes (const struct flow *f);
+void
+flow_cast (const struct flow *f, int64_t step, double *v);
+void
+flow_read (struct flow *f, int64_t step, const double *v);
+/* Of the newest that was read: K root mean squares, then K norms; NAN before.
+ * NULL: none are measured. */
+const double *
+flow_result (const struct flow *f);
+
 /* -- verdicts that lag (ballot.c) -------------------------------------------
  */
 
 struct ballots {
   struct session *s;           /* borrowed */
+  struct flow *flow;           /* owned; NULL: not measured */
   struct agreement *agreement; /* owned; NULL unless asked */
   struct digests *digests;     /* owned; NULL: nothing compared or recorded */
   int lag, n;                  /* steps from cast to read; numbers of one */
@@ -120,10 +153,11 @@ struct ballots {
   enum run_stop stop;           /* why one asks for stopping */
 };
 
-/* b: zero but for agreement and digests, which are opened before.  Local. */
+/* b: zero but for flow, agreement and digests, which are opened before.  Local.
+ */
 enum status
 ballot_open (struct session *s, struct ballots *b);
-/* With agreement and digests. */
+/* With flow, agreement and digests. */
 void
 ballot_close (struct ballots *b);
 /* After step: vote. */
@@ -249,8 +283,9 @@ record_agreement (struct training *t, int64_t steps_done);
  * on the root. */
 enum status
 record_digests (struct training *t, int64_t steps_done);
-/* The row of the training split over the steps since the last one.  timed: the
- * time between them means something. */
+/* The row of the training split over the steps since the last one, with what
+ * flow_result says of the last of them.  timed: the time between them means
+ * something. */
 enum status
 record_training (struct training *t, int64_t steps_done, bool timed);
 /* "0.8120 0.4550 -": K numbers, '-' where a head is silent. */

@@ -251,7 +251,7 @@ wire_reduce_wait (struct wire *w, int *request);
  * `in`; wait copies into `out`.  Up to `WIRE_BALLOTS` under way.  Collective on
  * the scope, in the same order on all its ranks. */
 #define WIRE_BALLOTS 128      /* 64 of steps and 64 of windows */
-#define WIRE_BALLOT_MOST 4096 /* doubles in one ballot */
+#define WIRE_BALLOT_MOST 5632 /* doubles in one ballot */
 enum status
 wire_ballot_start (struct wire *w, int scope, const double *in, int n,
                    int *request);
