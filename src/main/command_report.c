@@ -14,7 +14,7 @@
 
 struct options {
   struct given given;
-  bool text, csv, latex;
+  bool text, csv, latex, svg;
   struct report_spec spec; /* without runs, form and predict */
 };
 
@@ -46,6 +46,10 @@ static const struct flag flags[] = {
     INTO_SPLIT (spec.split) },
   { "csv", 0, NULL, "a table as comma-separated lines", INTO_BOOL (csv) },
   { "latex", 0, NULL, "a table for LaTeX (booktabs)", INTO_BOOL (latex) },
+  { "svg", 0, NULL,
+    "a picture alone: the output over time (of --on, where given), a panel for "
+    "each data set; of finished runs, where some have",
+    INTO_BOOL (svg) },
   { "text", 0, NULL, "all tables for the terminal", INTO_BOOL (text) },
   { "table", 0, "NAME",
     "--csv, --latex: which table: compare (default), cost, heads, time, "
@@ -71,7 +75,7 @@ static const struct flag flags[] = {
     INTO_BOOL (spec.unlike) },
   { "output", 'o', "FILE",
     "the file to write; default: report.html, or the terminal for --text, "
-    "--csv and --latex",
+    "--csv, --latex and --svg",
     INTO_TEXT (given.output) },
   { 0 }
 };
@@ -82,8 +86,8 @@ check (void *options, struct text *wrong)
 {
   struct options *o = options;
   char near[TEXT_NEAR] = "";
-  if (o->text + o->latex + o->csv > 1)
-    text_add (wrong, "--text, --csv and --latex exclude each other\n");
+  if (o->text + o->latex + o->csv + o->svg > 1)
+    text_add (wrong, "--text, --csv, --latex and --svg exclude each other\n");
   if (o->spec.accuracy > 0 && o->spec.loss > 0)
     text_add (wrong, "--accuracy and --loss exclude each other\n");
   if (o->spec.table && text_among (report_tables (), o->spec.table, near) < 0)
@@ -101,7 +105,7 @@ static enum status
 deliver (const struct options *o, const struct text *out)
 {
   const char *path = o->given.output;
-  if (!path && !o->text && !o->csv && !o->latex)
+  if (!path && !o->text && !o->csv && !o->latex && !o->svg)
     path = "report.html";
   if (!path) {
     file_print (out);
@@ -179,6 +183,7 @@ work (const void *options, struct wire *w)
   spec.form = o->text    ? REPORT_TEXT
               : o->csv   ? REPORT_CSV
               : o->latex ? REPORT_LATEX
+              : o->svg   ? REPORT_SVG
                          : REPORT_HTML;
   text_init (&out);
   enum status s = report_make (&spec, &out);

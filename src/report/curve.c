@@ -1,5 +1,5 @@
-/* report/curve.c -- the mean of a group's runs along an axis, and the band from
- * the lowest to the highest of them. */
+/* report/curve.c -- the mean of a group's runs along an axis, and the band in
+ * which it lies. */
 #include "report/report_impl.h"
 
 #include <stdlib.h>
@@ -66,6 +66,28 @@ places (struct report *r, const struct points *p, int n, double **out)
 }
 
 void
+curve_room (struct report *r, int n, struct curve *c)
+{
+  double **row[] = {&c->x, &c->mean, &c->low, &c->high, &c->least, &c->most};
+  *c = (struct curve){0};
+  for (int i = 0; i < 6; i++)
+    *row[i] = pool_take (&r->pool, (size_t)n + 1, sizeof (double));
+}
+
+void
+curve_add (struct curve *c, double x, const struct spread *s)
+{
+  if (s->n == 0)
+    return;
+  c->x[c->n] = x;
+  c->mean[c->n] = s->mean;
+  c->least[c->n] = s->least;
+  c->most[c->n] = s->most;
+  stat_band (s, &c->low[c->n], &c->high[c->n]);
+  c->n++;
+}
+
+void
 group_curve (struct report *r, const struct group *g, int split,
              const char *column, enum run_axis axis, struct curve *out)
 {
@@ -86,18 +108,13 @@ group_curve (struct report *r, const struct group *g, int split,
   if (n == 0)
     return;
   /* Runs have rows at different places: each is read off between its own. */
-  out->n = places (r, p, n, &out->x);
-  double **row[] = {&out->mean, &out->low, &out->high};
-  for (int k = 0; k < 3; k++)
-    *row[k] = pool_take (&r->pool, (size_t)out->n + 1, sizeof (double));
-  for (int i = 0; i < out->n; i++) {
-    out->low[i] = INFINITY;
-    out->high[i] = -INFINITY;
-    for (int k = 0; k < n; k++) {
-      double y = between (&p[k], out->x[i]);
-      out->mean[i] += y / n;
-      out->low[i] = fmin (out->low[i], y);
-      out->high[i] = fmax (out->high[i], y);
-    }
+  double *x, *y = pool_take (&r->pool, (size_t)n, sizeof *y);
+  const int m = places (r, p, n, &x);
+  curve_room (r, m, out);
+  for (int i = 0; i < m; i++) {
+    for (int k = 0; k < n; k++)
+      y[k] = between (&p[k], x[i]);
+    const struct spread s = stat_of (n, y);
+    curve_add (out, x[i], &s);
   }
 }

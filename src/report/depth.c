@@ -22,18 +22,11 @@ static void
 depth_curve (struct report *r, const struct group *g, const struct depth *what,
              bool share, struct curve *c)
 {
-  double **row[] = {&c->x, &c->mean, &c->low, &c->high};
-  for (int i = 0; i < 4; i++)
-    *row[i] = pool_take (&r->pool, (size_t)g->K + 1, sizeof (double));
+  curve_room (r, g->K, c);
   for (int k = 0; k < g->K; k++) {
     const struct place p = {what, k};
-    struct spread s = group_stat (r, g, at_place, &p);
-    if (s.n == 0)
-      continue;
-    c->x[c->n] = share ? 100.0 * (k + 1) / g->K : k;
-    c->mean[c->n] = s.mean;
-    c->low[c->n] = s.least;
-    c->high[c->n++] = s.most;
+    const struct spread s = group_stat (r, g, at_place, &p);
+    curve_add (c, share ? 100.0 * (k + 1) / g->K : k, &s);
   }
 }
 

@@ -65,6 +65,12 @@ group_value (const struct run *r, const char *key)
   return digest[0] ? digest : words_get (&r->config, KEY_NAME (file));
 }
 
+const char *
+group_data (const struct run *r)
+{
+  return group_value (r, DIGEST);
+}
+
 int
 group_natural (const char *a, const char *b)
 {
@@ -224,19 +230,30 @@ add_value (const struct run *r, const char *key, struct text *out)
     text_add (out, "%s %s", dot, value);
 }
 
+/* What only some groups have is not told of those without it. */
+static bool
+is_absent (const char *key, const char *value)
+{
+  return strcmp (value, "none") == 0 ||
+         (strcmp (value, "0") == 0 && key_named (key));
+}
+
 static char *
 make_label (struct report *r, const struct keys *k, const struct run *run)
 {
   struct text out, clean;
   text_init (&out);
   text_init (&clean);
+  const bool spans = varies (r, KEY_NAME (span));
   for (int i = 0; i < k->n; i++) {
     /* The span comes last; where all have the same one, it is left out if there
      * is something else to tell groups apart by. */
-    if (k->n > 1 && i == k->n - 1 && !varies (r, KEY_NAME (span)))
+    const bool last = i == k->n - 1;
+    if (k->n > 1 && last && !spans)
       break;
     const char *value = group_value (run, k->key[i]);
-    if (!value[0] && strcmp (k->key[i], KEY_NAME (span)) != 0 && out.size)
+    if (!last &&
+        ((spans && is_absent (k->key[i], value)) || (!value[0] && out.size)))
       continue;
     text_add (&out, "%s", out.size ? ", " : "");
     add_value (run, k->key[i], &out);

@@ -125,7 +125,8 @@ label_room (struct report *r)
 /* -- a chart --------------------------------------------------------------- */
 
 /* The range of what is drawn.  A few extreme values at the beginning of
- * training are left out, since they would flatten everything else. */
+ * training are left out, since they would flatten everything else, and so are
+ * the ends of bands there, which are cut off. */
 void
 lines_reach (struct report *r, struct lines *s)
 {
@@ -138,25 +139,32 @@ lines_reach (struct report *r, struct lines *s)
     for (int k = 0; k < c->n && r->group[i].style >= 0; k++) {
       x->high = fmax (x->high, c->x[k]);
       x->low = fmin (x->low, c->x[k]);
-      y->low = fmin (y->low, c->low[k]);
-      y->high = fmax (y->high, c->high[k]);
+      const bool late = k >= c->n / 2;
+      const double low = late ? fmin (c->low[k], c->least[k]) : c->least[k];
+      const double high = late ? fmax (c->high[k], c->most[k]) : c->most[k];
+      y->low = fmin (y->low, low);
+      y->high = fmax (y->high, high);
       if (k >= c->n / 20)
-        settled = fmax (settled, c->high[k]);
+        settled = fmax (settled, high);
     }
   }
   if (!s->percent && y->high > 2 * settled)
     y->high = 1.2 * settled;
-  if (s->percent)
+  if (s->percent) {
     y->unit = 0.01;
+    y->low = fmax (y->low, 0);
+    y->high = fmin (y->high, 1);
+  }
 }
 
 static struct frame
 frame_for (struct report *r, struct text *out, const struct lines *s)
 {
-  static const double width[] = {252, 512, 1040}, height[] = {180, 250, 320};
+  static const double width[] = {252, 512, 1040, CHART_ALONE_WIDTH},
+                      height[] = {180, 250, 320, CHART_ALONE_HEIGHT};
   struct frame f = {
       .out = out, .left = 44, .top = 24, .bottom = 42, .x = s->x, .y = s->y};
-  f.right = s->size == CHART_FULL ? label_room (r) : 14;
+  f.right = s->size >= CHART_FULL ? label_room (r) : 14;
   f.width = width[s->size];
   f.height = height[s->size];
   return f;
@@ -180,7 +188,7 @@ lines_draw (struct report *r, struct text *out, const struct lines *s,
         draw_line (&f, c, g->style);
     }
   frame_data_end (&f);
-  if (s->size == CHART_FULL)
+  if (s->size >= CHART_FULL)
     draw_labels (r, &f, s);
   frame_end (&f);
 }

@@ -7,21 +7,15 @@
 
 #include <string.h>
 
-/* The colours of Okabe and Ito, which the colour-blind can tell apart, darker
- * on light ground and lighter on dark; dashes tell apart what colours do not.
- */
 static const char style[] =
     ":root{color-scheme:light dark;--ground:#fff;--ink:#1b1e23;--soft:#5b6270;"
-    "--rule:#e3e6ea;--c0:#0072b2;--c1:#d55e00;--c2:#008a66;--c3:#b0558f;"
-    "--c4:#8a6d00;--c5:#3aa0d8;--wait:#b9bec6;--exposed:#8d5a9c;"
+    "--rule:#e3e6ea;--wait:#b9bec6;--exposed:#8d5a9c;"
     "--data:#c9a400;--busy:#4a505a;--idle:#dfe3e8}\n"
     "@media (prefers-color-scheme:dark){:root{--ground:#15181c;--ink:#e6e8eb;"
-    "--soft:#a2a9b4;--rule:#2e343c;--c0:#56a8e8;--c1:#f08a4b;--c2:#3cc79e;"
-    "--c3:#e08fc4;--c4:#dcc04a;--c5:#8fd3f5;--wait:#5c6470;--exposed:#b98ac8;"
+    "--soft:#a2a9b4;--rule:#2e343c;--wait:#5c6470;--exposed:#b98ac8;"
     "--data:#dcc04a;--busy:#c3c8cf;--idle:#39404a}}\n"
     "@media print{:root{color-scheme:light;--ground:#fff;--ink:#000;"
-    "--soft:#444;--rule:#ddd;--c0:#0072b2;--c1:#d55e00;--c2:#008a66;"
-    "--c3:#b0558f;--c4:#8a6d00;--c5:#3aa0d8;--wait:#b9bec6;--exposed:#8d5a9c;"
+    "--soft:#444;--rule:#ddd;--wait:#b9bec6;--exposed:#8d5a9c;"
     "--data:#c9a400;--busy:#4a505a;--idle:#dfe3e8}"
     "*{print-color-adjust:exact;-webkit-print-color-adjust:exact}"
     "@page{margin:10mm}figure,table,tr,svg{break-inside:avoid}"
@@ -56,8 +50,6 @@ static const char style[] =
     ".grid{stroke:var(--rule)}.axis{stroke:var(--soft)}"
     ".lead{stroke:var(--soft);stroke-width:.7;fill:none;opacity:.7}"
     ".empty{fill:var(--rule)}\n"
-    ".line{fill:none;stroke-width:2;stroke-linejoin:round}"
-    ".band{stroke:none;opacity:.16}.dot{stroke:none}\n"
     ".legend{list-style:none;display:flex;flex-wrap:wrap;gap:4px 18px;"
     "padding:0;margin:6px 0;font-size:13px}.legend li{display:flex;gap:6px;"
     "align-items:center}.legend i{width:14px;height:10px;display:inline-block}"
@@ -76,13 +68,8 @@ static const char *const colours[][2] = {
 static void
 add_style (const struct report *r, struct text *out)
 {
-  static const char *const dashes[] = {"none", "7 3", "2 3", "9 3 2 3"};
   text_add (out, "<style>\n%s", style);
-  for (int i = 0; i < REPORT_SHOWN; i++)
-    text_add (out,
-              ".line.s%d{stroke:var(--c%d);stroke-dasharray:%s}"
-              ".band.s%d,.dot.s%d{fill:var(--c%d)}\n",
-              i, i % 6, dashes[i % 4], i, i, i % 6);
+  svg_lines_style (true, out);
   for (size_t i = 0; i < sizeof colours / sizeof *colours; i++)
     text_add (out, ".part.%s{fill:var(--%s)}i.%s{background:var(--%s)}\n",
               colours[i][0], colours[i][1], colours[i][0], colours[i][1]);

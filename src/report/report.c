@@ -159,6 +159,18 @@ choose_shown (struct report *r)
 }
 
 static void
+warn_notes (const struct report *r)
+{
+  /* A table for programs has no room for words, nor a picture; each ends its
+   * line. */
+  if (r->unlike.size > 0)
+    say (LOG_WARN, "runs that differ in\n%.*s", (int)r->unlike.size - 1,
+         r->unlike.data);
+  if (r->notes.size > 0)
+    say (LOG_WARN, "%.*s", (int)r->notes.size - 1, r->notes.data);
+}
+
+static void
 one_table (struct report *r, struct text *out)
 {
   struct table t;
@@ -166,15 +178,88 @@ one_table (struct report *r, struct text *out)
   if (r->spec->form == REPORT_LATEX)
     table_latex (r, &t, out);
   else {
-    /* A table for programs has no room for words; each ends its line. */
-    if (r->unlike.size > 0)
-      say (LOG_WARN, "runs that differ in\n%.*s", (int)r->unlike.size - 1,
-           r->unlike.data);
-    if (r->notes.size > 0)
-      say (LOG_WARN, "%.*s", (int)r->notes.size - 1, r->notes.data);
+    warn_notes (r);
     table_csv (&t, out);
   }
   text_clear (&t.note);
+}
+
+/* What is not finished would end the lines of the others of its group. */
+static void
+drop_unfinished (struct report *r)
+{
+  const char *finished = store_run_state_name (STORE_RUN_FINISHED);
+  int n = 0;
+  for (int i = 0; i < r->n_runs; i++)
+    if (strcmp (r->run[i].state, finished) == 0)
+      r->run[n++] = r->run[i];
+  if (n == 0 || n == r->n_runs)
+    return;
+  text_add (&r->notes, "%d of %d runs are not finished and are left out\n",
+            r->n_runs - n, r->n_runs);
+  r->n_runs = n;
+}
+
+/* The runs of the same data set as the first; those go to the end of the list.
+ */
+static int
+same_data (struct report *r)
+{
+  int n = 0;
+  for (int i = 0; i < r->n_runs; i++)
+    if (strcmp (group_data (&r->run[i]), group_data (&r->run[0])) == 0) {
+      struct run run = r->run[i];
+      memmove (r->run + n + 1, r->run + n, (size_t)(i - n) * sizeof run);
+      r->run[n++] = run;
+    }
+  return n;
+}
+
+static enum status
+one_panel (struct report *all, int n, double *height, struct text *out)
+{
+  struct report r = {.pool = all->pool,
+                     .spec = all->spec,
+                     .run = all->run,
+                     .n_runs = n,
+                     .clip = all->clip};
+  text_init (&r.notes);
+  text_init (&r.unlike);
+  enum status e = group_runs (&r);
+  if (e == OK) {
+    choose_shown (&r);
+    warn_notes (&r);
+    picture_panel (&r, height, out);
+  }
+  text_clear (&r.notes);
+  text_clear (&r.unlike);
+  all->pool = r.pool;
+  all->clip = r.clip;
+  return e;
+}
+
+/* Other data sets are other comparisons: each has a panel. */
+static enum status
+picture (struct report *r, struct text *out)
+{
+  struct run *const runs = r->run;
+  struct text panels;
+  double height = 0;
+  enum status e = OK;
+  text_init (&panels);
+  drop_unfinished (r);
+  warn_notes (r);
+  while (e == OK && r->n_runs > 0) {
+    const int n = same_data (r);
+    e = one_panel (r, n, &height, &panels);
+    r->run += n;
+    r->n_runs -= n;
+  }
+  r->run = runs;
+  if (e == OK)
+    picture_whole (panels.data, height, out);
+  text_clear (&panels);
+  return e;
 }
 
 static enum status
@@ -188,6 +273,8 @@ make (struct report *r, struct text *out)
     return s;
   drop_twins (r);
   predict_all (r);
+  if (r->spec->form == REPORT_SVG)
+    return picture (r, out);
   TRY (group_runs (r));
   TRY (probe_collect (r));
   choose_shown (r);

@@ -44,6 +44,10 @@ struct spread {
 };
 struct spread
 stat_of (int n, const double *v); /* NAN are left out */
+/* The ends of a band around the mean: its confidence; of two numbers, which
+ * would hide all else, the numbers themselves. */
+void
+stat_band (const struct spread *s, double *low, double *high);
 /* Quantile p of Student's t with so many degrees of freedom. */
 double
 stat_student (double p, int freedom);
@@ -213,6 +217,9 @@ group_runs (struct report *r);
  * "run.threads", "data.digest". */
 const char *
 group_value (const struct run *r, const char *key);
+/* What tells the data set of a run from others. */
+const char *
+group_data (const struct run *r);
 /* One number of each run of a group. */
 struct spread
 group_stat (const struct report *r, const struct group *g,
@@ -248,10 +255,17 @@ measure_head (const struct report *r, const struct run *run, int head);
 bool
 measure_better (const struct report *r, double a, double b);
 
-struct curve { /* mean and band of a group */
+struct curve { /* mean and band of a group, and its extreme runs */
   int n;
-  double *x, *mean, *low, *high;
+  double *x, *mean, *low, *high, *least, *most;
 };
+/* Room for n points. */
+void
+curve_room (struct report *r, int n, struct curve *out);
+/* The next one; nothing where s has no number. */
+void
+curve_add (struct curve *c, double x, const struct spread *s);
+
 /* n 0 where there is nothing. */
 void
 group_curve (struct report *r, const struct group *g, int split,
@@ -376,6 +390,11 @@ escape_plain (const char *s, struct text *out);
 /* -- pictures (svg.c and one file for each kind) ------------------------------
  */
 
+/* How lines, bands and dots of groups look: in the colours of a page, which is
+ * light or dark, or of a picture that stands alone and is light. */
+void
+svg_lines_style (bool page, struct text *out);
+
 struct axis {
   double low, high; /* of the data; the ends of the scale once it is made */
   double step;      /* between ticks */
@@ -431,7 +450,14 @@ void
 heat_cell (struct text *out, double v, const struct scale *s, bool number,
            const double box[4]);
 
-enum chart_size { CHART_SMALL, CHART_HALF, CHART_FULL /* with labels */ };
+enum chart_size {
+  CHART_SMALL,
+  CHART_HALF,
+  CHART_FULL, /* with labels */
+  CHART_ALONE /* the same, in a picture that stands alone */
+};
+#define CHART_ALONE_WIDTH 900.0
+#define CHART_ALONE_HEIGHT 330.0
 struct lines { /* a chart: a curve of each group, in their order */
   struct curve *curve;
   bool percent;
@@ -490,6 +516,17 @@ void
 picture_gantt (struct report *r, struct text *out);
 void
 picture_sweep (struct report *r, struct text *out);
+
+/* -- a picture that stands alone (picture.c) ------------------------------- */
+
+/* A panel, added to out below *height px of others: the output over time, on
+ * the most ranks for which it is predicted for all runs; measured, where there
+ * are none.  r's runs are of one data set. */
+void
+picture_panel (struct report *r, double *height, struct text *out);
+/* The whole of such panels. */
+void
+picture_whole (const char *panels, double height, struct text *out);
 
 /* -- the whole (page.c, plain.c) ------------------------------------------- */
 

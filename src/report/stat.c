@@ -68,6 +68,18 @@ stat_student (double p, int freedom)
   return (low + high) / 2;
 }
 
+/* The 97.5 % point, which pictures ask for at each of their points. */
+static double
+confidence (int freedom)
+{
+  static _Thread_local double known[32];
+  if (freedom >= 32)
+    return stat_student (0.975, freedom);
+  if (!(known[freedom] > 0))
+    known[freedom] = stat_student (0.975, freedom);
+  return known[freedom];
+}
+
 struct spread
 stat_of (int n, const double *v)
 {
@@ -94,8 +106,15 @@ stat_of (int n, const double *v)
   if (s.n < 2)
     return s;
   s.sd = sqrt (squares / (s.n - 1));
-  double half = stat_student (0.975, s.n - 1) * s.sd / sqrt (s.n);
+  double half = confidence (s.n - 1) * s.sd / sqrt (s.n);
   s.low = s.mean - half;
   s.high = s.mean + half;
   return s;
+}
+
+void
+stat_band (const struct spread *s, double *low, double *high)
+{
+  *low = s->n > 2 ? s->low : s->least;
+  *high = s->n > 2 ? s->high : s->most;
 }

@@ -9,6 +9,50 @@
 #include <stdio.h>
 #include <string.h>
 
+/* -- colours --------------------------------------------------------------- */
+
+/* Those of Okabe and Ito, which the colour-blind can tell apart, darker on
+ * light ground and lighter on dark; dashes tell apart what colours do not. */
+#define COLOURS 6
+static const char *const light[COLOURS] = {"#0072b2", "#d55e00", "#008a66",
+                                           "#b0558f", "#8a6d00", "#3aa0d8"};
+static const char *const dark[COLOURS] = {"#56a8e8", "#f08a4b", "#3cc79e",
+                                          "#e08fc4", "#dcc04a", "#8fd3f5"};
+
+static void
+add_colours (const char *before, const char *const *colour, const char *after,
+             struct text *out)
+{
+  text_add (out, "%s:root{", before);
+  for (int i = 0; i < COLOURS; i++)
+    text_add (out, "--c%d:%s;", i, colour[i]);
+  text_add (out, "}%s\n", after);
+}
+
+void
+svg_lines_style (bool page, struct text *out)
+{
+  static const char *const dashes[] = {"none", "7 3", "2 3", "9 3 2 3"};
+  char colour[16];
+  if (page) {
+    add_colours ("", light, "", out);
+    add_colours ("@media (prefers-color-scheme:dark){", dark, "}", out);
+    add_colours ("@media print{", light, "}", out);
+  }
+  text_add (out, ".line{fill:none;stroke-width:2;stroke-linejoin:round}"
+                 ".band{stroke:none;opacity:.16}.dot{stroke:none}\n");
+  for (int i = 0; i < REPORT_SHOWN; i++) {
+    if (page)
+      snprintf (colour, sizeof colour, "var(--c%d)", i % COLOURS);
+    else
+      snprintf (colour, sizeof colour, "%s", light[i % COLOURS]);
+    text_add (out,
+              ".line.s%d{stroke:%s;stroke-dasharray:%s}"
+              ".band.s%d,.dot.s%d{fill:%s}\n",
+              i, colour, dashes[i % 4], i, i, colour);
+  }
+}
+
 /* -- scales ---------------------------------------------------------------- */
 
 /* 1, 2 or 5 times a power of ten, at least v. */

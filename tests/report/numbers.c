@@ -22,6 +22,13 @@ test_student (void)
   tap_near (s.sd, sqrt (8.0 / 3), 1e-12, "deviation of a sample");
   tap_near (s.high - s.mean, 3.1824463 * sqrt (8.0 / 3) / 2, 1e-6,
             "half of the confidence interval");
+  double low, high;
+  stat_band (&s, &low, &high);
+  tap_ok (low == s.low && high == s.high && low < s.least,
+          "a band is the confidence, which is wider than the numbers");
+  s = stat_of (2, v);
+  stat_band (&s, &low, &high);
+  tap_ok (low == 2 && high == 4, "that of two are the numbers");
   s = stat_of (1, v);
   tap_ok (s.n == 1 && isnan (s.sd) && isnan (s.low), "one number has no width");
 }

@@ -600,6 +600,95 @@ test_language (void)
   }
 }
 
+/* -- a picture that stands alone ------------------------------------------- */
+
+static enum status
+half_a_second (int n, const char *const *dirs, int which, int ranks,
+               double *step_s)
+{
+  (void)n;
+  if (ranks == 8 && strstr (dirs[which], "words"))
+    return fail (E_CONFIG, "too many");
+  *step_s = 4.0 / ranks;
+  return OK;
+}
+
+/* Panels inside the whole; -1 where one has texts that touch or stick out. */
+static int
+panels (const char *picture, char said[200])
+{
+  int n = 0, texts;
+  const char *p = strstr (picture, "<svg ");
+  while (p && (p = strstr (p + 1, "<svg "))) {
+    if (bad_texts (p, strstr (p, "</svg>"), &texts, said) > 0)
+      return -1;
+    n++;
+  }
+  return n;
+}
+
+static bool
+make_picture (int n, char (*dirs)[512], struct text *out)
+{
+  const char *paths[16];
+  for (int i = 0; i < n; i++)
+    paths[i] = dirs[i];
+  const struct report_spec spec = {.n_paths = n,
+                                   .paths = paths,
+                                   .form = REPORT_SVG,
+                                   .n_on = 2,
+                                   .on = {4, 8},
+                                   .predict = half_a_second};
+  return report_make (&spec, out) == OK;
+}
+
+/* Images: local with three seeds, end to end with two, and one that is not
+ * finished; and a language model, for which nothing is predicted on 8 ranks. */
+static void
+test_picture (void)
+{
+  char dirs[7][512], name[32], said[200] = "";
+  const char *where = "";
+  struct text out;
+  for (int i = 0; i < 7; i++) {
+    snprintf (name, sizeof name, i == 6 ? "words" : "pixels-%d", i);
+    const struct made m = {
+        name, i < 3 ? "1" : "all", "gap-fc", "0.1", i, 2, 0.8, 1};
+    made_run (&m, dirs[i]);
+    made_put (dirs[i], "status",
+              i == 5 ? "stopped 75 step=50 reason=TERM\n"
+                     : "finished 0 step=100\n");
+    if (i < 6)
+      continue;
+    made_language (&m, dirs[i], true);
+    made_put (dirs[i], "facts.ini", "[facts]\ndata = fedcba\n");
+  }
+  text_init (&out);
+  tap_ok (make_picture (7, dirs, &out), "runs of two data sets in one picture");
+  bool good = well_formed (out.data, &where);
+  tap_ok (good, "it is well-formed (%.60s)", where);
+  tap_ok (!strstr (out.data, "var("), "it has colours of its own");
+  int n = panels (out.data, said);
+  tap_ok (n == 2, "a panel for each (%d), of texts that do not touch (%s)", n,
+          said);
+  tap_ok (strstr (out.data, "accuracy of the output, valid") &&
+              strstr (out.data, "loss of the output, valid, bits/byte"),
+          "each by its measure");
+  tap_ok (strstr (out.data, "predicted training time on 8 ranks") &&
+              strstr (out.data, "predicted training time on 4 ranks"),
+          "each on the most ranks that all its runs have");
+  tap_ok (strstr (out.data, ">local</text>") &&
+              strstr (out.data, ">end to end (2 runs)</text>") &&
+              strstr (out.data, "Means of up to 3 seeds"),
+          "fewer seeds are told, and what is not finished is left out");
+  text_clear (&out);
+  text_init (&out);
+  tap_ok (make_picture (1, &dirs[5], &out) && panels (out.data, said) == 1 &&
+              strstr (out.data, "One run each."),
+          "where nothing is finished all is drawn");
+  text_clear (&out);
+}
+
 int
 main (void)
 {
@@ -616,6 +705,7 @@ main (void)
   test_many ();
   test_images ();
   test_language ();
+  test_picture ();
   scratch_close ();
   return tap_done ();
 }

@@ -193,6 +193,9 @@ one report runs --latex
 grep -q '\\begin{tabular}' said && grep -q '\\end{tabular}' said &&
   [ "$(grep -c '\\\\$' said)" = 3 ]
 ok $? "a table for LaTeX"
+one report runs --svg --on 3
+grep -q '^<svg .*</title>$' said && grep -q 'predicted training time on 3' said
+ok $? "a picture alone"
 one report runs --text
 grep -q '^The comparison' said && grep -q 'accuracy of the output' said
 ok $? "a text for the terminal"
@@ -385,7 +388,7 @@ ok $? "a file in place of a run: one message that says what a run is"
 one report runs nothing-here --csv
 [ $? = 0 ] && [ "$(grep -c 'nothing-here' errors)" = 1 ]
 ok $? "beside runs it is a warning"
-one report runs --csv --latex
+one report runs --csv --svg
 [ $? = 64 ]
 ok $? "two forms at once: 64"
 one report runs -o /nowhere/page.html
