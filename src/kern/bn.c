@@ -446,3 +446,12 @@ kern_bn_back (struct kern_bn *b, const float *src, const float *d_dst,
     data[n++] = mask;
   return kern_op_run (b->k, &b->back, data);
 }
+
+void
+kern_bn_infer_back (const struct kern_bn *b, const float *dst,
+                    const float *d_dst, const float *scale, const float *var,
+                    float *factor, float *d_src)
+{
+  kern_own_bn_infer_back (&b->plain, b->relu ? dst : NULL, d_dst, scale, var,
+                          factor, d_src);
+}

@@ -315,6 +315,14 @@ kern_bn_back (struct kern_bn *b, const float *src, const float *d_dst,
               const float *scale, const float *shift, const float *mean,
               const float *var, const void *mask, float *d_src, float *d_scale,
               float *d_shift);
+/* Of kern_bn_infer, whose output is dst: d_src = scale / sqrt (var + eps) d_dst
+ * where dst is above 0 (without ReLU: everywhere).  The statistics are given,
+ * so no gradient goes through them.  d_src may be d_dst.  factor: room for c
+ * numbers, up to a whole cache line.  Plain loops in any case. */
+void
+kern_bn_infer_back (const struct kern_bn *b, const float *dst,
+                    const float *d_dst, const float *scale, const float *var,
+                    float *factor, float *d_src);
 
 /* -- pooling --------------------------------------------------------------- */
 

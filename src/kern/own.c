@@ -270,6 +270,28 @@ kern_own_bn_back (const struct kern_own_bn *o, const float *src,
   }
 }
 
+void
+kern_own_bn_infer_back (const struct kern_own_bn *o, const float *dst,
+                        const float *d_dst, const float *scale,
+                        const float *var, float *factor, float *d_src)
+{
+  const struct kern_view *v = &o->v;
+  const int64_t pixels = v->h * v->w;
+  for (int64_t c = 0; c < v->groups * v->wide; c++)
+    factor[c] = c < v->c
+                    ? (float)(scale[c] / sqrt ((double)var[c] + (double)o->eps))
+                    : 0;
+#pragma omp parallel for collapse(2) schedule(static) num_threads(o->threads)
+  for (int64_t n = 0; n < v->n; n++)
+    for (int64_t g = 0; g < v->groups; g++) {
+      const int64_t at = kern_view_at (v, n, g, 0, 0);
+      const float *f = factor + g * v->wide;
+      for (int64_t i = at; i < at + pixels * v->wide; i += v->wide)
+        for (int64_t c = 0; c < v->wide; c++) /* NaN goes through */
+          d_src[i + c] = dst && dst[i + c] <= 0 ? 0 : f[c] * d_dst[i + c];
+    }
+}
+
 /* -- maximum pooling ------------------------------------------------------- */
 
 /* The largest of a window, the first of equals; NaN is larger than all. */

@@ -66,6 +66,12 @@ kern_own_bn_back (const struct kern_own_bn *o, const float *src,
                   const float *d_dst, const float *scale, const float *mean,
                   const float *var, const uint8_t *mask, float *d_src,
                   float *d_scale, float *d_shift);
+/* Statistics are given; dst: what came out, NULL without ReLU; factor: room for
+ * a number per channel, those between channels and groups x wide too. */
+void
+kern_own_bn_infer_back (const struct kern_own_bn *o, const float *dst,
+                        const float *d_dst, const float *scale,
+                        const float *var, float *factor, float *d_src);
 
 /* mask: for every output the place of its source in the tensor. */
 struct kern_own_pool {

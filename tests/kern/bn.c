@@ -185,6 +185,50 @@ good (struct rig *r, bool fault)
   return fine;
 }
 
+/* One number against f, the factor of the channel.  It is rounded twice. */
+static bool
+is_scaled (const struct rig *r, double f, bool on, int64_t j, float got)
+{
+  double want = r->relu && !on ? 0 : f * r->d_y[j];
+  return fabs (got - want) <= rounding (3) * fabs (f * r->d_y[j]);
+}
+
+/* Behind kern_bn_infer: r->dst.  fault: the planted one forgets eps. */
+static bool
+infer_back_is (struct rig *r, const float *var, bool fault)
+{
+  float *y = plain_of (k, r->d, r->l, r->dst);
+  float *d_x = plain_of (k, r->d, r->l, r->d_src);
+  bool fine = padding_is_zero (k, r->d, r->l, r->d_src);
+  for (int64_t i = 0; i < r->d.c; i++)
+    EACH (r->d, i, j)
+    {
+      double f = r->scale[i] / sqrt (var[i] + (fault ? 0 : 1e-5));
+      fine = fine && is_scaled (r, f, y[j] > 0, j, d_x[j]);
+    }
+  mem_free (&y);
+  mem_free (&d_x);
+  return fine;
+}
+
+/* With given statistics nothing goes back but the factor; in place as well. */
+static bool
+good_infer_back (struct rig *r, const float *var)
+{
+  const size_t bytes = kern_bytes (k, r->d, r->l);
+  float *factor = floats ((size_t)r->d.c + 16), *first = floats (bytes / 4);
+  bool fine;
+  kern_bn_infer_back (r->bn, r->dst, r->d_dst, r->scale, var, factor, r->d_src);
+  fine = infer_back_is (r, var, false) && !infer_back_is (r, var, true);
+  memcpy (first, r->d_src, bytes);
+  memcpy (r->d_src, r->d_dst, bytes);
+  kern_bn_infer_back (r->bn, r->dst, r->d_src, r->scale, var, factor, r->d_src);
+  fine = fine && memcmp (first, r->d_src, bytes) == 0;
+  mem_free (&factor);
+  mem_free (&first);
+  return fine;
+}
+
 /* PyTorch's running statistics and evaluation by them. */
 static bool
 good_evaluation (struct rig *r)
@@ -218,7 +262,8 @@ good_evaluation (struct rig *r)
       y = r->relu && y < 0 ? 0 : y;
       fine = fine && fabs (plain[j] - y) <= rounding (8) * size;
     }
-  fine = fine && padding_is_zero (k, r->d, r->l, r->dst);
+  fine = fine && padding_is_zero (k, r->d, r->l, r->dst) &&
+         good_infer_back (r, var);
   mem_free (&plain);
   mem_free (&old_mean);
   mem_free (&old_var);
