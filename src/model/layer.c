@@ -87,6 +87,7 @@ layer_drop_now (struct kern_drop d, const struct work *w)
   d.seed = w->at->seed;
   d.step = w->at->step;
   d.first_sample = w->at->first_sample;
+  d.p = w->fixed ? 0 : d.p;
   return d;
 }
 

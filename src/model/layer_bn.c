@@ -18,12 +18,24 @@ struct bn_layer {
 };
 
 static enum status
+bn_eval (struct layer *l, struct work *w, const float *x, float *y)
+{
+  struct bn_layer *b = (struct bn_layer *)l;
+  return kern_bn_infer (b->bn, x, params_value (w->params, b->scale),
+                        params_value (w->params, b->shift),
+                        params_stat (w->params, b->mean),
+                        params_stat (w->params, b->var), y);
+}
+
+static enum status
 bn_forward (struct layer *l, struct work *w, const float *x, float *y)
 {
   struct bn_layer *b = (struct bn_layer *)l;
   float *mean = (float *)(w->slot + b->mean_at);
   float *var = (float *)(w->slot + b->var_at);
-  layer_saved (l, w)->x = x;
+  *layer_saved (l, w) = (struct layer_saved){x, y};
+  if (w->fixed)
+    return bn_eval (l, w, x, y);
   TRY (kern_bn_forward (b->bn, x, params_value (w->params, b->scale),
                         params_value (w->params, b->shift), y, mean, var,
                         w->slot + b->mask_at));
@@ -33,14 +45,20 @@ bn_forward (struct layer *l, struct work *w, const float *x, float *y)
   return OK;
 }
 
+/* Of bn_eval: a factor for each channel. */
 static enum status
-bn_eval (struct layer *l, struct work *w, const float *x, float *y)
+bn_back_fixed (struct layer *l, struct work *w, const float *d_y, float *d_x)
 {
   struct bn_layer *b = (struct bn_layer *)l;
-  return kern_bn_infer (b->bn, x, params_value (w->params, b->scale),
-                        params_value (w->params, b->shift),
-                        params_stat (w->params, b->mean),
-                        params_stat (w->params, b->var), y);
+  char *mark = w->scratch;
+  CHECK (!w->pair, "a frozen layer learns");
+  if (d_x)
+    kern_bn_infer_back (
+        b->bn, layer_saved (l, w)->y, d_y, params_value (w->params, b->scale),
+        params_stat (w->params, b->var),
+        work_take (w, tensor_bytes (NETWORK_PARAM, (int64_t)b->c)), d_x);
+  w->scratch = mark;
+  return OK;
 }
 
 /* Where the primitive writes a parameter gradient: straight into the block when
@@ -65,6 +83,8 @@ bn_back (struct layer *l, struct work *w, const float *d_y, float *d_x)
   struct bn_layer *b = (struct bn_layer *)l;
   char *mark = w->scratch;
   float *block[2];
+  if (w->fixed)
+    return bn_back_fixed (l, w, d_y, d_x);
   float *d_scale = grad_place (b, w, b->scale, &block[0]);
   float *d_shift = grad_place (b, w, b->shift, &block[1]);
   if (!d_x)

@@ -34,6 +34,8 @@ struct work {
   bool now;      /* back with a pair: weight gradients on the way, at once (not
                     in Transformers) */
   bool still;    /* running statistics do not move */
+  bool fixed;    /* forward and back of a stage that is frozen: running
+                    statistics are used, nothing is dropped out */
   /* of Transformers */
   int64_t rows;          /* tokens in this call */
   const struct when *at; /* what dropout depends on; NULL in eval */
@@ -161,7 +163,8 @@ maker_bytes (const struct layer_maker *m, struct kern_dims d, bool flat);
 /* Bytes of a row of `width` numbers for every token of a micro-batch. */
 size_t
 maker_row_bytes (const struct layer_maker *m, int64_t width);
-/* A step's dropout but for the moment, and at the moment of a call. */
+/* A step's dropout but for the moment, and at the moment of a call: none with
+ * w->fixed. */
 struct kern_drop
 layer_drop_of (const struct recipe_step *s);
 struct kern_drop

@@ -47,6 +47,16 @@ struct stage_spec {
                     or pairs; only STAGE_EVAL may be used */
 };
 
+/* What a stage does between two updates.  Frozen it computes what evaluation
+ * does, running statistics and no dropout, with the same bits in both ways; its
+ * parameters, moments and statistics stay.  The head learns in any case. */
+enum stage_mode {
+  STAGE_LEARNS,
+  STAGE_HANDS_ON, /* frozen: gradients go through, stage_back_data without
+                     learn */
+  STAGE_STILL     /* frozen, and nothing goes back through it */
+};
+
 struct stage;
 /* Makes all memory and primitives, and initial weights from (seed, tensor name)
  * alone: Kaiming normal, fan-out, for convolutions of the network; PyTorch's
@@ -108,6 +118,9 @@ stage_has_head (const struct stage *s);
 
 /* -- work ------------------------------------------------------------------ */
 
+/* STAGE_LEARNS at first.  Between two batches. */
+void
+stage_set_mode (struct stage *s, enum stage_mode mode);
 /* What is in the slot from now on: step (from 0) and the place of the first
  * sample in the whole batch of all replicas (replica r's micro-batch m: (r M +
  * m) n_samples).  Of Transformers, in every stage, before stage_forward. */
@@ -115,7 +128,7 @@ void
 stage_moment (struct stage *s, int slot, int64_t step, int64_t first_sample);
 /* Output of the slot from input x, of the type that stage_input says (own input
  * buffer or a neighbour's output; borrowed until the slot's last backward).
- * Training statistics; running ones move. */
+ * Training statistics; running ones move; of a frozen stage see stage_mode. */
 enum status
 stage_forward (struct stage *s, int slot, const void *x);
 /* Same on running statistics, in the STAGE_EVAL place; nothing is kept. */
@@ -211,7 +224,8 @@ stage_combine (struct stage *s, int m, const float *const *x, const float *a,
 /* -- update ---------------------------------------------------------------- */
 
 /* Gradients of the body (part 0) and of the head (part 1; of the last stage:
- * the output unit) as one block each (n may be 0), for reduction over replicas.
+ * the output unit) as one block each (n may be 0, and is of the body of a
+ * frozen stage), for reduction over replicas.
  * Gradients are zero at the first backward of a batch: the stage sees to it;
  * therefore ask again in each batch, after its last backward. */
 enum stage_part { STAGE_BODY, STAGE_HEAD };
@@ -219,7 +233,7 @@ void
 stage_gradients (struct stage *s, enum stage_part part, float **block,
                  size_t *n);
 /* Running statistics of body and head, as one block each (averaged over
- * replicas by the engine). */
+ * replicas by the engine); n is 0 where they do not move. */
 void
 stage_statistics (struct stage *s, enum stage_part part, float **block,
                   size_t *n);

@@ -56,6 +56,7 @@ struct stage {
   struct layer *head; /* NULL: none; of tokens: what is in front of the
                          projection, NULL where nothing is */
   struct project project;
+  enum stage_mode mode;
   bool aside;              /* between stage_aside and stage_aside_end */
   struct params params[2]; /* by stage_part */
   struct params shared[2]; /* tokens: copies of the shared matrix, by who uses

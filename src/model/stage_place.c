@@ -115,6 +115,7 @@ stage_work (struct stage *s, enum stage_part part, const struct place *p,
                        .scratch = s->scratch,
                        .rows = stage_rows (s),
                        .still = s->aside,
+                       .fixed = part == STAGE_BODY && s->mode != STAGE_LEARNS,
                        .at = &p->when};
 }
 

@@ -16,6 +16,14 @@ pair_of (const struct stage *s, int pair)
 /* -- forward --------------------------------------------------------------- */
 
 void
+stage_set_mode (struct stage *s, enum stage_mode mode)
+{
+  CHECK (!s->params[STAGE_BODY].touched && !s->aside,
+         "stage %d: in the middle of a batch", s->spec.k);
+  s->mode = mode;
+}
+
+void
 stage_moment (struct stage *s, int slot, int64_t step, int64_t first_sample)
 {
   struct place *p = stage_place (s, slot);
@@ -35,6 +43,8 @@ stage_forward (struct stage *s, int slot, const void *x)
   if (!s->body)
     return OK;
   struct work w = stage_work (s, STAGE_BODY, p, p->body, NULL);
+  if (s->mode == STAGE_STILL)
+    return s->body->kind->eval (s->body, &w, x, p->y);
   return s->body->kind->forward (s->body, &w, x, p->y);
 }
 
@@ -134,6 +144,8 @@ back (struct stage *s, int slot, const float *cotangent, char *pair, bool now,
   }
   if (!pair && !d_x)
     return OK;
+  CHECK (pair ? s->mode == STAGE_LEARNS : s->mode != STAGE_STILL,
+         "stage %d is frozen", s->spec.k);
   struct work w = stage_work (s, STAGE_BODY, p, p->body, pair);
   w.now = now;
   return s->body->kind->back (s->body, &w, cotangent, d_x);
@@ -194,14 +206,21 @@ stage_combine (struct stage *s, int m, const float *const *x, const float *a,
 
 /* -- update ---------------------------------------------------------------- */
 
+static bool
+is_frozen (const struct stage *s, enum stage_part part)
+{
+  return part == STAGE_BODY && s->mode != STAGE_LEARNS;
+}
+
 void
 stage_gradients (struct stage *s, enum stage_part part, float **block,
                  size_t *n)
 {
   struct params *p = &s->params[part];
-  params_settle (p);
   *block = p->grad;
-  *n = p->grad ? p->n_values : 0;
+  *n = p->grad && !is_frozen (s, part) ? p->n_values : 0;
+  if (*n > 0)
+    params_settle (p);
 }
 
 void
@@ -209,13 +228,13 @@ stage_statistics (struct stage *s, enum stage_part part, float **block,
                   size_t *n)
 {
   *block = s->params[part].stat;
-  *n = s->params[part].n_stats;
+  *n = is_frozen (s, part) ? 0 : s->params[part].n_stats;
 }
 
 double
 stage_gradient_squares (struct stage *s, enum stage_part part)
 {
-  return params_squares (&s->params[part]);
+  return is_frozen (s, part) ? 0.0 : params_squares (&s->params[part]);
 }
 
 enum status

@@ -189,10 +189,11 @@ running (void)
 }
 
 /* The gradient at the input of a stage in the middle, by reordering a direction
- * into the twin's input. */
+ * into the twin's input.  frozen: the stage works with its running statistics,
+ * and a twin that does not must be noticed. */
 static void
 border (const struct model_spec *spec, enum kern_layout l,
-        enum model_border kind, int cut, const char *title)
+        enum model_border kind, int cut, bool frozen, const char *title)
 {
   fixture_open (&f, *spec, 3, l);
   const int units = network_units (f.net);
@@ -203,8 +204,9 @@ border (const struct model_spec *spec, enum kern_layout l,
   struct tensor y, in, out;
   struct stage_loss loss;
   fixture_shake (b);
-  twin = (struct twin){.spec = &f.spec, .train = true, .eps = 1e-5};
+  twin = (struct twin){.spec = &f.spec, .train = !frozen, .eps = 1e-5};
   twin_load (&twin, b, 1);
+  stage_set_mode (b, frozen ? STAGE_HANDS_ON : STAGE_LEARNS);
   must (stage_forward (a, 0, f.images));
   stage_output (a, 0, &y);
   stage_border (b, &in, &out);
@@ -238,6 +240,16 @@ border (const struct model_spec *spec, enum kern_layout l,
             "%s: loss behind the border", title);
   tap_near ((side[1] - side[0]) / 2e-6 / length, 1.0,
             twin_reach (b, TWIN_GRADIENT), "%s: gradient at the border", title);
+  if (frozen) {
+    twin.train = true;
+    struct act x = act_new (d.n, d.c, d.h, d.w);
+    for (int64_t i = 0; i < n; i++)
+      x.v[i] = x0[i];
+    for (int i = cut; i < units; i++)
+      x = twin_unit (&twin, x, i);
+    tap_ok (fabs (twin_loss (x, f.labels) - loss.loss) > 1e-2,
+            "%s: statistics of the batch are noticed", title);
+  }
   mem_free (&x0);
   mem_free (&g);
   mem_free (&d_x);
@@ -338,16 +350,26 @@ main (void)
   }
   whole (&spec_bottle, KERN_LAST, 3, "ln-pool4-conv1x6-fc9-fc",
          "odd channels, channels last");
-  border (&spec_basic, KERN_BLOCKED, MODEL_BORDER_NONE, 2, "basic, blocked");
-  border (&spec_bottle, KERN_LAST, MODEL_BORDER_NONE, 2,
+  border (&spec_basic, KERN_BLOCKED, MODEL_BORDER_NONE, 2, false,
+          "basic, blocked");
+  border (&spec_bottle, KERN_LAST, MODEL_BORDER_NONE, 2, false,
           "bottleneck, channels last");
-  border (&spec_basic, KERN_BLOCKED, MODEL_BORDER_RMS, 2,
+  border (&spec_basic, KERN_BLOCKED, MODEL_BORDER_RMS, 2, false,
           "basic, blocked, rms");
-  border (&spec_basic, KERN_BLOCKED, MODEL_BORDER_LN, 2, "basic, blocked, ln");
-  border (&spec_bottle, KERN_LAST, MODEL_BORDER_RMS, 2,
+  border (&spec_basic, KERN_BLOCKED, MODEL_BORDER_LN, 2, false,
+          "basic, blocked, ln");
+  border (&spec_bottle, KERN_LAST, MODEL_BORDER_RMS, 2, false,
           "bottleneck, channels last, rms");
-  border (&spec_bottle, KERN_LAST, MODEL_BORDER_LN, -1,
+  border (&spec_bottle, KERN_LAST, MODEL_BORDER_LN, -1, false,
           "bottleneck, the output alone, ln");
+  border (&spec_basic, KERN_BLOCKED, MODEL_BORDER_NONE, 1, true,
+          "frozen: basic, blocked");
+  border (&spec_basic, KERN_LAST, MODEL_BORDER_NONE, 1, true,
+          "frozen: basic, channels last");
+  border (&spec_bottle, KERN_BLOCKED, MODEL_BORDER_NONE, 1, true,
+          "frozen: bottleneck, blocked, padded");
+  border (&spec_bottle, KERN_LAST, MODEL_BORDER_RMS, 1, true,
+          "frozen: bottleneck, channels last, rms");
   unblocked ();
   running ();
   planted ();
