@@ -31,7 +31,7 @@ make_plan (const struct design *d, int walk, double *route,
       .latency_s = d->plan->latency_s,
       .bytes_per_s = d->plan->bytes_per_s,
   };
-  plan_route_plain (d->K, route);
+  plan_route_plain (d->K, d->route, route);
   walk_costs (d, walk, cost);
   return plan_create (&spec, out);
 }

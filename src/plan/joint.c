@@ -80,7 +80,7 @@ plan_joint_ticks (const struct plan *p, enum plan_verb v, int rank)
 
   if (v == PLAN_NORM)
     for (int k = first_stage (p, rank); is_on (p, k, rank); k++)
-      s += p->cost[k].squares;
+      s += plan_learns (p, k) ? p->cost[k].squares : 0;
   else if (v == PLAN_GATHER)
     s = plan_rank_shares (p, rank) * p->fold_s;
   else if (v == PLAN_SPREAD)

@@ -304,18 +304,22 @@ add_joint (const struct maker *mk, int r, struct list *l)
   const struct plan *p = mk->p;
   const bool shares = plan_rank_shares (p, r) > 0;
   int first = 0;
+  bool norms = false;
 
   while (p->rank_of[first] != r)
     first++;
+  for (int k = first; k < p->K && p->rank_of[k] == r; k++)
+    norms = norms || p->n_passes[k] > 0 || plan_updates (p, k);
   struct plan_op op = blank (mk, PLAN_GATHER, first, -1);
   if (shares)
     TRY (append (l, &op));
   op.verb = PLAN_NORM;
-  if (p->norms)
+  if (p->norms && norms) /* else it is in no window */
     TRY (append (l, &op));
   for (int k = first; k < p->K && p->rank_of[k] == r; k++) {
     struct plan_op update = blank (mk, PLAN_UPDATE, k, -1);
-    TRY (append (l, &update));
+    if (plan_updates (p, k))
+      TRY (append (l, &update));
   }
   op.verb = PLAN_SPREAD;
   return shares ? append (l, &op) : OK;
@@ -377,7 +381,7 @@ plan_lists (struct plan *p, const struct plan_jobs *jobs)
   for (int i = 0; i < n; i++)
     mk.pair[i] = -1;
   for (int k = 0; k < p->K; k++) {
-    p->n_pairs[k] = 1;
+    p->n_pairs[k] = plan_learns (p, k) ? 1 : 0;
     p->n_slots[k] = 1;
     for (int m = 0; m < p->n_micro; m++)
       if (jobs->slot[k * p->n_micro + m] >= p->n_slots[k])

@@ -21,7 +21,8 @@ enum plan_mix { PLAN_FURTHEST, PLAN_SUM, PLAN_MEAN };
 enum status
 plan_route (int K, int span, enum plan_mix mix, double *route);
 /* Row k of such a table [K], where stages may differ; own: with furthest, the
- * weight of the own head's loss where that is not the furthest. */
+ * weight of the own head's loss where that is not the furthest.  span 0: zeros,
+ * the stage is frozen. */
 struct plan_reach {
   int span;
   enum plan_mix mix;
@@ -29,16 +30,21 @@ struct plan_reach {
 };
 enum status
 plan_route_row (int K, int k, const struct plan_reach *r, double *row);
-/* Plain backpropagation: every stage follows the last loss alone. */
+/* Plain backpropagation: every stage follows the last loss alone, but for those
+ * that are frozen in `like` (NULL: none). */
 void
-plan_route_plain (int K, double *route);
-/* A hand-written table: non-negative finite, zero for h < k, each row with a
- * non-zero entry; E_CONFIG names row and column. */
+plan_route_plain (int K, const double *like, double *route);
+/* A table: non-negative finite, zero for h < k.  A row of zeros is a frozen
+ * stage, and one at least has to learn; E_CONFIG names row and column. */
 enum status
 plan_route_check (int K, const double *route);
-/* The same of row k alone [K]. */
+/* Row k alone [K], as numbers by hand: one at least is not zero, since who
+ * freezes a stage says so. */
 enum status
 plan_route_check_row (int K, int k, const double *row);
+/* Whether row k is of zeros: no loss moves the stage's parameters. */
+bool
+plan_route_frozen (int K, int k, const double *route);
 /* Whether a stage learns from a head before the last. */
 bool
 plan_route_inner (int K, const double *route);
@@ -72,8 +78,9 @@ struct plan_cost {               /* seconds (or units) per micro-batch */
   double input; /* of data, in passes that hand nothing on */
   double head;  /* head forward, loss, data gradient */
   double head_weights;
-  double update;       /* once per batch */
-  double squares;      /* of all its gradients, once per batch (clipping) */
+  double update;       /* once per batch; of a frozen stage's head: nothing */
+  double squares;      /* of all its gradients, once per batch (clipping); the
+                          same */
   double output_bytes; /* of a border tensor */
 };
 
@@ -212,6 +219,15 @@ struct plan {
 
 enum status
 plan_create (const struct plan_spec *spec, struct plan **out);
+/* Whether the parameters of stage k learn: no, it is frozen.  It then has no
+ * pass that learns, no WEIGHTS and no pair, and the passes that it has only
+ * hand on what others learn from. */
+bool
+plan_learns (const struct plan *p, int k);
+/* Whether anything of stage k learns, itself or its head: only then it has a
+ * REDUCE and an UPDATE. */
+bool
+plan_updates (const struct plan *p, int k);
 void
 plan_destroy (struct plan **p);
 /* The same for a regular strategy on a long pipe, one stage per rank, at a cost

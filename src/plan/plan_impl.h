@@ -31,7 +31,7 @@ plan_streams (struct plan *p);
 /* Index of the pass of stage `border` that makes its outgoing stream. */
 int
 plan_producer (const struct plan *p, int border, int stream);
-/* Index of the one pass of the stage that learns. */
+/* Index of the one pass of the stage that learns; -1: it is frozen. */
 int
 plan_learner (const struct plan *p, int stage);
 /* streams_below from n_streams. */

@@ -80,7 +80,8 @@ plan_print_windows (const struct plan *p, struct text *out)
   int acts, grads;
 
   for (int k = 0; k < p->K; k++) {
-    text_add (out, "stage %d (rank %d) learns from ", k, p->rank_of[k]);
+    text_add (out, "stage %d (rank %d) %s", k, p->rank_of[k],
+              plan_learns (p, k) ? "learns from " : "is frozen");
     add_sum (out, p->K, p->route + k * p->K);
     text_add (out, "; %d %s, %d %s\n", p->n_passes[k],
               p->n_passes[k] == 1 ? "backward pass" : "backward passes",

@@ -29,6 +29,7 @@ struct schedule {
   int64_t *finish;  /* base[K] x n_micro; NEVER: not decided */
   int64_t *reduce;  /* K; NEVER: not decided */
   bool *updated;    /* K */
+  bool *learns;     /* K: the stage is not frozen */
   int *limit;       /* K: forwards in flight */
   int *reach;       /* base[K]: for passes, nearest head - stage */
   int *first_stage; /* n_pipe + 1 */
@@ -78,7 +79,16 @@ finish_of (const struct schedule *s, int k, int kind, int m)
 static bool
 exists (const struct schedule *s, int k, int kind)
 {
+  if (kind == WEIGHTS)
+    return s->learns[k];
   return (kind != HEAD && kind != HEAD_WEIGHTS) || s->p->head[k] != PLAN_SILENT;
+}
+
+/* Whether anything of the stage learns. */
+static bool
+updates (const struct schedule *s, int k)
+{
+  return s->learns[k] || exists (s, k, HEAD);
 }
 
 static enum plan_verb
@@ -327,6 +337,8 @@ choose (const struct schedule *s, int r, int64_t *wake)
              wake);
     }
     struct choice c = {.kind = REDUCE, .stage = k, .micro = -1};
+    if (!updates (s, k))
+      continue;
     if (s->reduce[k] == PLAN_NEVER) {
       offer (s, reduce_ready (s, k), c, &best, wake);
     } else if (!s->updated[k]) {
@@ -516,8 +528,8 @@ nearest (const struct plan *p, const struct plan_pass *pass)
 }
 
 /* The stages that share a window with stage k are low[k] .. high[k]: windows
- * are intervals that contain k, so their union is one.  Every stage is in a
- * window, since it learns from some head. */
+ * are intervals that contain k, so their union is one.  A stage that learns is
+ * in one.  Those of which nothing learns have no sum to wait for. */
 static void
 set_windows (struct schedule *s)
 {
@@ -535,7 +547,8 @@ set_windows (struct schedule *s)
         s->low[k] = p->window_first[h];
     }
   for (int k = 0; k < p->K; k++)
-    s->unreduced[k] = s->high[k] - s->low[k] + 1;
+    for (int j = s->low[k]; j <= s->high[k]; j++)
+      s->unreduced[k] += updates (s, j);
 }
 
 /* How many micro-batches of a stage may be in flight.  A gradient from `reach`
@@ -561,6 +574,7 @@ schedule_clear (struct schedule *s)
   mem_free (&s->finish);
   mem_free (&s->reduce);
   mem_free (&s->updated);
+  mem_free (&s->learns);
   mem_free (&s->limit);
   mem_free (&s->reach);
   mem_free (&s->first_stage);
@@ -581,6 +595,8 @@ schedule_set (struct schedule *s, const int64_t *start_at)
     s->free_at[r] = start_at[r];
     s->looked[r].time = -1;
   }
+  for (int k = 0; k < p->K; k++)
+    s->learns[k] = plan_learns (p, k);
   set_windows (s);
   for (int i = 0; i < s->base[p->K] * p->n_micro; i++)
     s->finish[i] = PLAN_NEVER;
@@ -609,6 +625,7 @@ schedule_init (struct schedule *s, const int64_t *start_at)
   TRY (MEM_NEW (n * (size_t)p->n_micro, &s->finish, "schedule"));
   TRY (MEM_NEW (K, &s->reduce, "schedule"));
   TRY (MEM_NEW (K, &s->updated, "schedule"));
+  TRY (MEM_NEW (K, &s->learns, "schedule"));
   TRY (MEM_NEW (K, &s->limit, "schedule"));
   TRY (MEM_NEW (R + 1, &s->first_stage, "schedule"));
   TRY (MEM_NEW (R, &s->free_at, "schedule"));
@@ -645,9 +662,10 @@ plan_jobs_init (const struct plan *p, struct plan_jobs *jobs)
   TRY (MEM_NEW (R + 1, &jobs->first, "jobs"));
   TRY (MEM_NEW (R, &jobs->n, "jobs"));
   for (int k = 0; k < p->K; k++) {
-    int heads = p->head[k] == PLAN_SILENT ? 0 : 2;
+    int weights = plan_learns (p, k), heads = p->head[k] == PLAN_SILENT ? 0 : 2;
     jobs->first[p->rank_of[k] + 1] +=
-        (2 + p->n_passes[k] + heads) * p->n_micro + 2;
+        (1 + weights + p->n_passes[k] + heads) * p->n_micro +
+        (plan_updates (p, k) ? 2 : 0);
   }
   for (int r = 0; r < p->n_pipe; r++)
     jobs->first[r + 1] += jobs->first[r];

@@ -31,7 +31,7 @@ plan_verb_ticks (const struct plan *p, enum plan_verb v, int stage)
   case PLAN_HEAD_WEIGHTS:
     return plan_ticks (c->head_weights);
   case PLAN_UPDATE:
-    return plan_ticks (c->update);
+    return plan_learns (p, stage) ? plan_ticks (c->update) : 0;
   default:
     return 0;
   }

@@ -256,7 +256,7 @@ make_stage (struct plan *p, struct work *w, int k)
     TRY (make_stream (p, w, k, g));
     TRY (make_pass (p, w, k, g, g == merged));
   }
-  if (merged < 0)
+  if (merged < 0 && !plan_route_frozen (p->K, k, p->route))
     TRY (make_pass (p, w, k, -1, true));
   return OK;
 }
@@ -305,6 +305,17 @@ plan_learner (const struct plan *p, int stage)
   for (int i = 0; i < p->n_passes[stage]; i++)
     if (p->pass[stage][i].learn)
       return i;
-  CHECK (false, "stage %d does not learn", stage);
   return -1;
+}
+
+bool
+plan_learns (const struct plan *p, int k)
+{
+  return plan_learner (p, k) >= 0;
+}
+
+bool
+plan_updates (const struct plan *p, int k)
+{
+  return plan_learns (p, k) || p->head[k] != PLAN_SILENT;
 }

@@ -90,8 +90,16 @@ end_of_list (const struct walk *w)
 {
   const struct plan_rank *rank = &w->p->rank[w->rank];
 
-  for (int k = rank->first_stage; k < rank->end_stage; k++)
-    NEED (w, w->stage[k].version == w->now + 1, "stage %d was not updated", k);
+  for (int k = rank->first_stage; k < rank->end_stage; k++) {
+    struct stage_state *st = &w->stage[k];
+    NEED (w, !plan_walk_moves (w, k) || st->version == w->now + 1,
+          "stage %d was not updated", k);
+    if (plan_walk_moves (w, k))
+      continue;
+    TRY (plan_walk_all (w, k));
+    memset (st->count, 0,
+            (size_t)(PASSES + w->p->n_passes[k]) * sizeof *st->count);
+  }
   for (int k = rank->first_stage; w->p->shares && k < rank->end_stage; k++)
     NEED (w, !w->p->shares[k] || w->spread[w->rank] == w->now + 1,
           "stage %d has old values of the shared matrix", k);

@@ -51,6 +51,22 @@ plan_walk_cell (const struct walk *w, enum kind kind, int k, int stream,
 }
 
 bool
+plan_walk_learns (const struct walk *w, int k)
+{
+  bool any = false;
+
+  for (int h = 0; h < w->p->K; h++)
+    any = any || w->p->route[k * w->p->K + h] > 0;
+  return any;
+}
+
+bool
+plan_walk_moves (const struct walk *w, int k)
+{
+  return plan_walk_learns (w, k) || w->p->head[k] != PLAN_SILENT;
+}
+
+bool
 plan_walk_holds (const struct walk *w, const struct cell *c, int micro)
 {
   return c && c->state == FULL && c->step == w->now && c->micro == micro;

@@ -68,6 +68,12 @@ plan_walk_open (const struct walk *w, int k);
 struct cell *
 plan_walk_cell (const struct walk *w, enum kind kind, int k, int stream,
                 int slot);
+/* Of row k of the table anything; and with its head: a stage that is frozen,
+ * and one in which nothing at all learns. */
+bool
+plan_walk_learns (const struct walk *w, int k);
+bool
+plan_walk_moves (const struct walk *w, int k);
 /* The buffer (may be NULL) holds this step's data of the micro-batch. */
 bool
 plan_walk_holds (const struct walk *w, const struct cell *c, int micro);
@@ -100,6 +106,9 @@ enum status
 plan_walk_weights (struct walk *w);
 enum status
 plan_walk_head_weights (struct walk *w);
+/* All that stage k has to do in a step but the update is done. */
+enum status
+plan_walk_all (const struct walk *w, int k);
 enum status
 plan_walk_reduce (struct walk *w);
 enum status

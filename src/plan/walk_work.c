@@ -18,6 +18,18 @@ input_there (const struct walk *w, int k, int slot, int micro)
                           micro);
 }
 
+/* The stage's weights are those of this step; where nothing of it learns they
+ * are always the same. */
+static enum status
+weights_there (const struct walk *w, int k)
+{
+  int version = w->stage[k].version;
+
+  NEED (w, version == (plan_walk_moves (w, k) ? w->now : 0),
+        "weights of version %d", version);
+  return OK;
+}
+
 /* What the pass adds up is still there. */
 static bool
 cotangents_there (const struct walk *w, const struct plan_pass *pass, int slot,
@@ -58,8 +70,7 @@ plan_walk_forward (struct walk *w)
   NEED (w, out, "no such slot");
   NEED (w, own == (o->source == -1), "source %d", o->source);
   NEED (w, plan_walk_holds (w, in, o->micro), "the input is not there");
-  NEED (w, w->stage[k].version == w->now, "weights of version %d",
-        w->stage[k].version);
+  TRY (weights_there (w, k));
   if (out->sends > 0) {
     w->blocked = true;
     return OK;
@@ -163,10 +174,10 @@ plan_walk_pass (struct walk *w)
   NEED (w, o->pass >= 0 && o->pass < p->n_passes[k], "no pass %d", o->pass);
   const struct plan_pass *pass = &p->pass[k][o->pass];
   NEED (w, input_there (w, k, o->slot, o->micro), "activations are gone");
-  NEED (w, w->stage[k].version == w->now, "weights of version %d",
-        w->stage[k].version);
+  TRY (weights_there (w, k));
   NEED (w, cotangents_there (w, pass, o->slot, o->micro),
         "a gradient of pass %d is not there", o->pass);
+  NEED (w, !pass->learn || plan_walk_learns (w, k), "the stage is frozen");
   TRY (pass_target (w, pass, &to));
   if (to && to->sends > 0) {
     w->blocked = true;
@@ -201,6 +212,7 @@ plan_walk_weights (struct walk *w)
   const struct plan_op *o = w->op;
   struct cell *pair = plan_walk_cell (w, PAIR, o->stage, 0, o->pair);
 
+  NEED (w, plan_walk_learns (w, o->stage), "the stage is frozen");
   NEED (w, plan_walk_holds (w, pair, o->micro) && pair->slot == o->slot,
         "pair %d is not for it", o->pair);
   NEED (w, input_there (w, o->stage, o->slot, o->micro),
@@ -232,17 +244,31 @@ plan_walk_head_weights (struct walk *w)
 }
 
 enum status
+plan_walk_all (const struct walk *w, int k)
+{
+  const struct stage_state *st = &w->stage[k];
+  bool head = w->p->head[k] != PLAN_SILENT;
+
+  for (int i = FORWARDS; i < PASSES + w->p->n_passes[k]; i++) {
+    bool any = i == HEADS || i == HEAD_WEIGHTS ? head
+               : i == WEIGHTS                  ? plan_walk_learns (w, k)
+                                               : true;
+    int want = any ? w->p->n_micro : 0;
+    NEED (w, st->count[i] == want,
+          "before its last gradient (kind %d: %d of %d)", i, st->count[i],
+          want);
+  }
+  return OK;
+}
+
+enum status
 plan_walk_reduce (struct walk *w)
 {
   int k = w->op->stage;
   struct stage_state *st = &w->stage[k];
-  bool head = w->p->head[k] != PLAN_SILENT;
 
-  for (int i = FORWARDS; i < PASSES + w->p->n_passes[k]; i++) {
-    int want = (i == HEADS || i == HEAD_WEIGHTS) && !head ? 0 : w->p->n_micro;
-    NEED (w, st->count[i] == want, "before its last gradient (kind %d: %d)", i,
-          st->count[i]);
-  }
+  NEED (w, plan_walk_moves (w, k), "nothing of the stage learns");
+  TRY (plan_walk_all (w, k));
   NEED (w, st->reduced == w->now, "twice in one step");
   st->reduced++;
   return OK;
@@ -255,7 +281,7 @@ all_reduced (const struct walk *w)
   const struct plan_rank *rank = &w->p->rank[w->rank];
 
   for (int k = rank->first_stage; k < rank->end_stage; k++)
-    NEED (w, w->stage[k].reduced == w->now + 1,
+    NEED (w, !plan_walk_moves (w, k) || w->stage[k].reduced == w->now + 1,
           "before the gradients of stage %d are summed", k);
   return OK;
 }
@@ -314,8 +340,8 @@ plan_walk_spread (struct walk *w)
   const struct plan_rank *rank = &w->p->rank[w->rank];
 
   for (int k = rank->first_stage; k < rank->end_stage; k++)
-    NEED (w, w->stage[k].version == w->now + 1, "before the update of stage %d",
-          k);
+    NEED (w, !plan_walk_moves (w, k) || w->stage[k].version == w->now + 1,
+          "before the update of stage %d", k);
   return relay (w, w->spread, 1);
 }
 
@@ -328,6 +354,7 @@ plan_walk_update (struct walk *w)
   int k = w->op->stage;
   struct stage_state *st = &w->stage[k];
 
+  NEED (w, plan_walk_moves (w, k), "nothing of the stage learns");
   NEED (w, st->reduced == w->now + 1, "before the gradients are summed");
   NEED (w, st->version == w->now, "twice in one step");
   NEED (w, !p->norms || w->normed[w->rank] == w->now + 1,
@@ -337,7 +364,8 @@ plan_walk_update (struct walk *w)
   for (int h = k; h < p->K; h++) {
     int first = p->window_first[h];
     for (int j = first; first >= 0 && first <= k && j <= h; j++)
-      w->blocked = w->blocked || w->stage[j].reduced <= w->now;
+      w->blocked = w->blocked ||
+                   (plan_walk_moves (w, j) && w->stage[j].reduced <= w->now);
   }
   if (w->blocked)
     return OK;

@@ -46,8 +46,7 @@ refusals (void)
   } row[] = {{0, -1, "negative"},
              {0, NAN, "not a number"},
              {3, INFINITY, "infinite"},
-             {2, 0.5, "an earlier head"},
-             {3, 0, "a row of zeros"}};
+             {2, 0.5, "an earlier head"}};
 
   tap_ok (plan_route_check (2, good) == OK, "a good table");
   for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
@@ -63,6 +62,27 @@ refusals (void)
   tap_ok (plan_route (2, 3, PLAN_SUM, route) == E_CONFIG, "span above K");
   fail_clear ();
   tap_ok (plan_route (2, 0, PLAN_SUM, route) == E_CONFIG, "span 0");
+  fail_clear ();
+}
+
+/* A row of zeros is a stage that does not learn, where that is meant. */
+static void
+frozen (void)
+{
+  const struct plan_reach reach = {.span = 0, .own = 0.5};
+  double route[4] = {1, 2, 0, 0}, row[2] = {5, 5};
+
+  tap_ok (plan_route_check_row (2, 1, route + 2) == E_CONFIG &&
+              strstr (fail_message (), "row 1"),
+          "refused: a row of zeros by hand (%s)", fail_message ());
+  fail_clear ();
+  tap_ok (plan_route_check (2, route) == OK, "a table with a frozen stage");
+  tap_ok (plan_route_row (2, 0, &reach, row) == OK && row[0] == 0 &&
+              row[1] == 0,
+          "span 0 is a row of zeros");
+  route[0] = route[1] = 0;
+  tap_ok (plan_route_check (2, route) == E_CONFIG,
+          "refused: nothing learns (%s)", fail_message ());
   fail_clear ();
 }
 
@@ -135,7 +155,7 @@ passes_give_rows (const struct plan *p)
   bool good = true;
 
   for (int k = K - 1; k >= 0; k--) {
-    int learners = 0;
+    int learners = 0, wanted = 0;
     for (int i = 0; i < p->n_passes[k]; i++) {
       const struct plan_pass *pass = &p->pass[k][i];
       double sum[MOST] = {0};
@@ -150,7 +170,9 @@ passes_give_rows (const struct plan *p)
       for (int h = 0; h < K && pass->learn; h++)
         good = good && fabs (sum[h] - p->route[k * K + h]) <= 1e-12;
     }
-    good = good && learners == 1;
+    for (int h = 0; h < K; h++)
+      wanted = p->route[k * K + h] != 0 ? 1 : wanted;
+    good = good && learners == wanted;
   }
   return good;
 }
@@ -248,6 +270,9 @@ random_table (uint64_t seed)
       if (h == K - 1 && route[k * K + h] == 0)
         route[k * K + h] = 0.3;
     }
+  for (int k = 1; k < K && seed % 2; k++) /* frozen: the one before learns */
+    if (random_below (&key, at++, 3) == 0)
+      memset (route + k * K, 0, (size_t)K * sizeof *route);
   p = plan_of (K, route);
   if (!p)
     return false;
@@ -304,7 +329,7 @@ plain (void)
   for (int K = 1; K <= 8; K++) {
     size_t bytes = (size_t)(K * K) * sizeof (double);
     good = good && plan_route (K, K, PLAN_FURTHEST, want) == OK;
-    plan_route_plain (K, route);
+    plan_route_plain (K, NULL, route);
     good = good && memcmp (route, want, bytes) == 0;
   }
   tap_ok (good, "plain backpropagation is span K");
@@ -351,6 +376,7 @@ main (void)
   int bad = 0;
 
   refusals ();
+  frozen ();
   for (int K = 1; K <= MOST; K++) {
     int tables = 0, plans = 0;
     for (int span = 1; span <= K; span++)

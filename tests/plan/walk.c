@@ -22,6 +22,15 @@ farthest (const struct plan *p, int k)
 }
 
 static bool
+frozen (const struct plan *p, int k)
+{
+  for (int h = 0; h < p->K; h++)
+    if (p->route[k * p->K + h] != 0)
+      return false;
+  return true;
+}
+
+static bool
 slots_bounded (const struct plan *p)
 {
   for (int k = 0; k < p->K; k++) {
@@ -30,10 +39,11 @@ slots_bounded (const struct plan *p)
       most = reach + 2;
     if (p->order == PLAN_1F1B && reach + 1 < most)
       most = reach + 1;
-    if (p->n_slots[k] < 1 || p->n_slots[k] > most || p->n_pairs[k] < 1 ||
-        p->n_pairs[k] > p->n_slots[k])
+    if (p->n_slots[k] < 1 || p->n_slots[k] > most ||
+        (p->n_pairs[k] < 1) != frozen (p, k) || p->n_pairs[k] > p->n_slots[k])
       return false;
-    if (p->order == PLAN_FILLDRAIN && p->n_slots[k] != p->n_micro)
+    if (p->order == PLAN_FILLDRAIN && p->n_passes[k] > 0 &&
+        p->n_slots[k] != p->n_micro)
       return false;
   }
   return true;
@@ -44,10 +54,11 @@ static bool
 complete (const struct plan *p)
 {
   int want = 0, got = 0;
-  for (int k = 0; k < p->K; k++)
-    want += p->n_micro *
-                (2 + p->n_passes[k] + (p->head[k] != PLAN_SILENT ? 2 : 0)) +
-            2;
+  for (int k = 0; k < p->K; k++) {
+    const bool head = p->head[k] != PLAN_SILENT, still = frozen (p, k);
+    want += p->n_micro * (1 + !still + p->n_passes[k] + (head ? 2 : 0)) +
+            (still && !head ? 0 : 2);
+  }
   for (int r = 0; r < p->n_pipe; r++)
     for (int i = 0; i < p->rank[r].n_ops; i++) {
       enum plan_verb v = p->rank[r].op[i].verb;
@@ -179,9 +190,21 @@ deep (void)
   tap_ok (t.bad == 0, "K = 7 to 9: %d timetables, %d bad", t.tried, t.bad);
 }
 
-/* Tables without rhyme or reason, uneven costs, slow messages. */
+/* Some rows become zeros, but not all. */
 static void
-wild (void)
+freeze (const struct random_key *key, int K, double *route, uint64_t *at)
+{
+  int learns = (int)random_below (key, ++*at, (uint64_t)K);
+  for (int k = 0; k < K; k++)
+    for (int h = random_below (key, ++*at, 2) || k == learns ? K : 0; h < K;
+         h++)
+      route[k * K + h] = 0;
+}
+
+/* Tables without rhyme or reason, uneven costs, slow messages; with or without
+ * frozen stages. */
+static void
+wild (bool freezes)
 {
   struct tally t = {0};
 
@@ -203,6 +226,8 @@ wild (void)
         route[k * K + k + (int)random_below (&key, at++, (uint64_t)(K - k))] =
             1;
     }
+    if (freezes)
+      freeze (&key, K, route, &at);
     one ((struct ask){.K = K,
                       .n_pipe = 1 + (int)random_below (&key, at++, (uint64_t)K),
                       .n_micro = 1 + (int)random_below (&key, at++, 6),
@@ -211,10 +236,12 @@ wild (void)
                       .heads_all = random_below (&key, at++, 2) == 0,
                       .cost = cost,
                       .latency_s = (double)random_below (&key, at++, 3),
-                      .bytes_per_s = 1},
+                      .bytes_per_s = 1,
+                      .joint.norms = freezes && random_below (&key, at++, 2)},
          route, &t);
   }
-  tap_ok (t.bad == 0, "%d random cases, %d bad", t.tried, t.bad);
+  tap_ok (t.bad == 0, "%d random cases%s, %d bad", t.tried,
+          freezes ? " with frozen stages" : "", t.bad);
 }
 
 /* Number of slots end to end, one forward one backward. */
@@ -322,7 +349,8 @@ main (void)
   joining ();
   regular ();
   deep ();
-  wild ();
+  wild (false);
+  wild (true);
   one_by_one ();
   folding ();
   return tap_done ();
