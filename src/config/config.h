@@ -310,8 +310,8 @@ config_is_word (const char *argument);
  */
 
 /* The reach of stage k where there are K, of a text of strategy.span: one word,
- * or K with commas between, each a number 1..K, local, pairwise, all or e2e.
- * E_CONFIG. */
+ * or K with commas between, each a number 1..K, local, pairwise, all or e2e, or
+ * (0) frozen, which not all of them may be.  E_CONFIG. */
 enum status
 config_span_parse (const char *words, int K, int k, int *span);
 /* Adds it in numbers: one where that means the same for all stages.  E_CONFIG,

@@ -71,7 +71,8 @@ static const char *const ios[] = {
 static const char *const run_schedules[] = {[CONFIG_EAGER] = "eager",
                                             [CONFIG_1F1B] = "1f1b",
                                             [CONFIG_FILLDRAIN] = "filldrain"};
-static const char *const spans[] = {"local", "pairwise", "e2e", "all"};
+static const char *const spans[] = {"local", "pairwise", "e2e", "all",
+                                    "frozen"};
 static const char *const which_heads[] = {"needed", "all"};
 static const char *const presets[] = {
     "",          "resnet20", "resnet32", "resnet44", "resnet56",
@@ -214,7 +215,8 @@ const struct key key_table[] = {
     .value = "all",
     .meaning = "a stage learns from the head span - 1 stages ahead: 1 or "
                "local, 2 or pairwise, up to K, all or e2e (end to end); or K "
-               "of these, a reach for each stage, as in 1,1,2,all" },
+               "of these, a reach for each stage, as in 1,1,2,all, where "
+               "frozen is a stage that does not learn" },
   { KEY (STRATEGY, "mix", OTHER_BITS, SUBJECT),
     .kind = KEY_CHOICE, ENUM_AT (mix),
     WORDS (mixes), .in_route = true, .value = "furthest",
@@ -229,7 +231,7 @@ const struct key key_table[] = {
     .kind = KEY_TEXT, TEXT_AT (route), .value = "", .shown = "none",
     .meaning = "in place of span, mix and own the table itself: a row for each "
                "stage, the weight of each head's loss in it, as in 1 0 / 0 1 "
-               "for two stages; or @FILE, a row a line" },
+               "for two stages, or frozen; or @FILE, a row a line" },
   { KEY (STRATEGY, "heads", OTHER_BITS, SUBJECT),
     .kind = KEY_CHOICE, .field = FIELD_BOOL,
     AT (heads_all), WORDS (which_heads), .value = "needed",

@@ -9,6 +9,10 @@ one_span (const char *word, int K, int *span)
 {
   int64_t n;
 
+  if (strcmp (word, "frozen") == 0) {
+    *span = 0;
+    return OK;
+  }
   if (strcmp (word, "all") == 0 || strcmp (word, "e2e") == 0)
     n = K;
   else if (strcmp (word, "local") == 0)
@@ -18,7 +22,7 @@ one_span (const char *word, int K, int *span)
   else if (!text_to_long (word, &n))
     return fail (E_CONFIG,
                  "strategy.span: \"%s\" is neither a number nor one of local, "
-                 "pairwise, e2e, all",
+                 "pairwise, e2e, all, frozen",
                  word);
   if (n < 1 || n > K)
     return fail (E_CONFIG,
@@ -26,6 +30,20 @@ one_span (const char *word, int K, int *span)
                  word, K, K);
   *span = (int)n;
   return OK;
+}
+
+/* Of words with commas between. */
+static bool
+all_frozen (const char *words)
+{
+  static const char frozen[] = "frozen";
+  for (const char *at = words;; at++) {
+    if (strncmp (at, frozen, sizeof frozen - 1) != 0)
+      return false;
+    at += sizeof frozen - 1;
+    if (*at != ',')
+      return *at == '\0';
+  }
 }
 
 enum status
@@ -41,6 +59,11 @@ config_span_parse (const char *words, int K, int k, int *span)
                  "%s = %s has %d words where there are %d stages: one, or one "
                  "for each stage",
                  KEY_NAME (span), words, n, K);
+  if (all_frozen (words))
+    return fail (E_CONFIG,
+                 "%s = %s: nothing would learn; frozen is for some of the "
+                 "stages, as in frozen,2,all of three",
+                 KEY_NAME (span), words);
   for (int i = 0; i < k && n > 1; i++)
     at += strcspn (at, ",") + 1;
   snprintf (word, sizeof word, "%.*s", (int)strcspn (at, ","), at);
@@ -66,7 +89,10 @@ config_span_show (const char *words, int K, struct text *out)
   }
   for (int k = 0; k < (uniform ? 1 : K); k++) {
     TRY (config_span_parse (words, K, k, &span));
-    text_add (out, "%s%d", k ? "," : "", clipped (K, k, span));
+    if (span == 0)
+      text_add (out, "%sfrozen", k ? "," : "");
+    else
+      text_add (out, "%s%d", k ? "," : "", clipped (K, k, span));
   }
   return OK;
 }

@@ -24,17 +24,43 @@ derive_mix (const struct config *c)
   return mixes[c->mix];
 }
 
+/* A matrix that several stages use moves with all of them.  It belongs to the
+ * output: a frozen first stage would move with it, and without a loss there
+ * nobody would move it. */
+static enum status
+check_shared (const struct config *c, int K, const double *route)
+{
+  const bool tied = c->tied && key_of_family (KEY_OF (tied), c);
+  bool output = false;
+  for (int k = 0; k < K; k++)
+    output = output || route[k * K + K - 1] != 0;
+  if (tied && plan_route_frozen (K, 0, route))
+    return fail (E_CONFIG,
+                 "the first stage is frozen, but with %s = yes its embedding "
+                 "is the output's matrix, which learns: set %s = no",
+                 KEY_NAME (tied), KEY_NAME (tied));
+  if ((tied || network_head_shares (c->head)) && !output)
+    return fail (E_CONFIG,
+                 "no stage learns from the output, whose matrix %s shares "
+                 "(%s): it would stay as it is",
+                 tied ? "the embedding" : "the heads",
+                 tied ? KEY_NAME (tied) : KEY_NAME (head));
+  return OK;
+}
+
 enum status
 derive_route (const struct config *c, int K, double *route)
 {
   struct plan_reach reach = {.mix = derive_mix (c), .own = c->own};
-  if (c->route[0])
-    return route_parse (c->route, K, route);
+  if (c->route[0]) {
+    TRY (route_parse (c->route, K, route));
+    return check_shared (c, K, route);
+  }
   for (int k = 0; k < K; k++) {
     TRY (config_span_parse (c->span, K, k, &reach.span));
     TRY (plan_route_row (K, k, &reach, route + k * K));
   }
-  return OK;
+  return check_shared (c, K, route);
 }
 
 enum plan_order

@@ -45,6 +45,18 @@ take_number (struct route_reader *r, int column, const char *word)
   return true;
 }
 
+/* In place of a row's numbers: the stage does not learn. */
+static const char frozen[] = "frozen";
+
+static bool
+is_frozen (const char *text)
+{
+  const char *at = text + strspn (text, " ,\t\r");
+  const size_t n = strcspn (at, " ,\t\r");
+  return n == sizeof frozen - 1 && strncmp (at, frozen, n) == 0 &&
+         at[n + strspn (at + n, " ,\t\r")] == '\0';
+}
+
 /* Cuts the text of a row up. */
 static void
 take_row (struct route_reader *r, char *text)
@@ -52,6 +64,12 @@ take_row (struct route_reader *r, char *text)
   char what[160], *save = NULL;
   int n = 0;
   bool good = true;
+  if (is_frozen (text)) {
+    for (int h = 0; h < r->K && r->row < r->K; h++)
+      r->route[r->row * r->K + h] = 0;
+    r->row++;
+    return;
+  }
   for (char *word = strtok_r (text, " ,\t\r", &save); word;
        word = strtok_r (NULL, " ,\t\r", &save))
     good = take_number (r, n++, word) && good;
@@ -75,6 +93,7 @@ static void
 take_rows (struct route_reader *r, char *text)
 {
   char what[160], *next;
+  const int before = r->said->n;
   for (char *row = text; row; row = next) {
     next = strchr (row, r->file ? '\n' : '/');
     if (next)
@@ -84,6 +103,11 @@ take_rows (struct route_reader *r, char *text)
       row[strcspn (row, "#")] = '\0';
     if (!r->file || row[strspn (row, " ,\t\r")] != '\0')
       take_row (r, row);
+  }
+  if (r->row == r->K && r->said->n == before &&
+      plan_route_check (r->K, r->route) != OK) {
+    complain (r, fail_message ());
+    fail_clear ();
   }
   if (r->row != r->K) {
     snprintf (what, sizeof what,
@@ -115,7 +139,11 @@ add_rows (int K, const double *route, struct text *out)
 {
   for (int i = 0; i < K * K; i++) {
     text_add (out, "%s", i == 0 ? "" : i % K ? " " : " / ");
-    text_add_real (out, route[i]);
+    if (i % K == 0 && plan_route_frozen (K, i / K, route)) {
+      text_add (out, "%s", frozen);
+      i += K - 1;
+    } else
+      text_add_real (out, route[i]);
   }
 }
 

@@ -135,6 +135,30 @@ show_stages (const struct design *d, struct text *out)
                           : ", guessed from FLOPs");
 }
 
+/* What frozen stages do not do in a batch, and would if they learned. */
+static void
+show_frozen (const struct design *d, const struct plan *p, struct text *out)
+{
+  double whole = 0, saved = 0;
+  int n = 0;
+  for (int k = 0; k < p->K; k++) {
+    const struct plan_cost *c = &p->cost[k];
+    const bool frozen = !plan_learns (p, k), through = p->n_passes[k] > 0;
+    n += frozen;
+    saved += frozen ? c->weights + (through ? 0 : c->data - c->input) : 0;
+    whole += (through ? p->n_passes[k] : 1) * c->data + c->weights;
+  }
+  if (n == 0)
+    return;
+  text_add (out, "%d frozen stage%s: ", n, n == 1 ? "" : "s");
+  if (d->spec.unit_costs)
+    text_add (out, "%g units", saved * p->n_micro);
+  else
+    text_add (out, "%s", text_seconds (saved * p->n_micro));
+  text_add (out, " of backward work less per batch (%.1f %%)\n",
+            whole > 0 ? 100 * saved / whole : 0.0);
+}
+
 static void
 show_prediction (const struct design *d, struct text *out)
 {
@@ -154,6 +178,7 @@ show_prediction (const struct design *d, struct text *out)
               text_seconds (each), (long long)d->config.agreement,
               100 * each / (each + (double)d->config.agreement * p->cycle_s));
   }
+  show_frozen (d, p, out);
   for (int r = 0; r < p->n_pipe; r++) {
     /* Rounding may make a rank that is always busy busier than that. */
     double idle = p->cycle_s > 0 ? 1 - p->busy_s[r] / p->cycle_s : 0;

@@ -165,7 +165,23 @@ make_stages (struct session *s, bool decodes)
     s->window_norm[h] = WIRE_NONE;
   s->labels_step = -1;
   s->lane = (struct lane){.plan = d->plan, .local = s->local};
+  session_set_modes (s, d->plan);
   return kernels_seal (d->kernels);
+}
+
+/* Where gradients are compared, that of the last loss may go where those of
+ * training do not. */
+void
+session_set_modes (struct session *s, const struct plan *p)
+{
+  const bool compares = s->design->config.agreement > 0;
+  for (int i = 0; i < s->n_local && !s->design->spec.forward_only; i++) {
+    const struct local_stage *l = &s->local[i];
+    const bool through = p->n_passes[l->k] > 0 || compares;
+    stage_set_mode (l->stage, plan_learns (p, l->k) ? STAGE_LEARNS
+                              : through             ? STAGE_HANDS_ON
+                                                    : STAGE_STILL);
+  }
 }
 
 static enum status

@@ -139,6 +139,10 @@ session_begin (struct session *s, int64_t start, int64_t end);
  * ballots). */
 enum status
 session_end (struct session *s);
+/* Stages do from now on what the plan asks of them: learn, or (frozen) hand
+ * gradients on, or neither.  Between two batches.  Local. */
+void
+session_set_modes (struct session *s, const struct plan *p);
 /* One step of this rank's list. Local but for messages. */
 enum status
 session_step (struct session *s, int64_t step);

@@ -241,7 +241,7 @@ static enum status
 finish_reduce (struct session *s, struct local_stage *l)
 {
   const struct design *d = s->design;
-  if (d->R == 1)
+  if (d->R == 1 || !plan_updates (d->plan, l->k))
     return OK;
   clock_switch (&s->account, CLOCK_EXPOSED);
   for (int i = 0; i < 4; i++)

@@ -177,17 +177,20 @@ agreement_close (struct agreement **it)
 /* -- walking -----------------------------------------------------------------
  */
 
-/* Heads learn from their own loss in any case, and nothing is updated. */
+/* Heads learn from their own loss in any case, and nothing is updated.  last:
+ * the last head was silent in the first walk, since who is not frozen learns
+ * from others. */
 static bool
-belongs (int walk, enum plan_verb verb)
+belongs (int walk, bool last, enum plan_verb verb)
 {
   switch (verb) {
+  case PLAN_HEAD:
+    return walk == ASIDE_STRATEGY || last;
   case PLAN_TAKE:
   case PLAN_POST_ACT:
   case PLAN_RECV_ACT:
   case PLAN_FORWARD:
   case PLAN_SEND_ACT:
-  case PLAN_HEAD:
     return walk == ASIDE_STRATEGY;
   case PLAN_POST_GRAD:
   case PLAN_RECV_GRAD:
@@ -208,13 +211,13 @@ belongs (int walk, enum plan_verb verb)
 }
 
 static enum status
-walk_list (struct session *s, int walk, bool posts, int64_t step)
+walk_list (struct session *s, int walk, bool last, bool posts, int64_t step)
 {
   const struct plan_rank *r = &s->lane.plan->rank[wire_pipe_rank (s->wire)];
   for (int i = 0; i < r->n_ops; i++) {
     const struct plan_op *op = &r->op[i];
     bool post = op->verb == PLAN_POST_ACT || op->verb == PLAN_POST_GRAD;
-    if (post != posts || !belongs (walk, op->verb))
+    if (post != posts || !belongs (walk, last, op->verb))
       continue;
     place_set ((long)step, op->stage, "comparing gradients");
     TRY (session_op (s, op, step));
@@ -230,14 +233,16 @@ walk_lane (struct agreement *a, int walk, int64_t step)
 {
   struct session *s = a->s;
   const struct lane training = s->lane;
+  const enum plan_head *head = a->plan[ASIDE_STRATEGY]->head;
+  const bool last = head[s->design->K - 1] == PLAN_SILENT;
   s->lane =
       (struct lane){.plan = a->plan[walk],
                     .local = a->local,
                     .aside = true,
                     .way = walk == ASIDE_WHOLE ? WIRE_WHOLE : WIRE_COMPARE};
-  enum status e = walk_list (s, walk, true, step);
+  enum status e = walk_list (s, walk, last, true, step);
   if (e == OK)
-    e = walk_list (s, walk, false, step);
+    e = walk_list (s, walk, last, false, step);
   s->lane = training;
   return e;
 }

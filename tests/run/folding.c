@@ -145,15 +145,22 @@ static const struct words words[] = {
     {"3,1,2,1", "furthest", "", 0.3, NULL, NULL},
     {"all,local,pairwise,1", "sum", "", 0, NULL, NULL},
     {"all", "furthest", "0.5 0 2 0/0,1,0,0.25/0 0 0 1/0 0 0 3", 0, NULL, NULL},
+    {"frozen,2,2,all", "furthest", "", 0, NULL, NULL},
+    {"2,frozen,2,1", "sum", "", 0, NULL, NULL},
+    {"all,frozen,frozen,frozen", "furthest", "", 0, NULL, NULL},
+    {"1,frozen,frozen,frozen", "furthest", "", 0.3, NULL, NULL},
+    {"all", "furthest", "frozen/0 1 0 0/frozen/0 0 0 1", 0, NULL, NULL},
 };
 
 static void
-test_words (struct rig *r, const struct words *row)
+test_words (struct rig *r, const struct words *row, bool heads_all, double clip)
 {
   struct config c;
   char *alone = NULL, *here = NULL;
   rig_config (r, 4, &c);
   c.micro = 2;
+  c.heads_all = heads_all;
+  c.clip = clip;
   struct config other = c;
   key_set (KEY_OF (span), row->span, &c);
   key_set (KEY_OF (mix), row->mix, &c);
@@ -167,8 +174,10 @@ test_words (struct rig *r, const struct words *row)
     rig_walk_alone (row->like_span ? &other : &c, STEPS, &alone);
   rig_walk (r->w, &c, STEPS, &here);
   const char *differs = here ? rig_difference (alone, here) : "";
-  tap_ok (differs[0] == '\0', "span %s, mix %s, own %g, route %s: like %s%s%s",
+  tap_ok (differs[0] == '\0',
+          "span %s, mix %s, own %g, route %s, %s heads, clip %g: like %s%s%s",
           row->span, row->mix, row->own, row->route,
+          heads_all ? "all" : "needed", clip,
           row->like_span ? row->like_span : "alone",
           differs[0] ? ": differs: " : "", differs);
   mem_free (&here);
@@ -254,7 +263,10 @@ main (int argc, char **argv)
   test_row (&r, &rows[5], "ln");
   test_row (&r, &rows[26], "ln");
   for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-    test_words (&r, &words[i]);
+    test_words (&r, &words[i], true, 0);
+  for (size_t i = sizeof words / sizeof *words - 5;
+       i < sizeof words / sizeof *words; i++)
+    test_words (&r, &words[i], false, i % 2 ? 0.5 : 0);
   test_uncut (&r, 1);
   test_uncut (&r, 2);
   test_again (&r, "3", "sgd");

@@ -6,6 +6,7 @@
  *   a matrix that stages share: the sum over its uses, each as above
  *   window h              = the stages with route[k][h] != 0, and head h
  *   clipping              = a stage obeys the strictest of its windows
+ *   a row of zeros        = the stage computes as in evaluation, and stays
  *
  * No plan, no messages, no sums of cotangents: each loss goes back alone, from
  * its head to the first stage, and its gradients are weighted in double.  Every
@@ -52,11 +53,21 @@ ref_drives (const struct ref *r, int h)
   return false;
 }
 
-/* Whether there is a head behind stage h at all. */
+/* Whether head h is computed at all. */
 RIG_FN bool
 ref_has (const struct ref *r, int h)
 {
-  return h == r->K - 1 || r->config->heads_all || ref_drives (r, h);
+  return r->config->heads_all || ref_drives (r, h);
+}
+
+/* No loss moves the stage. */
+RIG_FN bool
+ref_frozen (const struct ref *r, int k)
+{
+  for (int h = k; h < r->K; h++)
+    if (r->route[k * r->K + h] != 0)
+      return false;
+  return true;
 }
 
 RIG_FN bool
@@ -233,8 +244,10 @@ ref_walk (struct ref *r, struct stage **stage, int h, int64_t step, int micro,
   const float *cotangent = stage_head_grad (stage[h], 0);
   for (int k = h; k >= 0; k--) {
     float *d_x = k > 0 ? ref_border (r, k % 2) : NULL;
-    rig_must (stage_back_data (stage[k], 0, cotangent, true, 0, d_x));
-    rig_must (stage_back_weights (stage[k], 0, 0));
+    rig_must (
+        stage_back_data (stage[k], 0, cotangent, !ref_frozen (r, k), 0, d_x));
+    if (!ref_frozen (r, k))
+      rig_must (stage_back_weights (stage[k], 0, 0));
     cotangent = d_x;
   }
   rig_must (stage_head_weights (stage[h], 0));
@@ -248,6 +261,8 @@ ref_loss (struct ref *r, int h, int64_t step, float *const *x,
   for (int k = 0; k <= h; k++) {
     stage[k] = ref_stage (r, k, k == h);
     ref_put (r, k, stage[k]);
+    if (ref_frozen (r, k))
+      stage_set_mode (stage[k], STAGE_HANDS_ON);
   }
   for (int m = 0; m < r->s.design->M; m++)
     ref_walk (r, stage, h, step, m, x[m],

@@ -296,6 +296,7 @@ main (int argc, char **argv)
     test_case (&r, R, "2", "furthest", 2, false);
     test_case (&r, R, "3", "sum", 1, false);
     test_case (&r, R, "all", "furthest", 2, false);
+    test_case (&r, R, "frozen,3,frozen,1", "furthest", 2, false);
     test_case (&r, R, "2", "furthest", 1, true);
   }
   int result = tap_done ();

@@ -44,13 +44,22 @@ static const struct row rows[] = {
     {3, 4, 0, true, NULL, "ln-shared", false, 1},
 };
 
+/* Random tables with frozen stages. */
+static const struct row freezing[] = {
+    {6, 2, 0, false, "1,1,1,1,1,rest", NULL, false, 1},
+    {4, 1, 0.4, false, "2,1,1,rest", NULL, false, 1},
+    {5, 1, 0, false, NULL, "ln-fc", false, 1},
+    {6, 2, 0.4, true, "1,1,1,1,1,rest", NULL, false, 1},
+    {4, 2, 0.4, true, NULL, "ln-fc", false, 0.5},
+};
+
 /* -- tables ------------------------------------------------------------------
  */
 
 /* Entries of a half, or none; some rows are parts of the one before, so that
  * losses may travel together. */
 static void
-draw (int K, int number, double *route)
+draw (int K, int number, bool frozen, double *route)
 {
   const struct random_key key = {(uint64_t)number, RANDOM_TEST, 21, 0};
   uint64_t i = 0;
@@ -69,6 +78,10 @@ draw (int K, int number, double *route)
     if (!any)
       route[k * K + k + (int)random_below (&key, i++, (uint64_t)(K - k))] = 1;
   }
+  const int learns = (int)random_below (&key, i++, (uint64_t)K);
+  for (int k = 0; k < K && frozen; k++)
+    if (k != learns && random_below (&key, i++, 2) == 0)
+      memset (route + k * K, 0, (size_t)K * sizeof *route);
 }
 
 /* "1 0 .5 | 0 2 1 | 0 0 1". */
@@ -188,6 +201,42 @@ most (struct rig *r, double mine)
   return mine;
 }
 
+/* How far running statistics of a body are from 0 and 1. */
+static double
+statistics_moved (struct local_stage *l)
+{
+  double most = 0;
+  for (int i = 0; i < stage_tensors (l->stage); i++) {
+    struct tensor_info info;
+    bool head, statistic;
+    float *v = NULL;
+    stage_tensor (l->stage, i, &info, &head, &statistic);
+    if (!statistic || head)
+      continue;
+    const size_t n = (size_t)tensor_info_count (&info);
+    const bool variance = strstr (info.name, "running_var") != NULL;
+    rig_must (MEM_NEW (n, &v, "values"));
+    rig_must (stage_tensor_out (l->stage, i, STAGE_VALUE, v));
+    for (size_t j = 0; j < n; j++)
+      most = fmax (most, fabs (v[j] - variance));
+    mem_free (&v);
+  }
+  return most;
+}
+
+/* Statistics of frozen stages stay as they are, those of the others do not. */
+static double
+frozen_error (const struct session *s, struct local_stage *l)
+{
+  const struct design *d = s->design;
+  const double moved = statistics_moved (l);
+  if (network_family (d->net)->rows || stage_is_first (l->stage))
+    return 0; /* there are none, or (of the stem) hardly */
+  if (plan_route_frozen (d->K, l->k, d->route))
+    return moved > 0 ? INFINITY : 0;
+  return moved > 0 || l->k == d->K - 1 ? 0 : INFINITY;
+}
+
 /* The engine walks `route`; how far it ends from where r did. */
 static double
 engine_error (struct rig *rig, const struct config *c, const double *route,
@@ -205,6 +254,7 @@ engine_error (struct rig *rig, const struct config *c, const double *route,
   for (int i = 0; i < s.n_local; i++) {
     error = fmax (error, stage_error (r, &s.local[i]));
     error = fmax (error, copy_error (r, &s.local[i]));
+    error = fmax (error, frozen_error (&s, &s.local[i]));
   }
   session_close (&s);
   return most (rig, error);
@@ -212,14 +262,14 @@ engine_error (struct rig *rig, const struct config *c, const double *route,
 
 static void
 test_row (struct rig *rig, const struct row *row, int number,
-          enum config_border border)
+          enum config_border border, bool frozen)
 {
   struct config c;
   static struct ref r;
   double route[MOST * MOST];
   make_config (rig, row, &c);
   c.border = border;
-  draw (row->K, number, route);
+  draw (row->K, number, frozen, route);
   ref_run (&r, &c, route, c.steps);
   double error = engine_error (rig, &c, route, &r);
   ref_clear (&r);
@@ -293,7 +343,7 @@ static void
 test_refused (struct rig *rig)
 {
   static const double bad[3][9] = {{1, 0, 0, 1, 1, 0, 0, 0, 1},
-                                   {0, 1, 0, 0, 0, 0, 0, 0, 1},
+                                   {0, 0, 0, 0, 0, 0, 0, 0, 0},
                                    {1, 0, 0, 0, 1, NAN, 0, 0, 1}};
   struct config c;
   rig_config (rig, 3, &c);
@@ -368,11 +418,14 @@ main (int argc, char **argv)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
       test_row (&r, &rows[i],
                 round * (int)(sizeof rows / sizeof *rows) + (int)i,
-                CONFIG_BORDER_NONE);
-  test_row (&r, &rows[1], 1, CONFIG_BORDER_RMS);
-  test_row (&r, &rows[4], 4, CONFIG_BORDER_LN);
-  test_row (&r, &rows[8], 8, CONFIG_BORDER_RMS);
-  test_row (&r, &rows[12], 12, CONFIG_BORDER_LN);
+                CONFIG_BORDER_NONE, false);
+  test_row (&r, &rows[1], 1, CONFIG_BORDER_RMS, false);
+  test_row (&r, &rows[4], 4, CONFIG_BORDER_LN, false);
+  test_row (&r, &rows[8], 8, CONFIG_BORDER_RMS, false);
+  test_row (&r, &rows[12], 12, CONFIG_BORDER_LN, false);
+  for (int i = 0; i < (big ? 80 : 10); i++)
+    test_row (&r, &freezing[i % (int)(sizeof freezing / sizeof *freezing)],
+              100 + i, i % 5 ? CONFIG_BORDER_NONE : CONFIG_BORDER_RMS, true);
   if (big)
     test_wide (&r);
   test_fault (&r, &rows[2]);
