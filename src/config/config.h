@@ -93,7 +93,7 @@ struct config {
   int64_t batch, micro, steps, seed, eval_every, agreement;
   double epochs; /* used where steps is 0 */
   enum config_optimizer optimizer;
-  double lr, momentum, weight_decay, beta1, beta2, eps, clip;
+  double lr, momentum, weight_decay, beta1, beta2, eps, clip, smoothing;
   bool nesterov;
   enum config_decay decay;
   enum config_schedule schedule;

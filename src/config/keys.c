@@ -339,6 +339,11 @@ const struct key key_table[] = {
     .kind = KEY_REAL, REAL_AT (clip), FROM (0),
     .value = "0",
     .meaning = "largest norm of the gradients of one window; 0: no clipping" },
+  { KEY (TRAIN, "smoothing", OTHER_BITS, ALIKE),
+    .kind = KEY_REAL, REAL_AT (smoothing), RANGE (0, 0.99),
+    .value = "0",
+    .meaning = "label smoothing e: the loss of training compares with 1 - e at "
+               "the label and e / classes at every class; evaluation does not" },
   { KEY (TRAIN, "precision", OTHER_BITS, ALIKE),
     .kind = KEY_CHOICE, ENUM_AT (precision),
     WORDS (precisions), .later = "bf16", .value = "f32",

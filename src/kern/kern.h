@@ -509,15 +509,22 @@ kern_attention_decode (struct kern *k, const struct kern_attention *a,
 
 /* -- loss ------------------------------------------------------------------ */
 
-/* Softmax and cross-entropy of logits [n, classes] against labels [n]
- * (0 .. classes-1; a negative label: the row does not count, gradient 0).
+/* What rows are compared with: labels [n], 0 .. classes - 1 (negative: the row
+ * does not count, gradient 0).  smoothing e, 0 <= e < 1: the target is 1 - e at
+ * the label and e / classes at every class (PyTorch's CrossEntropyLoss with
+ * label_smoothing).  scale: of the gradient. */
+struct kern_target {
+  const int32_t *labels;
+  float scale, smoothing;
+};
+/* Softmax and cross-entropy of logits [n, classes] against the target.
  * *loss: sum over the rows in row order, double.  *correct: rows whose largest
  * logit is the label (first of equals).  d_logits (may be NULL):
- * scale x (softmax - one-hot); may be logits.  fault_here ("loss") makes the
+ * scale x (softmax - target); may be logits.  fault_here ("loss") makes the
  * loss NaN. */
 enum status
 kern_loss (struct kern *k, int64_t n, int64_t classes, const float *logits,
-           const int32_t *labels, float scale, double *loss, int64_t *correct,
+           const struct kern_target *target, double *loss, int64_t *correct,
            float *d_logits);
 
 /* -- loops over blocks ----------------------------------------------------- */

@@ -69,6 +69,23 @@ multiply (int64_t n, float a, float *restrict y)
     y[i] *= a;
 }
 
+/* Sum of all x. */
+KERN_CLONES static double
+total (int64_t n, const float *x)
+{
+  double sum;
+  KERN_SUM (double, n, (double)x[i], sum);
+  return sum;
+}
+
+KERN_CLONES static void
+lower (int64_t n, float a, float *restrict y)
+{
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++)
+    y[i] -= a;
+}
+
 static void
 fill (int64_t n, float value, float *y)
 {
@@ -76,8 +93,21 @@ fill (int64_t n, float value, float *y)
     y[i] = value;
 }
 
+/* What the target makes of the logits, less the largest: the label's share of
+ * its own, and each class its share of the rest. */
+static double
+expected (int64_t n, const float *x, float top, int32_t label, double smoothing)
+{
+  const double at_label = (double)x[label] - top;
+  if (smoothing == 0)
+    return at_label;
+  return (1 - smoothing) * at_label +
+         smoothing * (total (n, x) / (double)n - top);
+}
+
 static struct row
-one_row (int64_t n, const float *x, int32_t label, float scale, float *d)
+one_row (int64_t n, const float *x, int32_t label, const struct kern_target *t,
+         float *d)
 {
   float block[BLOCK];
   bool finite;
@@ -93,24 +123,27 @@ one_row (int64_t n, const float *x, int32_t label, float scale, float *d)
     return (struct row){NAN, false};
   }
   /* Right: the first of the largest is the label's.  d may lie over x. */
-  const double at_label = x[label];
+  const double at_target = expected (n, x, top, label, t->smoothing);
   const bool right = x[label] == top && !holds (label, x, top);
   double sum = 0;
   for (int64_t i = 0; i < n; i += BLOCK)
     sum += exp_block (n - i < BLOCK ? n - i : BLOCK, x + i, top,
                       d != NULL ? d + i : block);
   if (d != NULL) {
-    multiply (n, (float)(scale / sum), d);
-    d[label] -= scale;
+    multiply (n, (float)(t->scale / sum), d);
+    if (t->smoothing > 0)
+      lower (n, t->scale * t->smoothing / (float)n, d);
+    d[label] -= t->scale * (1 - t->smoothing);
   }
-  return (struct row){log (sum) - (at_label - top), right};
+  return (struct row){log (sum) - at_target, right};
 }
 
 enum status
 kern_loss (struct kern *k, int64_t n, int64_t classes, const float *logits,
-           const int32_t *labels, float scale, double *loss, int64_t *correct,
+           const struct kern_target *target, double *loss, int64_t *correct,
            float *d_logits)
 {
+  const int32_t *labels = target->labels;
   struct row rows[ROWS];
   double sum = 0;
   int64_t right = 0;
@@ -123,7 +156,7 @@ kern_loss (struct kern *k, int64_t n, int64_t classes, const float *logits,
     num_threads(k->threads) if (m * classes > KERN_ALONE / 8)
     for (int64_t i = 0; i < m; i++) {
       int64_t at = (r0 + i) * classes;
-      rows[i] = one_row (classes, logits + at, labels[r0 + i], scale,
+      rows[i] = one_row (classes, logits + at, labels[r0 + i], target,
                          d_logits != NULL ? d_logits + at : NULL);
     }
     for (int64_t i = 0; i < m; i++) {

@@ -37,6 +37,7 @@ struct stage_spec {
                                includes the output unit */
   const char *head;         /* grammar; ignored in the last stage; NULL: none */
   enum model_border border; /* of the input; ignored in the first stage */
+  float smoothing;          /* of labels, in stage_head; kern_target */
   bool head_observes;       /* the head is a witness: it adds nothing to a
                                shared matrix */
   int64_t n_samples;        /* per micro-batch */

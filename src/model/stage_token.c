@@ -165,7 +165,7 @@ look (struct stage *s, struct place *p, struct work *w, const int32_t *labels)
  * the next chunk overwrites them. */
 static enum status
 loss_in_chunks (struct stage *s, struct work *w, const float *z,
-                const struct looked_at *at, float scale, float *d_z,
+                const struct looked_at *at, struct kern_target t, float *d_z,
                 struct stage_loss *out)
 {
   const struct project *j = &s->project;
@@ -178,8 +178,9 @@ loss_in_chunks (struct stage *s, struct work *w, const float *z,
     double loss;
     int64_t correct;
     TRY (kern_linear_run (j->linear, n, x, matrix, NULL, logits));
-    TRY (kern_loss (w->k, n, j->words, logits, at->labels + i, scale, &loss,
-                    &correct, d_z ? logits : NULL));
+    t.labels = at->labels + i;
+    TRY (kern_loss (w->k, n, j->words, logits, &t, &loss, &correct,
+                    d_z ? logits : NULL));
     sum.loss += loss;
     sum.correct += correct;
     pulse ();
@@ -223,7 +224,8 @@ stage_token_head (struct stage *s, struct place *p, const int32_t *labels,
   /* Fewer positions stand for all: the loss is still a mean over a sample. */
   const float part = (float)s->length / (float)s->project.taken;
   char *mark = w.scratch;
-  TRY (loss_in_chunks (s, &w, z, &at, scale * part, d_z, out));
+  const struct kern_target t = {NULL, scale * part, s->spec.smoothing};
+  TRY (loss_in_chunks (s, &w, z, &at, t, d_z, out));
   w.scratch = mark;
   w.pair = p->head_pair;
   if (s->head)
@@ -258,7 +260,8 @@ stage_token_eval (struct stage *s, const int32_t *labels,
                          NULL};
   const float *z;
   TRY (inner_rows (s, &w, at.x, &z));
-  return loss_in_chunks (s, &w, z, &at, 1, NULL, out);
+  return loss_in_chunks (s, &w, z, &at, (struct kern_target){NULL, 1, 0}, NULL,
+                         out);
 }
 
 static enum status

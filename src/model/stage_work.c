@@ -67,18 +67,16 @@ stage_output_squares (struct stage *s, int slot)
 
 /* -- head ------------------------------------------------------------------ */
 
-/* p->logits and d_logits: [B, classes]; labels: [B], a negative one does not
- * count. */
+/* p->logits and d_logits: [B, classes]. */
 static enum status
-loss_of (struct stage *s, const struct place *p, const int32_t *labels,
-         float scale, float *d_logits, struct stage_loss *out)
+loss_of (struct stage *s, const struct place *p, struct kern_target t,
+         float *d_logits, struct stage_loss *out)
 {
   out->counted = 0;
   for (int64_t i = 0; i < s->in.n; i++)
-    out->counted += labels[i] >= 0;
+    out->counted += t.labels[i] >= 0;
   return kern_loss (s->k, s->in.n, network_spec (s->spec.net)->classes,
-                    p->logits, labels, scale, &out->loss, &out->correct,
-                    d_logits);
+                    p->logits, &t, &out->loss, &out->correct, d_logits);
 }
 
 enum status
@@ -92,7 +90,8 @@ stage_head (struct stage *s, int slot, const int32_t *labels, float scale,
     return stage_token_head (s, p, labels, scale, witness, out);
   struct work w = stage_work (s, STAGE_HEAD, p, p->head, NULL);
   TRY (s->head->kind->forward (s->head, &w, stage_output_of (s, p), p->logits));
-  TRY (loss_of (s, p, labels, scale, p->d_logits, out));
+  const struct kern_target t = {labels, scale, s->spec.smoothing};
+  TRY (loss_of (s, p, t, p->d_logits, out));
   /* The head has a pair of its own in every slot: its weight gradients may come
    * at any time before the update. */
   w.pair = p->head_pair;
@@ -116,7 +115,7 @@ stage_head_eval (struct stage *s, const int32_t *labels, struct stage_loss *out)
     return stage_token_eval (s, labels, out);
   struct work w = stage_work (s, STAGE_HEAD, p, NULL, NULL);
   TRY (s->head->kind->eval (s->head, &w, stage_output_of (s, p), p->logits));
-  return loss_of (s, p, labels, 1.0f, NULL, out);
+  return loss_of (s, p, (struct kern_target){labels, 1, 0}, NULL, out);
 }
 
 const float *

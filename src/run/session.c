@@ -52,6 +52,7 @@ make_stage (struct session *s, int k, bool decodes, struct local_stage *l)
       .unit_end = d->first[k + 1],
       .head = k < d->K - 1 && p->head[k] != PLAN_SILENT ? d->config.head : NULL,
       .border = derive_border (&d->config),
+      .smoothing = (float)d->config.smoothing,
       .head_observes = p->head[k] == PLAN_WITNESS,
       .n_samples = d->n_samples,
       .n_slots = p->n_slots[k],

@@ -412,8 +412,9 @@ prim_run (struct primitives *p, struct thing *t, int part, int call)
     return kern_linear_back_weights (p->k, n, in, out, x, d_y, 1, false,
                                      t->gradients, t->gradients + in * out);
   case PRIM_LOSS:
-    return kern_loss (p->k, n, out, x, p->labels, 1.0f / (float)n, &loss,
-                      &correct, to);
+    return kern_loss (p->k, n, out, x,
+                      &(struct kern_target){p->labels, 1.0f / (float)n, 0},
+                      &loss, &correct, to);
   case PRIM_CLASSES:
     break;
   }

@@ -305,7 +305,7 @@ test_defaults (void)
   tap_ok (c.optimizer == CONFIG_SGD && c.lr == 0.1 && c.momentum == 0.9 &&
               !c.nesterov && c.weight_decay == 1e-4 && c.beta1 == 0.9 &&
               c.beta2 == 0.999 && c.eps == 1e-8 &&
-              c.decay == CONFIG_DECAY_ALL && c.clip == 0 &&
+              c.decay == CONFIG_DECAY_ALL && c.clip == 0 && c.smoothing == 0 &&
               c.schedule == CONFIG_CONSTANT && c.warmup == 0 &&
               same (c.milestones, ""),
           "default optimizer");
@@ -393,14 +393,14 @@ equal (const struct config *a, const struct config *b)
          N (test) && N (augment) && N (order) && N (limit) && N (batch) &&
          N (micro) && N (steps) && N (seed) && N (eval_every) && N (epochs) &&
          N (optimizer) && N (lr) && N (momentum) && N (weight_decay) &&
-         N (beta1) && N (beta2) && N (eps) && N (clip) && N (nesterov) &&
-         N (decay) && N (schedule) && N (warmup) && S (milestones) &&
-         N (precision) && S (init) && S (tune) && N (every) && N (keep) &&
-         N (every_seconds) && N (at_end) && S (dir) && N (replicas) &&
-         N (run_schedule) && N (trace) && N (time_margin) && N (patience) &&
-         N (layers) && N (d_model) && N (heads) && N (context) &&
-         N (mlp_ratio) && N (dropout) && N (tied) && N (residual_scaled) &&
-         N (stride);
+         N (beta1) && N (beta2) && N (eps) && N (clip) && N (smoothing) &&
+         N (nesterov) && N (decay) && N (schedule) && N (warmup) &&
+         S (milestones) && N (precision) && S (init) && S (tune) && N (every) &&
+         N (keep) && N (every_seconds) && N (at_end) && S (dir) &&
+         N (replicas) && N (run_schedule) && N (trace) && N (time_margin) &&
+         N (patience) && N (layers) && N (d_model) && N (heads) &&
+         N (context) && N (mlp_ratio) && N (dropout) && N (tied) &&
+         N (residual_scaled) && N (stride);
 #undef S
 #undef N
 }
@@ -432,7 +432,8 @@ test_round_trips (void)
       "seed=9007199254740993\noptimizer=adamw\nlr=0.30000000000000004\n"
       "momentum=0.1\nnesterov=yes\nweight_decay=1e-3\nbetas=0.7,0.77\n"
       "eps=1e-12\ndecay=all\nschedule=step\nwarmup=5\nmilestones=3, 9\n"
-      "clip=2.5\ninit=a=b#c\ntune=no\neval_every=11\n[checkpoint]\nevery=4\n"
+      "clip=2.5\nsmoothing=0.1\ninit=a=b#c\ntune=no\neval_every=11\n["
+      "checkpoint]\nevery=4\n"
       "every_seconds=9.5\nkeep=7\nat_end=no\n[run]\ndir=a/b: c\nreplicas=2\n"
       "schedule=1f1b\ntrace=yes\ntime_margin=1\npatience=2.5\n";
   static const char tokens[] =

@@ -96,9 +96,12 @@ rows (struct bench *b, int64_t d)
     kern_norm_bare_back (b->k, n, d, centred, b->y, b->x[3], b->w, b->z);
     keep_floats (b, "norm_bare_back", all, b->z);
   }
-  MUST (kern_loss (b->k, n, d, b->x[0], label, 0.1f, &loss, &right, b->y));
-  keep_floats (b, "loss, gradient", all, b->y);
-  keep (b, "loss", all, &loss, sizeof loss);
+  for (int smooth = 0; smooth < 2; smooth++) {
+    const struct kern_target t = {label, 0.1f, smooth ? 0.1f : 0};
+    MUST (kern_loss (b->k, n, d, b->x[0], &t, &loss, &right, b->y));
+    keep_floats (b, "loss, gradient", all, b->y);
+    keep (b, "loss", all, &loss, sizeof loss);
+  }
   MUST (kern_linear_back_weights (b->k, n, 3, d, b->x[1], b->x[0], 0.3f, false,
                                   b->y, b->z));
   keep_floats (b, "bias gradient", (size_t)d, b->z);

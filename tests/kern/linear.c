@@ -178,12 +178,14 @@ test_made (int64_t n, int64_t in, int64_t out, bool bias)
 /* *loss_reach and reach [n x classes]: how far float may lie from the loss and
  * from each number of d.  A probability has an exponential, the sum of all and
  * a division; a row's loss adds the logarithm of the sum, the largest logit and
- * that of the label. */
+ * that of the label; smoothed, the mean of all, too. */
 static double
-twin_loss (int64_t n, int64_t classes, const float *z, const int32_t *labels,
-           double scale, double *d, int64_t *correct, double *loss_reach,
-           double *reach)
+twin_loss (int64_t n, int64_t classes, const float *z,
+           const struct kern_target *t, double *d, int64_t *correct,
+           double *loss_reach, double *reach)
 {
+  const int32_t *labels = t->labels;
+  const double scale = t->scale, e = t->smoothing;
   const double share = rounding ((double)classes + EXP_ROUNDINGS + 2);
   double loss = 0;
   *correct = 0;
@@ -202,14 +204,18 @@ twin_loss (int64_t n, int64_t classes, const float *z, const int32_t *labels,
     for (int64_t j = 0; j < classes; j++) {
       double p = exp (row[j] - top) / sum;
       int64_t at = i * classes + j;
-      d[at] = labels[i] < 0 ? 0 : scale * (p - (j == labels[i]));
+      double target = (1 - e) * (j == labels[i]) + e / (double)classes;
+      d[at] = labels[i] < 0 ? 0 : scale * (p - target);
       /* The difference to the largest is rounded before the exponential. */
       reach[at] = scale * p * (share + (top - row[j]) * FLOAT_UNIT) +
-                  2 * FLOAT_UNIT * fabs (d[at]);
+                  2 * FLOAT_UNIT * fabs (d[at]) +
+                  4 * FLOAT_UNIT * scale * target * (e > 0);
     }
     if (labels[i] < 0)
       continue;
-    loss += log (sum) + top - row[labels[i]];
+    loss += log (sum) + top - (1 - e) * row[labels[i]];
+    for (int64_t j = 0; j < classes; j++)
+      loss -= e / (double)classes * row[j];
     *loss_reach +=
         share + rounding (3) * (log (sum) + fabs (top) + fabs (row[labels[i]]));
     *correct += best == labels[i];
@@ -218,7 +224,7 @@ twin_loss (int64_t n, int64_t classes, const float *z, const int32_t *labels,
 }
 
 static void
-test_loss (int64_t n, int64_t classes, float spread)
+test_loss (int64_t n, int64_t classes, float spread, float smoothing)
 {
   size_t all = (size_t)(n * classes);
   float *z = noise (all, 1), *d = noise (all, 2), *u = noise (all, 3);
@@ -230,22 +236,29 @@ test_loss (int64_t n, int64_t classes, float spread)
     z[i] = roundf (64 * spread * z[i]) / 64; /* equals happen */
   for (int64_t i = 0; i < n; i++)
     labels[i] = i % 7 == 3 ? -1 : (int32_t)((i * 5 + i / 3) % classes);
-  double twin =
-      twin_loss (n, classes, z, labels, 0.25, want, &right, &off, reach);
+  const struct kern_target t = {labels, 0.25f, smoothing};
+  double twin = twin_loss (n, classes, z, &t, want, &right, &off, reach);
   mem_close ();
-  MUST (kern_loss (k, n, classes, z, labels, 0.25f, &loss, &correct, d));
-  MUST (kern_loss (k, n, classes, z, labels, 0.25f, &again, &ignored, NULL));
+  MUST (kern_loss (k, n, classes, z, &t, &loss, &correct, d));
+  MUST (kern_loss (k, n, classes, z, &t, &again, &ignored, NULL));
   mem_open ();
   tap_ok (fabs (loss - twin) <= off && again == loss && correct == right &&
               ignored == right && close_to (all, d, want, reach, 1),
-          "loss of %d rows of %d classes, spread %g", (int)n, (int)classes,
-          spread);
+          "loss of %d rows of %d classes, spread %g, smoothing %g", (int)n,
+          (int)classes, spread, smoothing);
+  if (smoothing > 0 && classes > 1) {
+    const struct kern_target sharp = {labels, 0.25f, 0};
+    double other = twin_loss (n, classes, z, &sharp, want, &right, &off, reach);
+    tap_ok (fabs (loss - other) > off && !close_to (all, d, want, reach, 1),
+            "planted: labels as they are");
+    twin_loss (n, classes, z, &t, want, &right, &off, reach);
+  }
   want[all / 2] += 1e-5;
   tap_ok (!close_to (all, d, want, reach, 1), "a planted fault is noticed");
   struct slope f = {.step = 0.02, .noise = 2 * off};
   for (int i = 0; i < 4; i++) {
     float *p = moved (all, z, slope_steps[i] * f.step, u);
-    MUST (kern_loss (k, n, classes, p, labels, 0, &f.at[i], &ignored, NULL));
+    MUST (kern_loss (k, n, classes, p, &t, &f.at[i], &ignored, NULL));
     mem_free (&p);
   }
   double g = 4 * dot (all, d, u);
@@ -267,25 +280,35 @@ test_loss_edges (void)
   int32_t label = 0, second = 1;
   double loss;
   int64_t correct;
-  MUST (kern_loss (k, 1, 4, even, &label, 1, &loss, &correct, d));
+  MUST (kern_loss (k, 1, 4, even, &(struct kern_target){&label, 1, 0}, &loss,
+                   &correct, d));
   tap_ok (fabs (loss - log (4)) <= rounding (16) * log (4) && correct == 1 &&
               d[1] == 0.25f && d[0] == -0.75f,
           "equal logits: log 4, and the first of equals wins");
-  MUST (kern_loss (k, 1, 4, even, &second, 1, &loss, &correct, d));
+  MUST (kern_loss (k, 1, 4, even, &(struct kern_target){&second, 1, 0}, &loss,
+                   &correct, d));
   tap_ok (correct == 0, "the second of equals does not");
-  MUST (kern_loss (k, 1, 4, far, &label, 1, &loss, &correct, d));
+  MUST (kern_loss (k, 1, 4, far, &(struct kern_target){&label, 1, 0}, &loss,
+                   &correct, d));
   tap_ok (loss == 3e4 && d[1] == 1 && d[0] == -1 && d[2] == 0,
           "logits far apart neither overflow nor underflow");
   const float bad[] = {NAN, INFINITY, -INFINITY};
   for (int i = 0; i < 3; i++) {
     float z[4] = {0, 1, 2, 3};
     z[2] = bad[i];
-    MUST (kern_loss (k, 1, 4, z, &label, 1, &loss, &correct, d));
+    MUST (kern_loss (k, 1, 4, z, &(struct kern_target){&label, 1, 0}, &loss,
+                     &correct, d));
     tap_ok (isnan (loss) && isnan (d[0]) && correct == 0,
             "a logit of %g makes loss and gradient NaN", bad[i]);
   }
+  const struct kern_target half = {&label, 1, 0.5f};
+  MUST (kern_loss (k, 1, 4, even, &half, &loss, &correct, d));
+  tap_ok (fabs (loss - log (4)) <= rounding (16) * log (4) && d[0] == -0.375f &&
+              d[3] == 0.125f,
+          "equal logits, half of the label shared out: log 4");
   label = -5;
-  MUST (kern_loss (k, 1, 4, bad, &label, 1, &loss, &correct, d));
+  MUST (kern_loss (k, 1, 4, bad, &(struct kern_target){&label, 1, 0}, &loss,
+                   &correct, d));
   tap_ok (loss == 0 && correct == 0 && d[0] == 0 && d[3] == 0,
           "a negative label takes the row out");
 }
@@ -305,12 +328,15 @@ main (void)
       test_made (5, 7, 200, bias);
     }
     test_made (64, 300, 64, true);
-    test_loss (1, 1, 1);
-    test_loss (37, 10, 4);
-    test_loss (6, 1000, 20);
-    test_loss (3, 8193, 9);
-    if (threads == 1)
-      test_loss (1500, 10, 3);
+    for (int smooth = 0; smooth < 2; smooth++) {
+      const float e = smooth ? 0.1f : 0;
+      test_loss (1, 1, 1, e);
+      test_loss (37, 10, 4, e);
+      test_loss (6, 1000, 20, e);
+      test_loss (3, 8193, 9, e);
+      if (threads == 1)
+        test_loss (1500, 10, 3, e);
+    }
     test_loss_edges ();
     kern_close (&k);
   }

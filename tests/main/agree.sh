@@ -19,7 +19,7 @@ model family preset block groups stem stem_width layers d_model heads context ml
 stages count cut head head_tokens border
 strategy span mix own route heads
 data file train valid test augment order stride limit
-train batch micro steps epochs seed optimizer lr momentum nesterov weight_decay betas eps decay schedule warmup milestones clip precision init init.fresh tune eval_every agreement
+train batch micro steps epochs seed optimizer lr momentum nesterov weight_decay betas eps decay schedule warmup milestones clip smoothing precision init init.fresh tune eval_every agreement
 checkpoint every every_seconds keep at_end async io
 run dir replicas schedule trace time_margin patience isa check_every digests attempts
 '

@@ -122,6 +122,13 @@ whole (const struct model_spec *spec, enum kern_layout l, int end,
   must (stage_eval (s, f.images));
   must (stage_head_eval (s, f.labels, &loss));
   twin.train = false;
+  const double smoothing = twin_smoothing;
+  twin_smoothing = 0;
+  const double judged = loss_of (end, 0, head);
+  twin_smoothing = smoothing;
+  tap_near (loss.loss, judged,
+            twin_reach (s, TWIN_FORWARD) * (judged + (double)f.n),
+            "%s: evaluation loss, of labels as they are", title);
   tap_near (logits_off (s, STAGE_EVAL, twin_logits (end, 0, head)), 0.0,
             twin_reach (s, TWIN_FORWARD), "%s: evaluation logits", title);
   twin.train = true;
@@ -340,6 +347,10 @@ main (void)
   whole (&spec_basic, KERN_BLOCKED, 2, "conv12s2-conv7-bn-gap-fc11-fc",
          "head of every word, blocked, padded");
   whole (&spec_bottle, KERN_LAST, 2, "gap-fc", "smallest head");
+  twin_smoothing = 0.125;
+  whole (&spec_basic, KERN_LAST, 0, NULL, "smoothed labels");
+  whole (&spec_basic, KERN_LAST, 2, "conv8-bn-gap-fc", "smoothed, a head");
+  twin_smoothing = 0;
   for (int l = KERN_BLOCKED; l <= KERN_LAST; l++) {
     const char *const layout = kern_layout_name ((enum kern_layout)l);
     for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {

@@ -22,6 +22,7 @@ struct rig {
 /* How the stages of the next rig are. */
 static int cut[K + 1] = {0, 2, 4, LAYERS + 2};
 static enum model_border border;
+static double smoothing;
 
 static struct model_spec
 small (void)
@@ -57,6 +58,7 @@ rig_open (struct rig *r, struct model_spec m, const char *head)
                                  .K = K,
                                  .head = head,
                                  .border = border,
+                                 .smoothing = smoothing,
                                  .B = B,
                                  .token = r->token,
                                  .label = r->label,
@@ -79,6 +81,7 @@ rig_open (struct rig *r, struct model_spec m, const char *head)
                               .unit_end = cut[k + 1],
                               .head = head,
                               .border = border,
+                              .smoothing = (float)smoothing,
                               .head_observes = !used (r, k),
                               .n_samples = B,
                               .n_slots = 1,
@@ -667,6 +670,10 @@ main (void)
   test_route (m, "ln-shared", means, "mean, ln-shared");
   test_route (m, "ln-rank5-fc", sums, "sum, ln-rank5-fc");
   test_route (m, "ln-fc20-rank5-ln-fc", local, "local, ln-fc20-rank5-ln-fc");
+  smoothing = 0.125;
+  test_route (m, "ln-fc", pairwise, "smoothed labels, pairwise");
+  test_route (m, "ln-shared", sums, "smoothed labels, sum, ln-shared");
+  smoothing = 0;
   m.tied = true;
   test_route (m, "ln-fc", local, "local, ln-fc, tied");
   test_route (m, "ln-shared", pairwise, "pairwise, ln-shared, tied");

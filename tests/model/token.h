@@ -28,6 +28,7 @@ struct token_twin {
   int K, first[8]; /* units of the stages */
   const char *head;
   enum model_border border;
+  double smoothing;
   int64_t B;
   const int32_t *token, *label;
   uint64_t seed;
@@ -271,7 +272,10 @@ token_loss (const struct token_twin *w, bool inner, int64_t width,
     double sum = 0;
     for (int64_t v = 0; v < V; v++)
       sum += exp (logits[i * V + v]);
-    loss += log (sum) - logits[i * V + w->label[i]];
+    for (int64_t v = 0; v < V; v++)
+      loss +=
+          ((1 - w->smoothing) * (v == w->label[i]) + w->smoothing / (double)V) *
+          (log (sum) - logits[i * V + v]);
     n++;
   }
   return loss / n;

@@ -403,10 +403,14 @@ twin_head (struct twin *t, struct act x, int k, const char *grammar)
   return x;
 }
 
+/* Of labels: the target is 1 - e at the label and e / classes everywhere. */
+static double twin_smoothing __attribute__ ((unused));
+
 /* Sum of the cross-entropies; frees the logits. */
 static inline double
 twin_loss (struct act logits, const int32_t *labels)
 {
+  const double e = twin_smoothing;
   double sum = 0.0;
   for (int64_t n = 0; n < logits.n; n++) {
     const double *z = &logits.v[n * logits.c];
@@ -415,8 +419,9 @@ twin_loss (struct act logits, const int32_t *labels)
       most = z[i] > most ? z[i] : most;
     for (int64_t i = 0; i < logits.c; i++)
       total += exp (z[i] - most);
-    if (labels[n] >= 0)
-      sum += log (total) + most - z[labels[n]];
+    for (int64_t i = 0; i < logits.c && labels[n] >= 0; i++)
+      sum += ((1 - e) * (i == labels[n]) + e / (double)logits.c) *
+             (log (total) + most - z[i]);
   }
   mem_free (&logits.v);
   return sum;

@@ -61,9 +61,10 @@ through ()
   ok $? "$name: evaluated on 2 ranks and on one, with the numbers of training"
 }
 
-for head in pool4-conv1x16-bn-conv1x8-pool2-fc24-fc24-fc ln-pool2-fc; do
-  through $head $images stages.head=$head
-done
+head=pool4-conv1x16-bn-conv1x8-pool2-fc24-fc24-fc
+through $head $images stages.head=$head
+through "smoothed, ln-pool2-fc" $images stages.head=ln-pool2-fc \
+  train.smoothing=0.2
 through ln-fc24-rank4-fc $tokens stages.head=ln-fc24-rank4-fc
 
 # Before data is touched: where in the grammar, and why.
