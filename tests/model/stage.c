@@ -597,6 +597,116 @@ rows (enum kern_layout l, const struct model_spec *spec, const char *title)
   fixture_close (&f);
 }
 
+/* -- frozen ---------------------------------------------------------------- */
+
+/* The tensors of s, one behind the other; the caller frees. */
+static float *
+state (struct stage *s, bool heads, size_t *n)
+{
+  float *all = twin_new (1 << 20, sizeof (float));
+  *n = 0;
+  for (int i = 0; i < stage_tensors (s); i++) {
+    struct tensor_info info;
+    bool head, statistic;
+    stage_tensor (s, i, &info, &head, &statistic);
+    if (head && !heads)
+      continue;
+    must (stage_tensor_out (s, i, STAGE_VALUE, all + *n));
+    *n += (size_t)tensor_info_count (&info);
+  }
+  return all;
+}
+
+static bool
+output_is (const struct stage *s, int slot, const float *want)
+{
+  struct tensor y;
+  stage_output (s, slot, &y);
+  return memcmp (y.data, want, y.bytes) == 0;
+}
+
+/* A batch with its head; where the body learns, that too. */
+static void
+batch (struct stage *s, enum stage_mode mode)
+{
+  struct stage_loss loss;
+  stage_set_mode (s, mode);
+  if (mode == STAGE_LEARNS) {
+    learn (s, 0, 0, f.images, NULL);
+  } else {
+    must (stage_forward (s, 0, f.images));
+    must (stage_head (s, 0, f.labels, 0.25f, false, &loss));
+    must (stage_head_weights (s, 0));
+  }
+  must (stage_update (s, 0.1, (const float[]){1, 1}, 1));
+}
+
+static void
+same_head (struct stage *from, struct stage *to)
+{
+  for (int i = 0; i < stage_tensors (from); i++) {
+    struct tensor_info info;
+    bool head, statistic;
+    size_t n;
+    stage_tensor (from, i, &info, &head, &statistic);
+    float *t = head ? tensor (from, info.name, STAGE_VALUE, &n) : NULL;
+    if (t)
+      must (stage_tensor_in (to, i, STAGE_VALUE, t));
+    mem_free (&t);
+  }
+  must (stage_refresh (to));
+}
+
+/* Frozen a stage computes what evaluation does and keeps its bits, with a head
+ * that learns; and nothing of that is left when it learns again. */
+static void
+frozen (enum kern_layout l)
+{
+  fixture_open (&f, spec_basic, 4, l);
+  struct stage *s = fixture_stage (&f, 0, 2, 0, 3, HEAD);
+  struct stage *other = fixture_stage (&f, 0, 2, 0, 3, HEAD);
+  struct tensor y;
+  size_t n, all;
+  float *block;
+  batch (s, STAGE_LEARNS); /* statistics other than 0 and 1 */
+  batch (other, STAGE_LEARNS);
+  float *before = state (s, false, &n), *whole = state (s, true, &all);
+  must (stage_eval (s, f.images));
+  stage_output (s, STAGE_EVAL, &y);
+  bool same = true, moved = true;
+  for (int mode = STAGE_HANDS_ON; mode <= STAGE_STILL; mode++) {
+    batch (s, (enum stage_mode)mode);
+    same = same && output_is (s, 0, y.data);
+    float *now = state (s, false, &n), *heads = state (s, true, &all);
+    same = same && memcmp (now, before, n * sizeof *now) == 0;
+    moved = moved && memcmp (heads, whole, all * sizeof *now) != 0;
+    stage_gradients (s, STAGE_BODY, &block, &n);
+    same = same && n == 0 && stage_gradient_squares (s, STAGE_BODY) == 0;
+    stage_statistics (s, STAGE_BODY, &block, &n);
+    same = same && n == 0;
+    mem_free (&now);
+    mem_free (&heads);
+  }
+  tap_ok (same, "frozen: the bits of evaluation, the body stays (%s)",
+          kern_layout_name (l));
+  tap_ok (moved, "frozen: its head learns");
+  mem_free (&before);
+  mem_free (&whole);
+  same_head (other, s);
+  batch (s, STAGE_LEARNS);
+  tap_ok (!output_is (s, 0, y.data), "learning: not the bits of evaluation");
+  batch (other, STAGE_LEARNS);
+  before = state (s, false, &n);
+  whole = state (other, false, &all);
+  tap_ok (memcmp (before, whole, n * sizeof *before) == 0,
+          "learning again: the body of a stage that never was frozen");
+  mem_free (&before);
+  mem_free (&whole);
+  stage_destroy (&s);
+  stage_destroy (&other);
+  fixture_close (&f);
+}
+
 int
 main (void)
 {
@@ -617,6 +727,8 @@ main (void)
   rows (KERN_BLOCKED, &spec_basic, "blocked");
   rows (KERN_LAST, &spec_basic, "channels last");
   rows (KERN_BLOCKED, &spec_bottle, "blocked, bottleneck");
+  frozen (KERN_BLOCKED);
+  frozen (KERN_LAST);
   failing_allocations ();
   no_allocation ();
   return tap_done ();

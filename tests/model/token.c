@@ -447,6 +447,71 @@ test_decode (void)
   rig_close (&r);
 }
 
+/* -- frozen ------------------------------------------------------------------
+ */
+
+/* Forward through all stages in this mode; what stage k hands back for a
+ * cotangent of ones, into d_x.  Whether outputs are those of evaluation. */
+static bool
+walk_frozen (struct rig *r, enum stage_mode mode, int k, float *d_x)
+{
+  const float *x = (const float *)(const void *)r->token;
+  bool same = true;
+  for (int i = 0; i < K; i++) {
+    struct tensor y, e;
+    stage_set_mode (r->s[i], mode);
+    stage_moment (r->s[i], 0, r->twin->step, r->twin->first_sample);
+    must (stage_forward (r->s[i], 0, x));
+    must (stage_eval (r->s[i], x));
+    stage_output (r->s[i], 0, &y);
+    stage_output (r->s[i], STAGE_EVAL, &e);
+    same = same && memcmp (y.data, e.data, y.bytes) == 0;
+    x = y.data;
+  }
+  if (d_x) {
+    struct tensor in, out;
+    stage_border (r->s[k], &in, &out);
+    float *ones = border_new (&out);
+    for (size_t i = 0; i < out.bytes / sizeof *ones; i++)
+      ones[i] = (float)(i % 7) - 2;
+    must (stage_back_data (r->s[k], 0, ones, false, 0, d_x));
+    mem_free (&ones);
+  }
+  return same;
+}
+
+/* Frozen stages of a network with dropout are those of one without. */
+static void
+test_frozen (void)
+{
+  struct model_spec m = small ();
+  struct rig r = {.route = (float *)(uintptr_t)e2e};
+  float *d_x[3];
+  struct tensor in, out;
+  bool still = false, hands_on = false, learns = true;
+  for (int i = 0; i < 3; i++) {
+    m.dropout = i > 0 ? 0.25 : 0;
+    rig_open (&r, m, "ln-fc");
+    rig_shake (&r);
+    stage_border (r.s[1], &in, &out);
+    d_x[i] = border_new (&in);
+    if (i == 1)
+      still = walk_frozen (&r, STAGE_STILL, 1, NULL);
+    if (i == 1)
+      hands_on = walk_frozen (&r, STAGE_HANDS_ON, 1, d_x[i]);
+    else
+      learns = walk_frozen (&r, STAGE_LEARNS, 1, d_x[i]);
+    rig_close (&r);
+  }
+  tap_ok (still && hands_on && !learns,
+          "frozen: the bits of evaluation, no dropout");
+  tap_ok (memcmp (d_x[0], d_x[1], in.bytes) == 0 &&
+              memcmp (d_x[0], d_x[2], in.bytes) != 0,
+          "frozen: gradients go through as without dropout");
+  for (int i = 0; i < 3; i++)
+    mem_free (&d_x[i]);
+}
+
 /* -- first values, memory, chunks --------------------------------------------
  */
 
@@ -686,5 +751,6 @@ main (void)
   test_decode ();
   test_border (MODEL_BORDER_RMS, "border rms");
   test_border (MODEL_BORDER_LN, "border ln");
+  test_frozen ();
   return tap_done ();
 }
