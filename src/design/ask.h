@@ -125,9 +125,10 @@ design_calibrate (struct wire *w, const struct config *c, int n_sizes,
 /* Seconds of a step of a run as its plan has them on so many ranks: from the
  * costs of its blocks, of which `kept` are texts of costs.txt (n of them: the
  * run's own, and those of runs of the same network, cut and threads; of several
- * the medians count), and from messages as assumed above.  E_CONFIG where the
- * run does not fit the ranks, or no text its network; or as opening its data
- * set fails.  Local; no MPI. */
+ * the lower quartiles count), and from messages as assumed above.  E_CONFIG
+ * where the run does not fit the ranks, or no text its network; E_MISSING:
+ * there is no text, or no data set; of bytes that does not matter.
+ * Local; no MPI. */
 enum status
 design_predict (const struct config *c, int ranks, int n,
                 const char *const *kept, double *step_s);

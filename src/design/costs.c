@@ -63,9 +63,11 @@ by_size (const void *a, const void *b)
 }
 
 /* seconds: n numbers of each round, one round after the other; NAN: not known
- * in that round.  NAN where none knows it. */
+ * in that round.  *out: of each, sorted, the one that is so far from the least
+ * to the largest (0.5: the median); NAN where none knows it. */
 static enum status
-medians (int rounds, const double *seconds, size_t n, double *out)
+quantiles (int rounds, double share, const double *seconds, size_t n,
+           double *out)
 {
   double *v = NULL;
   TRY (MEM_NEW ((size_t)rounds + 1, &v, "rounds of costs"));
@@ -75,7 +77,7 @@ medians (int rounds, const double *seconds, size_t n, double *out)
       if (!isnan (seconds[(size_t)r * n + i]))
         v[known++] = seconds[(size_t)r * n + i];
     qsort (v, (size_t)known, sizeof *v, by_size);
-    out[i] = known > 0 ? v[known / 2] : NAN;
+    out[i] = known > 0 ? v[(int)(share * (known - 1))] : NAN;
   }
   mem_free (&v);
   return OK;
@@ -92,7 +94,7 @@ measure_size (struct design *d, int size, double *seconds,
     TRY (design_recost (d, c->samples[size], round > 0));
     note (&d->costs, seconds + (size_t)round * n);
   }
-  return medians (ROUNDS, seconds, n, numbers (c, size, 0));
+  return quantiles (ROUNDS, 0.5, seconds, n, numbers (c, size, 0));
 }
 
 static enum status
@@ -245,7 +247,8 @@ design_costs_kept (const struct design *d, struct unit_costs *out)
     e = fail (E_CONFIG, "its costs.txt is missing, or of another network, "
                         "batch or number of micro-batches");
   if (e == OK)
-    e = medians (rounds, seconds, n, c.seconds);
+    /* Other work beside a run can only make it slower. */
+    e = quantiles (rounds, 0.25, seconds, n, c.seconds);
   for (size_t i = 0; e == OK && i < n; i++)
     if (isnan (c.seconds[i]) && !design_head (d))
       c.seconds[i] = 0;

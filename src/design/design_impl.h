@@ -101,7 +101,8 @@ enum status
 design_costs_take (const struct design_costs *c, const struct network *net,
                    int64_t n_samples, const char *head, struct unit_costs *out);
 
-/* The same from spec.kept: of each number the median over those that tell it.
+/* The same from spec.kept: of each number the lower quartile of those that are
+ * told.
  * E_CONFIG: none is of this network and size, or none has its heads.  Local. */
 enum status
 design_costs_kept (const struct design *d, struct unit_costs *out);

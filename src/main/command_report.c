@@ -14,7 +14,7 @@
 
 struct options {
   struct given given;
-  bool text, csv, latex, svg;
+  bool text, csv, latex, markdown, svg;
   struct report_spec spec; /* without runs, form and predict */
 };
 
@@ -46,15 +46,15 @@ static const struct flag flags[] = {
     INTO_SPLIT (spec.split) },
   { "csv", 0, NULL, "a table as comma-separated lines", INTO_BOOL (csv) },
   { "latex", 0, NULL, "a table for LaTeX (booktabs)", INTO_BOOL (latex) },
+  { "markdown", 0, NULL, "a table for a README", INTO_BOOL (markdown) },
   { "svg", 0, NULL,
     "a picture alone: the output over time (of --on, where given), a panel for "
     "each data set; of finished runs, where some have",
     INTO_BOOL (svg) },
   { "text", 0, NULL, "all tables for the terminal", INTO_BOOL (text) },
   { "table", 0, "NAME",
-    "--csv, --latex: which table: compare (default), cost, heads, time, "
-    "probe, cka, agreement or "
-    "runs",
+    "--csv, --latex, --markdown: which table: compare (default), cost, heads, "
+    "time, probe, cka, agreement, scale, results or runs",
     INTO_TEXT (spec.table) },
   { "accuracy", 0, "PERCENT",
     "ask for the time to this accuracy; default: the highest that all runs "
@@ -75,7 +75,7 @@ static const struct flag flags[] = {
     INTO_BOOL (spec.unlike) },
   { "output", 'o', "FILE",
     "the file to write; default: report.html, or the terminal for --text, "
-    "--csv, --latex and --svg",
+    "--csv, --latex, --markdown and --svg",
     INTO_TEXT (given.output) },
   { 0 }
 };
@@ -86,26 +86,38 @@ check (void *options, struct text *wrong)
 {
   struct options *o = options;
   char near[TEXT_NEAR] = "";
-  if (o->text + o->latex + o->csv + o->svg > 1)
-    text_add (wrong, "--text, --csv, --latex and --svg exclude each other\n");
+  if (o->text + o->latex + o->csv + o->markdown + o->svg > 1)
+    text_add (wrong, "--text, --csv, --latex, --markdown and --svg exclude "
+                     "each other\n");
   if (o->spec.accuracy > 0 && o->spec.loss > 0)
     text_add (wrong, "--accuracy and --loss exclude each other\n");
   if (o->spec.table && text_among (report_tables (), o->spec.table, near) < 0)
     text_add (wrong, "--table %s: wanted one of %s%s%s%s\n", o->spec.table,
               report_tables (), near[0] ? "; did you mean " : "", near,
               near[0] ? "?" : "");
-  else if (o->spec.table && !o->csv && !o->latex)
-    text_add (wrong, "--table wants --csv or --latex\n");
+  else if (o->spec.table && !o->csv && !o->latex && !o->markdown)
+    text_add (wrong, "--table wants --csv, --latex or --markdown\n");
 }
 
 /* -- work -------------------------------------------------------------------
  */
 
+static enum report_form
+form_of (const struct options *o)
+{
+  return o->text       ? REPORT_TEXT
+         : o->csv      ? REPORT_CSV
+         : o->latex    ? REPORT_LATEX
+         : o->markdown ? REPORT_MARKDOWN
+         : o->svg      ? REPORT_SVG
+                       : REPORT_HTML;
+}
+
 static enum status
 deliver (const struct options *o, const struct text *out)
 {
   const char *path = o->given.output;
-  if (!path && !o->text && !o->csv && !o->latex && !o->svg)
+  if (!path && form_of (o) == REPORT_HTML)
     path = "report.html";
   if (!path) {
     file_print (out);
@@ -180,11 +192,7 @@ work (const void *options, struct wire *w)
   spec.n_paths = o->given.n_names;
   spec.paths = o->given.names;
   spec.predict = predict;
-  spec.form = o->text    ? REPORT_TEXT
-              : o->csv   ? REPORT_CSV
-              : o->latex ? REPORT_LATEX
-              : o->svg   ? REPORT_SVG
-                         : REPORT_HTML;
+  spec.form = form_of (o);
   text_init (&out);
   enum status s = report_make (&spec, &out);
   if (s == OK)

@@ -230,12 +230,17 @@ add_value (const struct run *r, const char *key, struct text *out)
     text_add (out, "%s %s", dot, value);
 }
 
-/* What only some groups have is not told of those without it. */
+/* What only some groups have is not told of those without it, nor the usual
+ * way of a strategy. */
 static bool
 is_absent (const char *key, const char *value)
 {
-  return strcmp (value, "none") == 0 ||
-         (strcmp (value, "0") == 0 && key_named (key));
+  const struct key *k = key_named (key);
+  if (!k)
+    return false;
+  return strcmp (value, "none") == 0 || strcmp (value, "0") == 0 ||
+         (strcmp (k->section, KEY_OF (span)->section) == 0 && k->value &&
+          strcmp (value, k->value) == 0);
 }
 
 static char *

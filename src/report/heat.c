@@ -173,10 +173,7 @@ step_seconds (const struct report *r, const struct run *run, const void *how)
 {
   (void)r;
   (void)how;
-  double last = NAN;
-  for (int i = 0; i < run->metrics.n_rows; i++)
-    last = fmax (last, run->x[AXIS_SECONDS][i]);
-  return last / run->steps;
+  return run_step_s (run);
 }
 
 void

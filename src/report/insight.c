@@ -134,6 +134,84 @@ picture_probe (struct report *r, struct text *out)
   text_add (out, "</div>\n</figure>\n");
 }
 
+/* -- numbers of stages while they learn -------------------------------------
+ */
+
+/* Of a column of a stage: its mean over training, its last number, its largest.
+ */
+struct stage_place {
+  int split;
+  const char *what;
+  int stage;
+  enum { PLACE_MEAN, PLACE_LAST, PLACE_MOST } how;
+};
+
+static double
+of_place (const struct report *r, const struct run *run, const void *how)
+{
+  const struct stage_place *at = how;
+  struct pool p = {0};
+  char name[METRIC_NAME];
+  size_t rows = (size_t)run->metrics.n_rows + 1;
+  double *x = pool_take (&p, rows, sizeof *x);
+  double *y = pool_take (&p, rows, sizeof *y), sum = 0, most = NAN, out = NAN;
+  int n;
+  (void)r;
+  run_points (run, at->split, store_metric_stage (at->stage, at->what, name),
+              AXIS_STEPS, &n, x, y);
+  for (int i = 0; i < n; i++) {
+    sum += y[i];
+    most = fmax (most, y[i]);
+  }
+  if (n > 0)
+    out = at->how == PLACE_LAST   ? y[n - 1]
+          : at->how == PLACE_MOST ? most
+                                  : sum / n;
+  pool_clear (&p);
+  return out;
+}
+
+/* Stages of which a run of the group has such a column. */
+static int
+place_stages (const struct report *r, const struct group *g, int split,
+              const char *what)
+{
+  char name[METRIC_NAME];
+  int K = 0;
+  for (int i = 0; i < g->n; i++)
+    for (int k = K; k < g->K; k++) {
+      store_metric_stage (k, what, name);
+      if (isfinite (run_last (&r->run[g->run[i]], split, name)))
+        K = k + 1;
+    }
+  return K;
+}
+
+/* A row for each stage of each group: its name, its number and n places, whose
+ * stage is filled in here. */
+static void
+fill_places (struct report *r, struct table *t, int n,
+             const struct stage_place *places)
+{
+  struct filling f = {r, t, 0};
+  const int split = places[0].split;
+  const char *what = places[0].what;
+  int rows = 0;
+  for (int i = 0; i < r->n_groups; i++)
+    rows += place_stages (r, &r->group[i], split, what);
+  table_rows (r, t, rows);
+  for (int i = 0; i < r->n_groups; i++)
+    for (int k = 0; k < place_stages (r, &r->group[i], split, what); k++) {
+      table_put_text (&f, r->group[i].label);
+      table_put_number (&f, k);
+      for (int c = 0; c < n; c++) {
+        struct stage_place at = places[c];
+        at.stage = k;
+        table_put_stat (&f, &r->group[i], of_place, &at);
+      }
+    }
+}
+
 /* -- agreement of gradients ------------------------------------------------ */
 
 static const struct column agreement_columns[] = {
@@ -145,73 +223,16 @@ static const struct column agreement_columns[] = {
     {"norm_ratio_last", "norm ratio, last", COLUMN_STAT, 1, 3},
 };
 
-/* Of a column of a stage: its mean over training, or its last number. */
-struct agreement_place {
-  const char *what;
-  int stage;
-  bool last;
-};
-
-static double
-agreement_of (const struct run *run, const struct agreement_place *at)
-{
-  struct pool p = {0};
-  char name[METRIC_NAME];
-  size_t rows = (size_t)run->metrics.n_rows + 1;
-  double *x = pool_take (&p, rows, sizeof *x);
-  double *y = pool_take (&p, rows, sizeof *y), sum = 0, out = NAN;
-  int n;
-  run_points (run, SPLIT_AGREEMENT,
-              store_metric_stage (at->stage, at->what, name), AXIS_STEPS, &n, x,
-              y);
-  for (int i = 0; i < n; i++)
-    sum += y[i];
-  if (n > 0)
-    out = at->last ? y[n - 1] : sum / n;
-  pool_clear (&p);
-  return out;
-}
-
-static int
-agreement_stages (const struct report *r, const struct group *g)
-{
-  char name[METRIC_NAME];
-  int K = 0;
-  for (int i = 0; i < g->n; i++)
-    for (int k = K; k < g->K; k++) {
-      store_metric_stage (k, METRIC_COSINE, name);
-      if (isfinite (run_last (&r->run[g->run[i]], SPLIT_AGREEMENT, name)))
-        K = k + 1;
-    }
-  return K;
-}
-
-static double
-of_agreement (const struct report *r, const struct run *run, const void *how)
-{
-  (void)r;
-  return agreement_of (run, how);
-}
-
 void
 insight_agreement (struct report *r, struct table *t)
 {
-  static const char *const name[] = {"cosine", "norm_ratio"};
+  static const struct stage_place places[] = {
+      {SPLIT_AGREEMENT, METRIC_COSINE, 0, PLACE_MEAN},
+      {SPLIT_AGREEMENT, METRIC_COSINE, 0, PLACE_LAST},
+      {SPLIT_AGREEMENT, METRIC_NORM_RATIO, 0, PLACE_MEAN},
+      {SPLIT_AGREEMENT, METRIC_NORM_RATIO, 0, PLACE_LAST}};
   COLUMNS (t, agreement_columns);
-  struct filling f = {r, t, 0};
-  int rows = 0;
-  for (int i = 0; i < r->n_groups; i++)
-    rows += agreement_stages (r, &r->group[i]);
-  table_rows (r, t, rows);
-  for (int i = 0; i < r->n_groups; i++)
-    for (int k = 0; k < agreement_stages (r, &r->group[i]); k++) {
-      table_put_text (&f, r->group[i].label);
-      table_put_number (&f, k);
-      for (int c = 0; c < 4; c++) {
-        const struct agreement_place at = {name[c / 2], k, c % 2};
-        table_put_stat (&f, &r->group[i], of_agreement, &at);
-      }
-    }
+  fill_places (r, t, 4, places);
   text_add (&t->note,
             "The gradient from which a stage learns against that of the last "
             "loss end to end, of one micro-batch: cosine, and norm of the "
@@ -221,17 +242,17 @@ insight_agreement (struct report *r, struct table *t)
 static double
 mean_cosine (const struct report *r, const struct run *run, int stage)
 {
-  (void)r;
-  return agreement_of (run,
-                       &(struct agreement_place){METRIC_COSINE, stage, false});
+  return of_place (
+      r, run,
+      &(struct stage_place){SPLIT_AGREEMENT, METRIC_COSINE, stage, PLACE_MEAN});
 }
 
 static double
 mean_ratio (const struct report *r, const struct run *run, int stage)
 {
-  (void)r;
-  return agreement_of (
-      run, &(struct agreement_place){METRIC_NORM_RATIO, stage, false});
+  return of_place (r, run,
+                   &(struct stage_place){SPLIT_AGREEMENT, METRIC_NORM_RATIO,
+                                         stage, PLACE_MEAN});
 }
 
 void
@@ -263,5 +284,78 @@ picture_agreement (struct report *r, struct text *out)
   text_add (out, "</div>\n");
   series_row (r, out, &cosine, AXIS_STEPS);
   series_row (r, out, &ratio, AXIS_STEPS);
+  text_add (out, "</figure>\n");
+}
+
+/* -- how large outputs and gradients are ----------------------------------- */
+
+static const struct column scale_columns[] = {
+    {"strategy", "strategy", COLUMN_TEXT, 1, 0},
+    {"stage", "stage", COLUMN_NUMBER, 1, 0},
+    {"rms_last", "RMS of the output, last", COLUMN_STAT, 1, 3},
+    {"rms_most", "largest", COLUMN_STAT, 1, 3},
+    {"gradient_norm_mean", "norm of the gradient, mean", COLUMN_STAT, 1, 4},
+    {"gradient_norm_last", "last", COLUMN_STAT, 1, 4},
+};
+
+void
+insight_scale (struct report *r, struct table *t)
+{
+  static const struct stage_place places[] = {
+      {DATA_TRAIN, METRIC_RMS, 0, PLACE_LAST},
+      {DATA_TRAIN, METRIC_RMS, 0, PLACE_MOST},
+      {DATA_TRAIN, METRIC_GRADIENT, 0, PLACE_MEAN},
+      {DATA_TRAIN, METRIC_GRADIENT, 0, PLACE_LAST}};
+  COLUMNS (t, scale_columns);
+  fill_places (r, t, 4, places);
+  text_add (&t->note,
+            "Of the steps with which rows of training end: root mean square of "
+            "all numbers that a stage hands on, before any border, and norm of "
+            "the gradient that its body follows, before clipping.");
+}
+
+static double
+last_rms (const struct report *r, const struct run *run, int stage)
+{
+  return of_place (
+      r, run, &(struct stage_place){DATA_TRAIN, METRIC_RMS, stage, PLACE_LAST});
+}
+
+static double
+mean_gradient (const struct report *r, const struct run *run, int stage)
+{
+  return of_place (
+      r, run,
+      &(struct stage_place){DATA_TRAIN, METRIC_GRADIENT, stage, PLACE_MEAN});
+}
+
+void
+picture_scale (struct report *r, struct text *out)
+{
+  static const struct series rms = {DATA_TRAIN, store_metric_stage, "stage",
+                                    METRIC_RMS, "RMS of the output"};
+  static const struct depth by_depth[] = {
+      {.of = last_rms,
+       .from_zero = true,
+       .title = "RMS of a stage's output, last"},
+      {.of = mean_gradient,
+       .from_zero = true,
+       .title = "norm of a stage's gradient, mean over training"}};
+  size_t before = out->size;
+  text_add (out, "<figure id=\"scale\"><figcaption>How large what stages hand "
+                 "on is, and how large the gradients that they follow are: by "
+                 "depth, and over steps. Scales differ between charts."
+                 "</figcaption>\n");
+  svg_legend (r, out);
+  text_add (out, "<div class=\"row\">");
+  size_t empty = out->size;
+  for (int i = 0; i < 2; i++)
+    depth_chart (r, out, &by_depth[i], CHART_HALF);
+  if (out->size == empty) {
+    out->data[out->size = before] = '\0';
+    return;
+  }
+  text_add (out, "</div>\n");
+  series_row (r, out, &rms, AXIS_STEPS);
   text_add (out, "</figure>\n");
 }

@@ -140,9 +140,9 @@ add_head (struct report *r, struct text *out)
 
 /* In this order on the page. */
 static void (*const pictures[]) (struct report *r, struct text *out) = {
-    picture_output, picture_depth, picture_heads,
-    picture_probe,  picture_alike, picture_agreement,
-    picture_time,   picture_gantt, picture_sweep};
+    picture_output, picture_depth,     picture_heads, picture_probe,
+    picture_alike,  picture_agreement, picture_scale, picture_time,
+    picture_gantt,  picture_sweep};
 
 void
 page_make (struct report *r, struct text *out)
@@ -159,6 +159,7 @@ page_make (struct report *r, struct text *out)
   add_table (r, "time", out);
   add_table (r, "probe", out);
   add_table (r, "agreement", out);
+  add_table (r, "scale", out);
   add_table (r, "runs", out);
   text_add (out, "</main>\n</body>\n</html>\n");
 }

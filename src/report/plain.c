@@ -84,7 +84,7 @@ void
 plain_make (struct report *r, struct text *out)
 {
   static const char *const names[] = {"compare", "cost",      "heads", "time",
-                                      "probe",   "agreement", "runs"};
+                                      "probe",   "agreement", "scale", "runs"};
   if (r->unlike.size > 0)
     text_add (out, "UNLIKE RUNS; besides their subject they differ in\n%s\n",
               r->unlike.data);

@@ -13,7 +13,8 @@ const char predict_note[] =
     "Predicted times are not measured: they are steps times what the plan has "
     "for a step on so many ranks, a core or more for each, from what blocks "
     "took when the runs began (of runs of the same network and cut the "
-    "medians) and assumed messages (20 us, 5 GB/s); what is learned is the "
+    "lower quartiles) and assumed messages (20 us, 5 GB/s); what is learned is "
+    "the "
     "run's own, since it does not depend on the ranks.";
 
 const char *

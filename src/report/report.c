@@ -177,6 +177,8 @@ one_table (struct report *r, struct text *out)
   table_make (r, r->spec->table ? r->spec->table : "compare", &t);
   if (r->spec->form == REPORT_LATEX)
     table_latex (r, &t, out);
+  else if (r->spec->form == REPORT_MARKDOWN)
+    table_markdown (r, &t, out);
   else {
     warn_notes (r);
     table_csv (&t, out);

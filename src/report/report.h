@@ -16,8 +16,9 @@ enum report_form {
   REPORT_TEXT,  /* for a terminal */
   REPORT_CSV,   /* one table */
   REPORT_LATEX, /* one table, for the package booktabs */
-  REPORT_SVG,   /* a picture: the output over time, a panel for each data set;
-                   of runs that have finished, where some have */
+  REPORT_MARKDOWN, /* one table, and what has to be known of it */
+  REPORT_SVG, /* a picture: the output over time, a panel for each data set;
+              of runs that have finished, where some have */
 };
 
 #define REPORT_ON 4 /* numbers of ranks for which times are predicted */

@@ -165,6 +165,9 @@ run_fall (struct pool *p, const struct run *r, enum data_split split,
 /* The last number of a column; NAN. */
 double
 run_last (const struct run *r, int split, const char *column);
+/* Measured seconds of a step; NAN. */
+double
+run_step_s (const struct run *r);
 /* Busy seconds of a cycle that the plan has for a rank; NAN. */
 double
 run_planned (const struct run *r, int rank);
@@ -362,15 +365,27 @@ void
 insight_cka (struct report *r, struct table *t);
 void
 insight_agreement (struct report *r, struct table *t);
+void
+insight_scale (struct report *r, struct table *t);
+void
+results_fill (struct report *r, struct table *t);
 /* The one of that name; its note must be cleared. */
 void
 table_make (struct report *r, const char *name, struct table *out);
+/* Columns that people see; a cell as they read it. */
+int
+table_shown (const struct table *t);
+void
+table_cell (const struct column *k, const struct cell *c, struct text *out);
 void
 table_html (const struct table *t, struct text *out);
 void
 table_print (const struct table *t, struct text *out);
 void
 table_csv (const struct table *t, struct text *out);
+void
+table_markdown (const struct report *r, const struct table *t,
+                struct text *out);
 void
 table_latex (const struct report *r, const struct table *t, struct text *out);
 /* -- text made harmless (escape.c) ----------------------------------------- */
@@ -510,6 +525,8 @@ void
 picture_alike (struct report *r, struct text *out);
 void
 picture_agreement (struct report *r, struct text *out);
+void
+picture_scale (struct report *r, struct text *out);
 void
 picture_time (struct report *r, struct text *out);
 void

@@ -353,3 +353,12 @@ run_planned (const struct run *r, int rank)
   }
   return v;
 }
+
+double
+run_step_s (const struct run *r)
+{
+  double last = NAN;
+  for (int i = 0; i < r->metrics.n_rows; i++)
+    last = fmax (last, r->x[AXIS_SECONDS][i]);
+  return last / r->steps;
+}

@@ -48,9 +48,8 @@ table_rows (struct report *r, struct table *t, int n)
       pool_take (&r->pool, (size_t)n * (size_t)t->n_columns, sizeof *t->cell);
 }
 
-/* Columns that people see. */
-static int
-shown (const struct table *t)
+int
+table_shown (const struct table *t)
 {
   int n = t->n_columns;
   while (n > 0 && t->column[n - 1].kind == COLUMN_ASIDE)
@@ -138,7 +137,7 @@ table_html (const struct table *t, struct text *out)
             "<div class=\"table\"><table id=\"table-%s\"><caption>%s"
             "</caption>\n<thead><tr>",
             t->name, t->title);
-  for (int k = 0; k < shown (t); k++) {
+  for (int k = 0; k < table_shown (t); k++) {
     text_add (out, "<th scope=\"col\"%s>",
               t->column[k].kind == COLUMN_TEXT ? " class=\"left\"" : "");
     escape_html (t->column[k].title, out);
@@ -147,7 +146,7 @@ table_html (const struct table *t, struct text *out)
   text_add (out, "</tr></thead>\n<tbody>\n");
   for (int i = 0; i < t->n_rows; i++) {
     text_add (out, "<tr>");
-    for (int k = 0; k < shown (t); k++)
+    for (int k = 0; k < table_shown (t); k++)
       html_cell (&t->column[k], &t->cell[i * t->n_columns + k], out);
     text_add (out, "</tr>\n");
   }
@@ -237,16 +236,16 @@ table_latex (const struct report *r, const struct table *t, struct text *out)
   latex_comment (t->note.data, out);
   text_add (out, "%% needs \\usepackage{booktabs,textcomp} and [T1]{fontenc}\n"
                  "\\begin{tabular}{");
-  for (int k = 0; k < shown (t); k++)
+  for (int k = 0; k < table_shown (t); k++)
     text_add (out, "%c", t->column[k].kind == COLUMN_TEXT ? 'l' : 'r');
   text_add (out, "}\n\\toprule\n");
-  for (int k = 0; k < shown (t); k++) {
+  for (int k = 0; k < table_shown (t); k++) {
     text_add (out, "%s", k ? " & " : "");
     escape_latex (t->column[k].title, out);
   }
   text_add (out, " \\\\\n\\midrule\n");
   for (int i = 0; i < t->n_rows; i++) {
-    for (int k = 0; k < shown (t); k++) {
+    for (int k = 0; k < table_shown (t); k++) {
       const struct cell *c = &t->cell[i * t->n_columns + k];
       text_add (out, "%s", k ? " & " : "");
       if (t->column[k].kind == COLUMN_TEXT)
@@ -261,8 +260,8 @@ table_latex (const struct report *r, const struct table *t, struct text *out)
 
 /* -- plain ----------------------------------------------------------------- */
 
-static void
-plain_cell (const struct column *k, const struct cell *c, struct text *out)
+void
+table_cell (const struct column *k, const struct cell *c, struct text *out)
 {
   if (k->kind == COLUMN_TEXT)
     escape_plain (c->text ? c->text : "", out);
@@ -289,7 +288,7 @@ plain_at (const struct table *t, int i, int k, struct text *out)
   if (i < 0)
     text_add (out, "%s", t->column[k].title);
   else
-    plain_cell (&t->column[k], &t->cell[i * t->n_columns + k], out);
+    table_cell (&t->column[k], &t->cell[i * t->n_columns + k], out);
 }
 
 void
@@ -301,7 +300,7 @@ table_print (const struct table *t, struct text *out)
     CHECK (false, "%s", fail_message ());
   for (int put = 0; put < 2; put++)
     for (int i = -1; i < t->n_rows; i++) {
-      for (int k = 0; k < shown (t); k++) {
+      for (int k = 0; k < table_shown (t); k++) {
         struct text one;
         text_init (&one);
         plain_at (t, i, k, &one);

@@ -41,9 +41,9 @@ of_flops (const struct report *r, const struct run *run, const void *how)
 static double
 of_step (const struct report *r, const struct run *run, const void *how)
 {
+  (void)r;
   (void)how;
-  const enum run_axis axis = AXIS_SECONDS;
-  return of_last (r, run, &axis) / run->steps;
+  return run_step_s (run);
 }
 
 /* Share of the training time of its ranks spent waiting for a neighbour or for
@@ -357,13 +357,15 @@ static const struct {
     {"probe", "What stages still know", 0, NULL, insight_probe},
     {"cka", "Similarity of stages", 0, NULL, insight_cka},
     {"agreement", "Agreement of gradients", 0, NULL, insight_agreement},
+    {"scale", "How large outputs and gradients are", 0, NULL, insight_scale},
+    {"results", "What was reached", 0, NULL, results_fill},
     {"runs", "The runs", COLUMNS (runs_columns), runs_fill},
 };
 
 const char *
 report_tables (void)
 {
-  return "compare cost heads time probe cka agreement runs";
+  return "compare cost heads time probe cka agreement scale results runs";
 }
 
 void

@@ -125,7 +125,7 @@ numbers () # RUNS PAGE TABLE
     END { exit bad || NR == 0 }' shown >errors
   ok $? "table $table: what is seen is the value, rounded"
 }
-for table in compare cost heads time runs $probe; do
+for table in compare cost heads time scale runs $probe; do
   numbers runs page.html "$table"
 done
 
@@ -193,6 +193,54 @@ one report runs --latex
 grep -q '\\begin{tabular}' said && grep -q '\\end{tabular}' said &&
   [ "$(grep -c '\\\\$' said)" = 3 ]
 ok $? "a table for LaTeX"
+one report runs --csv --table results --on 2
+cp said results.csv
+one report runs --csv --table runs
+for split in valid test; do
+  want=$($AWK -F, -v which=$split '
+    { gsub (/"/, "") }
+    NR == 1 { for (i = 1; i <= NF; i++) if ($i == which "_accuracy") at = i }
+    $2 == "local" { s += $at / 2 } END { printf "%.6f", s }' said)
+  got=$($AWK -F, -v which=$split '
+    NR == 1 { for (i = 1; i <= NF; i++) if ($i == which "_accuracy") at = i }
+    NR == 2 { printf "%.6f", $at }' results.csv)
+  [ -n "$got" ] && [ "$got" = "$want" ]
+  ok $? "results: mean accuracy on $split at the end"
+done
+$AWK -F, 'NR > 1 && $2 == 2 && $3 == 2 && $4 == 12 { n++ }
+  END { exit n != 2 }' results.csv
+ok $? "results: runs, those that have finished, steps"
+cp -r runs/s1-1 begun
+echo 'running 0 step=4' >begun/status
+rm -f begun/lock
+sed -i '/^8,/,$d' begun/metrics.csv
+sed -i 's/^seed *=.*/seed = 3/' begun/config.ini
+sed -i '/finished/d' begun/events.jsonl
+one report runs begun --csv --table results --on 2
+$AWK -F, 'NR == FNR { was[FNR] = $0; next }
+  FNR == 2 { split (was[2], w, ","); good = $2 == 3 && $3 == 2
+    for (i = 4; i <= 18; i++) good = good && $i == w[i] }
+  END { exit !good }' results.csv said
+ok $? "results: what is not finished is counted, and its numbers are not"
+one report runs begun --markdown --table results
+grep -q '^| strategy | runs | finished |' said &&
+  grep -q '^| local | 3 | 2 | 12 | ' said && grep -q '^|---|---:|' said &&
+  [ "$($AWK 'NR > 4 && length > 90' said)" = "" ]
+ok $? "a table for a README"
+{
+  printf '%s\n' "[sweep]" "root = runs" "strategy.span = 1, all" \
+    "train.seed = 1..3"
+  for word in $words; do
+    case $word in *=*) printf '[%s]\n%s\n' "${word%%.*}" "${word#*.}" ;; esac
+  done
+} >these.sweep
+INTERLOCK=$I sh "${abs_top_srcdir-$(dirname "$0")/../..}/tests/results/table.sh" \
+  these.sweep 2 >said 2>errors
+status=$?
+[ $status = 0 ] && grep -q '^The sweep: 6 runs: 2 missing, 4 finished' said &&
+  grep -q '^| end to end | 2 | 2 | 12 | .* | [0-9.]* |$' said &&
+  [ "$(grep -c '^## ' said)" -ge 5 ]
+ok $? "the table of a sweep, with what is wanting counted"
 one report runs --svg --on 3
 grep -q '^<svg .*</title>$' said && grep -q 'predicted training time on 3' said
 ok $? "a picture alone"
@@ -265,6 +313,10 @@ one report three --on 3 --text
 grep -q 'no time is predicted on 3 ranks for 1 and 2 more: it has no costs.txt' \
   said
 ok $? "where no run has any, this is said"
+mkdir elsewhere
+(cd elsewhere && one report ../runs/s1-1 --on 2 --text
+  grep -q 'for s1-1: its data set is not there: data.h5' said)
+ok $? "a data set that is not there, of images: said"
 one report runs --on 2,16 --text
 grep -q 'no time is predicted on 16 ranks .*at most 3 ranks' said &&
   grep -q 'step ms, predicted on 2 ranks' said
@@ -388,7 +440,7 @@ ok $? "a file in place of a run: one message that says what a run is"
 one report runs nothing-here --csv
 [ $? = 0 ] && [ "$(grep -c 'nothing-here' errors)" = 1 ]
 ok $? "beside runs it is a warning"
-one report runs --csv --svg
+one report runs --markdown --svg
 [ $? = 64 ]
 ok $? "two forms at once: 64"
 one report runs -o /nowhere/page.html
