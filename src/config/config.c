@@ -302,14 +302,19 @@ resolve_family (struct parse *p)
   else
     resolve_network (p);
   if (!c->head[0])
-    snprintf (c->head, sizeof c->head, "%s",
-              tokens ? "ln-fc" : "conv128-bn-conv64-bn-gap-fc");
+    snprintf (c->head, sizeof c->head, "auto");
   if (c->optimizer == CONFIG_OPTIMIZER_NOT_GIVEN)
     c->optimizer = tokens ? CONFIG_ADAMW : CONFIG_SGD;
   for (size_t i = 0; i < key_count; i++)
     if (p->layer[i] != LAYER_DEFAULT && !key_of_family (&key_table[i], c))
       say (LOG_WARN, "%s.%s has no effect on a %s", key_table[i].section,
            key_table[i].name, tokens ? "Transformer" : "ResNet");
+}
+
+bool
+config_cut_is_chosen (const struct config *c)
+{
+  return strcmp (c->cut, "auto") == 0 || strcmp (c->cut, "measured") == 0;
 }
 
 /* As many stages as the cut has, unless the number was said later. */
@@ -319,7 +324,7 @@ resolve_stages (struct parse *p)
   struct config *c = p->c;
   enum layer count = layer_of (p, KEY_OF (count));
   enum layer cut = layer_of (p, KEY_OF (cut));
-  if (strcmp (c->cut, "auto") == 0 || cut == LAYER_DEFAULT)
+  if (config_cut_is_chosen (c) || cut == LAYER_DEFAULT)
     return;
   int64_t n = 1;
   for (const char *s = c->cut; *s; s++)
@@ -409,6 +414,7 @@ config_plain (struct config *c)
 {
   memset (c, 0, sizeof *c);
   snprintf (c->cut, CONFIG_TEXT, "rest");
+  c->head_cost = 0.15;
   snprintf (c->span, sizeof c->span, "all");
   c->valid = CONFIG_SPLIT_VALID;
   c->test = CONFIG_SPLIT_TEST;

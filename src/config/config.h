@@ -18,6 +18,7 @@
 #define CONFIG_WORD 64
 #define CONFIG_PATH 1024
 #define CONFIG_TEXT 512
+#define CONFIG_HEADS 4096
 #define CONFIG_ROUTE 16384
 
 /* Choices, in the order of their words (keys.c).  NOT_GIVEN: "", where another
@@ -71,8 +72,9 @@ struct config {
   bool tied, residual_scaled;
   /* [stages] */
   int64_t count;
-  char cut[CONFIG_TEXT]; /* "auto" or "2,1,1,rest" */
-  char head[CONFIG_TEXT];
+  char cut[CONFIG_TEXT];   /* "auto", "measured" or "2,1,1,rest" */
+  char head[CONFIG_HEADS]; /* "auto", a grammar, or one of each inner stage */
+  double head_cost;
   double head_tokens;
   enum config_border border;
   /* [strategy] */
@@ -298,6 +300,9 @@ config_get (const struct config *c, const struct key *k, const char *value,
  * another, however it was written. */
 void
 config_canonical (const struct config *c, struct text *out);
+/* Whether the program chooses which blocks stages have. */
+bool
+config_cut_is_chosen (const struct config *c);
 /* The value of section.key in an INI text; false: not in it, and out is as
  * before. */
 bool
@@ -318,6 +323,22 @@ config_span_parse (const char *words, int K, int k, int *span);
  * and nothing is added. */
 enum status
 config_span_show (const char *words, int K, struct text *out);
+
+/* -- the heads of stages (head.c) --------------------------------------------
+ */
+
+/* The head of stage k of K, not the last, of a text of stages.head: one
+ * grammar, or K - 1 with commas between.  E_CONFIG. */
+enum status
+config_head_parse (const char *words, int K, int k, char grammar[CONFIG_TEXT]);
+bool
+config_head_is_auto (const char *words);
+bool
+config_head_is_list (const char *words);
+/* Whether two texts give all of K stages the same; no, where one of them cannot
+ * be understood. */
+bool
+config_head_same (const char *a, const char *b, int K);
 
 /* -- INI text (ini.c), the one reader of it ---------------------------------
  */

@@ -186,15 +186,23 @@ const struct key key_table[] = {
   { KEY (STAGES, "cut", OTHER_BITS, NO_MATTER),
     .kind = KEY_LIST, TEXT_AT (cut), .value = "auto",
     .meaning = "blocks of each stage, as in 2,1,1,rest (a ResNet's blocks: "
-               "stem, each residual block, output); auto: balanced by measured "
-               "cost" },
+               "stem, each residual block, output); auto: balanced by counted "
+               "operations, and so the same wherever it starts and whatever "
+               "the strategy; measured: balanced by the times that blocks, "
+               "heads and the strategy's passes take here" },
   { KEY (STAGES, "head", OTHER_BITS, SUBJECT),
-    .kind = KEY_TEXT, TEXT_AT (head),
-    .shown = "conv128-bn-conv64-bn-gap-fc (ResNet), ln-fc (Transformer)",
+    .kind = KEY_TEXT, TEXT_AT (head), .value = "auto",
     .meaning = "classifier behind each stage but the last: words joined by -, "
                "out of convN, convNsM, conv1xN, bn, ln, poolN, gap, fcN and, "
                "last, fc; of a Transformer ln, fcN, rankN and, last, fc or "
-               "shared (all heads use one output matrix)" },
+               "shared (all heads use one output matrix); one for all stages, or one for each but the "
+               "last with commas between; auto: of each stage the best known "
+               "one within head_cost, as its operations are counted" },
+  { KEY (STAGES, "head_cost", OTHER_BITS, SUBJECT),
+    .kind = KEY_REAL, REAL_AT (head_cost),
+    .low = 0, .high = 100, .open = true, .value = "0.15",
+    .meaning = "what head = auto may cost at most, as a share of the work of "
+               "its stage" },
   { KEY (STAGES, "head_tokens", OTHER_BITS, SUBJECT),
     .kind = KEY_REAL, REAL_AT (head_tokens),
     OF_TRANSFORMERS, .low = 0, .high = 1, .open = true, .value = "1",

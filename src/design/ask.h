@@ -46,7 +46,8 @@ void
 changes_say (struct text *out, const struct key *k, const char *is,
              const char *was);
 /* Give c what the run of which `was` was read began with, where only its
- * beginning depended on that; says so. */
+ * beginning depended on that, and says so; and its cut and heads, where c
+ * leaves them to be chosen. */
 void
 changes_keep (const struct ini *was, struct config *c);
 /* Whether c has another value of a key than the text that `was` was read from;

@@ -26,12 +26,27 @@ is_strategy (const struct key *k)
   return k->in_route || k == KEY_OF (route);
 }
 
+/* What a version did that chose cuts by time, and no heads. */
+static const char *
+word_of_measured (const struct ini *was, const struct key *k, const char *word)
+{
+  const char *family = ini_get (was, KEY_NAME (family));
+  const bool tokens = family && strcmp (family, "transformer") == 0;
+  if (was->n == 0 || ini_get (was, KEY_NAME (head_cost)))
+    return word;
+  if (k == KEY_OF (cut) && (!word || strcmp (word, "auto") == 0))
+    return "measured";
+  if (k == KEY_OF (head) && !word)
+    return tokens ? "ln-fc" : "conv128-bn-conv64-bn-gap-fc";
+  return word;
+}
+
 /* The value that the text has of a key.  A version that did not know a key did
  * what is now its default; NULL: that cannot be told. */
 static const char *
 word_before (const struct ini *was, const struct key *k)
 {
-  const char *word = ini_get (was, k->full);
+  const char *word = word_of_measured (was, k, ini_get (was, k->full));
   const char *route = ini_get (was, KEY_NAME (route));
   if (word || was->n == 0 || (k->in_route && route && route[0]))
     return word;
@@ -58,17 +73,6 @@ next_change (size_t *i, const struct ini *was, const struct config *c,
     text_clear (&out->is);
   }
   return false;
-}
-
-void
-changes_keep (const struct ini *was, struct config *c)
-{
-  struct change x = {.was = ""};
-  text_init (&x.is);
-  for (size_t i = 0; next_change (&i, was, c, &x);)
-    if (x.key->resume == KEY_RESUME_BEGUN && key_set (x.key, x.was, c))
-      say (LOG_INFO, "%s = %s, with which this run began; %s is without effect",
-           x.key->full, x.was, x.is.data);
 }
 
 bool
@@ -193,6 +197,8 @@ is_same (const struct key *k, const struct ini *was, const struct config *c)
 {
   if (k->resume == KEY_RESUME_LENGTH)
     return !follows_length (c);
+  if (k == KEY_OF (head_cost)) /* of heads that are chosen */
+    return !config_head_is_auto (c->head);
   return is_strategy (k) && same_route (was, c);
 }
 
@@ -237,8 +243,8 @@ same_network (const struct config *c, const struct ini *was)
   return same;
 }
 
-/* A cut that is chosen by cost is the one that was chosen; "rest" is what it
- * comes to. */
+/* A cut that is chosen is the one that was chosen; "rest" is what it comes to.
+ */
 static bool
 same_cut (const struct config *c, const struct ini *was)
 {
@@ -246,7 +252,7 @@ same_cut (const struct config *c, const struct ini *was)
   struct model_spec spec;
   struct network *net = NULL;
   int *first = NULL, K = (int)c->count;
-  if (strcmp (c->cut, "auto") == 0 || !before)
+  if (config_cut_is_chosen (c) || !before)
     return true;
   bool same = derive_spec (c, NULL, &spec) == OK;
   same = same && network_create (&spec, &net) == OK &&
@@ -260,13 +266,69 @@ same_cut (const struct config *c, const struct ini *was)
   return same;
 }
 
+/* The same of heads. */
+static bool
+same_heads (const struct config *c, const struct ini *was)
+{
+  const char *before = word_before (was, KEY_OF (head));
+  return config_head_is_auto (c->head) || !before ||
+         config_head_same (c->head, before, (int)c->count);
+}
+
+/* Whether a cut or heads that the program chooses are those that were chosen
+ * before. */
+static bool
+as_before (const struct key *k, const struct ini *was, const struct config *c)
+{
+  const char *word = word_before (was, k);
+  struct text is;
+  text_init (&is);
+  key_get (k, c, &is);
+  const bool same = word && strcmp (word, is.data) == 0;
+  text_clear (&is);
+  return same;
+}
+
+/* A cut and heads that the program chooses are those of the run, as long as
+ * stages, cut and head_cost are what they were: another table of weights or of
+ * heads does not change a run that has begun. */
+static void
+keep_stages (const struct ini *was, struct config *c)
+{
+  const char *cut = word_before (was, KEY_OF (cut));
+  const char *head = word_before (was, KEY_OF (head));
+  struct config before = *c;
+  if (!as_before (KEY_OF (count), was, c) || !cut || !head)
+    return;
+  if (config_cut_is_chosen (c) && key_set (KEY_OF (cut), cut, &before))
+    memcpy (c->cut, before.cut, sizeof c->cut);
+  const bool same = as_before (KEY_OF (cut), was, c) || same_cut (c, was);
+  if (config_head_is_auto (c->head) && as_before (KEY_OF (head_cost), was, c) &&
+      (same || !config_head_is_list (head)) &&
+      key_set (KEY_OF (head), head, &before))
+    memcpy (c->head, before.head, sizeof c->head);
+}
+
+void
+changes_keep (const struct ini *was, struct config *c)
+{
+  struct change x = {.was = ""};
+  text_init (&x.is);
+  for (size_t i = 0; next_change (&i, was, c, &x);)
+    if (x.key->resume == KEY_RESUME_BEGUN && key_set (x.key, x.was, c))
+      say (LOG_INFO, "%s = %s, with which this run began; %s is without effect",
+           x.key->full, x.was, x.is.data);
+  keep_stages (was, c);
+}
+
 /* The length aside, what a run keeps, and what lies in files; words for the
  * network and the cut only where these are known to differ. */
 void
 design_compare (const struct config *c, const struct ini *was,
                 struct text *other)
 {
-  bool network = !same_network (c, was), cuts = !same_cut (c, was);
+  bool network = !same_network (c, was), cuts = !same_cut (c, was),
+       heads = !same_heads (c, was);
   struct change x = {.was = ""};
   text_init (&x.is);
   for (size_t i = 0; next_change (&i, was, c, &x);) {
@@ -274,7 +336,8 @@ design_compare (const struct config *c, const struct ini *was,
     if (means == KEY_RESUME_SAME_RUN || means == KEY_RESUME_BEGUN ||
         means == KEY_RESUME_LENGTH || means == KEY_RESUME_CONTENT ||
         (means == KEY_RESUME_NETWORK && !network) ||
-        (x.key == KEY_OF (cut) && !cuts) || is_same (x.key, was, c))
+        (x.key == KEY_OF (cut) && !cuts) ||
+        (x.key == KEY_OF (head) && !heads) || is_same (x.key, was, c))
       continue;
     changes_say (other, x.key, x.is.data, x.was);
   }

@@ -41,6 +41,32 @@ check_sizes (const struct config *c, struct text *out, int *n)
           out, n);
 }
 
+static enum status
+check_head (const struct config *c, const struct network *net, int k)
+{
+  char grammar[CONFIG_TEXT];
+  struct network_unit u;
+  TRY (config_head_parse (c->head, (int)c->count, k, grammar));
+  if (network_head_shares (grammar) != network_head_shares (c->head))
+    return fail (E_CONFIG, "%s = %s: either all heads end in shared or none",
+                 KEY_NAME (head), c->head);
+  return network_head (net, 0, grammar, &u);
+}
+
+/* Behind every stage, or the one that all would have. */
+static void
+check_heads (const struct config *c, const struct network *net,
+             struct text *out, int *n)
+{
+  const int heads = config_head_is_list (c->head) ? (int)c->count - 1 : 1;
+  enum status s = OK;
+  if (config_head_is_auto (c->head))
+    return;
+  for (int k = 0; s == OK && (k < heads || k == 0); k++)
+    s = check_head (c, net, k);
+  note (s, out, n);
+}
+
 /* Network, cut and heads on images of the usual size: what depends on the data
  * is checked again when its header is known. */
 static void
@@ -54,7 +80,6 @@ check_network (const struct config *c, struct text *out, int *n)
   note (s, out, n);
   if (s != OK)
     return;
-  struct network_unit u;
   if (c->count > network_units (net))
     note (fail (E_CONFIG,
                 "%s = %lld: the network has only %d blocks (%s, "
@@ -62,7 +87,7 @@ check_network (const struct config *c, struct text *out, int *n)
                 KEY_NAME (count), (long long)c->count, network_units (net),
                 network_family (net)->parts),
           out, n);
-  else if (c->count >= 1 && strcmp (c->cut, "auto") != 0) {
+  else if (c->count >= 1 && !config_cut_is_chosen (c)) {
     int *first = NULL;
     s = MEM_NEW ((size_t)c->count + 1, &first, "cut");
     if (s == OK)
@@ -70,7 +95,7 @@ check_network (const struct config *c, struct text *out, int *n)
     note (s, out, n);
     mem_free (&first);
   }
-  note (network_head (net, 0, c->head, &u), out, n);
+  check_heads (c, net, out, n);
   network_destroy (&net);
 }
 

@@ -128,7 +128,9 @@ design_calibrate (struct wire *w, const struct config *c, int n_sizes,
        text_seconds (found.link.latency_s), text_bytes (found.link.bytes_per_s),
        text_bytes (found.link.both_bytes_per_s));
   TRY (design_blocks (w, c, &spec, &d));
-  enum status e = measure_sizes (w, &d, &found);
+  enum status e = wire_agree (w, design_stages (&d));
+  if (e == OK)
+    e = measure_sizes (w, &d, &found);
   design_close (&d);
   if (e != OK)
     design_costs_close (&found);
@@ -250,7 +252,7 @@ design_costs_kept (const struct design *d, struct unit_costs *out)
     /* Other work beside a run can only make it slower. */
     e = quantiles (rounds, 0.25, seconds, n, c.seconds);
   for (size_t i = 0; e == OK && i < n; i++)
-    if (isnan (c.seconds[i]) && !design_head (d))
+    if (isnan (c.seconds[i]) && !design_wants_heads (d))
       c.seconds[i] = 0;
     else if (isnan (c.seconds[i]))
       e = fail (E_CONFIG, "its costs.txt tells nothing of its heads");

@@ -116,20 +116,6 @@ design_read_text (struct design *d, const char *dir, const char *name,
   return OK;
 }
 
-/* Whether any stage but the last has a head. */
-static bool
-wants_heads (const struct design *d)
-{
-  return d->spec.heads || d->config.heads_all ||
-         plan_route_inner (d->K, d->route);
-}
-
-const char *
-design_head (const struct design *d)
-{
-  return wants_heads (d) ? d->config.head : NULL;
-}
-
 /* -- open and close ----------------------------------------------------------
  */
 
@@ -178,23 +164,42 @@ say_when (const struct design *d, const char *what)
        text_seconds (clock_now_s () - d->started_s));
 }
 
+static enum status
+open_costs (struct design *d)
+{
+  if (d->spec.forward_only || d->spec.guess_costs)
+    return wire_agree (
+        d->wire, unit_costs_guess (d->net, d->n_samples, d->behind, &d->costs));
+  return design_open_costs (d);
+}
+
+/* Heads that follow from a cut that follows from times: kernels once more,
+ * which are theirs as well. */
+static enum status
+heads_behind_measured_cut (struct design *d)
+{
+  enum status e = design_make_plan (d, wire_pipe_size (d->wire));
+  plan_destroy (&d->plan);
+  TRY (wire_agree (d->wire, e));
+  TRY (design_open_tuning (d));
+  return wire_agree (d->wire,
+                     d->spec.run ? design_put_costs (d, d->spec.run) : OK);
+}
+
 /* Kernels, chosen and proven, and what blocks cost with them. */
 static enum status
 open_kernels (struct design *d)
 {
+  TRY (wire_agree (d->wire, design_stages (d)));
   place_set (-1, -1, "choosing kernels");
   TRY (design_kernels (d));
   say_when (d, "kernels opened");
   TRY (design_open_tuning (d));
   say_when (d, "kernels chosen");
   place_set (-1, -1, "measuring blocks");
-  if (d->spec.forward_only || d->spec.guess_costs)
-    TRY (wire_agree (d->wire, unit_costs_guess (d->net, d->n_samples,
-                                                design_head (d), &d->costs)));
-  else
-    TRY (design_open_costs (d));
+  TRY (open_costs (d));
   say_when (d, "blocks measured");
-  return OK;
+  return d->head ? OK : heads_behind_measured_cut (d);
 }
 
 static enum status
@@ -210,20 +215,15 @@ open_plan (struct design *d)
   return wire_agree (w, wire_same (w, d->info.digest, "the data set"));
 }
 
-/* The cut and the kernel choices become part of the configuration: running the
+/* Cut, heads and kernel choices become part of the configuration: running the
  * written one again repeats the run. */
 static void
 settle_config (struct design *d)
 {
-  struct text cut;
-  text_init (&cut);
-  for (int k = 0; k < d->K; k++)
-    text_add (&cut, "%s%d", k ? "," : "", d->first[k + 1] - d->first[k]);
-  snprintf (d->config.cut, sizeof d->config.cut, "%s", cut.data);
+  design_settle_stages (d);
   if (strcmp (d->config.tune, "no") != 0)
     snprintf (d->config.tune, sizeof d->config.tune, "%.*s/tune.txt",
               CONFIG_PATH - 16, d->config.dir);
-  text_clear (&cut);
 }
 
 static void
@@ -267,20 +267,19 @@ static enum status
 sketch_costs (struct design *d, bool tuned)
 {
   const struct design_spec *spec = &d->spec;
-  const char *head = design_head (d);
   if (spec->n_kept > 0)
     return design_costs_kept (d, &d->costs);
   if (spec->costs)
     return design_costs_take (spec->costs, d->net, d->n_samples, d->config.head,
                               &d->costs);
   if (!spec->measure)
-    return unit_costs_guess (d->net, d->n_samples, head, &d->costs);
+    return unit_costs_guess (d->net, d->n_samples, d->behind, &d->costs);
   if (!d->kernels)
     TRY (design_kernels (d));
   if (!tuned)
     TRY (design_open_tuning (d));
-  return unit_costs_measure (d->wire, d->kernels, d->net, d->n_samples, head,
-                             &d->costs);
+  return unit_costs_measure (d->wire, d->kernels, d->net, d->n_samples,
+                             d->behind, &d->costs);
 }
 
 enum status
@@ -308,10 +307,14 @@ design_recost (struct design *d, int64_t n_samples, bool tuned)
 enum status
 design_replan (struct design *d, int n_pipe)
 {
+  /* A cut that no time decides stays with its number of stages. */
+  const bool same = d->plan && d->plan->K == d->K && d->head &&
+                    strcmp (d->config.cut, "measured") != 0;
   plan_destroy (&d->plan);
-  mem_free (&d->first);
   mem_free (&d->cost);
   TRY (make_route (d));
+  if (!same)
+    TRY (design_stages (d));
   return design_make_plan (d, n_pipe);
 }
 
@@ -321,6 +324,8 @@ design_sketch (struct wire *alone, const struct config *c, int n_pipe,
 {
   TRY (design_blocks (alone, c, spec, d));
   enum status e = make_route (d);
+  if (e == OK)
+    e = design_stages (d);
   if (e == OK)
     e = sketch_costs (d, false);
   if (e == OK)
@@ -333,7 +338,7 @@ design_sketch (struct wire *alone, const struct config *c, int n_pipe,
 void
 design_close (struct design *d)
 {
-  mem_free (&d->first);
+  design_stages_clear (d);
   mem_free (&d->route);
   mem_free (&d->cost);
   unit_costs_clear (&d->costs);

@@ -29,7 +29,7 @@ struct design_spec {
   const char *was_tuning; /* those of the checkpoint that the run goes on from,
                              in place of the run directory's; NULL: none */
   bool forward_only;      /* evaluation: no gradients, nothing measured */
-  bool guess_costs;       /* of blocks, from FLOPs: for short runs */
+  bool guess_costs;       /* of blocks, from counted work: for short runs */
   bool proves;            /* kernels, whatever an earlier start found */
   const double *route;    /* K x K in place of the configuration's strategy,
                              borrowed; NULL: none */
@@ -63,8 +63,11 @@ struct design {
   struct kernels *kernels; /* owned; NULL in a plan that measures nothing */
   bool tunes;              /* the choices were measured at this start */
   struct unit_costs costs;
-  double *route;          /* K x K */
-  int *first;             /* K + 1: cut */
+  double *route;             /* K x K */
+  int *first;                /* K + 1: cut */
+  char (*head)[CONFIG_TEXT]; /* K: grammar behind each stage but the last */
+  const char **behind;    /* by unit: the one whose cost and kernels are asked
+                             for; NULL: none */
   struct plan_cost *cost; /* K */
   struct plan *plan;
   double latency_s, bytes_per_s; /* of messages, for predictions */
@@ -89,6 +92,9 @@ design_put_choices (const struct design *d, struct store_run *run);
 /* E_LIMIT when p has more tags than this MPI. */
 enum status
 design_check_tags (const struct design *d, const struct plan *p);
+/* The head's grammar of stage k, not the last, whatever the route. */
+const char *
+design_head (const struct design *d, int k);
 /* Memory of rank r of the pipe by the plan. */
 double
 design_rank_bytes (const struct design *d, int r);

@@ -61,10 +61,11 @@ route_resolve (const struct config_source *source, struct config *c,
 
 void
 unit_costs_clear (struct unit_costs *u);
-/* From FLOPs alone: forward = data = weights.  Local. */
+/* From counted work alone; heads here and below: by unit, NULL: none.  Local.
+ */
 enum status
 unit_costs_guess (const struct network *net, int64_t n_samples,
-                  const char *head, struct unit_costs *out);
+                  const char *const *heads, struct unit_costs *out);
 /* Of what is done at the border in front of unit `first`, which is too little
  * to be measured: guessed. */
 struct stage_cost
@@ -74,7 +75,7 @@ unit_costs_border (const struct design *d, int first);
 enum status
 unit_costs_measure (struct wire *w, struct kernels *k,
                     const struct network *net, int64_t n_samples,
-                    const char *head, struct unit_costs *out);
+                    const char *const *heads, struct unit_costs *out);
 /* All ranks as a team for stage_tune.  Local; borrows w. */
 void
 unit_costs_team (struct wire *w, struct stage_team *out);
@@ -118,12 +119,56 @@ design_spec_of (const struct design_plan_spec *o);
 enum status
 design_read_text (struct design *d, const char *dir, const char *name,
                   char **out);
-/* The head that stages are given; NULL where the route wants none. */
-const char *
-design_head (const struct design *d);
+
+/* -- the cut and the heads (stages.c) --------------------------------------
+ */
+
+/* Both from the configuration; what a measured cut decides is left to
+ * design_make_plan: d->first NULL, and with heads by stage d->head NULL, too.
+ * Local. */
+enum status
+design_stages (struct design *d);
+void
+design_stages_clear (struct design *d);
+/* Whether any stage but the last has a head. */
+bool
+design_wants_heads (const struct design *d);
+/* Heads, and where their costs are asked for, when the cut is there. */
+enum status
+design_heads (struct design *d);
+/* Weighed operations of the units from .. end - 1, both gradients with them. */
+double
+design_counted (const struct design *d, int from, int end);
+/* The cut that makes these even. */
+enum status
+design_counted_cut (const struct design *d, int *first);
+/* The head of stage k if it were the units from .. end - 1; and the one that
+ * stages.head = auto would take, with its part of the stage's work. */
+enum status
+design_head_of (const struct design *d, int k, int from, int end,
+                char grammar[CONFIG_TEXT]);
+enum status
+design_head_auto (const struct design *d, int from, int end,
+                  char grammar[CONFIG_TEXT], double *share);
+/* What a head takes behind these units: as its work is to theirs. */
+enum status
+design_head_guess (const struct design *d, int from, int end,
+                   const char *grammar, struct stage_cost *out);
+/* The same of all stages whose heads' costs are not known, into d->costs. */
+enum status
+design_head_costs (struct design *d);
+/* How even the cut is and what heads cost, as lines (balance.c). */
+void
+design_show_balance (const struct design *d, struct text *out);
+/* Both into the configuration. */
+void
+design_settle_stages (struct design *d);
 /* choices.c.  Root, Local: tune.txt. */
 enum status
 design_put_tuning (const struct design *d, struct store_run *run);
+/* Root, Local: costs.txt. */
+enum status
+design_put_costs (const struct design *d, struct store_run *run);
 /* Costs of blocks, from costs.txt or measured.  Collective on world. */
 enum status
 design_open_costs (struct design *d);
@@ -161,6 +206,11 @@ design_replan (struct design *d, int n_pipe);
  * blocks.  Local. */
 enum status
 design_make_plan (struct design *d, int n_pipe);
+/* The cut that makes stages even in time; probe: a plan of the strategy, for
+ * the passes through each stage. */
+enum status
+design_measured_cut (const struct design *d, const struct plan *probe,
+                     int *first);
 /* What stages do together, of the network and the configuration. */
 void
 design_joint (const struct design *d, struct plan_joint *out);

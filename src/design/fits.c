@@ -133,15 +133,16 @@ enum status
 design_foresee_memory (struct design *d)
 {
   struct wire *w = d->wire;
-  enum status e =
-      unit_costs_guess (d->net, d->n_samples, design_head (d), &d->costs);
+  enum status e = design_stages (d);
+  if (e == OK)
+    e = unit_costs_guess (d->net, d->n_samples, d->behind, &d->costs);
   if (e == OK)
     e = design_replan (d, wire_pipe_size (w));
   e = wire_agree (w, e);
   if (e == OK)
     e = design_check_memory (d);
   plan_destroy (&d->plan);
-  mem_free (&d->first);
+  design_stages_clear (d);
   mem_free (&d->cost);
   unit_costs_clear (&d->costs);
   return e;

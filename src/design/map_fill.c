@@ -39,8 +39,20 @@ model_cell (struct mapper *x, int K, int pipe, struct map_cell *c)
 /* -- a chain -----------------------------------------------------------------
  */
 
+/* Of the head behind a stage that is unit i alone. */
+static enum status
+head_cost (const struct design *d, int i, struct stage_cost *out)
+{
+  char grammar[CONFIG_TEXT];
+  *out = d->costs.head[i];
+  if (out->forward > 0)
+    return OK;
+  TRY (design_head_of (d, 0, i, i + 1, grammar));
+  return design_head_guess (d, i, i + 1, grammar, out);
+}
+
 /* From the costs of units in d. */
-static void
+static enum status
 mean_block (struct mapper *x)
 {
   const struct design *d = &x->d;
@@ -48,8 +60,10 @@ mean_block (struct mapper *x)
   struct plan_cost sum = {0};
   const struct stage_cost *out = &d->costs.unit[end];
   for (int i = first; i < end; i++) {
-    const struct stage_cost *u = &d->costs.unit[i], *h = &d->costs.head[i];
+    const struct stage_cost *u = &d->costs.unit[i];
     const struct stage_cost border = unit_costs_border (d, i);
+    struct stage_cost h;
+    TRY (head_cost (d, i, &h));
     struct network_unit info;
     network_unit (d->net, i, &info);
     sum.forward += (u->forward + border.forward) / n;
@@ -57,8 +71,8 @@ mean_block (struct mapper *x)
     sum.weights += u->weights / n;
     sum.saved += u->saved / n;
     sum.input += (u->input + border.input) / n;
-    sum.head += (h->forward + h->data) / n;
-    sum.head_weights += h->weights / n;
+    sum.head += (h.forward + h.data) / n;
+    sum.head_weights += h.weights / n;
     sum.update += (double)info.params * DESIGN_UPDATE_S / n;
     sum.squares += (double)info.params * DESIGN_SQUARES_S / n;
     sum.output_bytes +=
@@ -71,6 +85,7 @@ mean_block (struct mapper *x)
   if (d->spec.unit_costs)
     x->block = x->output =
         (struct plan_cost){.forward = 1, .data = 1, .weights = 1};
+  return OK;
 }
 
 static bool
@@ -184,7 +199,7 @@ fill_micro (struct mapper *x, int micro)
   TRY (derive_micro_of (&d->config, m->micro[micro], &n_samples));
   d->M = m->micro[micro];
   TRY (design_recost (d, n_samples, false));
-  mean_block (x);
+  TRY (mean_block (x));
   int at[4] = {0, micro, 0, 0};
   for (at[0] = 0; at[0] < m->n_stages; at[0]++)
     for (at[2] = 0; at[2] < m->n_spans; at[2]++)
@@ -234,7 +249,7 @@ tell_about (struct mapper *x)
               x->d.spec.costs ? "as calibrated"
               : x->d.spec.measure
                   ? "measured here"
-                  : "guessed from FLOPs (--measure, or --costs)",
+                  : "guessed from counted work (--measure, or --costs)",
               text_seconds (d->latency_s), text_bytes (d->bytes_per_s));
   }
   if (x->m->chain[x->m->n_stages - 1])
@@ -271,12 +286,20 @@ design_map (const struct config *c, const struct design_plan_spec *o,
                  "a map is over spans, the same for all stages: %s has no "
                  "place in it",
                  c->route[0] ? KEY_NAME (route) : KEY_NAME (own));
+  if (config_head_is_list (c->head))
+    return fail (
+        E_CONFIG,
+        "a map is over numbers of stages: %s has to be one grammar, or "
+        "auto, not %s",
+        KEY_NAME (head), c->head);
   TRY (derive_pipe (c, o->ranks, &x.pipe));
   spec.heads = true;
   TRY (wire_open_alone (&alone));
   enum status e = design_blocks (alone, c, &spec, &x.d);
   if (e == OK) {
-    e = fill (&x);
+    e = design_stages (&x.d);
+    if (e == OK)
+      e = fill (&x);
     design_close (&x.d);
   }
   mem_free (&x.chain);

@@ -5,8 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Rate assumed where nothing was measured; only ratios matter then. */
-#define GUESS_FLOPS 5e10
+/* Weighed operations (model/work.c) in a second, where nothing was measured:
+ * only ratios matter then. */
+#define GUESS_WORK 2e11
 
 static enum status
 unit_costs_make (int n, struct unit_costs *u)
@@ -30,30 +31,42 @@ unit_costs_clear (struct unit_costs *u)
 }
 
 static struct stage_cost
-guess (double flops)
+guess (struct network_work w, double n_samples)
 {
-  double s = flops / GUESS_FLOPS;
-  return (struct stage_cost){.forward = s, .data = s, .weights = s};
+  const double s = n_samples / GUESS_WORK;
+  return (struct stage_cost){
+      .forward = s * w.forward, .data = s * w.data, .weights = s * w.weights};
+}
+
+/* Of heads the gradient of the input belongs to the way forward, as where they
+ * are measured. */
+static struct stage_cost
+guess_head (struct network_work w, double n_samples)
+{
+  w.forward += w.data;
+  w.data = 0;
+  return guess (w, n_samples);
 }
 
 enum status
 unit_costs_guess (const struct network *net, int64_t n_samples,
-                  const char *head, struct unit_costs *out)
+                  const char *const *heads, struct unit_costs *out)
 {
+  const double n = (double)n_samples;
   struct unit_costs u;
   TRY (unit_costs_make (network_units (net), &u));
   for (int i = 0; i < u.n; i++) {
     struct network_unit info, h;
     network_unit (net, i, &info);
-    u.unit[i] = guess (info.flops * (double)n_samples);
-    if (head && i < u.n - 1) {
-      enum status s = network_head (net, i, head, &h);
-      if (s != OK) {
-        unit_costs_clear (&u);
-        return s;
-      }
-      u.head[i] = guess (h.flops * (double)n_samples);
+    u.unit[i] = i < u.n - 1 ? guess (info.work, n) : guess_head (info.work, n);
+    if (!heads || !heads[i])
+      continue;
+    enum status s = network_head (net, i, heads[i], &h);
+    if (s != OK) {
+      unit_costs_clear (&u);
+      return s;
     }
+    u.head[i] = guess_head (h.work, n);
   }
   *out = u;
   return OK;
@@ -64,8 +77,9 @@ unit_costs_border (const struct design *d, int first)
 {
   struct network_unit u;
   network_border (d->net, first, derive_border (&d->config), &u);
-  const double s = u.flops * (double)d->n_samples / GUESS_FLOPS;
-  return (struct stage_cost){.forward = s, .data = s, .input = s};
+  struct stage_cost c = guess (u.work, (double)d->n_samples);
+  c.input = c.data;
+  return c;
 }
 
 /* -- a team ------------------------------------------------------------------
@@ -147,18 +161,21 @@ measuring_make (int units, struct measuring *m)
 }
 
 static enum status
-list_jobs (const struct network *net, const char *head, struct measuring *m)
+list_jobs (const struct network *net, const char *const *heads,
+           struct measuring *m)
 {
   int units = network_units (net);
   for (int i = 0; i < units; i++) {
     struct network_unit a, b;
     network_unit (net, i, &a);
+    const char *head = heads ? heads[i] : NULL;
     m->unit_at[i] = m->head_at[i] = -1;
     for (int j = 0; j < i; j++) {
       network_unit (net, j, &b);
       if (b.alike == a.alike)
         m->unit_at[i] = m->unit_at[j];
-      if (memcmp (&b.out, &a.out, sizeof a.out) == 0)
+      if (head && heads[j] && strcmp (head, heads[j]) == 0 &&
+          memcmp (&b.out, &a.out, sizeof a.out) == 0)
         m->head_at[i] = m->head_at[j];
     }
     if (m->unit_at[i] < 0) {
@@ -232,7 +249,7 @@ cost_of (const struct measuring *m, int job)
 enum status
 unit_costs_measure (struct wire *w, struct kernels *k,
                     const struct network *net, int64_t n_samples,
-                    const char *head, struct unit_costs *out)
+                    const char *const *heads, struct unit_costs *out)
 {
   struct unit_costs u = {0};
   struct measuring m = {0};
@@ -241,7 +258,7 @@ unit_costs_measure (struct wire *w, struct kernels *k,
   if (s == OK)
     s = measuring_make (units, &m);
   if (s == OK)
-    s = list_jobs (net, head, &m);
+    s = list_jobs (net, heads, &m);
   if (s == OK)
     s = deal (&m, wire_size (w));
   if (s == OK)

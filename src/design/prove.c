@@ -24,8 +24,7 @@ design_prove (struct design *d)
   unit_costs_team (d->wire, &team);
   enum status e = d->spec.proves ? OK : take_verdicts (d);
   const int known = kernels_proven (d->kernels);
-  TRY (kernels_prove (d->kernels, d->net, d->n_samples, design_head (d), &team,
-                      e));
+  TRY (kernels_prove (d->kernels, d->net, d->n_samples, d->behind, &team, e));
   const bool keeps = d->spec.run && strcmp (d->config.tune, "no") != 0;
   if (keeps && (kernels_proven (d->kernels) > known || d->tunes))
     e = design_put_tuning (d, d->spec.run);

@@ -51,13 +51,16 @@ design_range_bytes (const struct design *d, const struct plan *p, int k,
   const double n = (double)d->n_samples;
   const bool own = k == 0 || p->rank_of[k - 1] != p->rank_of[k];
   const bool head = k < p->K - 1 && p->head[k] != PLAN_SILENT;
+  char grammar[CONFIG_TEXT];
+  if (head && design_head_of (d, k, from, end, grammar) != OK)
+    fail_clear (); /* the grammar was checked before */
   const struct stage_spec spec = {
       .net = d->net,
       .k = k,
       .n_stages = p->K,
       .unit_first = from,
       .unit_end = end,
-      .head = head ? d->config.head : NULL,
+      .head = head ? grammar : NULL,
       .border = derive_border (&d->config),
       .head_observes = p->head[k] == PLAN_WITNESS,
       .n_samples = d->n_samples,
@@ -132,7 +135,7 @@ show_stages (const struct design *d, struct text *out)
             (long long)d->n_samples,
             d->spec.costs ? ", as calibrated"
             : d->kernels  ? ", measured"
-                          : ", guessed from FLOPs");
+                          : ", guessed from counted work");
 }
 
 /* What frozen stages do not do in a batch, and would if they learned. */
@@ -208,6 +211,7 @@ design_plan_show (const struct design *d, struct text *out)
             text_count (network_params (d->net)), network_units (d->net), d->K);
   show_strategy (&d->config, out);
   show_stages (d, out);
+  design_show_balance (d, out);
   plan_print_windows (d->plan, out);
   show_prediction (d, out);
 }

@@ -4,12 +4,13 @@
 #include "design/design_impl.h"
 
 #include <stdio.h>
-#include <string.h>
 
-/* Cost matrices for the cut: what unit i costs in stage k, given how many
- * passes the strategy sends through that stage. */
-static enum status
-auto_cut (struct design *d, const struct plan *probe)
+/* A cut by times: what unit i costs in stage k, given how many passes the
+ * strategy sends through that stage, and the head behind it, where it is known
+ * before the cut. */
+enum status
+design_measured_cut (const struct design *d, const struct plan *probe,
+                     int *first)
 {
   int n = network_units (d->net), K = d->K;
   double *cost = NULL, *extra = NULL;
@@ -24,7 +25,7 @@ auto_cut (struct design *d, const struct plan *probe)
       extra[k * n + i] = head ? h->forward + h->data + h->weights : 0;
     }
   if (e == OK)
-    e = plan_cut (n, cost, extra, K, d->first);
+    e = plan_cut (n, cost, extra, K, first);
   mem_free (&cost);
   mem_free (&extra);
   return e;
@@ -104,6 +105,14 @@ stage_work (const struct design *d, const struct plan *probe, int k)
          c->head_weights + c->update;
 }
 
+static enum status
+follow_times (struct design *d, const struct plan *probe)
+{
+  TRY (MEM_NEW ((size_t)d->K + 1, &d->first, "cut"));
+  TRY (design_measured_cut (d, probe, d->first));
+  return d->head ? OK : design_heads (d);
+}
+
 enum status
 design_make_plan (struct design *d, int n_pipe)
 {
@@ -122,8 +131,6 @@ design_make_plan (struct design *d, int n_pipe)
                     "fewer ranks, more stages.count, or more run.replicas"));
   TRY (MEM_NEW ((size_t)K, &rank_of, "folding"));
   e = MEM_NEW ((size_t)K, &work, "stage work");
-  if (e == OK && !d->first)
-    e = MEM_NEW ((size_t)K + 1, &d->first, "cut");
   if (e == OK && !d->cost)
     e = MEM_NEW ((size_t)K, &d->cost, "stage costs");
   spec.order = derive_order (&d->config);
@@ -131,10 +138,10 @@ design_make_plan (struct design *d, int n_pipe)
   spec.rank_of = rank_of;
   if (e == OK)
     e = plan_create (&spec, &probe); /* all stages on one rank: passes, heads */
+  if (e == OK && !d->first)
+    e = follow_times (d, probe);
   if (e == OK)
-    e = strcmp (d->config.cut, "auto") == 0
-            ? auto_cut (d, probe)
-            : network_cut_parse (d->net, d->config.cut, K, d->first);
+    e = design_head_costs (d);
   if (e == OK) {
     stage_costs (d, probe);
     for (int k = 0; k < K; k++)

@@ -13,8 +13,7 @@ measure_tuning (struct design *d)
 {
   struct stage_team team;
   unit_costs_team (d->wire, &team);
-  return kernels_choose (d->kernels, d->net, d->n_samples, design_head (d),
-                         &team);
+  return kernels_choose (d->kernels, d->net, d->n_samples, d->behind, &team);
 }
 
 /* Choices that were made with another instruction set or library may not even

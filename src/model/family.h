@@ -33,6 +33,9 @@ struct family {
   void (*make) (const struct model_spec *s, struct recipe *unit);
   /* Whether weights of one fit into the other. */
   bool (*same) (const struct model_spec *a, const struct model_spec *b);
+  /* Head i of those that are known, see network_head_known; out: dims of the
+   * tensor that it stands behind. */
+  bool (*head) (int i, struct kern_dims out, char grammar[NETWORK_HEAD]);
   /* Words of its heads' grammar; NULL behind the last. */
   const struct head_word *const *words;
 };

@@ -241,6 +241,36 @@ resnet_make (const struct model_spec *s, struct recipe *unit)
   output_unit (&unit[1], s, unit->out);
 }
 
+/* Of each width the best shape first; widths from 128, or those of the stage
+ * where it is wider, by halves to 16.  Multiples of 16, as blocks of channels
+ * are.  Not pooled before the last convolution: what a stage is to learn is
+ * where things are, too. */
+static bool
+resnet_head (int i, struct kern_dims out, char grammar[NETWORK_HEAD])
+{
+  enum { SHAPES = 4, LEAST = 16, USUAL = 128 };
+  const int shape = i % SHAPES;
+  long long wide = out.c > USUAL ? out.c / LEAST * LEAST : USUAL;
+  for (int halves = i / SHAPES; halves > 0 && wide >= LEAST; halves--)
+    wide = wide / 2 / LEAST * LEAST;
+  const long long half = wide / 2 < LEAST ? LEAST : wide / 2;
+  grammar[0] = '\0';
+  if (wide < LEAST && shape > 0)
+    return false;
+  if (wide < LEAST)
+    snprintf (grammar, NETWORK_HEAD, "gap-fc");
+  else if (shape == 0)
+    snprintf (grammar, NETWORK_HEAD, "conv%lld-bn-conv%lld-bn-gap-fc", wide,
+              half);
+  else if (shape == 1)
+    snprintf (grammar, NETWORK_HEAD, "conv%llds2-bn-conv%llds2-bn-gap-fc", wide,
+              wide);
+  else
+    snprintf (grammar, NETWORK_HEAD, "conv%lld%s-bn-gap-fc", wide,
+              shape == 2 ? "" : "s2");
+  return true;
+}
+
 static const struct head_word *const words[] = {
     &head_conv, &head_point, &head_bn, &head_pool,
     &head_gap,  &head_entry, &head_fc, NULL};
@@ -255,5 +285,6 @@ const struct family family_resnet = {
     .units = resnet_units,
     .make = resnet_make,
     .same = resnet_same,
+    .head = resnet_head,
     .words = words,
 };

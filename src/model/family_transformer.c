@@ -188,6 +188,18 @@ transformer_make (const struct model_spec *s, struct recipe *unit)
   output_unit (&unit[1], s, unit->out);
 }
 
+/* To all words at once, then by way of a half, a quarter ... of the width. */
+static bool
+transformer_head (int i, struct kern_dims out, char grammar[NETWORK_HEAD])
+{
+  enum { LEAST = 8 };
+  const int64_t rank = i < 31 ? out.c >> i : 0;
+  snprintf (grammar, NETWORK_HEAD, "ln-fc");
+  if (i > 0)
+    snprintf (grammar, NETWORK_HEAD, "ln-fc%lld-fc", (long long)rank);
+  return i == 0 || rank >= LEAST;
+}
+
 static const struct head_word *const words[] = {&head_ln, &head_dense,
                                                 &head_rank, &head_shared, NULL};
 
@@ -204,5 +216,6 @@ const struct family family_transformer = {
     .units = transformer_units,
     .make = transformer_make,
     .same = transformer_same,
+    .head = transformer_head,
     .words = words,
 };

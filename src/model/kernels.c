@@ -170,27 +170,11 @@ kernels_choose_by_rule (struct kernels *k, const struct network *net)
   stage_tune_rule (k->kern, net, k->tuning);
 }
 
-/* Every unit but the output may have a head behind it. */
-static enum status
-head_places (const struct network *net, int **after, int *n)
-{
-  *n = network_units (net) - 1;
-  TRY (MEM_NEW ((size_t)*n, after, "head places"));
-  for (int i = 0; i < *n; i++)
-    (*after)[i] = i;
-  return OK;
-}
-
 enum status
 kernels_choose (struct kernels *k, const struct network *net, int64_t n_samples,
-                const char *head, const struct stage_team *team)
+                const char *const *heads, const struct stage_team *team)
 {
-  int n, *after = NULL;
-  TRY (team->share (team->context, head_places (net, &after, &n), NULL, 0));
-  enum status e =
-      stage_tune (k->kern, net, n_samples, head, after, n, team, k->tuning);
-  mem_free (&after);
-  return e;
+  return stage_tune (k->kern, net, n_samples, heads, team, k->tuning);
 }
 
 /* -- verdicts ----------------------------------------------------------------
@@ -198,17 +182,11 @@ kernels_choose (struct kernels *k, const struct network *net, int64_t n_samples,
 
 enum status
 kernels_prove (struct kernels *k, const struct network *net, int64_t n_samples,
-               const char *head, const struct stage_team *team,
+               const char *const *heads, const struct stage_team *team,
                enum status mine)
 {
-  int n = 0, *after = NULL;
-  if (mine == OK)
-    mine = head_places (net, &after, &n);
   TRY (team->share (team->context, mine, NULL, 0));
-  enum status e =
-      stage_prove (k->kern, net, n_samples, head, after, n, team, k->tuning);
-  mem_free (&after);
-  return e;
+  return stage_prove (k->kern, net, n_samples, heads, team, k->tuning);
 }
 
 enum status

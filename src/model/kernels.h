@@ -71,13 +71,12 @@ kernels_parse (struct kernels *k, const char *text, const char *origin);
  * NULL: it is. */
 const char *
 kernels_elsewhere (const struct kernels *k);
-/* By rule, and by measuring (stage_tune), heads behind all units where head is
- * not NULL. */
+/* By rule, and by measuring (stage_tune); heads: by unit, or NULL. */
 void
 kernels_choose_by_rule (struct kernels *k, const struct network *net);
 enum status
 kernels_choose (struct kernels *k, const struct network *net, int64_t n_samples,
-                const char *head, const struct stage_team *team);
+                const char *const *heads, const struct stage_team *team);
 
 /* -- verdicts ----------------------------------------------------------------
  */
@@ -86,7 +85,7 @@ kernels_choose (struct kernels *k, const struct network *net, int64_t n_samples,
  * (stage_prove).  mine: of this rank so far; agreed on first. */
 enum status
 kernels_prove (struct kernels *k, const struct network *net, int64_t n_samples,
-               const char *head, const struct stage_team *team,
+               const char *const *heads, const struct stage_team *team,
                enum status mine);
 /* Believe what was found out before: of the table, and of a text that
  * kernels_print has made. */

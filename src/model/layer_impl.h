@@ -174,6 +174,13 @@ enum status
 maker_param (struct params *p, const struct recipe_step *s, const char *part,
              struct param want, size_t floats, int *id);
 
+/* Add a step's work (work.c); flops: of its way forward. */
+void
+work_add (const struct recipe_step *s, double flops, struct network_work *w);
+/* The same of the addition behind a residual block's paths. */
+void
+work_add_sum (const struct kern_dims *d, struct network_work *w);
+
 /* Rows of a projection whose logits are there at a time. */
 double
 project_chunk (double rows, int64_t words);

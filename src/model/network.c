@@ -83,6 +83,8 @@ network_unit (const struct network *net, int i, struct network_unit *out)
   const struct recipe *r = network_recipe (net, i);
   recipe_cost (r, out);
   out->name = r->name;
+  if (i == 0)
+    out->work.data = 0;
 }
 
 int64_t
@@ -107,6 +109,14 @@ network_head (const struct network *net, int after, const char *grammar,
   recipe_cost (&r, out);
   out->name = "head";
   return OK;
+}
+
+bool
+network_head_known (const struct network *net, int after, int i,
+                    char grammar[NETWORK_HEAD])
+{
+  return network_family (net)->head (i, network_recipe (net, after)->out,
+                                     grammar);
 }
 
 void

@@ -78,11 +78,25 @@ network_destroy (struct network **net);
 const struct model_spec *
 network_spec (const struct network *net);
 
+/* Operations of a sample, each kind weighed by what it takes (work.c): of the
+ * way forward, of the gradient of the input, of those of the parameters.  Whole
+ * numbers, so that sums of them are the same in any order and on any machine.
+ */
+struct network_work {
+  double forward, data, weights;
+};
+static inline double
+network_work_sum (struct network_work w)
+{
+  return w.forward + w.data + w.weights;
+}
+
 struct network_unit {
   const char *name;         /* "stem", "layer1.0", "output" */
   struct kern_dims in, out; /* of one sample: n = 1; output: c classes */
   int64_t params;           /* learnable numbers */
   double flops;             /* forward, per sample */
+  struct network_work work; /* of the first unit no gradient of the input */
   double act_bytes;         /* kept for backward, per sample */
   uint64_t alike;           /* equal for units of equal shape */
 };
@@ -113,6 +127,14 @@ enum status
 network_head (const struct network *net, int after, const char *grammar,
               struct network_unit *out);
 
+/* Heads that are known behind unit `after`, sized by its width: grammar i, the
+ * best known first, "" where it is none for this width; false behind the last.
+ */
+#define NETWORK_HEAD 64
+bool
+network_head_known (const struct network *net, int after, int i,
+                    char grammar[NETWORK_HEAD]);
+
 /* The cost of such a border in front of unit `first`; nothing in front of unit
  * 0. */
 void
@@ -132,9 +154,8 @@ network_shares (const struct network *net, const char *head);
 bool
 network_head_shares (const char *head);
 
-/* Cut text "2,1,1,rest" or "auto" -> first[0..K], first[K] = units; an empty
- * stage or a wrong sum is E_CONFIG.  For auto `cost[units]` is used
- * (NULL: flops) elsewhere; this function only parses explicit text. */
+/* Cut text "2,1,1,rest" -> first[0..K], first[K] = units; an empty stage or a
+ * wrong sum is E_CONFIG. */
 enum status
 network_cut_parse (const struct network *net, const char *text, int n_stages,
                    int *first);

@@ -31,14 +31,16 @@ collect (struct steps *all, const struct recipe *r)
 }
 
 static enum status
-collect_all (struct steps *all, const struct network *net, const char *head,
-             const int *after, int n)
+collect_all (struct steps *all, const struct network *net,
+             const char *const *heads)
 {
   for (int i = 0; i < network_units (net); i++)
     collect (all, network_recipe (net, i));
-  for (int i = 0; i < n && head; i++) {
+  for (int i = 0; heads && i < network_units (net) - 1; i++) {
     struct recipe r;
-    TRY (recipe_head (head, network_recipe (net, after[i])->out,
+    if (!heads[i])
+      continue;
+    TRY (recipe_head (heads[i], network_recipe (net, i)->out,
                       network_spec (net), &r));
     collect (all, &r);
   }
@@ -114,13 +116,13 @@ agree (struct kern *k, const struct stage_team *team, enum status mine,
 
 enum status
 stage_prove (struct kern *k, const struct network *net, int64_t n_samples,
-             const char *head, const int *after, int n,
-             const struct stage_team *team, struct kern_tuning *t)
+             const char *const *heads, const struct stage_team *team,
+             struct kern_tuning *t)
 {
   struct steps *all = NULL;
   enum status s = MEM_NEW (1, &all, "steps");
   if (s == OK)
-    s = collect_all (all, net, head, after, n);
+    s = collect_all (all, net, heads);
   for (bool again = true; again;) {
     again = false;
     if (s == OK)

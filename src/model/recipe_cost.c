@@ -21,10 +21,14 @@ recipe_cost (const struct recipe *r, struct network_unit *out)
   for (int i = 0; i < recipe_steps (r); i++) {
     const struct recipe_step *s = recipe_step_at (r, i);
     u.act_bytes += network_border_bytes (s->out, 1);
+    const double before = u.flops;
     if (layer_kind (s)->cost)
       layer_kind (s)->cost (s, &u);
+    work_add (s, u.flops - before, &u.work);
     u.alike = step_alike (s, u.alike);
   }
+  if (r->residual)
+    work_add_sum (&r->out, &u.work);
   u.name = out->name;
   *out = u;
 }

@@ -367,21 +367,21 @@ struct stage_team {
   enum status (*share) (void *context, enum status mine, double *v, int n);
   void *context;
 };
-/* Measure every convolution of the network (and of `head` behind each of the
- * units after[0..n-1]) in both inner layouts, choose the layout and the
- * algorithms.  team NULL: alone; else Collective on the team: all end with the
- * same status and the same table. */
+/* Measure every convolution of the network (and of heads: by unit, the grammar
+ * behind it, or NULL; heads NULL: none) in both inner layouts, choose the
+ * layout and the algorithms.  team NULL: alone; else Collective on the team:
+ * all end with the same status and the same table. */
 enum status
 stage_tune (struct kern *k, const struct network *net, int64_t n_samples,
-            const char *head, const int *after, int n,
-            const struct stage_team *team, struct kern_tuning *t);
+            const char *const *heads, const struct stage_team *team,
+            struct kern_tuning *t);
 /* Compare every kernel that the network (with such heads) may use with plain
  * arithmetic, unless the kern knows of it already; choices of t that are wrong
  * give way to others.  team as in stage_tune: all believe the same kernels. */
 enum status
 stage_prove (struct kern *k, const struct network *net, int64_t n_samples,
-             const char *head, const int *after, int n,
-             const struct stage_team *team, struct kern_tuning *t);
+             const char *const *heads, const struct stage_team *team,
+             struct kern_tuning *t);
 /* What is used without measuring: the layout that fits, direct algorithms
  * everywhere. */
 void

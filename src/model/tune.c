@@ -210,13 +210,15 @@ sum_of (const struct jobs *js, enum kern_layout l)
 }
 
 static enum status
-collect_heads (struct shapes *all, const struct network *net, const char *head,
-               const int *after, int n, int block)
+collect_heads (struct shapes *all, const struct network *net,
+               const char *const *heads, int block)
 {
   *all = (struct shapes){.divides = true};
-  for (int i = 0; i < n && head; i++) {
+  for (int i = 0; heads && i < network_units (net) - 1; i++) {
     struct recipe r;
-    TRY (recipe_head (head, network_recipe (net, after[i])->out,
+    if (!heads[i])
+      continue;
+    TRY (recipe_head (heads[i], network_recipe (net, i)->out,
                       network_spec (net), &r));
     collect (all, &r, block);
   }
@@ -225,29 +227,29 @@ collect_heads (struct shapes *all, const struct network *net, const char *head,
 
 enum status
 stage_tune (struct kern *k, const struct network *net, int64_t n_samples,
-            const char *head, const int *after, int n,
-            const struct stage_team *team, struct kern_tuning *t)
+            const char *const *heads, const struct stage_team *team,
+            struct kern_tuning *t)
 {
   if (network_family (net)->rows) {
     kern_tuning_layout_set (t, KERN_LAST);
     return OK;
   }
   const int block = kern_block (k);
-  struct shapes *all = NULL, *heads = NULL;
+  struct shapes *all = NULL, *of_heads = NULL;
   struct jobs *js = NULL, *more = NULL;
   enum status s = MEM_NEW (1, &all, "shapes");
   if (s == OK)
-    s = MEM_NEW (1, &heads, "shapes");
+    s = MEM_NEW (1, &of_heads, "shapes");
   if (s == OK)
     s = MEM_NEW (1, &js, "tuning");
   if (s == OK)
     s = MEM_NEW (1, &more, "tuning");
   if (s == OK)
-    s = collect_heads (heads, net, head, after, n, block);
+    s = collect_heads (of_heads, net, heads, block);
   bool divides = false;
   if (s == OK) {
     collect_network (all, net, block);
-    divides = all->divides && heads->divides;
+    divides = all->divides && of_heads->divides;
     if (divides)
       add_jobs (js, all, KERN_BLOCKED, n_samples);
     add_jobs (js, all, KERN_LAST, n_samples);
@@ -258,13 +260,13 @@ stage_tune (struct kern *k, const struct network *net, int64_t n_samples,
           ? KERN_BLOCKED
           : KERN_LAST;
   kern_tuning_layout_set (t, l);
-  add_jobs (more, heads, l, n_samples);
+  add_jobs (more, of_heads, l, n_samples);
   if (more->n > 0)
     s = measure_jobs (k, n_samples, team, OK, more, t);
 done:
   mem_free (&more);
   mem_free (&js);
-  mem_free (&heads);
+  mem_free (&of_heads);
   mem_free (&all);
   return s;
 }

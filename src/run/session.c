@@ -50,7 +50,8 @@ make_stage (struct session *s, int k, bool decodes, struct local_stage *l)
       .n_stages = d->K,
       .unit_first = d->first[k],
       .unit_end = d->first[k + 1],
-      .head = k < d->K - 1 && p->head[k] != PLAN_SILENT ? d->config.head : NULL,
+      .head =
+          k < d->K - 1 && p->head[k] != PLAN_SILENT ? design_head (d, k) : NULL,
       .border = derive_border (&d->config),
       .smoothing = (float)d->config.smoothing,
       .head_observes = p->head[k] == PLAN_WITNESS,

@@ -26,7 +26,7 @@ stage_flops (const struct design *d, int k, double *head)
   }
   *head = 0;
   if (k < d->K - 1 && d->plan->head[k] != PLAN_SILENT &&
-      network_head (d->net, d->first[k + 1] - 1, d->config.head, &u) == OK)
+      network_head (d->net, d->first[k + 1] - 1, design_head (d, k), &u) == OK)
     *head = u.flops;
   return flops;
 }

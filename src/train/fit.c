@@ -40,18 +40,32 @@ stage_ending (const char *cut, int end)
   return -1;
 }
 
+static int
+stages_of (const char *cut)
+{
+  int n = 1;
+  for (; *cut; cut++)
+    n += *cut == ',';
+  return n;
+}
+
 /* Which head of the file may stand behind stage k; -1: none. */
 static int
 head_of_file (const struct session *s, const char *config, int k)
 {
   const struct design *d = s->design;
-  char cut[CONFIG_TEXT], head[CONFIG_TEXT];
+  char cut[CONFIG_TEXT], heads[CONFIG_HEADS], head[CONFIG_TEXT];
   if (!config[0] || !config_word (config, KEY_NAME (cut), cut, sizeof cut) ||
-      !config_word (config, KEY_NAME (head), head, sizeof head))
+      !config_word (config, KEY_NAME (head), heads, sizeof heads))
     return k;
-  if (strcmp (head, d->config.head) != 0)
+  const int from = stage_ending (cut, d->first[k + 1]);
+  if (from < 0 ||
+      config_head_parse (heads, stages_of (cut), from, head) != OK ||
+      strcmp (head, design_head (d, k)) != 0) {
+    fail_clear ();
     return -1;
-  return stage_ending (cut, d->first[k + 1]);
+  }
+  return from;
 }
 
 /* The last stage's is the model's own output. */

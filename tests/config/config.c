@@ -287,9 +287,9 @@ test_defaults (void)
               c.block == CONFIG_BLOCK_NOT_GIVEN && same (c.groups, "") &&
               c.stem == CONFIG_STEM_NOT_GIVEN && c.stem_width == 0,
           "default network");
-  tap_ok (c.count == 4 && same (c.cut, "auto") &&
-              same (c.head, "conv128-bn-conv64-bn-gap-fc") &&
-              c.head_tokens == 1 && c.border == CONFIG_BORDER_NONE,
+  tap_ok (c.count == 4 && same (c.cut, "auto") && same (c.head, "auto") &&
+              c.head_cost == 0.15 && c.head_tokens == 1 &&
+              c.border == CONFIG_BORDER_NONE,
           "default stages");
   tap_ok (same (c.span, "all") && c.mix == CONFIG_FURTHEST && !c.heads_all,
           "default strategy");
@@ -331,7 +331,7 @@ test_transformer (void)
               c.heads == 8 && c.context == 256 && c.mlp_ratio == 4 &&
               c.dropout == 0 && c.tied && c.residual_scaled && c.stride == 256,
           "default Transformer");
-  tap_ok (same (c.head, "ln-fc") && c.optimizer == CONFIG_ADAMW &&
+  tap_ok (same (c.head, "auto") && c.optimizer == CONFIG_ADAMW &&
               c.lr == 1e-3 && c.decay == CONFIG_DECAY_MATRICES &&
               c.head_tokens == 1,
           "its head and optimizer");

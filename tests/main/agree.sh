@@ -16,7 +16,7 @@ page5=$top/src/main/interlock.5
 
 KEYS='
 model family preset block groups stem stem_width layers d_model heads context mlp_ratio dropout tied residual
-stages count cut head head_tokens border
+stages count cut head head_cost head_tokens border
 strategy span mix own route heads
 data file train valid test augment order stride limit
 train batch micro steps epochs seed optimizer lr momentum nesterov weight_decay betas eps decay schedule warmup milestones clip smoothing precision init init.fresh tune eval_every agreement
@@ -33,8 +33,9 @@ model.block|basic|basic bottleneck
 model.stem|preset|cifar imagenet
 model.tied|yes|yes no
 model.residual|scaled|scaled plain
-stages.cut|auto|2,1,1,rest
-stages.head|conv128-bn-conv64-bn-gap-fc|gap poolN conv1xN rankN ln shared
+stages.cut|auto|2,1,1,rest measured
+stages.head_cost|0.15|share
+stages.head|auto|gap poolN conv1xN rankN ln shared
 stages.head_tokens|1|share
 stages.border|none|none rms ln
 strategy.span|all|local pairwise e2e all
@@ -134,8 +135,8 @@ same () # FILE FILE NAME
   ok $s "$3"
 }
 
-[ "$(wc -l <"$tmp/promised")" -eq 72 ]
-ok $? "the promise has 72 keys"
+[ "$(wc -l <"$tmp/promised")" -eq 73 ]
+ok $? "the promise has 73 keys"
 same "$tmp/promised" "$tmp/help-keys" "--help has the keys that were promised"
 same "$tmp/promised" "$tmp/page-keys" "interlock.5 has the keys that were promised"
 same "$tmp/help" "$tmp/help-plan" "plan --help lists the same keys"
