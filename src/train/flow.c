@@ -9,10 +9,12 @@
 #include "train/train_impl.h"
 
 #include <math.h>
+#include <stdio.h>
 
 struct flow {
   struct session *s; /* borrowed */
   double *seen;      /* 2 K: of the newest that was read; NAN before */
+  bool *warned;      /* K */
 };
 
 int64_t
@@ -37,6 +39,7 @@ flow_open (struct session *s, struct flow **out)
   TRY (MEM_NEW (1, out, "flow"));
   (*out)->s = s;
   TRY (MEM_NEW (n, &(*out)->seen, "flow"));
+  TRY (MEM_NEW (n / 2, &(*out)->warned, "flow"));
   for (size_t i = 0; i < n; i++)
     (*out)->seen[i] = NAN;
   return OK;
@@ -45,8 +48,10 @@ flow_open (struct session *s, struct flow **out)
 void
 flow_close (struct flow **it)
 {
-  if (*it)
-    mem_free (&(*it)->seen);
+  if (!*it)
+    return;
+  mem_free (&(*it)->seen);
+  mem_free (&(*it)->warned);
   mem_free (it);
 }
 
@@ -112,4 +117,73 @@ const double *
 flow_result (const struct flow *f)
 {
   return f ? f->seen : NULL;
+}
+
+/* -- a border that outgrows its neighbours -----------------------------------
+ *
+ * In a residual network what a stage hands on is what came plus what it adds,
+ * so that outputs of neighbours are of one size, in whatever network that
+ * learns (twice to three times as large, one from the next, in ResNets and
+ * Transformers from local to end to end).  A stage that is told by a later head
+ * alone may let its output grow until the next stage has to undo it: then it
+ * stands alone.  That of the last stage is read by the output's norm and
+ * disturbs nobody, and behind a normalising border only directions count.
+ */
+#define TENFOLD 10
+
+bool
+flow_outgrows (const double *rms, int K, int k)
+{
+  return k < K - 1 && rms[k] > TENFOLD * rms[k + 1] &&
+         (k == 0 || rms[k] > TENFOLD * rms[k - 1]);
+}
+
+/* What helps: besides a border, its own head where the stage does not learn
+ * from that. */
+static void
+say_outgrown (const struct design *d, int k, const char *const is[4])
+{
+  struct text own;
+  text_init (&own);
+  if (!(d->route[k * d->K + k] > 0))
+    text_add (&own, "; so does its own head beside the later one: %s = sum, %s",
+              KEY_NAME (mix), KEY_NAME (own));
+  say (LOG_WARN,
+       "after step %s the output of stage %s is more than %d times as large "
+       "as its neighbours' (root mean square %s, of stage %d %s), and what the "
+       "next stage adds drowns in it: %s = rms, in a new run, takes away the "
+       "scale at every border%s",
+       is[0], is[1], TENFOLD, is[2], k + 1, is[3], KEY_NAME (border),
+       own.size ? own.data : "");
+  text_clear (&own);
+}
+
+static enum status
+warn (const struct flow *f, int64_t step, int k)
+{
+  char word[4][32];
+  const char *const is[] = {word[0], word[1], word[2], word[3]};
+  snprintf (word[0], sizeof word[0], "%lld", (long long)step + 1);
+  snprintf (word[1], sizeof word[1], "%d", k);
+  snprintf (word[2], sizeof word[2], "%.4g", f->seen[k]);
+  snprintf (word[3], sizeof word[3], "%.4g", f->seen[k + 1]);
+  say_outgrown (f->s->design, k, is);
+  const char *const fields[][2] = {
+      {"step", is[0]}, {"stage", is[1]}, {"rms", is[2]}, {"next", is[3]}};
+  return store_run_event (f->s->run, "outgrown", sizeof fields / sizeof *fields,
+                          fields);
+}
+
+enum status
+flow_warn (struct flow *f, int64_t step)
+{
+  if (!f || !f->s->run || !is_due (f->s->design, step) ||
+      f->s->design->config.border != CONFIG_BORDER_NONE)
+    return OK;
+  for (int k = 0; k < f->s->design->K; k++)
+    if (!f->warned[k] && flow_outgrows (f->seen, f->s->design->K, k)) {
+      f->warned[k] = true;
+      TRY (warn (f, step, k));
+    }
+  return OK;
 }

@@ -143,6 +143,8 @@ read_ballot (struct training *t, bool timed)
     e = record_digests (t, step + 1);
   if (e == OK && (step + 1) % t->p.interval == 0)
     e = record_training (t, step + 1, timed);
+  if (e == OK)
+    e = flow_warn (t->b.flow, step);
   if (e != OK)
     wire_abort (e); /* the others do not know and are on their way */
   train_save_describe (t, step + 1);

@@ -130,6 +130,15 @@ flow_read (struct flow *f, int64_t step, const double *v);
 const double *
 flow_result (const struct flow *f);
 
+/* Whether, of K root mean squares, that of inner stage k is more than ten times
+ * those of its neighbours. */
+bool
+flow_outgrows (const double *rms, int K, int k);
+/* After flow_read of `step`: a warning and an event, once, for every stage that
+ * does.  Local, on the root. */
+enum status
+flow_warn (struct flow *f, int64_t step);
+
 /* -- verdicts that lag (ballot.c) -------------------------------------------
  */
 

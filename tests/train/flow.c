@@ -200,6 +200,114 @@ test_when (struct rig *r)
   session_close (&s);
 }
 
+/* Rows of a table: who stands alone. */
+static void
+test_outgrows (void)
+{
+  static const struct {
+    double rms[4];
+    int who; /* -1: nobody */
+    const char *name;
+  } cases[] = {
+      {{54.7, 4.86, 3.95, 4.75}, 0, "the first, 2-wise after 105 steps"},
+      {{18.7, 3.7, 2.73, 3.61}, -1, "not yet after 55"},
+      {{6.39, 4.21, 2.46, 2.57}, -1, "3-wise"},
+      {{0.185, 0.456, 0.953, 2.29}, -1, "local, growing with depth"},
+      {{0.0299, 0.994, 1, 1}, -1, "an embedding before larger ones"},
+      {{1, 30, 2, 1}, 1, "one in the middle"},
+      {{1, 30, 31, 29}, -1, "a step up that stays"},
+      {{30, 31, 1, 1}, -1, "two that are large together"},
+      {{1, 1, 1, 50}, -1, "the last is nobody's neighbour"},
+      {{1, 1, NAN, 1}, -1, "no number"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    int who = -1, n = 0;
+    for (int k = 0; k < K; k++)
+      if (flow_outgrows (cases[i].rms, K, k))
+        who = k, n++;
+    tap_ok (who == cases[i].who && n <= 1, "outgrows: %s", cases[i].name);
+  }
+  tap_ok (flow_outgrows ((double[]){11, 1}, 2, 0) &&
+              !flow_outgrows ((double[]){9, 1}, 2, 0) &&
+              !flow_outgrows ((double[]){11}, 1, 0),
+          "two stages, and one");
+}
+
+/* Makes a block's output a thousand times as large; the block behind it begins
+ * with BatchNorm on both of its ways. */
+static void
+blow_up (struct session *s)
+{
+  for (int i = 0; i < s->n_local; i++)
+    for (int j = 0; j < stage_tensors (s->local[i].stage); j++) {
+      struct tensor_info info;
+      bool head, statistic;
+      float v[8];
+      stage_tensor (s->local[i].stage, j, &info, &head, &statistic);
+      if (head || strcmp (info.name, "layer1.1.bn2.weight") != 0)
+        continue;
+      for (int c = 0; c < 8; c++)
+        v[c] = 1000;
+      rig_must (stage_tensor_in (s->local[i].stage, j, STAGE_VALUE, v));
+      rig_must (stage_refresh (s->local[i].stage));
+    }
+}
+
+/* How often a word stands in the events of a run; on the root. */
+static int
+events (const char *folder, const char *word)
+{
+  char *text = NULL;
+  int n = 0;
+  rig_must (store_run_get (folder, "events.jsonl", &text));
+  for (const char *at = text; (at = strstr (at, word)); at++)
+    n++;
+  mem_free (&text);
+  return n;
+}
+
+static void
+test_warning (struct rig *r, const char *border)
+{
+  struct config c;
+  struct session s;
+  struct ballots b = {.s = NULL};
+  struct store_run *run = NULL;
+  char folder[CONFIG_PATH + 32];
+  const bool root = wire_rank (r->w) == 0, none = strcmp (border, "none") == 0;
+  config (r, &rows[0], &c);
+  key_set (KEY_OF (border), border, &c);
+  c.lr = 0;
+  snprintf (folder, sizeof folder, "%s-%s", r->folder, border);
+  if (root)
+    rig_must (store_run_open (folder, &run));
+  rig_session (r->w, &c, &s);
+  s.run = run;
+  blow_up (&s);
+  rig_must (flow_open (&s, &b.flow));
+  rig_must (ballot_open (&s, &b));
+  rig_must (session_begin (&s, 0, STEPS));
+  for (int64_t step = 0; step < STEPS; step++) {
+    flow_ask (b.flow, step);
+    rig_must (session_step (&s, step));
+    rig_must (ballot_cast (&b, step, STOP_NONE));
+    rig_must (ballot_read (&b, step));
+    rig_must (flow_warn (b.flow, step));
+  }
+  rig_must (session_end (&s));
+  if (root && run)
+    rig_must (store_run_event (run, "end", 0, NULL));
+  tap_ok (!root || events (folder, "\"outgrown\"") == (none ? 1 : 0),
+          "border %s: %s", border, none ? "one warning" : "none");
+  tap_ok (!root || !none || events (folder, "\"step\":1,\"stage\":1,") == 1,
+          "border %s: at once, of stage 1", border);
+  ballot_close (&b);
+  session_close (&s);
+  store_run_close (&run);
+  if (root)
+    rig_remove (folder);
+}
+
 /* Evaluation measures nothing. */
 static void
 test_eval (struct rig *r)
@@ -230,6 +338,9 @@ main (int argc, char **argv)
   if (wire_size (r.w) % 2 == 0)
     test_parts (&r, 2, 2);
   test_when (&r);
+  test_outgrows ();
+  test_warning (&r, "none");
+  test_warning (&r, "rms");
   test_eval (&r);
   rig_close (&r);
   return tap_done ();
