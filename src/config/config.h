@@ -30,6 +30,11 @@ enum config_stem {
   CONFIG_STEM_CIFAR,
   CONFIG_STEM_IMAGENET
 };
+enum config_model_order {
+  CONFIG_MODEL_ORDER_NOT_GIVEN,
+  CONFIG_POST,
+  CONFIG_PRE
+};
 enum config_border { CONFIG_BORDER_NONE, CONFIG_BORDER_RMS, CONFIG_BORDER_LN };
 enum config_mix { CONFIG_FURTHEST, CONFIG_SUM, CONFIG_MEAN };
 enum config_split { CONFIG_SPLIT_TRAIN, CONFIG_SPLIT_VALID, CONFIG_SPLIT_TEST };
@@ -66,6 +71,7 @@ struct config {
   enum config_block block;
   enum config_stem stem;
   int64_t stem_width;
+  enum config_model_order model_order;
   int64_t layers, d_model, heads, context; /* of a Transformer; 0: not given */
   double mlp_ratio;                        /* likewise */
   double dropout;

@@ -39,6 +39,8 @@ static const char *const blocks[] = {
 static const char *const stems[] = {
     "", [CONFIG_STEM_CIFAR] = "cifar", [CONFIG_STEM_IMAGENET] = "imagenet"};
 static const char *const residuals[] = {"plain", "scaled"};
+static const char *const model_orders[] = {
+    "", [CONFIG_POST] = "post", [CONFIG_PRE] = "pre"};
 static const char *const borders[] = {[CONFIG_BORDER_NONE] = "none",
                                       [CONFIG_BORDER_RMS] = "rms",
                                       [CONFIG_BORDER_LN] = "ln"};
@@ -75,9 +77,10 @@ static const char *const spans[] = {"local", "pairwise", "e2e", "all",
                                     "frozen"};
 static const char *const which_heads[] = {"needed", "all"};
 static const char *const presets[] = {
-    "",          "resnet20", "resnet32", "resnet44", "resnet56",
-    "resnet110", "resnet18", "resnet34", "resnet50", "resnet101",
-    "resnet152", "gpt-nano", "gpt2"};
+    "",           "resnet20",  "resnet32",  "resnet44",
+    "resnet56",   "resnet110", "resnet18",  "resnet34",
+    "resnet50",   "resnet101", "resnet152", "resnet164",
+    "resnet1001", "wrn-28-10", "gpt-nano",  "gpt2"};
 static const char *const isas[] = {"auto",
                                    "native",
                                    "sse41",
@@ -123,8 +126,10 @@ const struct key key_table[] = {
     WORDS (presets),
     .shown = "resnet20 where groups is not given; gpt-nano",
     .meaning = "a ResNet by its name: 20 to 110 are those for CIFAR (16, 32, "
-               "64 channels), the others those for ImageNet; instead of block "
-               "and groups; or the sizes of a Transformer, each of which may "
+               "64 channels), 18 to 152 those for ImageNet; resnet164, "
+               "resnet1001 (bottlenecks of 16, 32, 64 channels) and wrn-28-10 "
+               "(a wide ResNet) are for CIFAR and of order pre; instead of "
+               "block and groups; or the sizes of a Transformer, each of which may "
                "be given besides: gpt-nano (6 layers, d_model 256, 8 heads, "
                "context 256), gpt2 (12, 768, 12, 1024)" },
   { KEY (MODEL, "block", NETWORK, SUBJECT),
@@ -143,7 +148,16 @@ const struct key key_table[] = {
   { KEY (MODEL, "stem_width", NETWORK, SUBJECT),
     .kind = KEY_INTEGER, OF_RESNETS, INT_AT (stem_width),
     RANGE (0, 65536), .value = "0",
-    .meaning = "channels of the stem; 0: those of the first group" },
+    .meaning = "channels of the stem; 0: the preset's, or those of the first "
+               "group" },
+  { KEY (MODEL, "order", NETWORK, SUBJECT),
+    .kind = KEY_CHOICE, OF_RESNETS, ENUM_AT (model_order),
+    WORDS (model_orders),
+    .shown = "post; pre of resnet164, resnet1001 and wrn-28-10",
+    .meaning = "where batch normalisation and ReLU stand in a block: post: "
+               "behind its convolutions, the ReLU of the last behind the sum; "
+               "pre: before each convolution, and before the pooling of the "
+               "output; nothing is done to the sum or behind the stem" },
   { KEY (MODEL, "layers", NETWORK, SUBJECT),
     .kind = KEY_INTEGER, OF_TRANSFORMERS,
     INT_AT (layers), RANGE (1, 4096), .shown = "the preset's",

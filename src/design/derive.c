@@ -285,6 +285,8 @@ resnet_spec (const struct config *c, const struct data_info *data,
   if (c->stem != CONFIG_STEM_NOT_GIVEN)
     m->stem =
         c->stem == CONFIG_STEM_CIFAR ? MODEL_STEM_CIFAR : MODEL_STEM_IMAGENET;
+  if (c->model_order != CONFIG_MODEL_ORDER_NOT_GIVEN)
+    m->order = c->model_order == CONFIG_PRE ? MODEL_PRE : MODEL_POST;
   if (c->stem_width > 0)
     m->stem_width = (int)c->stem_width;
   const int usual = m->stem == MODEL_STEM_IMAGENET ? 224 : 32;

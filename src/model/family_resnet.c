@@ -1,7 +1,8 @@
 /* model/family_resnet.c -- ResNets: stem, residual blocks in groups, output.
  *
  * Units, steps and names are those of torchvision's ResNet, version 1.5: the
- * stride of a bottleneck sits in its 3x3 convolution.
+ * stride of a bottleneck sits in its 3x3 convolution.  Blocks that normalise
+ * first (order pre) have the same names; the output's normalisation is `bn`.
  */
 #include "model/family.h"
 #include "model/recipe_impl.h"
@@ -14,29 +15,34 @@
 struct preset {
   const char *name;
   enum model_block block;
+  enum model_order order;
   enum model_stem stem;
-  int n_groups;
+  int stem_width, n_groups;
   int width[4], blocks[4];
 };
 
 /* clang-format off */
+#define CIFAR(block, order, wide)    block, order, MODEL_STEM_CIFAR, wide, 3
+#define IMAGENET(block)              block, MODEL_POST, MODEL_STEM_IMAGENET, 64, 4
+#define NARROW { 16, 32, 64 }
+#define WIDE   { 64, 128, 256, 512 }
 static const struct preset presets[] = {
-  { "resnet20",  MODEL_BASIC, MODEL_STEM_CIFAR, 3, { 16, 32, 64 }, { 3, 3, 3 } },
-  { "resnet32",  MODEL_BASIC, MODEL_STEM_CIFAR, 3, { 16, 32, 64 }, { 5, 5, 5 } },
-  { "resnet44",  MODEL_BASIC, MODEL_STEM_CIFAR, 3, { 16, 32, 64 }, { 7, 7, 7 } },
-  { "resnet56",  MODEL_BASIC, MODEL_STEM_CIFAR, 3, { 16, 32, 64 }, { 9, 9, 9 } },
-  { "resnet110", MODEL_BASIC, MODEL_STEM_CIFAR, 3, { 16, 32, 64 },
+  { "resnet20",   CIFAR (MODEL_BASIC, MODEL_POST, 16), NARROW, { 3, 3, 3 } },
+  { "resnet32",   CIFAR (MODEL_BASIC, MODEL_POST, 16), NARROW, { 5, 5, 5 } },
+  { "resnet44",   CIFAR (MODEL_BASIC, MODEL_POST, 16), NARROW, { 7, 7, 7 } },
+  { "resnet56",   CIFAR (MODEL_BASIC, MODEL_POST, 16), NARROW, { 9, 9, 9 } },
+  { "resnet110",  CIFAR (MODEL_BASIC, MODEL_POST, 16), NARROW, { 18, 18, 18 } },
+  { "resnet18",   IMAGENET (MODEL_BASIC), WIDE, { 2, 2, 2, 2 } },
+  { "resnet34",   IMAGENET (MODEL_BASIC), WIDE, { 3, 4, 6, 3 } },
+  { "resnet50",   IMAGENET (MODEL_BOTTLENECK), WIDE, { 3, 4, 6, 3 } },
+  { "resnet101",  IMAGENET (MODEL_BOTTLENECK), WIDE, { 3, 4, 23, 3 } },
+  { "resnet152",  IMAGENET (MODEL_BOTTLENECK), WIDE, { 3, 8, 36, 3 } },
+  { "resnet164",  CIFAR (MODEL_BOTTLENECK, MODEL_PRE, 16), NARROW,
     { 18, 18, 18 } },
-  { "resnet18",  MODEL_BASIC, MODEL_STEM_IMAGENET, 4, { 64, 128, 256, 512 },
-    { 2, 2, 2, 2 } },
-  { "resnet34",  MODEL_BASIC, MODEL_STEM_IMAGENET, 4, { 64, 128, 256, 512 },
-    { 3, 4, 6, 3 } },
-  { "resnet50",  MODEL_BOTTLENECK, MODEL_STEM_IMAGENET, 4,
-    { 64, 128, 256, 512 }, { 3, 4, 6, 3 } },
-  { "resnet101", MODEL_BOTTLENECK, MODEL_STEM_IMAGENET, 4,
-    { 64, 128, 256, 512 }, { 3, 4, 23, 3 } },
-  { "resnet152", MODEL_BOTTLENECK, MODEL_STEM_IMAGENET, 4,
-    { 64, 128, 256, 512 }, { 3, 8, 36, 3 } },
+  { "resnet1001", CIFAR (MODEL_BOTTLENECK, MODEL_PRE, 16), NARROW,
+    { 111, 111, 111 } },
+  { "wrn-28-10",  CIFAR (MODEL_BASIC, MODEL_PRE, 16), { 160, 320, 640 },
+    { 4, 4, 4 } },
 };
 /* clang-format on */
 #define PRESETS (sizeof presets / sizeof presets[0])
@@ -51,6 +57,8 @@ resnet_preset (size_t i, struct model_spec *out)
     return p->name;
   out->block = p->block;
   out->stem = p->stem;
+  out->stem_width = p->stem_width;
+  out->order = p->order;
   out->n_groups = p->n_groups;
   for (int g = 0; g < MODEL_GROUPS; g++) {
     out->width[g] = g < p->n_groups ? p->width[g] : 0;
@@ -148,7 +156,8 @@ static bool
 resnet_same (const struct model_spec *a, const struct model_spec *b)
 {
   bool same = a->block == b->block && a->stem == b->stem &&
-              stem_width (a) == stem_width (b) && a->n_groups == b->n_groups;
+              a->order == b->order && stem_width (a) == stem_width (b) &&
+              a->n_groups == b->n_groups;
   for (int i = 0; same && i < a->n_groups; i++)
     same = a->width[i] == b->width[i] && a->blocks[i] == b->blocks[i];
   return same;
@@ -166,15 +175,17 @@ stem_unit (struct recipe *r, const struct model_spec *spec)
       (struct kern_dims){1, spec->channels, spec->height, spec->width_px});
   recipe_conv (r, "conv1", width, imagenet ? 7 : 3, imagenet ? 2 : 1, false);
   r->path[0].plain = true;
-  recipe_bn (r, "bn1", true);
+  if (spec->order == MODEL_POST)
+    recipe_bn (r, "bn1", true);
   if (imagenet)
     recipe_maxpool (r, 3, 2, 1);
 }
 
-/* A 1x1 convolution and its BN beside the path, made in a recipe of its own so
- * that dims follow by the same rules. */
+/* A 1x1 convolution and (post) its BN beside the path, made in a recipe of its
+ * own so that dims follow by the same rules. */
 static void
-add_shortcut (struct recipe *r, int64_t out_c, int stride)
+add_shortcut (struct recipe *r, enum model_order order, int64_t out_c,
+              int stride)
 {
   struct recipe side;
   char name[RECIPE_NAME + 16];
@@ -182,35 +193,63 @@ add_shortcut (struct recipe *r, int64_t out_c, int stride)
   snprintf (name, sizeof name, "%s.downsample.0", r->name);
   recipe_conv (&side, name, out_c, 1, stride, false);
   snprintf (name, sizeof name, "%s.downsample.1", r->name);
-  recipe_bn (&side, name, false);
+  if (order == MODEL_POST)
+    recipe_bn (&side, name, false);
   r->n_skip = side.n_path;
   memcpy (r->skip, side.path, sizeof r->skip);
 }
 
+/* NAME.convN or NAME.bnN; number counts from 1. */
+static void
+block_conv (struct recipe *r, int number, int64_t out_c, int kernel, int stride)
+{
+  char part[RECIPE_NAME + 16];
+  snprintf (part, sizeof part, "%s.conv%d", r->name, number);
+  recipe_conv (r, part, out_c, kernel, stride, false);
+}
+
+static void
+block_bn (struct recipe *r, int number, bool relu)
+{
+  char part[RECIPE_NAME + 16];
+  snprintf (part, sizeof part, "%s.bn%d", r->name, number);
+  recipe_bn (r, part, relu);
+}
+
+/* post: y = relu (path (x) + x), of which BN ends path and shortcut.  pre: y =
+ * path (x) + x, where BN and ReLU stand before each convolution; a projection
+ * takes the place of x from behind the first of them, which both share. */
 static void
 block_unit (struct recipe *r, const struct model_spec *spec, int group,
             int index, struct kern_dims in)
 {
-  const bool basic = spec->block == MODEL_BASIC;
+  const bool basic = spec->block == MODEL_BASIC, pre = spec->order == MODEL_PRE;
   const int width = spec->width[group], n = basic ? 2 : 3;
   const int64_t out_c = basic ? width : 4 * (int64_t)width;
   const int stride = group > 0 && index == 0 ? 2 : 1;
+  const bool projects = stride != 1 || in.c != out_c;
   const int kernels[2][3] = {{3, 3, 0}, {1, 3, 1}};
   const int strided = basic ? 0 : 1;
   char name[RECIPE_NAME];
   snprintf (name, sizeof name, "layer%d.%d", group + 1, index);
   recipe_init (r, name, in);
-  r->residual = true;
+  r->residual = !pre;
+  if (projects)
+    add_shortcut (r, spec->order, out_c, stride);
+  if (pre && !projects)
+    recipe_add (r, RECIPE_BRANCH, "");
   for (int i = 0; i < n; i++) {
-    char part[RECIPE_NAME + 16];
-    snprintf (part, sizeof part, "%s.conv%d", r->name, i + 1);
-    recipe_conv (r, part, i == n - 1 ? out_c : width, kernels[!basic][i],
-                 i == strided ? stride : 1, false);
-    snprintf (part, sizeof part, "%s.bn%d", r->name, i + 1);
-    recipe_bn (r, part, i < n - 1);
+    if (pre)
+      block_bn (r, i + 1, true);
+    if (pre && projects && i == 0)
+      recipe_add (r, RECIPE_BRANCH, "");
+    block_conv (r, i + 1, i == n - 1 ? out_c : width, kernels[!basic][i],
+                i == strided ? stride : 1);
+    if (!pre)
+      block_bn (r, i + 1, i < n - 1);
   }
-  if (stride != 1 || in.c != out_c)
-    add_shortcut (r, out_c, stride);
+  if (pre)
+    recipe_add (r, RECIPE_JOIN, "");
 }
 
 static void
@@ -218,6 +257,8 @@ output_unit (struct recipe *r, const struct model_spec *spec,
              struct kern_dims in)
 {
   recipe_init (r, "output", in);
+  if (spec->order == MODEL_PRE)
+    recipe_bn (r, "bn", true);
   recipe_gap (r);
   recipe_linear (r, "fc", spec->classes);
 }

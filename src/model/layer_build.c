@@ -32,33 +32,49 @@ build_step (struct layer_maker *m, const struct recipe_step *s,
 }
 
 static enum status
-build_row (struct layer_maker *m, const struct recipe_step *s, int n,
-           struct layer **out);
+build_row (struct layer_maker *m, const struct recipe *r,
+           const struct recipe_step *s, int n, struct layer **out);
+
+/* n steps s beside the recipe's skip, where it has one. */
+static enum status
+build_sides (struct layer_maker *m, const struct recipe *r,
+             const struct recipe_step *s, int n, struct layer **path,
+             struct layer **skip)
+{
+  *skip = NULL;
+  TRY (build_row (m, r, s, n, path));
+  if (!r->n_skip)
+    return OK;
+  enum status status = build_row (m, r, r->skip, r->n_skip, skip);
+  if (status != OK)
+    layer_destroy (path);
+  return status;
+}
 
 /* The steps behind a BRANCH up to its JOIN; *used: how many steps that is. */
 static enum status
-build_branch (struct layer_maker *m, const struct recipe_step *s, int *used,
-              struct layer **out)
+build_branch (struct layer_maker *m, const struct recipe *r,
+              const struct recipe_step *s, int *used, struct layer **out)
 {
-  struct layer *path;
+  struct layer *path, *skip;
   int n = 0;
   while (s[1 + n].kind != RECIPE_JOIN)
     n++;
   *used = n + 2;
-  TRY (build_row (m, s + 1, n, &path));
-  return layer_branch (m, path, out);
+  TRY (build_sides (m, r, s + 1, n, &path, &skip));
+  return layer_branch (m, path, skip, out);
 }
 
 static enum status
-build_row (struct layer_maker *m, const struct recipe_step *s, int n,
-           struct layer **out)
+build_row (struct layer_maker *m, const struct recipe *r,
+           const struct recipe_step *s, int n, struct layer **out)
 {
   struct layer *child[RECIPE_STEPS] = {NULL};
   int children = 0;
   for (int i = 0, used = 1; i < n; i += used, used = 1) {
     struct layer **to = &child[children];
     enum status status = s[i].kind == RECIPE_BRANCH
-                             ? build_branch (m, &s[i], &used, to)
+                             ? build_branch (m, r, &s[i], &used, to)
                              : build_step (m, &s[i], to);
     if (status != OK) {
       while (--children >= 0)
@@ -73,19 +89,12 @@ build_row (struct layer_maker *m, const struct recipe_step *s, int n,
 enum status
 layer_build (struct layer_maker *m, const struct recipe *r, struct layer **out)
 {
-  struct layer *path, *skip = NULL;
+  struct layer *path, *skip;
   *out = NULL;
   if (!r->residual) {
     int n = r->n_path - (recipe_projects (r) != NULL);
-    return n > 0 ? build_row (m, r->path, n, out) : OK;
+    return n > 0 ? build_row (m, r, r->path, n, out) : OK;
   }
-  TRY (build_row (m, r->path, r->n_path, &path));
-  if (r->n_skip) {
-    enum status s = build_row (m, r->skip, r->n_skip, &skip);
-    if (s != OK) {
-      layer_destroy (&path);
-      return s;
-    }
-  }
+  TRY (build_sides (m, r, r->path, r->n_path, &path, &skip));
   return layer_residual (m, path, skip, out);
 }

@@ -1,4 +1,4 @@
-/* model/layer_group.c -- containers: layers in a row, and the residual sum.
+/* model/layer_group.c -- containers: layers in a row, and residual sums.
  *
  * Containers decide where tensors between layers live: outputs in the slot,
  * cotangents in the pair where a layer keeps them, everything else in scratch.
@@ -318,23 +318,35 @@ bad:
   return s;
 }
 
-/* -- a branch of a Transformer ----------------------------------------------
+/* -- a branch of a Transformer, or of a block that normalises first ---------
  */
 
 /* The slope of the sum is the same on both ways, so a cotangent that the path
- * keeps is the one of the branch. */
+ * or the skip keeps is the one of the branch. */
 struct branch_layer {
   struct layer layer;
-  struct layer *path; /* owned */
-  size_t width;       /* floats of a row */
+  struct layer *path, *skip; /* owned; skip NULL: the identity */
+  size_t width;              /* floats of a row or an image */
 };
+
+/* y holds the path's output. */
+static void
+add_side (struct branch_layer *b, struct work *w, const float *side, float *y)
+{
+  kern_axpy (w->k, (size_t)w->rows * b->width, 1.0f, side, y);
+}
 
 static enum status
 branch_forward (struct layer *l, struct work *w, const float *x, float *y)
 {
   struct branch_layer *b = (struct branch_layer *)l;
+  char *mark = w->scratch;
+  float *side = b->skip ? work_take (w, l->y_bytes) : NULL;
   TRY (b->path->kind->forward (b->path, w, x, y));
-  kern_axpy (w->k, (size_t)w->rows * b->width, 1.0f, x, y);
+  if (b->skip)
+    TRY (b->skip->kind->forward (b->skip, w, x, side));
+  add_side (b, w, b->skip ? side : x, y);
+  w->scratch = mark;
   return OK;
 }
 
@@ -342,8 +354,13 @@ static enum status
 branch_eval (struct layer *l, struct work *w, const float *x, float *y)
 {
   struct branch_layer *b = (struct branch_layer *)l;
+  char *mark = w->scratch;
+  float *side = b->skip ? work_take (w, l->y_bytes) : NULL;
   TRY (b->path->kind->eval (b->path, w, x, y));
-  kern_axpy (w->k, (size_t)w->rows * b->width, 1.0f, x, y);
+  if (b->skip)
+    TRY (b->skip->kind->eval (b->skip, w, x, side));
+  add_side (b, w, b->skip ? side : x, y);
+  w->scratch = mark;
   return OK;
 }
 
@@ -351,9 +368,17 @@ static enum status
 branch_back (struct layer *l, struct work *w, const float *d_y, float *d_x)
 {
   struct branch_layer *b = (struct branch_layer *)l;
+  const size_t in = layer_numbers (l->x_bytes);
+  char *mark = w->scratch;
   TRY (b->path->kind->back (b->path, w, d_y, d_x));
-  if (d_x)
-    kern_axpy (w->k, (size_t)w->rows * b->width, 1.0f, d_y, d_x);
+  if (b->skip) {
+    float *side = d_x ? work_take (w, l->x_bytes) : NULL;
+    TRY (b->skip->kind->back (b->skip, w, d_y, side));
+    if (d_x)
+      kern_axpy (w->k, in, 1.0f, side, d_x);
+  } else if (d_x)
+    add_side (b, w, d_y, d_x);
+  w->scratch = mark;
   return OK;
 }
 
@@ -361,13 +386,16 @@ static enum status
 branch_weights (struct layer *l, struct work *w)
 {
   struct branch_layer *b = (struct branch_layer *)l;
-  return b->path->kind->weights (b->path, w);
+  TRY (b->path->kind->weights (b->path, w));
+  return b->skip ? b->skip->kind->weights (b->skip, w) : OK;
 }
 
 static void
 branch_destroy (struct layer *l)
 {
-  layer_destroy (&((struct branch_layer *)l)->path);
+  struct branch_layer *b = (struct branch_layer *)l;
+  layer_destroy (&b->path);
+  layer_destroy (&b->skip);
 }
 
 static const struct layer_kind branch_kind = {
@@ -380,23 +408,31 @@ static const struct layer_kind branch_kind = {
 };
 
 enum status
-layer_branch (struct layer_maker *m, struct layer *path, struct layer **out)
+layer_branch (struct layer_maker *m, struct layer *path, struct layer *skip,
+              struct layer **out)
 {
   struct branch_layer *b = NULL;
   enum status s;
-  CHECK (path->x_bytes == path->y_bytes, "a branch that reshapes");
+  CHECK (!skip || skip->y_bytes == path->y_bytes, "the paths differ in shape");
+  CHECK (skip || path->x_bytes == path->y_bytes, "a branch that reshapes");
   TRY_GOTO (MEM_NEW (1, &b, "branch"), bad);
   b->layer.kind = &branch_kind;
   b->path = path;
+  b->skip = skip;
   b->width = layer_numbers (path->y_bytes) / (size_t)maker_rows (m);
   b->layer.x_bytes = path->x_bytes;
   b->layer.y_bytes = path->y_bytes;
-  b->layer.keeps = path->keeps;
+  b->layer.keeps = path->keeps || (skip && skip->keeps);
   b->layer.scratch_bytes = path->scratch_bytes;
+  if (skip)
+    b->layer.scratch_bytes =
+        arena_round (larger (path->x_bytes, path->y_bytes)) +
+        larger (path->scratch_bytes, skip->scratch_bytes);
   *out = &b->layer;
   return OK;
 bad:
   layer_destroy (&path);
+  layer_destroy (&skip);
   return s;
 }
 

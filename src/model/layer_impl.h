@@ -194,9 +194,11 @@ layer_sequence (struct layer_maker *m, struct layer **child, int n,
 enum status
 layer_residual (struct layer_maker *m, struct layer *path, struct layer *skip,
                 struct layer **out);
-/* y = x + path (x), of rows; w->rows of them. */
+/* y = path (x) + skip (x), w->rows rows or images of it; skip NULL: the
+ * identity.  Both may end in a layer that keeps. */
 enum status
-layer_branch (struct layer_maker *m, struct layer *path, struct layer **out);
+layer_branch (struct layer_maker *m, struct layer *path, struct layer *skip,
+              struct layer **out);
 /* Everything a recipe says, but for a PROJECT at the end; *out NULL: there is
  * nothing else. */
 enum status

@@ -34,6 +34,10 @@ enum model_family { MODEL_FAMILIES (ROW) };
 
 enum model_block { MODEL_BASIC, MODEL_BOTTLENECK };
 enum model_stem { MODEL_STEM_CIFAR, MODEL_STEM_IMAGENET };
+/* Whether normalisation and ReLU follow a block's convolutions, or stand before
+ * them: then nothing is done to the sum, which is the stream from unit to unit,
+ * and the output begins with them (He et al. 2016, "Identity mappings"). */
+enum model_order { MODEL_POST, MODEL_PRE };
 /* What is done, without parameters, to what enters a stage, the first excepted:
  * x / sqrt (mean of x^2 + 1e-5), or (x - mean) / sqrt (variance + 1e-5).  Each
  * token is normalised over d_model, each image over channels and pixels. */
@@ -46,6 +50,7 @@ struct model_spec {
   /* ResNet */
   enum model_block block;
   enum model_stem stem;
+  enum model_order order;
   int n_groups;
   int width[MODEL_GROUPS], blocks[MODEL_GROUPS]; /* `16x5,32x5,64x5` */
   int stem_width;                                /* 0: width[0] */
@@ -62,8 +67,8 @@ struct model_spec {
 };
 /* preset ("resnet20" ... "gpt-nano", "gpt2") or groups text ("16x5,32x5");
  * E_CONFIG with the nearest known preset.  A preset of ResNets writes family,
- * block, stem, groups; one of Transformers family, layers, d_model, heads,
- * context, mlp_ratio, dropout, tied. */
+ * block, stem, stem_width, order, groups; one of Transformers family, layers,
+ * d_model, heads, context, mlp_ratio, dropout, tied. */
 enum status
 model_spec_preset (const char *preset, struct model_spec *spec);
 enum status

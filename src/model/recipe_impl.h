@@ -35,7 +35,8 @@
   ROW (RECIPE_GELU,      layer_gelu)                                           \
   ROW (RECIPE_RECTIFY,   layer_rectify)   /* ReLU */                           \
   ROW (RECIPE_DROPOUT,   layer_dropout)                                        \
-  /* what follows, up to JOIN, is added to its input */                        \
+  /* over either: what follows, up to JOIN, is added to its input, or to what  \
+     the recipe's skip makes of that */                                        \
   ROW (RECIPE_BRANCH,    layer_bracket)                                        \
   ROW (RECIPE_JOIN,      layer_bracket_end)                                    \
   /* to the vocabulary, with the loss: the last of a head */                   \
@@ -74,7 +75,7 @@ struct recipe {
   char name[RECIPE_NAME];   /* "stem", "layer1.0", "output"; head: grammar's */
   struct kern_dims in, out; /* n = 1 */
   bool residual;            /* y = relu (path (x) + skip (x)) */
-  int n_path, n_skip;       /* n_skip 0 in a residual: the identity */
+  int n_path, n_skip;       /* n_skip 0 in a residual or branch: the identity */
   struct recipe_step path[RECIPE_STEPS], skip[RECIPE_SKIP];
 };
 

@@ -169,6 +169,11 @@ static const struct row rows[] = {
      {"model.preset=resnet20", "model.block=bottleneck"},
      1,
      {"model.block = bottleneck"}},
+    {"order: a place",
+     NULL,
+     {"model.order=before"},
+     1,
+     {"model.order = before", "post or pre"}},
     {"block without groups",
      NULL,
      {"model.block=basic"},
@@ -425,7 +430,7 @@ test_round_trips (void)
 {
   static const char all[] =
       "[model]\ngroups=16x1,32x2,8x4\nblock=bottleneck\nstem=imagenet\n"
-      "stem_width=24\n[stages]\ncount=3\ncut=3,2,rest\nhead=gap-fc\n"
+      "stem_width=24\norder=pre\n[stages]\ncount=3\ncut=3,2,rest\nhead=gap-fc\n"
       "[strategy]\nspan=2\nmix=mean\nheads=all\n[data]\nfile=some file.h5\n"
       "train=test\nvalid=train\ntest=valid\naugment=flip+crop4\n"
       "order=sequential\nlimit=77\n[train]\nbatch=36\nmicro=3\nepochs=0.125\n"

@@ -123,14 +123,15 @@ ok $? "a check takes no words"
 if [ -n "$INTERLOCK_BIG" ]; then
   RUN_LIMIT=900
   one import synthetic train=8 valid=8 test=8 size=64 classes=10 -o large.h5
-  for preset in 20 32 44 56 110 18 34 50 101 152; do
+  for preset in resnet20 resnet32 resnet44 resnet56 resnet110 resnet18 resnet34 \
+    resnet50 resnet101 resnet152 resnet164 resnet1001 wrn-28-10; do
     file=../data.h5
-    [ $preset -gt 17 ] && case $preset in
-    18 | 34 | 50 | 101 | 152) file=large.h5 ;;
+    case $preset in
+    *18 | *34 | *50 | *101 | *152) file=large.h5 ;;
     esac
-    one verify model.preset=resnet$preset data.file=$file train.batch=8 \
+    one verify model.preset=$preset data.file=$file train.batch=8 \
       stages.count=2 stages.head=gap-fc train.steps=1 train.tune=no
-    ok $? "kernels of resnet$preset"
+    ok $? "kernels of $preset"
   done
   for size in '3 48 3 64' '12 768 12 256'; do
     # shellcheck disable=SC2086

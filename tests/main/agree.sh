@@ -15,7 +15,7 @@ page1=$top/src/main/interlock.1
 page5=$top/src/main/interlock.5
 
 KEYS='
-model family preset block groups stem stem_width layers d_model heads context mlp_ratio dropout tied residual
+model family preset block groups stem stem_width order layers d_model heads context mlp_ratio dropout tied residual
 stages count cut head head_cost head_tokens border
 strategy span mix own route heads
 data file train valid test augment order stride limit
@@ -27,10 +27,11 @@ run dir replicas schedule trace time_margin patience isa check_every digests att
 # section key | default | words its line has
 DEFAULTS='
 model.family|resnet|resnet transformer
-model.preset|resnet20|resnet20 resnet32 resnet44 resnet56 resnet110 resnet18 resnet34 resnet50 resnet101 resnet152 gpt-nano gpt2
+model.preset|resnet20|resnet20 resnet32 resnet44 resnet56 resnet110 resnet18 resnet34 resnet50 resnet101 resnet152 resnet164 resnet1001 wrn-28-10 gpt-nano gpt2
 model.dropout|0|dropped
 model.block|basic|basic bottleneck
 model.stem|preset|cifar imagenet
+model.order|post|post pre resnet164
 model.tied|yes|yes no
 model.residual|scaled|scaled plain
 stages.cut|auto|2,1,1,rest measured
@@ -135,8 +136,8 @@ same () # FILE FILE NAME
   ok $s "$3"
 }
 
-[ "$(wc -l <"$tmp/promised")" -eq 73 ]
-ok $? "the promise has 73 keys"
+[ "$(wc -l <"$tmp/promised")" -eq 74 ]
+ok $? "the promise has 74 keys"
 same "$tmp/promised" "$tmp/help-keys" "--help has the keys that were promised"
 same "$tmp/promised" "$tmp/page-keys" "interlock.5 has the keys that were promised"
 same "$tmp/help" "$tmp/help-plan" "plan --help lists the same keys"

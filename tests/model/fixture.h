@@ -139,5 +139,27 @@ static const struct model_spec spec_bottle = {.block = MODEL_BOTTLENECK,
                                               .channels = 1,
                                               .height = 22,
                                               .width_px = 19};
+/* Of order pre: an identity in the first block, and projections. */
+static const struct model_spec spec_basic_pre = {.block = MODEL_BASIC,
+                                                 .stem = MODEL_STEM_CIFAR,
+                                                 .order = MODEL_PRE,
+                                                 .n_groups = 2,
+                                                 .width = {16, 32},
+                                                 .blocks = {2, 2},
+                                                 .classes = 5,
+                                                 .channels = 3,
+                                                 .height = 6,
+                                                 .width_px = 7};
+static const struct model_spec spec_bottle_pre = {.block = MODEL_BOTTLENECK,
+                                                  .stem = MODEL_STEM_IMAGENET,
+                                                  .order = MODEL_PRE,
+                                                  .n_groups = 2,
+                                                  .width = {4, 5},
+                                                  .blocks = {2, 1},
+                                                  .stem_width = 12,
+                                                  .classes = 7,
+                                                  .channels = 1,
+                                                  .height = 22,
+                                                  .width_px = 19};
 
 #endif

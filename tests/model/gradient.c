@@ -211,7 +211,8 @@ border (const struct model_spec *spec, enum kern_layout l,
   struct tensor y, in, out;
   struct stage_loss loss;
   fixture_shake (b);
-  twin = (struct twin){.spec = &f.spec, .train = !frozen, .eps = 1e-5};
+  twin = (struct twin){
+      .spec = &f.spec, .train = !frozen, .frozen = frozen, .eps = 1e-5};
   twin_load (&twin, b, 1);
   stage_set_mode (b, frozen ? STAGE_HANDS_ON : STAGE_LEARNS);
   must (stage_forward (a, 0, f.images));
@@ -340,6 +341,16 @@ main (void)
   whole (&spec_basic, KERN_LAST, 0, NULL, "basic, channels last");
   whole (&spec_bottle, KERN_BLOCKED, 0, NULL, "bottleneck, blocked, padded");
   whole (&spec_bottle, KERN_LAST, 0, NULL, "bottleneck, channels last");
+  whole (&spec_basic_pre, KERN_BLOCKED, 0, NULL, "basic, pre, blocked");
+  whole (&spec_basic_pre, KERN_LAST, 0, NULL, "basic, pre, channels last");
+  whole (&spec_bottle_pre, KERN_BLOCKED, 0, NULL,
+         "bottleneck, pre, blocked, padded");
+  whole (&spec_bottle_pre, KERN_LAST, 0, NULL,
+         "bottleneck, pre, channels last");
+  whole (&spec_basic_pre, KERN_BLOCKED, 4, "conv16-bn-conv32-bn-gap-fc",
+         "pre, blocked, a head on the stream");
+  whole (&spec_basic_pre, KERN_LAST, 1, "gap-fc",
+         "pre, channels last, a head on the stem");
   whole (&spec_basic, KERN_BLOCKED, 2, "conv16-bn-conv32-bn-gap-fc",
          "head with normalisation, blocked");
   whole (&spec_basic, KERN_LAST, 2, "conv12s2-conv7-bn-gap-fc11-fc",
@@ -381,6 +392,18 @@ main (void)
           "frozen: bottleneck, blocked, padded");
   border (&spec_bottle, KERN_LAST, MODEL_BORDER_RMS, 1, true,
           "frozen: bottleneck, channels last, rms");
+  border (&spec_basic_pre, KERN_BLOCKED, MODEL_BORDER_NONE, 2, false,
+          "basic, pre, blocked");
+  border (&spec_basic_pre, KERN_LAST, MODEL_BORDER_RMS, 3, false,
+          "basic, pre, channels last, rms");
+  border (&spec_bottle_pre, KERN_LAST, MODEL_BORDER_NONE, 1, false,
+          "bottleneck, pre, channels last");
+  border (&spec_bottle_pre, KERN_BLOCKED, MODEL_BORDER_NONE, -1, false,
+          "pre, blocked, padded, the output alone");
+  border (&spec_basic_pre, KERN_BLOCKED, MODEL_BORDER_NONE, 1, true,
+          "frozen: basic, pre, blocked");
+  border (&spec_bottle_pre, KERN_LAST, MODEL_BORDER_RMS, 1, true,
+          "frozen: bottleneck, pre, channels last, rms");
   unblocked ();
   running ();
   planted ();

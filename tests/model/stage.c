@@ -714,11 +714,17 @@ main (void)
           "basic in four, the last without a body");
   cut_at (&spec_bottle, KERN_LAST, (const int[]){0, 2, 3, 5}, 3,
           "bottleneck in three");
+  cut_at (&spec_basic_pre, KERN_BLOCKED, (const int[]){0, 1, 2, 3, 5, 6}, 5,
+          "basic, pre, in five, the last without a body");
+  cut_at (&spec_bottle_pre, KERN_LAST, (const int[]){0, 2, 4, 5}, 3,
+          "bottleneck, pre, in three");
   carrying ();
   adding ();
   on_the_way (spec_basic, KERN_BLOCKED, 1, 4);
   on_the_way (spec_bottle, KERN_LAST, 1, 3);
   on_the_way (spec_basic, KERN_LAST, 0, 3);
+  on_the_way (spec_basic_pre, KERN_BLOCKED, 1, 5);
+  on_the_way (spec_bottle_pre, KERN_LAST, 0, 4);
   idle_batches ();
   empty_body ();
   names ();

@@ -27,8 +27,9 @@ struct twin {
   const struct model_spec *spec;
   int n;
   struct twin_tensor t[TWIN_TENSORS];
-  bool train; /* batch statistics */
-  double eps; /* of BatchNorm; planted faults change it */
+  bool train;  /* batch statistics ... */
+  bool frozen; /* ... in the output alone, which is a head */
+  double eps;  /* of BatchNorm; planted faults change it */
 };
 struct act {
   int64_t n, c, h, w;
@@ -318,6 +319,53 @@ twin_linear (struct twin *t, struct act x, const char *name)
 /* -- units and heads ------------------------------------------------------- */
 
 static inline struct act
+twin_copy (const struct act *x)
+{
+  struct act y = act_new (x->n, x->c, x->h, x->w);
+  memcpy (y.v, x->v, (size_t)(x->n * x->c * x->h * x->w) * sizeof *y.v);
+  return y;
+}
+
+/* y + side; frees side. */
+static inline void
+twin_add (struct act *y, struct act side, const char *name)
+{
+  CHECK (side.c == y->c && side.h == y->h && side.w == y->w, "shortcut of %s",
+         name);
+  for (int64_t i = 0; i < y->n * y->c * y->h * y->w; i++)
+    y->v[i] += side.v[i];
+  mem_free (&side.v);
+}
+
+/* He et al. 2016, "Identity mappings": BN, ReLU, convolution, two or three
+ * times; a projection sees what the first BN and ReLU give, an identity what
+ * they are given. */
+static inline struct act
+twin_block_pre (struct twin *t, struct act x, int group, int index)
+{
+  const bool basic = t->spec->block == MODEL_BASIC;
+  const int stride = group > 0 && index == 0 ? 2 : 1;
+  char name[64], part[96], shortcut[96];
+  snprintf (name, sizeof name, "layer%d.%d", group + 1, index);
+  snprintf (shortcut, sizeof shortcut, "%s.downsample.0", name);
+  struct act side = twin_copy (&x);
+  for (int i = 1; i <= (basic ? 2 : 3); i++) {
+    snprintf (part, sizeof part, "%s.bn%d", name, i);
+    twin_bn (t, &x, part);
+    twin_relu (&x);
+    if (i == 1 && twin_find (t, shortcut, ".weight")) {
+      mem_free (&side.v);
+      side = twin_conv (t, x, shortcut, 1, stride, true);
+    }
+    snprintf (part, sizeof part, "%s.conv%d", name, i);
+    x = twin_conv (t, x, part, basic || i == 2 ? 3 : 1,
+                   i == (basic ? 1 : 2) ? stride : 1, false);
+  }
+  twin_add (&x, side, name);
+  return x;
+}
+
+static inline struct act
 twin_block (struct twin *t, struct act x, int group, int index)
 {
   const bool basic = t->spec->block == MODEL_BASIC;
@@ -342,11 +390,7 @@ twin_block (struct twin *t, struct act x, int group, int index)
     snprintf (part, sizeof part, "%s.downsample.1", name);
     twin_bn (t, &side, part);
   }
-  CHECK (side.c == y.c && side.h == y.h && side.w == y.w, "shortcut of %s",
-         name);
-  for (int64_t i = 0; i < y.n * y.c * y.h * y.w; i++)
-    y.v[i] += side.v[i];
-  mem_free (&side.v);
+  twin_add (&y, side, name);
   twin_relu (&y);
   return y;
 }
@@ -355,17 +399,27 @@ static inline struct act
 twin_unit (struct twin *t, struct act x, int unit)
 {
   const struct model_spec *s = t->spec;
+  const bool pre = s->order == MODEL_PRE;
   if (unit == 0) {
     bool big = s->stem == MODEL_STEM_IMAGENET;
     x = twin_conv (t, x, "conv1", big ? 7 : 3, big ? 2 : 1, false);
-    twin_bn (t, &x, "bn1");
-    twin_relu (&x);
+    if (!pre) {
+      twin_bn (t, &x, "bn1");
+      twin_relu (&x);
+    }
     return big ? twin_maxpool (x) : x;
   }
   unit--;
   for (int g = 0; g < s->n_groups; unit -= s->blocks[g++])
     if (unit < s->blocks[g])
-      return twin_block (t, x, g, unit);
+      return pre ? twin_block_pre (t, x, g, unit) : twin_block (t, x, g, unit);
+  if (pre) {
+    const bool train = t->train;
+    t->train = train || t->frozen;
+    twin_bn (t, &x, "bn");
+    t->train = train;
+    twin_relu (&x);
+  }
   return twin_linear (t, twin_gap (x), "fc");
 }
 

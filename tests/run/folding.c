@@ -61,12 +61,14 @@ row_config (const struct rig *r, const struct row *row, struct config *c)
 }
 
 static void
-test_row (struct rig *r, const struct row *row, const char *border)
+test_row (struct rig *r, const struct row *row, const char *border,
+          const char *order)
 {
   struct config c;
   char *alone = NULL, *here = NULL, *save = NULL, orders[64];
   row_config (r, row, &c);
   key_set (KEY_OF (border), border, &c);
+  key_set (KEY_OF (model_order), order, &c);
   if (wire_rank (r->w) == 0)
     rig_walk_alone (&c, STEPS, &alone);
   snprintf (orders, sizeof orders, "%s", row->orders);
@@ -76,8 +78,8 @@ test_row (struct rig *r, const struct row *row, const char *border)
     rig_walk (r->w, &c, STEPS, &here);
     const char *differs = here ? rig_difference (alone, here) : "";
     tap_ok (differs[0] == '\0',
-            "span %s, mix %s, micro %d, clip %g, border %s, %s%s%s", row->span,
-            row->mix, row->micro, row->clip, border, word,
+            "%s, span %s, mix %s, micro %d, clip %g, border %s, %s%s%s", order,
+            row->span, row->mix, row->micro, row->clip, border, word,
             differs[0] ? ": differs: " : "", differs);
     mem_free (&here);
   }
@@ -104,25 +106,27 @@ model_only (char *digests)
 }
 
 static void
-test_uncut (struct rig *r, int micro)
+test_uncut (struct rig *r, int micro, const char *order)
 {
   struct config c;
   char *cut = NULL, *whole = NULL;
   rig_config (r, 4, &c);
   c.micro = micro;
+  key_set (KEY_OF (model_order), order, &c);
   rig_walk (r->w, &c, STEPS, &cut);
   const char *differs = "";
   if (wire_rank (r->w) == 0) {
     rig_config (r, 1, &c);
     c.micro = micro;
+    key_set (KEY_OF (model_order), order, &c);
     rig_walk_alone (&c, STEPS, &whole);
     model_only (cut);
     model_only (whole);
     differs = rig_difference (whole, cut);
   }
   tap_ok (differs[0] == '\0' && (!whole || whole[0]),
-          "span 4 of 4 stages is one uncut stage, micro %d%s%s", micro,
-          differs[0] ? ": differs: " : "", differs);
+          "%s, span 4 of 4 stages is one uncut stage, micro %d%s%s", order,
+          micro, differs[0] ? ": differs: " : "", differs);
   mem_free (&cut);
   mem_free (&whole);
 }
@@ -247,6 +251,11 @@ test_faults (struct rig *r)
   rig_walk (r->w, &c, STEPS, &other);
   tap_ok (!one || rig_difference (one, other)[0], "a border changes bits");
   mem_free (&other);
+  c.border = CONFIG_BORDER_NONE;
+  c.model_order = CONFIG_PRE;
+  rig_walk (r->w, &c, STEPS, &other);
+  tap_ok (!one || rig_difference (one, other)[0], "so does the order");
+  mem_free (&other);
   mem_free (&one);
 }
 
@@ -257,18 +266,24 @@ main (int argc, char **argv)
   rig_open (&argc, &argv, &r);
   rig_data (&r, 32, 16);
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-    test_row (&r, &rows[i], "none");
-  test_row (&r, &rows[0], "rms");
-  test_row (&r, &rows[11], "rms");
-  test_row (&r, &rows[5], "ln");
-  test_row (&r, &rows[26], "ln");
+    test_row (&r, &rows[i], "none", "post");
+  test_row (&r, &rows[0], "rms", "post");
+  test_row (&r, &rows[11], "rms", "post");
+  test_row (&r, &rows[5], "ln", "post");
+  test_row (&r, &rows[26], "ln", "post");
+  const int pre[] = {0, 1, 5, 12, 13, 18, 21, 25};
+  for (size_t i = 0; i < sizeof pre / sizeof *pre; i++)
+    test_row (&r, &rows[pre[i]], "none", "pre");
+  test_row (&r, &rows[11], "rms", "pre");
   for (size_t i = 0; i < sizeof words / sizeof *words; i++)
     test_words (&r, &words[i], true, 0);
   for (size_t i = sizeof words / sizeof *words - 5;
        i < sizeof words / sizeof *words; i++)
     test_words (&r, &words[i], false, i % 2 ? 0.5 : 0);
-  test_uncut (&r, 1);
-  test_uncut (&r, 2);
+  test_uncut (&r, 1, "post");
+  test_uncut (&r, 2, "post");
+  test_uncut (&r, 1, "pre");
+  test_uncut (&r, 2, "pre");
   test_again (&r, "3", "sgd");
   test_again (&r, "all", "adamw");
   test_faults (&r);

@@ -118,7 +118,7 @@ ref_find (struct ref *r, int k, bool head, const char *name)
 RIG_FN bool
 ref_is_output (const char *name)
 {
-  return strncmp (name, "fc.", 3) == 0 ||
+  return strncmp (name, "fc.", 3) == 0 || strncmp (name, "bn.", 3) == 0 ||
          strncmp (name, "transformer.ln_f.", 17) == 0 ||
          strncmp (name, "lm_head.", 8) == 0;
 }

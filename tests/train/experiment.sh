@@ -38,6 +38,7 @@ for pair in 'train.seed=4 train.seed = 4, was 3' \
   'train.optimizer=adamw train.optimizer = adamw, was sgd' \
   'model.groups=8x2,24x2 model.groups = 8x2,24x2, was 8x2,16x2' \
   'model.stem_width=12 model.stem_width = 12, was 0' \
+  'model.order=pre model.order = pre, was ' \
   'stages.cut=1,2,1,rest stages.cut = 1,2,1,rest, was 2,1,1,2' \
   'stages.head=gap-fc stages.head = gap-fc, was conv8-bn-gap-fc' \
   'stages.border=rms stages.border = rms, was none' \
@@ -50,11 +51,12 @@ done
 [ "$(cat run/status)" = "finished 0 step=4" ]
 ok $? "it is still finished"
 # A version that did not know a key did what is its default now.
-grep -v '^border = \|^clip = ' run/config.ini >was.ini && cp was.ini run/config.ini
+grep -v '^border = \|^clip = \|^order = $' run/config.ini >was.ini && cp was.ini run/config.ini
 refused stages.border=rms 'stages.border = rms, was none'
 refused train.clip=1 'train.clip = 1, was 0'
+refused model.order=pre 'model.order = pre, was'
 # shellcheck disable=SC2086
-one train $small train.steps=4 stages.border=none train.clip=0
+one train $small train.steps=4 stages.border=none train.clip=0 model.order=post
 ok $? "keys that are not in config.ini, at their defaults: the same run"
 refused "train.seed=4 train.lr=1" 'train.seed = 4, was 3; train.lr = 1, was 0.05'
 

@@ -27,6 +27,19 @@ for ranks in 1 2 4; do
   cut -d , -f 1-12 run/metrics.csv >../resumed.rows
 done
 
+# Where borders carry the bare stream of order pre.
+cd "$tmp" && mkdir stream && cd stream || exit 1
+# shellcheck disable=SC2086
+many 2 train $small model.order=pre train.steps=8
+ok $? "8 steps of order pre"
+from stream
+rm -rf run
+# shellcheck disable=SC2086
+many 2 train $small model.order=pre train.steps=4 &&
+  many 3 train $small model.order=pre train.steps=8
+[ $? = 0 ] && [ "$(last exact)" = true ] && same ../stream
+ok $? "4 and, on other ranks, 4 more: the same bits"
+
 # Two micro-batches on one replica, one on each of two: over the same samples.
 cd "$tmp" && mkdir two || exit 1
 # shellcheck disable=SC2086
