@@ -27,9 +27,9 @@ MPI_(Init|Finalize|Init_thread) ~ ^wire/ ~ MPI has one door, wire
 (sprintf|vsprintf|strcpy|strcat|gets|strtok) *[(] ~ - ~ has a safer sister
 (rand|srand|random|srandom|drand48) *[(] ~ - ~ random numbers come from base/random.h
 (system|popen) *[(] ~ - ~ no shell from inside
-(PLAN_FURTHEST|PLAN_SUM|PLAN_MEAN|CONFIG_FURTHEST|CONFIG_SUM|CONFIG_MEAN|furthest|pairwise|e2e) ~ ^(plan/|config/|design/derive[.]c) ~ only plan knows strategies
+(PLAN_FURTHEST|PLAN_SUM|PLAN_MEAN|CONFIG_FURTHEST|CONFIG_SUM|CONFIG_MEAN|furthest|pairwise|e2e) ~ ^(plan/|config/|design/(derive|dial)[.]c) ~ only plan knows strategies
 (config_span_parse|derive_mix|plan_route|plan_route_row) ~ ^(plan/|config/|design/(check_config|derive|map_fill)[.]c|design/design_impl[.]h) ~ ask the table, which derive_route makes
-(c|config)(->|[.])(span|mix|route) ~ ^(main/|config/|design/(check_config|derive|map_fill|route|show)[.]c|verify/verify[.]c) ~ ask the table, not the words it came from
+(c|config)(->|[.])(span|mix|route|dial) ~ ^(main/|config/|design/(check_config|derive|dial|map_fill|route|show)[.]c|verify/verify[.]c) ~ ask the table, not the words it came from
 (span +([<>]=?|[!=]=)|([<>]=?|[!=]=) +span) ~ ^(config/|plan/|main/|design/map|report/run[.]c) ~ ask the table: a span is not all there is
 typedef +(struct|union|enum) +[a-z_]* *[{a-z] ~ - ~ no typedef for structs
 '

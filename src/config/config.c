@@ -356,28 +356,49 @@ set_default (const struct key *k, struct config *c)
   CHECK (good, "default of %s", k->full);
 }
 
-/* A table by hand, or what makes one. */
+static bool
+in_route (const struct key *k)
+{
+  return k->in_route;
+}
+
+static bool
+in_dial (const struct key *k)
+{
+  return k->in_dial;
+}
+
+/* A key that stands for others, or these: of a pair the later wins. */
+static void
+resolve_whole (struct parse *p, const struct key *whole, char *words,
+               bool (*within) (const struct key *), const char *why)
+{
+  const enum layer layer = layer_of (p, whole);
+  bool given = words[0] != '\0';
+  for (size_t i = 0; i < key_count && words[0]; i++) {
+    const struct key *k = &key_table[i];
+    if (!within (k))
+      continue;
+    if (layer_of (p, k) == layer)
+      complain (p->said, "%s and %s are both given: %s", whole->full, k->full,
+                why);
+    given = given && layer_of (p, k) <= layer;
+  }
+  if (!given)
+    words[0] = '\0';
+  for (size_t i = 0; i < key_count && given; i++)
+    if (within (&key_table[i]))
+      set_default (&key_table[i], p->c);
+}
+
 static void
 resolve_strategy (struct parse *p)
 {
   struct config *c = p->c;
-  const enum layer route = layer_of (p, KEY_OF (route));
-  bool given = c->route[0] != '\0';
-  for (size_t i = 0; i < key_count && c->route[0]; i++) {
-    const struct key *k = &key_table[i];
-    if (!k->in_route)
-      continue;
-    if (layer_of (p, k) == route)
-      complain (p->said,
-                "%s and %s are both given: a table by hand says all of it",
-                KEY_NAME (route), k->full);
-    given = given && layer_of (p, k) <= route;
-  }
-  if (!given)
-    c->route[0] = '\0';
-  for (size_t i = 0; i < key_count && given; i++)
-    if (key_table[i].in_route)
-      set_default (&key_table[i], c);
+  resolve_whole (p, KEY_OF (dial), c->dial, in_dial,
+                 "a dial says what each phase has");
+  resolve_whole (p, KEY_OF (route), c->route, in_route,
+                 "a table by hand says all of it");
   if (c->own > 0 && c->mix != CONFIG_FURTHEST)
     complain (p->said, "%s = %g is for %s = furthest, which is %s here",
               KEY_NAME (own), c->own, KEY_NAME (mix),

@@ -20,6 +20,7 @@
 #define CONFIG_TEXT 512
 #define CONFIG_HEADS 4096
 #define CONFIG_ROUTE 16384
+#define CONFIG_PHASES 32 /* of a dial, at most */
 
 /* Choices, in the order of their words (keys.c).  NOT_GIVEN: "", where another
  * key decides. */
@@ -90,6 +91,7 @@ struct config {
   double own;               /* weight of the own head besides the furthest */
   char route[CONFIG_ROUTE]; /* a table in place of these: "1 0 / 0 1"; before
                                design_configure_parse also "@FILE" */
+  char dial[CONFIG_ROUTE];  /* phases in place of span and route; "": none */
   bool heads_all;
   /* [data] */
   char file[CONFIG_PATH];
@@ -199,7 +201,8 @@ struct key {
   int n_words;
   bool or_number;    /* a choice that also takes an integer, 1 or more ... */
   bool or_list;      /* ... or several of all these, with commas between */
-  bool in_route;     /* without effect where a route is given by hand */
+  bool in_route;     /* without effect where a route is given by hand, ... */
+  bool in_dial;      /* ... where the strategy changes in phases */
   const char *later; /* the choice that this version does not have; NULL: all */
   unsigned of;       /* bits of the families it is for; 0: all */
   const char *value; /* default, as text; NULL: none, or made later */
@@ -227,7 +230,8 @@ key_at (size_t offset);
 /* The same of a key that another version may have, and this one not. */
 enum key_resume
 key_resume (const char *full);
-/* Whether it has any effect with the family of c, and with its route. */
+/* Whether it has any effect with the family of c, and with its route and dial.
+ */
 bool
 key_of_family (const struct key *k, const struct config *c);
 bool
@@ -345,6 +349,42 @@ config_head_is_list (const char *words);
  * be understood. */
 bool
 config_head_same (const char *a, const char *b, int K);
+
+/* -- a strategy that changes (dial.c) ----------------------------------------
+ */
+
+/* One phase of strategy.dial, "30%:1,1,2,all own=0.2". */
+struct config_phase {
+  bool share;        /* at is in percent of the run's steps, below 100 */
+  double at;         /* else the step it begins with */
+  const char *words; /* n_words characters of the text it was read from: a reach
+                        as strategy.span has it; or a table, as strategy.route
+                        has it, with at least one / or @ in front of a file */
+  size_t n_words;
+  double own; /* in place of strategy.own; NAN: not given */
+};
+struct config_dial {
+  int n;
+  struct config_phase phase[CONFIG_PHASES];
+};
+/* The phases of a text of strategy.dial, which is borrowed.  Each begins with
+ * WHEN and a colon; what has no colon goes on with the list before it.
+ * E_CONFIG, naming the phase, counted from 0. */
+enum status
+config_dial_parse (const char *text, struct config_dial *out);
+bool
+config_phase_is_table (const struct config_phase *p);
+/* Adds its words: of a reach without blanks. */
+void
+config_phase_words (const struct config_phase *p, struct text *out);
+/* Adds a phase with these words, as a text of strategy.dial has it. */
+void
+config_phase_add (const struct config_phase *p, const char *words,
+                  struct text *out);
+/* The first step of each phase [n] in a run of so many steps.  E_CONFIG where
+ * one is empty, or behind the end. */
+enum status
+config_dial_steps (const struct config_dial *d, int64_t steps, int64_t *first);
 
 /* -- INI text (ini.c), the one reader of it ---------------------------------
  */

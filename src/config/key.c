@@ -160,7 +160,8 @@ key_of_family (const struct key *k, const struct config *c)
 bool
 key_applies (const struct key *k, const struct config *c)
 {
-  return key_of_family (k, c) && !(k->in_route && c->route[0]);
+  return key_of_family (k, c) && !(k->in_route && c->route[0]) &&
+         !(k->in_dial && c->dial[0]);
 }
 
 /* -- saying what is wanted --------------------------------------------------

@@ -234,7 +234,7 @@ const struct key key_table[] = {
   { KEY (STRATEGY, "span", OTHER_BITS, SUBJECT),
     .kind = KEY_CHOICE, TEXT_AT (span),
     WORDS (spans), .or_number = true, .or_list = true, .in_route = true,
-    .value = "all",
+    .in_dial = true, .value = "all",
     .meaning = "a stage learns from the head span - 1 stages ahead: 1 or "
                "local, 2 or pairwise, up to K, all or e2e (end to end); or K "
                "of these, a reach for each stage, as in 1,1,2,all, where "
@@ -250,10 +250,16 @@ const struct key key_table[] = {
     .meaning = "where mix is furthest: weight of the loss of a stage's own "
                "head besides that of the furthest" },
   { KEY (STRATEGY, "route", OTHER_BITS, SUBJECT),
-    .kind = KEY_TEXT, TEXT_AT (route), .value = "", .shown = "none",
+    .kind = KEY_TEXT, TEXT_AT (route), .in_dial = true,
+    .value = "", .shown = "none",
     .meaning = "in place of span, mix and own the table itself: a row for each "
                "stage, the weight of each head's loss in it, as in 1 0 / 0 1 "
                "for two stages, or frozen; or @FILE, a row a line" },
+  { KEY (STRATEGY, "dial", OTHER_BITS, SUBJECT),
+    .kind = KEY_TEXT, TEXT_AT (dial), .value = "", .shown = "none",
+    .meaning = "in place of span and route a strategy that changes: phases, "
+               "each the step or the share of the run that it begins at and "
+               "what span takes, or a table, as in 0:local, 30%:2, 70%:all" },
   { KEY (STRATEGY, "heads", OTHER_BITS, SUBJECT),
     .kind = KEY_CHOICE, .field = FIELD_BOOL,
     AT (heads_all), WORDS (which_heads), .value = "needed",

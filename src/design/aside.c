@@ -17,12 +17,12 @@ walk_costs (const struct design *d, int walk, struct plan_cost *out)
 }
 
 static enum status
-make_plan (const struct design *d, int walk, double *route,
-           struct plan_cost *cost, struct plan **out)
+make_plan (const struct design *d, const struct design_phase *phase, int walk,
+           double *route, struct plan_cost *cost, struct plan **out)
 {
   const struct plan_spec spec = {
       .K = d->K,
-      .route = walk == ASIDE_WHOLE ? route : d->route,
+      .route = walk == ASIDE_WHOLE ? route : phase->route,
       .n_micro = 1,
       .n_pipe = d->plan->n_pipe,
       .n_replicas = 1,
@@ -37,7 +37,8 @@ make_plan (const struct design *d, int walk, double *route,
 }
 
 enum status
-aside_plans (const struct design *d, struct plan *plan[ASIDE_WALKS])
+aside_plans (const struct design *d, const struct design_phase *phase,
+             struct plan *plan[ASIDE_WALKS])
 {
   double *route = NULL;
   struct plan_cost *cost = NULL;
@@ -45,18 +46,18 @@ aside_plans (const struct design *d, struct plan *plan[ASIDE_WALKS])
   if (e == OK)
     e = MEM_NEW ((size_t)d->K, &cost, "stage costs");
   for (int i = 0; e == OK && i < ASIDE_WALKS; i++)
-    e = make_plan (d, i, route, cost, &plan[i]);
+    e = make_plan (d, phase, i, route, cost, &plan[i]);
   mem_free (&route);
   mem_free (&cost);
   return e;
 }
 
 double
-aside_seconds (const struct design *d)
+aside_seconds (const struct design *d, const struct design_phase *phase)
 {
   struct plan *plan[ASIDE_WALKS] = {NULL};
   double sum = 0;
-  if (aside_plans (d, plan) != OK)
+  if (aside_plans (d, phase, plan) != OK)
     fail_clear (); /* a plan is worth showing without it */
   for (int i = 0; i < ASIDE_WALKS; i++) {
     if (plan[i])

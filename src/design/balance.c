@@ -10,7 +10,7 @@
 static bool
 has_head (const struct design *d, int k)
 {
-  return k < d->K - 1 && d->plan->head[k] != PLAN_SILENT;
+  return k < d->K - 1 && d->has_head[k];
 }
 
 /* Times are measured here, or were. */
@@ -41,7 +41,7 @@ seconds_of (const struct design *d, int k, int from, int end, bool heads)
   double s = 0;
   for (int i = from; i < end; i++) {
     const struct stage_cost *u = &d->costs.unit[i];
-    s += u->forward + d->plan->n_passes[k] * u->data + u->weights;
+    s += u->forward + d->does[k].passes * u->data + u->weights;
   }
   const struct stage_cost *h = &d->costs.head[end - 1];
   return heads && has_head (d, k) ? s + h->forward + h->data + h->weights : s;
@@ -77,7 +77,7 @@ show_gain (const struct design *d, struct text *out)
   text_add (out, "; %.2f x in time%s", now, heads ? "" : ", heads aside");
   if (strcmp (d->config.cut, "measured") != 0 &&
       MEM_NEW ((size_t)d->K + 1, &first, "cut") == OK &&
-      design_measured_cut (d, d->plan, first) == OK &&
+      design_measured_cut (d, first) == OK &&
       memcmp (first, d->first, ((size_t)d->K + 1) * sizeof *first) != 0) {
     text_add (out, "; stages.cut = measured would be ");
     add_cut (d, first, out);

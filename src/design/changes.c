@@ -23,7 +23,7 @@ struct change {
 static bool
 is_strategy (const struct key *k)
 {
-  return k->in_route || k == KEY_OF (route);
+  return k->in_route || k == KEY_OF (route) || k == KEY_OF (dial);
 }
 
 /* What a version did that chose cuts by time, and no heads. */
@@ -48,7 +48,9 @@ word_before (const struct ini *was, const struct key *k)
 {
   const char *word = word_of_measured (was, k, ini_get (was, k->full));
   const char *route = ini_get (was, KEY_NAME (route));
-  if (word || was->n == 0 || (k->in_route && route && route[0]))
+  const char *dial = ini_get (was, KEY_NAME (dial));
+  if (word || was->n == 0 || (k->in_route && route && route[0]) ||
+      (k->in_dial && dial && dial[0]))
     return word;
   if (k->before)
     return k->before;
@@ -87,45 +89,29 @@ changes_key (const struct ini *was, const struct config *c, const struct key *k)
   return differs;
 }
 
-/* The table that words mean; owned by the caller. */
-static enum status
-route_of (const struct config *c, int K, double **route)
-{
-  if (K < 1)
-    return fail (E_CONFIG, "%s = %d", KEY_NAME (count), K);
-  TRY (MEM_NEW ((size_t)K * (size_t)K, route, "route"));
-  return derive_route (c, K, *route);
-}
-
-/* Other words for the same table are no change. */
+/* Other words for the same tables are no change. */
 static bool
 same_route (const struct ini *was, const struct config *c)
 {
   struct config before = *c;
   const char *count = ini_get (was, KEY_NAME (count));
-  int K = (int)c->count;
-  double *a = NULL, *b = NULL;
   bool same = count && key_set (KEY_OF (count), count, &before);
   for (size_t i = 0; i < key_count; i++) {
     const struct key *k = &key_table[i];
     const char *word = is_strategy (k) ? word_before (was, k) : NULL;
     same = same && (!word || key_set (k, word, &before));
   }
-  same = same && before.count == c->count && route_of (&before, K, &a) == OK &&
-         route_of (c, K, &b) == OK;
-  for (int i = 0; same && i < K * K; i++)
-    same = a[i] == b[i];
-  mem_free (&a);
-  mem_free (&b);
-  fail_clear ();
-  return same;
+  return same && before.count == c->count && c->count >= 1 &&
+         dial_same (&before, c);
 }
 
-/* Whether the learning rate of a step depends on how many there are. */
+/* Whether the learning rate of a step, or its strategy, depends on how many
+ * there are. */
 static bool
 follows_length (const struct config *c)
 {
-  return c->schedule != CONFIG_CONSTANT && c->schedule != CONFIG_STEP;
+  return dial_follows_length (c) ||
+         (c->schedule != CONFIG_CONSTANT && c->schedule != CONFIG_STEP);
 }
 
 void
@@ -143,7 +129,7 @@ changes_say (struct text *out, const struct key *k, const char *is,
   enum { MOST = 80 }; /* of a table */
   char what[2 * CONFIG_WORD], a[MOST], b[MOST];
   snprintf (what, sizeof what, "%s =", k->full);
-  if (k == KEY_OF (route)) {
+  if (k == KEY_OF (route) || k == KEY_OF (dial)) {
     snprintf (a, sizeof a, "%.70s%s", is, strlen (is) > 70 ? " ..." : "");
     snprintf (b, sizeof b, "%.70s%s", was, strlen (was) > 70 ? " ..." : "");
     is = a, was = b;

@@ -5,40 +5,42 @@
 #include <math.h>
 #include <string.h>
 
-/* Keep the message of a failed call as one more line. */
-static void
-note (enum status s, struct text *out, int *n)
+void
+complaints_note (enum status s, struct complaints *said)
 {
   if (s == OK)
     return;
-  text_add (out, "%s\n", fail_message ());
+  text_add (&said->lines, "%s\n", fail_message ());
   fail_clear ();
-  ++*n;
+  said->n++;
 }
 
 static void
-check_strategy (const struct config *c, struct text *out, int *n)
+check_strategy (const struct config *c, struct complaints *said)
 {
   struct text span;
   text_init (&span);
   if (c->count >= 1)
-    note (config_span_show (c->span, (int)c->count, &span), out, n);
+    complaints_note (config_span_show (c->span, (int)c->count, &span), said);
+  if (c->count >= 1 && c->dial[0])
+    complaints_note (dial_check (c), said);
   text_clear (&span);
 }
 
 static void
-check_sizes (const struct config *c, struct text *out, int *n)
+check_sizes (const struct config *c, struct complaints *said)
 {
   int64_t n_samples;
-  note (derive_micro (c, &n_samples), out, n);
+  complaints_note (derive_micro (c, &n_samples), said);
   if (c->steps == 0 && !(c->epochs > 0))
-    note (fail (E_CONFIG, "%s or %s must be above 0", KEY_NAME (steps),
-                KEY_NAME (epochs)),
-          out, n);
+    complaints_note (fail (E_CONFIG, "%s or %s must be above 0",
+                           KEY_NAME (steps), KEY_NAME (epochs)),
+                     said);
   if (c->precision != CONFIG_F32)
-    note (fail (E_CONFIG, "%s = %s: this version has f32 only",
-                KEY_NAME (precision), key_word (KEY_OF (precision), c)),
-          out, n);
+    complaints_note (fail (E_CONFIG, "%s = %s: this version has f32 only",
+                           KEY_NAME (precision),
+                           key_word (KEY_OF (precision), c)),
+                     said);
 }
 
 static enum status
@@ -56,7 +58,7 @@ check_head (const struct config *c, const struct network *net, int k)
 /* Behind every stage, or the one that all would have. */
 static void
 check_heads (const struct config *c, const struct network *net,
-             struct text *out, int *n)
+             struct complaints *said)
 {
   const int heads = config_head_is_list (c->head) ? (int)c->count - 1 : 1;
   enum status s = OK;
@@ -64,55 +66,55 @@ check_heads (const struct config *c, const struct network *net,
     return;
   for (int k = 0; s == OK && (k < heads || k == 0); k++)
     s = check_head (c, net, k);
-  note (s, out, n);
+  complaints_note (s, said);
 }
 
 /* Network, cut and heads on images of the usual size: what depends on the data
  * is checked again when its header is known. */
 static void
-check_network (const struct config *c, struct text *out, int *n)
+check_network (const struct config *c, struct complaints *said)
 {
   struct model_spec spec;
   struct network *net = NULL;
   enum status s = derive_spec (c, NULL, &spec);
   if (s == OK)
     s = network_create (&spec, &net);
-  note (s, out, n);
+  complaints_note (s, said);
   if (s != OK)
     return;
   if (c->count > network_units (net))
-    note (fail (E_CONFIG,
-                "%s = %lld: the network has only %d blocks (%s, "
-                "output)",
-                KEY_NAME (count), (long long)c->count, network_units (net),
-                network_family (net)->parts),
-          out, n);
+    complaints_note (fail (E_CONFIG,
+                           "%s = %lld: the network has only %d blocks (%s, "
+                           "output)",
+                           KEY_NAME (count), (long long)c->count,
+                           network_units (net), network_family (net)->parts),
+                     said);
   else if (c->count >= 1 && !config_cut_is_chosen (c)) {
     int *first = NULL;
     s = MEM_NEW ((size_t)c->count + 1, &first, "cut");
     if (s == OK)
       s = network_cut_parse (net, c->cut, (int)c->count, first);
-    note (s, out, n);
+    complaints_note (s, said);
     mem_free (&first);
   }
-  check_heads (c, net, out, n);
+  check_heads (c, net, said);
   network_destroy (&net);
 }
 
 static void
-check (const struct config *c, struct text *out, int *n)
+check (const struct config *c, struct complaints *said)
 {
   struct optimizer o;
   struct schedule sched;
   if (!c->dir[0])
-    note (
+    complaints_note (
         fail (E_CONFIG, "%s is empty: name the run directory", KEY_NAME (dir)),
-        out, n);
-  check_strategy (c, out, n);
-  note (derive_optimizer (c, &o), out, n);
-  note (derive_schedule (c, c->steps, &sched), out, n);
-  check_sizes (c, out, n);
-  check_network (c, out, n);
+        said);
+  check_strategy (c, said);
+  complaints_note (derive_optimizer (c, &o), said);
+  complaints_note (derive_schedule (c, c->steps, &sched), said);
+  check_sizes (c, said);
+  check_network (c, said);
 }
 
 void
@@ -122,6 +124,7 @@ design_configure_parse (const struct config_source *source, struct config *out,
   config_parse (source, out, said);
   derive_sizes (out);
   route_resolve (source, out, said);
+  dial_resolve (source, out, said);
 }
 
 void
@@ -131,12 +134,12 @@ design_configure_collect (const struct config_source *source,
 {
   design_configure_parse (source, out, said);
   if (use != CONFIG_PLAN && out->file[0] == '\0')
-    note (fail (E_CONFIG,
-                "%s is needed: a data set file, made by "
-                "`interlock import`",
-                KEY_NAME (file)),
-          &said->lines, &said->n);
-  check (out, &said->lines, &said->n);
+    complaints_note (fail (E_CONFIG,
+                           "%s is needed: a data set file, made by "
+                           "`interlock import`",
+                           KEY_NAME (file)),
+                     said);
+  check (out, said);
 }
 
 enum status

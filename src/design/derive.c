@@ -24,11 +24,8 @@ derive_mix (const struct config *c)
   return mixes[c->mix];
 }
 
-/* A matrix that several stages use moves with all of them.  It belongs to the
- * output: a frozen first stage would move with it, and without a loss there
- * nobody would move it. */
-static enum status
-check_shared (const struct config *c, int K, const double *route)
+enum status
+derive_check_shared (const struct config *c, int K, const double *route)
 {
   const bool tied = c->tied && key_of_family (KEY_OF (tied), c);
   bool output = false;
@@ -49,18 +46,24 @@ check_shared (const struct config *c, int K, const double *route)
 }
 
 enum status
-derive_route (const struct config *c, int K, double *route)
+derive_reach (const struct config *c, const char *words, double own, int K,
+              double *route)
 {
-  struct plan_reach reach = {.mix = derive_mix (c), .own = c->own};
-  if (c->route[0]) {
-    TRY (route_parse (c->route, K, route));
-    return check_shared (c, K, route);
-  }
+  struct plan_reach reach = {.mix = derive_mix (c), .own = own};
   for (int k = 0; k < K; k++) {
-    TRY (config_span_parse (c->span, K, k, &reach.span));
+    TRY (config_span_parse (words, K, k, &reach.span));
     TRY (plan_route_row (K, k, &reach, route + k * K));
   }
-  return check_shared (c, K, route);
+  return derive_check_shared (c, K, route);
+}
+
+enum status
+derive_route (const struct config *c, int K, double *route)
+{
+  if (!c->route[0])
+    return derive_reach (c, c->span, c->own, K, route);
+  TRY (route_parse (KEY_NAME (route), c->route, K, route));
+  return derive_check_shared (c, K, route);
 }
 
 enum plan_order

@@ -73,17 +73,46 @@ open_data (struct design *d)
   return OK;
 }
 
-/* The strategy: everything after this asks the table. */
+void
+design_drop_plans (struct design *d)
+{
+  for (int i = 0; i < d->n_phases; i++)
+    plan_destroy (&d->phase[i].plan);
+  d->plan = NULL;
+}
+
+static void
+drop_phases (struct design *d)
+{
+  design_phases_clear (&d->n_phases, &d->phase);
+  d->route = NULL;
+  d->plan = NULL;
+}
+
 static enum status
-make_route (struct design *d)
+given_route (struct design *d)
 {
   const size_t n = (size_t)d->K * (size_t)d->K;
-  mem_free (&d->route);
-  TRY (MEM_NEW (n, &d->route, "route"));
-  if (!d->spec.route)
-    return derive_route (&d->config, d->K, d->route);
-  memcpy (d->route, d->spec.route, n * sizeof *d->route);
-  return plan_route_check (d->K, d->route);
+  TRY (MEM_NEW (1, &d->phase, "phases"));
+  d->n_phases = 1;
+  d->phase->share = 1;
+  TRY (MEM_NEW (n, &d->phase->route, "route"));
+  memcpy (d->phase->route, d->spec.route, n * sizeof *d->spec.route);
+  return plan_route_check (d->K, d->phase->route);
+}
+
+/* The strategy: everything after this asks the tables. */
+static enum status
+make_phases (struct design *d)
+{
+  const int64_t steps = d->spec.forward_only ? 0 : d->steps;
+  drop_phases (d);
+  if (d->spec.route)
+    TRY (given_route (d));
+  else
+    TRY (derive_phases (&d->config, d->K, steps, &d->n_phases, &d->phase));
+  d->route = d->phase->route;
+  return OK;
 }
 
 static enum status
@@ -153,7 +182,7 @@ open_network (struct design *d)
   TRY (wire_agree (w, open_data (d)));
   TRY (wire_agree (w, make_network (d)));
   TRY (wire_agree (w, count_steps (d)));
-  TRY (wire_agree (w, make_route (d)));
+  TRY (wire_agree (w, make_phases (d)));
   return d->spec.forward_only ? OK : design_foresee_memory (d);
 }
 
@@ -179,7 +208,7 @@ static enum status
 heads_behind_measured_cut (struct design *d)
 {
   enum status e = design_make_plan (d, wire_pipe_size (d->wire));
-  plan_destroy (&d->plan);
+  design_drop_plans (d);
   TRY (wire_agree (d->wire, e));
   TRY (design_open_tuning (d));
   return wire_agree (d->wire,
@@ -208,10 +237,11 @@ open_plan (struct design *d)
   struct wire *w = d->wire;
   place_set (-1, -1, "planning");
   TRY (wire_agree (w, design_make_plan (d, wire_pipe_size (w))));
-  TRY (wire_agree (w, design_check_tags (d, d->plan)));
+  for (int i = 0; i < d->n_phases; i++)
+    TRY (wire_agree (w, design_check_tags (d, d->phase[i].plan)));
   if (!d->spec.forward_only)
     TRY (design_check_memory (d));
-  TRY (wire_agree (w, wire_same (w, plan_hash (d->plan), "the plan")));
+  TRY (wire_agree (w, wire_same (w, design_hash (d), "the plan")));
   return wire_agree (w, wire_same (w, d->info.digest, "the data set"));
 }
 
@@ -290,6 +320,7 @@ design_blocks (struct wire *w, const struct config *c,
   enum status e = c->file[0] ? open_data (d) : OK;
   if (e == OK)
     e = make_network (d);
+  d->steps = d->data ? design_steps (c, d->n_train) : c->steps;
   e = wire_worst (w, e);
   if (e != OK)
     design_close (d);
@@ -310,9 +341,10 @@ design_replan (struct design *d, int n_pipe)
   /* A cut that no time decides stays with its number of stages. */
   const bool same = d->plan && d->plan->K == d->K && d->head &&
                     strcmp (d->config.cut, "measured") != 0;
-  plan_destroy (&d->plan);
+  mem_free (&d->has_head);
+  mem_free (&d->does);
   mem_free (&d->cost);
-  TRY (make_route (d));
+  TRY (make_phases (d));
   if (!same)
     TRY (design_stages (d));
   return design_make_plan (d, n_pipe);
@@ -323,7 +355,7 @@ design_sketch (struct wire *alone, const struct config *c, int n_pipe,
                const struct design_spec *spec, struct design *d)
 {
   TRY (design_blocks (alone, c, spec, d));
-  enum status e = make_route (d);
+  enum status e = make_phases (d);
   if (e == OK)
     e = design_stages (d);
   if (e == OK)
@@ -338,11 +370,12 @@ design_sketch (struct wire *alone, const struct config *c, int n_pipe,
 void
 design_close (struct design *d)
 {
+  drop_phases (d);
   design_stages_clear (d);
-  mem_free (&d->route);
+  mem_free (&d->has_head);
+  mem_free (&d->does);
   mem_free (&d->cost);
   unit_costs_clear (&d->costs);
-  plan_destroy (&d->plan);
   kernels_close (&d->kernels);
   network_destroy (&d->net);
   data_close (&d->data);

@@ -44,6 +44,21 @@ struct design_spec {
   double latency_s, bytes_per_s; /* of messages */
 };
 
+/* A part of the run under one strategy; the whole of it, where that does not
+ * change. */
+struct design_phase {
+  char *words;   /* as strategy.dial has it; NULL: that is not given; owned */
+  int64_t first; /* step that it begins with; -1: not known, nor ... */
+  double share;  /* ... what part of the run it is; NAN */
+  double *route; /* K x K; owned */
+  struct plan *plan;
+};
+
+/* What a stage does in a micro-batch, as the mean over the run. */
+struct design_does {
+  double passes, heads; /* heads: in what part of the run it has one */
+};
+
 struct design {
   struct wire *wire; /* borrowed */
   struct design_spec spec;
@@ -63,13 +78,18 @@ struct design {
   struct kernels *kernels; /* owned; NULL in a plan that measures nothing */
   bool tunes;              /* the choices were measured at this start */
   struct unit_costs costs;
-  double *route;             /* K x K */
-  int *first;                /* K + 1: cut */
-  char (*head)[CONFIG_TEXT]; /* K: grammar behind each stage but the last */
-  const char **behind;    /* by unit: the one whose cost and kernels are asked
-                             for; NULL: none */
-  struct plan_cost *cost; /* K */
-  struct plan *plan;
+  int n_phases;
+  struct design_phase *phase; /* n_phases, in their order; owned */
+  double *route;              /* K x K: of the first phase */
+  struct design_does *does;   /* K */
+  bool *has_head;             /* K: in any phase */
+  int *first;                 /* K + 1: cut */
+  char (*head)[CONFIG_TEXT];  /* K: grammar behind each stage but the last */
+  const char **behind;        /* by unit: the one whose cost and kernels are
+                                 asked for; NULL: none */
+  struct plan_cost *cost;     /* K: with the heads that there are */
+  const struct plan *plan; /* of the first phase; of all the same: where stages
+                              are, and which share a matrix */
   double latency_s, bytes_per_s; /* of messages, for predictions */
   double started_s;              /* clock */
 };
@@ -89,6 +109,30 @@ design_close (struct design *d);
  * tune.txt and costs.txt of the one that there is now.  Local. */
 enum status
 design_put_choices (const struct design *d, struct store_run *run);
+/* The phase of a step.  Local. */
+const struct design_phase *
+design_phase_at (const struct design *d, int64_t step);
+/* Updates of the body of stage k, or of its head, up to and with this one: of
+ * the phases in which it learns.  Local. */
+int64_t
+design_updates (const struct design *d, int k, bool head, int64_t step);
+/* Adds "phase 1 (30%:2), steps 301 to 700"; where there is a dial. */
+void
+design_phase_name (const struct design *d, int i, struct text *out);
+/* Equal on all ranks, or the run does not start: of all its plans. */
+uint64_t
+design_hash (const struct design *d);
+/* What the phases ask of stage k, at most. */
+struct design_needs {
+  int k, K;
+  bool own_input; /* the stage before is on another rank, or there is none */
+  bool head;      /* behind an inner stage */
+  bool taught;    /* stages learn from its head, in some phase */
+  int n_slots, n_pairs;
+  int n_in, n_out; /* streams of gradients at its upper and lower border */
+};
+void
+design_stage_needs (const struct design *d, int k, struct design_needs *out);
 /* E_LIMIT when p has more tags than this MPI. */
 enum status
 design_check_tags (const struct design *d, const struct plan *p);
@@ -106,9 +150,16 @@ design_plan_show (const struct design *d, struct text *out);
  */
 
 /* The strategy as a table [K x K], see plan/plan.h: all that the engine knows
- * of it. */
+ * of it; of one that does not change in the course of the run. */
 enum status
 derive_route (const struct config *c, int K, double *route);
+/* The phases of a run of so many steps (0: not known), without plans, for
+ * design_phases_clear (dial.c). */
+enum status
+derive_phases (const struct config *c, int K, int64_t steps, int *n,
+               struct design_phase **out);
+void
+design_phases_clear (int *n, struct design_phase **phases);
 /* The family that a configuration names. */
 const struct family *
 derive_family (const struct config *c);
@@ -131,13 +182,14 @@ derive_augment (const struct config *c);
  */
 
 enum { ASIDE_STRATEGY, ASIDE_WHOLE, ASIDE_WALKS };
-/* Timetables of one micro-batch: as the strategy has it, and back from the last
- * loss to the first stage.  Those that were made are the caller's to destroy,
- * whatever is returned.  Local. */
+/* Timetables of one micro-batch: as the strategy of a phase has it, and back
+ * from the last loss to the first stage.  Those that were made are the caller's
+ * to destroy, whatever is returned.  Local. */
 enum status
-aside_plans (const struct design *d, struct plan *plan[ASIDE_WALKS]);
+aside_plans (const struct design *d, const struct design_phase *phase,
+             struct plan *plan[ASIDE_WALKS]);
 /* Predicted seconds of one comparison, from the plan's costs.  Local. */
 double
-aside_seconds (const struct design *d);
+aside_seconds (const struct design *d, const struct design_phase *phase);
 
 #endif

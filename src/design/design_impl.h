@@ -13,6 +13,15 @@
 
 enum plan_mix
 derive_mix (const struct config *c);
+/* A table [K x K] of a reach in the words of strategy.span. */
+enum status
+derive_reach (const struct config *c, const char *words, double own, int K,
+              double *route);
+/* A matrix that several stages use moves with all of them.  It belongs to the
+ * output: a frozen first stage would move with it, and without a loss there
+ * nobody would move it.  E_CONFIG. */
+enum status
+derive_check_shared (const struct config *c, int K, const double *route);
 enum plan_order
 derive_order (const struct config *c);
 enum optimizer_kind
@@ -44,18 +53,51 @@ derive_sizes (struct config *c);
 enum status
 derive_threads (struct wire *w, const struct config *c, int *out);
 
+/* Keep the message of a failed call as one more line. */
+void
+complaints_note (enum status s, struct complaints *said);
+
 /* -- a strategy by hand (route.c) ------------------------------------------ */
 
-/* A table [K x K] of rows with / between, numbers with blanks or commas.
- * E_CONFIG. */
+/* A table [K x K] of rows with / between, numbers with blanks or commas; name:
+ * what has it, for messages.  E_CONFIG. */
 enum status
-route_parse (const char *text, int K, double *route);
+route_parse (const char *name, const char *text, int K, double *route);
+/* The same, or a file after @, as rows in their plainest form, added where
+ * nothing is wrong with them: that is added to said.  Collective, where
+ * source->read is. */
+enum status
+route_rows (const struct config_source *source, const char *name,
+            const char *words, int K, struct complaints *said,
+            struct text *rows);
+/* Words as the value of a key.  E_CONFIG: they are too long. */
+enum status
+route_keep (const struct key *k, const struct text *words, struct config *c);
 /* Rows of strategy.route, from a file or as they stand, as they are written;
  * what is wrong with them is added to said, and then there is none.
  * Collective, where source->read is. */
 void
 route_resolve (const struct config_source *source, struct config *c,
                struct complaints *said);
+
+/* -- a strategy that changes (dial.c) -------------------------------------- */
+
+/* The phases of strategy.dial as they are written, tables in place of files;
+ * as route_resolve. */
+void
+dial_resolve (const struct config_source *source, struct config *c,
+              struct complaints *said);
+/* What is wrong with it for c's stages and, where that is known, its number of
+ * steps.  E_CONFIG. */
+enum status
+dial_check (const struct config *c);
+/* Whether another number of steps would move a phase. */
+bool
+dial_follows_length (const struct config *c);
+/* Whether two strategies have the same phases, table by table, c->count being
+ * the same.  Local. */
+bool
+dial_same (const struct config *a, const struct config *b);
 
 /* -- measured things (measure.c, costs.c) ---------------------------------- */
 
@@ -206,11 +248,12 @@ design_replan (struct design *d, int n_pipe);
  * blocks.  Local. */
 enum status
 design_make_plan (struct design *d, int n_pipe);
-/* The cut that makes stages even in time; probe: a plan of the strategy, for
- * the passes through each stage. */
+/* Those of all phases. */
+void
+design_drop_plans (struct design *d);
+/* The cut that makes stages even in time, once it is known what they do. */
 enum status
-design_measured_cut (const struct design *d, const struct plan *probe,
-                     int *first);
+design_measured_cut (const struct design *d, int *first);
 /* What stages do together, of the network and the configuration. */
 void
 design_joint (const struct design *d, struct plan_joint *out);
@@ -226,9 +269,12 @@ design_check_memory (struct design *d);
  * Collective on world. */
 enum status
 design_foresee_memory (struct design *d);
-/* Memory of stage k of `plan` if it were the units from .. end - 1. */
+/* Raises what is asked of stage k to what one plan does. */
+void
+design_needs_raise (const struct plan *p, int k, struct design_needs *n);
+/* Memory of such a stage, if it were the units from .. end - 1. */
 double
-design_range_bytes (const struct design *d, const struct plan *plan, int k,
+design_range_bytes (const struct design *d, const struct design_needs *need,
                     int from, int end);
 
 #endif

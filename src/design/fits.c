@@ -141,7 +141,7 @@ design_foresee_memory (struct design *d)
   e = wire_agree (w, e);
   if (e == OK)
     e = design_check_memory (d);
-  plan_destroy (&d->plan);
+  design_drop_plans (d);
   design_stages_clear (d);
   mem_free (&d->cost);
   unit_costs_clear (&d->costs);

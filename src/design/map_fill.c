@@ -96,19 +96,28 @@ like_before (const struct plan *p, int k)
          p->n_streams[k + 1] == p->n_streams[k] && p->head[k] == p->head[k - 1];
 }
 
+static double
+range_bytes (const struct mapper *x, const struct plan *p, int k, int from,
+             int end)
+{
+  struct design_needs need = {.n_slots = 0};
+  design_needs_raise (p, k, &need);
+  return design_range_bytes (&x->d, &need, from, end);
+}
+
 /* The stage that needs most, each as the mean of what it would with any of the
  * blocks. */
 static double
 chain_bytes (const struct mapper *x, const struct plan *p)
 {
   int first = 1, end = x->units - 1;
-  double most = design_range_bytes (&x->d, p, p->K - 1, end - 1, end + 1);
+  double most = range_bytes (x, p, p->K - 1, end - 1, end + 1);
   for (int k = 0; k < p->K - 1; k++) {
     double mean = 0;
     if (like_before (p, k))
       continue;
     for (int i = first; i < end; i++)
-      mean += design_range_bytes (&x->d, p, k, i, i + 1) / (end - first);
+      mean += range_bytes (x, p, k, i, i + 1) / (end - first);
     most = fmax (most, mean);
   }
   return most;
@@ -281,11 +290,13 @@ design_map (const struct config *c, const struct design_plan_spec *o,
   struct mapper x = {.o = o, .m = m};
   struct design_spec spec = design_spec_of (o);
   struct wire *alone = NULL;
-  if (c->route[0] || c->own > 0)
+  if (c->route[0] || c->dial[0] || c->own > 0)
     return fail (E_CONFIG,
-                 "a map is over spans, the same for all stages: %s has no "
-                 "place in it",
-                 c->route[0] ? KEY_NAME (route) : KEY_NAME (own));
+                 "a map is over spans, the same for all stages and steps: %s "
+                 "has no place in it",
+                 c->route[0]  ? KEY_NAME (route)
+                 : c->dial[0] ? KEY_NAME (dial)
+                              : KEY_NAME (own));
   if (config_head_is_list (c->head))
     return fail (
         E_CONFIG,

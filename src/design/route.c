@@ -11,7 +11,8 @@
 #include <string.h>
 
 struct route_reader {
-  const char *file; /* NULL: the text is a value of the configuration */
+  const char *file; /* NULL: the text is a value of the configuration, ... */
+  const char *name; /* ... called so */
   int K, row, line; /* line: of the file, from 1 */
   double *route;    /* K x K */
   struct complaints *said;
@@ -23,7 +24,7 @@ complain (struct route_reader *r, const char *what)
   if (r->file)
     text_add (&r->said->lines, "%s:%d: %s\n", r->file, r->line, what);
   else
-    text_add (&r->said->lines, "%s: %s\n", KEY_NAME (route), what);
+    text_add (&r->said->lines, "%s: %s\n", r->name, what);
   r->said->n++;
 }
 
@@ -118,15 +119,15 @@ take_rows (struct route_reader *r, char *text)
 }
 
 enum status
-route_parse (const char *text, int K, double *route)
+route_parse (const char *name, const char *text, int K, double *route)
 {
   struct complaints said = {.n = 0};
-  struct route_reader r = {.K = K, .route = route, .said = &said};
+  struct route_reader r = {.name = name, .K = K, .route = route, .said = &said};
   char *copy = NULL;
   TRY (mem_text (text, &copy));
   text_init (&said.lines);
   take_rows (&r, copy);
-  enum status s = config_refuse (KEY_NAME (route), &said);
+  enum status s = config_refuse (name, &said);
   text_clear (&said.lines);
   mem_free (&copy);
   return s;
@@ -157,29 +158,47 @@ read_route (const struct config_source *source, const char *path, char **out)
   return store_file_read (path, out, &size);
 }
 
+enum status
+route_rows (const struct config_source *source, const char *name,
+            const char *words, int K, struct complaints *said,
+            struct text *rows)
+{
+  const int before = said->n;
+  const char *file = words[0] == '@' ? words + 1 : NULL;
+  struct route_reader r = {.file = file, .name = name, .K = K, .said = said};
+  char *text = NULL;
+  TRY (file ? read_route (source, file, &text) : mem_text (words, &text));
+  enum status s = MEM_NEW ((size_t)K * (size_t)K, &r.route, "route");
+  if (s == OK)
+    take_rows (&r, text);
+  if (s == OK && said->n == before)
+    add_rows (K, r.route, rows);
+  mem_free (&r.route);
+  mem_free (&text);
+  return s;
+}
+
+enum status
+route_keep (const struct key *k, const struct text *words, struct config *c)
+{
+  if (key_set (k, words->data, c))
+    return OK;
+  return fail (E_CONFIG, "%s: as text it has more than %d characters", k->full,
+               CONFIG_ROUTE - 1);
+}
+
 static enum status
 resolve (const struct config_source *source, struct config *c,
          struct complaints *said)
 {
-  const int K = (int)c->count, before = said->n;
-  const char *file = c->route[0] == '@' ? c->route + 1 : NULL;
-  struct route_reader r = {.file = file, .K = K, .said = said};
+  const int before = said->n;
   struct text rows;
-  char *text = NULL;
-  TRY (file ? read_route (source, file, &text) : mem_text (c->route, &text));
-  enum status s = MEM_NEW ((size_t)K * (size_t)K, &r.route, "route");
   text_init (&rows);
-  if (s == OK)
-    take_rows (&r, text);
-  if (s == OK && said->n == before) {
-    add_rows (K, r.route, &rows);
-    if (!key_set (KEY_OF (route), rows.data, c))
-      s = fail (E_CONFIG, "%s: as text the table has more than %d characters",
-                KEY_NAME (route), CONFIG_ROUTE - 1);
-  }
+  enum status s = route_rows (source, KEY_NAME (route), c->route, (int)c->count,
+                              said, &rows);
+  if (s == OK && said->n == before)
+    s = route_keep (KEY_OF (route), &rows, c);
   text_clear (&rows);
-  mem_free (&r.route);
-  mem_free (&text);
   return s;
 }
 
@@ -190,11 +209,7 @@ route_resolve (const struct config_source *source, struct config *c,
   const int before = said->n;
   if (!c->route[0] || c->count < 1)
     return;
-  if (resolve (source, c, said) != OK) {
-    text_add (&said->lines, "%s\n", fail_message ());
-    said->n++;
-    fail_clear ();
-  }
+  complaints_note (resolve (source, c, said), said);
   if (said->n > before)
     c->route[0] = '\0'; /* so that nothing is said twice */
 }

@@ -1,6 +1,7 @@
 /* design/show.c -- a plan as text: stages, windows, predictions, timetable. */
 #include "design/design_impl.h"
 
+#include <math.h>
 #include <string.h>
 
 /* Copies of a parameter in a checkpoint's staging memory: itself and moments.
@@ -15,57 +16,54 @@ staged_copies (const struct design *d)
   return saves ? 1 + (c->momentum > 0) : 0;
 }
 
-/* Bytes of stage k for comparing gradients (aside.c): a copy of the body's
+/* Bytes of a stage for comparing gradients (aside.c): a copy of the body's
  * gradient, an input and the gradients at its borders. */
 static double
-aside_bytes (const struct design *d, const struct plan *p, int k, int from,
+aside_bytes (const struct design *d, const struct design_needs *need, int from,
              int end)
 {
   const double n = (double)d->n_samples;
-  const bool own = k == 0 || p->rank_of[k - 1] != p->rank_of[k];
   struct network_unit u;
   double bytes = 0;
   if (d->config.agreement == 0)
     return 0;
   for (int i = from; i < end; i++) {
     network_unit (d->net, i, &u);
-    if (i == from && own) {
-      int down = k == 0 ? 0 : p->n_streams[k] > 1 ? p->n_streams[k] : 1;
+    if (i == from && need->own_input) {
+      int down = need->k == 0 ? 0 : need->n_out > 1 ? need->n_out : 1;
       bytes += network_border_bytes (u.in, n) * (1 + down);
     }
     if (i < network_units (d->net) - 1)
       bytes += network_param_bytes ((double)u.params);
   }
-  if (k < d->K - 1)
-    bytes += network_border_bytes (u.out, n) *
-             (p->n_streams[k + 1] > 1 ? p->n_streams[k + 1] : 1);
+  if (need->k < need->K - 1)
+    bytes +=
+        network_border_bytes (u.out, n) * (need->n_in > 1 ? need->n_in : 1);
   return bytes;
 }
 
 /* What the stage holds, its parameters' copy for a checkpoint, and the
  * gradients at its upper border. */
 double
-design_range_bytes (const struct design *d, const struct plan *p, int k,
+design_range_bytes (const struct design *d, const struct design_needs *need,
                     int from, int end)
 {
   const double n = (double)d->n_samples;
-  const bool own = k == 0 || p->rank_of[k - 1] != p->rank_of[k];
-  const bool head = k < p->K - 1 && p->head[k] != PLAN_SILENT;
   char grammar[CONFIG_TEXT];
-  if (head && design_head_of (d, k, from, end, grammar) != OK)
+  if (need->head && design_head_of (d, need->k, from, end, grammar) != OK)
     fail_clear (); /* the grammar was checked before */
   const struct stage_spec spec = {
       .net = d->net,
-      .k = k,
-      .n_stages = p->K,
+      .k = need->k,
+      .n_stages = need->K,
       .unit_first = from,
       .unit_end = end,
-      .head = head ? grammar : NULL,
+      .head = need->head ? grammar : NULL,
       .border = derive_border (&d->config),
-      .head_observes = p->head[k] == PLAN_WITNESS,
+      .head_observes = !need->taught,
       .n_samples = d->n_samples,
-      .n_slots = p->n_slots[k],
-      .n_pairs = p->n_pairs[k],
+      .n_slots = need->n_slots,
+      .n_pairs = need->n_pairs,
       .optimizer = {.kind = derive_optimizer_kind (&d->config)},
       .training = true};
   struct network_unit u = {0};
@@ -74,17 +72,19 @@ design_range_bytes (const struct design *d, const struct plan *p, int k,
     network_unit (d->net, i, &u);
     params += (double)u.params;
   }
-  if (stage_estimate (&spec, own, &bytes) != OK)
+  if (stage_estimate (&spec, need->own_input, &bytes) != OK)
     fail_clear (); /* the grammar was checked before */
   return bytes + network_param_bytes (params) * staged_copies (d) +
-         network_border_bytes (u.out, n) * p->n_streams[k + 1] * p->n_slots[k] +
-         aside_bytes (d, p, k, from, end);
+         network_border_bytes (u.out, n) * need->n_in * need->n_slots +
+         aside_bytes (d, need, from, end);
 }
 
 static double
 stage_bytes (const struct design *d, int k)
 {
-  return design_range_bytes (d, d->plan, k, d->first[k], d->first[k + 1]);
+  struct design_needs need;
+  design_stage_needs (d, k, &need);
+  return design_range_bytes (d, &need, d->first[k], d->first[k + 1]);
 }
 
 double
@@ -163,24 +163,33 @@ show_frozen (const struct design *d, const struct plan *p, struct text *out)
 }
 
 static void
-show_prediction (const struct design *d, struct text *out)
+show_cycle (const struct design *d, const struct design_phase *phase,
+            struct text *out)
 {
-  const struct plan *p = d->plan;
-  for (int k = 0; k < d->K - 1; k++)
-    text_add (out, "border %d: %s of activations, %d x as much of gradients\n",
-              k + 1, text_bytes (d->cost[k].output_bytes), p->n_streams[k + 1]);
+  const struct plan *p = phase->plan;
   if (d->spec.unit_costs)
     text_add (out, "predicted cycle: %g units per batch\n", p->cycle_s);
   else
     text_add (out, "predicted cycle: %s per batch, %.0f samples/s\n",
               text_seconds (p->cycle_s), (double)d->batch / p->cycle_s);
   if (d->config.agreement > 0 && !d->spec.unit_costs) {
-    double each = aside_seconds (d);
+    double each = aside_seconds (d, phase);
     text_add (out,
               "comparing gradients: %s every %lld steps, %.1f %% of the time\n",
               text_seconds (each), (long long)d->config.agreement,
               100 * each / (each + (double)d->config.agreement * p->cycle_s));
   }
+}
+
+static void
+show_prediction (const struct design *d, const struct design_phase *phase,
+                 struct text *out)
+{
+  const struct plan *p = phase->plan;
+  for (int k = 0; k < d->K - 1; k++)
+    text_add (out, "border %d: %s of activations, %d x as much of gradients\n",
+              k + 1, text_bytes (d->cost[k].output_bytes), p->n_streams[k + 1]);
+  show_cycle (d, phase, out);
   show_frozen (d, p, out);
   for (int r = 0; r < p->n_pipe; r++) {
     /* Rounding may make a rank that is always busy busier than that. */
@@ -192,10 +201,87 @@ show_prediction (const struct design *d, struct text *out)
   }
 }
 
-static void
-show_strategy (const struct config *c, struct text *out)
+/* -- phases ------------------------------------------------------------------
+ */
+
+/* Seconds of a mean step; NAN where the parts of the run are not known. */
+static double
+mean_cycle (const struct design *d)
 {
-  if (c->route[0])
+  double sum = 0;
+  for (int i = 0; i < d->n_phases; i++)
+    sum += d->phase[i].share * d->phase[i].plan->cycle_s;
+  return sum;
+}
+
+void
+design_phase_name (const struct design *d, int i, struct text *out)
+{
+  const struct design_phase *p = &d->phase[i];
+  int64_t end = i + 1 < d->n_phases ? d->phase[i + 1].first : d->steps;
+  text_add (out, "phase %d (%.60s%s)", i, p->words,
+            strlen (p->words) > 60 ? " ..." : "");
+  if (end > 0)
+    text_add (out, ", steps %lld to %lld", (long long)p->first + 1,
+              (long long)end);
+}
+
+/* What a phase does not need keeps what it has learnt. */
+static void
+show_resting (const struct design *d, const struct plan *p, struct text *out)
+{
+  int n = 0;
+  for (int k = 0; k < d->K; k++)
+    if (d->has_head[k] && p->head[k] == PLAN_SILENT)
+      text_add (out, "%s%d", n++ ? ", " : "heads that rest: ", k);
+  text_add (out, "%s", n ? "\n" : "");
+}
+
+static void
+show_phase (const struct design *d, int i, struct text *out)
+{
+  const struct design_phase *p = &d->phase[i];
+  const double mean = mean_cycle (d);
+  if (d->n_phases > 1) {
+    text_add (out, "\n");
+    design_phase_name (d, i, out);
+    if (!isnan (p->share))
+      text_add (out, ": %.1f %% of the steps, %.1f %% of the time",
+                100 * p->share,
+                mean > 0 ? 100 * p->share * p->plan->cycle_s / mean : 0.0);
+    text_add (out, "\n");
+  }
+  plan_print_windows (p->plan, out);
+  if (d->n_phases > 1)
+    show_resting (d, p->plan, out);
+  show_prediction (d, p, out);
+}
+
+static void
+show_whole (const struct design *d, struct text *out)
+{
+  const double mean = mean_cycle (d);
+  if (d->n_phases == 1 || isnan (mean))
+    return;
+  if (d->spec.unit_costs)
+    text_add (out, "\nall phases: %g units per batch in the mean\n", mean);
+  else
+    text_add (out, "\nall phases: %s per batch in the mean, %.0f samples/s",
+              text_seconds (mean), (double)d->batch / mean);
+  if (d->steps > 0 && !d->spec.unit_costs)
+    text_add (out, "; %lld steps in %s", (long long)d->steps,
+              text_seconds (mean * (double)d->steps));
+  text_add (out, "%s", d->spec.unit_costs ? "" : "\n");
+}
+
+static void
+show_strategy (const struct design *d, struct text *out)
+{
+  const struct config *c = &d->config;
+  if (c->dial[0])
+    text_add (out, "dial in %d phase%s, mix %s", d->n_phases,
+              d->n_phases == 1 ? "" : "s", key_word (KEY_OF (mix), c));
+  else if (c->route[0])
     text_add (out, "route by hand");
   else
     text_add (out, "span %s, mix %s", c->span, key_word (KEY_OF (mix), c));
@@ -207,13 +293,13 @@ show_strategy (const struct config *c, struct text *out)
 /* A stage that learns from later heads, but neither from its own nor from the
  * output. */
 static bool
-learns_between (const struct design *d)
+learns_between (const struct design *d, const double *route)
 {
-  const double *row = d->route;
+  const double *row = route;
   bool between = false;
   for (int k = 0; k < d->K; k++, row += d->K)
     between = between || (row[k] == 0 && row[d->K - 1] == 0 &&
-                          !plan_route_frozen (d->K, k, d->route));
+                          !plan_route_frozen (d->K, k, route));
   return between;
 }
 
@@ -221,7 +307,10 @@ learns_between (const struct design *d)
 static void
 show_hint (const struct design *d, struct text *out)
 {
-  if (network_family (d->net)->language && learns_between (d) &&
+  bool between = false;
+  for (int i = 0; i < d->n_phases; i++)
+    between = between || learns_between (d, d->phase[i].route);
+  if (network_family (d->net)->language && between &&
       d->config.border == CONFIG_BORDER_NONE)
     text_add (
         out,
@@ -237,12 +326,13 @@ design_plan_show (const struct design *d, struct text *out)
 {
   text_add (out, "%s parameters in %d blocks, cut into %d stages; ",
             text_count (network_params (d->net)), network_units (d->net), d->K);
-  show_strategy (&d->config, out);
+  show_strategy (d, out);
   show_hint (d, out);
   show_stages (d, out);
   design_show_balance (d, out);
-  plan_print_windows (d->plan, out);
-  show_prediction (d, out);
+  for (int i = 0; i < d->n_phases; i++)
+    show_phase (d, i, out);
+  show_whole (d, out);
 }
 
 struct design_spec
@@ -291,6 +381,21 @@ design_estimate (const struct config *c, int ranks, struct design_estimate *out)
   return OK;
 }
 
+static void
+show_timetable (const struct design *d, int i, const struct design_plan_spec *o,
+                struct text *out)
+{
+  const struct plan *p = d->phase[i].plan;
+  text_add (out, "\n");
+  if (d->n_phases > 1) {
+    design_phase_name (d, i, out);
+    text_add (out, "\n");
+  }
+  plan_print_gantt (p, 2, o->columns > 0 ? o->columns : 100, out);
+  for (int r = 0; o->list && r < p->n_pipe; r++)
+    plan_print_list (p, r, out);
+}
+
 enum status
 design_plan (const struct config *c, const struct design_plan_spec *o,
              struct text *out)
@@ -300,10 +405,8 @@ design_plan (const struct config *c, const struct design_plan_spec *o,
   int ranks = o->ranks > 0 ? o->ranks : (int)(c->count * c->replicas);
   TRY (sketch (c, ranks, o, &alone, &d));
   design_plan_show (&d, out);
-  text_add (out, "\n");
-  plan_print_gantt (d.plan, 2, o->columns > 0 ? o->columns : 100, out);
-  for (int r = 0; o->list && r < d.plan->n_pipe; r++)
-    plan_print_list (d.plan, r, out);
+  for (int i = 0; i < d.n_phases; i++)
+    show_timetable (&d, i, o, out);
   design_close (&d);
   wire_close (&alone);
   return OK;

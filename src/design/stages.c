@@ -73,8 +73,10 @@ by_stage (const struct design *d)
 bool
 design_wants_heads (const struct design *d)
 {
-  return d->spec.heads || d->config.heads_all ||
-         plan_route_inner (d->K, d->route);
+  bool wants = d->spec.heads || d->config.heads_all;
+  for (int i = 0; i < d->n_phases; i++)
+    wants = wants || plan_route_inner (d->K, d->phase[i].route);
+  return wants;
 }
 
 enum status

@@ -121,6 +121,7 @@ struct looked_at {
   const float *x;        /* [rows, D] */
   const int32_t *labels; /* [rows] */
   const int64_t *index;  /* their places in the micro-batch; NULL: all */
+  bool watched;          /* what they give to a shared matrix is left out */
 };
 
 /* `taken` of the positions of each sample, each as likely, in their order
@@ -148,7 +149,7 @@ look (struct stage *s, struct place *p, struct work *w, const int32_t *labels)
 {
   const float *x = stage_output_of (s, p);
   if (takes_all (s))
-    return (struct looked_at){stage_rows (s), x, labels, NULL};
+    return (struct looked_at){stage_rows (s), x, labels, NULL, false};
   const int64_t rows = taken_rows (s);
   int64_t *index = work_take (w, (size_t)rows * sizeof *index);
   int32_t *some = work_take (w, (size_t)rows * sizeof *some);
@@ -156,7 +157,7 @@ look (struct stage *s, struct place *p, struct work *w, const int32_t *labels)
   kern_rows_take (w->k, rows, s->out.c, index, x, p->chosen);
   for (int64_t i = 0; i < rows; i++)
     some[i] = labels[index[i]];
-  return (struct looked_at){rows, p->chosen, some, index};
+  return (struct looked_at){rows, p->chosen, some, index, false};
 }
 
 /* The loss of all rows of z [rows, D], some at a time.  The logits of a chunk
@@ -188,7 +189,7 @@ loss_in_chunks (struct stage *s, struct work *w, const float *z,
       continue;
     TRY (kern_linear_back_data (w->k, n, j->width, j->words, logits, matrix,
                                 d_z + i * j->width));
-    if (j->learns) {
+    if (j->learns && !at->watched) {
       bool add;
       float *grad = params_grad (j->params, j->id, &add);
       TRY (kern_linear_run_weights (j->linear, n, x, logits, add, grad, NULL));
@@ -207,6 +208,7 @@ stage_token_head (struct stage *s, struct place *p, const int32_t *labels,
 {
   struct work w = stage_work (s, STAGE_HEAD, p, p->head, NULL);
   struct looked_at at = look (s, p, &w, labels);
+  at.watched = witness && s->project.params == &s->shared[STAGE_HEAD];
   const size_t z_bytes = (size_t)(at.rows * s->project.width) * sizeof (float);
   const float *z = at.x;
   float *d_x =
@@ -257,7 +259,7 @@ stage_token_eval (struct stage *s, const int32_t *labels,
 {
   struct work w = stage_work (s, STAGE_HEAD, &s->eval, NULL, NULL);
   struct looked_at at = {stage_rows (s), stage_output_of (s, &s->eval), labels,
-                         NULL};
+                         NULL, false};
   const float *z;
   TRY (inner_rows (s, &w, at.x, &z));
   return loss_in_chunks (s, &w, z, &at, (struct kern_target){NULL, 1, 0}, NULL,

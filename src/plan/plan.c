@@ -107,6 +107,13 @@ copy_spec (struct plan *p, const struct plan_spec *a)
                 : (struct plan_cost){.forward = 1, .data = 1, .weights = 1};
 }
 
+/* Whether the head behind stage k uses a matrix that all heads share. */
+static bool
+head_shares (const struct plan *p, const struct plan_joint *j, int k)
+{
+  return j->heads && (j->has_head ? j->has_head[k] : p->head[k] != PLAN_SILENT);
+}
+
 enum status
 plan_set_joint (struct plan *p, const struct plan_joint *j)
 {
@@ -118,7 +125,7 @@ plan_set_joint (struct plan *p, const struct plan_joint *j)
       return fail (E_CONFIG, "cost of a shared matrix: %g", part[i]);
   p->norms = j->norms;
   for (int k = 0; k < p->K - 1; k++)
-    any = any || (j->heads && p->head[k] != PLAN_SILENT);
+    any = any || head_shares (p, j, k);
   if (!any && !j->first)
     return OK;
   p->matrix_bytes = j->matrix_bytes;
@@ -126,8 +133,8 @@ plan_set_joint (struct plan *p, const struct plan_joint *j)
   p->copy_s = j->copy_s;
   TRY (MEM_NEW ((size_t)p->K, &p->shares, "plan"));
   for (int k = 0; k < p->K; k++)
-    p->shares[k] = k == p->K - 1 || (k == 0 && j->first) ||
-                   (j->heads && p->head[k] != PLAN_SILENT);
+    p->shares[k] =
+        k == p->K - 1 || (k == 0 && j->first) || head_shares (p, j, k);
   return OK;
 }
 

@@ -93,6 +93,9 @@ struct plan_joint {
                             values come down */
   double matrix_bytes;   /* of it */
   double fold_s, copy_s; /* a stage adds its part; takes the new values */
+  const bool *has_head;  /* K: heads that are there, though they may be silent
+                            under this route; borrowed during plan_create;
+                            NULL: those that are not */
 };
 
 struct plan_spec {

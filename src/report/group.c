@@ -151,7 +151,8 @@ find_keys (struct report *r, struct keys *k)
     tell_difference (r, k->key[i]);
   for (size_t i = 0; i < key_count; i++)
     if (key_table[i].report == KEY_REPORT_SUBJECT &&
-        &key_table[i] != KEY_OF (span) && &key_table[i] != KEY_OF (route))
+        &key_table[i] != KEY_OF (span) && &key_table[i] != KEY_OF (route) &&
+        &key_table[i] != KEY_OF (dial))
       add_if_varied (r, key_table[i].full, k);
   add_if_varied (r, RANKS, k);
   add_if_varied (r, THREADS, k);
@@ -172,16 +173,16 @@ same_group (const struct keys *k, const struct run *a, const struct run *b)
 
 /* -- names ----------------------------------------------------------------- */
 
-/* A table that is too long to tell is known by its digest. */
+/* A table, or a dial, that is too long to tell is known by its digest. */
 static void
-add_route (const char *rows, struct text *out)
+add_long (const char *what, const char *words, struct text *out)
 {
   char digest[33];
-  hash_digest (rows, strlen (rows), digest);
-  if (strlen (rows) <= 40)
-    text_add (out, "route %s", rows);
+  hash_digest (words, strlen (words), digest);
+  if (strlen (words) <= 40)
+    text_add (out, "%s %s", what, words);
   else
-    text_add (out, "route %.8s", digest);
+    text_add (out, "%s %.8s", what, digest);
 }
 
 static void
@@ -192,8 +193,10 @@ add_strategy (const struct run *r, struct text *out)
   bool number = text_to_long (span, &n);
   if (!span[0])
     text_add (out, "not recorded");
+  else if (words_get (&r->config, KEY_NAME (dial))[0])
+    add_long ("dial", span, out);
   else if (words_get (&r->config, KEY_NAME (route))[0])
-    add_route (span, out);
+    add_long ("route", span, out);
   else if (strchr (span, ','))
     text_add (out, "spans %s", span);
   else if ((number && n >= r->K && r->K > 0) || strcmp (span, "all") == 0 ||

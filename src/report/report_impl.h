@@ -130,7 +130,8 @@ struct run {
   struct start *start;
   double lost; /* steps done twice */
   int K;
-  const char *reach; /* strategy.span in numbers, or "all"; a table's rows */
+  const char *reach; /* strategy.span in numbers, or "all"; a table's rows;
+                        a dial */
   double batch, seed, steps; /* steps: recorded so far */
   double useful, executed;   /* operations of a step */
   double cores;              /* of its last start */

@@ -186,11 +186,12 @@ static const char *
 reach_of (struct pool *p, const struct run *r)
 {
   const char *route = words_get (&r->config, KEY_NAME (route));
+  const char *dial = words_get (&r->config, KEY_NAME (dial));
   const char *word = words_get (&r->config, KEY_NAME (span));
   struct text list;
   int64_t span;
-  if (route[0])
-    return route;
+  if (route[0] || dial[0])
+    return dial[0] ? dial : route;
   text_init (&list);
   if (r->K > 0 && strchr (word, ',')) {
     if (config_span_show (word, r->K, &list) == OK)

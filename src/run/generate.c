@@ -236,7 +236,7 @@ find_ranks (struct generator *g)
   if (g->head >= d->K)
     return fail (E_USAGE, "--head %d: the network has heads 0 to %d", g->head,
                  d->K - 1);
-  if (g->head < d->K - 1 && d->plan->head[g->head] == PLAN_SILENT)
+  if (g->head < d->K - 1 && !d->has_head[g->head])
     return fail (E_USAGE,
                  "--head %d: no stage learnt from this head, and it was not "
                  "trained (strategy.heads = all trains every head)",

@@ -29,35 +29,42 @@ needs_mix (const struct plan *p, int k)
   return false;
 }
 
-/* Cotangents that a pass of stage k adds up, at most. */
+/* Cotangents that a pass of stage k adds up, at most, in any phase; 0: it never
+ * does. */
 static size_t
-most_terms (const struct plan *p, int k)
+most_terms (const struct design *d, int k)
 {
   int most = 0;
-  for (int i = 0; i < p->n_passes[k]; i++)
-    most = p->pass[k][i].n_in > most ? p->pass[k][i].n_in : most;
-  return (size_t)most;
+  bool mixes = false;
+  for (int i = 0; i < d->n_phases; i++) {
+    const struct plan *p = d->phase[i].plan;
+    mixes = mixes || needs_mix (p, k);
+    for (int j = 0; j < p->n_passes[k]; j++)
+      most = p->pass[k][j].n_in > most ? p->pass[k][j].n_in : most;
+  }
+  return mixes ? (size_t)most : 0;
 }
 
 static enum status
 make_stage (struct session *s, int k, bool decodes, struct local_stage *l)
 {
   const struct design *d = s->design;
-  const struct plan *p = d->plan;
+  const size_t terms = most_terms (d, k);
+  struct design_needs need;
+  design_stage_needs (d, k, &need);
   struct stage_spec spec = {
       .net = d->net,
       .k = k,
       .n_stages = d->K,
       .unit_first = d->first[k],
       .unit_end = d->first[k + 1],
-      .head =
-          k < d->K - 1 && p->head[k] != PLAN_SILENT ? design_head (d, k) : NULL,
+      .head = need.head ? design_head (d, k) : NULL,
       .border = derive_border (&d->config),
       .smoothing = (float)d->config.smoothing,
-      .head_observes = p->head[k] == PLAN_WITNESS,
+      .head_observes = !need.taught,
       .n_samples = d->n_samples,
-      .n_slots = p->n_slots[k],
-      .n_pairs = p->n_pairs[k] > 0 ? p->n_pairs[k] : 1,
+      .n_slots = need.n_slots,
+      .n_pairs = need.n_pairs > 0 ? need.n_pairs : 1,
       .seed = (uint64_t)d->config.seed,
       .optimizer = d->optimizer,
       .training = !d->spec.forward_only,
@@ -65,9 +72,9 @@ make_stage (struct session *s, int k, bool decodes, struct local_stage *l)
   l->k = k;
   l->n_slots = d->spec.forward_only ? 0 : spec.n_slots;
   l->n_pairs = spec.n_pairs;
-  l->own_input = k == 0 || p->rank_of[k - 1] != p->rank_of[k];
-  l->n_cot = p->n_streams[k + 1];
-  l->n_out = k > 0 && l->own_input ? p->n_streams[k] : 0;
+  l->own_input = need.own_input;
+  l->n_cot = need.n_in;
+  l->n_out = k > 0 && l->own_input ? need.n_out : 0;
   for (int i = 0; i < 4; i++)
     l->reduce[i] = WIRE_NONE;
   size_t slots = (size_t)l->n_slots;
@@ -75,10 +82,10 @@ make_stage (struct session *s, int k, bool decodes, struct local_stage *l)
   TRY (MEM_NEW (slots, &l->sent, "send requests"));
   TRY (MEM_NEW (slots * (size_t)l->n_cot, &l->cot, "cotangents"));
   TRY (MEM_NEW (slots * (size_t)l->n_out, &l->out, "gradients"));
-  if (needs_mix (p, k)) {
+  if (terms > 0) {
     TRY (MEM_NEW ((size_t)l->n_pairs + 1, &l->mix, "sums of cotangents"));
-    TRY (MEM_NEW (most_terms (p, k), &l->term, "sums of cotangents"));
-    TRY (MEM_NEW (most_terms (p, k), &l->coef, "sums of cotangents"));
+    TRY (MEM_NEW (terms, &l->term, "sums of cotangents"));
+    TRY (MEM_NEW (terms, &l->coef, "sums of cotangents"));
   }
   place_set (-1, k, "making the stage");
   log_progress ("making stage %d", k);
@@ -166,8 +173,8 @@ make_stages (struct session *s, bool decodes)
   for (int h = 0; h < d->K; h++)
     s->window_norm[h] = WIRE_NONE;
   s->labels_step = -1;
-  s->lane = (struct lane){.plan = d->plan, .local = s->local};
-  session_set_modes (s, d->plan);
+  s->lane = session_lane (s, 0);
+  session_set_modes (s, s->lane.plan);
   return kernels_seal (d->kernels);
 }
 
@@ -186,18 +193,22 @@ session_set_modes (struct session *s, const struct plan *p)
   }
 }
 
+/* Every phase has windows of its own, so that no rank votes in one that another
+ * phase does not put it into. */
 static enum status
 open_windows (struct session *s)
 {
   const struct design *d = s->design;
+  const int n = d->n_phases * d->K;
   int *ends = NULL;
-  TRY (MEM_NEW (2 * (size_t)d->K, &ends, "windows"));
-  for (int h = 0; h < d->K; h++) {
-    int low = d->plan->window_first[h] < 0 ? h : d->plan->window_first[h];
-    ends[h] = d->plan->rank_of[low];
-    ends[d->K + h] = d->plan->rank_of[h];
+  TRY (MEM_NEW (2 * (size_t)n, &ends, "windows"));
+  for (int i = 0; i < n; i++) {
+    const struct plan *p = d->phase[i / d->K].plan;
+    int h = i % d->K, low = p->window_first[h] < 0 ? h : p->window_first[h];
+    ends[i] = p->rank_of[low];
+    ends[n + i] = p->rank_of[h];
   }
-  enum status e = wire_windows (s->wire, d->K, ends, ends + d->K);
+  enum status e = wire_windows (s->wire, n, ends, ends + n);
   mem_free (&ends);
   return e;
 }

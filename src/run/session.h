@@ -56,6 +56,7 @@ struct local_stage { /* one per stage of this rank */
 /* A timetable and the buffers it is walked with. */
 struct lane {
   const struct plan *plan;
+  int windows; /* number of its first window among those of the wire */
   struct local_stage *local; /* one per stage of this rank */
   bool aside; /* beside training: messages go along the pipe whatever their
                  window, and the input is looked at, not taken */
@@ -82,7 +83,7 @@ struct session {
   struct store_run *run;       /* root only, borrowed; NULL: no record */
   int n_local;
   struct local_stage *local;
-  struct lane lane;     /* that is walked now */
+  struct lane lane;     /* that is walked now, or in the step that comes */
   struct arena borders; /* cotangents, outgoing gradients, mixes */
   struct data_order *order;
   struct data_loader *loader; /* on ranks with stage 0 */
@@ -148,6 +149,9 @@ enum status
 session_step (struct session *s, int64_t step);
 struct local_stage *
 session_local (struct session *s, int k);
+/* How a step is walked in training. */
+struct lane
+session_lane (const struct session *s, int64_t step);
 /* One operation of the lane that is walked now. */
 enum status
 session_op (struct session *s, const struct plan_op *op, int64_t step);

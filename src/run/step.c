@@ -63,7 +63,9 @@ here (struct session *s, int k)
 static int
 way_of (const struct session *s, const struct plan_op *op)
 {
-  return s->lane.aside ? (int)s->lane.way : op->window;
+  if (s->lane.aside)
+    return (int)s->lane.way;
+  return op->window < 0 ? op->window : s->lane.windows + op->window;
 }
 
 /* -- operations -------------------------------------------------------------
@@ -216,6 +218,13 @@ do_send_grad (struct session *s, struct local_stage *l,
 /* -- the end of a stage's batch ---------------------------------------------
  */
 
+/* The head is there for another phase: it stays as it is. */
+static bool
+rests (const struct session *s, const struct local_stage *l, int part)
+{
+  return part == STAGE_HEAD && s->lane.plan->head[l->k] == PLAN_SILENT;
+}
+
 /* Start the sums over replicas: gradients and running statistics. */
 static enum status
 do_reduce (struct session *s, struct local_stage *l)
@@ -228,10 +237,10 @@ do_reduce (struct session *s, struct local_stage *l)
     size_t n;
     stage_gradients (l->stage, (enum stage_part)part, &block, &n);
     bool later = part == STAGE_HEAD && shared_is_mine (s, l);
-    if (n > 0 && !later)
+    if (n > 0 && !later && !rests (s, l, part))
       TRY (wire_reduce_start (s->wire, block, n, &l->reduce[part]));
     stage_statistics (l->stage, (enum stage_part)part, &block, &n);
-    if (n > 0)
+    if (n > 0 && !rests (s, l, part))
       TRY (wire_reduce_start (s->wire, block, n, &l->reduce[2 + part]));
   }
   return OK;
@@ -241,7 +250,7 @@ static enum status
 finish_reduce (struct session *s, struct local_stage *l)
 {
   const struct design *d = s->design;
-  if (d->R == 1 || !plan_updates (d->plan, l->k))
+  if (d->R == 1 || !plan_updates (s->lane.plan, l->k))
     return OK;
   clock_switch (&s->account, CLOCK_EXPOSED);
   for (int i = 0; i < 4; i++)
@@ -250,7 +259,7 @@ finish_reduce (struct session *s, struct local_stage *l)
     float *block;
     size_t n;
     stage_statistics (l->stage, (enum stage_part)part, &block, &n);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n && !rests (s, l, part); i++)
       block[i] /= (float)d->R;
   }
   return OK;
@@ -260,11 +269,16 @@ static enum status
 update (struct session *s, struct local_stage *l, const float clip[2],
         int64_t step)
 {
+  const struct design *d = s->design;
+  const double lr = schedule_lr (&d->schedule, step);
   clock_switch (&s->account, CLOCK_PLAIN);
   if (s->on_gradients)
     s->on_gradients (s, l, step, s->on_gradients_context);
-  return stage_update (l->stage, schedule_lr (&s->design->schedule, step), clip,
-                       step + 1);
+  for (int part = 0; part < 2; part++)
+    TRY (
+        stage_update_part (l->stage, (enum stage_part)part, lr, clip[part],
+                           design_updates (d, l->k, part == STAGE_HEAD, step)));
+  return OK;
 }
 
 /* The squares of this rank's part of window h: element k for the body of stage
@@ -277,7 +291,7 @@ window_squares (struct session *s, int h, double *v)
     v[i] = 0;
   for (int i = 0; i < s->n_local; i++) {
     struct local_stage *l = &s->local[i];
-    if (d->route[l->k * d->K + h] != 0)
+    if (s->lane.plan->route[l->k * d->K + h] != 0)
       v[l->k] = l->squares[STAGE_BODY];
     if (l->k == h)
       v[d->K] = l->squares[STAGE_HEAD];
@@ -287,7 +301,7 @@ window_squares (struct session *s, int h, double *v)
 static bool
 window_has_me (const struct session *s, int h)
 {
-  int low = s->design->plan->window_first[h];
+  int low = s->lane.plan->window_first[h];
   if (low < 0)
     low = h;
   int last = s->local[s->n_local - 1].k;
@@ -297,9 +311,9 @@ window_has_me (const struct session *s, int h)
 static bool
 window_is_shared (const struct session *s, int h)
 {
-  const struct design *d = s->design;
-  int low = d->plan->window_first[h];
-  return low >= 0 && d->plan->rank_of[low] != d->plan->rank_of[h];
+  const struct plan *p = s->lane.plan;
+  int low = p->window_first[h];
+  return low >= 0 && p->rank_of[low] != p->rank_of[h];
 }
 
 /* Starts the sums of all windows that this rank shares with others, before the
@@ -313,7 +327,7 @@ start_norms (struct session *s)
     if (!window_has_me (s, h) || !window_is_shared (s, h))
       continue;
     window_squares (s, h, s->squares);
-    TRY (wire_ballot_start (s->wire, h, s->squares, d->K + 1,
+    TRY (wire_ballot_start (s->wire, s->lane.windows + h, s->squares, d->K + 1,
                             &s->window_norm[h]));
   }
   return OK;
@@ -367,20 +381,20 @@ do_norm (struct session *s)
 static enum status
 do_update (struct session *s, struct local_stage *l, int64_t step)
 {
-  const struct design *d = s->design;
+  const struct plan *p = s->lane.plan;
   const double *factor = s->factor;
   float clip[2] = {1, 1};
-  if (!d->plan->norms)
+  if (!p->norms)
     TRY (finish_reduce (s, l));
   else
     clip[STAGE_HEAD] = (float)factor[l->k];
   if (s->flow.on)
     s->flow.gradient[l->k] =
-        d->plan->norms ? l->squares[STAGE_BODY]
-                       : stage_gradient_squares (l->stage, STAGE_BODY);
+        p->norms ? l->squares[STAGE_BODY]
+                 : stage_gradient_squares (l->stage, STAGE_BODY);
   /* A stage in several windows obeys the strictest. */
-  for (int h = l->k; d->plan->norms && h < d->K; h++)
-    if (d->route[l->k * d->K + h] != 0 && (float)factor[h] < clip[STAGE_BODY])
+  for (int h = l->k; p->norms && h < p->K; h++)
+    if (p->route[l->k * p->K + h] != 0 && (float)factor[h] < clip[STAGE_BODY])
       clip[STAGE_BODY] = (float)factor[h];
   return update (s, l, clip, step);
 }
@@ -450,38 +464,73 @@ say_first (const struct session *s, int64_t step, int done, int n)
                   (long long)step + 1, (long long)s->end_step, done, n);
 }
 
+struct lane
+session_lane (const struct session *s, int64_t step)
+{
+  const struct design_phase *p = design_phase_at (s->design, step);
+  return (struct lane){.plan = p->plan,
+                       .windows = (int)(p - s->design->phase) * s->design->K,
+                       .local = s->local};
+}
+
+/* The receives that lists expect to be posted by the step before. */
+static enum status
+post_ahead (struct session *s)
+{
+  const struct plan_rank *r = &s->lane.plan->rank[wire_pipe_rank (s->wire)];
+  for (int i = 0; i < r->n_ops; i++)
+    if (r->op[i].ahead)
+      TRY (do_post (s, session_local (s, r->op[i].stage), &r->op[i]));
+  return OK;
+}
+
+/* ahead: whether the next step is walked by the same list. */
+static enum status
+walk (struct session *s, int64_t step, bool ahead)
+{
+  const struct plan_rank *r = &s->lane.plan->rank[wire_pipe_rank (s->wire)];
+  for (int i = 0; i < r->n_ops; i++) {
+    const struct plan_op *op = &r->op[i];
+    if (op->ahead && !ahead)
+      continue; /* nobody will send */
+    place_set ((long)step, op->stage, plan_verb_name (op->verb));
+    if (!s->heard)
+      say_first (s, step, i, r->n_ops);
+    double begin = s->trace ? clock_now_s () : 0;
+    TRY (session_op (s, op, step));
+    wire_poll (s->wire);
+    if (s->trace)
+      trace_op (s, step, op, begin, clock_now_s ());
+  }
+  return OK;
+}
+
+/* Where the next step has another list its receives are posted when this one is
+ * done: any buffer may be one that this step still reads.  No rank waits for
+ * another here. */
 enum status
 session_step (struct session *s, int64_t step)
 {
   const struct design *d = s->design;
-  const struct plan_rank *r = &d->plan->rank[wire_pipe_rank (s->wire)];
-  bool last = step + 1 >= s->end_step;
+  const bool last = step + 1 >= s->end_step;
+  const struct lane next = session_lane (s, last ? step : step + 1);
+  const bool turns = next.plan != s->lane.plan;
   for (int k = 0; k < d->K; k++) {
     s->loss[k] = (struct stage_loss){0};
     s->flow.output[k] = s->flow.gradient[k] = 0;
   }
   clock_pace ();
   mem_close ();
-  for (int i = 0; i < r->n_ops; i++) {
-    const struct plan_op *op = &r->op[i];
-    if (op->ahead && last)
-      continue; /* nobody will send */
-    place_set ((long)step, op->stage, plan_verb_name (op->verb));
-    if (!s->heard)
-      say_first (s, step, i, r->n_ops);
-    double begin = s->trace ? clock_now_s () : 0;
-    enum status e = session_op (s, op, step);
-    if (e != OK) {
-      mem_open ();
-      return e;
-    }
-    wire_poll (s->wire);
-    if (s->trace)
-      trace_op (s, step, op, begin, clock_now_s ());
+  enum status e = walk (s, step, !last && !turns);
+  if (e == OK && turns) {
+    s->lane = next;
+    session_set_modes (s, next.plan);
+    e = post_ahead (s);
   }
   mem_open ();
-  clock_switch (&s->account, CLOCK_OTHER);
-  return OK;
+  if (e == OK)
+    clock_switch (&s->account, CLOCK_OTHER);
+  return e;
 }
 
 enum status
@@ -513,11 +562,9 @@ session_begin (struct session *s, int64_t start, int64_t end)
   }
   if (start >= end)
     return OK;
-  const struct plan_rank *r = &d->plan->rank[wire_pipe_rank (s->wire)];
-  for (int i = 0; i < r->n_ops; i++)
-    if (r->op[i].ahead)
-      TRY (do_post (s, session_local (s, r->op[i].stage), &r->op[i]));
-  return OK;
+  s->lane = session_lane (s, start);
+  session_set_modes (s, s->lane.plan);
+  return post_ahead (s);
 }
 
 static void

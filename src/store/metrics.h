@@ -15,6 +15,7 @@
 #define METRIC_LR "lr"
 #define METRIC_SECONDS "seconds"
 #define METRIC_RATE "samples_per_s"
+#define METRIC_PHASE "phase"
 #define ROW_AGREEMENT "agreement"
 #define ROW_DIGEST "digest"
 

@@ -56,7 +56,8 @@ tie (struct sweep *s, int line, const char *text)
 
 /* -- one run --------------------------------------------------------------- */
 
-/* "K4", "span2", "mix-mean"; a preset by its name alone, a table without. */
+/* "K4", "span2", "mix-mean"; a preset by its name alone, a table or a dial
+ * without. */
 static void
 add_label (struct text *out, const char *key, const char *value)
 {
@@ -70,7 +71,8 @@ add_label (struct text *out, const char *key, const char *value)
     text_add (&label, "K%s", value);
   else if (strcmp (key, KEY_NAME (preset)) == 0)
     text_add (&label, "%s", value);
-  else if (strcmp (key, KEY_NAME (route)) == 0)
+  else if (strcmp (key, KEY_NAME (route)) == 0 ||
+           strcmp (key, KEY_NAME (dial)) == 0)
     text_add (&label, "%s", name);
   else
     text_add (&label, "%s%s%s", name,

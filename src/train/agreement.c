@@ -19,8 +19,8 @@
 #include <string.h>
 
 struct agreement {
-  struct session *s; /* borrowed */
-  struct plan *plan[ASIDE_WALKS];
+  struct session *s;                 /* borrowed */
+  struct plan *(*plan)[ASIDE_WALKS]; /* of each phase; owned */
   struct local_stage *local; /* per stage of this rank; stage, sent and mix are
                                 those of training; NULL beside replica 0 */
   struct arena memory;       /* borders and copies */
@@ -35,10 +35,13 @@ struct agreement {
 static int
 streams (const struct agreement *a, int border)
 {
-  int n[ASIDE_WALKS] = {a->plan[ASIDE_STRATEGY]->n_streams[border],
-                        a->plan[ASIDE_WHOLE]->n_streams[border]};
-  return n[ASIDE_STRATEGY] > n[ASIDE_WHOLE] ? n[ASIDE_STRATEGY]
-                                            : n[ASIDE_WHOLE];
+  int most = 0;
+  for (int i = 0; i < a->s->design->n_phases; i++)
+    for (int j = 0; j < ASIDE_WALKS; j++) {
+      const int n = a->plan[i][j]->n_streams[border];
+      most = n > most ? n : most;
+    }
+  return most;
 }
 
 static enum status
@@ -122,6 +125,13 @@ make_buffers (struct agreement *a)
   return OK;
 }
 
+/* Of all phases and walks. */
+static struct plan *
+plan_of (const struct agreement *a, int i)
+{
+  return a->plan[i / ASIDE_WALKS][i % ASIDE_WALKS];
+}
+
 static enum status
 make (struct session *s, struct agreement **out)
 {
@@ -134,9 +144,11 @@ make (struct session *s, struct agreement **out)
   TRY (MEM_NEW (2 * (size_t)d->K, &a->seen, "comparison of gradients"));
   for (int i = 0; i < 2 * d->K; i++)
     a->seen[i] = NAN;
-  TRY (aside_plans (s->design, a->plan));
-  for (int i = 0; i < ASIDE_WALKS; i++)
-    TRY (design_check_tags (s->design, a->plan[i]));
+  TRY (MEM_NEW ((size_t)d->n_phases, &a->plan, "plans to compare gradients"));
+  for (int i = 0; i < d->n_phases; i++)
+    TRY (aside_plans (d, &d->phase[i], a->plan[i]));
+  for (int i = 0; i < ASIDE_WALKS * d->n_phases; i++)
+    TRY (design_check_tags (d, plan_of (a, i)));
   return make_buffers (a);
 }
 
@@ -147,8 +159,8 @@ agreement_open (struct session *s, struct agreement **out)
   if (d->config.agreement == 0 || d->spec.forward_only)
     return OK;
   TRY (wire_agree (s->wire, make (s, out)));
-  for (int i = 0; i < ASIDE_WALKS; i++)
-    TRY (wire_agree (s->wire, wire_same (s->wire, plan_hash ((*out)->plan[i]),
+  for (int i = 0; i < ASIDE_WALKS * d->n_phases; i++)
+    TRY (wire_agree (s->wire, wire_same (s->wire, plan_hash (plan_of (*out, i)),
                                          "a plan to compare gradients")));
   return OK;
 }
@@ -169,8 +181,9 @@ agreement_close (struct agreement **it)
   mem_free (&a->mine);
   mem_free (&a->seen);
   arena_close (&a->memory);
-  for (int i = 0; i < ASIDE_WALKS; i++)
-    plan_destroy (&a->plan[i]);
+  for (int i = 0; a->plan && i < ASIDE_WALKS * a->s->design->n_phases; i++)
+    plan_destroy (&a->plan[i / ASIDE_WALKS][i % ASIDE_WALKS]);
+  mem_free (&a->plan);
   mem_free (it);
 }
 
@@ -233,10 +246,12 @@ walk_lane (struct agreement *a, int walk, int64_t step)
 {
   struct session *s = a->s;
   const struct lane training = s->lane;
-  const enum plan_head *head = a->plan[ASIDE_STRATEGY]->head;
-  const bool last = head[s->design->K - 1] == PLAN_SILENT;
+  const struct design *d = s->design;
+  const size_t phase = (size_t)(design_phase_at (d, step) - d->phase);
+  const enum plan_head *head = a->plan[phase][ASIDE_STRATEGY]->head;
+  const bool last = head[d->K - 1] == PLAN_SILENT;
   s->lane =
-      (struct lane){.plan = a->plan[walk],
+      (struct lane){.plan = a->plan[phase][walk],
                     .local = a->local,
                     .aside = true,
                     .way = walk == ASIDE_WHOLE ? WIRE_WHOLE : WIRE_COMPARE};

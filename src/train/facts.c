@@ -15,7 +15,7 @@
 /* Forward operations of one sample in the blocks of stage k, and of its head.
  */
 static double
-stage_flops (const struct design *d, int k, double *head)
+stage_flops (const struct design *d, const struct plan *p, int k, double *head)
 {
   struct network_unit u;
   network_border (d->net, d->first[k], derive_border (&d->config), &u);
@@ -25,7 +25,7 @@ stage_flops (const struct design *d, int k, double *head)
     flops += u.flops;
   }
   *head = 0;
-  if (k < d->K - 1 && d->plan->head[k] != PLAN_SILENT &&
+  if (k < d->K - 1 && p->head[k] != PLAN_SILENT &&
       network_head (d->net, d->first[k + 1] - 1, design_head (d, k), &u) == OK)
     *head = u.flops;
   return flops;
@@ -34,7 +34,8 @@ stage_flops (const struct design *d, int k, double *head)
 /* Of one step: the images themselves need no gradient, so that the first block
  * has no data gradient. */
 static void
-count_flops (const struct design *d, double *useful, double *executed)
+count_flops (const struct design *d, const struct plan *p, double *useful,
+             double *executed)
 {
   struct network_unit stem;
   double batch = (double)d->batch;
@@ -42,26 +43,46 @@ count_flops (const struct design *d, double *useful, double *executed)
   *useful = -stem.flops * batch;
   *executed = 0;
   for (int k = 0; k < d->K; k++) {
-    double head, body = stage_flops (d, k, &head);
+    double head, body = stage_flops (d, p, k, &head);
     double data = body - (k == 0 ? stem.flops : 0);
     bool learns = false;
     *useful += 3 * body * batch;
     *executed += (body + 3 * head) * batch;
-    for (int i = 0; i < d->plan->n_passes[k]; i++) {
+    for (int i = 0; i < p->n_passes[k]; i++) {
       *executed += data * batch;
-      learns = learns || d->plan->pass[k][i].learn;
+      learns = learns || p->pass[k][i].learn;
     }
     *executed += learns ? body * batch : 0;
   }
 }
 
+/* The mean over all steps of the run. */
+static void
+mean_flops (const struct design *d, double *useful, double *executed)
+{
+  double sum = 0, of_phase;
+  *useful = 0;
+  for (int i = 0; i < d->n_phases; i++) {
+    count_flops (d, d->phase[i].plan, useful, &of_phase);
+    sum += d->phase[i].share * of_phase;
+  }
+  *executed = sum;
+}
+
+/* The same. */
 static void
 put_plan (const struct design *d, struct text *out)
 {
-  const struct plan *p = d->plan;
-  text_add (out, "cycle_s = %.9g\nbusy_s =", p->cycle_s);
-  for (int r = 0; r < p->n_pipe; r++)
-    text_add (out, " %.9g", p->busy_s[r]);
+  double cycle = 0;
+  for (int i = 0; i < d->n_phases; i++)
+    cycle += d->phase[i].share * d->phase[i].plan->cycle_s;
+  text_add (out, "cycle_s = %.9g\nbusy_s =", cycle);
+  for (int r = 0; r < d->plan->n_pipe; r++) {
+    double busy = 0;
+    for (int i = 0; i < d->n_phases; i++)
+      busy += d->phase[i].share * d->phase[i].plan->busy_s[r];
+    text_add (out, " %.9g", busy);
+  }
   text_add (out, "\n");
 }
 
@@ -70,7 +91,7 @@ put_facts (const struct session *s, struct text *out)
 {
   const struct design *d = s->design;
   double useful, executed;
-  count_flops (d, &useful, &executed);
+  mean_flops (d, &useful, &executed);
   text_add (out, "[facts]\ndata = %016llx\n",
             (unsigned long long)d->info.digest);
   text_add (out, "train_samples = %lld\nbatch = %lld\nsteps = %lld\n",

@@ -93,6 +93,8 @@ row_fill (struct training *t, int64_t steps_done, const struct heads *h,
   row_add (r, h->loss ? schedule_lr (&d->schedule, last) : NAN, METRIC_LR);
   row_add (r, training_seconds (t), METRIC_SECONDS);
   row_add (r, h->rate, METRIC_RATE);
+  if (d->n_phases > 1)
+    row_add (r, (double)(design_phase_at (d, last) - d->phase), METRIC_PHASE);
   for (int i = 0; flow_result (t->b.flow) && i < 2 * d->K; i++)
     row_add_stage (r, h->flow ? h->flow[i] : NAN, i % d->K,
                    i < d->K ? METRIC_RMS : METRIC_GRADIENT);
@@ -112,7 +114,7 @@ put_row (struct training *t, const char *name, int64_t steps_done,
   if (!s->run)
     return OK;
   size_t K = (size_t)s->design->K;
-  size_t room = 7 * K + 5 + (size_t)agreement_votes (t->b.agreement);
+  size_t room = 7 * K + 6 + (size_t)agreement_votes (t->b.agreement);
   enum status e = MEM_NEW (room, &r.value, "metrics");
   if (e == OK)
     e = MEM_NEW (room, &r.name, "metrics");
@@ -158,6 +160,32 @@ record_digests (struct training *t, int64_t steps_done)
   return put_row (t, ROW_DIGEST, steps_done, &none, ABOUT_DIGESTS);
 }
 
+enum status
+record_phase (struct training *t, int64_t step)
+{
+  const struct design *d = t->s->design;
+  const struct design_phase *p = design_phase_at (d, step);
+  const int i = (int)(p - d->phase);
+  char first[32], number[16], of[16];
+  struct text name;
+  if (!p->words || p->first != step)
+    return OK;
+  text_init (&name);
+  design_phase_name (d, i, &name);
+  log_live_done ();
+  say (LOG_INFO, "%s", name.data);
+  text_clear (&name);
+  snprintf (first, sizeof first, "%lld", (long long)step);
+  snprintf (number, sizeof number, "%d", i);
+  snprintf (of, sizeof of, "%d", d->n_phases);
+  const char *fields[][2] = {
+      {"step", first}, {"phase", number}, {"phases", of}, {"dial", p->words}};
+  return t->s->run ? store_run_event (t->s->run, "phase",
+                                      sizeof fields / sizeof *fields,
+                                      (const char *const(*)[2])fields)
+                   : OK;
+}
+
 void
 record_heads (const double *v, int K, struct text *out)
 {
@@ -179,8 +207,8 @@ record_training (struct training *t, int64_t steps_done, bool timed)
   double loss[2 * 64], *accuracy = loss + 64;
   CHECK (d->K <= 64, "more than 64 stages in a record");
   for (int k = 0; k < d->K; k++) {
-    bool silent = d->plan->head[k] == PLAN_SILENT;
     double counted = (double)p->sum[k].counted;
+    bool silent = p->sum[k].counted == 0;
     loss[k] = silent ? NAN : p->sum[k].loss / counted;
     accuracy[k] = silent ? NAN : (double)p->sum[k].correct / counted;
     p->sum[k] = (struct stage_loss){0};
@@ -213,7 +241,7 @@ record_progress (struct training *t, int64_t step)
   text_init (&losses);
   double loss[64];
   for (int k = 0; k < d->K; k++)
-    loss[k] = d->plan->head[k] == PLAN_SILENT
+    loss[k] = t->b.loss[k].counted == 0
                   ? NAN
                   : t->b.loss[k].loss / (double)t->b.loss[k].counted;
   record_heads (loss, d->K, &losses);

@@ -281,7 +281,7 @@ write_receipt (struct session *s, const struct receipt *r)
   snprintf (step, sizeof step, "%lld", (long long)r->step);
   snprintf (lost, sizeof lost, "%lld", (long long)r->lost);
   snprintf (plan, sizeof plan, "plan %016llx",
-            (unsigned long long)plan_hash (s->design->plan));
+            (unsigned long long)design_hash (s->design));
   field (&f, "step", step);
   field (&f, "file", r->path);
   field (&f, "lost", lost);

@@ -135,9 +135,9 @@ read_ballot (struct training *t, bool timed)
     return OK;
   if (!mark_step (t, step + 1))
     return OK;
+  enum status e = record_phase (t, step);
   record_progress (t, step);
-  enum status e = OK;
-  if (agreement_due (t->b.agreement, step))
+  if (e == OK && agreement_due (t->b.agreement, step))
     e = record_agreement (t, step + 1);
   if (e == OK && digest_recorded (t->b.digests, step))
     e = record_digests (t, step + 1);

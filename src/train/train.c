@@ -42,7 +42,7 @@ portrait (const struct session *s)
        wire_size (s->wire), wire_size (s->wire) == 1 ? "" : "s", d->R,
        d->R == 1 ? "" : "s", wire_pipe_size (s->wire),
        wire_pipe_size (s->wire) == 1 ? "" : "s", d->threads,
-       d->threads == 1 ? "" : "s", (unsigned long long)plan_hash (d->plan));
+       d->threads == 1 ? "" : "s", (unsigned long long)design_hash (d));
   kernels_say_dropped (d->kernels);
   for (int i = 0; i < s->n_local; i++) {
     size_t b[4];

@@ -277,8 +277,8 @@ double
 training_seconds (const struct training *t);
 /* One row of metrics.csv: step, epoch, loss and accuracy of K heads (NAN: left
  * empty; of tokens perplexity and bits per byte too), learning rate, seconds,
- * samples/s; with train.agreement also the columns of record_agreement, empty,
- * with run.digests those of record_digests.
+ * samples/s; with strategy.dial the phase; with train.agreement also the
+ * columns of record_agreement, empty, with run.digests those of record_digests.
  * Local, on the root. */
 enum status
 record_row (struct training *t, enum data_split split, const char *name,
@@ -288,6 +288,10 @@ record_row (struct training *t, enum data_split split, const char *name,
  * Local, on the root. */
 enum status
 record_agreement (struct training *t, int64_t steps_done);
+/* Where a phase of a dial has begun with this step: says it, and leaves an
+ * event. Local, on the root. */
+enum status
+record_phase (struct training *t, int64_t step);
 /* The row `digest`: step, epoch, seconds, and what digest_result says. Local,
  * on the root. */
 enum status

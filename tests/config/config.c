@@ -241,6 +241,22 @@ static const struct row rows[] = {
      {"strategy.route=1"},
      0,
      {0}},
+    {"a dial and what it stands for",
+     NULL,
+     {"stages.count=1", "strategy.dial=0:1", "strategy.span=1",
+      "strategy.route=1"},
+     2,
+     {"strategy.dial and strategy.span are both given", "strategy.route"}},
+    {"a dial beside mix and own",
+     "[strategy]\ndial = 0:local, 30%:2\nmix = furthest\nown = 0.5\n",
+     {0},
+     0,
+     {0}},
+    {"a dial on top of a span",
+     "[strategy]\nspan = 2\n",
+     {"strategy.dial=0:local, 5:all"},
+     0,
+     {0}},
     {"span 0", NULL, {"strategy.span=0"}, 1, {"or an integer, 1 or more"}},
 };
 
@@ -386,6 +402,105 @@ test_layers (void)
 /* -- there and back ---------------------------------------------------------
  */
 
+/* Phases of a dial: a text, and what it comes to; of a run of 1000 steps the
+ * first one of each. */
+struct dial_row {
+  const char *text, *words; /* words NULL: refused ... */
+  const char *said;         /* ... with this in the message */
+  int64_t first[4];
+};
+static const struct dial_row dial_rows[] = {
+    {"0:local, 30%:2, 70%:all", "0:local, 30%:2, 70%:all", NULL, {0, 300, 700}},
+    {" 0% : local,0.25%:1, 1 ,2,all  own=0.20 , 900 :2",
+     "0%:local, 0.25%:1,1,2,all own=0.2, 900:2",
+     NULL,
+     {0, 3, 900}},
+    {"0:2", "0:2", NULL, {0}},
+    {"0:all,5:1 0 0/ 0,1 0/0 0 1,33.3%:2",
+     "0:all, 5:1 0 0/ 0,1 0/0 0 1, 33.3%:2",
+     NULL,
+     {0, 5, 333}},
+    {"0:@a.txt, 50%:@b.txt", "0:@a.txt, 50%:@b.txt", NULL, {0, 500}},
+    {"0:2 own=0", "0:2 own=0", NULL, {0}},
+    {"", NULL, "has no phase", {0}},
+    {"local", NULL, "does not say when it begins", {0}},
+    {"local, 5:2", NULL, "does not say when it begins", {0}},
+    {"5:local", NULL, "the first phase begins at 0", {0}},
+    {"0:local, 30%:2, 30%:all",
+     NULL,
+     "phase 2 begins at 30%, no later than",
+     {0}},
+    {"0:local, 300:2, 200:all", NULL, "phase 2 begins at 200, no later", {0}},
+    {"0:local, 300:2, 30%:all",
+     NULL,
+     "phases 1 and 2 begin at steps 300 and 300",
+     {0}},
+    {"0:local, 40%:2, 300:all",
+     NULL,
+     "phases 1 and 2 begin at steps 400 and 300",
+     {0}},
+    {"0:local, 0.01%:2", NULL, "phases 0 and 1 begin at steps 0 and 0", {0}},
+    {"0:local, 1000:2",
+     NULL,
+     "phase 1 begins at step 1000 of a run of 1000",
+     {0}},
+    {"0:local, 99.99%:2", NULL, "phase 1 begins at step 1000 of a run", {0}},
+    {"0:local, 100%:2", NULL, "phase 1: \"100%\" is neither a step", {0}},
+    {"0:local, 130%:2", NULL, "from 0% to below 100%", {0}},
+    {"0:local, -3:2", NULL, "phase 1: \"-3\" is neither", {0}},
+    {"0:local, 2.5:2", NULL, "phase 1: \"2.5\" is neither", {0}},
+    {"0:local, x%:2", NULL, "phase 1: \"x%\" is neither", {0}},
+    {"0:local, :2", NULL, "phase 1: \"\" is neither", {0}},
+    {"0:local, 5:", NULL, "phase 1: no reach is given", {0}},
+    {"0:local, 5: own=1", NULL, "phase 1: no reach is given", {0}},
+    {"0:2 own=-1", NULL, "phase 0: own=-1 is no number", {0}},
+    {"0:2 own=", NULL, "phase 0: own= is no number", {0}},
+    {"0:@a own=1", NULL, "phase 0: own=1 is for a reach", {0}},
+    {"0:1 0/0 1 own=1", NULL, "phase 0: own=1 is for a reach", {0}},
+};
+
+static void
+test_dial (const struct dial_row *row)
+{
+  struct config_dial d;
+  struct text out, words;
+  int64_t first[CONFIG_PHASES] = {0};
+  text_init (&out);
+  enum status e = config_dial_parse (row->text, &d);
+  for (int i = 0; e == OK && i < d.n; i++) {
+    text_init (&words);
+    config_phase_words (&d.phase[i], &words);
+    config_phase_add (&d.phase[i], words.data, &out);
+    text_clear (&words);
+  }
+  if (e == OK)
+    e = config_dial_steps (&d, 1000, first);
+  bool good = row->words ? e == OK && same (out.data, row->words)
+                         : e == E_CONFIG && strstr (fail_message (), row->said);
+  for (int i = 0; good && row->words && i < d.n; i++)
+    good = first[i] == row->first[i];
+  tap_ok (good, "dial \"%s\": %s", row->text,
+          e == OK ? out.data : fail_message ());
+  fail_clear ();
+  text_clear (&out);
+}
+
+static void
+test_dials (void)
+{
+  struct text long_one;
+  struct config_dial d;
+  for (size_t i = 0; i < sizeof dial_rows / sizeof *dial_rows; i++)
+    test_dial (&dial_rows[i]);
+  text_init (&long_one);
+  for (int i = 0; i <= CONFIG_PHASES; i++)
+    text_add (&long_one, "%s%d:1", i ? "," : "", i);
+  tap_ok (config_dial_parse (long_one.data, &d) == E_CONFIG,
+          "more than %d phases are refused", CONFIG_PHASES);
+  fail_clear ();
+  text_clear (&long_one);
+}
+
 static bool
 equal (const struct config *a, const struct config *b)
 {
@@ -394,17 +509,17 @@ equal (const struct config *a, const struct config *b)
   return N (family) && S (preset) && N (block) && S (groups) && N (stem) &&
          N (stem_width) && N (count) && S (cut) && S (head) &&
          N (head_tokens) && N (border) && S (span) && N (mix) && N (own) &&
-         S (route) && N (heads_all) && S (file) && N (train) && N (valid) &&
-         N (test) && N (augment) && N (order) && N (limit) && N (batch) &&
-         N (micro) && N (steps) && N (seed) && N (eval_every) && N (epochs) &&
-         N (optimizer) && N (lr) && N (momentum) && N (weight_decay) &&
-         N (beta1) && N (beta2) && N (eps) && N (clip) && N (smoothing) &&
-         N (nesterov) && N (decay) && N (schedule) && N (warmup) &&
-         S (milestones) && N (precision) && S (init) && S (tune) && N (every) &&
-         N (keep) && N (every_seconds) && N (at_end) && S (dir) &&
-         N (replicas) && N (run_schedule) && N (trace) && N (time_margin) &&
-         N (patience) && N (layers) && N (d_model) && N (heads) &&
-         N (context) && N (mlp_ratio) && N (dropout) && N (tied) &&
+         S (route) && S (dial) && N (heads_all) && S (file) && N (train) &&
+         N (valid) && N (test) && N (augment) && N (order) && N (limit) &&
+         N (batch) && N (micro) && N (steps) && N (seed) && N (eval_every) &&
+         N (epochs) && N (optimizer) && N (lr) && N (momentum) &&
+         N (weight_decay) && N (beta1) && N (beta2) && N (eps) && N (clip) &&
+         N (smoothing) && N (nesterov) && N (decay) && N (schedule) &&
+         N (warmup) && S (milestones) && N (precision) && S (init) &&
+         S (tune) && N (every) && N (keep) && N (every_seconds) && N (at_end) &&
+         S (dir) && N (replicas) && N (run_schedule) && N (trace) &&
+         N (time_margin) && N (patience) && N (layers) && N (d_model) &&
+         N (heads) && N (context) && N (mlp_ratio) && N (dropout) && N (tied) &&
          N (residual_scaled) && N (stride);
 #undef S
 #undef N
@@ -456,6 +571,8 @@ test_round_trips (void)
               "a reach for each stage");
   round_trip (good (all, "strategy.route=1 0 0 / 0 1 0 / 0 0 1", NULL),
               "a table by hand");
+  round_trip (good (all, "strategy.dial=0:local, 30%:1,1,2 own=0.5", NULL),
+              "a dial");
   struct config a = good (NULL, NULL, NULL), b = good (all, NULL, NULL);
   tap_ok (!equal (&a, &b), "the comparison can tell two apart");
   tap_ok (same (b.init, "a=b#c") && same (b.dir, "a/b: c") &&
@@ -587,6 +704,7 @@ main (void)
   test_defaults_as_text ();
   test_defaults ();
   test_transformer ();
+  test_dials ();
   test_layers ();
   test_round_trips ();
   test_long_lines ();

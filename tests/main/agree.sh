@@ -17,7 +17,7 @@ page5=$top/src/main/interlock.5
 KEYS='
 model family preset block groups stem stem_width order layers d_model heads context mlp_ratio dropout tied residual
 stages count cut head head_cost head_tokens border
-strategy span mix own route heads
+strategy span mix own route dial heads
 data file train valid test augment order stride limit
 train batch micro steps epochs seed optimizer lr momentum nesterov weight_decay betas eps decay schedule warmup milestones clip smoothing precision init init.fresh tune eval_every agreement
 checkpoint every every_seconds keep at_end async io
@@ -43,6 +43,7 @@ strategy.span|all|local pairwise e2e all
 strategy.mix|furthest|furthest sum mean
 strategy.own|0|furthest own
 strategy.route|none|@FILE row
+strategy.dial|none|0:local 30%:2 70%:all
 strategy.heads|needed|needed all
 data.augment|none|none flip crop4 flip+crop4 imagenet
 data.order|shuffle|shuffle sequential

@@ -112,11 +112,12 @@ bytes (void)
 static void
 walks (void)
 {
-  static const struct plan_joint joint[] = {{.norms = true},
-                                            {.first = true},
-                                            {.heads = true},
-                                            {.norms = true, .heads = true},
-                                            {true, true, true, 0, 0, 0}};
+  static const struct plan_joint joint[] = {
+      {.norms = true},
+      {.first = true},
+      {.heads = true},
+      {.norms = true, .heads = true},
+      {.norms = true, .first = true, .heads = true}};
   for (size_t i = 0; i < sizeof joint / sizeof *joint; i++) {
     int n = 0, bad = 0;
     for (int K = 1; K <= 6; K++)
