@@ -188,15 +188,17 @@ transformer_make (const struct model_spec *s, struct recipe *unit)
   output_unit (&unit[1], s, unit->out);
 }
 
-/* To all words at once, then by way of a half, a quarter ... of the width. */
+/* The output's own, then by way of half the width, a quarter ... to 16 numbers:
+ * an output matrix of that rank. */
 static bool
 transformer_head (int i, struct kern_dims out, char grammar[NETWORK_HEAD])
 {
-  enum { LEAST = 8 };
+  enum { LEAST = 16 };
   const int64_t rank = i < 31 ? out.c >> i : 0;
-  snprintf (grammar, NETWORK_HEAD, "ln-fc");
-  if (i > 0)
-    snprintf (grammar, NETWORK_HEAD, "ln-fc%lld-fc", (long long)rank);
+  if (i == 0)
+    snprintf (grammar, NETWORK_HEAD, "ln-fc");
+  else
+    snprintf (grammar, NETWORK_HEAD, "ln-rank%lld-fc", (long long)rank);
   return i == 0 || rank >= LEAST;
 }
 

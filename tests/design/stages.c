@@ -11,7 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MOST 64 /* units and stages */
+#define MOST 400 /* units */
+#define DEEPEST 64
 
 /* A plan of these words on so many pipe ranks; false: refused. */
 static bool
@@ -151,6 +152,9 @@ static const char *const nets[] = {
     "model.preset=resnet50",
     "model.preset=resnet101",
     "model.preset=resnet152",
+    "model.preset=resnet164",
+    "model.preset=resnet1001",
+    "model.preset=wrn-28-10",
     "model.groups=5x3,40x2",
     "model.groups=200x3,640x2",
     "model.preset=gpt-nano model.family=transformer",
@@ -182,7 +186,7 @@ every_depth (const char *row)
   words[n++] = "strategy.span=local";
   words[n++] = count;
   words[n++] = cost;
-  for (int K = 1; K <= MOST; K++)
+  for (int K = 1; K <= DEEPEST; K++)
     for (size_t b = 0; b < sizeof bounds / sizeof *bounds; b++) {
       struct wire *w;
       struct design d;
