@@ -14,8 +14,8 @@ struct weight {
   int forward, data, weights;
 };
 
-/* Of an operation, as the kind counts them (cost); and of a number of the
- * output, where the time goes into memory. */
+/* Of an operation, as the kind counts them (cost); and of a number of the input
+ * or the output, whichever has more, where the time goes into memory. */
 struct work_weights {
   struct weight flop, number;
 };
@@ -33,8 +33,10 @@ static const struct work_weights table[] = {
   [RECIPE_CONV]      = { { 4, 5, 4 }, { 0, 0, 0 } },
   [RECIPE_BN]        = { { 0, 0, 0 }, { 600, 1000, 0 } }, /* and ReLU */
   [RECIPE_RELU]      = { { 0, 0, 0 }, { 100, 150, 0 } },
-  [RECIPE_MAXPOOL]   = { { 0, 0, 0 }, { 800, 800, 0 } },
+  [RECIPE_MAXPOOL]   = { { 0, 0, 0 }, { 200, 200, 0 } },
   [RECIPE_GAP]       = { { 0, 0, 0 }, { 100, 100, 0 } },
+  [RECIPE_MEAN]      = { { 0, 0, 0 }, { 100, 100, 0 } },
+  [RECIPE_FLATTEN]   = { { 0, 0, 0 }, { 50, 50, 0 } },
   [RECIPE_LINEAR]    = { { 4, 4, 4 }, { 0, 0, 0 } },
   [RECIPE_BORDER]    = { { 0, 0, 0 }, { 200, 300, 0 } },
   [RECIPE_EMBED]     = { { 0, 0, 0 }, { 100, 0, 100 } },
@@ -85,7 +87,8 @@ void
 work_add (const struct recipe_step *s, double flops, struct network_work *w)
 {
   const double share = s->kind == RECIPE_PROJECT ? s->share : 1;
-  add (weights_of (s), round (flops), round (share * numbers_of (&s->out)), w);
+  const double most = fmax (numbers_of (&s->in), numbers_of (&s->out));
+  add (weights_of (s), round (flops), round (share * most), w);
 }
 
 void
