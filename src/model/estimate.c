@@ -117,9 +117,10 @@ rows_bytes (const struct stage_spec *spec, bool own_input, double *bytes)
   const int units = spec->unit_end - spec->unit_first - last;
   const int parts = units + stage_has_border (spec);
   if (spec->training)
-    sum += spec->n_slots * z.slot;
+    sum += spec->n_slots *
+           (spec->mode < STAGE_STILL ? z.slot : (parts > 0) * rows * d);
   /* The last cotangent is the caller's. */
-  if (spec->training && units > 0)
+  if (spec->training && units > 0 && spec->mode < STAGE_HANDS_ON)
     sum += (spec->n_pairs > 0 ? spec->n_pairs : 1) * (z.pair - rows * d);
   if (parts > 0)
     sum += rows * d; /* evaluation */
@@ -152,8 +153,12 @@ images_bytes (const struct stage_spec *spec)
     const double out = network_border_bytes (u.out, n);
     largest = fmax (largest, fmax (in, out));
   }
-  return network_param_bytes (params) * copies (spec) + act * spec->n_slots +
-         act * PAIR_PART * spec->n_pairs + OTHER_PLACES * largest;
+  network_unit (spec->net, spec->unit_end - 1, &u);
+  const double slot =
+      spec->mode < STAGE_STILL ? act : network_border_bytes (u.out, n);
+  const double pair = spec->mode < STAGE_HANDS_ON ? act * PAIR_PART : 0;
+  return network_param_bytes (params) * copies (spec) + slot * spec->n_slots +
+         pair * spec->n_pairs + OTHER_PLACES * largest;
 }
 
 enum status

@@ -67,8 +67,8 @@ build_body (struct stage *s, const struct stage_spec *spec, int end)
     for (int i = 0; i < n; i++)
       layer_destroy (&unit[i]);
   mem_free (&unit);
-  s->body_slot_bytes = m.slot_bytes;
-  s->body_pair_bytes = m.pair_bytes;
+  s->body_slot_bytes = s->spec.mode < STAGE_STILL ? m.slot_bytes : 0;
+  s->body_pair_bytes = s->spec.mode < STAGE_HANDS_ON ? m.pair_bytes : 0;
   s->cache_bytes = m.cache_bytes;
   return status;
 }
@@ -230,6 +230,7 @@ stage_create (struct kern *k, const struct stage_spec *spec, struct stage **out)
   st->spec.head = NULL;
   st->rows = network_family (spec->net)->rows;
   st->inner = st->rows ? KERN_LAST : kern_tuning_layout (spec->tuning);
+  st->mode = spec->mode;
   st->n_slots = spec->training ? spec->n_slots : 0;
   st->n_pairs = spec->training ? spec->n_pairs : 0;
   bool last = spec->unit_end == network_units (spec->net);

@@ -29,6 +29,16 @@
 #include "model/network.h"
 #include "model/optimizer.h"
 
+/* What a stage does between two updates.  Frozen it computes what evaluation
+ * does, running statistics and no dropout, with the same bits in both ways; its
+ * parameters, moments and statistics stay.  The head learns in any case. */
+enum stage_mode {
+  STAGE_LEARNS,
+  STAGE_HANDS_ON, /* frozen: gradients go through, stage_back_data without
+                     learn */
+  STAGE_STILL     /* frozen, and nothing goes back through it */
+};
+
 struct stage_spec {
   const struct network *net;        /* borrowed for the life of the stage */
   const struct kern_tuning *tuning; /* borrowed during create */
@@ -42,20 +52,12 @@ struct stage_spec {
                                shared matrix */
   int64_t n_samples;        /* per micro-batch */
   int n_slots, n_pairs;     /* >= 1 */
+  enum stage_mode mode;     /* the first that it will ever be in: there is no
+                               room for what only an earlier one needs */
   uint64_t seed;
   struct optimizer optimizer;
   bool training; /* false: for evaluation only: no gradients, moments, slots
                     or pairs; only STAGE_EVAL may be used */
-};
-
-/* What a stage does between two updates.  Frozen it computes what evaluation
- * does, running statistics and no dropout, with the same bits in both ways; its
- * parameters, moments and statistics stay.  The head learns in any case. */
-enum stage_mode {
-  STAGE_LEARNS,
-  STAGE_HANDS_ON, /* frozen: gradients go through, stage_back_data without
-                     learn */
-  STAGE_STILL     /* frozen, and nothing goes back through it */
 };
 
 struct stage;
@@ -119,7 +121,7 @@ stage_has_head (const struct stage *s);
 
 /* -- work ------------------------------------------------------------------ */
 
-/* STAGE_LEARNS at first.  Between two batches. */
+/* That of the spec at first.  Between two batches. */
 void
 stage_set_mode (struct stage *s, enum stage_mode mode);
 /* What is in the slot from now on: step (from 0) and the place of the first

@@ -20,6 +20,7 @@ stage_set_mode (struct stage *s, enum stage_mode mode)
 {
   CHECK (!s->params[STAGE_BODY].touched && !s->aside,
          "stage %d: in the middle of a batch", s->spec.k);
+  CHECK (mode >= s->spec.mode, "stage %d: made to stay frozen", s->spec.k);
   s->mode = mode;
 }
 

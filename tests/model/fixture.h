@@ -61,8 +61,8 @@ fixture_close (struct fixture *f)
 
 /* Stage k of K over units first..end-1; two slots, two pairs. */
 static inline struct stage *
-fixture_stage (struct fixture *f, int k, int K, int first, int end,
-               const char *head)
+fixture_stage_as (struct fixture *f, int k, int K, int first, int end,
+                  const char *head, enum stage_mode mode)
 {
   struct stage *s;
   struct stage_spec spec = {.net = f->net,
@@ -77,6 +77,7 @@ fixture_stage (struct fixture *f, int k, int K, int first, int end,
                             .n_samples = f->n,
                             .n_slots = 2,
                             .n_pairs = 2,
+                            .mode = mode,
                             .seed = 5,
                             .optimizer = {.kind = OPTIMIZER_SGD,
                                           .momentum = 0.9,
@@ -86,6 +87,13 @@ fixture_stage (struct fixture *f, int k, int K, int first, int end,
   must (stage_create (f->k, &spec, &s));
   must (kern_seal (f->k));
   return s;
+}
+
+static inline struct stage *
+fixture_stage (struct fixture *f, int k, int K, int first, int end,
+               const char *head)
+{
+  return fixture_stage_as (f, k, K, first, end, head, STAGE_LEARNS);
 }
 
 /* Move BatchNorm away from 1 and 0, and biases from small, so that a mix-up

@@ -22,6 +22,7 @@ struct rig {
 /* How the stages of the next rig are. */
 static int cut[K + 1] = {0, 2, 4, LAYERS + 2};
 static enum model_border border;
+static enum stage_mode made;
 static double smoothing;
 
 static struct model_spec
@@ -531,6 +532,7 @@ make (struct kern *k, const struct network *net, const struct kern_tuning *t,
                               .n_samples = n,
                               .n_slots = 2,
                               .n_pairs = 1,
+                              .mode = made,
                               .seed = 5,
                               .optimizer = {.kind = OPTIMIZER_ADAMW},
                               .training = true};
@@ -575,9 +577,13 @@ test_memory (bool tied, const char *head, double share)
     worst = fmax (worst, fabs (said / held - 1));
     stage_destroy (&s);
   }
-  tap_ok (worst < 0.02, "memory of stages, %s%s, share %g%s: off by %.1f %%",
+  tap_ok (worst < 0.02, "memory of stages, %s%s, share %g%s%s: off by %.1f %%",
           head, tied ? ", tied" : "", share,
-          border == MODEL_BORDER_NONE ? "" : ", border", 100 * worst);
+          border == MODEL_BORDER_NONE ? "" : ", border",
+          made == STAGE_LEARNS  ? ""
+          : made == STAGE_STILL ? ", still"
+                                : ", frozen",
+          100 * worst);
   network_destroy (&net);
   kern_tuning_destroy (&t);
   kern_close (&k);
@@ -723,6 +729,8 @@ main (void)
   test_memory (true, "ln-shared", 0.5);
   test_memory (false, "ln-fc", 0.5);
   test_memory (false, "ln-shared", 1);
+  for (made = STAGE_STILL; made > STAGE_LEARNS; made--)
+    test_memory (false, "ln-fc", 1);
   test_memory (false, "ln-rank16-fc", 1);
   test_memory (true, "ln-fc96-fc", 0.5);
   test_init ();
