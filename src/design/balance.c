@@ -41,7 +41,8 @@ seconds_of (const struct design *d, int k, int from, int end, bool heads)
   double s = 0;
   for (int i = from; i < end; i++) {
     const struct stage_cost *u = &d->costs.unit[i];
-    s += u->forward + d->does[k].passes * u->data + u->weights;
+    s += u->forward + d->does[k].passes * u->data +
+         d->does[k].learns * u->weights;
   }
   const struct stage_cost *h = &d->costs.head[end - 1];
   return heads && has_head (d, k) ? s + h->forward + h->data + h->weights : s;

@@ -15,6 +15,14 @@ derive_border (const struct config *c)
   return borders[c->border];
 }
 
+enum stage_mode
+derive_mode (const struct config *c, bool learns, bool through)
+{
+  if (learns)
+    return STAGE_LEARNS;
+  return through || c->agreement > 0 ? STAGE_HANDS_ON : STAGE_STILL;
+}
+
 enum plan_mix
 derive_mix (const struct config *c)
 {

@@ -56,7 +56,8 @@ struct design_phase {
 
 /* What a stage does in a micro-batch, as the mean over the run. */
 struct design_does {
-  double passes, heads; /* heads: in what part of the run it has one */
+  double passes;
+  double learns, heads; /* in what part of the run it does, and has one */
 };
 
 struct design {
@@ -126,6 +127,7 @@ design_hash (const struct design *d);
 struct design_needs {
   int k, K;
   bool own_input; /* the stage before is on another rank, or there is none */
+  bool through;   /* gradients, its own or others' */
   bool head;      /* behind an inner stage */
   bool taught;    /* stages learn from its head, in some phase */
   int n_slots, n_pairs;
@@ -169,6 +171,10 @@ derive_spec (const struct config *c, const struct data_info *data,
              struct model_spec *out);
 enum model_border
 derive_border (const struct config *c);
+/* What a stage does that learns, or through which gradients go; those of the
+ * last loss, with which others are compared, may go through any. */
+enum stage_mode
+derive_mode (const struct config *c, bool learns, bool through);
 enum data_split
 derive_split (enum config_split split);
 /* The same of a word that is none of the configuration.  E_CONFIG. */

@@ -64,6 +64,7 @@ design_range_bytes (const struct design *d, const struct design_needs *need,
       .n_samples = d->n_samples,
       .n_slots = need->n_slots,
       .n_pairs = need->n_pairs,
+      .mode = derive_mode (&d->config, need->n_pairs > 0, need->through),
       .optimizer = {.kind = derive_optimizer_kind (&d->config)},
       .training = true};
   struct network_unit u = {0};

@@ -21,7 +21,8 @@ design_measured_cut (const struct design *d, int *first)
   for (int k = 0; e == OK && k < K; k++)
     for (int i = 0; i < n; i++) {
       const struct stage_cost *u = &d->costs.unit[i], *h = &d->costs.head[i];
-      cost[k * n + i] = u->forward + d->does[k].passes * u->data + u->weights;
+      cost[k * n + i] = u->forward + d->does[k].passes * u->data +
+                        d->does[k].learns * u->weights;
       extra[k * n + i] =
           k < K - 1 ? d->does[k].heads * (h->forward + h->data + h->weights)
                     : 0;
@@ -104,8 +105,9 @@ work_of (const struct design *d, int k)
 {
   const struct plan_cost *c = &d->cost[k];
   const double heads = k == d->K - 1 ? 1 : d->does[k].heads;
-  return c->forward + d->does[k].passes * c->data + c->weights +
-         heads * c->head + heads * c->head_weights + c->update;
+  return c->forward + d->does[k].passes * c->data +
+         d->does[k].learns * c->weights + heads * c->head +
+         heads * c->head_weights + d->does[k].learns * c->update;
 }
 
 /* The plan of phase i, with all stages on one rank: passes and heads. */
@@ -120,6 +122,7 @@ look_at_phase (struct design *d, const struct plan_spec *spec, int i)
   for (int k = 0; k < d->K; k++) {
     const bool head = probe->head[k] != PLAN_SILENT;
     d->does[k].passes += share * probe->n_passes[k];
+    d->does[k].learns += plan_learns (probe, k) ? share : 0;
     d->does[k].heads += head ? share : 0;
     d->has_head[k] = d->has_head[k] || head;
   }
@@ -274,6 +277,7 @@ design_needs_raise (const struct plan *p, int k, struct design_needs *n)
   n->k = k;
   n->K = p->K;
   n->own_input = own;
+  n->through = n->through || p->n_passes[k] > 0;
   n->n_slots = larger (n->n_slots, p->n_slots[k]);
   n->n_pairs = larger (n->n_pairs, p->n_pairs[k]);
   n->n_in = larger (n->n_in, p->n_streams[k + 1]);

@@ -65,6 +65,7 @@ make_stage (struct session *s, int k, bool decodes, struct local_stage *l)
       .n_samples = d->n_samples,
       .n_slots = need.n_slots,
       .n_pairs = need.n_pairs > 0 ? need.n_pairs : 1,
+      .mode = derive_mode (&d->config, need.n_pairs > 0, need.through),
       .seed = (uint64_t)d->config.seed,
       .optimizer = d->optimizer,
       .training = !d->spec.forward_only,
@@ -178,18 +179,14 @@ make_stages (struct session *s, bool decodes)
   return kernels_seal (d->kernels);
 }
 
-/* Where gradients are compared, that of the last loss may go where those of
- * training do not. */
 void
 session_set_modes (struct session *s, const struct plan *p)
 {
-  const bool compares = s->design->config.agreement > 0;
   for (int i = 0; i < s->n_local && !s->design->spec.forward_only; i++) {
     const struct local_stage *l = &s->local[i];
-    const bool through = p->n_passes[l->k] > 0 || compares;
-    stage_set_mode (l->stage, plan_learns (p, l->k) ? STAGE_LEARNS
-                              : through             ? STAGE_HANDS_ON
-                                                    : STAGE_STILL);
+    stage_set_mode (l->stage,
+                    derive_mode (&s->design->config, plan_learns (p, l->k),
+                                 p->n_passes[l->k] > 0));
   }
 }
 

@@ -72,6 +72,18 @@ one plan stages.count=3 strategy.span=frozen,2,frozen --list
 sed 's/; span .*/; route by hand/' said | cmp -s - table
 ok $? "the same in words"
 
+# memory SPAN: MB of stage 0, of 64 images of 32x32
+memory () {
+  one plan stages.count=3 stages.cut=4,3,rest train.batch=64 strategy.span="$1" "$2" &&
+    $AWK '$1 == 0 && $NF == "MB" { print $(NF - 1) }' said
+}
+whole=$(memory all train.agreement=0) still=$(memory frozen,1,1 train.agreement=0)
+through=$(memory frozen,1,1 train.agreement=9)
+echo "$whole $through $still" >said
+$AWK -v a="$whole" -v b="$through" -v c="$still" \
+  'BEGIN { exit !(0 < c && c < 0.5 * a && c < 0.7 * b && b < 0.9 * a) }'
+ok $? "plan: a frozen stage takes less memory, least where nothing goes through it"
+
 # -- stopped and gone on with -------------------------------------------------------
 
 span=strategy.span=frozen,2,frozen,all
