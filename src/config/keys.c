@@ -207,10 +207,10 @@ const struct key key_table[] = {
   { KEY (STAGES, "head", OTHER_BITS, SUBJECT),
     .kind = KEY_TEXT, TEXT_AT (head), .value = "auto",
     .meaning = "classifier behind each stage but the last: words joined by -, "
-               "out of convN, convNsM, conv1xN, bn, ln, poolN, gap, fcN and, "
-               "last, fc; of a Transformer ln, fcN, rankN and, last, fc or "
-               "shared (all heads use one output matrix); one for all stages, or one for each but the "
-               "last with commas between; auto: of each stage the best known "
+               "out of like-D, convN, convNsM, conv1xN, bn, ln, poolN, gap, "
+               "fcN and, last, fc; of a Transformer like-D, ln, fcN, rankN and, "
+               "last, fc or shared (all heads use one output matrix); one for "
+               "all stages, or one for each but the last with commas between; auto: of each stage the best known "
                "one within head_cost, as its operations are counted" },
   { KEY (STAGES, "head_cost", OTHER_BITS, SUBJECT),
     .kind = KEY_REAL, REAL_AT (head_cost),

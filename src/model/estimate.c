@@ -74,20 +74,21 @@ head_floats (const struct stage_spec *spec, double rows, double table,
   const bool last = spec->unit_end == units;
   const struct model_spec *m = network_spec (spec->net);
   const double d = m->d_model, matrix = (double)m->classes * d;
-  struct recipe r;
+  struct recipe_row r = {.n = 1};
   if (last)
-    r = *network_recipe (spec->net, units - 1);
+    r.part[0] = *network_recipe (spec->net, units - 1);
   else
-    TRY (recipe_head (spec->head,
-                      network_recipe (spec->net, spec->unit_end - 1)->out, m,
-                      &r));
-  const struct recipe_step *step = recipe_projects (&r);
+    TRY (recipe_head (spec->head, spec->net, spec->unit_end - 1, &r));
+  const struct recipe *end = &r.part[r.n - 1];
+  const struct recipe_step *step = recipe_projects (end);
   /* What goes into the projection is scratch, not kept. */
-  const double inner = r.n_path > 1 ? rows * (double)step->in.c : 0;
+  const double inner =
+      r.n > 1 || end->n_path > 1 ? rows * (double)step->in.c : 0;
   const double taken = step->share < 1 ? step->share * rows : 0;
   const double grad = spec->training ? 1 : 0;
   struct sizes z = {0};
-  add_recipe (&r, rows, &z);
+  for (int i = 0; i < r.n; i++)
+    add_recipe (&r.part[i], rows, &z);
   if (last) /* the owner, whatever its name */
     z.params += step->shared ? matrix : 0;
   else if (step->shared)

@@ -36,6 +36,12 @@ struct family {
   /* Head i of those that are known, see network_head_known; out: dims of the
    * tensor that it stands behind. */
   bool (*head) (int i, struct kern_dims out, char grammar[NETWORK_HEAD]);
+  /* A block such as `unit`, one of its recipes, but behind a tensor of dims
+   * `in`; NULL: the same.  Its tensors' names begin as those of unit. */
+  void (*like) (const struct model_spec *s, const struct recipe *unit,
+                struct kern_dims in, struct recipe *out);
+  /* Words of a head behind such blocks. */
+  const char *(*ending) (const struct model_spec *s);
   /* Words of its heads' grammar; NULL behind the last. */
   const struct head_word *const *words;
 };

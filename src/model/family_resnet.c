@@ -216,22 +216,26 @@ block_bn (struct recipe *r, int number, bool relu)
   recipe_bn (r, part, relu);
 }
 
+/* Channels at the end of a block over its width. */
+static int
+expansion (const struct model_spec *spec)
+{
+  return spec->block == MODEL_BASIC ? 1 : 4;
+}
+
 /* post: y = relu (path (x) + x), of which BN ends path and shortcut.  pre: y =
  * path (x) + x, where BN and ReLU stand before each convolution; a projection
  * takes the place of x from behind the first of them, which both share. */
 static void
-block_unit (struct recipe *r, const struct model_spec *spec, int group,
-            int index, struct kern_dims in)
+block_unit (struct recipe *r, const struct model_spec *spec, const char *name,
+            int64_t width, int stride, struct kern_dims in)
 {
   const bool basic = spec->block == MODEL_BASIC, pre = spec->order == MODEL_PRE;
-  const int width = spec->width[group], n = basic ? 2 : 3;
-  const int64_t out_c = basic ? width : 4 * (int64_t)width;
-  const int stride = group > 0 && index == 0 ? 2 : 1;
+  const int n = basic ? 2 : 3;
+  const int64_t out_c = expansion (spec) * width;
   const bool projects = stride != 1 || in.c != out_c;
   const int kernels[2][3] = {{3, 3, 0}, {1, 3, 1}};
   const int strided = basic ? 0 : 1;
-  char name[RECIPE_NAME];
-  snprintf (name, sizeof name, "layer%d.%d", group + 1, index);
   recipe_init (r, name, in);
   r->residual = !pre;
   if (projects)
@@ -277,8 +281,12 @@ resnet_make (const struct model_spec *s, struct recipe *unit)
 {
   stem_unit (unit, s);
   for (int g = 0; g < s->n_groups; g++)
-    for (int b = 0; b < s->blocks[g]; b++, unit++)
-      block_unit (&unit[1], s, g, b, unit->out);
+    for (int b = 0; b < s->blocks[g]; b++, unit++) {
+      char name[RECIPE_NAME];
+      snprintf (name, sizeof name, "layer%d.%d", g + 1, b);
+      block_unit (&unit[1], s, name, s->width[g], g > 0 && b == 0 ? 2 : 1,
+                  unit->out);
+    }
   output_unit (&unit[1], s, unit->out);
 }
 
@@ -312,9 +320,26 @@ resnet_head (int i, struct kern_dims out, char grammar[NETWORK_HEAD])
   return true;
 }
 
+/* Stride 2 where the image is larger than behind the unit: at most one halving
+ * a block, as in the network. */
+static void
+resnet_like (const struct model_spec *s, const struct recipe *unit,
+             struct kern_dims in, struct recipe *out)
+{
+  const int stride = in.h > unit->out.h || in.w > unit->out.w ? 2 : 1;
+  block_unit (out, s, unit->name, unit->out.c / expansion (s), stride, in);
+}
+
+/* As the network ends. */
+static const char *
+resnet_ending (const struct model_spec *s)
+{
+  return s->order == MODEL_PRE ? "bn-gap-fc" : "gap-fc";
+}
+
 static const struct head_word *const words[] = {
-    &head_conv, &head_point, &head_bn, &head_pool,
-    &head_gap,  &head_entry, &head_fc, NULL};
+    &head_like, &head_conv,  &head_point, &head_bn, &head_pool,
+    &head_gap,  &head_entry, &head_fc,    NULL};
 
 const struct family family_resnet = {
     .name = "resnet",
@@ -327,5 +352,7 @@ const struct family family_resnet = {
     .make = resnet_make,
     .same = resnet_same,
     .head = resnet_head,
+    .like = resnet_like,
+    .ending = resnet_ending,
     .words = words,
 };

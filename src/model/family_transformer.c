@@ -202,8 +202,15 @@ transformer_head (int i, struct kern_dims out, char grammar[NETWORK_HEAD])
   return i == 0 || rank >= LEAST;
 }
 
-static const struct head_word *const words[] = {&head_ln, &head_dense,
-                                                &head_rank, &head_shared, NULL};
+static const char *
+transformer_ending (const struct model_spec *s)
+{
+  (void)s;
+  return "ln-fc";
+}
+
+static const struct head_word *const words[] = {
+    &head_like, &head_ln, &head_dense, &head_rank, &head_shared, NULL};
 
 const struct family family_transformer = {
     .name = "transformer",
@@ -219,5 +226,6 @@ const struct family family_transformer = {
     .make = transformer_make,
     .same = transformer_same,
     .head = transformer_head,
+    .ending = transformer_ending,
     .words = words,
 };

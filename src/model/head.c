@@ -12,11 +12,25 @@
 
 #define WORDS 20 /* two steps each fit into a recipe */
 
-/* Copy the piece in front of the next '-' (or the end) and step over it. */
+/* Up to the next '-' (or the end) that is no part of a word. */
+static size_t
+word_length (const char *at)
+{
+  size_t in_word = 0;
+  for (int i = 0; head_words[i]; i++) {
+    const char *text = head_words[i]->text;
+    const size_t n = strlen (text);
+    if (text[n - 1] == '-' && strncmp (at, text, n) == 0)
+      in_word = n;
+  }
+  return in_word + strcspn (at + in_word, "-");
+}
+
+/* Copy the next word and step over it. */
 static enum status
 next_word (const char *grammar, const char **at, struct head_said *w)
 {
-  size_t n = strcspn (*at, "-");
+  size_t n = word_length (*at);
   if (n == 0)
     return fail (E_CONFIG, "head \"%s\": an empty word at character %zu",
                  grammar, (size_t)(*at - grammar) + 1);
@@ -59,14 +73,13 @@ unknown (const char *grammar, const struct head_said *w)
                near ? near : "", near ? "\"?)" : "", head_words_text);
 }
 
-/* *n words, those of the family and others; others are refused later, when all
- * have been read. */
+/* Words behind the *n that are there, those of the family and others; others
+ * are refused later, when all have been read. */
 static enum status
 parse_words (const char *grammar, const struct family *f,
              struct head_said *words, int *n)
 {
   const char *at = grammar;
-  *n = 0;
   for (;;) {
     if (*n == WORDS)
       return fail (E_CONFIG, "head \"%.80s...\": more than %d words", grammar,
@@ -82,21 +95,58 @@ parse_words (const char *grammar, const struct family *f,
   }
 }
 
-enum status
-recipe_head (const char *grammar, struct kern_dims in,
-             const struct model_spec *spec, struct recipe *out)
+/* Attention looks at whole windows. */
+static enum status
+refuse_share (const char *grammar, const struct network *net,
+              const struct recipe_row *row)
 {
+  const struct model_spec *spec = network_spec (net);
+  struct network_unit u = {0};
+  recipe_row_cost (row, &u);
+  if (u.mixes && network_positions (net, true) < spec->context)
+    return fail (E_CONFIG,
+                 "head \"%s\": its blocks look at all positions: "
+                 "stages.head_tokens must be 1",
+                 grammar);
+  return OK;
+}
+
+/* Blocks into the row, or a step into the recipe behind them. */
+static void
+add_word (const struct head_said *words, int n, int i,
+          const struct network *net, int after, struct recipe_row *row)
+{
+  const struct head_word *is = words[i].is;
+  struct recipe *r = &row->part[row->n - 1];
+  if (!is->blocks) {
+    is->add (r, words, n, i, network_spec (net));
+    return;
+  }
+  is->blocks (&words[i], net, after, row);
+  r = &row->part[row->n++];
+  recipe_init (r, "head",
+               row->n > 1 ? r[-1].out : network_recipe (net, after)->out);
+}
+
+enum status
+recipe_head (const char *grammar, const struct network *net, int after,
+             struct recipe_row *out)
+{
+  const struct family *f = network_family (net);
   struct head_said words[WORDS];
-  int n;
-  TRY (parse_words (grammar, family_at (spec->family), words, &n));
-  recipe_init (out, "head", in);
+  int n = 0;
+  TRY (parse_words (grammar, f, words, &n));
+  if (words[n - 1].is->blocks)
+    TRY (parse_words (f->ending (network_spec (net)), f, words, &n));
+  out->n = 1;
+  recipe_init (&out->part[0], "head", network_recipe (net, after)->out);
   for (int i = 0; i < n; i++) {
     const struct head_said *w = &words[i];
     const char *why = w->own ? w->is->objection (words, n, i) : w->is->foreign;
     if (why)
       return fail (E_CONFIG, "head \"%s\": word %d, \"%s\": %s", grammar, i + 1,
                    w->text, why);
-    w->is->add (out, words, n, i, spec);
+    add_word (words, n, i, net, after, out);
   }
-  return OK;
+  return refuse_share (grammar, net, out);
 }

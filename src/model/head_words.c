@@ -1,5 +1,6 @@
 /* model/head_words.c -- the words that heads are made of.
  *
+ *   like-D     D blocks such as those behind the stage; only first
  *   convN[sM]  3x3 convolution to N channels, stride M (1), bias, then ReLU,
  *              or BatchNorm and ReLU where `bn` follows;  conv1xN  the same
  *              with one pixel
@@ -14,6 +15,7 @@
  * A family lists those it has; `fc` and `ln` are one word over images, another
  * over rows.
  */
+#include "model/family.h"
 #include "model/recipe_impl.h"
 #include "base/text.h"
 #include <stdio.h>
@@ -49,6 +51,88 @@ name_of (int i, char name[RECIPE_NAME])
 {
   snprintf (name, RECIPE_NAME, "%d", i);
 }
+
+/* -- over both ------------------------------------------------------------- */
+
+static bool
+like_numbers (const char *text, struct head_said *w)
+{
+  return number (text, &w->width) && w->width <= RECIPE_BLOCKS;
+}
+
+static const char *
+like_objection (const struct head_said *w, int n, int i)
+{
+  (void)w, (void)n;
+  return i > 0 ? "blocks of the network must be the first word" : NULL;
+}
+
+/* first + i rest / n, to the nearest whole number, of two the even one. */
+static int
+drawn (int first, int rest, int i, int n)
+{
+  const int whole = first + i * rest / n, left = i * rest % n;
+  return whole + (2 * left > n || (2 * left == n && whole % 2 == 1));
+}
+
+/* "layer2.0.conv1" becomes "0.1.conv1": what all names of the recipe begin with
+ * is replaced by the word and the place among its blocks. */
+static void
+rename_block (struct recipe *r, int place)
+{
+  const char *first = NULL;
+  size_t same = 0;
+  for (int i = 0; i < recipe_steps (r); i++) {
+    const char *name = recipe_step_at (r, i)->name;
+    if (!name[0])
+      continue;
+    size_t n = 0;
+    while (first && n < same && name[n] == first[n])
+      n++;
+    same = first ? n : strlen (name);
+    first = first ? first : name;
+  }
+  while (same > 0 && first[same - 1] != '.')
+    same--;
+  for (int i = 0; i < recipe_steps (r); i++) {
+    struct recipe_step *s =
+        i < r->n_path ? &r->path[i] : &r->skip[i - r->n_path];
+    char rest[RECIPE_NAME];
+    if (!s->name[0])
+      continue;
+    snprintf (rest, sizeof rest, "%s", s->name + same);
+    snprintf (s->name, sizeof s->name, "0.%d.%.40s", place, rest);
+  }
+}
+
+/* AugLocal: the i-th of n is the unit nearest to i / n of the way to the last
+ * block; all where there are no more than n. */
+static void
+like_blocks (const struct head_said *w, const struct network *net, int after,
+             struct recipe_row *row)
+{
+  const struct family *f = network_family (net);
+  const int rest = network_units (net) - 2 - after;
+  const int n = w->width < rest ? (int)w->width : rest;
+  struct kern_dims in = network_recipe (net, after)->out;
+  for (row->n = 0; row->n < n; row->n++) {
+    struct recipe *r = &row->part[row->n];
+    const struct recipe *unit =
+        network_recipe (net, drawn (after, rest, row->n + 1, n));
+    if (f->like)
+      f->like (network_spec (net), unit, in, r);
+    else
+      *r = *unit;
+    rename_block (r, row->n);
+    in = r->out;
+  }
+}
+
+const struct head_word head_like = {.text = "like-",
+                                    .like = "like-3",
+                                    .numbers = like_numbers,
+                                    .objection = like_objection,
+                                    .blocks = like_blocks};
 
 /* -- over images, [B, C, H, W] --------------------------------------------- */
 
@@ -110,7 +194,7 @@ const struct head_word head_point = {.text = "conv1x",
 static const char *
 bn_objection (const struct head_said *w, int n, int i)
 {
-  return i > 0 && !convolves (&w[i - 1])
+  return i > 0 && !convolves (&w[i - 1]) && w[i - 1].is != &head_like
              ? "bn must follow a convolution, or be the first word"
          : i == n - 1 ? NOT_LAST
                       : NULL;
@@ -335,7 +419,7 @@ shared_objection (const struct head_said *w, int n, int i)
 {
   bool wide = false;
   for (int j = 0; j < i; j++)
-    wide = wide || w[j].width > 0;
+    wide = wide || (w[j].width > 0 && !w[j].is->blocks);
   return i < n - 1 ? "shared must be the last word"
          : wide    ? "the shared matrix has the model's width, not that of fcN "
                      "or rankN"
@@ -359,8 +443,9 @@ const struct head_word head_shared = {
 
 /* -- the table ------------------------------------------------------------- */
 
-const char head_words_text[] = "convN, convNsM, conv1xN, bn, poolN, gap, fcN, "
-                               "rankN, fc, ln and shared";
+const char head_words_text[] =
+    "like-D, convN, convNsM, conv1xN, bn, poolN, gap, fcN, rankN, fc, ln and "
+    "shared";
 const struct head_word *const head_words[] = {
-    &head_bn, &head_gap,    &head_pool,  &head_fc,   &head_rank,
-    &head_ln, &head_shared, &head_point, &head_conv, NULL};
+    &head_like, &head_bn,     &head_gap,   &head_pool, &head_fc, &head_rank,
+    &head_ln,   &head_shared, &head_point, &head_conv, NULL};

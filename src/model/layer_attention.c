@@ -18,6 +18,7 @@ struct attention_layer {
 static void
 attention_cost (const struct recipe_step *s, struct network_unit *u)
 {
+  u->mixes = true;
   const double t = (double)s->in.h, d = (double)s->out.c;
   u->flops += 2 * t * (t + 1) * d; /* half of all pairs, two products */
   u->act_bytes += s->heads * t * (double)tensor_bytes (NETWORK_BORDER, 1);

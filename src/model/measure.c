@@ -92,16 +92,18 @@ create_part (struct kern *k, struct stage_spec *spec, int64_t whole,
              struct stage **out)
 {
   struct kern_tuning *t = NULL;
-  struct recipe head;
+  struct recipe_row head;
   const struct recipe *body = network_recipe (spec->net, spec->unit_first);
   enum status s;
-  TRY (recipe_head (spec->head, body->out, network_spec (spec->net), &head));
+  TRY (recipe_head (spec->head, spec->net, spec->unit_first, &head));
   TRY (kern_tuning_create (&t));
   kern_tuning_layout_set (t, kern_tuning_layout (spec->tuning));
   TRY_GOTO (copy_choices (k, spec->tuning, body, whole, spec->n_samples, t),
             done);
-  TRY_GOTO (copy_choices (k, spec->tuning, &head, whole, spec->n_samples, t),
-            done);
+  for (int i = 0; i < head.n; i++)
+    TRY_GOTO (copy_choices (k, spec->tuning, &head.part[i], whole,
+                            spec->n_samples, t),
+              done);
   spec->tuning = t;
   s = stage_create (k, spec, out);
 done:

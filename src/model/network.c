@@ -103,10 +103,10 @@ enum status
 network_head (const struct network *net, int after, const char *grammar,
               struct network_unit *out)
 {
-  struct recipe r;
+  struct recipe_row r;
   CHECK (after < net->n - 1, "a head behind the output unit");
-  TRY (recipe_head (grammar, network_recipe (net, after)->out, &net->spec, &r));
-  recipe_cost (&r, out);
+  TRY (recipe_head (grammar, net, after, &r));
+  recipe_row_cost (&r, out);
   out->name = "head";
   return OK;
 }

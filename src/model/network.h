@@ -104,6 +104,7 @@ struct network_unit {
   struct network_work work; /* of the first unit no gradient of the input */
   double act_bytes;         /* kept for backward, per sample */
   uint64_t alike;           /* equal for units of equal shape */
+  bool mixes;               /* tokens: a position looks at others */
 };
 /* Bytes of n samples of such dims at a border; of n parameters, each once. */
 static inline double

@@ -37,12 +37,12 @@ collect_all (struct steps *all, const struct network *net,
   for (int i = 0; i < network_units (net); i++)
     collect (all, network_recipe (net, i));
   for (int i = 0; heads && i < network_units (net) - 1; i++) {
-    struct recipe r;
+    struct recipe_row r;
     if (!heads[i])
       continue;
-    TRY (recipe_head (heads[i], network_recipe (net, i)->out,
-                      network_spec (net), &r));
-    collect (all, &r);
+    TRY (recipe_head (heads[i], net, i, &r));
+    for (int j = 0; j < r.n; j++)
+      collect (all, &r.part[j]);
   }
   return OK;
 }

@@ -33,6 +33,25 @@ recipe_cost (const struct recipe *r, struct network_unit *out)
   *out = u;
 }
 
+void
+recipe_row_cost (const struct recipe_row *row, struct network_unit *out)
+{
+  struct network_unit u = {0};
+  recipe_cost (&row->part[0], out);
+  for (int i = 1; i < row->n; i++) {
+    recipe_cost (&row->part[i], &u);
+    out->out = u.out;
+    out->params += u.params;
+    out->flops += u.flops;
+    out->work.forward += u.work.forward;
+    out->work.data += u.work.data;
+    out->work.weights += u.work.weights;
+    out->act_bytes += u.act_bytes;
+    out->alike = hash_bytes (&u.alike, sizeof u.alike, out->alike);
+    out->mixes = out->mixes || u.mixes;
+  }
+}
+
 bool
 recipe_divides (const struct recipe *r, int block)
 {

@@ -79,6 +79,13 @@ struct recipe {
   struct recipe_step path[RECIPE_STEPS], skip[RECIPE_SKIP];
 };
 
+/* A head: recipes one behind the other, whole blocks and then the words. */
+#define RECIPE_BLOCKS 9
+struct recipe_row {
+  int n; /* at least 1 */
+  struct recipe part[RECIPE_BLOCKS + 1];
+};
+
 /* Start a recipe whose input is `in`. */
 void
 recipe_init (struct recipe *r, const char *name, struct kern_dims in);
@@ -123,13 +130,14 @@ recipe_shared_name (const struct model_spec *spec);
 struct head_said {
   const struct head_word *is;
   bool own;       /* the family has it */
-  int64_t width;  /* N of convN, fcN and their like; 0: none given */
+  int64_t width;  /* N of convN, fcN and such, D of like-D; 0: none given */
   int64_t stride; /* M of convNsM */
   char text[HEAD_WORD];
 };
 /* ... and as it is known.  The functions are given all n words, and which. */
 struct head_word {
-  const char *text; /* the word, or what numbers follow */
+  const char *text; /* the word, or what numbers follow; a '-' at its end
+                       belongs to it */
   const char *like; /* an example, for "did you mean" */
   /* Read what is behind text; false: it is not this word.  NULL: nothing may
    * be there. */
@@ -139,9 +147,15 @@ struct head_word {
   const char *(*objection) (const struct head_said *w, int n, int i);
   void (*add) (struct recipe *r, const struct head_said *w, int n, int i,
                const struct model_spec *spec);
+  /* The word is blocks in front of what the others add: the recipes of them,
+   * behind unit `after` of the network, into row; in place of add.  The
+   * family's own ending follows where it is the last word.  NULL: it is not. */
+  void (*blocks) (const struct head_said *w, const struct network *net,
+                  int after, struct recipe_row *row);
 };
-extern const struct head_word head_conv, head_point, head_bn, head_pool,
-    head_gap, head_entry, head_fc, head_dense, head_rank, head_ln, head_shared;
+extern const struct head_word head_like, head_conv, head_point, head_bn,
+    head_pool, head_gap, head_entry, head_fc, head_dense, head_rank, head_ln,
+    head_shared;
 /* One of each name, NULL behind the last, and all of them in a sentence. */
 extern const struct head_word *const head_words[];
 extern const char head_words_text[];
@@ -155,11 +169,11 @@ void
 recipe_border (struct recipe *r, enum model_border border, struct kern_dims in,
                bool rows);
 
-/* The head that a grammar describes, behind a tensor of dims `in`.  Fails with
- * E_CONFIG naming the word. */
+/* The head that a grammar describes, behind unit `after`.  Fails with E_CONFIG
+ * naming the word. */
 enum status
-recipe_head (const char *grammar, struct kern_dims in,
-             const struct model_spec *spec, struct recipe *out);
+recipe_head (const char *grammar, const struct network *net, int after,
+             struct recipe_row *out);
 /* The PROJECT at the end of a recipe of tokens; NULL: there is none. */
 const struct recipe_step *
 recipe_projects (const struct recipe *r);
@@ -178,6 +192,9 @@ recipe_shape (const struct recipe_step *s, int64_t n, enum kern_layout l);
 /* Everything in network_unit but the name. */
 void
 recipe_cost (const struct recipe *r, struct network_unit *out);
+/* The same of all that stand behind each other. */
+void
+recipe_row_cost (const struct recipe_row *row, struct network_unit *out);
 /* True when every inner channel count is a multiple of block. */
 bool
 recipe_divides (const struct recipe *r, int block);

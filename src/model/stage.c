@@ -73,13 +73,33 @@ build_body (struct stage *s, const struct stage_spec *spec, int end)
   return status;
 }
 
+/* All recipes of a row; a PROJECT at the end is no layer. */
+static enum status
+build_row (struct layer_maker *m, const struct recipe_row *r,
+           struct layer **out)
+{
+  struct layer *part[RECIPE_BLOCKS + 1] = {NULL};
+  enum status status = OK;
+  int n = 0;
+  for (int i = 0; i < r->n && status == OK; i++) {
+    status = layer_build (m, &r->part[i], &part[n]);
+    n += part[n] != NULL;
+  }
+  if (status == OK && n > 1)
+    return layer_sequence (m, part, n, out);
+  *out = status == OK ? part[0] : NULL;
+  for (int i = 0; i < n && status != OK; i++)
+    layer_destroy (&part[i]);
+  return status;
+}
+
 static enum status
 build_head (struct stage *s, const struct stage_spec *spec,
-            const struct recipe *r)
+            const struct recipe_row *r)
 {
   struct layer_maker m = maker_of (s, spec, STAGE_HEAD);
-  TRY (layer_build (&m, r, &s->head));
-  TRY (stage_token_project (s, spec, r));
+  TRY (build_row (&m, r, &s->head));
+  TRY (stage_token_project (s, spec, &r->part[r->n - 1]));
   s->project.keeps = s->project.on && s->head && s->head->keeps;
   if (s->project.keeps)
     s->project.kept_at = maker_pair (&m, s->head->y_bytes);
@@ -94,20 +114,18 @@ build (struct stage *s, const struct stage_spec *spec)
   const int units = network_units (spec->net);
   const bool last = spec->unit_end == units;
   const int end = last ? units - 1 : spec->unit_end;
-  const struct model_spec *model = network_spec (spec->net);
-  s->length = model->context;
+  struct recipe_row head = {.n = 1};
+  s->length = network_spec (spec->net)->context;
   s->in = network_recipe (spec->net, spec->unit_first)->in;
   s->out =
       end > spec->unit_first ? network_recipe (spec->net, end - 1)->out : s->in;
   if (end > spec->unit_first || stage_has_border (spec))
     TRY (build_body (s, spec, end));
   if (last)
-    return build_head (s, spec, network_recipe (spec->net, units - 1));
-  if (!spec->head)
-    return OK;
-  struct recipe head;
-  TRY (recipe_head (spec->head, s->out, model, &head));
-  return build_head (s, spec, &head);
+    head.part[0] = *network_recipe (spec->net, units - 1);
+  else if (spec->head)
+    TRY (recipe_head (spec->head, spec->net, end - 1, &head));
+  return last || spec->head ? build_head (s, spec, &head) : OK;
 }
 
 /* -- memory ---------------------------------------------------------------- */

@@ -215,12 +215,12 @@ collect_heads (struct shapes *all, const struct network *net,
 {
   *all = (struct shapes){.divides = true};
   for (int i = 0; heads && i < network_units (net) - 1; i++) {
-    struct recipe r;
+    struct recipe_row r;
     if (!heads[i])
       continue;
-    TRY (recipe_head (heads[i], network_recipe (net, i)->out,
-                      network_spec (net), &r));
-    collect (all, &r, block);
+    TRY (recipe_head (heads[i], net, i, &r));
+    for (int j = 0; j < r.n; j++)
+      collect (all, &r.part[j], block);
   }
   return OK;
 }

@@ -242,6 +242,15 @@ find_ranks (struct generator *g)
                  "trained (strategy.heads = all trains every head)",
                  g->head);
   g->first_rank = 0;
+  struct network_unit u = {0};
+  if (g->head < d->K - 1)
+    TRY (network_head (d->net, d->first[g->head + 1] - 1,
+                       design_head (d, g->head), &u));
+  if (u.mixes)
+    return fail (E_USAGE,
+                 "--head %d: a head whose blocks look back (%s) does not "
+                 "generate; ask the output, head %d",
+                 g->head, design_head (d, g->head), d->K - 1);
   g->last_rank = d->plan->rank_of[g->head];
   g->mine = wire_pipe_rank (s->wire);
   return OK;

@@ -116,7 +116,8 @@ whole (const struct model_spec *spec, enum kern_layout l, int end,
     end = network_units (f.net);
   struct stage *s = fixture_stage (&f, 0, head ? 2 : 1, 0, end, head);
   fixture_shake (s);
-  twin = (struct twin){.spec = &f.spec, .train = true, .eps = 1e-5};
+  twin = (struct twin){
+      .spec = &f.spec, .train = true, .eps = 1e-5, .after = end - 1};
   twin_load (&twin, s, 0);
 
   must (stage_eval (s, f.images));
@@ -334,6 +335,17 @@ static const char *const heads[] = {
     "ln-conv8-bn-pool2-fc",
 };
 
+/* Three groups of two blocks, so that strides come late. */
+static const struct model_spec spec_deep = {.block = MODEL_BASIC,
+                                            .stem = MODEL_STEM_CIFAR,
+                                            .n_groups = 3,
+                                            .width = {8, 16, 24},
+                                            .blocks = {2, 2, 2},
+                                            .classes = 5,
+                                            .channels = 3,
+                                            .height = 11,
+                                            .width_px = 8};
+
 int
 main (void)
 {
@@ -370,6 +382,17 @@ main (void)
       whole (&spec_basic, (enum kern_layout)l, 2, heads[i], title);
     }
   }
+  whole (&spec_deep, KERN_BLOCKED, 2, "like-1", "the last block");
+  whole (&spec_deep, KERN_LAST, 2, "like-2", "two of five blocks");
+  whole (&spec_deep, KERN_BLOCKED, 3, "like-3-conv8-bn-pool2-fc9-fc",
+         "three of four blocks, and words");
+  whole (&spec_deep, KERN_LAST, 1, "like-9-gap-fc", "all blocks");
+  struct model_spec pre = spec_deep;
+  pre.order = MODEL_PRE;
+  whole (&pre, KERN_LAST, 3, "like-2", "two blocks that normalise first");
+  whole (&pre, KERN_BLOCKED, 2, "like-3", "three blocks that normalise first");
+  whole (&spec_basic, KERN_LAST, 4, "like-2", "no block is left");
+  whole (&spec_bottle, KERN_LAST, 2, "like-1", "a bottleneck, odd channels");
   whole (&spec_bottle, KERN_LAST, 3, "ln-pool4-conv1x6-fc9-fc",
          "odd channels, channels last");
   border (&spec_basic, KERN_BLOCKED, MODEL_BORDER_NONE, 2, false,

@@ -21,6 +21,12 @@ static const struct good {
      16 * 64 + 2.0 * (16 * 16 * 8 + 80)},
     {"conv1x8s2-pool3-fc", 17 * 8 + 730, 2.0 * 16 * 16 * 8 + 8 * 16 + 1440},
     {"bn-gap-fc", 32 + 170, 2.0 * 160},
+    {"like-1", 2 * (16 * 16 * 9 + 32) + 170,
+     2.0 * (2 * 16 * 16 * 9 * 64 + 160)},
+    {"like-9-gap-fc20-fc", 2 * (16 * 16 * 9 + 32) + 17 * 20 + 210,
+     2.0 * (2 * 16 * 16 * 9 * 64 + 320 + 200)},
+    {"like-1-bn-gap-fc", 2 * (16 * 16 * 9 + 32) + 32 + 170,
+     2.0 * (2 * 16 * 16 * 9 * 64 + 160)},
     {"ln-gap-fc", 170, 6 * 16 * 64 + 2.0 * 160},
     {"conv128-bn-conv64-bn-gap-fc",
      16 * 128 * 9 + 128 + 256 + 128 * 64 * 9 + 64 + 128 + 650,
@@ -55,6 +61,16 @@ static const struct bad {
     {"pool2-fc8-gap-fc", "gap cannot follow fcN"},
     {"pool2-fc8-conv1x8-fc", "word 3, \"conv1x8\": a convolution cannot"},
     {"gap-conv1x8-fc", "cannot follow gap"},
+    {"gap-like-1",
+     "word 2, \"like-1\": blocks of the network must be the first"},
+    {"like-1-like-1", "word 2, \"like-1\": blocks of the network must be"},
+    {"like-1-fc", "word 2, \"fc\": a linear layer needs gap"},
+    {"like-1-gap", "the last word must be fc"},
+    {"like-gap-fc", "unknown word \"like-gap\""},
+    {"like", "did you mean \"like-3\""},
+    {"like-0", "unknown word \"like-0\""},
+    {"like-10", "unknown word \"like-10\""},
+    {"like-1-", "empty word at character 8"},
     {"pool-fc", "unknown word \"pool\""},
     {"pool0-fc", "unknown word \"pool0\""},
     {"pool65-fc", "unknown word \"pool65\""},
@@ -98,6 +114,8 @@ static const struct good token_rows[] = {
     {"ln-fc20-fc", 24 + 13 * 20 + 20 * 50, 0},
     {"fc20-ln-fc", 13 * 20 + 40 + 20 * 50, 0},
     {"ln-rank6-fc", 24 + 12 * 6 + 6 * 50, 0},
+    {"like-2", 12 * 12 * 12 + 13 * 12 + 24 + 12 * 50, 0},
+    {"like-1-ln-shared", 12 * 12 * 12 + 13 * 12 + 24, 0},
     {"rank20-rank6-ln-fc", 12 * 20 + 20 * 6 + 12 + 6 * 50, 0},
 };
 
@@ -114,6 +132,8 @@ static const struct bad token_bad[] = {
     {"conv1x8-fc", "made of ln"},
     {"ln-rank6", "the last word must be fc"},
     {"ln-rank6-shared", "the model's width"},
+    {"ln-like-1", "word 2, \"like-1\": blocks of the network"},
+    {"like-1-ln", "must be fc or shared"},
     {"ln-rank-fc", "unknown word \"rank\""},
 };
 
@@ -135,8 +155,8 @@ tokens (void)
   }
   for (size_t i = 0; i < sizeof token_rows / sizeof token_rows[0]; i++) {
     const struct good *r = &token_rows[i];
-    tap_ok (network_head (net, 1, r->grammar, &u) == OK &&
-                u.params == r->params && u.out.c == 50 && u.out.h == 8,
+    bool made = network_head (net, 1, r->grammar, &u) == OK;
+    tap_ok (made && u.params == r->params && u.out.c == 50 && u.out.h == 8,
             "\"%s\" of a Transformer: %lld parameters", r->grammar,
             (long long)u.params);
   }

@@ -337,7 +337,9 @@ reach (const struct rig *r, int passes)
   double long_ = rounding_of_result (m->context);
   for (int k = 0; k < K; k++)
     sum += twin_squares (r->s[k]);
-  sum += m->layers * (3 * wide * wide + long_ * long_);
+  int more = 0;
+  sscanf (r->twin->head, "like-%d", &more);
+  sum += (m->layers + K * more) * (3 * wide * wide + long_ * long_);
   return sqrt (passes * sum);
 }
 
@@ -733,6 +735,7 @@ main (void)
     test_memory (false, "ln-fc", 1);
   test_memory (false, "ln-rank16-fc", 1);
   test_memory (true, "ln-fc96-fc", 0.5);
+  test_memory (true, "like-2", 1);
   test_init ();
   test_chunks ();
   struct model_spec m = small ();
@@ -743,6 +746,13 @@ main (void)
   test_route (m, "ln-shared", means, "mean, ln-shared");
   test_route (m, "ln-rank5-fc", sums, "sum, ln-rank5-fc");
   test_route (m, "ln-fc20-rank5-ln-fc", local, "local, ln-fc20-rank5-ln-fc");
+  test_route (m, "like-1", sums, "sum, like-1");
+  test_route (m, "like-2-ln-rank5-fc", pairwise,
+              "pairwise, like-2-ln-rank5-fc");
+  test_route (m, "like-3-ln-shared", local, "local, like-3-ln-shared");
+  m.dropout = 0.25;
+  test_route (m, "like-1", local, "local, like-1 with dropout");
+  m.dropout = 0;
   smoothing = 0.125;
   test_route (m, "ln-fc", pairwise, "smoothed labels, pairwise");
   test_route (m, "ln-shared", sums, "smoothed labels, sum, ln-shared");

@@ -202,24 +202,26 @@ token_attend (const struct token_twin *w, const char *site, const double *qkv,
   mem_free (&p);
 }
 
-/* One layer on x [rows, D], in place; s holds rows x (8 D + 2 F) numbers. */
+/* One layer on x [rows, D], in place; s holds rows x (8 D + 2 F) numbers.  Its
+ * tensors begin with `names`, the sites of dropout with `sites`. */
 static inline void
-token_block (const struct token_twin *w, int l, double *x, double *s)
+token_block (const struct token_twin *w, const char *names, const char *sites,
+             double *x, double *s)
 {
   const int64_t rows = w->B * w->m.context, D = w->m.d_model;
   const int64_t F = llround (w->m.mlp_ratio * (double)D);
   double *ln = s, *wide = ln + rows * D, *o = wide + rows * (3 * D + F);
   char site[80];
-#define TWIN_P(part) token_get (w, "transformer.h.%d.%s", l, part)
+#define TWIN_P(part) token_get (w, "%s.%s", names, part)
   token_layer_norm (rows, D, x, TWIN_P ("ln_1.weight"), TWIN_P ("ln_1.bias"),
                     ln);
   token_dense (rows, D, 3 * D, ln, TWIN_P ("attn.c_attn.weight"),
                TWIN_P ("attn.c_attn.bias"), wide);
-  snprintf (site, sizeof site, "transformer.h.%d.attn.attn_dropout", l);
+  snprintf (site, sizeof site, "%s.attn.attn_dropout", sites);
   token_attend (w, site, wide, o);
   token_dense (rows, D, D, o, TWIN_P ("attn.c_proj.weight"),
                TWIN_P ("attn.c_proj.bias"), ln);
-  snprintf (site, sizeof site, "transformer.h.%d.attn.resid_dropout", l);
+  snprintf (site, sizeof site, "%s.attn.resid_dropout", sites);
   token_drop (w, site, ln);
   for (int64_t i = 0; i < rows * D; i++)
     x[i] += ln[i];
@@ -233,7 +235,7 @@ token_block (const struct token_twin *w, int l, double *x, double *s)
                          (wide[i] + 0.044715 * pow (wide[i], 3))));
   token_dense (rows, F, D, wide, TWIN_P ("mlp.c_proj.weight"),
                TWIN_P ("mlp.c_proj.bias"), ln);
-  snprintf (site, sizeof site, "transformer.h.%d.mlp.dropout", l);
+  snprintf (site, sizeof site, "%s.mlp.dropout", sites);
   token_drop (w, site, ln);
   for (int64_t i = 0; i < rows * D; i++)
     x[i] += ln[i];
@@ -307,16 +309,30 @@ token_word (const struct token_twin *w, int k, int i, const char *word,
 
 static inline double
 token_inner (const struct token_twin *w, int k, const double *x,
-             const char *shared, double *logits)
+             const char *shared, double *s, double *logits)
 {
   const int64_t rows = w->B * w->m.context, D = w->m.d_model;
   double *z = token_doubles ((size_t)(rows * TWIN_WIDE)), loss;
   double *room = token_doubles ((size_t)(rows * TWIN_WIDE));
   char copy[64], *word, *rest = copy;
   int64_t width = D;
-  int i = 0;
-  snprintf (copy, sizeof copy, "%s", w->head);
+  int i = 0, blocks = 0;
   memcpy (z, x, (size_t)(rows * D) * sizeof *z);
+  snprintf (copy, sizeof copy, "%s", w->head);
+  if (sscanf (copy, "like-%d", &blocks) == 1) {
+    const int left = w->m.layers + 1 - w->first[k + 1];
+    for (int j = 0; j < blocks && j < left; j++) {
+      char names[64];
+      snprintf (names, sizeof names, "heads/%d/0.%d", k, j);
+      token_block (w, names, strrchr (names, '/') + 1, z, s);
+    }
+    rest = strchr (strchr (copy, '-') + 1, '-');
+    if (rest)
+      rest++;
+    else
+      rest = strcpy (copy, "ln-fc");
+    i = 1;
+  }
   for (; (word = strsep (&rest, "-")) && rest; i++)
     token_word (w, k, i, word, &width, z, room);
   loss = token_loss (w, true, width, z,
@@ -348,10 +364,13 @@ token_losses (const struct token_twin *w, double *losses, double *last)
     if (k > 0)
       token_border (w->border, rows, D, x);
     for (int u = w->first[k]; u < w->first[k + 1]; u++)
-      if (u > 0 && u <= w->m.layers)
-        token_block (w, u - 1, x, s);
+      if (u > 0 && u <= w->m.layers) {
+        char name[64];
+        snprintf (name, sizeof name, "transformer.h.%d", u - 1);
+        token_block (w, name, name, x, s);
+      }
     if (k < w->K - 1) {
-      losses[k] = token_inner (w, k, x, shared, z);
+      losses[k] = token_inner (w, k, x, shared, s, z);
       continue;
     }
     token_layer_norm (rows, D, x, token_get (w, "transformer.ln_f.weight"),

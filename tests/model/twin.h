@@ -30,6 +30,7 @@ struct twin {
   bool train;  /* batch statistics ... */
   bool frozen; /* ... in the output alone, which is a head */
   double eps;  /* of BatchNorm; planted faults change it */
+  int after;   /* the unit that heads stand behind */
 };
 struct act {
   int64_t n, c, h, w;
@@ -341,12 +342,10 @@ twin_add (struct act *y, struct act side, const char *name)
  * times; a projection sees what the first BN and ReLU give, an identity what
  * they are given. */
 static inline struct act
-twin_block_pre (struct twin *t, struct act x, int group, int index)
+twin_block_pre (struct twin *t, struct act x, const char *name, int stride)
 {
   const bool basic = t->spec->block == MODEL_BASIC;
-  const int stride = group > 0 && index == 0 ? 2 : 1;
-  char name[64], part[96], shortcut[96];
-  snprintf (name, sizeof name, "layer%d.%d", group + 1, index);
+  char part[96], shortcut[96];
   snprintf (shortcut, sizeof shortcut, "%s.downsample.0", name);
   struct act side = twin_copy (&x);
   for (int i = 1; i <= (basic ? 2 : 3); i++) {
@@ -366,12 +365,10 @@ twin_block_pre (struct twin *t, struct act x, int group, int index)
 }
 
 static inline struct act
-twin_block (struct twin *t, struct act x, int group, int index)
+twin_block_post (struct twin *t, struct act x, const char *name, int stride)
 {
   const bool basic = t->spec->block == MODEL_BASIC;
-  const int stride = group > 0 && index == 0 ? 2 : 1;
-  char name[64], part[96];
-  snprintf (name, sizeof name, "layer%d.%d", group + 1, index);
+  char part[96];
   struct act y = x, side = x;
   const int n = basic ? 2 : 3;
   for (int i = 1; i <= n; i++) {
@@ -396,6 +393,13 @@ twin_block (struct twin *t, struct act x, int group, int index)
 }
 
 static inline struct act
+twin_block (struct twin *t, struct act x, const char *name, int stride)
+{
+  return t->spec->order == MODEL_PRE ? twin_block_pre (t, x, name, stride)
+                                     : twin_block_post (t, x, name, stride);
+}
+
+static inline struct act
 twin_unit (struct twin *t, struct act x, int unit)
 {
   const struct model_spec *s = t->spec;
@@ -411,8 +415,11 @@ twin_unit (struct twin *t, struct act x, int unit)
   }
   unit--;
   for (int g = 0; g < s->n_groups; unit -= s->blocks[g++])
-    if (unit < s->blocks[g])
-      return pre ? twin_block_pre (t, x, g, unit) : twin_block (t, x, g, unit);
+    if (unit < s->blocks[g]) {
+      char name[64];
+      snprintf (name, sizeof name, "layer%d.%d", g + 1, unit);
+      return twin_block (t, x, name, g > 0 && unit == 0 ? 2 : 1);
+    }
   if (pre) {
     const bool train = t->train;
     t->train = train || t->frozen;
@@ -423,13 +430,54 @@ twin_unit (struct twin *t, struct act x, int unit)
   return twin_linear (t, twin_gap (x), "fc");
 }
 
+/* The group of unit u; of the stem the first. */
+static inline int
+twin_group (const struct model_spec *s, int u)
+{
+  int g = 0;
+  for (int left = u - 1; g < s->n_groups - 1 && left >= s->blocks[g]; g++)
+    left -= s->blocks[g];
+  return g;
+}
+
+/* AugLocal's blocks behind unit t->after: evenly over the units that follow, of
+ * their width, a halving for every group that was entered, one at a time. */
+static inline struct act
+twin_like (struct twin *t, struct act x, int k, int depth)
+{
+  const struct model_spec *s = t->spec;
+  int units = 0, halvings = 0, group = twin_group (s, t->after);
+  for (int g = 0; g < s->n_groups; g++)
+    units += s->blocks[g];
+  const int rest = units - t->after, n = depth < rest ? depth : rest;
+  for (int i = 1; i <= n; i++) {
+    const int u = (int)rint (t->after + (double)rest / n * i);
+    char name[64];
+    halvings += twin_group (s, u) - group;
+    group = twin_group (s, u);
+    snprintf (name, sizeof name, "heads/%d/0.%d", k, i - 1);
+    x = twin_block (t, x, name, halvings > 0 ? 2 : 1);
+    CHECK (x.c == s->width[group] * (s->block == MODEL_BASIC ? 1 : 4),
+           "channels of %s", name);
+    halvings -= halvings > 0;
+  }
+  return x;
+}
+
 /* Words of the grammar one after the other; knows nothing but good heads. */
 static inline struct act
 twin_head (struct twin *t, struct act x, int k, const char *grammar)
 {
   char copy[128], *word, *rest = copy;
+  int blocks = 0, used = 0;
+  if (sscanf (grammar, "like-%d%n", &blocks, &used) == 1)
+    x = twin_like (t, x, k, blocks);
+  if (blocks > 0)
+    grammar = grammar[used]                 ? grammar + used + 1
+              : t->spec->order == MODEL_PRE ? "bn-gap-fc"
+                                            : "gap-fc";
   snprintf (copy, sizeof copy, "%s", grammar);
-  for (int i = 0; (word = strsep (&rest, "-")); i++) {
+  for (int i = blocks > 0; (word = strsep (&rest, "-")); i++) {
     char name[64];
     snprintf (name, sizeof name, "heads/%d/%d", k, i);
     if (strncmp (word, "conv", 4) == 0) {

@@ -4,7 +4,7 @@
 # training, and what is refused before anything is read.
 #
 # Prints TAP; needs a launcher.
-# limit: 240
+# limit: 480
 # shellcheck disable=SC2016,SC2086 # awk's own $; words of settings
 
 . "${abs_top_srcdir-$(dirname "$0")/../..}/tests/run/rig.sh"
@@ -65,7 +65,14 @@ head=pool4-conv1x16-bn-conv1x8-pool2-fc24-fc24-fc
 through $head $images stages.head=$head
 through "smoothed, ln-pool2-fc" $images stages.head=ln-pool2-fc \
   train.smoothing=0.2
+through like-2 $images stages.head=like-2
 through ln-fc24-rank4-fc $tokens stages.head=ln-fc24-rank4-fc
+through like-1 $tokens stages.head=like-1 model.dropout=0.1
+one generate $run-whole --prompt line --tokens 5
+ok $? "like-1: the output generates"
+one generate $run-whole --prompt line --tokens 5 --head 1
+[ $? = 64 ] && grep -q 'head 1: .*look back (like-1).*head 3' errors
+ok $? "like-1: an inner head is refused"
 
 # Before data is touched: where in the grammar, and why.
 refused () # FAMILY HEAD PATTERN
@@ -79,6 +86,9 @@ refused resnet conv1x8-fc 'word 2, "fc": a linear layer needs gap or poolN'
 refused resnet gap-ln-fc 'word 2, "ln": over images ln must be the first word'
 refused resnet gap-rank8-fc 'word 2, "rank8": rankN belongs to Transformers'
 refused resnet pool0-fc 'unknown word "pool0".*did you mean "pool2"'
+refused resnet gap-like-2 'word 2, "like-2": blocks of the network must be'
+refused resnet like-gap-fc 'unknown word "like-gap"'
+refused "transformer stages.head_tokens=0.5" like-1 'its blocks look at all'
 refused transformer ln-pool2-fc 'word 2, "pool2": heads of Transformers'
 refused transformer ln-rank8 'word 2, "rank8": the last word must be fc'
 
