@@ -123,7 +123,13 @@ design_calibrate (struct wire *w, const struct config *c, int n_sizes,
 /* Assumed of messages where nothing was measured or given. */
 #define DESIGN_LATENCY_S 2e-5
 #define DESIGN_BYTES_PER_S 5e9
-/* Seconds of a step of a run as its plan has them on so many ranks: from the
+/* Seconds of a step, in each phase of a run: from step first[i] on. */
+struct design_pace {
+  int n;
+  int64_t first[CONFIG_PHASES];
+  double step_s[CONFIG_PHASES];
+};
+/* The pace of a run as its plan has it on so many ranks: from the
  * costs of its blocks, of which `kept` are texts of costs.txt (n of them: the
  * run's own, and those of runs of the same network, cut and threads; of several
  * the lower quartiles count), and from messages as assumed above.  E_CONFIG
@@ -132,7 +138,7 @@ design_calibrate (struct wire *w, const struct config *c, int n_sizes,
  * Local; no MPI. */
 enum status
 design_predict (const struct config *c, int ranks, int n,
-                const char *const *kept, double *step_s);
+                const char *const *kept, struct design_pace *out);
 /* What `interlock plan` prints for n_pipe ranks per replica.  Local; no MPI.
  * unit_costs: forward = data = weights = 1. measure: time the blocks here. */
 struct design_plan_spec {

@@ -5,9 +5,23 @@
 
 #include <unistd.h>
 
+static enum status
+take_pace (const struct design *d, struct design_pace *out)
+{
+  if (d->phase[d->n_phases - 1].first < 0)
+    return fail (E_MISSING, "how many steps it has, and when its phases begin, "
+                            "is not known without its data set");
+  out->n = d->n_phases;
+  for (int i = 0; i < d->n_phases; i++) {
+    out->first[i] = d->phase[i].first;
+    out->step_s[i] = d->phase[i].plan->cycle_s;
+  }
+  return OK;
+}
+
 enum status
 design_predict (const struct config *was, int ranks, int n,
-                const char *const *kept, double *step_s)
+                const char *const *kept, struct design_pace *out)
 {
   const struct design_spec spec = {.n_kept = n, .kept = kept};
   struct config c = *was;
@@ -26,7 +40,7 @@ design_predict (const struct config *was, int ranks, int n,
   TRY (wire_open_alone (&alone));
   enum status e = design_sketch (alone, &c, ranks / (int)c.replicas, &spec, &d);
   if (e == OK) {
-    *step_s = d.plan->cycle_s;
+    e = take_pace (&d, out);
     design_close (&d);
   } else if (!there)
     e = fail (E_MISSING, "its data set is not there: %.200s", was->file);

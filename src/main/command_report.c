@@ -159,8 +159,10 @@ costs_alike (const char *a, const char *b)
 
 /* For report_spec.predict. */
 static enum status
-predict (int n, const char *const *dirs, int which, int ranks, double *step_s)
+predict (int n, const char *const *dirs, int which, int ranks,
+         struct report_pace *out)
 {
+  struct design_pace pace = {.n = 0};
   char *config = NULL, **kept = NULL;
   struct config c;
   int n_kept = 0;
@@ -175,7 +177,12 @@ predict (int n, const char *const *dirs, int which, int ranks, double *step_s)
       n_kept += kept[n_kept] != NULL;
     }
   if (e == OK)
-    e = design_predict (&c, ranks, n_kept, (const char *const *)kept, step_s);
+    e = design_predict (&c, ranks, n_kept, (const char *const *)kept, &pace);
+  out->n = pace.n;
+  for (int i = 0; i < pace.n; i++) {
+    out->first[i] = (double)pace.first[i];
+    out->step_s[i] = pace.step_s[i];
+  }
   while (n_kept > 0)
     mem_free (&kept[--n_kept]);
   mem_free (&kept);

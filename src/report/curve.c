@@ -87,6 +87,35 @@ curve_add (struct curve *c, double x, const struct spread *s)
   c->n++;
 }
 
+bool
+curve_marked (const struct report *r)
+{
+  for (int i = 0; i < r->n_runs; i++)
+    if (r->run[i].n_phases > 1)
+      return true;
+  return false;
+}
+
+/* Where the phases of a group's runs begin, in the mean, on the line of their
+ * mean. */
+static void
+add_marks (struct report *r, const struct group *g, enum run_axis axis,
+           struct curve *c)
+{
+  const struct points line = {c->n, c->x, c->mean};
+  const struct run *first = &r->run[g->run[0]];
+  c->mark = pool_take (&r->pool, (size_t)first->n_phases + 1, sizeof *c->mark);
+  for (int i = 1; i < first->n_phases; i++) {
+    double sum = 0;
+    for (int k = 0; k < g->n; k++)
+      sum += run_place (&r->run[g->run[k]], axis, first->phase[i].first);
+    const double x = sum / g->n;
+    if (x >= c->x[0] && x <= c->x[c->n - 1])
+      c->mark[c->n_marks++] =
+          (struct mark){x, between (&line, x), first->phase[i].words};
+  }
+}
+
 void
 group_curve (struct report *r, const struct group *g, int split,
              const char *column, enum run_axis axis, struct curve *out)
@@ -117,4 +146,5 @@ group_curve (struct report *r, const struct group *g, int split,
     const struct spread s = stat_of (n, y);
     curve_add (out, x[i], &s);
   }
+  add_marks (r, g, axis, out);
 }

@@ -47,6 +47,22 @@ draw_line (struct frame *f, const struct curve *c, int style)
   text_add (f->out, "\n");
 }
 
+#define MARK 9.0 /* px above and below the line */
+
+/* Where a strategy changes, and to what. */
+static void
+draw_marks (struct frame *f, const struct curve *c, int style, bool words)
+{
+  for (int i = 0; i < c->n_marks; i++) {
+    const struct mark *m = &c->mark[i];
+    const double x = frame_x (f, m->x), y = frame_y (f, m->y);
+    text_add (f->out, "<path class=\"line s%d mark\" d=\"M%.1f %.1fv%.1f\"/>\n",
+              style, x, y - MARK, 2 * MARK);
+    if (words)
+      svg_text (f->out, x + 3, y - MARK, "start", "tick", m->words);
+  }
+}
+
 /* -- labels ---------------------------------------------------------------- */
 
 struct label {
@@ -83,6 +99,24 @@ spread (struct label *l, int n, double top, double bottom)
   }
 }
 
+/* The name of a group; in a picture that stands alone its last value as well,
+ * and half of its confidence. */
+static const char *
+label_of (struct report *r, int group, const struct lines *s)
+{
+  const struct curve *c = &s->curve[group];
+  const struct measure *m = r->measure;
+  const char *name = svg_short (&r->pool, r->group[group].label, LABEL_LETTERS);
+  if (s->size != CHART_ALONE || c->n == 0)
+    return name;
+  const double half = (c->high[c->n - 1] - c->low[c->n - 1]) / 2;
+  name = pool_text (&r->pool, "%s: %.*f", name, m->digits,
+                    m->scale * c->mean[c->n - 1]);
+  if (r->group[group].n < 3)
+    return name;
+  return pool_text (&r->pool, "%s ± %.*f", name, m->digits, m->scale * half);
+}
+
 static void
 draw_labels (struct report *r, struct frame *f, const struct lines *s)
 {
@@ -106,19 +140,17 @@ draw_labels (struct report *r, struct frame *f, const struct lines *s)
               frame_x (f, c->x[c->n - 1]) + 3, want, end + 4, end + 16, l[i].y,
               g->style, end + 18, l[i].y);
     svg_text (f->out, end + 50, l[i].y + 4, "start", "label",
-              svg_short (&r->pool, g->label, LABEL_LETTERS));
+              label_of (r, l[i].group, s));
   }
 }
 
 static double
-label_room (struct report *r)
+label_room (struct report *r, const struct lines *s)
 {
   double most = 0;
   for (int i = 0; i < r->n_groups; i++)
     if (r->group[i].style >= 0)
-      most = fmax (most, svg_width (svg_short (&r->pool, r->group[i].label,
-                                               LABEL_LETTERS),
-                                    12));
+      most = fmax (most, svg_width (label_of (r, i, s), 12));
   return most + 56;
 }
 
@@ -164,7 +196,7 @@ frame_for (struct report *r, struct text *out, const struct lines *s)
                       height[] = {180, 250, 320, CHART_ALONE_HEIGHT};
   struct frame f = {
       .out = out, .left = 44, .top = 24, .bottom = 42, .x = s->x, .y = s->y};
-  f.right = s->size >= CHART_FULL ? label_room (r) : 14;
+  f.right = s->size >= CHART_FULL ? label_room (r, s) : 14;
   f.width = width[s->size];
   f.height = height[s->size];
   return f;
@@ -184,8 +216,10 @@ lines_draw (struct report *r, struct text *out, const struct lines *s,
         continue;
       if (pass == 0)
         draw_band (&f, c, g->style);
-      else
+      else {
         draw_line (&f, c, g->style);
+        draw_marks (&f, c, g->style, s->size >= CHART_FULL);
+      }
     }
   frame_data_end (&f);
   if (s->size >= CHART_FULL)

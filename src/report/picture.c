@@ -65,10 +65,11 @@ runs_of (struct report *r)
   if (most == 1)
     return "One run each.";
   return pool_text (&r->pool,
-                    least == most ? "Means of %d seeds; bands: 95 %% "
+                    least == most ? "Means of %d seeds; bands and ±: 95 %% "
                                     "confidence of the mean (Student's t%s)."
-                                  : "Means of up to %d seeds; bands: 95 %% "
-                                    "confidence of the mean (Student's t%s).",
+                                  : "Means of up to %d seeds; bands and ±: "
+                                    "95 %% confidence of the mean (Student's "
+                                    "t%s).",
                     most, least <= 2 && 2 <= most ? "; of two: both" : "");
 }
 
@@ -111,6 +112,11 @@ picture_panel (struct report *r, double *height, struct text *out)
   text_add (out, "</g>\n");
   y += CHART_ALONE_HEIGHT + LINE_HIGH;
   add_line (&y, runs_of (r), out);
+  if (curve_marked (r))
+    add_line (&y,
+              "Where a strategy changes there is a tick, with the reach from "
+              "there on.",
+              out);
   if (axis >= AXIS_ON)
     add_line (&y,
               "The time is predicted by the plan, from what blocks took in "

@@ -44,20 +44,34 @@ note_failure (struct report *r, int i, int which, const char *const *why)
   text_add (&r->notes, "\n");
 }
 
+/* Up to a step. */
+static double
+seconds_to (const struct report_pace *p, double step)
+{
+  double sum = 0;
+  for (int i = 0; i < p->n && step > p->first[i]; i++) {
+    const double end = i + 1 < p->n ? fmin (step, p->first[i + 1]) : step;
+    sum += (end - p->first[i]) * p->step_s[i];
+  }
+  return sum;
+}
+
 static void
 predict_on (struct report *r, int i, const char *const *dirs)
 {
   const char **why = pool_take (&r->pool, (size_t)r->n_runs, sizeof *why);
   for (int k = 0; k < r->n_runs; k++) {
     struct run *run = &r->run[k];
-    if (r->spec->predict (r->n_runs, dirs, k, r->spec->on[i], &run->on_s[i]) !=
-        OK) {
-      run->on_s[i] = NAN;
+    struct report_pace pace;
+    run->on_s[i] = NAN;
+    if (r->spec->predict (r->n_runs, dirs, k, r->spec->on[i], &pace) != OK) {
       why[k] = pool_text (&r->pool, "%s", fail_message ());
       fail_clear ();
+      continue;
     }
+    run->on_s[i] = seconds_to (&pace, run->steps) / run->steps;
     for (int row = 0; row < run->metrics.n_rows; row++)
-      run->x[AXIS_ON + i][row] = run->x[AXIS_STEPS][row] * run->on_s[i];
+      run->x[AXIS_ON + i][row] = seconds_to (&pace, run->x[AXIS_STEPS][row]);
   }
   for (int k = 0; k < r->n_runs; k++)
     if (why[k])

@@ -9,6 +9,7 @@
 
 #include "base/status.h"
 #include "base/text.h"
+#include "config/config.h"
 #include <stdbool.h>
 
 enum report_form {
@@ -23,6 +24,12 @@ enum report_form {
 
 #define REPORT_ON 4 /* numbers of ranks for which times are predicted */
 
+/* Seconds of a step, in each phase of a run: from step first[i] on. */
+struct report_pace {
+  int n;
+  double first[CONFIG_PHASES], step_s[CONFIG_PHASES];
+};
+
 struct report_spec {
   int n_paths;
   const char *const *paths; /* run directories, or folders of them */
@@ -33,10 +40,10 @@ struct report_spec {
   double loss;       /* the same of language models, as report_make tells it */
   bool unlike;       /* compare what differs in more than its subject */
   int n_on, on[REPORT_ON]; /* ranks for which times are predicted, ... */
-  /* ... by this: seconds of a step of the run in dirs[which]; what others of
-   * the n have measured may help.  NULL where n_on is 0. */
+  /* ... by this: the pace of the run in dirs[which]; what others of the n have
+   * measured may help.  NULL where n_on is 0. */
   enum status (*predict) (int n, const char *const *dirs, int which, int ranks,
-                          double *step_s);
+                          struct report_pace *out);
 };
 /* Names of the tables, separated by blanks. */
 const char *

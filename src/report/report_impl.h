@@ -122,6 +122,11 @@ enum run_axis {
   AXES = AXIS_ON + REPORT_ON
 };
 
+struct phase {       /* of a strategy that changes */
+  double first;      /* step that it begins with */
+  const char *words; /* of its reach; "table" */
+};
+
 struct run {
   char *path, *name, *state;
   struct words config, facts;
@@ -135,8 +140,11 @@ struct run {
   double batch, seed, steps; /* steps: recorded so far */
   double useful, executed;   /* operations of a step */
   double cores;              /* of its last start */
+  int n_phases;              /* 0: one strategy throughout */
+  struct phase *phase;
   double cycle_s;
-  double on_s[REPORT_ON]; /* predicted, of a step; NAN: not known */
+  double on_s[REPORT_ON]; /* predicted, mean of the steps so far; NAN: not
+                             known */
   char *processor;
   double *x[AXES]; /* n_rows of metrics each */
   int group;
@@ -169,6 +177,9 @@ run_last (const struct run *r, int split, const char *column);
 /* Measured seconds of a step; NAN. */
 double
 run_step_s (const struct run *r);
+/* Where a step lies on an axis; NAN. */
+double
+run_place (const struct run *r, enum run_axis axis, double step);
 /* Busy seconds of a cycle that the plan has for a rank; NAN. */
 double
 run_planned (const struct run *r, int rank);
@@ -259,10 +270,19 @@ measure_head (const struct report *r, const struct run *run, int head);
 bool
 measure_better (const struct report *r, double a, double b);
 
+struct mark { /* where a phase begins */
+  double x, y;
+  const char *words;
+};
 struct curve { /* mean and band of a group, and its extreme runs */
   int n;
   double *x, *mean, *low, *high, *least, *most;
+  int n_marks;
+  struct mark *mark;
 };
+/* Whether there is any mark. */
+bool
+curve_marked (const struct report *r);
 /* Room for n points. */
 void
 curve_room (struct report *r, int n, struct curve *out);
@@ -472,7 +492,7 @@ enum chart_size {
   CHART_FULL, /* with labels */
   CHART_ALONE /* the same, in a picture that stands alone */
 };
-#define CHART_ALONE_WIDTH 900.0
+#define CHART_ALONE_WIDTH 980.0
 #define CHART_ALONE_HEIGHT 330.0
 struct lines { /* a chart: a curve of each group, in their order */
   struct curve *curve;

@@ -202,6 +202,40 @@ reach_of (struct pool *p, const struct run *r)
   return r->K > 0 && text_to_long (word, &span) && span >= r->K ? "all" : word;
 }
 
+static const char *
+phase_words (struct pool *p, const struct config_phase *phase)
+{
+  struct text words;
+  if (config_phase_is_table (phase))
+    return "table";
+  text_init (&words);
+  config_phase_words (phase, &words);
+  const char *out = phase->own > 0
+                        ? pool_text (p, "%s own %g", words.data, phase->own)
+                        : pool_text (p, "%s", words.data);
+  text_clear (&words);
+  return out;
+}
+
+/* Of a dial that this version can read. */
+static void
+read_phases (struct pool *p, struct run *r)
+{
+  const char *words = words_get (&r->config, KEY_NAME (dial));
+  const double steps = words_number (&r->facts, "facts.steps");
+  int64_t first[CONFIG_PHASES];
+  struct config_dial d;
+  if (words[0] && steps > 0 && config_dial_parse (words, &d) == OK &&
+      config_dial_steps (&d, (int64_t)steps, first) == OK) {
+    r->phase = pool_take (p, (size_t)d.n, sizeof *r->phase);
+    r->n_phases = d.n;
+    for (int i = 0; i < d.n; i++)
+      r->phase[i] =
+          (struct phase){(double)first[i], phase_words (p, &d.phase[i])};
+  }
+  fail_clear ();
+}
+
 enum status
 run_read (struct pool *p, const char *path, struct run *r)
 {
@@ -231,6 +265,7 @@ run_read (struct pool *p, const char *path, struct run *r)
   read_starts (p, r);
   const struct start *last = &r->start[r->n_starts - 1];
   r->cores = last->ranks * last->threads;
+  read_phases (p, r);
   read_axes (p, r);
   read_state (p, r);
   return OK;
@@ -362,4 +397,20 @@ run_step_s (const struct run *r)
   for (int i = 0; i < r->metrics.n_rows; i++)
     last = fmax (last, r->x[AXIS_SECONDS][i]);
   return last / r->steps;
+}
+
+double
+run_place (const struct run *r, enum run_axis axis, double step)
+{
+  double at = 0, x = 0;
+  for (int i = 0; i < r->metrics.n_rows; i++) {
+    const double next = r->x[AXIS_STEPS][i], to = r->x[axis][i];
+    if (!row_counts (r, i) || !isfinite (to) || !(next > at))
+      continue;
+    if (next >= step)
+      return x + (to - x) * (step - at) / (next - at);
+    at = next;
+    x = to;
+  }
+  return NAN;
 }

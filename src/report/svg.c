@@ -51,6 +51,7 @@ svg_lines_style (bool page, struct text *out)
               ".band.s%d,.dot.s%d{fill:%s}\n",
               i, colour, dashes[i % 4], i, i, colour);
   }
+  text_add (out, ".line.mark{stroke-dasharray:none;stroke-width:1.5}\n");
 }
 
 /* -- scales ---------------------------------------------------------------- */

@@ -110,10 +110,14 @@ void
 picture_output (struct report *r, struct text *out)
 {
   size_t before = out->size;
-  text_add (out, "<figure id=\"output\"><figcaption>The network's own output "
-                 "while it learns. Lines are means over seeds, bands the "
-                 "95 %% confidence of the mean (Student's t; of two seeds they "
-                 "reach from one to the other). Along:</figcaption>\n");
+  text_add (out,
+            "<figure id=\"output\"><figcaption>The network's own output "
+            "while it learns. Lines are means over seeds, bands the "
+            "95 %% confidence of the mean (Student's t; of two seeds they "
+            "reach from one to the other). %sAlong:</figcaption>\n",
+            curve_marked (r) ? "Where a strategy changes there is a tick, with "
+                               "the reach from there on. "
+                             : "");
   size_t empty = out->size;
   add_views (r, out, "output-axis", output_view);
   if (out->size == empty)

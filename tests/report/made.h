@@ -159,7 +159,7 @@ made_run (const struct made *m, char dir[512])
             "\"ranks\":2,\"processor\":\"p\"}\n"
             "{\"event\":\"finished\",\"time\":9,\"step\":100,\"code\":0}\n");
   made_put (dir, "facts.ini",
-            "[facts]\ndata = 0123456789abcdef\npipe = 2\n"
+            "[facts]\ndata = 0123456789abcdef\nsteps = 100\npipe = 2\n"
             "useful_flops = 1000000000\nexecuted_flops = 1250000000\n"
             "cycle_s = 0.02\nbusy_s = 0.015 0.012\n[measured]\n"
             "peak_bytes = 2000000\npeak_bytes_all = 3000000\n");

@@ -231,20 +231,25 @@ test_budget (void)
 }
 
 /* The first run takes a second a step on one rank and half of it on two, the
- * other twice as long, and nobody knows how long on three. */
+ * other twice as long, but first half as long; and nobody knows how long on
+ * three. */
 static enum status
-say_pace (int n, const char *const *dirs, int which, int ranks, double *step_s)
+say_pace (int n, const char *const *dirs, int which, int ranks,
+          struct report_pace *out)
 {
   if (n != 2 || !strstr (dirs[which], which == 0 ? "near" : "far"))
     return fail (E_DATA, "asked about other runs");
   if (ranks == 3)
     return fail (E_CONFIG, "nobody has three");
-  *step_s = (which + 1.0) / ranks;
+  *out = (struct report_pace){.n = 1, .step_s = {(which + 1.0) / ranks}};
+  if (which == 1) /* the same, faster and then slower */
+    *out = (struct report_pace){
+        .n = 2, .first = {0, 50}, .step_s = {0.5 / ranks, 3.5 / ranks}};
   return OK;
 }
 
-/* The same accuracy after the same steps; the other at half the predicted pace,
- * whatever the measured one. */
+/* The same accuracy after the same steps; the other at half the predicted pace
+ * in the mean, whatever the measured one. */
 static void
 test_on (void)
 {
@@ -268,10 +273,12 @@ test_on (void)
   sheet_read (&p, out.data, &s);
   int at = sheet_column (&s, "accuracy_at_predicted_seconds_on_2");
   tap_near (sheet_at (&s, 0, at), 0.8, 1e-9, "the first is at its end");
-  tap_near (sheet_at (&s, 1, at), 0.4, 1e-9, "the other at its half");
+  tap_near (sheet_at (&s, 1, at), 0.8 * (50 + 37.5 / 1.75) / 100, 1e-9,
+            "the other has had 12.5 s of its first phase, and of its second");
   at = sheet_column (&s, "predicted_seconds_on_2_to_accuracy");
   tap_near (sheet_at (&s, 0, at), 50, 1e-9, "100 steps of half a second");
-  tap_near (sheet_at (&s, 1, at), 100, 1e-9, "100 steps of a second");
+  tap_near (sheet_at (&s, 1, at), 100, 1e-9,
+            "50 steps of a quarter, 50 of 1.75");
   at = sheet_column (&s, "equal_predicted_seconds_on_2");
   tap_near (sheet_at (&s, 1, at), 50, 1e-9, "as far as both have come");
   at = sheet_column (&s, "accuracy_at_predicted_seconds_on_3");
@@ -293,6 +300,50 @@ test_on (void)
               "an axis where the time is known");
     text_clear (&out);
   }
+  pool_clear (&p);
+}
+
+/* A strategy that changes after 30 and after 70 of 100 steps. */
+static void
+test_phases (void)
+{
+  struct made m = {"changing", "1", "gap-fc", "0.1", 1, 2, 0.8, 2};
+  char dirs[1][512], file[600];
+  struct text out;
+  struct pool p = {0};
+  struct run r;
+  made_run (&m, dirs[0]);
+  snprintf (file, sizeof file, "%s/config.ini", dirs[0]);
+  FILE *f = fopen (file, "a");
+  if (f) {
+    fputs ("[strategy]\ndial = 0:local, 30%:2 own=0.2, 70:0 1/0 1\n", f);
+    fclose (f);
+  }
+  tap_ok (run_read (&p, dirs[0], &r) == OK && r.n_phases == 3 &&
+              r.phase[0].first == 0 && r.phase[1].first == 30 &&
+              r.phase[2].first == 70,
+          "where phases begin");
+  tap_ok (strcmp (r.phase[0].words, "local") == 0 &&
+              strcmp (r.phase[1].words, "2 own 0.2") == 0 &&
+              strcmp (r.phase[2].words, "table") == 0,
+          "what they are called");
+  tap_near (run_place (&r, AXIS_SAMPLES, 30), 30 * 64, 1e-9, "in samples");
+  tap_near (run_place (&r, AXIS_SECONDS, 35), 70, 1e-9,
+            "in seconds, between two rows");
+  tap_near (run_place (&r, AXIS_SECONDS, 5), 10, 1e-9, "before the first");
+  tap_ok (isnan (run_place (&r, AXIS_SECONDS, 101)), "not behind the last");
+  text_init (&out);
+  int marks = 0, words = 0;
+  tap_ok (make (1, dirs, false, REPORT_HTML, &out) == OK, "a page of it");
+  for (const char *at = out.data; (at = strstr (at, " mark\" d=\"M")); at++)
+    marks++;
+  for (const char *at = out.data; (at = strstr (at, ">2 own 0.2</text>")); at++)
+    words++;
+  tap_ok (marks > 0 && marks % 2 == 0 && words == 10 &&
+              strstr (out.data, "there is a tick"),
+          "two ticks on each line (%d), with words in the large ones (%d)",
+          marks, words);
+  text_clear (&out);
   pool_clear (&p);
 }
 
@@ -512,6 +563,7 @@ main (void)
   test_clock ();
   test_budget ();
   test_on ();
+  test_phases ();
   test_aside ();
   test_unlike ();
   test_print ();

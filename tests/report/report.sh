@@ -254,6 +254,7 @@ ok $? "a text for the terminal"
 of ()
 {
   $AWK -F, -v name="$2" '
+    { gsub (/"[^"]*"/, "name") }
     NR == 1 { for (i = 1; i <= NF; i++) if ($i == name) at = i }
     NR == 2 { print $at }' "$1"
 }
@@ -265,6 +266,19 @@ for run in s1-1 sall-2; do
     [ "$(of said predicted_step_s_on_2)" = "$(fact $run cycle_s)" ]
   ok $? "$run: predicted on its own ranks as before its first step"
 done
+
+# A strategy that changes: the mean of its phases, as the run has it.
+# shellcheck disable=SC2086
+many 2 train $words "strategy.dial=0:local, 50%:all" run.dir=dial
+ok $? "a strategy that changes is trained"
+sed -n 's/^cycle_s = //p' dial/facts.ini >want
+one report dial --on 2 --csv --table cost
+$AWK -v got="$(of said predicted_step_s_on_2)" -v want="$(cat want)" \
+  'BEGIN { d = got / want - 1; exit !(want > 0 && d * d < 1e-16) }'
+ok $? "its time is predicted phase by phase"
+one report dial --svg --on 3
+grep -q 'class="line s0 mark"' said && grep -q '>all</text>' said
+ok $? "its line has a tick"
 
 # On others as `plan` has it, from the same numbers by another way.
 params=$(fact s1-1 parameters)

@@ -2,22 +2,23 @@
 # tests/results/table.sh -- what a sweep has come to so far, as Markdown for a
 # document of this folder.
 #
-#     sh tests/results/table.sh SWEEP [RANKS]
+#     sh tests/results/table.sh SWEEP [RANKS [--unlike]]
 #
 # RANKS: for which the time is predicted, as in 4,8.  INTERLOCK: the program.  To
 # be given where the sweep was run.  Writes to the terminal: first what was
 # reached, with runs that have not finished counted, then more of those that have.
 
-sweep=${1:?"usage: sh tests/results/table.sh SWEEP [RANKS]"}
+sweep=${1:?"usage: sh tests/results/table.sh SWEEP [RANKS [--unlike]]"}
 I=${INTERLOCK:-interlock}
 on=${2:+--on $2}
+unlike=$3
 
 table () # NAME TITLE ON RUN...
 {
   name=$1 title=$2 on=$3
   shift 3
-  # shellcheck disable=SC2086 # an option and its value, or nothing
-  "$I" report "$@" --markdown --table "$name" $on >"$part" || exit
+  # shellcheck disable=SC2086 # options, or nothing
+  "$I" report "$@" --markdown --table "$name" $on $unlike >"$part" || exit
   # More than a head and a line below it.
   if [ "$(grep -c '^|' "$part")" -gt 2 ]; then
     printf '\n## %s\n\n' "$title"

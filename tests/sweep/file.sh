@@ -163,4 +163,14 @@ else
   ok $? "transformer-size.sweep: check says what is not built in"
 fi
 
+# -- the sweeps that come with the program -----------------------------------------
+
+# What they name is there, whatever the data set.
+top=${abs_top_srcdir-$(dirname "$0")/../..}
+for sweep in "$top"/jobs/*.sweep "$top"/tests/results/*.sweep; do
+  one sweep "$sweep" list --csv
+  [ $? = 0 ] && [ "$(wc -l <said)" -gt 1 ]
+  ok $? "${sweep##*/}: $(($(wc -l <said) - 1)) runs"
+done
+
 done_testing
