@@ -26,7 +26,8 @@ struct taking {
   float *buffer;      /* of the largest tensor, twice */
   size_t largest;
   /* What this rank has to tell, one a line: "u PATH" used, "f NAME" starts
-   * new, "w WORD" a word of train.init.fresh that names something. */
+   * new, "w WORD" a word of train.init.fresh that names something, "o PATH"
+   * the embedding that the output begins as. */
   struct text told;
 };
 
@@ -62,6 +63,20 @@ find (const struct taking *g, const char *name, char out[TENSOR_NAME + 64])
           return true;
       }
   return false;
+}
+
+/* The same of a network's own tensors: where an output that is not tied is
+ * missing, the embedding was the output's matrix too. */
+static bool
+find_tied (struct taking *g, const char *name, char out[TENSOR_NAME + 64])
+{
+  if (find (g, name, out))
+    return true;
+  if (strcmp (name, "lm_head.weight") != 0 ||
+      !find (g, "transformer.wte.weight", out))
+    return false;
+  text_add (&g->told, "o %s\n", out);
+  return true;
 }
 
 /* A word of train.init.fresh is a name, or the part of it before a dot. */
@@ -162,7 +177,7 @@ look (struct session *s, struct taking *g, struct local_stage *l, int i,
     fail_clear ();
     fresh = true;
   } else {
-    bool there = find (g, name, t->path);
+    bool there = fresh ? find (g, name, t->path) : find_tied (g, name, t->path);
     if (there)
       text_add (&g->told, "u %s\n", t->path);
     if (!there && !fresh)
@@ -314,10 +329,14 @@ tell_all (struct session *s, const struct taking *g, char *const *texts, int n)
   TRY (leftovers (g, texts, n));
   text_init (&fresh);
   for (int r = 0; r < n; r++)
-    for (const char *p = texts[r]; *p; p += strcspn (p, "\n") + 1)
+    for (const char *p = texts[r]; *p; p += strcspn (p, "\n") + 1) {
+      const int length = (int)strcspn (p + 2, "\n");
       if (p[0] == 'f')
-        text_add (&fresh, "%s%.*s", fresh.size ? ", " : "",
-                  (int)strcspn (p + 2, "\n"), p + 2);
+        text_add (&fresh, "%s%.*s", fresh.size ? ", " : "", length, p + 2);
+      if (p[0] == 'o')
+        say (LOG_INFO, "%s: the output begins as the embedding, %.*s", g->path,
+             length, p + 2);
+    }
   if (fresh.size > 0)
     say (LOG_INFO, "%s: these tensors start new: %s", g->path, fresh.data);
   if (g->turned[1] > 0)

@@ -23,6 +23,7 @@ struct row {
   const char *less;  /* one that is not in the file */
   const char *other; /* one with another first dimension */
   const char *fresh;
+  bool untied; /* the network; the file has a tied one */
   enum status status;
   const char *said[2];
 };
@@ -79,6 +80,18 @@ static const struct row rows[] = {
      .less = "transformer.ln_f.weight",
      .fresh = "transformer.ln_f",
      .said = {"start new", "transformer.ln_f.weight"}},
+    {.what = "an output of its own from a tied file",
+     .place = "/model/",
+     .before = "module.",
+     .untied = true,
+     .said = {"the output begins as the embedding",
+              "/model/module.transformer.wte.weight"}},
+    {.what = "an output of its own that starts new",
+     .place = "/model/",
+     .before = "",
+     .untied = true,
+     .fresh = "lm_head",
+     .said = {"start new", "lm_head.weight"}},
     {.what = "another vocabulary",
      .place = "/model/",
      .before = "",
@@ -110,6 +123,7 @@ config (const struct rig *r, const struct row *row, struct config *c)
   snprintf (c->span, CONFIG_WORD, "1");
   if (!row)
     return;
+  c->tied = !row->untied;
   snprintf (c->init, CONFIG_PATH, "%.*s/init.h5", CONFIG_PATH - 16, r->folder);
   if (row->fresh)
     snprintf (c->init_fresh, CONFIG_TEXT, "%s", row->fresh);
@@ -224,11 +238,14 @@ has_values (struct session *s, const struct row *row)
       if (head || (row->less && strcmp (row->less, info.name) == 0) ||
           (row->fresh &&
            (strstr (info.name, ".ln_f.") || strstr (info.name, ".wte.") ||
-            strstr (info.name, ".wpe."))))
+            strstr (info.name, ".wpe.") || strstr (info.name, "lm_head."))))
         continue;
+      const char *in_file = strcmp (info.name, "lm_head.weight") == 0
+                                ? "transformer.wte.weight"
+                                : info.name;
       rig_must (stage_tensor_out (s->local[i].stage, j, STAGE_VALUE, all));
       for (size_t k = 0; k < (size_t)tensor_info_count (&info); k++)
-        if (all[k] != value (info.name, k)) {
+        if (all[k] != value (in_file, k)) {
           if (good)
             tap_note ("%s[%zu] is %g", info.name, k, (double)all[k]);
           good = false;
