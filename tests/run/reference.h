@@ -33,9 +33,12 @@ struct ref_tensor {
 
 #define REF_TENSORS 2048
 #define REF_STAGES 80
+#define REF_PHASES 4
 struct ref {
   const struct config *config; /* of the run */
-  const double *route;
+  const double *route;         /* of the step */
+  int n_phases;
+  const double *phase[REF_PHASES]; /* their tables */
   struct config plain; /* the same network, every matrix by itself */
   struct session s;    /* data, network, cut; never stepped */
   int n, K;
@@ -53,11 +56,25 @@ ref_drives (const struct ref *r, int h)
   return false;
 }
 
-/* Whether head h is computed at all. */
+/* Whether head h is computed in this step. */
 RIG_FN bool
 ref_has (const struct ref *r, int h)
 {
   return r->config->heads_all || ref_drives (r, h);
+}
+
+/* Whether it is in any. */
+RIG_FN bool
+ref_ever_has (struct ref *r, int h)
+{
+  const double *now = r->route;
+  bool has = false;
+  for (int i = 0; i < r->n_phases; i++) {
+    r->route = r->phase[i];
+    has = has || ref_has (r, h);
+  }
+  r->route = now;
+  return has;
 }
 
 /* No loss moves the stage. */
@@ -141,7 +158,7 @@ ref_is_use (const struct ref *r, int k, bool head,
 RIG_FN void
 ref_list (struct ref *r, int k)
 {
-  struct stage *stage = ref_stage (r, k, ref_has (r, k));
+  struct stage *stage = ref_stage (r, k, ref_ever_has (r, k));
   for (int i = 0; i < stage_tensors (stage); i++) {
     struct tensor_info info;
     bool head, statistic;
@@ -357,17 +374,22 @@ ref_step (struct ref *r, int64_t step)
 /* -- open and close ----------------------------------------------------------
  */
 
-/* On every rank by itself.  c, route: borrowed. */
+/* On every rank by itself: n phases of so many steps each.  c, tables:
+ * borrowed. */
 RIG_FN void
-ref_run (struct ref *r, const struct config *c, const double *route,
-         int64_t steps)
+ref_run_phases (struct ref *r, const struct config *c, int n,
+                const double *const *route, int64_t each)
 {
+  const int64_t steps = n * each;
   struct wire *alone = NULL;
   const struct session_spec spec = {.design = {.guess_costs = true}};
   const int rank = place_rank (), size = place_size ();
   memset (r, 0, sizeof *r);
   r->config = c;
-  r->route = route;
+  r->route = route[0];
+  r->n_phases = n;
+  for (int i = 0; i < n; i++)
+    r->phase[i] = route[i];
   r->K = (int)c->count;
   r->plain = *c;
   r->plain.tied = false;
@@ -387,12 +409,21 @@ ref_run (struct ref *r, const struct config *c, const double *route,
   for (int i = 0; i < 2; i++)
     rig_must (MEM_NEW (TENSOR_HEADER + r->room, &r->image[i], "borders"));
   rig_must (session_begin (&r->s, 0, steps));
-  for (int64_t step = 0; step < steps; step++)
+  for (int64_t step = 0; step < steps; step++) {
+    r->route = route[step / each];
     ref_step (r, step);
+  }
   rig_must (session_end (&r->s));
   session_close (&r->s);
   wire_close (&alone);
   place_rank_set (rank, size);
+}
+
+RIG_FN void
+ref_run (struct ref *r, const struct config *c, const double *route,
+         int64_t steps)
+{
+  ref_run_phases (r, c, 1, &route, steps);
 }
 
 RIG_FN void

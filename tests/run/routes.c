@@ -282,6 +282,60 @@ test_row (struct rig *rig, const struct row *row, int number,
       row->clip, words_of (row->K, route), error);
 }
 
+static void
+add_row (int K, int k, const double *route, struct text *out)
+{
+  text_add (out, "%s", k ? " / " : "");
+  if (plan_route_frozen (K, k, route))
+    text_add (out, "frozen");
+  else
+    for (int h = 0; h < K; h++)
+      text_add (out, " %.17g", route[k * K + h]);
+}
+
+/* Three tables, one after the other.  shift: the engine turns so many steps too
+ * late. */
+static double
+phases_error (struct rig *rig, const struct row *row, int number, int shift)
+{
+  enum { PHASES = 3 };
+  static double table[PHASES][MOST * MOST];
+  const double *route[PHASES];
+  const int K = row->K, each = row->cut ? 1 : 2;
+  const bool frozen =
+      row->head && strcmp (row->head, "ln-fc") == 0 && !row->tied;
+  static struct ref r;
+  struct config c;
+  struct text dial;
+  make_config (rig, row, &c);
+  c.steps = PHASES * each;
+  c.lr = 0.02; /* so that no ReLU of later steps decides otherwise */
+  text_init (&dial);
+  for (int i = 0; i < PHASES; i++) {
+    draw (K, PHASES * number + i, frozen, table[i]);
+    route[i] = table[i];
+    text_add (&dial, "%s%d:", i ? ", " : "", i * each + (i ? shift : 0));
+    for (int k = 0; k < K; k++)
+      add_row (K, k, table[i], &dial);
+  }
+  c.dial[0] = '\0';
+  ref_run_phases (&r, &c, PHASES, route, each);
+  CHECK (key_set (KEY_OF (dial), dial.data, &c), "no dial: %s", dial.data);
+  text_clear (&dial);
+  double error = engine_error (rig, &c, NULL, &r);
+  ref_clear (&r);
+  return error;
+}
+
+static void
+test_phases (struct rig *rig, const struct row *row, int number)
+{
+  double error = phases_error (rig, row, number, 0);
+  tap_ok (error < LIMIT, "%s%s, micro %d, clip %g%s: three tables: off by %.1e",
+          row->cut ? "images" : row->head, row->tied ? ", tied" : "",
+          row->micro, row->clip, row->all ? ", all heads" : "", error);
+}
+
 /* The engine walks another table: one entry is a quarter more, or a loss is
  * left out; or it does not clip. */
 static void
@@ -433,6 +487,10 @@ main (int argc, char **argv)
     test_row (&r, &rows[i], i, CONFIG_BORDER_NONE, CONFIG_PRE, false);
   if (big)
     test_wide (&r);
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    test_phases (&r, &rows[i], 100 + (int)i);
+  double late = phases_error (&r, &rows[6], 106, 1);
+  tap_ok (late > 20 * LIMIT, "planted: a step too late is off by %.1e", late);
   test_fault (&r, &rows[2]);
   test_fault (&r, &rows[10]);
   test_refused (&r);
