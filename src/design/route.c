@@ -167,8 +167,15 @@ route_rows (const struct config_source *source, const char *name,
   const char *file = words[0] == '@' ? words + 1 : NULL;
   struct route_reader r = {.file = file, .name = name, .K = K, .said = said};
   char *text = NULL;
-  TRY (file ? read_route (source, file, &text) : mem_text (words, &text));
-  enum status s = MEM_NEW ((size_t)K * (size_t)K, &r.route, "route");
+  enum status s =
+      file ? read_route (source, file, &text) : mem_text (words, &text);
+  if (s != OK && file) {
+    char why[256]; /* what the reader has said already is not here */
+    snprintf (why, sizeof why, "%s", fail_message ());
+    return fail (s, "%s = %s: %s", name, words, why);
+  }
+  if (s == OK)
+    s = MEM_NEW ((size_t)K * (size_t)K, &r.route, "route");
   if (s == OK)
     take_rows (&r, text);
   if (s == OK && said->n == before)

@@ -219,16 +219,17 @@ const struct head_word head_bn = {.text = "bn",
 static bool
 pool_numbers (const char *text, struct head_said *w)
 {
-  return number (text, &w->width) && w->width <= 64;
+  return number (text, &w->width);
 }
 
 static const char *
 pool_objection (const struct head_said *w, int n, int i)
 {
-  return behind (w, i, &head_gap)  ? "there is nothing to pool behind gap"
-         : behind (w, i, &head_fc) ? "there is nothing to pool behind fcN"
-         : i == n - 1              ? NOT_LAST
-                                   : NULL;
+  return w[i].width > 64            ? "N of poolN is at most 64"
+         : behind (w, i, &head_gap) ? "there is nothing to pool behind gap"
+         : behind (w, i, &head_fc)  ? "there is nothing to pool behind fcN"
+         : i == n - 1               ? NOT_LAST
+                                    : NULL;
 }
 
 static void

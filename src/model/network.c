@@ -180,7 +180,8 @@ cut_words (const char *text, int n_stages, int *size, int *rest)
     else if (!text_to_long (word, &units) || units < 1 || units > 1 << 20)
       return fail (E_CONFIG,
                    "cut \"%s\": \"%s\" for stage %d is not a number "
-                   "of units (1 or more; \"rest\" once)",
+                   "of units (1 or more; \"rest\" once), nor is all of it "
+                   "auto or measured",
                    text, word, n);
     size[n++] = (int)units;
     if (*at == '\0')

@@ -159,6 +159,7 @@ tell_event (struct telling *t, int i)
     text_add (t->out, "step %s", word (t, i, "step"));
   if (word (t, i, "file")[0])
     text_add (t->out, ", %s", store_file_name (word (t, i, "file")));
+  told (t, i, "dial", ", "); /* of a phase */
   text_add (t->out, "\n");
 }
 

@@ -73,7 +73,7 @@ static const struct bad {
     {"like-1-", "empty word at character 8"},
     {"pool-fc", "unknown word \"pool\""},
     {"pool0-fc", "unknown word \"pool0\""},
-    {"pool65-fc", "unknown word \"pool65\""},
+    {"pool65-fc", "word 1, \"pool65\": N of poolN is at most 64"},
     {"pol2-fc", "did you mean \"pool2\""},
     {"conv1x-gap-fc", "unknown word \"conv1x\""},
     {"conv3x8-gap-fc", "unknown word \"conv3x8\""},

@@ -132,6 +132,7 @@ cuts (void)
       {"10,1,rest", 3, {-1}, "leaves nothing"},
       {"rest,rest", 2, {-1}, "\"rest\""},
       {"5,x6", 2, {-1}, "\"x6\""},
+      {"measred", 2, {-1}, "auto or measured"},
       {"", 1, {-1}, "no number"},
   };
   struct network *net = made ("resnet20", true, 10, 32);

@@ -43,7 +43,8 @@ one plan stages.count=3 strategy.route=@bad.txt train.batch=0
   grep -q '^bad.txt:2: ' errors && grep -q '^bad.txt:3: ' errors
 ok $? "all that is wrong is told at once"
 one plan stages.count=3 strategy.route=@nothing.txt
-[ $? = 64 ] && grep -q 'nothing.txt: No such file' errors
+[ $? = 64 ] && grep -q 'nothing.txt: No such file' errors &&
+  grep -q 'strategy.route = @nothing.txt' errors
 ok $? "refused: a file that is not there"
 one plan stages.count=3 'strategy.route=1 0 0/0 1 0'
 [ $? = 64 ] && grep -q 'strategy.route: route has 2 rows, wanted 3' errors
@@ -171,4 +172,12 @@ ok $? "8 steps of a span for each stage"
 one report alone/run mixed/run --text
 [ $? = 0 ] && grep -q 'route [0-9a-f]*' said && grep -q 'spans 1,1,2,1' said
 ok $? "a report tells a table and spans"
+mkdir phases
+# shellcheck disable=SC2086
+(cd phases && one train $here 'strategy.dial=0:local, 4:1,1,2,all' train.steps=8)
+ok $? "8 steps of a dial"
+one info phases/run
+grep -q ' phase  *step 0, 0:local$' said &&
+  grep -q ' phase  *step 4, 4:1,1,2,all$' said
+ok $? "info tells what each phase is"
 done_testing
