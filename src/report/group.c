@@ -36,15 +36,17 @@ number_text (double v)
   return out;
 }
 
-/* Mix, or own: not written where there is a table by hand, nor own by older
- * versions. */
+/* What is not written is what its version did that did not know the key, or has
+ * no effect: the default. */
 static const char *
-strategy_value (const struct run *r, const char *key)
+config_value (const struct run *r, const char *key)
 {
   const char *word = words_get (&r->config, key);
-  bool route = words_get (&r->config, KEY_NAME (route))[0] != '\0';
-  bool own = strcmp (key, KEY_NAME (own)) == 0;
-  return !word[0] && (route || own) ? key_named (key)->value : word;
+  const struct key *k = key_named (key);
+  if (word[0] || r->config.n == 0 || !k)
+    return word;
+  word = k->before ? k->before : k->value;
+  return word ? word : "";
 }
 
 const char *
@@ -57,10 +59,8 @@ group_value (const struct run *r, const char *key)
     return number_text (s->threads);
   if (strcmp (key, KEY_NAME (span)) == 0)
     return r->reach;
-  if (strcmp (key, KEY_NAME (mix)) == 0 || strcmp (key, KEY_NAME (own)) == 0)
-    return strategy_value (r, key);
   if (strcmp (key, DIGEST) != 0)
-    return words_get (&r->config, key);
+    return config_value (r, key);
   const char *digest = words_get (&r->facts, "facts.data");
   return digest[0] ? digest : words_get (&r->config, KEY_NAME (file));
 }

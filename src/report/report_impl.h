@@ -493,7 +493,7 @@ enum chart_size {
   CHART_ALONE /* the same, in a picture that stands alone */
 };
 #define CHART_ALONE_WIDTH 980.0
-#define CHART_ALONE_HEIGHT 330.0
+#define CHART_ALONE_HEIGHT 400.0
 struct lines { /* a chart: a curve of each group, in their order */
   struct curve *curve;
   bool percent;

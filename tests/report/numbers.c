@@ -401,6 +401,40 @@ test_unlike (void)
   text_clear (&out);
 }
 
+/* Keys that an older version did not know: what it did. */
+static void
+test_older (void)
+{
+  struct made m[] = {{"newer", "1", "gap-fc", "0.1", 1, 2, 0.8, 1},
+                     {"older", "1", "gap-fc", "0.1", 2, 2, 0.8, 1}};
+  char dirs[2][512], file[600];
+  struct text out;
+  for (int i = 0; i < 2; i++)
+    made_run (&m[i], dirs[i]);
+  snprintf (file, sizeof file, "%s/config.ini", dirs[0]);
+  FILE *f = fopen (file, "a");
+  if (f) {
+    fputs ("smoothing = 0\n[model]\nresidual = plain\n", f);
+    fclose (f);
+  }
+  text_init (&out);
+  tap_ok (make (2, dirs, false, REPORT_CSV, &out) == OK &&
+              strstr (out.data, "\nlocal,2,"),
+          "are no difference");
+  text_clear (&out);
+  f = fopen (file, "a");
+  if (f) {
+    fputs ("[train]\nclip = 2\n", f);
+    fclose (f);
+  }
+  text_init (&out);
+  tap_ok (make (2, dirs, false, REPORT_CSV, &out) == E_CONFIG &&
+              strstr (fail_message (), "train.clip: 2 (newer), 0 (older)"),
+          "unless the newer run does something else");
+  fail_clear ();
+  text_clear (&out);
+}
+
 /* One of two seeds has no evaluation before the time at which all are compared;
  * where a run is not the like of others, a table for print says so as well. */
 static void
@@ -566,6 +600,7 @@ main (void)
   test_phases ();
   test_aside ();
   test_unlike ();
+  test_older ();
   test_print ();
   test_images ();
   test_plot ();
