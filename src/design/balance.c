@@ -20,16 +20,6 @@ knows_times (const struct design *d)
   return (d->kernels || d->spec.costs) && !d->spec.unit_costs;
 }
 
-/* Behind every block, so that another cut can be judged. */
-static bool
-knows_heads (const struct design *d)
-{
-  for (int i = 0; i < network_units (d->net) - 1; i++)
-    if (!(d->costs.head[i].forward > 0))
-      return false;
-  return true;
-}
-
 /* -- the cut ----------------------------------------------------------------
  */
 
@@ -48,9 +38,10 @@ seconds_of (const struct design *d, int k, int from, int end, bool heads)
   return heads && has_head (d, k) ? s + h->forward + h->data + h->weights : s;
 }
 
-/* The largest stage over the mean. */
+/* The largest stage; *uneven: over the mean. */
 static double
-unevenness (const struct design *d, const int *first, bool timed, bool heads)
+largest (const struct design *d, const int *first, bool timed, bool heads,
+         double *uneven)
 {
   double sum = 0, most = 0;
   for (int k = 0; k < d->K; k++) {
@@ -59,7 +50,8 @@ unevenness (const struct design *d, const int *first, bool timed, bool heads)
     sum += work;
     most = fmax (most, work);
   }
-  return sum > 0 ? most * d->K / sum : 1;
+  *uneven = sum > 0 ? most * d->K / sum : 1;
+  return most;
 }
 
 static void
@@ -72,17 +64,18 @@ add_cut (const struct design *d, const int *first, struct text *out)
 static void
 show_gain (const struct design *d, struct text *out)
 {
-  const bool heads = knows_heads (d);
-  const double now = unevenness (d, d->first, true, heads);
+  const bool heads = design_knows_heads (d);
   int *first = NULL;
-  text_add (out, "; %.2f x in time%s", now, heads ? "" : ", heads aside");
-  if (strcmp (d->config.cut, "measured") != 0 &&
-      MEM_NEW ((size_t)d->K + 1, &first, "cut") == OK &&
+  double now, then, uneven;
+  now = largest (d, d->first, true, heads, &uneven);
+  text_add (out, "; %.2f x in time%s", uneven, heads ? "" : ", heads aside");
+  if (MEM_NEW ((size_t)d->K + 1, &first, "cut") == OK &&
       design_measured_cut (d, first) == OK &&
-      memcmp (first, d->first, ((size_t)d->K + 1) * sizeof *first) != 0) {
+      (then = largest (d, first, true, heads, &uneven)) < 0.995 * now) {
     text_add (out, "; stages.cut = measured would be ");
     add_cut (d, first, out);
-    text_add (out, ": %.2f x", unevenness (d, first, true, heads));
+    text_add (out, ", its largest stage %.0f %% shorter",
+              100 * (1 - then / now));
   }
   fail_clear ();
   mem_free (&first);
@@ -91,10 +84,12 @@ show_gain (const struct design *d, struct text *out)
 static void
 show_cut (const struct design *d, struct text *out)
 {
+  double uneven;
+  largest (d, d->first, false, false, &uneven);
   text_add (out, "cut ");
   add_cut (d, d->first, out);
   text_add (out, ": the largest stage has %.2f x the mean of counted work",
-            unevenness (d, d->first, false, false));
+            uneven);
   if (knows_times (d))
     show_gain (d, out);
   text_add (out, "\n");

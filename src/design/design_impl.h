@@ -251,6 +251,9 @@ design_make_plan (struct design *d, int n_pipe);
 /* Those of all phases. */
 void
 design_drop_plans (struct design *d);
+/* Whether costs of heads are known behind every unit. */
+bool
+design_knows_heads (const struct design *d);
 /* The cut that makes stages even in time, once it is known what they do. */
 enum status
 design_measured_cut (const struct design *d, int *first);

@@ -7,6 +7,15 @@
 #include <math.h>
 #include <stdio.h>
 
+bool
+design_knows_heads (const struct design *d)
+{
+  for (int i = 0; i < network_units (d->net) - 1; i++)
+    if (!(d->costs.head[i].forward > 0))
+      return false;
+  return true;
+}
+
 /* A cut by times: what unit i costs in stage k, given how many passes the
  * strategy sends through that stage, and the head behind it, where it is known
  * before the cut. */
@@ -14,6 +23,7 @@ enum status
 design_measured_cut (const struct design *d, int *first)
 {
   int n = network_units (d->net), K = d->K;
+  const bool knows = design_knows_heads (d);
   double *cost = NULL, *extra = NULL;
   enum status e = MEM_NEW ((size_t)(n * K), &cost, "cut costs");
   if (e == OK)
@@ -24,8 +34,9 @@ design_measured_cut (const struct design *d, int *first)
       cost[k * n + i] = u->forward + d->does[k].passes * u->data +
                         d->does[k].learns * u->weights;
       extra[k * n + i] =
-          k < K - 1 ? d->does[k].heads * (h->forward + h->data + h->weights)
-                    : 0;
+          k < K - 1 && knows
+              ? d->does[k].heads * (h->forward + h->data + h->weights)
+              : 0;
     }
   if (e == OK)
     e = plan_cut (n, cost, extra, K, first);

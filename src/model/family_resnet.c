@@ -290,34 +290,49 @@ resnet_make (const struct model_spec *s, struct recipe *unit)
   output_unit (&unit[1], s, unit->out);
 }
 
-/* Of each width the best shape first; widths from 128, or those of the stage
- * where it is wider, by halves to 16.  Multiples of 16, as blocks of channels
- * are.  Not pooled before the last convolution: what a stage is to learn is
- * where things are, too. */
+enum { HEAD_BLOCK = 16, HEAD_WIDEST = 128, HEAD_LAYER = 256 };
+
+/* Channels of a head, width i: 128, or those of the stage where it is wider, by
+ * halves, in whole blocks of 16; 0 behind the last. */
+static long long
+head_width (int64_t c, int i)
+{
+  long long w = c > HEAD_WIDEST ? c / HEAD_BLOCK * HEAD_BLOCK : HEAD_WIDEST;
+  for (; i > 0; i--)
+    w = w / 2 / HEAD_BLOCK * HEAD_BLOCK;
+  return w;
+}
+
+/* Of all widths two convolutions, in full as those of interlocking
+ * backpropagation, or strided; then one; then a layer behind 2 x 2 places, as
+ * in decoupled greedy learning; then none.  A stage learns more from places
+ * than from a mean over the image. */
 static bool
 resnet_head (int i, struct kern_dims out, char grammar[NETWORK_HEAD])
 {
-  enum { SHAPES = 4, LEAST = 16, USUAL = 128 };
-  const int shape = i % SHAPES;
-  long long wide = out.c > USUAL ? out.c / LEAST * LEAST : USUAL;
-  for (int halves = i / SHAPES; halves > 0 && wide >= LEAST; halves--)
-    wide = wide / 2 / LEAST * LEAST;
-  const long long half = wide / 2 < LEAST ? LEAST : wide / 2;
+  int widths = 0;
+  while (head_width (out.c, widths) > 0)
+    widths++;
+  const int shape = i / 2 / widths * 2 + i % 2;
+  const long long w = head_width (out.c, i / 2 % widths);
+  const long long layer = 4 * out.c < HEAD_LAYER ? 4 * out.c : HEAD_LAYER;
   grammar[0] = '\0';
-  if (wide < LEAST && shape > 0)
-    return false;
-  if (wide < LEAST)
-    snprintf (grammar, NETWORK_HEAD, "gap-fc");
-  else if (shape == 0)
-    snprintf (grammar, NETWORK_HEAD, "conv%lld-bn-conv%lld-bn-gap-fc", wide,
-              half);
+  if (i < 2 * widths && w < 2 * HEAD_BLOCK)
+    return true; /* the second would be narrower than a block */
+  if (shape == 0)
+    snprintf (grammar, NETWORK_HEAD, "conv%lld-bn-conv%lld-bn-gap-fc", w,
+              w / 2);
   else if (shape == 1)
-    snprintf (grammar, NETWORK_HEAD, "conv%llds2-bn-conv%llds2-bn-gap-fc", wide,
-              wide);
-  else
-    snprintf (grammar, NETWORK_HEAD, "conv%lld%s-bn-gap-fc", wide,
+    snprintf (grammar, NETWORK_HEAD, "conv%llds2-bn-conv%llds2-bn-pool2-fc", w,
+              w);
+  else if (shape <= 3)
+    snprintf (grammar, NETWORK_HEAD, "conv%lld%s-bn-pool2-fc", w,
               shape == 2 ? "" : "s2");
-  return true;
+  else if (i == 4 * widths)
+    snprintf (grammar, NETWORK_HEAD, "pool2-fc%lld-fc", layer);
+  else
+    snprintf (grammar, NETWORK_HEAD, "gap-fc");
+  return i <= 4 * widths + 1;
 }
 
 /* Stride 2 where the image is larger than behind the unit: at most one halving

@@ -137,8 +137,8 @@ same () # FILE FILE NAME
   ok $s "$3"
 }
 
-[ "$(wc -l <"$tmp/promised")" -eq 74 ]
-ok $? "the promise has 74 keys"
+[ "$(wc -l <"$tmp/promised")" -eq 75 ]
+ok $? "the promise has 75 keys"
 same "$tmp/promised" "$tmp/help-keys" "--help has the keys that were promised"
 same "$tmp/promised" "$tmp/page-keys" "interlock.5 has the keys that were promised"
 same "$tmp/help" "$tmp/help-plan" "plan --help lists the same keys"
