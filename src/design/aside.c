@@ -31,7 +31,7 @@ make_plan (const struct design *d, const struct design_phase *phase, int walk,
       .latency_s = d->plan->latency_s,
       .bytes_per_s = d->plan->bytes_per_s,
   };
-  plan_route_plain (d->K, d->route, route);
+  plan_route_plain (d->K, phase->route, route);
   walk_costs (d, walk, cost);
   return plan_create (&spec, out);
 }

@@ -174,10 +174,17 @@ one report alone/run mixed/run --text
 ok $? "a report tells a table and spans"
 mkdir phases
 # shellcheck disable=SC2086
-(cd phases && one train $here 'strategy.dial=0:local, 4:1,1,2,all' train.steps=8)
+(cd phases && one train $here 'strategy.dial=0:local, 4:frozen,1,2,all' \
+  train.agreement=2 train.steps=8)
 ok $? "8 steps of a dial"
+$AWK -F, 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
+  $at["split"] == "agreement" { n++
+    if ((($at["stage0_cosine"] == "") != ($1 > 4)) ||
+      $at["stage1_cosine"] == "") exit 1 }
+  END { exit n != 4 }' phases/run/metrics.csv
+ok $? "gradients are compared in both phases, of the stages that learn"
 one info phases/run
 grep -q ' phase  *step 0, 0:local$' said &&
-  grep -q ' phase  *step 4, 4:1,1,2,all$' said
+  grep -q ' phase  *step 4, 4:frozen,1,2,all$' said
 ok $? "info tells what each phase is"
 done_testing
