@@ -1,7 +1,9 @@
 /* kern/attention.c -- causal attention in tiles, with a running softmax.
  *
  * A task is one head of one sample; tasks are shared out among threads and each
- * is done by one thread alone, so the bits do not depend on their number.  A
+ * is done by one thread alone, so the bits do not depend on their number.  In
+ * backward the heads that use the same keys and values are one thread's, in
+ * order: their gradients add up.  A
  * tile is up to SIDE queries against SIDE keys; tiles above the diagonal are
  * skipped, the one on it is masked.  Forward keeps the log of each row's sum,
  * from which backward makes the probabilities again (Dao, Fu, Ermon, Rudra, Re:
@@ -70,6 +72,13 @@ kern_attention_want (struct kern *k, const struct kern_attention *a)
   return kern_verdicts_reserve (k);
 }
 
+/* Heads that keys and values have. */
+static int64_t
+kv_heads (const struct kern_attention *a)
+{
+  return a->kv_heads > 0 ? a->kv_heads : a->heads;
+}
+
 static struct scratch
 scratch_of_thread (struct kern *k, const struct kern_attention *a)
 {
@@ -84,16 +93,18 @@ task_of (struct kern *kern, const struct kern_attention *a, int64_t i,
          const struct kern_drop *drop, const float *qkv)
 {
   const int64_t d = a->heads * a->width, sample = i / a->heads;
-  const int64_t head = i % a->heads;
-  const float *q = qkv + sample * a->t * 3 * d + head * a->width;
+  const int64_t head = i % a->heads, kv = kv_heads (a);
+  const int64_t d_kv = kv * a->width, ld = d + 2 * d_kv;
+  const float *q = qkv + sample * a->t * ld;
+  const float *k = q + d + head / (a->heads / kv) * a->width;
   return (struct task){.kern = kern,
                        .t = a->t,
                        .width = a->width,
-                       .ld = 3 * d,
+                       .ld = ld,
                        .ld_o = d,
-                       .q = q,
-                       .k = q + d,
-                       .v = q + 2 * d,
+                       .q = q + head * a->width,
+                       .k = k,
+                       .v = k + d_kv,
                        .scale = 1.0f / sqrtf ((float)a->width),
                        .sample = sample,
                        .head = head,
@@ -326,6 +337,7 @@ dot (int64_t n, const float *a, const float *b)
 struct slopes { /* of one task */
   const float *d_o, *lse;
   float *d_q, *d_k, *d_v;
+  bool add; /* to d_k and d_v: another head has set them */
 };
 
 /* Probabilities into w->s and, behind dropout, *weight; their slopes into
@@ -353,8 +365,8 @@ tile_slopes (const struct task *a, const struct tile *p, const struct slopes *g,
 
 /* One tile's part of d_v = w' d_o, d_q = d_s k and d_k = d_s' q, with w the
  * probabilities behind dropout.  The first tile of a row of queries sets d_q,
- * the first one of a column of keys (first) sets d_v and d_k; the others add.
- */
+ * the first one of a column of keys (first) sets d_v and d_k, unless another
+ * head has; the others add. */
 static dnnl_status_t
 tile_back (const struct task *a, const struct tile *p, const struct slopes *g,
            struct scratch *w, bool first)
@@ -390,7 +402,7 @@ task_back (const struct task *a, const float *o, const struct slopes *g,
     for (int64_t i0 = j0; i0 < a->t; i0 += SIDE) {
       struct tile p = {i0, j0, a->t - i0 < SIDE ? a->t - i0 : SIDE,
                        a->t - j0 < SIDE ? a->t - j0 : SIDE};
-      dnnl_status_t s = tile_back (a, &p, g, w, i0 == j0);
+      dnnl_status_t s = tile_back (a, &p, g, w, i0 == j0 && !g->add);
       if (s != dnnl_success)
         return s;
     }
@@ -403,16 +415,23 @@ kern_attention_back (struct kern *k, const struct kern_attention *a,
                      const float *o, const float *lse, const float *d_o,
                      float *d_qkv)
 {
-  const int64_t d = a->heads * a->width;
+  const int64_t d = a->heads * a->width, kv = kv_heads (a);
+  const int64_t sharing = a->heads / kv;
   dnnl_status_t worst = dnnl_success;
 #pragma omp parallel for schedule(static) num_threads(k->threads)
-  for (int64_t i = 0; i < a->batch * a->heads; i++) {
+  for (int64_t j = 0; j < a->batch * kv; j++) {
     struct scratch w = scratch_of_thread (k, a);
-    struct task task = task_of (k, a, i, drop, qkv);
-    const int64_t at = task.sample * a->t * d + task.head * a->width;
-    float *d_q = d_qkv + (task.q - qkv);
-    struct slopes g = {d_o + at, lse + i * a->t, d_q, d_q + d, d_q + 2 * d};
-    note (&worst, task_back (&task, o + at, &g, &w));
+    for (int64_t i = j * sharing; i < (j + 1) * sharing; i++) {
+      struct task task = task_of (k, a, i, drop, qkv);
+      const int64_t at = task.sample * a->t * d + task.head * a->width;
+      struct slopes g = {d_o + at,
+                         lse + i * a->t,
+                         d_qkv + (task.q - qkv),
+                         d_qkv + (task.k - qkv),
+                         d_qkv + (task.v - qkv),
+                         i > j * sharing};
+      note (&worst, task_back (&task, o + at, &g, &w));
+    }
   }
   return said (worst);
 }
@@ -449,17 +468,20 @@ kern_attention_decode (struct kern *k, const struct kern_attention *a,
                        int64_t at, int64_t n, const float *qkv, float *cache,
                        float *o)
 {
-  const int64_t d = a->heads * a->width;
+  const int64_t d = a->heads * a->width, kv = kv_heads (a);
+  const int64_t d_kv = kv * a->width, ld = d + 2 * d_kv;
   CHECK (at + n <= a->t, "position %lld of %lld", (long long)(at + n),
          (long long)a->t);
   for (int64_t i = 0; i < n; i++)
-    memcpy (cache + (at + i) * 2 * d, qkv + i * 3 * d + d,
-            (size_t)(2 * d) * sizeof (float));
+    memcpy (cache + (at + i) * 2 * d_kv, qkv + i * ld + d,
+            (size_t)(2 * d_kv) * sizeof (float));
 #pragma omp parallel for schedule(static) num_threads(k->threads)
   for (int64_t i = 0; i < n * a->heads; i++) {
-    const int64_t row = i / a->heads, head = i % a->heads * a->width;
+    const int64_t row = i / a->heads, head = i % a->heads;
+    const float *key = cache + head / (a->heads / kv) * a->width;
     struct scratch w = scratch_of_thread (k, a);
-    look_back (at + row + 1, a->width, 2 * d, qkv + row * 3 * d + head,
-               cache + head, cache + d + head, w.row, o + row * d + head);
+    look_back (at + row + 1, a->width, 2 * d_kv,
+               qkv + row * ld + head * a->width, key, key + d_kv, w.row,
+               o + row * d + head * a->width);
   }
 }

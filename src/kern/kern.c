@@ -132,6 +132,7 @@ kern_close (struct kern **kp)
     dnnl_engine_destroy (k->engine);
   arena_close (&k->slab);
   kern_verdicts_clear (k);
+  kern_angles_clear (k);
   mem_free (kp);
 }
 

@@ -425,6 +425,27 @@ kern_norm_back_weights (struct kern *k, int64_t n, int64_t d, const float *x,
                         const float *d_y, const float *mean, const float *rstd,
                         bool accumulate, float *d_scale, float *d_shift);
 
+/* RMSNorm, eps 1e-5, of pieces of d numbers: of each of n rows, ld apart, the
+ * first `pieces`, one behind the other.  y = x rstd scale [d], rstd = 1 / sqrt
+ * (mean of x^2 + eps), [n, pieces], written (NULL: not wanted).  What is behind
+ * the pieces is not touched.  y may be x. */
+struct kern_rms {
+  int64_t n, pieces, d, ld;
+};
+void
+kern_rms_forward (struct kern *k, const struct kern_rms *r, const float *x,
+                  const float *scale, float *y, float *rstd);
+/* d_x is overwritten where the pieces are; it may be d_y. */
+void
+kern_rms_back (struct kern *k, const struct kern_rms *r, const float *x,
+               const float *d_y, const float *scale, const float *rstd,
+               float *d_x);
+/* d_scale [d], the sum over all pieces; accumulate false: overwritten. */
+void
+kern_rms_back_weights (struct kern *k, const struct kern_rms *r, const float *x,
+                       const float *d_y, const float *rstd, bool accumulate,
+                       float *d_scale);
+
 /* Normalisation without parameters, eps 1e-5.  rstd = 1 / sqrt (mean of
  * (x - m)^2 + eps), y = (x - m) rstd; m: the mean of the row where `centred`,
  * else 0.  rstd [n] is written (NULL: not wanted).  y may be x. */
@@ -444,13 +465,40 @@ void
 kern_gelu_back (struct kern *k, size_t n, const float *x, const float *d_y,
                 float *d_x);
 
-/* y[i] = table[token[i]] + place[(first + i) mod t], rows of d. */
+/* SwiGLU: of rows x [n, 2 d], a gate and what it lets through, y [n, d] = gate
+ * sigmoid (gate) up. */
+void
+kern_swiglu (struct kern *k, int64_t n, int64_t d, const float *x, float *y);
+/* d_x [n, 2 d] is overwritten; it may be x. */
+void
+kern_swiglu_back (struct kern *k, int64_t n, int64_t d, const float *x,
+                  const float *d_y, float *d_x);
+
+/* Rotary positions: of each of n rows, ld apart, the first `heads` pieces of
+ * `width` numbers are turned by the angles of position (first + i) mod t; pair
+ * j, of numbers j and j + width / 2, by position x 10000^(-2 j / width).  back:
+ * the other way, which is the gradient.  What is behind the heads is not
+ * touched.  y may be x. */
+struct kern_rope {
+  int64_t n, t, first, heads, width, ld;
+};
+/* Cosines and sines for t positions, width even; borrowed for the kern's life,
+ * made before the first step. */
+enum status
+kern_rope_angles (struct kern *k, int64_t t, int64_t width, const float **out);
+void
+kern_rope (struct kern *k, const struct kern_rope *r, const float *angles,
+           bool back, const float *x, float *y);
+
+/* y[i] = table[token[i]] + place[(first + i) mod t], rows of d; place NULL: the
+ * table alone. */
 void
 kern_embed (struct kern *k, int64_t n, int64_t d, int64_t t, int64_t first,
             const int32_t *token, const float *table, const float *place,
             float *y);
 /* Add d_y [n, d] to the rows of d_table that the tokens name, and to d_place
- * [t, d] (row i mod t), in the order of i whatever the threads. */
+ * [t, d] (row i mod t; NULL: not wanted), in the order of i whatever the
+ * threads. */
 void
 kern_embed_back (struct kern *k, int64_t n, int64_t d, int64_t t,
                  const int32_t *token, const float *d_y, float *d_table,
@@ -479,12 +527,15 @@ kern_dropout (struct kern *k, const struct kern_drop *d, int64_t samples,
               int64_t n, const float *x, float *y);
 
 /* Causal attention of `heads` heads of width `width` (D = heads x width), scale
- * 1 / sqrt (width).  qkv [batch, t, 3 D]: queries, keys, values, each by heads
- * in order; o [batch, t, D]; lse [batch, heads, t]: log of the sums, for
+ * 1 / sqrt (width).  qkv [batch, t, D + 2 E]: queries, keys, values, each by
+ * heads in order.  Keys and values have kv_heads heads (0: as many), E =
+ * kv_heads x width: so many queries in a row use one of them.  o [batch, t, D];
+ * lse [batch, heads, t]: log of the sums, for
  * backward.  In tiles with a running softmax: memory grows with t.  drop: of
  * the probabilities; NULL or p = 0: none. */
 struct kern_attention {
   int64_t batch, t, heads, width;
+  int64_t kv_heads; /* divides heads */
 };
 /* Ask for the scratch of these calls, and whether the library's products in
  * them are right; before kern_seal. */
@@ -501,7 +552,7 @@ kern_attention_back (struct kern *k, const struct kern_attention *a,
                      const float *o, const float *lse, const float *d_o,
                      float *d_qkv);
 /* Positions at .. at + n - 1 of one sequence: their keys and values go to cache
- * [t, 2 D], and o [n, D] looks back over all of it.  batch is not used. */
+ * [t, 2 E], and o [n, D] looks back over all of it.  batch is not used. */
 void
 kern_attention_decode (struct kern *k, const struct kern_attention *a,
                        int64_t at, int64_t n, const float *qkv, float *cache,

@@ -25,6 +25,7 @@ struct kern {
   bool proving;         /* what runs now is a proof */
   bool distrust;        /* planted: no kernel of the library is believed */
   struct kern_verdicts *verdicts; /* owned; see prove_impl.h */
+  struct kern_angles *angles;     /* owned list; see rope.c */
   char describe[80];
 };
 
@@ -41,6 +42,10 @@ kern_drop_some (const struct kern_drop *d, int64_t sample, int64_t first,
 /* 16-bit words below this drop their number; 0: none (also of NULL). */
 uint32_t
 kern_drop_least (const struct kern_drop *d);
+
+/* The tables of kern_rope_angles go. */
+void
+kern_angles_clear (struct kern *k);
 
 /* -- operations -------------------------------------------------------------
  */

@@ -1,4 +1,5 @@
-/* kern/norm.c -- LayerNorm over rows, and normalisation without parameters.
+/* kern/norm.c -- LayerNorm and RMSNorm over rows, and normalisation without
+ * parameters.
  *
  * Own loops: a pass that only hands a gradient on needs backward for the data
  * alone, which the library does not have; and rows are short enough to stay in
@@ -107,6 +108,99 @@ kern_norm_back_weights (struct kern *k, int64_t n, int64_t d, const float *x,
       d_scale[at + j] = (accumulate ? d_scale[at + j] : 0) + scale[j];
       d_shift[at + j] = (accumulate ? d_shift[at + j] : 0) + shift[j];
     }
+  }
+}
+
+/* -- RMSNorm -----------------------------------------------------------------
+ */
+
+KERN_CLONES static float
+rms_forward (int64_t d, const float *x, const float *scale, float *y)
+{
+  float squares;
+  KERN_SUM (float, d, x[i] * x[i], squares);
+  const float r = 1.0f / sqrtf (squares / (float)d + EPS);
+#pragma omp simd
+  for (int64_t i = 0; i < d; i++)
+    y[i] = x[i] * r * scale[i];
+  return r;
+}
+
+/* Where piece i of all lies. */
+static int64_t
+piece_at (const struct kern_rms *r, int64_t i)
+{
+  return i / r->pieces * r->ld + i % r->pieces * r->d;
+}
+
+void
+kern_rms_forward (struct kern *k, const struct kern_rms *r, const float *x,
+                  const float *scale, float *y, float *rstd)
+{
+  const int64_t n = r->n * r->pieces;
+#pragma omp parallel for schedule(static) \
+    num_threads(k->threads) if (n * r->d > KERN_ALONE)
+  for (int64_t i = 0; i < n; i++) {
+    const int64_t at = piece_at (r, i);
+    const float one = rms_forward (r->d, x + at, scale, y + at);
+    if (rstd != NULL)
+      rstd[i] = one;
+  }
+}
+
+/* With z = x rstd and g = scale d_y: d_x = rstd (g - z mean of (g z)). */
+KERN_CLONES static void
+rms_back (int64_t d, const float *x, const float *d_y, const float *scale,
+          float rstd, float *d_x)
+{
+  float along;
+  KERN_SUM (float, d, scale[i] * d_y[i] * (x[i] * rstd), along);
+  along /= (float)d;
+#pragma omp simd
+  for (int64_t i = 0; i < d; i++)
+    d_x[i] = rstd * (scale[i] * d_y[i] - x[i] * rstd * along);
+}
+
+void
+kern_rms_back (struct kern *k, const struct kern_rms *r, const float *x,
+               const float *d_y, const float *scale, const float *rstd,
+               float *d_x)
+{
+  const int64_t n = r->n * r->pieces;
+#pragma omp parallel for schedule(static) \
+    num_threads(k->threads) if (n * r->d > KERN_ALONE)
+  for (int64_t i = 0; i < n; i++) {
+    const int64_t at = piece_at (r, i);
+    rms_back (r->d, x + at, d_y + at, scale, rstd[i], d_x + at);
+  }
+}
+
+KERN_CLONES static void
+rms_column (int64_t m, const float *x, const float *d_y, float rstd,
+            float *scale)
+{
+#pragma omp simd
+  for (int64_t j = 0; j < m; j++)
+    scale[j] += d_y[j] * (x[j] * rstd);
+}
+
+void
+kern_rms_back_weights (struct kern *k, const struct kern_rms *r, const float *x,
+                       const float *d_y, const float *rstd, bool accumulate,
+                       float *d_scale)
+{
+  const int64_t n = r->n * r->pieces;
+#pragma omp parallel for schedule(static) \
+    num_threads(k->threads) if (n * r->d > KERN_ALONE)
+  for (int64_t c = 0; c < r->d; c += COLUMNS) {
+    int64_t m = r->d - c < COLUMNS ? r->d - c : COLUMNS;
+    float scale[COLUMNS] = {0};
+    for (int64_t i = 0; i < n; i++) {
+      const int64_t at = piece_at (r, i) + c;
+      rms_column (m, x + at, d_y + at, rstd[i], scale);
+    }
+    for (int64_t j = 0; j < m; j++)
+      d_scale[c + j] = (accumulate ? d_scale[c + j] : 0) + scale[j];
   }
 }
 

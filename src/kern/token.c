@@ -1,5 +1,5 @@
-/* kern/token.c -- the small loops of language models: GELU, embedding, choice
- * of rows, dropout.
+/* kern/token.c -- the small loops of language models: GELU, SwiGLU, embedding,
+ * choice of rows, dropout.
  *
  * Threads share out pieces of fixed size or whole columns, so the bits do not
  * depend on their number.
@@ -94,6 +94,79 @@ kern_gelu_back (struct kern *k, size_t n, const float *x, const float *d_y,
   gelu_units (k, n, x, d_y, d_x);
 }
 
+/* -- SwiGLU ---------------------------------------------------------------- */
+
+/* 1 / (1 + e^-x), from e^-|x|, which cannot overflow. */
+KERN_CLONES static void
+sigmoid (int64_t n, const float *x, float *s)
+{
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++) {
+    float e = -fabsf (x[i]);
+    s[i] = e < KERN_EXP_LEAST ? KERN_EXP_LEAST : e;
+  }
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++) {
+    float e = kern_exp (s[i]), low = e / (1.0f + e);
+    s[i] = x[i] < 0 ? low : 1.0f - low;
+  }
+}
+
+KERN_CLONES static void
+swiglu_end (int64_t n, const float *s, const float *gate, const float *up,
+            float *y)
+{
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++)
+    y[i] = gate[i] * s[i] * up[i];
+}
+
+/* d_gate and d_up may lie over gate and up. */
+KERN_CLONES static void
+swiglu_back_end (int64_t n, const float *s, const float *gate, const float *up,
+                 const float *d_y, float *d_gate, float *d_up)
+{
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++) {
+    const float slope = s[i] * (1.0f + gate[i] * (1.0f - s[i]));
+    const float g = d_y[i] * up[i] * slope;
+    d_up[i] = d_y[i] * (gate[i] * s[i]);
+    d_gate[i] = g;
+  }
+}
+
+void
+kern_swiglu (struct kern *k, int64_t n, int64_t d, const float *x, float *y)
+{
+#pragma omp parallel for schedule(static) \
+    num_threads(k->threads) if (n * d > KERN_ALONE / 4)
+  for (int64_t i = 0; i < n; i++)
+    for (int64_t at = 0; at < d; at += PIECE) {
+      const int64_t m = d - at < PIECE ? d - at : PIECE;
+      const float *gate = x + i * 2 * d + at;
+      float s[PIECE];
+      sigmoid (m, gate, s);
+      swiglu_end (m, s, gate, gate + d, y + i * d + at);
+    }
+}
+
+void
+kern_swiglu_back (struct kern *k, int64_t n, int64_t d, const float *x,
+                  const float *d_y, float *d_x)
+{
+#pragma omp parallel for schedule(static) \
+    num_threads(k->threads) if (n * d > KERN_ALONE / 4)
+  for (int64_t i = 0; i < n; i++)
+    for (int64_t at = 0; at < d; at += PIECE) {
+      const int64_t m = d - at < PIECE ? d - at : PIECE;
+      const float *gate = x + i * 2 * d + at;
+      float s[PIECE], *d_gate = d_x + i * 2 * d + at;
+      sigmoid (m, gate, s);
+      swiglu_back_end (m, s, gate, gate + d, d_y + i * d + at, d_gate,
+                       d_gate + d);
+    }
+}
+
 /* -- embedding ------------------------------------------------------------- */
 
 KERN_CLONES static void
@@ -111,8 +184,13 @@ kern_embed (struct kern *k, int64_t n, int64_t d, int64_t t, int64_t first,
 {
 #pragma omp parallel for schedule(static) \
     num_threads(k->threads) if (n * d > KERN_ALONE)
-  for (int64_t i = 0; i < n; i++)
-    add_rows (d, table + token[i] * d, place + (first + i) % t * d, y + i * d);
+  for (int64_t i = 0; i < n; i++) {
+    const float *row = table + token[i] * d;
+    if (place == NULL)
+      memcpy (y + i * d, row, (size_t)d * sizeof *y);
+    else
+      add_rows (d, row, place + (first + i) % t * d, y + i * d);
+  }
 }
 
 KERN_CLONES static void
@@ -121,10 +199,13 @@ columns_add (int64_t n, int64_t d, int64_t t, int64_t m, const int32_t *token,
 {
   for (int64_t i = 0; i < n; i++) {
     const float *from = d_y + i * d;
-    float *a = d_table + token[i] * d, *b = d_place + i % t * d;
+    float *a = d_table + token[i] * d;
 #pragma omp simd
     for (int64_t j = 0; j < m; j++)
       a[j] += from[j];
+    if (d_place == NULL)
+      continue;
+    float *b = d_place + i % t * d;
 #pragma omp simd
     for (int64_t j = 0; j < m; j++)
       b[j] += from[j];
@@ -141,7 +222,7 @@ kern_embed_back (struct kern *k, int64_t n, int64_t d, int64_t t,
     num_threads(k->threads) if (n * d > KERN_ALONE)
   for (int64_t at = 0; at < d; at += COLUMNS)
     columns_add (n, d, t, d - at < COLUMNS ? d - at : COLUMNS, token, d_y + at,
-                 d_table + at, d_place + at);
+                 d_table + at, d_place == NULL ? NULL : d_place + at);
 }
 
 /* -- rows ------------------------------------------------------------------ */

@@ -27,7 +27,7 @@ attention_cost (const struct recipe_step *s, struct network_unit *u)
 static struct kern_attention
 shape_of (const struct recipe_step *s, int64_t n)
 {
-  return (struct kern_attention){n, s->in.h, s->heads, s->out.c / s->heads};
+  return (struct kern_attention){n, s->in.h, s->heads, s->out.c / s->heads, 0};
 }
 
 static enum status

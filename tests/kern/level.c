@@ -96,6 +96,22 @@ rows (struct bench *b, int64_t d)
     kern_norm_bare_back (b->k, n, d, centred, b->y, b->x[3], b->w, b->z);
     keep_floats (b, "norm_bare_back", all, b->z);
   }
+  const struct kern_rms r = {n, 1, d, d};
+  kern_rms_forward (b->k, &r, b->x[0], b->x[1], b->y, b->w);
+  keep_floats (b, "rms", all, b->y);
+  kern_rms_back (b->k, &r, b->x[0], b->x[3], b->x[1], b->w, b->z);
+  keep_floats (b, "rms_back", all, b->z);
+  kern_rms_back_weights (b->k, &r, b->x[0], b->x[3], b->w, false, b->z);
+  keep_floats (b, "rms_back_weights", (size_t)d, b->z);
+  kern_swiglu (b->k, n / 2, d, b->x[0], b->y);
+  keep_floats (b, "swiglu", (size_t)(n / 2 * d), b->y);
+  kern_swiglu_back (b->k, n / 2, d, b->x[0], b->x[3], b->z);
+  keep_floats (b, "swiglu_back", (size_t)(n / 2 * 2 * d), b->z);
+  const struct kern_rope turn = {n, n, 0, 1, d / 2 * 2, d};
+  const float *angles;
+  MUST (kern_rope_angles (b->k, n, turn.width, &angles));
+  kern_rope (b->k, &turn, angles, false, b->x[0], b->y);
+  keep_floats (b, "rope", all, b->y);
   for (int smooth = 0; smooth < 2; smooth++) {
     const struct kern_target t = {label, 0.1f, smooth ? 0.1f : 0};
     MUST (kern_loss (b->k, n, d, b->x[0], &t, &loss, &right, b->y));
@@ -108,18 +124,19 @@ rows (struct bench *b, int64_t d)
 }
 
 static void
-attention (struct bench *b, int64_t t, int64_t width)
+attention (struct bench *b, int64_t t, int64_t width, int64_t kv)
 {
-  const struct kern_attention a = {1, t, 2, width};
+  const struct kern_attention a = {1, t, 4, width, kv};
   const struct kern_drop drop = {0.1f, 7, 1, 3, 0};
-  size_t d = (size_t)(2 * width), n = (size_t)t * d;
+  size_t n = (size_t)(t * 4 * width);
+  size_t all = (size_t)(t * (4 + 2 * kv) * width);
   MUST (kern_attention_want (b->k, &a));
   MUST (kern_seal (b->k));
   MUST (kern_attention_forward (b->k, &a, &drop, b->x[0], b->y, b->w));
   keep_floats (b, "attention", n, b->y);
   MUST (kern_attention_back (b->k, &a, &drop, b->x[0], b->y, b->w, b->x[1],
                              b->z));
-  keep_floats (b, "attention_back", 3 * n, b->z);
+  keep_floats (b, "attention_back", all, b->z);
   kern_attention_decode (b->k, &a, 0, t, b->x[0], b->w, b->y);
   keep_floats (b, "attention_decode", n, b->y);
 }
@@ -162,8 +179,9 @@ LEVEL_NAME (LEVEL, level_run) (struct kern *k, struct level_results *out)
     blocks (&b, lengths[i]);
   for (size_t i = 0; i < sizeof widths / sizeof *widths; i++)
     rows (&b, widths[i]);
-  attention (&b, 100, 20);
-  attention (&b, 37, 64);
+  attention (&b, 100, 20, 4);
+  attention (&b, 37, 64, 4);
+  attention (&b, 70, 22, 2);
   pools (&b, (struct kern_dims){2, 5, 7, 7}, KERN_PLAIN);
   pools (&b, (struct kern_dims){2, 21, 7, 7}, KERN_BLOCKED);
   pools (&b, (struct kern_dims){2, 21, 7, 7}, KERN_LAST);

@@ -1,6 +1,6 @@
 /* ranks: 0 */
-/* The loops of language models against their twins: LayerNorm, GELU, embedding,
- * choice of rows, dropout. */
+/* The loops of language models against their twins: LayerNorm, RMSNorm, GELU,
+ * SwiGLU, rotary positions, embedding, choice of rows, dropout. */
 #include "tests/kern/twin.h"
 
 static struct kern *k;
@@ -184,6 +184,168 @@ test_bare (int64_t n, int64_t d, bool centred)
   }
 }
 
+/* -- RMSNorm -----------------------------------------------------------------
+ */
+
+/* Pieces of rows; what is behind them stays as it is. */
+static void
+test_rms (int64_t n, int64_t pieces, int64_t d, int64_t more)
+{
+  const struct kern_rms r = {n, pieces, d, pieces * d + more};
+  const int64_t all = n * r.ld, parts = n * pieces;
+  float *x = noise ((size_t)all, 1), *scale = noise ((size_t)d, 2);
+  float *y = noise ((size_t)all, 3), *d_y = noise ((size_t)all, 4);
+  float *d_x = noise ((size_t)all, 5), *rstd = floats ((size_t)parts);
+  float *d_scale = noise ((size_t)d, 6), *same = noise ((size_t)all, 3);
+  double *want = doubles ((size_t)d), *reach = doubles ((size_t)d);
+  bool good = true, back = true, kept = true, eps = false, mean = false;
+  for (int64_t i = 0; i < all; i++)
+    x[i] = 0.06f * x[i] + 0.01f; /* a mean that shows, and an eps */
+  kern_rms_forward (k, &r, x, scale, y, rstd);
+  kern_rms_back (k, &r, x, d_y, scale, rstd, d_x);
+  kern_rms_back_weights (k, &r, x, d_y, rstd, false, d_scale);
+  kern_rms_back_weights (k, &r, x, d_y, rstd, true, d_scale);
+  const double off = rounding ((double)d + 6);
+  for (int64_t p = 0; p < parts; p++) {
+    const int64_t at = p / pieces * r.ld + p % pieces * d;
+    double squares = 0, sum = 0, along = 0, size = 0;
+    for (int64_t j = 0; j < d; j++) {
+      squares += (double)x[at + j] * x[at + j];
+      sum += x[at + j];
+    }
+    const double inv = 1 / sqrt (squares / (double)d + 1e-5);
+    for (int64_t j = 0; j < d; j++) {
+      const double term =
+          (double)scale[j] * d_y[at + j] * x[at + j] * inv / (double)d;
+      along += term;
+      size += fabs (term);
+    }
+    for (int64_t j = 0; j < d; j++) {
+      const double z = x[at + j] * inv, g = (double)scale[j] * d_y[at + j];
+      const double v = (z - sum / (double)d * inv) * scale[j];
+      good = good && fabs (y[at + j] - z * scale[j]) <=
+                         off * fabs (z * scale[j]) + 1e-30;
+      mean = mean || fabs (y[at + j] - v) > off * fabs (v);
+      eps = eps || fabs (y[at + j] - z * scale[j] * (1 - 1e-5 * inv * inv)) >
+                       off * fabs (z * scale[j]);
+      back = back && fabs (d_x[at + j] - inv * (g - z * along)) <=
+                         4 * off * inv * (fabs (g) + fabs (z) * size);
+      want[j] += 2 * d_y[at + j] * z;
+      reach[j] += 2 * fabs (d_y[at + j] * z);
+    }
+  }
+  for (int64_t i = 0; i < n; i++)
+    kept =
+        kept && memcmp (y + i * r.ld + pieces * d, same + i * r.ld + pieces * d,
+                        (size_t)more * sizeof *y) == 0;
+  tap_ok (good && mean && eps && kept,
+          "RMSNorm %d x %d x %d: forward, by no mean, with its eps", (int)n,
+          (int)pieces, (int)d);
+  const double sums = rounding ((double)parts + (double)d + 8);
+  bool weights = close_to ((size_t)d, d_scale, want, reach, sums);
+  want[0] *= 1.001;
+  tap_ok (back && weights && !close_to ((size_t)d, d_scale, want, reach, sums),
+          "backward, data and weights");
+  kern_rms_back (k, &r, x, d_y, scale, rstd, d_y);
+  for (int64_t p = 0; p < parts; p++) {
+    const int64_t at = p / pieces * r.ld + p % pieces * d;
+    kept = kept && memcmp (d_y + at, d_x + at, (size_t)d * sizeof *d_x) == 0;
+  }
+  tap_ok (kept, "the same over its input");
+  float *f[] = {x, scale, y, d_y, d_x, rstd, d_scale, same};
+  for (size_t i = 0; i < sizeof f / sizeof *f; i++)
+    mem_free (&f[i]);
+  mem_free (&want);
+  mem_free (&reach);
+}
+
+/* -- SwiGLU ----------------------------------------------------------------
+ */
+
+static void
+test_swiglu (int64_t n, int64_t d)
+{
+  const size_t all = (size_t)(n * d);
+  float *x = noise (2 * all, 1), *y = noise (all, 2), *d_y = noise (all, 3);
+  float *d_x = noise (2 * all, 4);
+  bool good = true, back = true, turned = false;
+  for (size_t i = 0; i < 2 * all; i++)
+    x[i] *= i % 3 == 0 ? 40 : 4;
+  kern_swiglu (k, n, d, x, y);
+  kern_swiglu_back (k, n, d, x, d_y, d_x);
+  const double off = rounding (EXP_ROUNDINGS + 8);
+  for (int64_t i = 0; i < n; i++)
+    for (int64_t j = 0; j < d; j++) {
+      const int64_t at = i * 2 * d + j;
+      const double g = x[at], u = x[at + d], t = d_y[i * d + j];
+      const double s = 1 / (1 + exp (-g)), bend = s * (1 + g * (1 - s));
+      const double size = fabs (g * s) + 0x1p-120;
+      good = good && fabs (y[i * d + j] - g * s * u) <= off * size * fabs (u);
+      turned = turned || fabs (y[i * d + j] - u / (1 + exp (-u)) * g) >
+                             off * size * fabs (u);
+      back = back && fabs (d_x[at + d] - t * g * s) <= off * size * fabs (t);
+      back = back && fabs (d_x[at] - t * u * bend) <=
+                         off * fabs (t * u) * (s * (1 + fabs (g)) + 0x1p-100);
+    }
+  tap_ok (good && turned, "SwiGLU %d x %d: forward, the first half the gate",
+          (int)n, (int)d);
+  kern_swiglu_back (k, n, d, x, d_y, x);
+  tap_ok (back && memcmp (x, d_x, 2 * all * sizeof *x) == 0,
+          "backward, and over its input");
+  float *f[] = {x, y, d_y, d_x};
+  for (size_t i = 0; i < sizeof f / sizeof *f; i++)
+    mem_free (&f[i]);
+}
+
+/* -- rotary positions --------------------------------------------------------
+ */
+
+static void
+test_rope (int64_t n, int64_t t, int64_t first, int64_t heads, int64_t width,
+           int64_t more)
+{
+  const struct kern_rope r = {n, t, first, heads, width, heads * width + more};
+  const size_t all = (size_t)(n * r.ld);
+  const int64_t half = width / 2;
+  float *x = noise (all, 1), *y = noise (all, 1), *z = noise (all, 2);
+  const float *angles, *again;
+  bool good = true, pairs = width == 2, back = true;
+  MUST (kern_rope_angles (k, t, width, &angles));
+  MUST (kern_rope_angles (k, t, width, &again));
+  kern_rope (k, &r, angles, false, x, y);
+  memcpy (z, y, all * sizeof *z);
+  kern_rope (k, &r, angles, true, z, z);
+  for (int64_t i = 0; i < n; i++)
+    for (int64_t j = 0; j < r.ld; j++) {
+      const int64_t row = i * r.ld, h = j / width * width, c = j - h;
+      const double at = (double)((first + i) % t);
+      const double angle =
+          at * pow (10000, -2 * (double)(c % half) / (double)width);
+      const double a = x[row + h + c % half];
+      const double b = j < heads * width ? x[row + h + half + c % half] : 0;
+      const double want = j >= heads * width ? x[row + j]
+                          : c < half         ? a * cos (angle) - b * sin (angle)
+                                     : b * cos (angle) + a * sin (angle);
+      const double size = fabs (a) + fabs (b);
+      good = good && fabs (y[row + j] - want) <= rounding (4) * size;
+      back = back && fabs (z[row + j] - x[row + j]) <= rounding (8) * size;
+      if (j < width && c % 2 == 0 && at > 0) { /* Meta's pairs: neighbours */
+        const double other = at * pow (10000, -(double)c / (double)width);
+        const double p = x[row + j], q = x[row + j + 1];
+        pairs =
+            pairs || fabs (y[row + j] - (p * cos (other) - q * sin (other))) >
+                         rounding (4) * size;
+      }
+    }
+  tap_ok (good && pairs && angles == again,
+          "rotary positions, %d rows of %d heads of %d, from %d: halves",
+          (int)n, (int)heads, (int)width, (int)first);
+  tap_ok (back, "and back again");
+  mem_free (&x);
+  mem_free (&y);
+  mem_free (&z);
+}
+
 /* -- GELU ------------------------------------------------------------------ */
 
 static double
@@ -279,6 +441,17 @@ test_embed (int64_t b, int64_t t, int64_t d, int64_t words)
   good = good && !close_to ((size_t)(words * d), d_table, want, size, reach);
   kern_embed (k, 1, d, t, 2, token + 2, table, place, d_y);
   good = good && memcmp (d_y, y + 2 * d, (size_t)d * sizeof *y) == 0;
+  kern_embed (k, n, d, t, 0, token, table, NULL, y);
+  for (int64_t i = 0; i < n; i++)
+    good = good &&
+           memcmp (y + i * d, table + token[i] * d, (size_t)d * sizeof *y) == 0;
+  for (int64_t i = 0; i < words * d; i++)
+    want[i] = 0;
+  for (int64_t i = 0; i < n * d; i++)
+    want[token[i / d] * d + i % d] += d_y[i];
+  kern_zero (k, (size_t)(words * d), d_table);
+  kern_embed_back (k, n, d, t, token, d_y, d_table, NULL);
+  good = good && close_to ((size_t)(words * d), d_table, want, size, reach);
   tap_ok (good, "embedding of %d x %d tokens, %d wide, %d words", (int)b,
           (int)t, (int)d, (int)words);
   float *f[] = {table, place, y, d_y, d_table, d_place};
@@ -377,6 +550,16 @@ main (void)
     test_bare (3, 16 * 9 * 7, centred);
     test_bare (1000, 64, centred);
   }
+  test_rms (5, 1, 7, 0);
+  test_rms (33, 3, 10, 7);
+  test_rms (1000, 1, 64, 0);
+  test_rms (2, 1, 1030, 5);
+  test_swiglu (3, 5);
+  test_swiglu (70, 1100);
+  test_rope (5, 5, 0, 1, 2, 0);
+  test_rope (23, 7, 0, 3, 10, 5);
+  test_rope (3, 300, 290, 4, 64, 64);
+  test_rope (600, 300, 0, 2, 48, 0);
   test_gelu (11);
   test_gelu (50001);
   test_embed (2, 5, 7, 4);
