@@ -266,6 +266,22 @@ resolve_network (struct parse *p)
     snprintf (c->preset, sizeof c->preset, "resnet20");
 }
 
+/* What layers are made of, where nobody has said it as late as the preset. */
+static void
+resolve_blocks (struct parse *p, enum layer preset)
+{
+  struct config *c = p->c;
+  const enum layer norm = layer_of (p, KEY_OF (norm));
+  const enum layer mlp = layer_of (p, KEY_OF (mlp));
+  const enum layer positions = layer_of (p, KEY_OF (positions));
+  if (norm == LAYER_DEFAULT || norm < preset)
+    c->norm = CONFIG_NORM_NOT_GIVEN;
+  if (mlp == LAYER_DEFAULT || mlp < preset)
+    c->mlp = CONFIG_MLP_NOT_GIVEN;
+  if (positions == LAYER_DEFAULT || positions < preset)
+    c->positions = CONFIG_POSITIONS_NOT_GIVEN;
+}
+
 /* Sizes in a file give way to a preset in a word, which is the later one;
  * beside a preset in the same place they count. */
 static void
@@ -283,10 +299,27 @@ resolve_sizes (struct parse *p)
     c->context = 0;
   if (layer_of (p, KEY_OF (mlp_ratio)) < preset)
     c->mlp_ratio = 0;
+  if (layer_of (p, KEY_OF (kv_heads)) < preset ||
+      layer_of (p, KEY_OF (kv_heads)) < layer_of (p, KEY_OF (heads)))
+    c->kv_heads = 0;
+  resolve_blocks (p, preset);
   if (!c->preset[0])
     snprintf (c->preset, sizeof c->preset, "gpt-nano");
   if (layer_of (p, KEY_OF (stride)) < layer_of (p, KEY_OF (context)))
     c->stride = 0;
+}
+
+/* A key of the other family. */
+static void
+complain_family (struct parse *p, size_t i, const char *called)
+{
+  const struct key *k = &key_table[i];
+  char at[CONFIG_PATH + 32];
+  if (k->strict)
+    complain (p->said, "%s%s: a %s has none; leave it out",
+              place (p, p->line[i], at), k->full, called);
+  else
+    say (LOG_WARN, "%s has no effect on a %s", k->full, called);
 }
 
 /* Defaults that depend on the family, and complaints about keys of the other
@@ -307,8 +340,7 @@ resolve_family (struct parse *p)
     c->optimizer = tokens ? CONFIG_ADAMW : CONFIG_SGD;
   for (size_t i = 0; i < key_count; i++)
     if (p->layer[i] != LAYER_DEFAULT && !key_of_family (&key_table[i], c))
-      say (LOG_WARN, "%s.%s has no effect on a %s", key_table[i].section,
-           key_table[i].name, tokens ? "Transformer" : "ResNet");
+      complain_family (p, i, tokens ? "Transformer" : "ResNet");
 }
 
 bool

@@ -36,6 +36,13 @@ enum config_model_order {
   CONFIG_POST,
   CONFIG_PRE
 };
+enum config_norm { CONFIG_NORM_NOT_GIVEN, CONFIG_LAYERNORM, CONFIG_RMSNORM };
+enum config_mlp { CONFIG_MLP_NOT_GIVEN, CONFIG_GELU, CONFIG_SWIGLU };
+enum config_positions {
+  CONFIG_POSITIONS_NOT_GIVEN,
+  CONFIG_LEARNED,
+  CONFIG_ROPE
+};
 enum config_border { CONFIG_BORDER_NONE, CONFIG_BORDER_RMS, CONFIG_BORDER_LN };
 enum config_mix { CONFIG_FURTHEST, CONFIG_SUM, CONFIG_MEAN };
 enum config_split { CONFIG_SPLIT_TRAIN, CONFIG_SPLIT_VALID, CONFIG_SPLIT_TEST };
@@ -75,6 +82,11 @@ struct config {
   enum config_model_order model_order;
   int64_t layers, d_model, heads, context; /* of a Transformer; 0: not given */
   double mlp_ratio;                        /* likewise */
+  enum config_norm norm;
+  enum config_mlp mlp;
+  enum config_positions positions;
+  int64_t kv_heads; /* 0: the preset's, or as many as heads */
+  bool qk_norm;
   double dropout;
   bool tied, residual_scaled;
   /* [stages] */
@@ -205,6 +217,7 @@ struct key {
   bool in_dial;      /* ... where the strategy changes in phases */
   const char *later; /* the choice that this version does not have; NULL: all */
   unsigned of;       /* bits of the families it is for; 0: all */
+  bool strict;       /* given to another family it is refused, not ignored */
   const char *value; /* default, as text; NULL: none, or made later */
   const char *shown; /* default as the manual says it; NULL: value */
   const char *before; /* what versions did that did not know it; NULL: value

@@ -41,6 +41,12 @@ static const char *const stems[] = {
 static const char *const residuals[] = {"plain", "scaled"};
 static const char *const model_orders[] = {
     "", [CONFIG_POST] = "post", [CONFIG_PRE] = "pre"};
+static const char *const norms[] = {
+    "", [CONFIG_LAYERNORM] = "layernorm", [CONFIG_RMSNORM] = "rmsnorm"};
+static const char *const mlps[] = {
+    "", [CONFIG_GELU] = "gelu", [CONFIG_SWIGLU] = "swiglu"};
+static const char *const positions[] = {
+    "", [CONFIG_LEARNED] = "learned", [CONFIG_ROPE] = "rope"};
 static const char *const borders[] = {[CONFIG_BORDER_NONE] = "none",
                                       [CONFIG_BORDER_RMS] = "rms",
                                       [CONFIG_BORDER_LN] = "ln"};
@@ -77,10 +83,10 @@ static const char *const spans[] = {"local", "pairwise", "e2e", "all",
                                     "frozen"};
 static const char *const which_heads[] = {"needed", "all"};
 static const char *const presets[] = {
-    "",           "resnet20",  "resnet32",  "resnet44",
-    "resnet56",   "resnet110", "resnet18",  "resnet34",
-    "resnet50",   "resnet101", "resnet152", "resnet164",
-    "resnet1001", "wrn-28-10", "gpt-nano",  "gpt2"};
+    "",          "resnet20",   "resnet32",   "resnet44",  "resnet56",
+    "resnet110", "resnet18",   "resnet34",   "resnet50",  "resnet101",
+    "resnet152", "resnet164",  "resnet1001", "wrn-28-10", "gpt-nano",
+    "gpt2",      "llama-nano", "llama-15m",  "llama-42m", "llama-110m"};
 static const char *const isas[] = {"auto",
                                    "native",
                                    "sse41",
@@ -113,6 +119,7 @@ static const char *const isas[] = {"auto",
   .resume = KEY_RESUME_##for_resume, .report = KEY_REPORT_##for_report
 
 #define OF_TRANSFORMERS .of = 1u << CONFIG_TRANSFORMER
+#define OF_TRANSFORMERS_ALONE OF_TRANSFORMERS, .strict = true
 #define OF_RESNETS .of = 1u << CONFIG_RESNET
 
 /* clang-format off */
@@ -131,7 +138,10 @@ const struct key key_table[] = {
                "(a wide ResNet) are for CIFAR and of order pre; instead of "
                "block and groups; or the sizes of a Transformer, each of which may "
                "be given besides: gpt-nano (6 layers, d_model 256, 8 heads, "
-               "context 256), gpt2 (12, 768, 12, 1024)" },
+               "context 256), gpt2 (12, 768, 12, 1024); with rmsnorm, swiglu and "
+               "rope llama-nano (4, 128, 4 and kv_heads 2, 256), llama-15m (6, "
+               "288, 6, 256), llama-42m (8, 512, 8, 1024), llama-110m (12, 768, "
+               "12, 1024)" },
   { KEY (MODEL, "block", NETWORK, SUBJECT),
     .kind = KEY_CHOICE, OF_RESNETS, ENUM_AT (block),
     WORDS (blocks), .shown = "basic where groups is given",
@@ -177,6 +187,40 @@ const struct key key_table[] = {
   { KEY (MODEL, "mlp_ratio", NETWORK, SUBJECT),
     .kind = KEY_REAL, OF_TRANSFORMERS,
     REAL_AT (mlp_ratio), ABOVE (0), .shown = "4", .meaning = "Transformer: hidden width over d_model" },
+  { KEY (MODEL, "norm", OTHER_RUN, SUBJECT),
+    .kind = KEY_CHOICE, OF_TRANSFORMERS_ALONE,
+    ENUM_AT (norm), WORDS (norms), .value = "layernorm",
+    .shown = "the preset's: layernorm, of llama rmsnorm",
+    .meaning = "Transformer: in front of each branch, of the output and, as ln, "
+               "in heads: LayerNorm, or x / sqrt(mean(x^2) + 1e-5) with a gain; "
+               "with rmsnorm linear layers have no bias, and tensors have the "
+               "names of Hugging Face's Llama, with layernorm those of GPT-2" },
+  { KEY (MODEL, "mlp", OTHER_RUN, SUBJECT),
+    .kind = KEY_CHOICE, OF_TRANSFORMERS_ALONE,
+    ENUM_AT (mlp), WORDS (mlps), .value = "gelu",
+    .shown = "the preset's: gelu, of llama swiglu",
+    .meaning = "Transformer: between the MLP's matrices: GELU (tanh form); or "
+               "SwiGLU, silu(gate) x up, which has a third matrix" },
+  { KEY (MODEL, "positions", OTHER_RUN, SUBJECT),
+    .kind = KEY_CHOICE, OF_TRANSFORMERS_ALONE,
+    ENUM_AT (positions), WORDS (positions), .value = "learned",
+    .shown = "the preset's: learned, of llama rope",
+    .meaning = "Transformer: a vector for each position, added to the "
+               "embedding; or rotary: queries and keys are turned by angles "
+               "position x 10000^(-2j/w), number j of a head with number j + "
+               "w/2, w numbers a head" },
+  { KEY (MODEL, "kv_heads", NETWORK, SUBJECT),
+    .kind = KEY_INTEGER, OF_TRANSFORMERS_ALONE,
+    INT_AT (kv_heads), RANGE (0, 4096), .value = "0",
+    .meaning = "Transformer: heads of keys and values, each for as many heads "
+               "of queries; divides heads; 0: the preset's, else as many as "
+               "heads" },
+  { KEY (MODEL, "qk_norm", OTHER_RUN, SUBJECT),
+    .kind = KEY_BOOL, OF_TRANSFORMERS_ALONE, BOOL_AT (qk_norm),
+    .value = "no",
+    .meaning = "Transformer: RMSNorm of each head of queries and of keys before "
+               "they are turned, with one gain for all heads of queries and "
+               "one for those of keys (as Qwen3)" },
   { KEY (MODEL, "dropout", OTHER_BITS, SUBJECT),
     .kind = KEY_REAL, OF_TRANSFORMERS,
     REAL_AT (dropout), .low = 0, .high = 0.99, .value = "0", .meaning = "Transformer: share of values dropped" },

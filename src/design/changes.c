@@ -218,7 +218,7 @@ same_network (const struct config *c, const struct ini *was)
   bool same = true;
   for (size_t i = 0; i < key_count; i++) {
     const struct key *k = &key_table[i];
-    const char *word = ini_get (was, k->full);
+    const char *word = word_before (was, k);
     if (k->resume == KEY_RESUME_NETWORK && word)
       same = same && key_set (k, word, &before);
   }

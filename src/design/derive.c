@@ -259,6 +259,13 @@ transformer_sizes (const struct model_spec *preset, struct config *c)
     c->context = preset->context;
   if (!(c->mlp_ratio > 0))
     c->mlp_ratio = preset->mlp_ratio;
+  if (c->norm == CONFIG_NORM_NOT_GIVEN)
+    c->norm = preset->norm == MODEL_RMSNORM ? CONFIG_RMSNORM : CONFIG_LAYERNORM;
+  if (c->mlp == CONFIG_MLP_NOT_GIVEN)
+    c->mlp = preset->mlp == MODEL_SWIGLU ? CONFIG_SWIGLU : CONFIG_GELU;
+  if (c->positions == CONFIG_POSITIONS_NOT_GIVEN)
+    c->positions =
+        preset->positions == MODEL_ROPE ? CONFIG_ROPE : CONFIG_LEARNED;
   if (c->stride == 0)
     c->stride = c->context;
 }
@@ -277,6 +284,12 @@ transformer_spec (const struct config *c, const struct data_info *data,
   m->heads = (int)full.heads;
   m->context = (int)full.context;
   m->mlp_ratio = full.mlp_ratio;
+  m->norm = full.norm == CONFIG_RMSNORM ? MODEL_RMSNORM : MODEL_LAYERNORM;
+  m->mlp = full.mlp == CONFIG_SWIGLU ? MODEL_SWIGLU : MODEL_GELU;
+  m->positions = full.positions == CONFIG_ROPE ? MODEL_ROPE : MODEL_LEARNED;
+  if (c->kv_heads > 0)
+    m->kv_heads = (int)c->kv_heads;
+  m->qk_norm = c->qk_norm;
   m->dropout = c->dropout;
   m->tied = c->tied;
   m->residual_scaled = c->residual_scaled;

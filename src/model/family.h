@@ -17,8 +17,8 @@ struct family {
   const char *called; /* "a ResNet" */
   const char *parts;  /* its units but for the last: "stem, residual blocks" */
   const char *data;   /* the kind of data set that it learns from: "images" */
-  const char *prefix; /* of tensors' names, which other programs may leave out;
-                         NULL: none */
+  const char *prefix[2]; /* of tensors' names, which other programs may leave
+                            out; NULL: none */
   bool rows;     /* tensors between units are rows, [B, T, D]; else images, [B,
                     C, H, W], and T is 1 */
   bool language; /* labels are the next tokens of a text: losses are told as

@@ -9,8 +9,9 @@
  *   gap        global average; everything behind it is linear
  *   fcN        linear with ReLU;  fc  linear to the classes
  *   rankN      linear alone, without bias, over rows only
- *   ln         LayerNorm; over images without parameters, and first
- *   shared     the output's matrix in place of an own one, over rows only
+ *   ln         the network's norm; over images LayerNorm without parameters,
+ * and first shared     the output's matrix in place of an own one, over rows
+ * only
  *
  * A family lists those it has; `fc` and `ln` are one word over images, another
  * over rows.
@@ -407,9 +408,9 @@ ln_add (struct recipe *r, const struct head_said *w, int n, int i,
         const struct model_spec *spec)
 {
   char name[RECIPE_NAME];
-  (void)w, (void)n, (void)spec;
+  (void)w, (void)n;
   name_of (i, name);
-  recipe_norm (r, name);
+  recipe_norm (r, spec, name);
 }
 
 const struct head_word head_ln = {

@@ -73,6 +73,17 @@ maker_param (struct params *p, const struct recipe_step *s, const char *part,
   return params_add (p, &want, floats, id);
 }
 
+enum status
+maker_part (struct params *p, const struct recipe_step *s, int i,
+            const char *what, struct param want, int *id)
+{
+  char part[RECIPE_NAME];
+  if (i >= s->n_parts)
+    return maker_param (p, s, what, want, 0, id);
+  snprintf (part, sizeof part, "%.24s.%.12s", s->part[i].name, what);
+  return maker_param (p, s, part, want, 0, id);
+}
+
 /* The site is the step's name: the same numbers go wherever it runs. */
 struct kern_drop
 layer_drop_of (const struct recipe_step *s)

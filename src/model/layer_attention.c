@@ -1,5 +1,6 @@
 /* model/layer_attention.c -- causal attention between two linear layers, [B, T,
- * 3 D] (query, key, value) to [B, T, D].
+ * D + 2 E] (query, key, value) to [B, T, D]; E is D, or less where several
+ * heads of queries use the same keys and values.
  *
  * Keeps the log-sums of its rows for backward; with a cache it works on the
  * next positions of one sequence.
@@ -11,7 +12,7 @@ struct attention_layer {
   struct kern_attention shape;
   struct kern_drop drop; /* but for the moment */
   size_t lse_at;         /* in the slot: log-sums [B, heads, T] */
-  size_t cache_at;       /* in the cache: keys and values [T, 2 D] */
+  size_t cache_at;       /* in the cache: keys and values [T, 2 E] */
   size_t lse_bytes;
 };
 
@@ -27,7 +28,8 @@ attention_cost (const struct recipe_step *s, struct network_unit *u)
 static struct kern_attention
 shape_of (const struct recipe_step *s, int64_t n)
 {
-  return (struct kern_attention){n, s->in.h, s->heads, s->out.c / s->heads, 0};
+  return (struct kern_attention){n, s->in.h, s->heads, s->out.c / s->heads,
+                                 s->kv_heads};
 }
 
 static enum status
@@ -49,7 +51,7 @@ attention_forward (struct layer *l, struct work *w, const float *x, float *y)
                                  (float *)(w->slot + a->lse_at));
 }
 
-/* With a cache [T, 2 D] only the new rows are asked; what is before them was
+/* With a cache [T, 2 E] only the new rows are asked; what is before them was
  * kept.  Else all rows at once, and their log-sums are thrown away. */
 static enum status
 attention_eval (struct layer *l, struct work *w, const float *x, float *y)
@@ -90,9 +92,10 @@ attention_make (struct layer_maker *m, const struct recipe_step *s,
   TRY (kern_attention_want (m->k, &a->shape));
   a->lse_bytes = maker_row_bytes (m, s->heads);
   a->lse_at = maker_slot (m, a->lse_bytes);
-  a->cache_at = maker_cache (m, tensor_bytes (NETWORK_BORDER, 2 * d * T));
+  a->cache_at =
+      maker_cache (m, tensor_bytes (NETWORK_BORDER, (s->in.c - d) * T));
   l->scratch_bytes = arena_round (a->lse_bytes);
-  l->x_bytes = maker_row_bytes (m, 3 * d);
+  l->x_bytes = maker_row_bytes (m, s->in.c);
   l->y_bytes = maker_row_bytes (m, d);
   return OK;
 }

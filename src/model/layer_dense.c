@@ -1,12 +1,16 @@
-/* model/layer_dense.c -- linear over rows, [B, T, D] to [B, T, D'].  The weight
- * gradient is a call of its own and may come late.
+/* model/layer_dense.c -- linear over rows, [B, T, D] to [B, T, D'], with a bias
+ * or without.  The matrix may be several tensors, one below the other.  The
+ * weight gradient is a call of its own and may come late.
  */
 #include "model/layer_impl.h"
 
 struct dense_layer {
   struct layer layer;
-  int64_t in, out;            /* D, D' */
-  int weight, bias;           /* ids: [D', D], [D']; bias -1: none */
+  int64_t in, out;          /* D, D' */
+  int parts;                /* tensors of the matrix, joined */
+  int weight[RECIPE_PARTS]; /* ids: [D', D] */
+  int bias[RECIPE_PARTS];   /* [D'] */
+  bool biased;
   struct kern_linear *linear; /* owned */
 };
 
@@ -30,13 +34,19 @@ dense_prove (struct kern *k, const struct recipe_step *s, int64_t n,
   return status;
 }
 
+static const float *
+bias_of (const struct dense_layer *d, const struct work *w)
+{
+  return d->biased ? params_value (w->params, d->bias[0]) : NULL;
+}
+
 static enum status
 dense_eval (struct layer *l, struct work *w, const float *x, float *y)
 {
   struct dense_layer *d = (struct dense_layer *)l;
-  const float *bias = d->bias >= 0 ? params_value (w->params, d->bias) : NULL;
   return kern_linear_run (d->linear, w->rows, x,
-                          params_value (w->params, d->weight), bias, y);
+                          params_value (w->params, d->weight[0]),
+                          bias_of (d, w), y);
 }
 
 static enum status
@@ -55,7 +65,17 @@ dense_back (struct layer *l, struct work *w, const float *d_y, float *d_x)
   if (!d_x)
     return OK;
   return kern_linear_back_data (w->k, w->rows, d->in, d->out, d_y,
-                                params_value (w->params, d->weight), d_x);
+                                params_value (w->params, d->weight[0]), d_x);
+}
+
+/* Where the gradient of joined tensors begins. */
+static float *
+grad_of (struct work *w, const int *id, int n, bool *add)
+{
+  float *first = params_grad (w->params, id[0], add);
+  for (int i = 1; i < n; i++)
+    params_grad (w->params, id[i], add);
+  return first;
 }
 
 static enum status
@@ -63,11 +83,34 @@ dense_weights (struct layer *l, struct work *w)
 {
   struct dense_layer *d = (struct dense_layer *)l;
   bool add;
-  float *d_bias = d->bias >= 0 ? params_grad (w->params, d->bias, &add) : NULL;
-  float *d_weight = params_grad (w->params, d->weight, &add);
+  float *d_bias = d->biased ? grad_of (w, d->bias, d->parts, &add) : NULL;
+  float *d_weight = grad_of (w, d->weight, d->parts, &add);
   return kern_linear_run_weights (d->linear, w->rows, layer_saved (l, w)->x,
                                   layer_kept (l, w)->d_y, add, d_weight,
                                   d_bias);
+}
+
+/* All weights, then all biases: each kind one behind the other. */
+static enum status
+dense_params (struct layer_maker *m, const struct recipe_step *s,
+              struct dense_layer *d)
+{
+  d->parts = s->n_parts > 0 ? s->n_parts : 1;
+  for (int i = 0; i < d->parts; i++) {
+    const int64_t out = s->n_parts > 0 ? s->part[i].out_c : d->out;
+    struct param weight = params_matrix (out, d->in);
+    weight.joined = i > 0;
+    if (s->smaller > 0)
+      weight.spread /= s->smaller;
+    TRY (maker_part (m->params, s, i, "weight", weight, &d->weight[i]));
+  }
+  for (int i = 0; i < d->parts && d->biased; i++) {
+    const int64_t out = s->n_parts > 0 ? s->part[i].out_c : d->out;
+    struct param bias = params_vector (out, PARAMS_ZERO);
+    bias.joined = i > 0;
+    TRY (maker_part (m->params, s, i, "bias", bias, &d->bias[i]));
+  }
+  return OK;
 }
 
 static enum status
@@ -78,14 +121,8 @@ dense_make (struct layer_maker *m, const struct recipe_step *s, struct layer *l)
                                           s->bias, m->training};
   d->in = s->in.c;
   d->out = s->out.c;
-  struct param weight = params_matrix (d->out, d->in);
-  if (s->smaller > 0)
-    weight.spread /= s->smaller;
-  TRY (maker_param (m->params, s, "weight", weight, 0, &d->weight));
-  d->bias = -1;
-  if (s->bias)
-    TRY (maker_param (m->params, s, "bias", params_vector (d->out, PARAMS_ZERO),
-                      0, &d->bias));
+  d->biased = s->bias;
+  TRY (dense_params (m, s, d));
   l->x_bytes = maker_row_bytes (m, d->in);
   l->y_bytes = maker_row_bytes (m, d->out);
   return kern_linear_create (m->k, &shape, &d->linear);

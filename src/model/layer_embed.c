@@ -1,4 +1,5 @@
-/* model/layer_embed.c -- token and position, int32_t [B, T] to [B, T, D].
+/* model/layer_embed.c -- token and, where positions are learned, position,
+ * int32_t [B, T] to [B, T, D].
  *
  * With a tied output the table of tokens lies in another block than the
  * positions, which the stage shares with the output (params.c).
@@ -8,15 +9,16 @@
 struct embed_layer {
   struct layer layer;
   int64_t width, length; /* D, T */
-  int table, place;      /* ids: [words, D], [T, D] */
+  int table, place;      /* ids: [words, D], [T, D]; place -1: none */
   struct params *shared; /* where the table is; NULL: with the positions */
 };
 
 static void
 embed_cost (const struct recipe_step *s, struct network_unit *u)
 {
-  u->params += (s->words + s->in.h) * s->out.c;
-  u->flops += (double)s->in.h * (double)s->out.c;
+  const bool learned = s->n_parts > 1;
+  u->params += (s->words + (learned ? s->in.h : 0)) * s->out.c;
+  u->flops += learned ? (double)s->in.h * (double)s->out.c : 0;
 }
 
 /* Tokens travel in the place of a border's floats. */
@@ -33,7 +35,7 @@ embed_eval (struct layer *l, struct work *w, const float *x, float *y)
   const struct params *table = e->shared ? e->shared : w->params;
   kern_embed (w->k, w->rows, e->width, e->length, w->cache ? w->first : 0,
               tokens_of (x), params_value (table, e->table),
-              params_value (w->params, e->place), y);
+              e->place < 0 ? NULL : params_value (w->params, e->place), y);
   return OK;
 }
 
@@ -70,7 +72,7 @@ embed_weights (struct layer *l, struct work *w)
 {
   struct embed_layer *e = (struct embed_layer *)l;
   float *table = grad_of (w, e->shared ? e->shared : w->params, e->table);
-  float *place = grad_of (w, w->params, e->place);
+  float *place = e->place < 0 ? NULL : grad_of (w, w->params, e->place);
   kern_embed_back (w->k, w->rows, e->width, e->length,
                    tokens_of (layer_saved (l, w)->x), layer_kept (l, w)->d_y,
                    table, place);
@@ -85,10 +87,12 @@ embed_make (struct layer_maker *m, const struct recipe_step *s, struct layer *l)
   e->width = s->out.c;
   e->length = s->in.h;
   e->shared = m->shared;
-  TRY (maker_param (table, s, "wte.weight", params_matrix (s->words, e->width),
-                    0, &e->table));
-  TRY (maker_param (m->params, s, "wpe.weight",
-                    params_matrix (e->length, e->width), 0, &e->place));
+  e->place = -1;
+  TRY (maker_part (table, s, 0, "weight", params_matrix (s->words, e->width),
+                   &e->table));
+  if (s->n_parts > 1)
+    TRY (maker_part (m->params, s, 1, "weight",
+                     params_matrix (e->length, e->width), &e->place));
   l->x_bytes = tensor_bytes (TENSOR_I32, maker_rows (m));
   l->y_bytes = maker_row_bytes (m, e->width);
   return OK;

@@ -174,6 +174,10 @@ enum status
 maker_param (struct params *p, const struct recipe_step *s, const char *part,
              struct param want, size_t floats, int *id);
 
+/* Register NAME.PART.WHAT of the step's part i; NAME.WHAT where it has none. */
+enum status
+maker_part (struct params *p, const struct recipe_step *s, int i,
+            const char *what, struct param want, int *id);
 /* Add a step's work (work.c); flops: of its way forward. */
 void
 work_add (const struct recipe_step *s, double flops, struct network_work *w);

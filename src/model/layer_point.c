@@ -1,5 +1,6 @@
 /* model/layer_point.c -- what is done to each number of a row by itself, [B, T,
- * D]: GELU, ReLU, dropout.  No parameters.
+ * D]: GELU, ReLU, dropout; or to each pair, [B, T, 2 D] to [B, T, D]: SwiGLU.
+ * No parameters.
  */
 #include "model/layer_impl.h"
 #include <string.h>
@@ -67,6 +68,58 @@ const struct layer_kind layer_gelu = {
     .forward = gelu_forward,
     .eval = gelu_eval,
     .back = gelu_back,
+};
+
+/* -- SwiGLU: gates, then what they let through ------------------------------
+ */
+
+static void
+swiglu_cost (const struct recipe_step *s, struct network_unit *u)
+{
+  u->flops += 20 * (double)s->in.h * (double)s->out.c;
+}
+
+static enum status
+swiglu_make (struct layer_maker *m, const struct recipe_step *s,
+             struct layer *l)
+{
+  TRY (point_make (m, s, l));
+  l->x_bytes = maker_row_bytes (m, s->in.c);
+  return OK;
+}
+
+static enum status
+swiglu_eval (struct layer *l, struct work *w, const float *x, float *y)
+{
+  kern_swiglu (w->k, w->rows, ((struct point_layer *)l)->width, x, y);
+  return OK;
+}
+
+static enum status
+swiglu_forward (struct layer *l, struct work *w, const float *x, float *y)
+{
+  layer_saved (l, w)->x = x;
+  return swiglu_eval (l, w, x, y);
+}
+
+static enum status
+swiglu_back (struct layer *l, struct work *w, const float *d_y, float *d_x)
+{
+  if (d_x)
+    kern_swiglu_back (w->k, w->rows, ((struct point_layer *)l)->width,
+                      layer_saved (l, w)->x, d_y, d_x);
+  return OK;
+}
+
+const struct layer_kind layer_swiglu = {
+    .name = "SwiGLU",
+    .cost = swiglu_cost,
+    .size = sizeof (struct point_layer),
+    .saved = sizeof (struct layer_saved),
+    .make = swiglu_make,
+    .forward = swiglu_forward,
+    .eval = swiglu_eval,
+    .back = swiglu_back,
 };
 
 /* -- ReLU ------------------------------------------------------------------ */

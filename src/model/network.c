@@ -13,8 +13,9 @@
 
 struct network {
   struct model_spec spec;
-  int n;               /* units */
-  struct recipe *unit; /* n, owned */
+  char shared[TENSOR_NAME]; /* the matrix of the output */
+  int n;                    /* units */
+  struct recipe *unit;      /* n, owned */
 };
 
 /* -- networks -------------------------------------------------------------- */
@@ -33,6 +34,8 @@ network_create (const struct model_spec *spec, struct network **out)
     net->spec.tied = false;
     net->spec.head_tokens = 0;
   }
+  snprintf (net->shared, sizeof net->shared, "%s.weight",
+            recipe_shared_name (&net->spec));
   net->n = f->units (spec);
   TRY_GOTO (MEM_NEW ((size_t)net->n, &net->unit, "units"), bad);
   f->make (spec, net->unit);
@@ -153,6 +156,12 @@ bool
 network_shares (const struct network *net, const char *head)
 {
   return net->spec.tied || (head && network_head_shares (head));
+}
+
+const char *
+network_shared_name (const struct network *net)
+{
+  return net->shared;
 }
 
 /* -- written cuts ---------------------------------------------------------- */

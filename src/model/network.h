@@ -4,7 +4,7 @@
  * (global pooling and classifier); of a Transformer the embedding, each layer,
  * the output (LayerNorm and projection).  The last unit is head K-1; every
  * other head comes from a grammar.  Names and layouts of parameters are
- * torchvision's and, for Transformers, GPT-2's.
+ * torchvision's and, for Transformers, GPT-2's or Llama's.
  *
  * A sample of a Transformer is a window of T = `context` tokens.  Its dims, one
  * sample each: tokens {1, 1, T, 1}; tensors between units {1, D, T, 1} (in
@@ -42,6 +42,12 @@ enum model_order { MODEL_POST, MODEL_PRE };
  * x / sqrt (mean of x^2 + 1e-5), or (x - mean) / sqrt (variance + 1e-5).  Each
  * token is normalised over d_model, each image over channels and pixels. */
 enum model_border { MODEL_BORDER_NONE, MODEL_BORDER_RMS, MODEL_BORDER_LN };
+/* Of a Transformer.  The norm is that of layers and heads.  RMSNorm brings
+ * Llama's names of tensors, and its linear layers, which have no bias;
+ * LayerNorm brings GPT-2's. */
+enum model_norm { MODEL_LAYERNORM, MODEL_RMSNORM };
+enum model_mlp { MODEL_GELU, MODEL_SWIGLU };
+enum model_positions { MODEL_LEARNED, MODEL_ROPE };
 #define MODEL_GROUPS 8
 
 struct model_spec {
@@ -57,6 +63,11 @@ struct model_spec {
   int channels, height, width_px;                /* from the data set */
   /* Transformer */
   int layers, d_model, heads, context;
+  enum model_norm norm;
+  enum model_mlp mlp;
+  enum model_positions positions;
+  int kv_heads;         /* heads of keys and values; 0: as many as heads */
+  bool qk_norm;         /* RMSNorm of each head of queries and of keys */
   double mlp_ratio;     /* mlp_ratio x d_model is rounded to a whole number */
   double dropout;       /* 0: none; of embedding, attention, both branches */
   bool tied;            /* the output matrix is the token embedding */
@@ -65,10 +76,11 @@ struct model_spec {
   double head_tokens;   /* fraction of positions on which inner heads compute
                            their loss; 0 counts as 1 */
 };
-/* preset ("resnet20" ... "gpt-nano", "gpt2") or groups text ("16x5,32x5");
- * E_CONFIG with the nearest known preset.  A preset of ResNets writes family,
- * block, stem, stem_width, order, groups; one of Transformers family, layers,
- * d_model, heads, context, mlp_ratio, dropout, tied. */
+/* preset ("resnet20" ... "gpt-nano", "llama-nano") or groups text
+ * ("16x5,32x5"); E_CONFIG with the nearest known preset.  A preset of ResNets
+ * writes family, block, stem, stem_width, order, groups; one of Transformers
+ * family, layers, d_model, heads, context, norm, mlp, positions, kv_heads,
+ * qk_norm, mlp_ratio, dropout, tied. */
 enum status
 model_spec_preset (const char *preset, struct model_spec *spec);
 enum status
@@ -156,6 +168,10 @@ network_positions (const struct network *net, bool inner);
  * are no inner heads. */
 bool
 network_shares (const struct network *net, const char *head);
+/* The name of that matrix, "lm_head.weight"; borrowed for the network's life.
+ */
+const char *
+network_shared_name (const struct network *net);
 /* Whether heads of this grammar use the output's matrix. */
 bool
 network_head_shares (const char *head);

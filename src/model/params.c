@@ -25,6 +25,13 @@ params_clear (struct params *p)
   arena_close (&p->memory);
 }
 
+/* Floats up to the first cache line behind a tensor. */
+static size_t
+end_of (const struct param *q)
+{
+  return arena_round ((q->at + q->n) * sizeof (float)) / sizeof (float);
+}
+
 enum status
 params_add (struct params *p, const struct param *want, size_t floats, int *id)
 {
@@ -38,9 +45,9 @@ params_add (struct params *p, const struct param *want, size_t floats, int *id)
   size_t *end = want->statistic ? &p->n_stats : &p->n_values;
   *q = *want;
   q->n = floats ? floats : (size_t)tensor_info_count (&q->info);
-  q->at = *end;
+  q->at = q->joined ? q[-1].at + q[-1].n : *end;
   q->written = false;
-  *end += arena_round (q->n * sizeof (float)) / sizeof (float);
+  *end = end_of (q);
   *id = p->n++;
   return OK;
 }
@@ -120,7 +127,7 @@ make_ranges (struct params *p, bool decay_all)
     const struct param *q = &p->list[i];
     if (q->statistic)
       continue;
-    size_t end = q->at + arena_round (q->n * sizeof (float)) / sizeof (float);
+    const size_t end = end_of (q);
     bool decay = decay_all || q->info.n_dims >= 2;
     struct params_range *r = &p->range[p->n_ranges];
     if (p->n_ranges == 0 || r[-1].decay != decay) {

@@ -1,8 +1,9 @@
 /* model/params_impl.h -- the parameters of one part of a stage: body or head.
  *
- * Learnable tensors are one block, 64-byte aligned each, with zeros in the
- * gaps; gradients and moments mirror it.  Running statistics are a block of
- * their own.  Convolution weights are kept in the layout of their primitive.
+ * Learnable tensors are one block, 64-byte aligned each but for those that are
+ * joined to the one before, with zeros in the gaps; gradients and moments
+ * mirror it.  Running statistics are a block of their own.  Convolution weights
+ * are kept in the layout of their primitive.
  *
  * Life: params_init, params_add..., params_make (memory, first values), work,
  * params_clear.  Gradients are not cleared between batches: the first writer of
@@ -28,6 +29,8 @@ enum params_init_kind {
 struct param {
   struct tensor_info info; /* name without the prefix */
   bool statistic;          /* lives in the block of statistics */
+  bool joined;             /* begins where the one before ends, so that one
+                              product takes both */
   size_t at, n;            /* floats: offset in its block, length there */
   struct kern_conv *conv;  /* borrowed: layout of its weights; NULL: plain */
   enum params_init_kind init;

@@ -112,13 +112,15 @@ recipe_linear (struct recipe *r, const char *name, int64_t out_c)
 const char *
 recipe_shared_name (const struct model_spec *spec)
 {
-  return spec->tied ? "transformer.wte" : "lm_head";
+  return !spec->tied                   ? "lm_head"
+         : spec->norm == MODEL_RMSNORM ? "model.embed_tokens"
+                                       : "transformer.wte";
 }
 
 void
-recipe_norm (struct recipe *r, const char *name)
+recipe_norm (struct recipe *r, const struct model_spec *spec, const char *name)
 {
-  recipe_add (r, RECIPE_NORM, name);
+  recipe_add (r, spec->norm == MODEL_RMSNORM ? RECIPE_RMS : RECIPE_NORM, name);
 }
 
 struct recipe_step *

@@ -6,10 +6,11 @@
 static uint64_t
 step_alike (const struct recipe_step *s, uint64_t h)
 {
-  int64_t word[] = {s->kind,  s->in.c,     s->in.h,   s->in.w,   s->out.c,
-                    s->out.h, s->out.w,    s->kernel, s->stride, s->pad,
-                    s->bias,  s->relu,     s->plain,  s->flat,   s->heads,
-                    s->words, s->drop > 0, s->shared};
+  int64_t word[] = {s->kind,   s->in.c,     s->in.h,   s->in.w,     s->out.c,
+                    s->out.h,  s->out.w,    s->kernel, s->stride,   s->pad,
+                    s->bias,   s->relu,     s->plain,  s->flat,     s->heads,
+                    s->words,  s->drop > 0, s->shared, s->kv_heads, s->turned,
+                    s->normed, s->n_parts};
   return hash_bytes (word, sizeof word, h);
 }
 
@@ -76,5 +77,6 @@ recipe_same_kernels (const struct recipe_step *a, const struct recipe_step *b)
   return a->kind == b->kind && same_dims (a->in, b->in) &&
          same_dims (a->out, b->out) && a->kernel == b->kernel &&
          a->stride == b->stride && a->pad == b->pad && a->bias == b->bias &&
-         a->relu == b->relu && a->plain == b->plain && a->heads == b->heads;
+         a->relu == b->relu && a->plain == b->plain && a->heads == b->heads &&
+         a->kv_heads == b->kv_heads;
 }

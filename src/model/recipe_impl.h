@@ -30,9 +30,12 @@
   /* over rows, [B, T, D] */                                                   \
   ROW (RECIPE_EMBED,     layer_embed)     /* from int32_t [B, T] */            \
   ROW (RECIPE_NORM,      layer_norm)                                           \
+  ROW (RECIPE_RMS,       layer_rms)       /* RMSNorm */                        \
   ROW (RECIPE_DENSE,     layer_dense)     /* linear */                         \
+  ROW (RECIPE_QK,        layer_qk)        /* queries, keys before they meet */ \
   ROW (RECIPE_ATTENTION, layer_attention)                                      \
   ROW (RECIPE_GELU,      layer_gelu)                                           \
+  ROW (RECIPE_SWIGLU,    layer_swiglu)                                         \
   ROW (RECIPE_RECTIFY,   layer_rectify)   /* ReLU */                           \
   ROW (RECIPE_DROPOUT,   layer_dropout)                                        \
   /* over either: what follows, up to JOIN, is added to its input, or to what  \
@@ -47,17 +50,28 @@ enum recipe_kind { RECIPE_KINDS (ROW) };
 #undef ROW
 
 #define RECIPE_NAME 48
+#define RECIPE_PARTS 3
+/* One of several tensors of a step, NAME.PART. */
+struct recipe_part {
+  const char *name;
+  int64_t out_c; /* DENSE: its columns of the output */
+};
 struct recipe_step {
   enum recipe_kind kind;
   char name[RECIPE_NAME]; /* "layer1.0.conv1"; "" where there are no tensors */
   struct kern_dims in, out; /* n = 1 */
   int kernel, stride, pad;  /* of CONV and MAXPOOL, else 0 */
-  bool bias;                /* CONV: with bias, initialised as in heads */
+  bool bias;                /* CONV (initialised as in heads), DENSE */
   bool normalised;          /* CONV: a BN follows */
   bool relu;                /* BN: ReLU fused */
   bool plain;               /* CONV: reads plain images */
   bool flat;                /* output is plain [n, c], no inner layout */
-  int heads;                /* ATTENTION */
+  int heads, kv_heads;      /* QK, ATTENTION: of queries; of keys and values */
+  bool turned;              /* QK: by rotary positions */
+  bool normed;              /* QK: each head by RMSNorm */
+  int n_parts;              /* DENSE: matrices below each other; 0: one, without
+                               a name of its own.  EMBED: the table, then
+                               positions, if any.  QK: gains */
   int words;                /* EMBED: the vocabulary */
   double drop;              /* DROPOUT, ATTENTION: probability */
   double smaller;           /* DENSE: what the usual spread of first values is
@@ -67,6 +81,7 @@ struct recipe_step {
   int64_t each;             /* BORDER: numbers of a row, which are normalised
                                together */
   bool centred;             /* BORDER: the mean is taken away */
+  struct recipe_part part[RECIPE_PARTS];
 };
 
 #define RECIPE_STEPS 48
@@ -110,9 +125,10 @@ recipe_mean (struct recipe *r, int64_t side);
 void
 recipe_linear (struct recipe *r, const char *name, int64_t out_c);
 
-/* Over rows.  project: with the loss, the last step; share: see recipe_step. */
+/* Over rows.  norm: the one that the network has.  project: with the loss, the
+ * last step; share: see recipe_step. */
 void
-recipe_norm (struct recipe *r, const char *name);
+recipe_norm (struct recipe *r, const struct model_spec *spec, const char *name);
 struct recipe_step *
 recipe_dense (struct recipe *r, const char *name, int64_t out_c);
 void

@@ -41,9 +41,12 @@ static const struct work_weights table[] = {
   [RECIPE_BORDER]    = { { 0, 0, 0 }, { 200, 300, 0 } },
   [RECIPE_EMBED]     = { { 0, 0, 0 }, { 100, 0, 100 } },
   [RECIPE_NORM]      = { { 0, 0, 0 }, { 200, 300, 100 } },
+  [RECIPE_RMS]       = { { 0, 0, 0 }, { 150, 250, 100 } },
   [RECIPE_DENSE]     = { { 4, 4, 4 }, { 0, 0, 0 } },
+  [RECIPE_QK]        = { { 0, 0, 0 }, { 200, 200, 0 } },
   [RECIPE_ATTENTION] = { { 10, 20, 0 }, { 0, 0, 0 } },
   [RECIPE_GELU]      = { { 0, 0, 0 }, { 300, 400, 0 } },
+  [RECIPE_SWIGLU]    = { { 0, 0, 0 }, { 400, 600, 0 } },
   [RECIPE_JOIN]      = { { 0, 0, 0 }, { 100, 100, 0 } }, /* an addition */
   [RECIPE_PROJECT]   = { { 4, 4, 4 }, { 300, 150, 0 } }, /* and softmax */
 };

@@ -1,8 +1,8 @@
 /* report/pair_stage.c -- which stage a tensor of a checkpoint belongs to.
  *
  * By names alone: those of a ResNet's blocks are layerG.I, those of a
- * Transformer's layers h.N; what is in front of them is the first block, what
- * is behind the last.  The resolved cut counts blocks.
+ * Transformer's layers h.N or layers.N; what is in front of them is the first
+ * block, what is behind the last.  The resolved cut counts blocks.
  */
 #include "report/pair_impl.h"
 
@@ -16,7 +16,8 @@ block_of (const char *name, int *group, int *number)
 {
   *group = 0;
   return sscanf (name, "layer%d.%d.", group, number) == 2 ||
-         sscanf (name, "transformer.h.%d.", number) == 1;
+         sscanf (name, "transformer.h.%d.", number) == 1 ||
+         sscanf (name, "model.layers.%d.", number) == 1;
 }
 
 static const char *
@@ -56,11 +57,12 @@ unit_of (const char *paths, const char *name)
   if (block_of (name, &g, &i))
     return 1 + blocks_before (paths, g, i);
   /* A matrix that the output shares is kept by the last stage. */
-  if (begins (name, "transformer.wte.") &&
+  if ((begins (name, "transformer.wte.") ||
+       begins (name, "model.embed_tokens.")) &&
       !strstr (paths, "/model/lm_head.weight"))
     return -1;
   return begins (name, "conv1.") || begins (name, "bn1.") ||
-                 begins (name, "transformer.w")
+                 begins (name, "transformer.w") || begins (name, "model.embed_")
              ? 0
              : -1;
 }

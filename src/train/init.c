@@ -19,11 +19,12 @@
 
 struct taking {
   struct store_checkpoint *file;
-  const char *path;   /* of the file */
-  const char *prefix; /* of names, which the file may leave out; NULL: none */
-  char *all;          /* paths in it, one a line; owned */
-  int turned[2];      /* matrices that lie as here, and turned */
-  float *buffer;      /* of the largest tensor, twice */
+  const char *path;          /* of the file */
+  const char *const *prefix; /* of names, which the file may leave out: two or
+                                NULL */
+  char *all;                 /* paths in it, one a line; owned */
+  int turned[2];             /* matrices that lie as here, and turned */
+  float *buffer;             /* of the largest tensor, twice */
   size_t largest;
   /* What this rank has to tell, one a line: "u PATH" used, "f NAME" starts
    * new, "w WORD" a word of train.init.fresh that names something, "o PATH"
@@ -52,8 +53,9 @@ find (const struct taking *g, const char *name, char out[TENSOR_NAME + 64])
   static const char *const places[] = {"/model/", "/"};
   static const char *const before[] = {"", "module.", "model.", "_orig_mod."};
   const char *names[2] = {name, NULL};
-  if (g->prefix && strncmp (name, g->prefix, strlen (g->prefix)) == 0)
-    names[1] = name + strlen (g->prefix);
+  for (int i = 0; i < 2 && g->prefix[i]; i++)
+    if (strncmp (name, g->prefix[i], strlen (g->prefix[i])) == 0)
+      names[1] = name + strlen (g->prefix[i]);
   for (int p = 0; p < 2; p++)
     for (int b = 0; b < 4; b++)
       for (int i = 0; i < 2 && names[i]; i++) {
@@ -257,8 +259,8 @@ static bool
 is_extra (const char *path)
 {
   static const char *const known[] = {".num_batches_tracked", ".attn.bias",
-                                      ".attn.masked_bias", "position_ids",
-                                      "lm_head.weight"};
+                                      ".attn.masked_bias",    "position_ids",
+                                      ".rotary_emb.inv_freq", "lm_head.weight"};
   for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
     if (ends (path, known[i]))
       return true;

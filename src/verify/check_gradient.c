@@ -26,9 +26,7 @@ static bool
 is_shared (const struct session *s, const struct local_stage *l,
            const struct tensor_info *info)
 {
-  const char *name = network_spec (s->design->net)->tied
-                         ? "transformer.wte.weight"
-                         : "lm_head.weight";
+  const char *name = network_shared_name (s->design->net);
   return shared_is_mine (s, l) && strcmp (info->name, name) == 0;
 }
 

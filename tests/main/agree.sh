@@ -15,7 +15,7 @@ page1=$top/src/main/interlock.1
 page5=$top/src/main/interlock.5
 
 KEYS='
-model family preset block groups stem stem_width order layers d_model heads context mlp_ratio dropout tied residual
+model family preset block groups stem stem_width order layers d_model heads context mlp_ratio norm mlp positions kv_heads qk_norm dropout tied residual
 stages count cut head head_cost head_tokens border
 strategy span mix own route dial heads
 data file train valid test augment order stride limit
@@ -27,12 +27,17 @@ run dir replicas schedule trace time_margin patience isa check_every digests att
 # section key | default | words its line has
 DEFAULTS='
 model.family|resnet|resnet transformer
-model.preset|resnet20|resnet20 resnet32 resnet44 resnet56 resnet110 resnet18 resnet34 resnet50 resnet101 resnet152 resnet164 resnet1001 wrn-28-10 gpt-nano gpt2
+model.preset|resnet20|resnet20 resnet32 resnet44 resnet56 resnet110 resnet18 resnet34 resnet50 resnet101 resnet152 resnet164 resnet1001 wrn-28-10 gpt-nano gpt2 llama-nano llama-15m llama-42m llama-110m
 model.dropout|0|dropped
 model.block|basic|basic bottleneck
 model.stem|preset|cifar imagenet
 model.order|post|post pre resnet164
 model.tied|yes|yes no
+model.norm|preset|layernorm rmsnorm
+model.mlp|preset|gelu swiglu
+model.positions|preset|learned rope
+model.kv_heads|0|divides
+model.qk_norm|no|Qwen3
 model.residual|scaled|scaled plain
 stages.cut|auto|2,1,1,rest measured
 stages.head_cost|0.15|share
@@ -137,8 +142,8 @@ same () # FILE FILE NAME
   ok $s "$3"
 }
 
-[ "$(wc -l <"$tmp/promised")" -eq 75 ]
-ok $? "the promise has 75 keys"
+[ "$(wc -l <"$tmp/promised")" -eq 80 ]
+ok $? "the promise has 80 keys"
 same "$tmp/promised" "$tmp/help-keys" "--help has the keys that were promised"
 same "$tmp/promised" "$tmp/page-keys" "interlock.5 has the keys that were promised"
 same "$tmp/help" "$tmp/help-plan" "plan --help lists the same keys"
@@ -232,13 +237,13 @@ done
 ok $bad "keys in README, doc, jobs and datasets exist"
 
 # And every section.key that a message of the program names; run.ranks, run.threads
-# and data.digest are facts that a report compares.
+# and data.digest are facts that a report compares, model.embed_* tensors.
 named () # FILE...
 {
   grep -h -o -E '"([^"\\]|\\.)*"' "$@" | grep -v '/' |
     grep -o -w -E '(model|stages|strategy|data|train|checkpoint|run)\.[a-z_]+(\.fresh)?' |
     grep -v -E '\.(h5|csv|ini|txt|bin|json|log|am|h)$' |
-    grep -v -x -E 'run\.(ranks|threads)|data\.digest' | sort -u
+    grep -v -x -E 'run\.(ranks|threads)|data\.digest|model\.embed_[a-z]*' | sort -u
 }
 named "$top"/src/*/*.c "$top"/src/*/*.h >"$tmp/named"
 grep -v -x -F -f "$tmp/promised" "$tmp/named" >"$tmp/strange"

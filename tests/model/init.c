@@ -90,8 +90,18 @@ spread_is (struct stage *s, const char *name, double rms, double most)
 
 /* What ends in the residual stream, and what does not. */
 static void
-test_residual (bool scaled)
+test_residual (bool scaled, bool llama)
 {
+  const char *const layer =
+      llama ? "model.layers.%d.%s" : "transformer.h.%d.%s";
+  static const char *const gpt2_names[] = {
+      "attn.c_proj.weight", "mlp.c_proj.weight", "attn.c_attn.weight",
+      "mlp.c_fc.weight", NULL};
+  static const char *const llama_names[] = {
+      "self_attn.o_proj.weight", "mlp.down_proj.weight",
+      "self_attn.v_proj.weight", "mlp.up_proj.weight",
+      "mlp.gate_proj.weight",    NULL};
+  const char *const *names = llama ? llama_names : gpt2_names;
   enum { LAYERS = 8, UNITS = LAYERS + 2 };
   struct model_spec m = {.family = MODEL_TRANSFORMER,
                          .classes = 11,
@@ -100,22 +110,22 @@ test_residual (bool scaled)
                          .heads = 2,
                          .context = 4,
                          .mlp_ratio = 4,
+                         .norm = llama ? MODEL_RMSNORM : MODEL_LAYERNORM,
+                         .mlp = llama ? MODEL_SWIGLU : MODEL_GELU,
                          .residual_scaled = scaled};
   const double least = scaled ? 0.02 / 4 : 0.02; /* sqrt (2 x 8) */
   fixture_open (&f, m, 2, KERN_LAST);
   struct stage *s = make (2, 0, UNITS, 1, true);
   for (int i = 0; i < LAYERS; i += LAYERS - 1) {
-    char name[80];
-    snprintf (name, sizeof name, "transformer.h.%d.attn.c_proj.weight", i);
-    spread_is (s, name, least, 5 * least);
-    snprintf (name, sizeof name, "transformer.h.%d.mlp.c_proj.weight", i);
-    spread_is (s, name, least, 5 * least);
-    snprintf (name, sizeof name, "transformer.h.%d.attn.c_attn.weight", i);
-    spread_is (s, name, 0.02, 0.1);
-    snprintf (name, sizeof name, "transformer.h.%d.mlp.c_fc.weight", i);
-    spread_is (s, name, 0.02, 0.1);
+    for (int j = 0; names[j]; j++) {
+      char name[80];
+      const double rms = j < 2 ? least : 0.02;
+      snprintf (name, sizeof name, layer, i, names[j]);
+      spread_is (s, name, rms, 5 * rms);
+    }
   }
-  spread_is (s, "transformer.wte.weight", 0.02, 0.1);
+  spread_is (s, llama ? "model.embed_tokens.weight" : "transformer.wte.weight",
+             0.02, 0.1);
   spread_is (s, "lm_head.weight", 0.02, 0.1);
   stage_destroy (&s);
   fixture_close (&f);
@@ -124,8 +134,9 @@ test_residual (bool scaled)
 int
 main (void)
 {
-  test_residual (false);
-  test_residual (true);
+  test_residual (false, false);
+  test_residual (true, false);
+  test_residual (true, true);
   fixture_open (&f, spec, 2, KERN_BLOCKED);
   const int units = network_units (f.net);
   struct stage *a = make (0, 0, 2, 1, true);

@@ -275,6 +275,57 @@ transformers (void)
   fail_clear ();
 }
 
+/* Those of karpathy/llama2.c with Llama 2's vocabulary: a hidden width that is
+ * off by one shows. */
+static void
+llamas (void)
+{
+  static const struct {
+    const char *preset;
+    int64_t params;
+    int units;
+  } rows[] = {{"llama-15m", 15191712, 8},
+              {"llama-42m", 41689600, 10},
+              {"llama-110m", 109529856, 14}};
+  struct network *net = NULL;
+  struct network_unit u, h;
+  for (int i = 0; i < 3; i++) {
+    struct model_spec spec = {.classes = 32000};
+    tap_ok (model_spec_preset (rows[i].preset, &spec) == OK &&
+                network_create (&spec, &net) == OK &&
+                network_params (net) == rows[i].params &&
+                network_units (net) == rows[i].units,
+            "%s has %lld parameters", rows[i].preset,
+            (long long)rows[i].params);
+    network_destroy (&net);
+  }
+  struct model_spec spec = {.classes = 256};
+  /* q and o of 128 x 128, k and v of 64 x 128, three of 352 x 128, two gains.
+   */
+  const int64_t layer = 2 * 128 * 128 + 2 * 64 * 128 + 3 * 352 * 128 + 2 * 128;
+  tap_ok (model_spec_preset ("llama-nano", &spec) == OK &&
+              network_create (&spec, &net) == OK,
+          "llama-nano");
+  network_unit (net, 1, &u);
+  const double T = 256;
+  double products = 2 * T * (double)(layer - 2 * 128) + 2 * T * (T + 1) * 128;
+  tap_ok (u.params == layer && strcmp (u.name, "layers.0") == 0 &&
+              network_params (net) == 4 * layer + 256 * 128 + 128 &&
+              u.flops > products && u.flops < 1.02 * products,
+          "a layer of llama-nano: %lld parameters, %.0f operations",
+          (long long)u.params, u.flops);
+  tap_ok (
+      network_head (net, 1, "ln-fc", &h) == OK && h.params == 256 * 128 + 128 &&
+          strcmp (network_shared_name (net), "model.embed_tokens.weight") == 0,
+      "its heads' norm has no shift; its table has Llama's name");
+  network_destroy (&net);
+  spec.qk_norm = true;
+  tap_ok (network_create (&spec, &net) == OK &&
+              network_params (net) == 4 * (layer + 2 * 32) + 256 * 128 + 128,
+          "qk_norm: two gains of a head's width in each layer");
+  network_destroy (&net);
+}
+
 static void
 transformers_refused (void)
 {
@@ -286,7 +337,9 @@ transformers_refused (void)
                                   .context = 16,
                                   .mlp_ratio = 4};
   struct network *net = NULL;
-  struct model_spec bad[7] = {good, good, good, good, good, good, good};
+  struct model_spec bad[9];
+  for (int i = 0; i < 9; i++)
+    bad[i] = good;
   tap_ok (network_create (&good, &net) == OK, "a small Transformer");
   network_destroy (&net);
   bad[0].heads = 5;
@@ -296,7 +349,10 @@ transformers_refused (void)
   bad[4].head_tokens = 1.5;
   bad[5].mlp_ratio = 0;
   bad[6].classes = 0;
-  for (int i = 0; i < 7; i++) {
+  bad[7].kv_heads = 3;
+  bad[8].d_model = 60;
+  bad[8].positions = MODEL_ROPE;
+  for (int i = 0; i < 9; i++) {
     tap_ok (network_create (&bad[i], &net) == E_CONFIG, "refused: %s",
             fail_message ());
     fail_clear ();
@@ -307,6 +363,7 @@ int
 main (void)
 {
   transformers ();
+  llamas ();
   transformers_refused ();
   counts ();
   units ();

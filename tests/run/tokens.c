@@ -1,8 +1,9 @@
 /* ranks: 1 2 3 4 */
 /* tests/run/tokens.c -- language models in the engine: the same bits for any
  * folding and order of micro-batches, with matrices that stages share, dropout
- * and heads on some positions; copies stay equal; random choices do not depend
- * on micro-batches or replicas; one stage is the same as four.
+ * and heads on some positions, with GPT-2's layers and with Llama's; copies
+ * stay equal; random choices do not depend on micro-batches or replicas; one
+ * stage is the same as four.
  */
 #define TAP_MPI
 #include "tests/rounding.h"
@@ -30,6 +31,9 @@ static const struct row rows[] = {
     {"4", "furthest", "ln-shared", true, true, 1, 0, 0, 0.5, "eager"},
 };
 
+/* Llama's layers in place of GPT-2's. */
+static bool llama;
+
 static void
 config (const struct rig *r, int K, const struct row *row, struct config *c)
 {
@@ -46,6 +50,13 @@ config (const struct rig *r, int K, const struct row *row, struct config *c)
   c->clip = row->clip;
   c->optimizer = CONFIG_ADAMW;
   c->lr = 0.01;
+  if (!llama)
+    return;
+  c->norm = CONFIG_RMSNORM;
+  c->mlp = CONFIG_SWIGLU;
+  c->positions = CONFIG_ROPE;
+  c->kv_heads = 1;
+  c->qk_norm = true;
 }
 
 static void
@@ -65,10 +76,10 @@ test_row (struct rig *r, const struct row *row, const char *border)
     const char *differs = here ? rig_difference (alone, here) : "";
     tap_ok (differs[0] == '\0',
             "span %s %s, %s%s, micro %d, clip %g, dropout %g, head_tokens %g, "
-            "border %s, %s%s%s",
+            "border %s, %s%s%s%s",
             row->span, row->mix, row->head, row->tied ? ", tied" : "",
             row->micro, row->clip, row->dropout, row->head_tokens, border, word,
-            differs[0] ? ": differs: " : "", differs);
+            llama ? ", Llama's" : "", differs[0] ? ": differs: " : "", differs);
     mem_free (&here);
   }
   mem_free (&alone);
@@ -258,6 +269,13 @@ main (int argc, char **argv)
   test_copies (&r, &rows[7]);
   test_random (&r);
   test_uncut (&r, false);
+  test_uncut (&r, true);
+  llama = true;
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i += 2)
+    test_row (&r, &rows[i], i % 4 ? "rms" : "none");
+  test_row (&r, &rows[3], "none");
+  test_copies (&r, &rows[3]);
+  test_random (&r);
   test_uncut (&r, true);
   int result = tap_done ();
   rig_close (&r);
