@@ -75,7 +75,8 @@ find_tied (struct taking *g, const char *name, char out[TENSOR_NAME + 64])
   if (find (g, name, out))
     return true;
   if (strcmp (name, "lm_head.weight") != 0 ||
-      !find (g, "transformer.wte.weight", out))
+      (!find (g, "transformer.wte.weight", out) &&
+       !find (g, "model.embed_tokens.weight", out)))
     return false;
   text_add (&g->told, "o %s\n", out);
   return true;

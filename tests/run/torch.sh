@@ -1,8 +1,10 @@
 #!/bin/sh
 # tests/run/torch.sh -- a language model from here to PyTorch and back: names,
-# layouts, logits and losses, with and without tied and shared matrices.
+# layouts, logits and losses, with and without tied and shared matrices, of GPT-2's
+# layers and of Llama's.
 #
 # Without PyTorch NumPy does its part; without h5py nothing is done.  Prints TAP.
+# limit: 600
 
 # shellcheck disable=SC2016 # awk's own $
 . "${abs_top_srcdir-$(dirname "$0")/../..}/tests/run/rig.sh"
@@ -24,9 +26,9 @@ if [ -z "$python" ]; then
   echo "1..0 # SKIP no python3 with h5py"
   exit 0
 fi
-gpt2 ()
+compute ()
 {
-  "$python" "$top/tests/run/torch_gpt2.py" "$@" >said 2>errors
+  "$python" "$top/tests/run/torch_model.py" "$@" >said 2>errors
 }
 
 i=0
@@ -59,17 +61,19 @@ near () # LINE LINE [LIMIT]
   }'
 }
 
-# The network of torch_gpt2.py: embedding and one layer, one layer, one layer and
+# The network of torch_model.py: embedding and one layer, one layer, one layer and
 # the output; spreads over which 1e-4 means something.
-common="model.family=transformer model.layers=3 model.d_model=24 model.heads=3
+common="model.family=transformer model.layers=3 model.d_model=24
   model.context=24 stages.cut=2,1,rest strategy.span=2 strategy.heads=all
   data.file=text.h5 train.batch=8 --quiet"
 still="train.steps=1 train.lr=0 train.weight_decay=0 data.order=sequential"
 
-round_trip () # NAME WORDS...
+round_trip () # NAME HEADS WORDS...
 {
   name=$1
-  shift
+  heads=$2
+  shift 2
+  set -- model.heads="$heads" "$@"
   # shellcheck disable=SC2086
   many 2 train $common "$@" train.steps=40 train.lr=0.01 run.dir="$name"
   ok $? "$name: trained"
@@ -82,19 +86,19 @@ round_trip () # NAME WORDS...
     dumps="$dumps $name-$stage/dump-0-$stage-logits.npy"
   done
   # shellcheck disable=SC2086
-  gpt2 check "$file" text.h5 3 $dumps
+  compute check "$file" text.h5 $heads $dumps
   ok $? "$name: $with computes the logits of all heads within 1e-4"
   sed 's/^/# /' errors
   losses=$(cat said)
   near "$losses" "$(trained "$name")"
   ok $? "$name: and their losses within 1e-5: $losses"
-  gpt2 change "$file" "$name.h5"
+  compute change "$file" "$name.h5"
   ok $? "$name: $with writes other weights"
   # shellcheck disable=SC2086
   many 3 train $common $still "$@" train.init="$name.h5" run.dir="$name-back"
   ok $? "$name: they are taken back"
   # shellcheck disable=SC2086
-  gpt2 check "$name.h5" text.h5 3 $dumps
+  compute check "$name.h5" text.h5 $heads $dumps
   grep -q AssertionError errors
   ok $? "$name: and give other logits than before"
   dumps=
@@ -105,7 +109,7 @@ round_trip () # NAME WORDS...
     dumps="$dumps $name-back-$stage/dump-0-$stage-logits.npy"
   done
   # shellcheck disable=SC2086
-  gpt2 check "$name.h5" text.h5 3 $dumps
+  compute check "$name.h5" text.h5 $heads $dumps
   ok $? "$name: those that $with computes from them"
   losses=$(cat said)
   near "$losses" "$(trained "$name-back")"
@@ -116,8 +120,14 @@ round_trip () # NAME WORDS...
   ok $? "$name: eval says the same: $said"
 }
 
-round_trip untied model.tied=no stages.head=ln-fc
-round_trip tied model.tied=yes stages.head=ln-shared
+round_trip untied 3 model.tied=no stages.head=ln-fc
+round_trip tied 3 model.tied=yes stages.head=ln-shared
+# model.kv_heads is said, since model.heads is: 2, as the preset.
+llama="model.preset=llama-nano model.kv_heads=2"
+# shellcheck disable=SC2086
+round_trip llama 4 $llama model.tied=no stages.head=ln-fc
+# shellcheck disable=SC2086
+round_trip qwen 4 $llama model.qk_norm=yes stages.head=ln-shared
 
 # The lines of doc/run-directory.md, into modules of these names.
 if [ "$with" = torch ]; then
@@ -144,5 +154,34 @@ EOF
 else
   n=$((n + 1))
   echo "ok $n - # SKIP PyTorch is not installed: NumPy computed in its place"
+fi
+
+# And into Hugging Face's own Llama, every name and shape, with its logits.
+if [ "$with" = torch ] &&
+  "$python" -c "from transformers import LlamaForCausalLM" >/dev/null 2>&1; then
+  "$python" - "$(ls llama/checkpoints/*.h5)" text.h5 llama-2/dump-0-2-logits.npy \
+    >said 2>errors <<'EOF'
+import sys
+import h5py, numpy, torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+net = LlamaForCausalLM (LlamaConfig (
+    vocab_size=256, hidden_size=24, intermediate_size=66, num_hidden_layers=3,
+    num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=24,
+    rms_norm_eps=1e-5, tie_word_embeddings=False))
+names = h5py.File (sys.argv[1])["model"]
+net.load_state_dict ({k: torch.tensor (v[()]) for k, v in names.items ()})
+net.eval ()
+have = numpy.load (sys.argv[3])
+ids = h5py.File (sys.argv[2])["train/tokens"][:have.shape[0] * have.shape[1]]
+ids = torch.tensor (ids.astype (numpy.int64).reshape (have.shape[:2]))
+with torch.no_grad ():
+    want = net (ids).logits.numpy ()
+assert abs (have - want).max () < 1e-4, abs (have - want).max ()
+EOF
+  ok $? "Hugging Face's Llama takes it and computes its logits"
+else
+  n=$((n + 1))
+  echo "ok $n - # SKIP Hugging Face's transformers are not installed"
 fi
 done_testing

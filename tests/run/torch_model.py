@@ -1,10 +1,10 @@
-"""tests/run/torch_gpt2.py -- a language model's checkpoint in PyTorch, and back.
+"""tests/run/torch_model.py -- a language model's checkpoint in PyTorch, and back.
 
-    torch_gpt2.py check CHECKPOINT DATASET HEADS LOGITS...
-    torch_gpt2.py change CHECKPOINT OUT
+    torch_model.py check CHECKPOINT DATASET HEADS LOGITS...
+    torch_model.py change CHECKPOINT OUT
 
-check: loads the model by name, runs GPT-2's forward written down here, and
-compares: LOGITS (dumps of the first batch in sequential order, the heads in the
+check: loads the model by name, runs GPT-2's forward or, where the names are
+Llama's, Llama's, both written down here, and compares: LOGITS (dumps of the first batch in sequential order, the heads in the
 order of their stages, the model's own last) within 1e-4; prints the mean loss of
 each head on the valid split.  change: the same weights, moved at random, as a
 bare parameter file.  HEADS: of attention.  Without PyTorch the forward is
@@ -63,6 +63,23 @@ class Numpy:
         return np.einsum("bhij,bhjd->bhid",
                          scores / scores.sum(-1, keepdims=True), v)
 
+    def rms(self, x, w):
+        return x / np.sqrt((x * x).mean(-1, keepdims=True) + 1e-5) * w
+
+    def silu(self, x):
+        return x / (1 + np.exp(-x))
+
+    def rotate(self, x):
+        """Heads [B, H, T, w], as complex numbers."""
+        half = x.shape[-1] // 2
+        angle = np.outer(np.arange(x.shape[2]),
+                         10000.0 ** (-np.arange(half) / half))
+        z = (x[..., :half] + 1j * x[..., half:]) * np.exp(1j * angle)
+        return np.concatenate([z.real, z.imag], -1)
+
+    def repeat(self, x, times):
+        return np.repeat(x, times, 1)
+
     def turn(self, x):
         return x.swapaxes(1, 2)
 
@@ -94,6 +111,26 @@ class Torch:
         later = torch.ones(length, length).triu(1).bool()
         return scores.masked_fill(later, float("-inf")).softmax(-1) @ v
 
+    def rms(self, x, w):
+        if hasattr(F, "rms_norm"):
+            return F.rms_norm(x, (len(w),), w, 1e-5)
+        return w * (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-5))
+
+    def silu(self, x):
+        return F.silu(x)
+
+    def rotate(self, x):
+        """Heads [B, H, T, w], as Hugging Face turns them."""
+        width = x.shape[-1]
+        speed = 1.0 / 10000.0 ** (torch.arange(0, width, 2).float() / width)
+        angle = torch.outer(torch.arange(x.shape[2]).float(), speed)
+        angle = torch.cat([angle, angle], -1)
+        low, high = x[..., :width // 2], x[..., width // 2:]
+        return x * angle.cos() + torch.cat([-high, low], -1) * angle.sin()
+
+    def repeat(self, x, times):
+        return x.repeat_interleave(times, 1)
+
     def turn(self, x):
         return x.transpose(1, 2)
 
@@ -101,7 +138,40 @@ class Torch:
         return x.numpy().astype(np.float64)
 
 
-def forward(f, state, ids, n_heads):
+def llama(f, state, ids, n_heads):
+    """What comes out of every layer; the embedding's first."""
+    x = f.embed(state["model.embed_tokens.weight"], ids)
+    outputs = [x]
+    batch, length, width = x.shape
+    head = width // n_heads
+    layers = 1 + max(int(name.split(".")[2]) for name in state
+                     if name.startswith("model.layers."))
+    for i in range(layers):
+        def get(name):
+            return state.get(f"model.layers.{i}.{name}.weight")
+
+        def heads(x, norm):
+            x = f.turn(x.reshape(batch, length, -1, head))
+            gain = get(norm)
+            return x if gain is None else f.rms(x, gain)
+
+        y = f.rms(x, get("input_layernorm"))
+        q, k, v = (heads(f.linear(y, get(f"self_attn.{p}_proj")),
+                         f"self_attn.{p}_norm") for p in "qkv")
+        q, k = f.rotate(q), f.rotate(k)
+        times = q.shape[1] // k.shape[1]
+        y = f.attention(q, f.repeat(k, times), f.repeat(v, times))
+        y = f.turn(y).reshape(batch, length, width)
+        x = x + f.linear(y, get("self_attn.o_proj"))
+        y = f.rms(x, get("post_attention_layernorm"))
+        y = f.silu(f.linear(y, get("mlp.gate_proj"))) * \
+            f.linear(y, get("mlp.up_proj"))
+        x = x + f.linear(y, get("mlp.down_proj"))
+        outputs.append(x)
+    return outputs
+
+
+def gpt2(f, state, ids, n_heads):
     """What comes out of every layer; the embedding's first."""
     p = "transformer."
     x = f.embed(state[p + "wte.weight"], ids) + \
@@ -135,16 +205,22 @@ def forward(f, state, ids, n_heads):
 
 def logits_of(f, state, heads, ids, n_heads):
     """Logits of every head, by stage; the model's own is called "last"."""
-    outputs = forward(f, state, ids, n_heads)
-    matrix = state.get("lm_head.weight", state["transformer.wte.weight"])
+    modern = "model.embed_tokens.weight" in state
+    outputs = (llama if modern else gpt2)(f, state, ids, n_heads)
+    table = "model.embed_tokens" if modern else "transformer.wte"
+    last = "model.norm" if modern else "transformer.ln_f"
+    matrix = state.get("lm_head.weight", state[table + ".weight"])
     found = {}
+
+    def norm(x, words, name):
+        w, b = words[name + ".weight"], words.get(name + ".bias")
+        return f.rms(x, w) if modern else f.norm(x, w, b)
+
     for stage, words in heads.items():
         # the cut of the test: the embedding and one layer, then one each
-        x = f.norm(outputs[stage + 1], words["0.weight"], words["0.bias"])
+        x = norm(outputs[stage + 1], words, "0")
         found[stage] = f.linear(x, words.get("1.weight", matrix))
-    x = f.norm(outputs[-1], state["transformer.ln_f.weight"],
-               state["transformer.ln_f.bias"])
-    found["last"] = f.linear(x, matrix)
+    found["last"] = f.linear(norm(outputs[-1], state, last), matrix)
     return {name: f.array(x) for name, x in found.items()}
 
 
