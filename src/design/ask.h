@@ -134,7 +134,7 @@ struct design_pace {
  * run's own, and those of runs of the same network, cut and threads; of several
  * the lower quartiles count), and from messages as assumed above.  E_CONFIG
  * where the run does not fit the ranks, or no text its network; E_MISSING:
- * there is no text, or no data set; of bytes that does not matter.
+ * there is no text, or no data set.
  * Local; no MPI. */
 enum status
 design_predict (const struct config *c, int ranks, int n,

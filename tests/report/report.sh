@@ -311,7 +311,7 @@ for i in 1 2 3; do
 done
 one report three --on 3 --csv --table cost
 want=$(of said predicted_step_s_on_3)
-$AWK '$1 == "unit" { for (i = 3; i <= NF; i++) if ($i > 0) $i *= 7 } { print }' \
+$AWK '$1 == "unit" { for (i = 3; i <= NF; i++) if ($i + 0 > 0) $i *= 7 } { print }' \
   runs/s1-1/costs.txt >three/2/costs.txt
 one report three --on 3 --csv --table cost
 [ -n "$want" ] && [ "$(of said predicted_step_s_on_3)" = "$want" ] &&
@@ -330,7 +330,7 @@ ok $? "where no run has any, this is said"
 mkdir elsewhere
 (cd elsewhere && one report ../runs/s1-1 --on 2 --text
   grep -q 'for s1-1: its data set is not there: data.h5' said)
-ok $? "a data set that is not there, of images: said"
+ok $? "a data set that is not there: said"
 one report runs --on 2,16 --text
 grep -q 'no time is predicted on 16 ranks .*at most 3 ranks' said &&
   grep -q 'step ms, predicted on 2 ranks' said
