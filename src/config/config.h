@@ -105,6 +105,7 @@ struct config {
                                design_configure_parse also "@FILE" */
   char dial[CONFIG_ROUTE];  /* phases in place of span and route; "": none */
   bool heads_all;
+  double grow; /* weight of the mean square of inner stages' outputs */
   /* [data] */
   char file[CONFIG_PATH];
   enum config_split train, valid, test;

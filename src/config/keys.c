@@ -304,6 +304,11 @@ const struct key key_table[] = {
     .meaning = "in place of span and route a strategy that changes: phases, "
                "each the step or the share of the run that it begins at and "
                "what span takes, or a table, as in 0:local, 30%:2, 70%:all" },
+  { KEY (STRATEGY, "grow", OTHER_BITS, SUBJECT),
+    .kind = KEY_REAL, REAL_AT (grow), RANGE (0, 1e9), .value = "0",
+    .meaning = "weight W of a penalty: the parameters of each stage but the "
+               "last learn from W times the mean square of the stage's own "
+               "output besides; nothing of it goes further back" },
   { KEY (STRATEGY, "heads", OTHER_BITS, SUBJECT),
     .kind = KEY_CHOICE, .field = FIELD_BOOL,
     AT (heads_all), WORDS (which_heads), .value = "needed",

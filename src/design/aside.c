@@ -23,6 +23,7 @@ make_plan (const struct design *d, const struct design_phase *phase, int walk,
   const struct plan_spec spec = {
       .K = d->K,
       .route = walk == ASIDE_WHOLE ? route : phase->route,
+      .grows = walk != ASIDE_WHOLE && d->config.grow > 0,
       .n_micro = 1,
       .n_pipe = d->plan->n_pipe,
       .n_replicas = 1,

@@ -141,6 +141,7 @@ chain_cell (struct mapper *x, int K, int span, enum plan_order order,
   struct plan *p = NULL;
   struct plan_chain ask = {.span = span,
                            .heads_all = d->config.heads_all,
+                           .grows = d->config.grow > 0,
                            .n_micro = d->M,
                            .order = order,
                            .cost = x->chain,

@@ -288,6 +288,8 @@ show_strategy (const struct design *d, struct text *out)
     text_add (out, "span %s, mix %s", c->span, key_word (KEY_OF (mix), c));
   if (c->own > 0)
     text_add (out, ", own %g", c->own);
+  if (c->grow > 0)
+    text_add (out, ", grow %g", c->grow);
   text_add (out, "\n");
 }
 
@@ -312,7 +314,7 @@ show_hint (const struct design *d, struct text *out)
   for (int i = 0; i < d->n_phases; i++)
     between = between || learns_between (d, d->phase[i].route);
   if (network_family (d->net)->language && between &&
-      d->config.border == CONFIG_BORDER_NONE)
+      d->config.border == CONFIG_BORDER_NONE && !(d->config.grow > 0))
     text_add (
         out,
         "hint: in Transformers a stage that learns from a later inner head "

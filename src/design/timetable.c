@@ -210,6 +210,7 @@ design_make_plan (struct design *d, int n_pipe)
   int *rank_of = NULL;
   struct plan_spec spec = {.K = d->K,
                            .heads_all = d->config.heads_all,
+                           .grows = d->config.grow > 0,
                            .n_micro = d->M,
                            .n_replicas = d->R,
                            .order = derive_order (&d->config)};

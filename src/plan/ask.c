@@ -59,3 +59,9 @@ plan_seconds (int64_t ticks)
 {
   return (double)ticks * 1e-9;
 }
+
+bool
+plan_grows (const struct plan *p, int k)
+{
+  return p->grows && k < p->K - 1 && !plan_route_frozen (p->K, k, p->route);
+}

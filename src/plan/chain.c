@@ -42,6 +42,7 @@ make_template (const struct plan_chain *a, struct plan *t)
 
   t->K = K;
   t->n_pipe = 1;
+  t->grows = a->grows;
   TRY (plan_allocate (t, true));
   s = plan_route (K, a->span == a->K ? K : a->span, a->mix, t->route);
   return s == OK ? plan_streams (t) : s;

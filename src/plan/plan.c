@@ -298,6 +298,7 @@ plan_create (const struct plan_spec *spec, struct plan **out)
   p->n_pipe = spec->n_pipe;
   p->n_replicas = spec->n_replicas;
   p->order = spec->order;
+  p->grows = spec->grows;
   p->latency_s = spec->latency_s;
   p->bytes_per_s = spec->bytes_per_s;
   TRY_GOTO (plan_allocate (p, true), failed);
@@ -417,6 +418,8 @@ plan_hash (const struct plan *p)
     h = hash_stage (p, k, h);
   for (int r = 0; r < p->n_pipe; r++)
     h = hash_list (&p->rank[r], h);
+  if (p->grows)
+    h = hash_numbers (h, (const int[]){1}, 1);
   return h;
 }
 

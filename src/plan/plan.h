@@ -102,6 +102,8 @@ struct plan_spec {
   int K;
   const double *route; /* K x K, borrowed during plan_create */
   bool heads_all;      /* heads nobody learns from: witnesses */
+  bool grows; /* inner stages learn from something of their own besides the
+                 table, which nobody below them is to follow */
   int n_micro, n_pipe, n_replicas;
   const int *rank_of; /* K, non-decreasing; borrowed */
   enum plan_order order;
@@ -215,6 +217,7 @@ struct plan {
                              that stage, of a cycle */
   struct plan_cost *cost; /* K: as asked; not part of the hash */
   double latency_s, bytes_per_s;
+  bool grows;   /* see plan_spec */
   bool norms;   /* see plan_joint */
   bool *shares; /* K: stages that use a shared matrix; NULL: there is none */
   double matrix_bytes, fold_s, copy_s;
@@ -248,7 +251,7 @@ plan_chain_enough (int K, int span);
 struct plan_chain {
   int K, span;
   enum plan_mix mix;
-  bool heads_all;
+  bool heads_all, grows;
   int n_micro;
   enum plan_order order;
   const struct plan_cost *cost; /* K */
@@ -257,6 +260,9 @@ struct plan_chain {
 };
 enum status
 plan_chain_create (const struct plan_chain *spec, struct plan **out);
+/* Whether the learning pass of stage k takes something of its own besides. */
+bool
+plan_grows (const struct plan *p, int k);
 /* The next rank up (step 1) or down (-1) the pipe with a stage that uses the
  * shared matrix; -1: none. */
 int

@@ -83,7 +83,9 @@ plan_print_windows (const struct plan *p, struct text *out)
     text_add (out, "stage %d (rank %d) %s", k, p->rank_of[k],
               plan_learns (p, k) ? "learns from " : "is frozen");
     add_sum (out, p->K, p->route + k * p->K);
-    text_add (out, "; %d %s, %d %s\n", p->n_passes[k],
+    text_add (out, "%s; %d %s, %d %s\n",
+              plan_grows (p, k) ? " and from its output's size" : "",
+              p->n_passes[k],
               p->n_passes[k] == 1 ? "backward pass" : "backward passes",
               p->n_slots[k], p->n_slots[k] == 1 ? "slot" : "slots");
   }

@@ -15,7 +15,8 @@
  * needs one per stream that leaves and one that it learns from.  Since a bundle
  * may be multiplied by any factor, the factor is chosen, where that is
  * possible, so that a sum that leaves is also the sum that the stage learns
- * from: then one pass does both.
+ * from: then one pass does both; but not where the stage learns from something
+ * of its own besides (plan_spec.grows).
  */
 #include "base/memory.h"
 #include "plan/plan_impl.h"
@@ -245,7 +246,7 @@ make_stage (struct plan *p, struct work *w, int k)
   gather (p, k, w);
   check_row (p, w, k);
   group (w, k);
-  for (int g = 0; g < w->n_out && merged < 0; g++)
+  for (int g = 0; g < w->n_out && merged < 0 && !plan_grows (p, k); g++)
     if (learns_what_leaves (w, k, g))
       merged = g;
   p->n_streams[k] = w->n_out;

@@ -23,10 +23,21 @@ buffer_make (struct session *s, const struct tensor *like,
 static bool
 needs_mix (const struct plan *p, int k)
 {
+  if (plan_grows (p, k))
+    return true;
   for (int i = 0; i < p->n_passes[k]; i++)
     if (p->pass[k][i].n_in != 1 || p->pass[k][i].coef[0] != 1)
       return true;
   return false;
+}
+
+double
+session_numbers (const struct design *d, int k)
+{
+  struct network_unit next;
+  int unit = k == d->K - 1 ? network_units (d->net) - 1 : d->first[k + 1];
+  network_unit (d->net, unit, &next);
+  return (double)(next.in.c * next.in.h * next.in.w) * (double)d->batch;
 }
 
 /* Cotangents that a pass of stage k adds up, at most, in any phase; 0: it never
@@ -35,14 +46,15 @@ static size_t
 most_terms (const struct design *d, int k)
 {
   int most = 0;
-  bool mixes = false;
+  bool mixes = false, grows = false;
   for (int i = 0; i < d->n_phases; i++) {
     const struct plan *p = d->phase[i].plan;
     mixes = mixes || needs_mix (p, k);
+    grows = grows || plan_grows (p, k);
     for (int j = 0; j < p->n_passes[k]; j++)
       most = p->pass[k][j].n_in > most ? p->pass[k][j].n_in : most;
   }
-  return mixes ? (size_t)most : 0;
+  return mixes ? (size_t)most + grows : 0;
 }
 
 static enum status
@@ -91,6 +103,9 @@ make_stage (struct session *s, int k, bool decodes, struct local_stage *l)
   place_set (-1, k, "making the stage");
   log_progress ("making stage %d", k);
   TRY (kernels_stage (d->kernels, &spec, &l->stage));
+  /* The penalty W / n sum (y^2) on n numbers y has the gradient (2 W / n) y. */
+  if (k < d->K - 1)
+    l->grow = (float)(2 * d->config.grow / session_numbers (d, k));
   if (decodes)
     TRY (stage_decode_open (l->stage));
   for (int i = 0; i < l->n_slots; i++) {

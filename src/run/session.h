@@ -47,10 +47,11 @@ struct local_stage { /* one per stage of this rank */
   struct border_buffer *out; /* [stream * n_slots + slot] */
   float **mix;               /* n_pairs + 1 border-sized places for sums of
                                 cotangents; NULL where a pass never sums */
-  const float **term;        /* most_terms: what is added up, and ... */
-  float *coef;               /* ... how often; NULL likewise */
-  int reduce[4];             /* requests: gradients and statistics, by part */
-  double squares[2];         /* of the gradients, by part, of this batch */
+  float grow; /* how often a learning pass takes the stage's output, besides */
+  const float **term; /* most_terms: what is added up, and ... */
+  float *coef;        /* ... how often; NULL likewise */
+  int reduce[4];      /* requests: gradients and statistics, by part */
+  double squares[2];  /* of the gradients, by part, of this batch */
 };
 
 /* A timetable and the buffers it is walked with. */
@@ -152,6 +153,9 @@ session_local (struct session *s, int k);
 /* How a step is walked in training. */
 struct lane
 session_lane (const struct session *s, int64_t step);
+/* Numbers in what stage k hands on of a whole batch. */
+double
+session_numbers (const struct design *d, int k);
 /* One operation of the lane that is walked now. */
 enum status
 session_op (struct session *s, const struct plan_op *op, int64_t step);

@@ -171,17 +171,25 @@ pass_input (struct local_stage *l, const struct plan_pass *p, int i, int slot)
  * A pass that learns keeps it until its weights are done, so there is a place
  * for the sum per pair; all other passes share one. */
 static const float *
-cotangent_of (struct local_stage *l, const struct plan_pass *p, int slot,
-              int pair)
+cotangent_of (struct session *s, struct local_stage *l,
+              const struct plan_pass *p, int slot, int pair)
 {
-  if (p->n_in == 1 && p->coef[0] == 1)
+  const bool grows = p->learn && plan_grows (s->lane.plan, l->k);
+  int n = p->n_in;
+  if (n == 1 && p->coef[0] == 1 && !grows)
     return pass_input (l, p, 0, slot);
-  for (int i = 0; i < p->n_in; i++) {
+  for (int i = 0; i < n; i++) {
     l->term[i] = pass_input (l, p, i, slot);
     l->coef[i] = (float)p->coef[i];
   }
+  if (grows) {
+    struct tensor y;
+    stage_output (l->stage, slot, &y);
+    l->term[n] = y.data;
+    l->coef[n++] = l->grow;
+  }
   float *mix = l->mix[p->learn ? pair : l->n_pairs];
-  stage_combine (l->stage, p->n_in, l->term, l->coef, mix);
+  stage_combine (l->stage, n, l->term, l->coef, mix);
   return mix;
 }
 
@@ -198,7 +206,7 @@ do_pass (struct session *s, struct local_stage *l, const struct plan_op *op)
     d_x = b->t.data;
   }
   clock_switch (&s->account, p->learn ? CLOCK_PLAIN : CLOCK_EXTRA);
-  const float *cotangent = cotangent_of (l, p, op->slot, op->pair);
+  const float *cotangent = cotangent_of (s, l, p, op->slot, op->pair);
   if (op->joined)
     return stage_back_both (l->stage, op->slot, cotangent, op->pair, d_x);
   return stage_back_data (l->stage, op->slot, cotangent, p->learn, op->pair,

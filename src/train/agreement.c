@@ -55,6 +55,7 @@ make_stage (const struct agreement *a, const struct local_stage *training,
                             .own_input = training->own_input,
                             .sent = training->sent,
                             .mix = training->mix,
+                            .grow = training->grow,
                             .term = training->term,
                             .coef = training->coef};
   l->n_cot = streams (a, l->k + 1);

@@ -86,17 +86,6 @@ flow_cast (const struct flow *f, int64_t step, double *v)
   }
 }
 
-/* Numbers in what stage k hands on, of the whole batch. */
-static double
-numbers (const struct design *d, int k)
-{
-  struct network_unit next;
-  network_unit (d->net,
-                k == d->K - 1 ? network_units (d->net) - 1 : d->first[k + 1],
-                &next);
-  return (double)(next.in.c * next.in.h * next.in.w) * (double)d->batch;
-}
-
 void
 flow_read (struct flow *f, int64_t step, const double *v)
 {
@@ -108,7 +97,7 @@ flow_read (struct flow *f, int64_t step, const double *v)
     double squares = 0;
     for (int r = 0; r < d->R; r++)
       squares += v[r * K + k];
-    f->seen[k] = sqrt (squares / numbers (d, k));
+    f->seen[k] = sqrt (squares / session_numbers (d, k));
     f->seen[K + k] = sqrt (v[d->R * K + k]);
   }
 }

@@ -151,15 +151,32 @@ move (struct session *s, const struct probe *p, double by)
   return stage_refresh (l->stage);
 }
 
-/* One step without learning: the mean losses, weighted. */
+/* Add the penalty on what stage k hands on, of the step just taken. */
 static enum status
-weighted_loss (struct session *s, const double *weight, int64_t *step,
-               double *out)
+add_penalty (struct session *s, int k, double *out)
+{
+  const struct design *d = s->design;
+  double *all = NULL, squares = 0;
+  TRY (MEM_NEW ((size_t)wire_size (s->wire), &all, "squares"));
+  enum status e = wire_all_gather (s->wire, &s->flow.output[k], 1, all);
+  for (int r = 0; e == OK && r < wire_size (s->wire); r++)
+    squares += all[r];
+  mem_free (&all);
+  *out += d->config.grow * squares / session_numbers (d, k);
+  return e;
+}
+
+/* One step without learning: the mean losses, weighted, and the penalty on the
+ * output of a stage (grown; -1: none). */
+static enum status
+weighted_loss (struct session *s, const double *weight, int grown,
+               int64_t *step, double *out)
 {
   const struct design *d = s->design;
   struct stage_loss *loss = NULL;
   double sum = 0;
   TRY (MEM_NEW ((size_t)d->K, &loss, "losses"));
+  s->flow.on = true;
   enum status e = train_lone_step (s, *step, loss);
   for (int h = 0; h < d->K; h++)
     if (weight[h] != 0)
@@ -167,6 +184,8 @@ weighted_loss (struct session *s, const double *weight, int64_t *step,
   mem_free (&loss);
   *out = sum / (double)(d->batch * d->length);
   ++*step;
+  if (e == OK && grown >= 0 && plan_grows (d->plan, grown))
+    e = add_penalty (s, grown, out);
   return e;
 }
 
@@ -175,7 +194,7 @@ static enum status
 routed_loss (struct session *s, int k, int64_t *step, double *out)
 {
   const struct design *d = s->design;
-  return weighted_loss (s, &d->route[k * d->K], step, out);
+  return weighted_loss (s, &d->route[k * d->K], k, step, out);
 }
 
 /* The slope is known where the stage is: sum over one replica. */
@@ -240,14 +259,16 @@ shared_heads (const struct session *s)
   return network_head_shares (s->design->config.head);
 }
 
-/* What the copy of stage k follows: K weights of losses; false: nothing. */
+/* What the copy of stage k follows: K weights of losses, and whose output's
+ * size; false: nothing. */
 static bool
-follows (const struct session *s, int k, double *weight)
+follows (const struct session *s, int k, double *weight, int *grown)
 {
   const struct design *d = s->design;
   const bool embeds = k == 0 && network_spec (d->net)->tied;
   const bool heads =
       k == d->K - 1 || (shared_heads (s) && d->plan->head[k] == PLAN_ACTIVE);
+  *grown = embeds ? k : -1;
   for (int h = 0; h < d->K; h++)
     weight[h] = embeds ? d->route[k * d->K + h] : heads && h == k;
   return embeds || heads;
@@ -364,13 +385,14 @@ shared_difference (struct session *s, const struct shared_probe *p, double h,
                    double *weight, int64_t *step, double *out)
 {
   double loss[2];
+  int grown;
   *out = 0;
   for (int k = 0; k < s->design->K; k++) {
-    if (!follows (s, k, weight))
+    if (!follows (s, k, weight, &grown))
       continue;
     for (int side = 0; side < 2; side++) {
       shared_set (s, p, k, side == 0 ? h : -h);
-      TRY (weighted_loss (s, weight, step, &loss[side]));
+      TRY (weighted_loss (s, weight, grown, step, &loss[side]));
     }
     *out += (loss[0] - loss[1]) / (2 * h);
   }

@@ -509,18 +509,18 @@ equal (const struct config *a, const struct config *b)
   return N (family) && S (preset) && N (block) && S (groups) && N (stem) &&
          N (stem_width) && N (count) && S (cut) && S (head) &&
          N (head_tokens) && N (border) && S (span) && N (mix) && N (own) &&
-         S (route) && S (dial) && N (heads_all) && S (file) && N (train) &&
-         N (valid) && N (test) && N (augment) && N (order) && N (limit) &&
-         N (batch) && N (micro) && N (steps) && N (seed) && N (eval_every) &&
-         N (epochs) && N (optimizer) && N (lr) && N (momentum) &&
-         N (weight_decay) && N (beta1) && N (beta2) && N (eps) && N (clip) &&
-         N (smoothing) && N (nesterov) && N (decay) && N (schedule) &&
-         N (warmup) && S (milestones) && N (precision) && S (init) &&
-         S (tune) && N (every) && N (keep) && N (every_seconds) && N (at_end) &&
-         S (dir) && N (replicas) && N (run_schedule) && N (trace) &&
-         N (time_margin) && N (patience) && N (layers) && N (d_model) &&
-         N (heads) && N (context) && N (mlp_ratio) && N (dropout) && N (tied) &&
-         N (residual_scaled) && N (stride);
+         S (route) && S (dial) && N (heads_all) && N (grow) && S (file) &&
+         N (train) && N (valid) && N (test) && N (augment) && N (order) &&
+         N (limit) && N (batch) && N (micro) && N (steps) && N (seed) &&
+         N (eval_every) && N (epochs) && N (optimizer) && N (lr) &&
+         N (momentum) && N (weight_decay) && N (beta1) && N (beta2) &&
+         N (eps) && N (clip) && N (smoothing) && N (nesterov) && N (decay) &&
+         N (schedule) && N (warmup) && S (milestones) && N (precision) &&
+         S (init) && S (tune) && N (every) && N (keep) && N (every_seconds) &&
+         N (at_end) && S (dir) && N (replicas) && N (run_schedule) &&
+         N (trace) && N (time_margin) && N (patience) && N (layers) &&
+         N (d_model) && N (heads) && N (context) && N (mlp_ratio) &&
+         N (dropout) && N (tied) && N (residual_scaled) && N (stride);
 #undef S
 #undef N
 }
@@ -546,7 +546,8 @@ test_round_trips (void)
   static const char all[] =
       "[model]\ngroups=16x1,32x2,8x4\nblock=bottleneck\nstem=imagenet\n"
       "stem_width=24\norder=pre\n[stages]\ncount=3\ncut=3,2,rest\nhead=gap-fc\n"
-      "[strategy]\nspan=2\nmix=mean\nheads=all\n[data]\nfile=some file.h5\n"
+      "[strategy]\nspan=2\nmix=mean\nheads=all\ngrow=0.25\n[data]\nfile=some "
+      "file.h5\n"
       "train=test\nvalid=train\ntest=valid\naugment=flip+crop4\n"
       "order=sequential\nlimit=77\n[train]\nbatch=36\nmicro=3\nepochs=0.125\n"
       "seed=9007199254740993\noptimizer=adamw\nlr=0.30000000000000004\n"

@@ -17,7 +17,7 @@ page5=$top/src/main/interlock.5
 KEYS='
 model family preset block groups stem stem_width order layers d_model heads context mlp_ratio norm mlp positions kv_heads qk_norm dropout tied residual
 stages count cut head head_cost head_tokens border
-strategy span mix own route dial heads
+strategy span mix own route dial grow heads
 data file train valid test augment order stride limit
 train batch micro steps epochs seed optimizer lr momentum nesterov weight_decay betas eps decay schedule warmup milestones clip smoothing precision init init.fresh tune eval_every agreement
 checkpoint every every_seconds keep at_end async io
@@ -49,6 +49,7 @@ strategy.mix|furthest|furthest sum mean
 strategy.own|0|furthest own
 strategy.route|none|@FILE row
 strategy.dial|none|0:local 30%:2 70%:all
+strategy.grow|0|penalty
 strategy.heads|needed|needed all
 data.augment|none|none flip crop4 flip+crop4 imagenet
 data.order|shuffle|shuffle sequential
@@ -142,8 +143,8 @@ same () # FILE FILE NAME
   ok $s "$3"
 }
 
-[ "$(wc -l <"$tmp/promised")" -eq 80 ]
-ok $? "the promise has 80 keys"
+[ "$(wc -l <"$tmp/promised")" -eq 81 ]
+ok $? "the promise has 81 keys"
 same "$tmp/promised" "$tmp/help-keys" "--help has the keys that were promised"
 same "$tmp/promised" "$tmp/page-keys" "interlock.5 has the keys that were promised"
 same "$tmp/help" "$tmp/help-plan" "plan --help lists the same keys"

@@ -10,7 +10,7 @@
 struct ask {
   int K, n_pipe, n_micro, n_replicas;
   enum plan_order order;
-  bool heads_all;
+  bool heads_all, grows;
   const struct plan_cost *cost;
   double latency_s, bytes_per_s;
   const double *route;
@@ -27,6 +27,7 @@ ask_plan (const struct ask *a)
   struct plan_spec spec = {.K = a->K,
                            .route = a->route,
                            .heads_all = a->heads_all,
+                           .grows = a->grows,
                            .n_micro = a->n_micro > 0 ? a->n_micro : 1,
                            .n_pipe = a->n_pipe > 0 ? a->n_pipe : a->K,
                            .n_replicas = a->n_replicas > 0 ? a->n_replicas : 1,

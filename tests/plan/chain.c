@@ -96,6 +96,7 @@ same (const struct plan_chain *a)
                       .n_micro = a->n_micro,
                       .order = a->order,
                       .heads_all = a->heads_all,
+                      .grows = a->grows,
                       .cost = cost,
                       .latency_s = a->latency_s,
                       .bytes_per_s = a->bytes_per_s};
@@ -128,6 +129,7 @@ short_chains (void)
                                              .span = span,
                                              .mix = (enum plan_mix)mix,
                                              .heads_all = K % 4 == 3,
+                                             .grows = K % 3 == 1,
                                              .n_micro = micro[m],
                                              .order = (enum plan_order)order,
                                              .latency_s = 2e-6,

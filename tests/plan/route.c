@@ -3,7 +3,7 @@
  * closed formulas, and a direct look at the columns of the table. */
 #include "base/random.h"
 #include "plan/plan.h"
-#include "tests/tap.h"
+#include "tests/plan/ask.h"
 #include <string.h>
 
 #define MOST 9
@@ -369,6 +369,37 @@ shapes (void)
   plan_destroy (&p);
 }
 
+/* A stage that learns from something of its own besides hands on without it. */
+static void
+grows (void)
+{
+  double route[16];
+  struct plan *p, *q;
+
+  plan_route (4, 4, PLAN_FURTHEST, route);
+  p = ask_plan (&(struct ask){.K = 4, .route = route, .grows = true});
+  q = ask_plan (&(struct ask){.K = 4, .route = route});
+  tap_ok (p->n_passes[1] == 2 && !p->pass[1][0].learn &&
+              p->pass[1][0].out == 0 && p->pass[1][1].learn &&
+              p->pass[1][1].out == -1,
+          "grows, end to end: a relay, then a pass that only learns");
+  tap_ok (p->n_passes[0] == 1 && p->n_passes[3] == 1 && p->pass[3][0].learn &&
+              p->pass[3][0].out == 0,
+          "not of the last stage, and the first has nobody below");
+  tap_ok (plan_hash (p) != plan_hash (q), "it is another plan");
+  tap_ok (plan_grows (p, 0) && plan_grows (p, 2) && !plan_grows (p, 3) &&
+              !plan_grows (q, 0),
+          "inner stages grow, where it is asked");
+  plan_destroy (&p);
+  plan_destroy (&q);
+  plan_route (4, 2, PLAN_FURTHEST, route);
+  route[5] = route[6] = route[7] = 0;
+  p = ask_plan (&(struct ask){.K = 4, .route = route, .grows = true});
+  tap_ok (p->n_passes[0] == 1 && p->n_passes[2] == 1 && !plan_grows (p, 1),
+          "span 2: no pass more; a frozen stage learns from nothing");
+  plan_destroy (&p);
+}
+
 int
 main (void)
 {
@@ -396,5 +427,6 @@ main (void)
   tap_ok (bad == 0, "%d of 400 random reaches differ", bad);
   plain ();
   shapes ();
+  grows ();
   return tap_done ();
 }

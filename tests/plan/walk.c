@@ -237,7 +237,8 @@ wild (bool freezes)
                       .cost = cost,
                       .latency_s = (double)random_below (&key, at++, 3),
                       .bytes_per_s = 1,
-                      .joint.norms = freezes && random_below (&key, at++, 2)},
+                      .joint.norms = freezes && random_below (&key, at++, 2),
+                      .grows = random_below (&key, at++, 3) == 0},
          route, &t);
   }
   tap_ok (t.bad == 0, "%d random cases%s, %d bad", t.tried,

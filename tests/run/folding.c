@@ -49,6 +49,8 @@ static const struct row rows[] = {
     {"4", "mean", 2, 0.5, "eager filldrain"},
 };
 
+static double grow; /* of the rows that follow: strategy.grow */
+
 static void
 row_config (const struct rig *r, const struct row *row, struct config *c)
 {
@@ -69,6 +71,7 @@ test_row (struct rig *r, const struct row *row, const char *border,
   row_config (r, row, &c);
   key_set (KEY_OF (border), border, &c);
   key_set (KEY_OF (model_order), order, &c);
+  c.grow = grow;
   if (wire_rank (r->w) == 0)
     rig_walk_alone (&c, STEPS, &alone);
   snprintf (orders, sizeof orders, "%s", row->orders);
@@ -77,10 +80,11 @@ test_row (struct rig *r, const struct row *row, const char *border,
     key_set (KEY_OF (run_schedule), word, &c);
     rig_walk (r->w, &c, STEPS, &here);
     const char *differs = here ? rig_difference (alone, here) : "";
-    tap_ok (differs[0] == '\0',
-            "%s, span %s, mix %s, micro %d, clip %g, border %s, %s%s%s", order,
-            row->span, row->mix, row->micro, row->clip, border, word,
-            differs[0] ? ": differs: " : "", differs);
+    tap_ok (
+        differs[0] == '\0',
+        "%s, span %s, mix %s, micro %d, clip %g, border %s, grow %g, %s%s%s",
+        order, row->span, row->mix, row->micro, row->clip, border, grow, word,
+        differs[0] ? ": differs: " : "", differs);
     mem_free (&here);
   }
   mem_free (&alone);
@@ -256,6 +260,11 @@ test_faults (struct rig *r)
   rig_walk (r->w, &c, STEPS, &other);
   tap_ok (!one || rig_difference (one, other)[0], "so does the order");
   mem_free (&other);
+  c.model_order = CONFIG_POST;
+  c.grow = 1;
+  rig_walk (r->w, &c, STEPS, &other);
+  tap_ok (!one || rig_difference (one, other)[0], "a penalty changes bits");
+  mem_free (&other);
   mem_free (&one);
 }
 
@@ -275,6 +284,12 @@ main (int argc, char **argv)
   for (size_t i = 0; i < sizeof pre / sizeof *pre; i++)
     test_row (&r, &rows[pre[i]], "none", "pre");
   test_row (&r, &rows[11], "rms", "pre");
+  grow = 1;
+  const int growing[] = {0, 11, 13, 28};
+  for (size_t i = 0; i < sizeof growing / sizeof *growing; i++)
+    test_row (&r, &rows[growing[i]], "none", "post");
+  test_row (&r, &rows[25], "rms", "pre");
+  grow = 0;
   for (size_t i = 0; i < sizeof words / sizeof *words; i++)
     test_words (&r, &words[i], true, 0);
   for (size_t i = sizeof words / sizeof *words - 5;

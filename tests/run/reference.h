@@ -4,6 +4,8 @@
  *   gradient of stage k   = sum over h of route[k][h] dL_h / d (stage k)
  *   gradient of head h    = dL_h / d (head h)
  *   a matrix that stages share: the sum over its uses, each as above
+ *   strategy.grow = W     = of an inner stage that learns: W d(mean square of
+ *                           its output in the batch) / d (stage k) besides
  *   window h              = the stages with route[k][h] != 0, and head h
  *   clipping              = a stage obeys the strictest of its windows
  *   a row of zeros        = the stage computes as in evaluation, and stays
@@ -213,6 +215,7 @@ ref_put (struct ref *r, int k, struct stage *stage)
   rig_must (stage_refresh (stage));
 }
 
+/* h -1: of the penalty. */
 RIG_FN void
 ref_add (struct ref *r, int k, int h, struct stage *stage)
 {
@@ -224,7 +227,9 @@ ref_add (struct ref *r, int k, int h, struct stage *stage)
     if (statistic)
       continue;
     struct ref_tensor *t = ref_find (r, k, head, info.name);
-    const double weight = t->own ? k == h : r->route[k * r->K + h];
+    const double weight = h < 0    ? !t->own
+                          : t->own ? k == h
+                                   : r->route[k * r->K + h];
     rig_must (MEM_NEW (t->n, &g, "reference"));
     rig_must (stage_tensor_out (stage, i, STAGE_GRAD, g));
     /* A witness has no part in a shared matrix. */
@@ -288,6 +293,40 @@ ref_loss (struct ref *r, int h, int64_t step, float *const *x,
     ref_add (r, k, h, stage[k]);
     stage_destroy (&stage[k]);
   }
+}
+
+/* The penalty on what stage k hands on: its own parameters alone learn. */
+RIG_FN void
+ref_penalty (struct ref *r, int k, int64_t step, float *const *x)
+{
+  struct stage *stage[REF_STAGES] = {NULL};
+  const struct design *d = r->s.design;
+  for (int i = 0; i <= k; i++) {
+    stage[i] = ref_stage (r, i, false);
+    ref_put (r, i, stage[i]);
+    if (ref_frozen (r, i))
+      stage_set_mode (stage[i], STAGE_HANDS_ON);
+  }
+  for (int m = 0; m < d->M; m++) {
+    const float *input = x[m];
+    struct tensor y = {0};
+    for (int i = 0; i <= k; i++) {
+      stage_moment (stage[i], 0, step, m * d->n_samples);
+      rig_must (stage_forward (stage[i], 0, input));
+      stage_output (stage[i], 0, &y);
+      input = y.data;
+    }
+    const size_t n = y.bytes / sizeof (float);
+    float *cotangent = ref_border (r, 0);
+    for (size_t i = 0; i < n; i++)
+      cotangent[i] =
+          (float)(2 * r->config->grow * (double)input[i] / (double)n / d->M);
+    rig_must (stage_back_data (stage[k], 0, cotangent, true, 0, NULL));
+    rig_must (stage_back_weights (stage[k], 0, 0));
+  }
+  ref_add (r, k, -1, stage[k]);
+  for (int i = 0; i <= k; i++)
+    stage_destroy (&stage[i]);
 }
 
 /* -- one step ----------------------------------------------------------------
@@ -364,6 +403,9 @@ ref_step (struct ref *r, int64_t step)
   for (int h = 0; h < r->K; h++)
     if (ref_has (r, h))
       ref_loss (r, h, step, x, labels);
+  for (int k = 0; k < r->K - 1; k++)
+    if (r->config->grow > 0 && !ref_frozen (r, k))
+      ref_penalty (r, k, step, x);
   ref_share (r);
   ref_update (r);
   for (int m = 0; m < r->s.design->M; m++)

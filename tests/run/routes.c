@@ -53,6 +53,8 @@ static const struct row freezing[] = {
     {4, 2, 0.4, true, NULL, "ln-fc", false, 0.5},
 };
 
+static double grow; /* of the rows that follow: strategy.grow */
+
 /* -- tables ------------------------------------------------------------------
  */
 
@@ -270,16 +272,19 @@ test_row (struct rig *rig, const struct row *row, int number,
   make_config (rig, row, &c);
   c.border = border;
   c.model_order = order;
+  /* Tokens begin with small outputs. */
+  c.grow = row->cut ? grow : 200 * grow;
   draw (row->K, number, frozen, route);
   ref_run (&r, &c, route, c.steps);
   double error = engine_error (rig, &c, route, &r);
   ref_clear (&r);
   tap_ok (
-      error < LIMIT, "%s%s%s%s%s%s, micro %d, clip %g, route %s: off by %.1e",
+      error < LIMIT, "%s%s%s%s%s%s%s, micro %d, clip %g, route %s: off by %.1e",
       row->cut ? "images" : row->head, order == CONFIG_PRE ? ", pre" : "",
       row->tied ? ", tied" : "", row->head_tokens < 1 ? ", some tokens" : "",
-      row->all ? ", all heads" : "", border ? ", border" : "", row->micro,
-      row->clip, words_of (row->K, route), error);
+      row->all ? ", all heads" : "", border ? ", border" : "",
+      grow > 0 ? ", penalty" : "", row->micro, row->clip,
+      words_of (row->K, route), error);
 }
 
 static void
@@ -343,7 +348,7 @@ test_fault (struct rig *rig, const struct row *row)
 {
   struct config c;
   static struct ref r;
-  double route[MOST * MOST], more[MOST * MOST], other[MOST * MOST], error[3];
+  double route[MOST * MOST], more[MOST * MOST], other[MOST * MOST], error[4];
   const int K = row->K;
   make_config (rig, row, &c);
   for (int i = 0; i < K * K; i++)
@@ -358,12 +363,15 @@ test_fault (struct rig *rig, const struct row *row)
   struct config loose = c;
   loose.clip = 0;
   error[2] = engine_error (rig, &loose, route, &r);
+  loose = c;
+  loose.grow = row->cut ? 0.5 : 100;
+  error[3] = engine_error (rig, &loose, route, &r);
   ref_clear (&r);
   tap_ok (error[0] > 20 * LIMIT && error[1] > 20 * LIMIT &&
-              error[2] > 20 * LIMIT,
+              error[2] > 20 * LIMIT && error[3] > 20 * LIMIT,
           "planted: a quarter too much is off by %.1e, a loss left out by "
-          "%.1e, norms left alone by %.1e",
-          error[0], error[1], error[2]);
+          "%.1e, norms left alone by %.1e, a penalty by %.1e",
+          error[0], error[1], error[2], error[3]);
 }
 
 /* -- around the walk ---------------------------------------------------------
@@ -485,6 +493,12 @@ main (int argc, char **argv)
               i % 3 ? CONFIG_POST : CONFIG_PRE, true);
   for (int i = 2; i < 5; i++)
     test_row (&r, &rows[i], i, CONFIG_BORDER_NONE, CONFIG_PRE, false);
+  grow = 2;
+  for (int i = 0; i < (big ? 60 : 6); i++)
+    test_row (&r, i % 3 < 2 ? &rows[(5 * i + 1) % 14] : &freezing[i % 5],
+              300 + i, i % 4 ? CONFIG_BORDER_NONE : CONFIG_BORDER_RMS,
+              i % 2 ? CONFIG_POST : CONFIG_PRE, i % 3 == 2);
+  grow = 0;
   if (big)
     test_wide (&r);
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)

@@ -17,20 +17,20 @@ struct row {
   const char *span, *mix;
   bool tokens, tied, all;
   int micro, every;
-  double clip;
+  double clip, grow;
 };
 
 static const struct row rows[] = {
-    {"4", "furthest", false, false, false, 1, 1, 0},
-    {"1", "furthest", false, false, false, 1, 1, 0},
-    {"2", "furthest", false, false, true, 2, 1, 0},
-    {"3", "furthest", false, false, false, 4, 2, 0.5},
-    {"3", "sum", false, false, false, 1, 1, 0},
-    {"4", "mean", false, false, true, 2, 1, 0},
-    {"4", "furthest", true, true, false, 2, 1, 0},
-    {"1", "furthest", true, false, false, 1, 1, 0},
-    {"2", "furthest", true, true, true, 2, 1, 0.5},
-    {"3", "mean", true, true, false, 1, 3, 0},
+    {"4", "furthest", false, false, false, 1, 1, 0, 0},
+    {"1", "furthest", false, false, false, 1, 1, 0, 0},
+    {"2", "furthest", false, false, true, 2, 1, 0, 0},
+    {"3", "furthest", false, false, false, 4, 2, 0.5, 0},
+    {"3", "sum", false, false, false, 1, 1, 0, 0},
+    {"4", "mean", false, false, true, 2, 1, 0, 0},
+    {"4", "furthest", true, true, false, 2, 1, 0, 0},
+    {"1", "furthest", true, false, false, 1, 1, 0, 0},
+    {"2", "furthest", true, true, true, 2, 1, 0.5, 0},
+    {"3", "mean", true, true, false, 1, 3, 0, 0},
 };
 
 static void
@@ -60,6 +60,7 @@ config (const struct rig *r, const struct row *row, struct config *c)
   c->heads_all = row->all;
   c->micro = row->micro;
   c->clip = row->clip;
+  c->grow = row->grow;
   c->agreement = row->every;
 }
 
@@ -301,14 +302,15 @@ test_two_runs (struct rig *r, const struct row *row)
   whole = c;
   snprintf (whole.span, CONFIG_WORD, "all");
   whole.mix = CONFIG_FURTHEST;
+  whole.grow = 0;
   gradients (&c, row->tied ? matrix : NULL, &a);
   gradients (&whole, row->tied ? matrix : NULL, &b);
   double off = difference (values, &a, &b);
   tap_ok (off < 1e-9,
-          "span %s, mix %s%s%s: values of the gradients of two runs, off by "
-          "%.1e",
+          "span %s, mix %s%s%s, grow %g: values of the gradients of two runs, "
+          "off by %.1e",
           row->span, row->mix, row->tokens ? ", tokens" : "",
-          row->tied ? ", tied" : "", off);
+          row->tied ? ", tied" : "", row->grow, off);
   /* The comparison sees another route, and another order of the two. */
   double swapped = difference (values, &b, &a);
   tap_ok (swapped > 1e-3, "planted: the two in the other order");
@@ -403,14 +405,17 @@ int
 main (int argc, char **argv)
 {
   static const struct row alone[] = {
-      {"1", "furthest", false, false, true, 1, 1, 0},
-      {"2", "furthest", false, false, true, 1, 1, 0},
-      {"3", "sum", false, false, true, 1, 1, 0},
-      {"3", "mean", false, false, true, 1, 1, 0},
-      {"2", "furthest", true, false, true, 1, 1, 0},
-      {"3", "sum", true, false, true, 1, 1, 0},
-      {"2", "furthest", true, true, true, 1, 1, 0},
-      {"1", "furthest", true, true, true, 1, 1, 0},
+      {"1", "furthest", false, false, true, 1, 1, 0, 0},
+      {"2", "furthest", false, false, true, 1, 1, 0, 0},
+      {"3", "sum", false, false, true, 1, 1, 0, 0},
+      {"3", "mean", false, false, true, 1, 1, 0, 0},
+      {"2", "furthest", true, false, true, 1, 1, 0, 0},
+      {"3", "sum", true, false, true, 1, 1, 0, 0},
+      {"2", "furthest", true, true, true, 1, 1, 0, 0},
+      {"1", "furthest", true, true, true, 1, 1, 0, 0},
+      {"2", "furthest", true, false, true, 1, 1, 0, 300},
+      {"4", "furthest", true, true, false, 1, 1, 0, 300},
+      {"3", "sum", false, false, false, 1, 1, 0, 1},
   };
   struct rig r;
   rig_open (&argc, &argv, &r);

@@ -76,21 +76,31 @@ struct row {
   const char *span, *mix, *head;
   bool tied, all;
   int micro;
+  double grow;
 };
 static const struct row rows[] = {
-    {"1", "furthest", "ln-fc", false, true, 1},
-    {"1", "furthest", "ln-fc", true, true, 2},
-    {"1", "furthest", "ln-shared", true, true, 1},
-    {"2", "furthest", "ln-shared", true, true, 1},
-    {"2", "furthest", "ln-shared", false, false, 2},
-    {"3", "sum", "ln-shared", true, false, 1},
-    {"4", "sum", "ln-shared", true, false, 2},
-    {"all", "sum", "ln-shared", false, false, 1},
-    {"all", "mean", "ln-shared", false, false, 2},
-    {"2", "mean", "ln-shared", false, false, 4},
-    {"3", "mean", "ln-fc", true, true, 1},
-    {"4", "furthest", "ln-fc", true, false, 2},
-    {"4", "furthest", "ln-shared", true, true, 1},
+    {"1", "furthest", "ln-fc", false, true, 1, 0},
+    {"1", "furthest", "ln-fc", true, true, 2, 0},
+    {"1", "furthest", "ln-shared", true, true, 1, 0},
+    {"2", "furthest", "ln-shared", true, true, 1, 0},
+    {"2", "furthest", "ln-shared", false, false, 2, 0},
+    {"3", "sum", "ln-shared", true, false, 1, 0},
+    {"4", "sum", "ln-shared", true, false, 2, 0},
+    {"all", "sum", "ln-shared", false, false, 1, 0},
+    {"all", "mean", "ln-shared", false, false, 2, 0},
+    {"2", "mean", "ln-shared", false, false, 4, 0},
+    {"3", "mean", "ln-fc", true, true, 1, 0},
+    {"4", "furthest", "ln-fc", true, false, 2, 0},
+    {"4", "furthest", "ln-shared", true, true, 1, 0},
+};
+
+/* With strategy.grow: passes that do not grow, and those that do. */
+static const struct row growing[] = {
+    {"1", "furthest", "ln-fc", false, true, 1, 100},
+    {"2", "furthest", "ln-fc", false, true, 2, 100},
+    {"4", "furthest", "ln-fc", false, false, 1, 100},
+    {"3", "sum", "ln-fc", true, false, 2, 100},
+    {"3", "furthest", "ln-shared", true, true, 4, 100},
 };
 
 static void
@@ -107,6 +117,7 @@ open_language (struct rig *r, const struct row *row, int K,
   key_set (KEY_OF (mix), row->mix, &c);
   c.heads_all = row->all;
   c.micro = row->micro;
+  c.grow = row->grow;
   c.border = border;
   c.order = CONFIG_SEQUENTIAL;
   c.limit = c.batch;
@@ -126,11 +137,28 @@ test_language (struct rig *r, const struct row *row, int K,
   open_language (r, row, K, border, &s);
   rig_must (check_gradients (&s, &worst, &stage));
   tap_ok (worst < SMOOTH,
-          "%d stages, span %s, mix %s, %s%s%s%s, micro %d: off by "
+          "%d stages, span %s, mix %s, %s%s%s%s, micro %d, grow %g: off by "
           "%.1e in %s",
           K, row->span, row->mix, row->head, row->tied ? ", tied" : "",
           row->all ? ", all heads" : "", border ? ", border" : "", row->micro,
-          worst, stage == s.design->K ? "the shared matrix" : "a stage");
+          row->grow, worst,
+          stage == s.design->K ? "the shared matrix" : "a stage");
+  session_close (&s);
+}
+
+/* The engine learns from the outputs' size with one weight; the stated one is
+ * another. */
+static void
+test_grow_fault (struct rig *r)
+{
+  const struct row row = {"2", "furthest", "ln-fc", false, false, 1, 200};
+  struct session s;
+  double worst;
+  int stage;
+  open_language (r, &row, 4, CONFIG_BORDER_NONE, &s);
+  ((struct design *)s.design)->config.grow = 100;
+  rig_must (check_gradients (&s, &worst, &stage));
+  tap_ok (worst > 5 * LIMIT, "planted: half the penalty: off by %.1e", worst);
   session_close (&s);
 }
 
@@ -139,7 +167,7 @@ test_language (struct rig *r, const struct row *row, int K,
 static void
 test_shared_fault (struct rig *r)
 {
-  const struct row row = {"2", "furthest", "ln-fc", true, false, 1};
+  const struct row row = {"2", "furthest", "ln-fc", true, false, 1, 0};
   struct session s;
   double worst, right;
   int stage;
@@ -183,6 +211,10 @@ main (int argc, char **argv)
   test_language (&r, &rows[3], 4, CONFIG_BORDER_RMS);
   test_language (&r, &rows[5], 4, CONFIG_BORDER_LN);
   test_language (&r, &rows[11], 4, CONFIG_BORDER_RMS);
+  for (size_t i = 0; i < sizeof growing / sizeof *growing; i++)
+    test_language (&r, &growing[i], 4,
+                   i % 2 ? CONFIG_BORDER_RMS : CONFIG_BORDER_NONE);
+  test_grow_fault (&r);
   if (wire_size (r.w) == 1)
     test_language (&r, &rows[11], 1, CONFIG_BORDER_NONE);
   test_shared_fault (&r);
