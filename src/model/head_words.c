@@ -4,7 +4,7 @@
  *   convN[sM]  3x3 convolution to N channels, stride M (1), bias, then ReLU,
  *              or BatchNorm and ReLU where `bn` follows;  conv1xN  the same
  *              with one pixel
- *   bn         behind a convolution; or first, alone
+ *   bn         behind a convolution or fcN; or first, alone
  *   poolN      means over N x N windows
  *   gap        global average; everything behind it is linear
  *   fcN        linear with ReLU;  fc  linear to the classes
@@ -195,8 +195,9 @@ const struct head_word head_point = {.text = "conv1x",
 static const char *
 bn_objection (const struct head_said *w, int n, int i)
 {
-  return i > 0 && !convolves (&w[i - 1]) && w[i - 1].is != &head_like
-             ? "bn must follow a convolution, or be the first word"
+  return i > 0 && !convolves (&w[i - 1]) && w[i - 1].is != &head_like &&
+                 w[i - 1].is != &head_fc
+             ? "bn must follow a convolution or fcN, or be the first word"
          : i == n - 1 ? NOT_LAST
                       : NULL;
 }
@@ -322,10 +323,9 @@ fc_add (struct recipe *r, const struct head_said *w, int n, int i,
         const struct model_spec *spec)
 {
   char name[RECIPE_NAME];
-  (void)n;
   name_of (i, name);
   recipe_linear (r, name, w[i].width ? w[i].width : spec->classes);
-  if (w[i].width)
+  if (i + 1 < n && w[i + 1].is != &head_bn)
     recipe_relu (r);
 }
 

@@ -9,6 +9,13 @@
 #include "base/clock.h"
 #include "base/halt.h"
 
+/* Rows [B, C] behind a linear layer are images of one pixel. */
+static enum kern_layout
+layout_of (const struct recipe_step *s, enum kern_layout inner)
+{
+  return s->flat ? KERN_PLAIN : inner;
+}
+
 struct bn_layer {
   struct layer layer;
   struct kern_bn *bn;
@@ -128,7 +135,7 @@ bn_make (struct layer_maker *m, const struct recipe_step *s, struct layer *l)
                  "%s: batch normalisation of one sample of 1x1 pixels has no "
                  "variance; take a larger micro-batch or larger images",
                  s->name);
-  TRY (kern_bn_create (m->k, d, m->inner, s->relu, &b->bn));
+  TRY (kern_bn_create (m->k, d, layout_of (s, m->inner), s->relu, &b->bn));
   TRY (add_vector (m, s, "weight", false, true, &b->scale));
   TRY (add_vector (m, s, "bias", false, false, &b->shift));
   TRY (add_vector (m, s, "running_mean", true, false, &b->mean));
@@ -137,7 +144,7 @@ bn_make (struct layer_maker *m, const struct recipe_step *s, struct layer *l)
   b->mean_at = maker_slot (m, vector);
   b->var_at = maker_slot (m, vector);
   b->mask_at = maker_slot (m, kern_bn_mask_bytes (b->bn));
-  l->x_bytes = l->y_bytes = maker_bytes (m, s->out, false);
+  l->x_bytes = l->y_bytes = maker_bytes (m, s->out, s->flat);
   l->scratch_bytes = arena_round (l->x_bytes) + 2 * arena_round (vector);
   return OK;
 }
@@ -157,8 +164,8 @@ bn_prove (struct kern *k, const struct recipe_step *s, int64_t n,
   struct kern_bn *bn = NULL;
   struct kern_dims d = s->out;
   d.n = n;
-  enum status status =
-      kern_bn_create (k, d, kern_tuning_layout (t), s->relu, &bn);
+  enum status status = kern_bn_create (
+      k, d, layout_of (s, kern_tuning_layout (t)), s->relu, &bn);
   kern_bn_destroy (&bn);
   return status;
 }
@@ -220,7 +227,7 @@ bn_time (struct kern *k, const struct recipe_step *step, int64_t n,
   struct kern_dims d = step->out;
   struct bn_bench b = {0};
   d.n = n;
-  enum status s = bn_open (k, d, l, step->relu, &b);
+  enum status s = bn_open (k, d, layout_of (step, l), step->relu, &b);
   for (int i = -1; i < 2 && s == OK; i++) {
     double start = clock_now_s ();
     s = halt_check ("choosing kernels");

@@ -6,8 +6,9 @@
 
 struct linear_layer {
   struct layer layer;
-  int64_t n, in, out; /* B, C, C' */
-  int weight, bias;   /* ids: [C', C], [C'] */
+  int64_t n, in, out;     /* B, C, C' */
+  int weight, bias;       /* ids: [C', C], [C'] */
+  size_t idle_bias_bytes; /* as of a convolution that a BN follows */
 };
 
 static void
@@ -52,12 +53,17 @@ static enum status
 linear_weights (struct layer *l, struct work *w)
 {
   struct linear_layer *f = (struct linear_layer *)l;
+  char *mark = w->scratch;
   bool add;
-  float *d_bias = params_grad (w->params, f->bias, &add);
+  float *d_bias = f->idle_bias_bytes > 0
+                      ? work_take (w, f->idle_bias_bytes)
+                      : params_grad (w->params, f->bias, &add);
   float *d_weight = params_grad (w->params, f->weight, &add);
-  return kern_linear_back_weights (
+  enum status s = kern_linear_back_weights (
       w->k, f->n, f->in, f->out, layer_saved (l, w)->x, layer_kept (l, w)->d_y,
       1.0f, add, d_weight, d_bias);
+  w->scratch = mark;
+  return s;
 }
 
 static enum status
@@ -90,6 +96,10 @@ linear_make (struct layer_maker *m, const struct recipe_step *s,
   TRY (prove (m->k, s, m->n));
   TRY (maker_param (m->params, s, "weight", weight, 0, &f->weight));
   TRY (maker_param (m->params, s, "bias", bias, 0, &f->bias));
+  if (s->normalised) {
+    f->idle_bias_bytes = tensor_bytes (NETWORK_PARAM, s->out.c);
+    l->scratch_bytes = arena_round (f->idle_bias_bytes);
+  }
   f->n = m->n;
   f->in = s->in.c;
   f->out = s->out.c;

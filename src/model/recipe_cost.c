@@ -77,6 +77,6 @@ recipe_same_kernels (const struct recipe_step *a, const struct recipe_step *b)
   return a->kind == b->kind && same_dims (a->in, b->in) &&
          same_dims (a->out, b->out) && a->kernel == b->kernel &&
          a->stride == b->stride && a->pad == b->pad && a->bias == b->bias &&
-         a->relu == b->relu && a->plain == b->plain && a->heads == b->heads &&
-         a->kv_heads == b->kv_heads;
+         a->relu == b->relu && a->plain == b->plain && a->flat == b->flat &&
+         a->heads == b->heads && a->kv_heads == b->kv_heads;
 }

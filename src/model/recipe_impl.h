@@ -62,7 +62,7 @@ struct recipe_step {
   struct kern_dims in, out; /* n = 1 */
   int kernel, stride, pad;  /* of CONV and MAXPOOL, else 0 */
   bool bias;                /* CONV (initialised as in heads), DENSE */
-  bool normalised;          /* CONV: a BN follows */
+  bool normalised;          /* CONV, LINEAR: a BN follows */
   bool relu;                /* BN: ReLU fused */
   bool plain;               /* CONV: reads plain images */
   bool flat;                /* output is plain [n, c], no inner layout */

@@ -327,6 +327,7 @@ planted (void)
 /* Of the literature; images behind unit 1 are 16 channels of 9 x 7. */
 static const char *const heads[] = {
     "pool4-conv1x16-conv1x16-bn-pool2-fc24-fc24-fc",
+    "pool2-fc24-bn-fc10-bn-fc",
     "conv1x7-bn-pool3-fc",
     "pool12-conv8s2-gap-fc",
     "bn-gap-fc",

@@ -498,7 +498,7 @@ twin_head (struct twin *t, struct act x, int k, const char *grammar)
       x = twin_pool (x, atoi (word + 4));
     else {
       x = twin_linear (t, x, name);
-      if (word[2])
+      if (word[2] && strncmp (rest, "bn", 2) != 0)
         twin_relu (&x);
     }
   }

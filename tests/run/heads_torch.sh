@@ -34,7 +34,7 @@ moved ()
       "$(ls last/checkpoints/*.h5)" data.h5 "$1" "$3" 3 >said 2>errors
 }
 
-for row in pool2-fc16-fc,0 pool4-conv1x8-bn-conv1x12-pool3-fc,0.1 bn-gap-fc,0 \
+for row in pool2-fc16-bn-fc12-fc,0 pool4-conv1x8-bn-conv1x12-pool3-fc,0.1 bn-gap-fc,0 \
   ln-conv12s2-bn-gap-fc9-fc,0 like-1,0.1 like-2-bn-gap-fc,0; do
   head=${row%,*}
   moved $head "${row#*,}" "${row#*,}"

@@ -100,8 +100,8 @@ def head(grammar, x, classes):
             add(name, nn.Conv2d(x.shape[1], int(n), 1 if one else 3,
                                 int(stride or 1), 0 if one else 1), *relu)
         elif word == "bn":
-            add(name, nn.BatchNorm2d(x.shape[1]),
-                *([nn.ReLU()] if i > 0 else []))
+            kind = nn.BatchNorm2d if x.dim() > 2 else nn.BatchNorm1d
+            add(name, kind(x.shape[1]), *([nn.ReLU()] if i > 0 else []))
         elif word == "ln":
             add(name, nn.GroupNorm(1, x.shape[1], affine=False))
         elif word.startswith("pool"):
@@ -112,7 +112,7 @@ def head(grammar, x, classes):
             if x.dim() > 2:
                 add(f"{name}-", nn.Flatten())
             add(name, nn.Linear(x.shape[1], int(word[2:] or classes)),
-                *([nn.ReLU()] if word != "fc" else []))
+                *(relu if word != "fc" else []))
     return row
 
 
@@ -148,7 +148,7 @@ def main(first, last, dataset, grammar, smoothing, n):
               if k.endswith("num_batches_tracked")}
     both.load_state_dict({**tensors(first), **counts})
     for m in both.modules():
-        if isinstance(m, nn.BatchNorm2d):
+        if isinstance(m, (nn.BatchNorm1d, nn.BatchNorm2d)):
             m.reset_running_stats()
     sgd = torch.optim.SGD(both.parameters(), 0.05, 0.9, weight_decay=1e-3)
     loss = nn.CrossEntropyLoss(label_smoothing=float(smoothing))
