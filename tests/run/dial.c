@@ -9,6 +9,7 @@
 #include "base/place.h"
 #include "tests/run/h5.h"
 #include "tests/run/rig.h"
+#include <math.h>
 
 enum { STEPS = 9, TENSORS = 1024 };
 
@@ -352,6 +353,59 @@ test_updates (struct rig *r)
   tap_ok (good, "AdamW counts the updates that a part has had");
 }
 
+/* The largest move of a weight of head 0. */
+static double
+head_move (struct session *s)
+{
+  double most = 0;
+  for (int i = 0; i < s->n_local && s->local[i].k == 0; i++)
+    for (int j = 0; j < stage_tensors (s->local[i].stage); j++) {
+      struct store_tensor t = {0};
+      float *v = NULL;
+      if (!session_tensor (s, &s->local[i], j, STAGE_VALUE, 0, &t) ||
+          !strstr (t.path, "weight"))
+        continue;
+      const struct kept *k = find (t.path, 0);
+      rig_must (MEM_NEW (k->n, &v, "tensor"));
+      rig_must (stage_tensor_out (s->local[i].stage, j, STAGE_VALUE, v));
+      for (size_t x = 0; x < k->n; x++)
+        most = fmax (most, fabs ((double)v[x] - k->v[x]));
+      mem_free (&v);
+    }
+  return most;
+}
+
+/* AdamW's first update of a weight is as long as the rate, whatever its
+ * gradient: with the moments corrected for more updates than there were it
+ * would be shorter. */
+static void
+test_first_move (struct rig *r)
+{
+  struct config c;
+  struct session s;
+  double mine, all[16], most = 0;
+  make_config (r, &rows[0], &c);
+  CHECK (key_set (KEY_OF (dial), "0:all, 3:local", &c), "dial");
+  c.optimizer = CONFIG_ADAMW;
+  c.schedule = CONFIG_CONSTANT;
+  c.lr = 0.01;
+  c.weight_decay = 0;
+  rig_session (r->w, &c, &s);
+  move_tensors (&s, true);
+  rig_must (session_begin (&s, 0, 4));
+  for (int64_t step = 0; step < 4; step++)
+    rig_step (&s, step);
+  rig_must (session_end (&s));
+  mine = head_move (&s);
+  session_close (&s);
+  forget ();
+  rig_must (wire_all_gather (r->w, &mine, 1, all));
+  for (int i = 0; i < wire_size (r->w); i++)
+    most = fmax (most, all[i]);
+  tap_ok (fabs (most - 0.01) < 1e-4,
+          "a head that has rested begins with a move of the rate: %.6f", most);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -364,6 +418,7 @@ main (int argc, char **argv)
   test_stops (&r);
   test_fault (&r);
   test_updates (&r);
+  test_first_move (&r);
   int result = tap_done ();
   rig_close (&r);
   return result;
