@@ -227,6 +227,7 @@ one_panel (struct report *all, int n, double *height, struct text *out)
                      .clip = all->clip};
   text_init (&r.notes);
   text_init (&r.unlike);
+  drop_unfinished (&r);
   enum status e = group_runs (&r);
   if (e == OK) {
     choose_shown (&r);
@@ -249,7 +250,6 @@ picture (struct report *r, struct text *out)
   double height = 0;
   enum status e = OK;
   text_init (&panels);
-  drop_unfinished (r);
   warn_notes (r);
   while (e == OK && r->n_runs > 0) {
     const int n = same_data (r);
