@@ -764,6 +764,63 @@ test_switches (void)
     }
 }
 
+/* Every number of joined tensors moves once, by the decay of its own kind, and
+ * none of its neighbours' numbers does. */
+static void
+test_update (void)
+{
+  struct kern *k = NULL;
+  struct kern_tuning *t = NULL;
+  struct network *net = NULL;
+  struct stage_spec spec;
+  const struct model_spec m = modern ();
+  double off = 0;
+  int joined = 0;
+  must (kern_open (2, &k));
+  must (kern_tuning_create (&t));
+  must (network_create (&m, &net));
+  struct stage *s = make (k, net, t, 1, 3, NULL, 2, &spec);
+  stage_destroy (&s);
+  spec.optimizer =
+      (struct optimizer){.kind = OPTIMIZER_SGD, .weight_decay = 0.5};
+  must (stage_create (k, &spec, &s));
+  for (int pass = 0; pass < 2; pass++) {
+    for (int i = 0; i < stage_tensors (s); i++) {
+      struct tensor_info info;
+      bool head, statistic;
+      stage_tensor (s, i, &info, &head, &statistic);
+      const size_t n = (size_t)tensor_info_count (&info);
+      float *v = twin_new (n, sizeof *v), *g = twin_new (n, sizeof *g);
+      joined += n % 16 != 0;
+      random_floats (v, n, (uint64_t)i);
+      random_floats (g, n, (uint64_t)i + 500);
+      if (pass == 0) {
+        must (stage_tensor_in (s, i, STAGE_VALUE, v));
+        must (stage_tensor_in (s, i, STAGE_GRAD, g));
+      } else {
+        float *now = twin_new (n, sizeof *now);
+        const double decay = info.n_dims > 1 ? 0.5 : 0;
+        must (stage_tensor_out (s, i, STAGE_VALUE, now));
+        for (size_t j = 0; j < n; j++)
+          off = fmax (off, fabs ((double)now[j] -
+                                 (v[j] - 0.1 * (g[j] + decay * v[j]))));
+        mem_free (&now);
+      }
+      mem_free (&v);
+      mem_free (&g);
+    }
+    if (pass == 0)
+      must (stage_update (s, 0.1, (const float[2]){1, 1}, 1));
+  }
+  tap_ok (off < 1e-5 && joined > 8,
+          "one step of joined tensors moves each number once (off by %.1e)",
+          off);
+  stage_destroy (&s);
+  network_destroy (&net);
+  kern_tuning_destroy (&t);
+  kern_close (&k);
+}
+
 static void
 test_modern (void)
 {
@@ -787,6 +844,7 @@ test_modern (void)
   test_memory (m, true, "ln-fc", 1);
   test_memory (m, false, "ln-shared", 0.5);
   test_switches ();
+  test_update ();
 }
 
 int
