@@ -65,6 +65,16 @@ static const struct {
      "/model/lm_head.weight\n/model/transformer.h.0.ln_1.bias\n"
      "/model/transformer.wte.weight\n",
      "/model/transformer.wte.weight", 0},
+#define LLAMA                                      \
+  "[stages]\ncount = 2\ncut = 2,2\n",              \
+      "/model/model.embed_tokens.weight\n"         \
+      "/model/model.layers.0.mlp.up_proj.weight\n" \
+      "/model/model.layers.1.mlp.up_proj.weight\n/model/model.norm.weight\n"
+    {LLAMA "/model/lm_head.weight\n", "/model/model.embed_tokens.weight", 0},
+    {LLAMA, "/model/model.embed_tokens.weight", 1},
+    {LLAMA, "/model/model.layers.0.mlp.up_proj.weight", 0},
+    {LLAMA, "/model/model.layers.1.mlp.up_proj.weight", 1},
+    {LLAMA, "/model/model.norm.weight", 1},
     /* Not told. */
     {"[stages]\ncount = 4\ncut = auto\n", resnet, "/model/conv1.weight", -1},
     {"", resnet, "/model/conv1.weight", -1},
