@@ -45,8 +45,8 @@ head_cost (const struct design *d, int i, struct stage_cost *out)
 {
   char grammar[CONFIG_TEXT];
   *out = d->costs.head[i];
-  if (out->forward > 0)
-    return OK;
+  if (!config_head_is_auto (d->config.head) || out->forward > 0)
+    return OK; /* one that is given is told with the blocks */
   TRY (design_head_of (d, 0, i, i + 1, grammar));
   return design_head_guess (d, i, i + 1, grammar, out);
 }

@@ -199,6 +199,8 @@ design_head_guess (const struct design *d, int from, int end,
 enum status
 design_head_costs (struct design *d)
 {
+  if (!by_stage (d)) /* told with those of the blocks, if only as nothing */
+    return OK;
   for (int k = 0; k < d->K - 1; k++) {
     const int from = d->first[k], end = d->first[k + 1];
     struct stage_cost *h = &d->costs.head[end - 1];

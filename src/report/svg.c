@@ -81,7 +81,7 @@ axis_make (struct axis *a, int ticks, bool from_zero)
   if (a->unit == 0)
     a->unit = 1;
   double low = from_zero ? 0 : a->low / a->unit, high = a->high / a->unit;
-  if (!(isfinite (low) && isfinite (high)))
+  if (!(isfinite (low) && isfinite (high) && low <= high))
     low = 0, high = 1;
   if (!(high - low > 1e-9 * fabs (high))) {
     double around = high != 0 ? 0.05 * fabs (high) : 1;
