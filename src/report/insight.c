@@ -212,6 +212,30 @@ fill_places (struct report *r, struct table *t, int n,
     }
 }
 
+/* A figure of two charts by depth, and of n rows of charts over steps; nothing
+ * where no run tells of it.  head: from <figure> to the end of its caption. */
+static void
+stages_figure (struct report *r, struct text *out, const char *head,
+               const struct depth by_depth[2], int n,
+               const struct series *over_steps)
+{
+  const size_t before = out->size;
+  text_add (out, "%s\n", head);
+  svg_legend (r, out);
+  text_add (out, "<div class=\"row\">");
+  const size_t empty = out->size;
+  for (int i = 0; i < 2; i++)
+    depth_chart (r, out, &by_depth[i], CHART_HALF);
+  if (out->size == empty) {
+    out->data[out->size = before] = '\0';
+    return;
+  }
+  text_add (out, "</div>\n");
+  for (int i = 0; i < n; i++)
+    series_row (r, out, &over_steps[i], AXIS_STEPS);
+  text_add (out, "</figure>\n");
+}
+
 /* -- agreement of gradients ------------------------------------------------ */
 
 static const struct column agreement_columns[] = {
@@ -258,33 +282,21 @@ mean_ratio (const struct report *r, const struct run *run, int stage)
 void
 picture_agreement (struct report *r, struct text *out)
 {
-  static const struct series cosine = {SPLIT_AGREEMENT, store_metric_stage,
-                                       "stage", METRIC_COSINE, "cosine"},
-                             ratio = {SPLIT_AGREEMENT, store_metric_stage,
-                                      "stage", METRIC_NORM_RATIO, "norm ratio"};
+  static const struct series over_steps[] = {
+      {SPLIT_AGREEMENT, store_metric_stage, "stage", METRIC_COSINE, "cosine"},
+      {SPLIT_AGREEMENT, store_metric_stage, "stage", METRIC_NORM_RATIO,
+       "norm ratio"}};
   static const struct depth by_depth[] = {
       {.of = mean_cosine, .title = "cosine, mean over training"},
       {.of = mean_ratio, .title = "norm ratio, mean over training"}};
-  size_t before = out->size;
-  text_add (out,
-            "<figure id=\"agreement\"><figcaption>Where the gradients point: "
-            "cosine between the gradient from which a stage learns and that of "
-            "the last loss end to end, of one micro-batch (1: the same "
-            "direction), and the ratio of their norms; by depth, and over "
-            "steps.</figcaption>\n");
-  svg_legend (r, out);
-  text_add (out, "<div class=\"row\">");
-  size_t empty = out->size;
-  for (int i = 0; i < 2; i++)
-    depth_chart (r, out, &by_depth[i], CHART_HALF);
-  if (out->size == empty) {
-    out->data[out->size = before] = '\0';
-    return;
-  }
-  text_add (out, "</div>\n");
-  series_row (r, out, &cosine, AXIS_STEPS);
-  series_row (r, out, &ratio, AXIS_STEPS);
-  text_add (out, "</figure>\n");
+  stages_figure (
+      r, out,
+      "<figure id=\"agreement\"><figcaption>Where the gradients point: "
+      "cosine between the gradient from which a stage learns and that of "
+      "the last loss end to end, of one micro-batch (1: the same "
+      "direction), and the ratio of their norms; by depth, and over "
+      "steps.</figcaption>",
+      by_depth, 2, over_steps);
 }
 
 /* -- how large outputs and gradients are ----------------------------------- */
@@ -341,21 +353,10 @@ picture_scale (struct report *r, struct text *out)
       {.of = mean_gradient,
        .from_zero = true,
        .title = "norm of a stage's gradient, mean over training"}};
-  size_t before = out->size;
-  text_add (out, "<figure id=\"scale\"><figcaption>How large what stages hand "
+  stages_figure (r, out,
+                 "<figure id=\"scale\"><figcaption>How large what stages hand "
                  "on is, and how large the gradients that they follow are: by "
                  "depth, and over steps. Scales differ between charts."
-                 "</figcaption>\n");
-  svg_legend (r, out);
-  text_add (out, "<div class=\"row\">");
-  size_t empty = out->size;
-  for (int i = 0; i < 2; i++)
-    depth_chart (r, out, &by_depth[i], CHART_HALF);
-  if (out->size == empty) {
-    out->data[out->size = before] = '\0';
-    return;
-  }
-  text_add (out, "</div>\n");
-  series_row (r, out, &rms, AXIS_STEPS);
-  text_add (out, "</figure>\n");
+                 "</figcaption>",
+                 by_depth, 1, &rms);
 }
