@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,15 +35,23 @@ spawn_found (const char *program)
   return found;
 }
 
-/* Takes the actions for its other two descriptors. */
+/* Takes the actions for its other two descriptors.  The program hears all
+ * signals, whatever this thread blocks (base/signals.h). */
 static int
 start (const char *const *argv, posix_spawn_file_actions_t *files, pid_t *child)
 {
+  posix_spawnattr_t how;
+  sigset_t none;
+  sigemptyset (&none);
+  posix_spawnattr_init (&how);
+  posix_spawnattr_setsigmask (&how, &none);
+  posix_spawnattr_setflags (&how, POSIX_SPAWN_SETSIGMASK);
   posix_spawn_file_actions_addopen (files, STDIN_FILENO, "/dev/null", O_RDONLY,
                                     0);
   int error =
-      posix_spawnp (child, argv[0], files, NULL, (char *const *)argv, environ);
+      posix_spawnp (child, argv[0], files, &how, (char *const *)argv, environ);
   posix_spawn_file_actions_destroy (files);
+  posix_spawnattr_destroy (&how);
   return error;
 }
 

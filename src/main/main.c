@@ -126,11 +126,11 @@ work (int argc, char **argv, const struct command *c, const struct given *o,
 {
   struct wire *w = NULL;
   bool ranks = o->needs & NEEDS_RANKS;
-  if (o->needs & NEEDS_STOP)
-    train_catch_signals ();
+  enum status s = o->needs & NEEDS_STOP ? train_catch_signals () : OK;
   if (ranks)
     design_ask_machine ();
-  enum status s = ranks ? wire_open (&argc, &argv, &w) : wire_open_alone (&w);
+  if (s == OK)
+    s = ranks ? wire_open (&argc, &argv, &w) : wire_open_alone (&w);
   if (s == OK)
     s = same_start (w, words);
   if (s == OK)

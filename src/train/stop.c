@@ -9,6 +9,7 @@
 
 #include "base/halt.h"
 #include "base/place.h"
+#include "base/signals.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -105,7 +106,7 @@ stop_tell_how (const char *dir)
        words[started]);
 }
 
-void
+enum status
 train_catch_signals (void)
 {
   static bool looked;
@@ -123,6 +124,7 @@ train_catch_signals (void)
     if (signals[i].number != SIGINT || before.sa_handler != SIG_IGN)
       sigaction (signals[i].number, &a, NULL);
   }
+  return signals_apart ();
 }
 
 static enum run_stop

@@ -407,10 +407,9 @@ enum status
 train_run (struct wire *w, const struct config *c)
 {
   struct store_run *run = NULL;
-  train_catch_signals ();
-  enum status e = OK;
+  enum status e = train_catch_signals ();
   place_set (-1, -1, "opening the run directory");
-  if (wire_rank (w) == 0)
+  if (e == OK && wire_rank (w) == 0)
     e = store_run_open (c->dir, &run);
   e = train_verdict (w, e);
   if (e == OK) {

@@ -23,10 +23,10 @@ enum status
 train_foresee (const struct config *c, int ranks);
 
 /* From here on USR1, USR2, TERM and INT only set a flag that train_run looks
- * at. Before MPI is opened, so that a signal during the start is not lost.
- * Local.
+ * at, and no signal interrupts a kernel (base/signals.h).  Before MPI is
+ * opened, so that a signal during the start is not lost.  E_MEMORY.  Local.
  */
-void
+enum status
 train_catch_signals (void);
 /* Trains, resuming by itself.  E_STOPPED: stopped early, all is saved. */
 enum status
