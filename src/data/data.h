@@ -1,7 +1,7 @@
 /* data/data.h -- data sets as training reads them.
  *
  * A data set file is opened and checked, its samples come in an order that
- * (seed, epoch) decide, and a thread makes micro-batches of them ahead of the
+ * (seed, epoch) decide, and threads make micro-batches of them ahead of the
  * step.  The format is that of the manual page interlock(5).  Local unless it
  * says Collective.
  */
@@ -121,9 +121,10 @@ data_order_shuffles (const struct data_order *o);
 int64_t
 data_order_offset (const struct data_order *o, int64_t epoch, int64_t range);
 
-/* Micro-batches, made ahead by a thread, of numbers of info.type: images
+/* Micro-batches, made ahead by threads, of numbers of info.type: images
  * normalised, augmented from (seed, epoch, sample) alone, plain [n, c, h, w]
- * TENSOR_F32; tokens [n, T] TENSOR_I32. */
+ * TENSOR_F32; tokens [n, T] TENSOR_I32.  The same bits whatever the number of
+ * threads. */
 struct data_loader;
 enum data_augment {
   DATA_AUGMENT_NONE = 0,
@@ -146,15 +147,31 @@ struct data_loader_spec {
   int augment; /* or of data_augment */
   uint64_t seed;
   int64_t start_step, end_step;
-  int64_t ahead; /* micro-batches made ahead, >= 1 */
+  int64_t ahead;  /* micro-batches made ahead, >= 1 */
+  int cores;      /* of this rank, for decoding; 0: one */
+  bool evaluates; /* instead, where info.decoder says something: what data_read
+                     gives, in the order of the file, without an end */
 };
+/* Threads that such a loader has: one where nothing is decoded. */
+int
+data_loader_threads (const struct data_loader_spec *spec);
+/* Memory of such a loader: micro-batches, what the threads decode in, and the
+ * split, where a loader brings it to memory. */
+double
+data_loader_bytes (const struct data_loader_spec *spec);
+/* Seconds in which one core makes a sample, from some samples spread over the
+ * split, in about most_s seconds.  Before the loader; from the thread that
+ * opened the set. */
+enum status
+data_loader_pace (const struct data_loader_spec *spec, double most_s,
+                  double *sample_s);
 enum status
 data_loader_open (const struct data_loader_spec *spec,
                   struct data_loader **out);
 void
 data_loader_close (struct data_loader **l);
 /* The next micro-batch, in order, copied into x (n / n_micro samples).  Waits
- * for the thread when it is behind; what failed in the thread fails here. */
+ * for the threads when they are behind; what failed in one fails here. */
 enum status
 data_take (struct data_loader *l, int64_t step, int micro, void *x);
 /* The same, and it stays the next one. */

@@ -8,7 +8,7 @@
  *
  * What a set of one kind has beside this is in the file of that kind (pixels,
  * photographs, tokens).  HDF5 is called by the thread that opened the set; the
- * loader's thread reads only memory, or the plain file through fd.
+ * loader's threads read only memory, or the plain file through fd.
  */
 #ifndef DATA_DATA_IMPL_H
 #define DATA_DATA_IMPL_H
@@ -61,6 +61,8 @@ struct data_storage {
   bool together;    /* parallel HDF5 can read them in one call */
   size_t block;     /* bytes that have a digest of their own; 0: each sample */
   const char *unit; /* "block": what such bytes are */
+  /* Of all samples of a split. */
+  double (*bytes) (const struct data_set *d, enum data_split which);
   /* Whether a loader of the split is to have all of it in memory. */
   bool (*fits) (const struct data_set *d, enum data_split which);
   /* Whether it is there, or is read by HDF5 alone. */
@@ -76,12 +78,12 @@ struct data_storage {
 extern const struct data_storage data_array;   /* read.c */
 extern const struct data_storage data_lengths; /* photographs.c */
 
-/* What the thread of a loader makes samples with. */
+/* What a thread of a loader makes samples with. */
 struct data_maker {
   const struct data_loader_spec *spec;
-  struct data_order *order;
-  unsigned char *raw; /* a sample; owned by the loader */
-  void *own;          /* of the kind; may be NULL */
+  const struct data_order *order; /* NULL: the file's */
+  unsigned char *raw;             /* a sample; owned */
+  void *own;                      /* of the kind; may be NULL */
 };
 
 struct data_attribute { /* of the root; what a reader goes by is sealed */
@@ -122,6 +124,9 @@ struct data_kind {
   /* Room in m->raw, and what else making samples takes. */
   enum status (*maker_open) (struct data_maker *m);
   void (*maker_close) (struct data_maker *m); /* may be NULL */
+  /* Bytes of a maker, where samples are decoded by as many threads as there are
+   * cores, each with its own; NULL: one thread does. */
+  double (*maker_bytes) (const struct data_set *d);
   /* A sample of an order, d->values of kind->type. */
   enum status (*make) (struct data_maker *m, int64_t epoch, int64_t sample,
                        void *out);
@@ -191,6 +196,12 @@ data_load (struct data_set *d, enum data_split split);
 enum status
 data_raw (const struct data_set *d, enum data_split split, int64_t first,
           int64_t n, unsigned char *out);
+
+/* -- pace.c ---------------------------------------------------------------- */
+
+/* What maker_open made, or began to. */
+void
+data_maker_close (struct data_maker *m);
 
 /* -- labels.c -------------------------------------------------------------- */
 

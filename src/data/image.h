@@ -112,6 +112,9 @@ enum status
 data_resampler_open (int size, int side_most, struct data_resampler **out);
 void
 data_resampler_close (struct data_resampler **r);
+/* Memory of such a resampler. */
+double
+data_resampler_bytes (int size, int side_most);
 /* The window of a part of an image [height, width, 3] of that width as planes
  * out [3, size, size]: bilinear, the triangle widened where the image shrinks,
  * in float, rounded. */

@@ -4,8 +4,10 @@
 #include "data/images_impl.h"
 #include "data/photographs_impl.h"
 
+#include "base/fault.h"
 #include "base/hash.h"
 #include "base/memory.h"
+#include <time.h>
 
 #define SIZE_MOST 4096
 
@@ -122,6 +124,12 @@ memory (const struct data_set *d, enum data_split which)
 
 /* -- storage --------------------------------------------------------------- */
 
+static double
+bytes_of (const struct data_set *d, enum data_split which)
+{
+  return (double)entries_of (d, which)->bytes;
+}
+
 static bool
 fits (const struct data_set *d, enum data_split which)
 {
@@ -182,6 +190,7 @@ find (const struct data_set *d, enum data_split which)
 
 const struct data_storage data_lengths = {
     .unit = "image",
+    .bytes = bytes_of,
     .fits = fits,
     .inside = inside,
     .load = load,
@@ -191,20 +200,38 @@ const struct data_storage data_lengths = {
 
 /* -- samples --------------------------------------------------------------- */
 
-/* For all splits. */
+/* Of all splits: the most pixels of an image, and room for its bytes. */
+static void
+find_most (const struct data_set *d, int64_t *pixels, size_t *room)
+{
+  *pixels = 1;
+  *room = 1;
+  for (int i = 0; i < DATA_SPLITS; i++) {
+    const struct data_entries *e = entries_of (d, (enum data_split)i);
+    if (e && e->pixels > *pixels)
+      *pixels = e->pixels;
+    if (e && data_entries_room (e) > *room)
+      *room = data_entries_room (e);
+  }
+}
+
 static enum status
 viewer_of (const struct data_set *d, struct data_viewer **out)
 {
-  int64_t pixels = 1;
-  size_t room = 1;
-  for (int i = 0; i < DATA_SPLITS; i++) {
-    const struct data_entries *e = entries_of (d, (enum data_split)i);
-    if (e && e->pixels > pixels)
-      pixels = e->pixels;
-    if (e && data_entries_room (e) > room)
-      room = data_entries_room (e);
-  }
+  int64_t pixels;
+  size_t room;
+  find_most (d, &pixels, &room);
   return data_viewer_open (d->info.width, pixels, room, out);
+}
+
+static double
+maker_bytes (const struct data_set *d)
+{
+  int64_t pixels;
+  size_t room;
+  find_most (d, &pixels, &room);
+  return data_viewer_bytes (d->info.width, pixels, room) +
+         (double)d->sample_bytes;
 }
 
 static enum status
@@ -226,7 +253,10 @@ maker_close (struct data_maker *m)
 static enum status
 make (struct data_maker *m, int64_t epoch, int64_t sample, void *x)
 {
+  static const struct timespec while_slow = {.tv_sec = 1};
   const struct data_loader_spec *spec = m->spec;
+  if (fault_here ("slow-decode"))
+    (void)nanosleep (&while_slow, NULL);
   struct data_seen seen = {spec->augment & DATA_AUGMENT_IMAGENET, spec->seed,
                            epoch};
   bool flip;
@@ -321,6 +351,7 @@ const struct data_kind data_photographs = {
     .memory = memory,
     .maker_open = maker_open,
     .maker_close = maker_close,
+    .maker_bytes = maker_bytes,
     .make = make,
     .read = read_samples,
     .label = data_label_kept,

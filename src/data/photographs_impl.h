@@ -56,6 +56,9 @@ data_viewer_open (int size, int64_t pixels, size_t room,
                   struct data_viewer **out);
 void
 data_viewer_close (struct data_viewer **v);
+/* Memory of such a viewer. */
+double
+data_viewer_bytes (int size, int64_t pixels, size_t room);
 /* How an image is to be seen: at random from (seed, epoch), or in the middle.
  */
 struct data_seen {

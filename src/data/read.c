@@ -107,12 +107,17 @@ data_raw (const struct data_set *d, enum data_split which, int64_t first,
   return s;
 }
 
+static double
+bytes (const struct data_set *d, enum data_split which)
+{
+  return (double)d->split[which].n * (double)d->sample_bytes;
+}
+
 static bool
 fits (const struct data_set *d, enum data_split which)
 {
-  const struct data_samples *split = &d->split[which];
-  return split->offset < 0 ||
-         split->n * (int64_t)d->sample_bytes <= d->memory_bytes;
+  return d->split[which].offset < 0 ||
+         bytes (d, which) <= (double)d->memory_bytes;
 }
 
 static bool
@@ -174,6 +179,7 @@ const struct data_storage data_array = {
     .together = true,
     .block = DATA_BLOCK_BYTES,
     .unit = "block",
+    .bytes = bytes,
     .fits = fits,
     .inside = inside,
     .load = load,

@@ -27,15 +27,29 @@ struct data_resampler {
   float *row;         /* side_most x 3 */
 };
 
+/* A value has 2 s + 2 weights at most; s, which is 1 or more, source pixels
+ * make one. */
+static size_t
+room_for (int size, int side_most)
+{
+  return 2 * (size_t)side_most + 4 * (size_t)size;
+}
+
+double
+data_resampler_bytes (int size, int side_most)
+{
+  return (double)(2 * sizeof (struct taps) * (size_t)size +
+                  2 * sizeof (float) * room_for (size, side_most) +
+                  3 * sizeof (float) * (size_t)side_most);
+}
+
 enum status
 data_resampler_open (int size, int side_most, struct data_resampler **out)
 {
   struct data_resampler *r = NULL;
   TRY (MEM_NEW (1, &r, "resampler"));
   r->size = size;
-  /* A value has 2 s + 2 weights at most; s, which is 1 or more, source pixels
-   * make one. */
-  r->room = 2 * (size_t)side_most + 4 * (size_t)size;
+  r->room = room_for (size, side_most);
   enum status s = MEM_NEW ((size_t)size, &r->x, "taps");
   if (s == OK)
     s = MEM_NEW ((size_t)size, &r->y, "taps");

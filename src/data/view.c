@@ -13,18 +13,30 @@ struct data_viewer {
   unsigned char *bytes; /* an entry */
 };
 
+static int
+side_most (int64_t pixels)
+{
+  return pixels < CODEC_SIDE_MOST ? (int)pixels : CODEC_SIDE_MOST;
+}
+
+double
+data_viewer_bytes (int size, int64_t pixels, size_t room)
+{
+  return (double)pixels * CODEC_PIXEL + (double)room +
+         data_resampler_bytes (size, side_most (pixels));
+}
+
 enum status
 data_viewer_open (int size, int64_t pixels, size_t room,
                   struct data_viewer **out)
 {
   struct data_viewer *v = NULL;
-  int side = pixels < CODEC_SIDE_MOST ? (int)pixels : CODEC_SIDE_MOST;
   TRY (MEM_NEW (1, &v, "viewer"));
   v->size = size;
   v->pixels = pixels;
   enum status s = data_codec_open ("JPEG images", &v->codec);
   if (s == OK)
-    s = data_resampler_open (size, side, &v->resampler);
+    s = data_resampler_open (size, side_most (pixels), &v->resampler);
   if (s == OK)
     s = mem_new ((size_t)pixels, CODEC_PIXEL, "an image", (void **)&v->rgb);
   if (s == OK)

@@ -381,6 +381,16 @@ derive_spec (const struct config *c, const struct data_info *data,
 
 #define MOST_THREADS 4096 /* as --threads */
 
+int64_t
+derive_asked (const struct config *c)
+{
+  const char *env = getenv ("OMP_NUM_THREADS");
+  int64_t n;
+  if (c->threads > 0)
+    return c->threads;
+  return env && text_to_long (env, &n) && n >= 1 ? n : 0;
+}
+
 enum status
 derive_threads (struct wire *w, const struct config *c, int *out)
 {
@@ -390,18 +400,14 @@ derive_threads (struct wire *w, const struct config *c, int *out)
   int threads = (int)(least + 1e-6);
   if (threads < 1)
     threads = 1;
-  const char *env = getenv ("OMP_NUM_THREADS");
-  int64_t n;
-  int asked = c->threads;
-  bool given = asked <= 0 && env && text_to_long (env, &n) && n >= 1;
-  if (given && n > MOST_THREADS)
-    s = fail (E_CONFIG, "OMP_NUM_THREADS is %s: a rank has at most %d threads",
-              env, MOST_THREADS);
+  const int64_t asked = derive_asked (c);
+  if (asked > MOST_THREADS)
+    s = fail (E_CONFIG,
+              "OMP_NUM_THREADS is %lld: a rank has at most %d threads",
+              (long long)asked, MOST_THREADS);
   TRY (wire_agree (w, s));
-  if (given)
-    asked = (int)n;
   if (asked > 0)
-    threads = asked;
+    threads = (int)asked;
   static bool warned; /* one session after the other: once is enough */
   if (warned)
     ;

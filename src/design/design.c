@@ -180,6 +180,7 @@ open_network (struct design *d)
   TRY (wire_agree (w, design_check_ranks (&d->config, wire_size (w))));
   TRY (wire_grid (w, d->R));
   TRY (wire_agree (w, open_data (d)));
+  design_count_cores (d);
   TRY (wire_agree (w, make_network (d)));
   TRY (wire_agree (w, count_steps (d)));
   TRY (wire_agree (w, make_phases (d)));
@@ -241,6 +242,8 @@ open_plan (struct design *d)
     TRY (wire_agree (w, design_check_tags (d, d->phase[i].plan)));
   if (!d->spec.forward_only)
     TRY (design_check_memory (d));
+  if (!d->spec.forward_only && !d->spec.guess_costs && wire_rank (w) == 0)
+    design_measure_feed (d);
   TRY (wire_agree (w, wire_same (w, design_hash (d), "the plan")));
   return wire_agree (w, wire_same (w, d->info.digest, "the data set"));
 }
@@ -322,7 +325,9 @@ design_blocks (struct wire *w, const struct config *c,
     e = make_network (d);
   d->steps = d->data ? design_steps (c, d->n_train) : c->steps;
   e = wire_worst (w, e);
-  if (e != OK)
+  if (e == OK)
+    design_count_cores (d);
+  else
     design_close (d);
   return e;
 }

@@ -67,6 +67,9 @@ struct design {
   int K, M, R;              /* stages, micro-batches, replicas */
   int64_t batch, n_samples; /* whole; of one micro-batch */
   int threads;              /* of a rank */
+  int cores;                /* of this rank, where samples are decoded */
+  double decode_s;          /* one core's, for a sample; root only; 0: nothing
+                               is decoded, or that was not measured */
   struct data_set *data;    /* owned; NULL: a plan without data */
   struct data_info info;
   enum data_split train, valid, test;
@@ -147,6 +150,22 @@ design_rank_bytes (const struct design *d, int r);
 /* Stages, windows and predictions of the plan as text. Local. */
 void
 design_plan_show (const struct design *d, struct text *out);
+
+/* -- what feeds the first stage (feed.c) ------------------------------------
+ */
+
+/* What a rank with stage 0 opens to train from one step to another.  Local. */
+void
+design_loader (const struct design *d, int replica, int64_t start, int64_t end,
+               struct data_loader_spec *out);
+/* What it opens to evaluate the batches of its replica, so many, where samples
+ * are decoded.  Local. */
+void
+design_reader (const struct design *d, int replica, enum data_split split,
+               int64_t batches, struct data_loader_spec *out);
+/* Warns where decoding is slower than the plan is to be.  Root; local. */
+void
+design_warn_feed (const struct design *d);
 
 /* -- words of the configuration (derive.c) ------------------------------------
  */

@@ -53,6 +53,10 @@ derive_sizes (struct config *c);
 enum status
 derive_threads (struct wire *w, const struct config *c, int *out);
 
+/* What --threads or, without it, OMP_NUM_THREADS asks for; 0: nothing. */
+int64_t
+derive_asked (const struct config *c);
+
 /* Keep the message of a failed call as one more line. */
 void
 complaints_note (enum status s, struct complaints *said);
@@ -264,6 +268,21 @@ design_joint (const struct design *d, struct plan_joint *out);
  * and the roundings of large blocks: what a rank's resident memory is beyond
  * its stages, 59 to 67 MB in runs of language models. */
 #define DESIGN_PROGRAM_BYTES 62e6
+/* Memory of the loaders of a rank with stage 0, by their sizes (feed.c).
+ * Local. */
+double
+design_feed_bytes (const struct design *d);
+/* Sets cores.  Collective on world. */
+void
+design_count_cores (struct design *d);
+/* Sets decode_s, by decoding some images.  Local. */
+void
+design_measure_feed (struct design *d);
+/* Images per second of decoding beside what plan p needs; nothing where that
+ * is not known.  Local. */
+void
+design_show_feed (const struct design *d, const struct plan *p,
+                  struct text *out);
 /* E_MEMORY when the ranks of a node need more, by the plan, than there is; the
  * plan may be another one then.  Collective on world. */
 enum status

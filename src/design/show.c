@@ -92,6 +92,8 @@ double
 design_rank_bytes (const struct design *d, int r)
 {
   double bytes = DESIGN_PROGRAM_BYTES;
+  if (d->plan->rank[r].first_stage == 0)
+    bytes += design_feed_bytes (d);
   for (int k = d->plan->rank[r].first_stage; k < d->plan->rank[r].end_stage;
        k++)
     bytes += stage_bytes (d, k);
@@ -191,6 +193,7 @@ show_prediction (const struct design *d, const struct design_phase *phase,
     text_add (out, "border %d: %s of activations, %d x as much of gradients\n",
               k + 1, text_bytes (d->cost[k].output_bytes), p->n_streams[k + 1]);
   show_cycle (d, phase, out);
+  design_show_feed (d, p, out);
   show_frozen (d, p, out);
   for (int r = 0; r < p->n_pipe; r++) {
     /* Rounding may make a rank that is always busy busier than that. */
@@ -407,7 +410,9 @@ design_plan (const struct config *c, const struct design_plan_spec *o,
   struct design d;
   int ranks = o->ranks > 0 ? o->ranks : (int)(c->count * c->replicas);
   TRY (sketch (c, ranks, o, &alone, &d));
+  design_measure_feed (&d);
   design_plan_show (&d, out);
+  design_warn_feed (&d);
   for (int i = 0; i < d.n_phases; i++)
     show_timetable (&d, i, o, out);
   design_close (&d);

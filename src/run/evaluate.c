@@ -21,6 +21,8 @@ eval_input (struct session *s, enum data_split split, int64_t batch,
   const struct design *d = s->design;
   struct local_stage *l = &s->local[0];
   TRY (stage_input (l->stage, STAGE_EVAL, x));
+  if (s->reader)
+    return data_take (s->reader, batch / d->R, 0, x->data);
   if (l->k == 0)
     return data_read (d->data, split, batch * d->n_samples, d->n_samples,
                       x->data);
@@ -167,6 +169,21 @@ eval_rounds (struct session *s, enum data_split split, int64_t n,
   return wire_wait (s->wire, &sent, NULL, NULL);
 }
 
+/* Images are decoded ahead of the batches of this replica. */
+static enum status
+open_reader (struct session *s, enum data_split split, int64_t n)
+{
+  const struct design *d = s->design;
+  struct data_loader_spec spec;
+  const int64_t batches = (n + d->n_samples - 1) / d->n_samples;
+  const int replica = wire_replica (s->wire);
+  if (s->local[0].k > 0 || !d->info.decoder[0] || batches <= replica)
+    return OK;
+  design_reader (d, replica, split, (batches - replica + d->R - 1) / d->R,
+                 &spec);
+  return data_loader_open (&spec, &s->reader);
+}
+
 enum status
 session_evaluate (struct session *s, enum data_split split, int64_t limit,
                   struct evaluation_stop *stop, struct evaluation *out)
@@ -185,6 +202,8 @@ session_evaluate (struct session *s, enum data_split split, int64_t limit,
     e = MEM_NEW (3 * (size_t)(K * wire_size (s->wire)), &all, "evaluation");
   if (e == OK)
     e = MEM_NEW ((size_t)r.lag, &r.request, "evaluation");
+  if (e == OK)
+    e = open_reader (s, split, n);
   if (e != OK)
     wire_abort (e); /* the others are on their way into the pipe */
   struct sums sums = {mine, mine + K, mine + 2 * K};
@@ -194,6 +213,7 @@ session_evaluate (struct session *s, enum data_split split, int64_t limit,
   e = stop && stop->why != STOP_NONE
           ? fail (E_STOPPED, "stopped in an evaluation")
           : add_up (s, mine, all, n, out);
+  data_loader_close (&s->reader);
   mem_free (&mine);
   mem_free (&all);
   mem_free (&r.request);

@@ -279,6 +279,7 @@ session_close (struct session *s)
 {
   pulse_hook (NULL, NULL);
   data_loader_close (&s->loader);
+  data_loader_close (&s->reader);
   trace_close (s);
   for (int i = 0; i < s->n_local; i++) {
     struct local_stage *l = &s->local[i];

@@ -88,6 +88,8 @@ struct session {
   struct arena borders; /* cotangents, outgoing gradients, mixes */
   struct data_order *order;
   struct data_loader *loader; /* on ranks with stage 0 */
+  struct data_loader *reader; /* the same, in an evaluation, where samples are
+                                 decoded */
   int32_t *labels;            /* n_samples x M x length, of labels_step */
   int64_t labels_step;
   int64_t start_step, end_step; /* of session_begin */

@@ -550,22 +550,8 @@ session_begin (struct session *s, int64_t start, int64_t end)
   TRY (data_fetch (s->wire, d->data, d->train, s->local[0].k == 0));
   TRY (data_labels_prove (d->data, d->train));
   if (s->local[0].k == 0) {
-    int64_t n = d->n_samples * d->M;
-    struct data_loader_spec spec = {
-        .data = d->data,
-        .split = d->train,
-        .limit = d->config.limit,
-        .batch = d->batch,
-        .first = wire_replica (s->wire) * n,
-        .n = n,
-        .n_micro = d->M,
-        .shuffle = d->config.order == CONFIG_SHUFFLE,
-        .seed = (uint64_t)d->config.seed,
-        .start_step = start,
-        .end_step = end,
-        .ahead = d->M + 2,
-    };
-    spec.augment = derive_augment (&d->config);
+    struct data_loader_spec spec;
+    design_loader (d, wire_replica (s->wire), start, end, &spec);
     TRY (data_loader_open (&spec, &s->loader));
   }
   if (start >= end)

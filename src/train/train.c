@@ -57,6 +57,7 @@ portrait (const struct session *s)
   design_plan_show (s->design, &t);
   say (LOG_INFO, "%s", t.data);
   text_clear (&t);
+  design_warn_feed (d);
   say (LOG_INFO, "%lld steps of %lld samples; ready after %s",
        (long long)d->steps, (long long)d->batch,
        text_seconds (clock_now_s () - d->started_s));

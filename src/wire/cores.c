@@ -55,6 +55,13 @@ reduce (struct wire *w, MPI_Comm comm, const void *in, void *out, int n,
   wire_complete (w, &request);
 }
 
+double
+wire_cores_mine (const struct wire *w)
+{
+  CHECK (w->cores > 0, "wire_cores_mine before wire_cores");
+  return w->cores;
+}
+
 void
 wire_cores (struct wire *w, double *least, double *most)
 {
@@ -71,6 +78,7 @@ wire_cores (struct wire *w, double *least, double *most)
     memcpy (ends, mine, sizeof ends);
     if (!w->alone)
       reduce (w, w->world, mine, ends, 2, MPI_DOUBLE, MPI_MAX);
+    w->cores = share;
     w->cores_least = -ends[0];
     w->cores_most = ends[1];
   }

@@ -76,6 +76,9 @@ wire_node_first (const struct wire *w);
  * Collective on world. */
 void
 wire_cores (struct wire *w, double *least, double *most);
+/* Those of this rank.  After wire_cores.  Local. */
+double
+wire_cores_mine (const struct wire *w);
 const char *
 wire_host (const struct wire *w);
 /* "Open MPI 4.1.4, MPI 3.1". */

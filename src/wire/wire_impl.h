@@ -88,9 +88,9 @@ struct wire {
   int pipe_rank, pipe_size, replica, n_replicas;
   int node_rank, node_size, node_first;
   char host[256], description[256];
-  MPI_Datatype line;              /* 64 bytes */
-  double cores_least, cores_most; /* see cores.c; 0: not asked for yet */
-  double clock_offset_s;          /* own clock + this = clock of world rank 0 */
+  MPI_Datatype line;                     /* 64 bytes */
+  double cores, cores_least, cores_most; /* see cores.c; 0: not asked for yet */
+  double clock_offset_s; /* own clock + this = clock of world rank 0 */
 
   int n_windows;
   struct wire_window *window; /* n_windows */

@@ -62,6 +62,24 @@ rows () {
   ok $? "an evaluation"
 }
 
+# What a plan says of decoding.  First a network that takes seconds for what
+# decodes in milliseconds, by guessed costs; then one image takes a second, and
+# the network milliseconds.
+# shellcheck disable=SC2086
+{
+  one plan $model model.groups=512x2,1024x2 data.file=$tmp/set.h5
+  [ $? = 0 ] && grep -q '^decoding: [0-9]* images/s by .*; [0-9]* needed$' said &&
+    ! grep -q bottleneck errors
+  ok $? "a plan tells how fast decoding is, and warns of nothing"
+  INTERLOCK_FAIL=slow-decode:2 one plan $model
+  [ $? = 0 ] && grep -q '^with decoding: .* per batch, ' said &&
+    grep -q 'warning: data will be the bottleneck: .* run.replicas' errors
+  ok $? "one where images take a second warns, and says what helps"
+  INTERLOCK_FAIL=slow-decode:2 many 2 train $model train.steps=1 run.dir=slow
+  [ $? = 0 ] && [ "$(grep -c 'warning: data will be the bottleneck' errors)" = 1 ]
+  ok $? "so does training, once"
+}
+
 # An image that does not decode, met by the rank that reads; all leave with 65.
 # shellcheck disable=SC2086
 {
