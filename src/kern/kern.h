@@ -83,6 +83,31 @@ kern_machine (const struct kern *k, char out[KERN_MACHINE]);
 enum status
 kern_peak_flops (struct kern *k, double *flops);
 
+/* -- precision -------------------------------------------------------------
+
+ * In a kern of KERN_BF16 tensors are f32 all the same, but whoever makes
+ * layers rounds what goes into products to bf16 (doc/precision.md).  Products
+ * add up in f32. */
+enum kern_precision { KERN_F32, KERN_BF16 };
+/* KERN_F32 at first.  Before anything is made. */
+void
+kern_precision_set (struct kern *k, enum kern_precision p);
+enum kern_precision
+kern_precision (const struct kern *k);
+/* y = x rounded to bf16: to the nearest, ties to even; NaN stays NaN.  y may be
+ * x. */
+void
+kern_round (struct kern *k, size_t n, const float *x, float *y);
+/* Numbers that are bf16's, as 16 bits each: into y; over x, where they come to
+ * lie at its beginning; and over x back again from its second half (its first n
+ * x 2 bytes do not count). */
+void
+kern_pack (struct kern *k, size_t n, const float *x, uint16_t *y);
+void
+kern_pack_over (struct kern *k, size_t n, float *x);
+void
+kern_unpack_over (struct kern *k, size_t n, float *x);
+
 /* -- verdicts -------------------------------------------------------------- */
 
 /* No kernel of the library is used before it was compared with plain arithmetic

@@ -16,6 +16,7 @@ struct kern {
   dnnl_stream_t stream;
   dnnl_primitive_attr_t attr, attr_add; /* of results that are set, added */
   int threads;
+  enum kern_precision precision;
   int block;            /* channels of KERN_BLOCKED: 16 or 8 */
   size_t scratch_bytes; /* the largest scratchpad asked for so far */
   size_t side_bytes;    /* the largest side buffer asked for so far */
@@ -130,6 +131,21 @@ kern_conv_create_as (struct kern *k, const struct kern_conv_shape *s,
 /* Below this many elements one thread is faster than a team. */
 #define KERN_ALONE 32768
 
+/* Run `call` for every unit: it may use `at`, the first element, and `m`, the
+ * count. */
+#define KERN_PRAGMA(...) _Pragma (#__VA_ARGS__)
+#define KERN_UNITS(k, n, call)                                           \
+  do {                                                                   \
+    size_t n_ = (n);                                                     \
+    int threads_ = (k)->threads;                                         \
+    KERN_PRAGMA (omp parallel for schedule(static) num_threads(threads_)       \
+            if (n_ > KERN_ALONE))                                        \
+    for (size_t at = 0; at < n_; at += KERN_CHUNK) {                     \
+      size_t m = n_ - at < KERN_CHUNK ? n_ - at : KERN_CHUNK;            \
+      call;                                                              \
+    }                                                                    \
+  } while (0)
+
 /* Compile a loop for several instruction sets and pick at load time.  Not under
  * sanitizers, whose start-up comes later than the choice.
  *
@@ -152,7 +168,6 @@ kern_conv_create_as (struct kern *k, const struct kern_conv_shape *s,
  * arithmetic of `type`.  KERN_LANES sums side by side, however wide vectors
  * are, are folded in halves: the order of additions is that of the source. */
 #define KERN_LANES 16
-#define KERN_PRAGMA(...) _Pragma (#__VA_ARGS__)
 #define KERN_SUM(type, n, term, sum)                                    \
   do {                                                                  \
     type lane_[KERN_LANES] = {0}, fold_[KERN_LANES];                    \

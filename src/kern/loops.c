@@ -8,21 +8,7 @@
 
 #include <math.h>
 
-#define PRAGMA(...) _Pragma (#__VA_ARGS__)
-
-/* Run `call` for every unit: it may use `at`, the first element, and `m`, the
- * count. */
-#define UNITS(k, n, call)                                           \
-  do {                                                              \
-    size_t n_ = (n);                                                \
-    int threads_ = (k)->threads;                                    \
-    PRAGMA (omp parallel for schedule(static) num_threads(threads_)            \
-            if (n_ > KERN_ALONE))                                   \
-    for (size_t at = 0; at < n_; at += KERN_CHUNK) {                \
-      size_t m = n_ - at < KERN_CHUNK ? n_ - at : KERN_CHUNK;       \
-      call;                                                         \
-    }                                                               \
-  } while (0)
+#define UNITS KERN_UNITS
 
 /* -- elementwise ------------------------------------------------------------
  */

@@ -57,6 +57,14 @@ blocks (struct bench *b, size_t n)
   double dot = kern_dot (b->k, n, b->x[0], b->x[1]);
   keep (b, "dot", n, &dot, sizeof dot);
   again (b);
+  kern_round (b->k, n, b->x[0], b->y);
+  keep_floats (b, "round", n, b->y);
+  kern_pack_over (b->k, n, b->y);
+  keep (b, "pack", n, b->y, n * sizeof (uint16_t));
+  memmove ((uint16_t *)(void *)b->y + n, b->y, n * sizeof (uint16_t));
+  kern_unpack_over (b->k, n, b->y);
+  keep_floats (b, "unpack", n, b->y);
+  again (b);
   kern_sgd (b->k, n, &sgd, b->y, b->x[0], b->z);
   keep_floats (b, "sgd", n, b->y);
   again (b);
