@@ -73,7 +73,7 @@ static const char *const schedules[] = {[CONFIG_CONSTANT] = "constant",
                                         [CONFIG_COSINE] = "cosine",
                                         [CONFIG_ONECYCLE] = "onecycle"};
 static const char *const precisions[] = {
-    [CONFIG_F32] = "f32", [CONFIG_BF16] = "bf16"};
+    [CONFIG_F32] = "f32", [CONFIG_BF16] = "bf16", "f32-bf16"};
 static const char *const ios[] = {
     [CONFIG_COLLECTIVE] = "collective", [CONFIG_INDEPENDENT] = "independent"};
 static const char *const run_schedules[] = {[CONFIG_EAGER] = "eager",
@@ -423,8 +423,10 @@ const struct key key_table[] = {
                "the label and e / classes at every class; evaluation does not" },
   { KEY (TRAIN, "precision", OTHER_BITS, ALIKE),
     .kind = KEY_CHOICE, ENUM_AT (precision),
-    WORDS (precisions), .later = "bf16", .value = "f32",
-    .meaning = "numbers of the arithmetic" },
+    WORDS (precisions), .later = "f32-bf16", .value = "f32",
+    .meaning = "numbers of the arithmetic; bf16: activations, their gradients, "
+               "factors of products and messages have 16 bits, while sums, "
+               "parameters, updates and checkpoints stay f32" },
   { KEY (TRAIN, "init", CONTENT, ALIKE),
     .kind = KEY_TEXT, TEXT_AT (init), .shown = "none",
     .meaning = "parameter file or checkpoint to start from" },

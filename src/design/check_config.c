@@ -36,11 +36,6 @@ check_sizes (const struct config *c, struct complaints *said)
     complaints_note (fail (E_CONFIG, "%s or %s must be above 0",
                            KEY_NAME (steps), KEY_NAME (epochs)),
                      said);
-  if (c->precision != CONFIG_F32)
-    complaints_note (fail (E_CONFIG, "%s = %s: this version has f32 only",
-                           KEY_NAME (precision),
-                           key_word (KEY_OF (precision), c)),
-                     said);
 }
 
 static enum status

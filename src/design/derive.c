@@ -5,6 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+bool
+derive_narrow (const struct config *c)
+{
+  return c->precision == CONFIG_BF16;
+}
+
 enum model_border
 derive_border (const struct config *c)
 {

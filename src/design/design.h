@@ -190,6 +190,9 @@ derive_spec (const struct config *c, const struct data_info *data,
              struct model_spec *out);
 enum model_border
 derive_border (const struct config *c);
+/* Whether numbers are bf16 where they can be. */
+bool
+derive_narrow (const struct config *c);
 /* What a stage does that learns, or through which gradients go; those of the
  * last loss, with which others are compared, may go through any. */
 enum stage_mode

@@ -153,12 +153,30 @@ compare_kernels (struct design *d)
                      wire_alike (d->wire, sizeof facts / sizeof *facts, facts));
 }
 
+/* Once, however many sessions come one after the other. */
+static void
+warn_of_rounding (const struct design *d)
+{
+  static bool said;
+  if (said || !derive_narrow (&d->config))
+    return;
+  said = true;
+  say (LOG_WARN,
+       "%s = %s: by f32 kernels on rounded numbers, which take a little longer "
+       "than %s = f32",
+       KEY_NAME (precision), key_word (KEY_OF (precision), &d->config),
+       KEY_NAME (precision));
+}
+
 enum status
 design_kernels (struct design *d)
 {
   TRY (derive_threads (d->wire, &d->config, &d->threads));
   TRY (compare_libraries (d));
   TRY (settle_level (d));
-  TRY (wire_agree (d->wire, kernels_open (d->threads, &d->kernels)));
+  TRY (
+      wire_agree (d->wire, kernels_open (d->threads, derive_narrow (&d->config),
+                                         &d->kernels)));
+  warn_of_rounding (d);
   return compare_kernels (d);
 }

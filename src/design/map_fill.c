@@ -75,8 +75,9 @@ mean_block (struct mapper *x)
     sum.head_weights += h.weights / n;
     sum.update += (double)info.params * DESIGN_UPDATE_S / n;
     sum.squares += (double)info.params * DESIGN_SQUARES_S / n;
-    sum.output_bytes +=
-        network_border_bytes (info.out, (double)d->n_samples) / n;
+    sum.output_bytes += network_message_bytes (info.out, (double)d->n_samples,
+                                               derive_narrow (&d->config)) /
+                        n;
   }
   x->block = sum;
   x->output = sum;

@@ -42,6 +42,17 @@ aside_bytes (const struct design *d, const struct design_needs *need, int from,
   return bytes;
 }
 
+/* Bytes of outputs that are made messages, if the next stage is elsewhere. */
+static double
+message_bytes (const struct design *d, const struct design_needs *need,
+               const struct network_unit *last)
+{
+  if (!derive_narrow (&d->config) || need->k == need->K - 1)
+    return 0;
+  return network_message_bytes (last->out, (double)d->n_samples, true) *
+         (need->n_slots + 1);
+}
+
 /* What the stage holds, its parameters' copy for a checkpoint, and the
  * gradients at its upper border. */
 double
@@ -66,7 +77,8 @@ design_range_bytes (const struct design *d, const struct design_needs *need,
       .n_pairs = need->n_pairs,
       .mode = derive_mode (&d->config, need->n_pairs > 0, need->through),
       .optimizer = {.kind = derive_optimizer_kind (&d->config)},
-      .training = true};
+      .training = true,
+      .narrow = derive_narrow (&d->config)};
   struct network_unit u = {0};
   double params = 0, bytes = 0;
   for (int i = from; i < end; i++) {
@@ -77,7 +89,7 @@ design_range_bytes (const struct design *d, const struct design_needs *need,
     fail_clear (); /* the grammar was checked before */
   return bytes + network_param_bytes (params) * staged_copies (d) +
          network_border_bytes (u.out, n) * need->n_in * need->n_slots +
-         aside_bytes (d, need, from, end);
+         message_bytes (d, need, &u) + aside_bytes (d, need, from, end);
 }
 
 static double
@@ -425,7 +437,7 @@ design_describe_kernels (void)
 {
   static char line[128];
   struct kernels *k = NULL;
-  if (kernels_open (1, &k) != OK)
+  if (kernels_open (1, false, &k) != OK)
     return "oneDNN (could not be opened)";
   snprintf (line, sizeof line, "%s", kernels_describe (k));
   kernels_close (&k);

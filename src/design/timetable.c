@@ -102,7 +102,8 @@ stage_costs (struct design *d)
       c.head_weights = h->weights;
     }
     network_unit (d->net, last ? end - 1 : end, &u);
-    c.output_bytes = network_border_bytes (u.out, (double)d->n_samples);
+    c.output_bytes = network_message_bytes (u.out, (double)d->n_samples,
+                                            derive_narrow (&d->config));
     params += shared_moves (d, k);
     c.update = params * DESIGN_UPDATE_S;
     c.squares = params * DESIGN_SQUARES_S;

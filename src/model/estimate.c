@@ -16,6 +16,7 @@
 
 struct sizes { /* numbers */
   double params, slot, pair, wide;
+  double factors; /* parameters that products read, about */
 };
 
 static void
@@ -24,6 +25,7 @@ add_recipe (const struct recipe *r, double rows, struct sizes *z)
   struct network_unit u = {0};
   recipe_cost (r, &u);
   z->params += (double)u.params;
+  z->factors += (double)u.params;
   z->slot += rows / (double)r->in.h * u.act_bytes /
              (double)tensor_bytes (NETWORK_BORDER, 1);
   for (int i = 0; i < r->n_path; i++) {
@@ -31,6 +33,8 @@ add_recipe (const struct recipe *r, double rows, struct sizes *z)
     const double y = rows * (double)s->out.c;
     if (layer_kind (s)->keeps)
       z->pair += y;
+    if (s->kind == RECIPE_EMBED)
+      z->factors -= (double)s->words * (double)s->out.c;
     if (layer_kind (s)->make)
       z->wide = y > z->wide ? y : z->wide;
   }
@@ -95,6 +99,7 @@ head_floats (const struct stage_spec *spec, double rows, double table,
     *sum +=
         (spec->head_observes ? 0 : grad) * matrix + (table > 0 ? 0 : matrix);
   *sum += copies (spec) * z.params;
+  *sum += spec->narrow * (z.factors + step->shared * matrix);
   *sum += spec->training
               ? spec->n_slots * (z.slot - inner + z.pair + rows * d + taken * d)
               : 0;
@@ -113,7 +118,7 @@ rows_bytes (const struct stage_spec *spec, bool own_input, double *bytes)
   struct sizes z = {0};
   double table, sum = 0;
   add_body (spec, rows, &z, &table);
-  sum += copies (spec) * z.params;
+  sum += copies (spec) * z.params + spec->narrow * z.factors;
   sum += table * (grad + (last ? 0 : 1)); /* the last stage has the values */
   const int units = spec->unit_end - spec->unit_first - last;
   const int parts = units + stage_has_border (spec);
@@ -158,8 +163,8 @@ images_bytes (const struct stage_spec *spec)
   const double slot =
       spec->mode < STAGE_STILL ? act : network_border_bytes (u.out, n);
   const double pair = spec->mode < STAGE_HANDS_ON ? act * PAIR_PART : 0;
-  return network_param_bytes (params) * copies (spec) + slot * spec->n_slots +
-         pair * spec->n_pairs + OTHER_PLACES * largest;
+  return network_param_bytes (params) * (copies (spec) + spec->narrow) +
+         slot * spec->n_slots + pair * spec->n_pairs + OTHER_PLACES * largest;
 }
 
 enum status

@@ -99,11 +99,13 @@ kernels_numbers (void)
 }
 
 enum status
-kernels_open (int threads, struct kernels **out)
+kernels_open (int threads, bool narrow, struct kernels **out)
 {
   struct kernels *k = NULL;
   TRY (MEM_NEW (1, &k, "kernels"));
   enum status e = kern_open (threads, &k->kern);
+  if (e == OK && narrow)
+    kern_precision_set (k->kern, KERN_BF16);
   if (e == OK)
     e = kern_tuning_create (&k->tuning);
   if (e != OK)

@@ -44,9 +44,10 @@ const char *
 kernels_library (void);
 const char *
 kernels_numbers (void);
-/* threads: >= 1.  With an empty table.  Owned by the caller. */
+/* threads: >= 1.  narrow: in bf16 (kern_precision).  With an empty table.
+ * Owned by the caller. */
 enum status
-kernels_open (int threads, struct kernels **out);
+kernels_open (int threads, bool narrow, struct kernels **out);
 void
 kernels_close (struct kernels **k);
 /* "oneDNN 2.6.3, avx512_core, OpenMP"; lives as long as k. */

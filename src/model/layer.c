@@ -2,6 +2,7 @@
  * and parameters.  What is made of it is in layer_*.c and layer_build.c.
  */
 #include "model/layer_impl.h"
+#include "base/fault.h"
 #include "base/hash.h"
 #include <stdio.h>
 
@@ -11,6 +12,41 @@ work_take (struct work *w, size_t bytes)
   void *p = w->scratch;
   w->scratch += arena_round (bytes);
   return p;
+}
+
+/* Of a tensor that may have room for more rows than there are. */
+static void
+settle (const struct layer *l, struct work *w, size_t bytes, float *t)
+{
+  if (kern_precision (w->k) == KERN_F32 || l->kind->row || !t ||
+      fault_here ("round"))
+    return;
+  const size_t row = layer_numbers (bytes) / (size_t)w->all_rows;
+  kern_round (w->k, row * (size_t)w->rows, t, t);
+}
+
+enum status
+layer_forward (struct layer *l, struct work *w, const float *x, float *y)
+{
+  TRY (l->kind->forward (l, w, x, y));
+  settle (l, w, l->y_bytes, l->wide ? NULL : y);
+  return OK;
+}
+
+enum status
+layer_eval (struct layer *l, struct work *w, const float *x, float *y)
+{
+  TRY (l->kind->eval (l, w, x, y));
+  settle (l, w, l->y_bytes, l->wide ? NULL : y);
+  return OK;
+}
+
+enum status
+layer_back (struct layer *l, struct work *w, const float *d_y, float *d_x)
+{
+  TRY (l->kind->back (l, w, d_y, d_x));
+  settle (l, w, l->x_bytes, d_x);
+  return OK;
 }
 
 /* Rounded up, so that the next piece begins on a cache line of its own. */

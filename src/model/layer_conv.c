@@ -52,7 +52,7 @@ conv_eval (struct layer *l, struct work *w, const float *x, float *y)
 {
   struct conv_layer *c = (struct conv_layer *)l;
   const float *bias = c->bias >= 0 ? params_value (w->params, c->bias) : NULL;
-  return kern_conv_forward (c->conv, x, params_value (w->params, c->weight),
+  return kern_conv_forward (c->conv, x, params_factor (w->params, c->weight),
                             bias, y);
 }
 
@@ -96,8 +96,8 @@ conv_back (struct layer *l, struct work *w, const float *d_y, float *d_x)
   }
   if (!d_x)
     return OK;
-  return kern_conv_back_data (c->conv, d_y, params_value (w->params, c->weight),
-                              d_x);
+  return kern_conv_back_data (c->conv, d_y,
+                              params_factor (w->params, c->weight), d_x);
 }
 
 /* The network's own have no bias and Kaiming's fan-out; those of heads are as
@@ -111,6 +111,7 @@ add_params (struct layer_maker *m, const struct recipe_step *s,
   const struct param weight = {
       .info = {.n_dims = 4, .dims = {s->out.c, s->in.c, s->kernel, s->kernel}},
       .conv = c->conv,
+      .factor = true,
       .init = s->bias ? PARAMS_UNIFORM : PARAMS_NORMAL,
       .spread = s->bias ? 1.0 / sqrt (fan_in) : sqrt (2.0 / fan_out)};
   const struct param bias = {.info = {.n_dims = 1, .dims = {s->out.c}},

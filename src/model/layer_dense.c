@@ -45,7 +45,7 @@ dense_eval (struct layer *l, struct work *w, const float *x, float *y)
 {
   struct dense_layer *d = (struct dense_layer *)l;
   return kern_linear_run (d->linear, w->rows, x,
-                          params_value (w->params, d->weight[0]),
+                          params_factor (w->params, d->weight[0]),
                           bias_of (d, w), y);
 }
 
@@ -65,7 +65,7 @@ dense_back (struct layer *l, struct work *w, const float *d_y, float *d_x)
   if (!d_x)
     return OK;
   return kern_linear_back_data (w->k, w->rows, d->in, d->out, d_y,
-                                params_value (w->params, d->weight[0]), d_x);
+                                params_factor (w->params, d->weight[0]), d_x);
 }
 
 /* Where the gradient of joined tensors begins. */
@@ -100,6 +100,7 @@ dense_params (struct layer_maker *m, const struct recipe_step *s,
     const int64_t out = s->n_parts > 0 ? s->part[i].out_c : d->out;
     struct param weight = params_matrix (out, d->in);
     weight.joined = i > 0;
+    weight.factor = true;
     if (s->smaller > 0)
       weight.spread /= s->smaller;
     TRY (maker_part (m->params, s, i, "weight", weight, &d->weight[i]));

@@ -31,7 +31,7 @@ sequence_forward (struct layer *l, struct work *w, const float *x, float *y)
   struct sequence_layer *q = (struct sequence_layer *)l;
   for (int i = 0; i < q->n; i++) {
     float *to = i == q->n - 1 ? y : (float *)(w->slot + q->y_at[i]);
-    TRY (q->child[i]->kind->forward (q->child[i], w, x, to));
+    TRY (layer_forward (q->child[i], w, x, to));
     pulse ();
     x = to;
   }
@@ -49,7 +49,7 @@ sequence_eval (struct layer *l, struct work *w, const float *x, float *y)
   turn[1] = work_take (w, q->largest);
   for (int i = 0; i < q->n; i++) {
     float *to = i == q->n - 1 ? y : turn[i % 2];
-    TRY (q->child[i]->kind->eval (q->child[i], w, x, to));
+    TRY (layer_eval (q->child[i], w, x, to));
     pulse ();
     x = to;
   }
@@ -76,7 +76,7 @@ sequence_back (struct layer *l, struct work *w, const float *d_y, float *d_x)
       to = w->pair && !w->now && q->child[i - 1]->keeps
                ? (float *)(w->pair + q->d_at[i - 1])
                : turn[i % 2];
-    TRY (q->child[i]->kind->back (q->child[i], w, d_y, to));
+    TRY (layer_back (q->child[i], w, d_y, to));
     pulse ();
     d_y = to;
   }
@@ -109,12 +109,23 @@ sequence_destroy (struct layer *l)
 
 static const struct layer_kind sequence_kind = {
     .name = "sequence",
+    .row = true,
     .forward = sequence_forward,
     .eval = sequence_eval,
     .back = sequence_back,
     .weights = sequence_weights,
     .destroy = sequence_destroy,
 };
+
+void
+layer_widen (struct layer *l)
+{
+  while (l->kind == &sequence_kind) {
+    const struct sequence_layer *q = (struct sequence_layer *)l;
+    l = q->child[q->n - 1];
+  }
+  l->wide = true;
+}
 
 static void
 residual_link (struct layer *l, struct layer *next);
@@ -198,10 +209,10 @@ residual_forward (struct layer *l, struct work *w, const float *x, float *y)
   const float *side = x;
   *(struct residual_saved *)(w->slot + l->saved_at) =
       (struct residual_saved){x, y};
-  TRY (r->path->kind->forward (r->path, w, x, y));
+  TRY (layer_forward (r->path, w, x, y));
   if (r->skip) {
     float *to = work_take (w, l->y_bytes);
-    TRY (r->skip->kind->forward (r->skip, w, x, to));
+    TRY (layer_forward (r->skip, w, x, to));
     side = to;
   }
   join (r, w, side, y);
@@ -215,10 +226,10 @@ residual_eval (struct layer *l, struct work *w, const float *x, float *y)
   struct residual_layer *r = (struct residual_layer *)l;
   char *mark = w->scratch;
   const float *side = x;
-  TRY (r->path->kind->eval (r->path, w, x, y));
+  TRY (layer_eval (r->path, w, x, y));
   if (r->skip) {
     float *to = work_take (w, l->y_bytes);
-    TRY (r->skip->kind->eval (r->skip, w, x, to));
+    TRY (layer_eval (r->skip, w, x, to));
     side = to;
   }
   join (r, w, side, y);
@@ -240,11 +251,11 @@ residual_back (struct layer *l, struct work *w, const float *d_y, float *d_x)
     kern_relu_back (w->k, layer_numbers (l->y_bytes), d_y, saved->y, g);
     d_y = g;
   }
-  TRY (r->path->kind->back (r->path, w, d_y, d_x));
+  TRY (layer_back (r->path, w, d_y, d_x));
   const float *side = d_y;
   if (r->skip) {
     float *to = d_x ? work_take (w, l->x_bytes) : NULL;
-    TRY (r->skip->kind->back (r->skip, w, d_y, to));
+    TRY (layer_back (r->skip, w, d_y, to));
     side = to;
   }
   if (d_x && r->gates)
@@ -342,9 +353,9 @@ branch_forward (struct layer *l, struct work *w, const float *x, float *y)
   struct branch_layer *b = (struct branch_layer *)l;
   char *mark = w->scratch;
   float *side = b->skip ? work_take (w, l->y_bytes) : NULL;
-  TRY (b->path->kind->forward (b->path, w, x, y));
+  TRY (layer_forward (b->path, w, x, y));
   if (b->skip)
-    TRY (b->skip->kind->forward (b->skip, w, x, side));
+    TRY (layer_forward (b->skip, w, x, side));
   add_side (b, w, b->skip ? side : x, y);
   w->scratch = mark;
   return OK;
@@ -356,9 +367,9 @@ branch_eval (struct layer *l, struct work *w, const float *x, float *y)
   struct branch_layer *b = (struct branch_layer *)l;
   char *mark = w->scratch;
   float *side = b->skip ? work_take (w, l->y_bytes) : NULL;
-  TRY (b->path->kind->eval (b->path, w, x, y));
+  TRY (layer_eval (b->path, w, x, y));
   if (b->skip)
-    TRY (b->skip->kind->eval (b->skip, w, x, side));
+    TRY (layer_eval (b->skip, w, x, side));
   add_side (b, w, b->skip ? side : x, y);
   w->scratch = mark;
   return OK;
@@ -370,10 +381,10 @@ branch_back (struct layer *l, struct work *w, const float *d_y, float *d_x)
   struct branch_layer *b = (struct branch_layer *)l;
   const size_t in = layer_numbers (l->x_bytes);
   char *mark = w->scratch;
-  TRY (b->path->kind->back (b->path, w, d_y, d_x));
+  TRY (layer_back (b->path, w, d_y, d_x));
   if (b->skip) {
     float *side = d_x ? work_take (w, l->x_bytes) : NULL;
-    TRY (b->skip->kind->back (b->skip, w, d_y, side));
+    TRY (layer_back (b->skip, w, d_y, side));
     if (d_x)
       kern_axpy (w->k, in, 1.0f, side, d_x);
   } else if (d_x)

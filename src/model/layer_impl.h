@@ -38,6 +38,7 @@ struct work {
                     statistics are used, nothing is dropped out */
   /* of Transformers */
   int64_t rows;          /* tokens in this call */
+  int64_t all_rows;      /* that its tensors have room for */
   const struct when *at; /* what dropout depends on; NULL in eval */
   char *cache;           /* keys and values of one sequence; NULL: none */
   int64_t first;         /* with a cache: positions that are in it already */
@@ -76,6 +77,7 @@ struct layer_kind {
   bool keeps;   /* wants a struct layer_kept in the pair */
   bool bare;    /* no parameters: in front of all others, it wants no cotangent
                    where none is wanted of it */
+  bool row;     /* layers in a row: each of them has rounded what it gives */
   enum status (*make) (struct layer_maker *m, const struct recipe_step *s,
                        struct layer *l);
   /* y from x; keeps what backward wants in w->slot (x and y stay valid). */
@@ -106,7 +108,20 @@ struct layer { /* first member of every layer's struct */
   size_t saved_at;      /* in the slot: its own struct */
   size_t kept_at;       /* in the pair: its own struct */
   bool keeps;
+  bool wide; /* its output stays f32 in bf16, too: logits */
 };
+
+/* What a layer does, for whoever holds it: in bf16 y and d_x are rounded, which
+ * no layer does itself. */
+enum status
+layer_forward (struct layer *l, struct work *w, const float *x, float *y);
+enum status
+layer_eval (struct layer *l, struct work *w, const float *x, float *y);
+enum status
+layer_back (struct layer *l, struct work *w, const float *d_y, float *d_x);
+/* What the last layer of l gives is not rounded. */
+void
+layer_widen (struct layer *l);
 
 /* What most layers leave in the slot, and in the pair: where it lies. */
 struct layer_saved {

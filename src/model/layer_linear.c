@@ -38,7 +38,7 @@ linear_eval (struct layer *l, struct work *w, const float *x, float *y)
 {
   struct linear_layer *f = (struct linear_layer *)l;
   return kern_linear_forward (w->k, f->n, f->in, f->out, x,
-                              params_value (w->params, f->weight),
+                              params_factor (w->params, f->weight),
                               params_value (w->params, f->bias), y);
 }
 
@@ -77,7 +77,7 @@ linear_back (struct layer *l, struct work *w, const float *d_y, float *d_x)
   if (!d_x)
     return OK;
   return kern_linear_back_data (w->k, f->n, f->in, f->out, d_y,
-                                params_value (w->params, f->weight), d_x);
+                                params_factor (w->params, f->weight), d_x);
 }
 
 static enum status
@@ -90,6 +90,7 @@ linear_make (struct layer_maker *m, const struct recipe_step *s,
                          .init = PARAMS_UNIFORM,
                          .spread = 1.0 / sqrt ((double)s->in.c)};
   struct param bias = weight;
+  weight.factor = true;
   bias.info.n_dims = 1;
   bias.info.dims[1] = 0;
   CHECK (s->bias, "linear layers have a bias");

@@ -130,6 +130,13 @@ network_param_bytes (double n)
 {
   return n * (double)tensor_bytes (NETWORK_PARAM, 1);
 }
+/* The same of a message; narrow: in bf16. */
+static inline double
+network_message_bytes (struct kern_dims d, double n, bool narrow)
+{
+  return (double)(d.c * d.h * d.w) * n *
+         (double)tensor_bytes (narrow ? TENSOR_BF16 : NETWORK_BORDER, 1);
+}
 int
 network_units (const struct network *net);
 void

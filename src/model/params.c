@@ -25,11 +25,17 @@ params_clear (struct params *p)
   arena_close (&p->memory);
 }
 
-/* Floats up to the first cache line behind a tensor. */
+/* Floats up to the first cache line behind a tensor that begins `at`. */
+static size_t
+line_end (const struct param *q, size_t at)
+{
+  return arena_round ((at + q->n) * sizeof (float)) / sizeof (float);
+}
+
 static size_t
 end_of (const struct param *q)
 {
-  return arena_round ((q->at + q->n) * sizeof (float)) / sizeof (float);
+  return line_end (q, q->at);
 }
 
 enum status
@@ -48,6 +54,10 @@ params_add (struct params *p, const struct param *want, size_t floats, int *id)
   q->at = q->joined ? q[-1].at + q[-1].n : *end;
   q->written = false;
   *end = end_of (q);
+  if (q->factor) {
+    q->factor_at = q->joined ? q[-1].factor_at + q[-1].n : p->n_factors;
+    p->n_factors = line_end (q, q->factor_at);
+  }
   *id = p->n++;
   return OK;
 }
@@ -116,6 +126,20 @@ fill (struct params *p, uint64_t seed)
   return s;
 }
 
+/* Bytes of the rounded copies. */
+static size_t
+factor_bytes (const struct params *p)
+{
+  return kern_precision (p->k) == KERN_F32 ? 0 : p->n_factors * sizeof (float);
+}
+
+static void
+take_factors (struct params *p)
+{
+  const size_t bytes = factor_bytes (p);
+  p->factor = bytes > 0 ? arena_take (&p->memory, bytes) : NULL;
+}
+
 /* Neighbours that decay alike become one range, so that an update is a few long
  * loops.  Without `decay all` only tensors of two dims and more decay: weights,
  * but not biases and scales. */
@@ -152,7 +176,8 @@ params_make (struct params *p, uint64_t seed, const struct optimizer *o,
                                                    : 3 + two;
   size_t block = p->n_values * sizeof (float);
   size_t stats = p->n_stats * sizeof (float);
-  TRY (arena_open (block * blocks + stats, "parameters", &p->memory));
+  TRY (arena_open (block * blocks + stats + factor_bytes (p), "parameters",
+                   &p->memory));
   p->value = arena_take (&p->memory, block);
   if (keep >= PARAMS_GRADIENTS)
     p->grad = arena_take (&p->memory, block);
@@ -161,6 +186,7 @@ params_make (struct params *p, uint64_t seed, const struct optimizer *o,
     p->moment2 = two ? arena_take (&p->memory, block) : NULL;
   }
   p->stat = arena_take (&p->memory, stats);
+  take_factors (p);
   TRY (make_ranges (p, o->decay_all));
   TRY (fill (p, seed));
   return params_refresh (p);
@@ -169,13 +195,15 @@ params_make (struct params *p, uint64_t seed, const struct optimizer *o,
 enum status
 params_borrow (struct params *p, float *value, bool gradients)
 {
-  size_t block = p->n_values * sizeof (float);
+  const size_t block = gradients ? p->n_values * sizeof (float) : 0;
   p->value = value;
-  if (!gradients)
+  if (block + factor_bytes (p) == 0)
     return OK;
-  TRY (arena_open (block, "gradients", &p->memory));
-  p->grad = arena_take (&p->memory, block);
-  return OK;
+  TRY (arena_open (block + factor_bytes (p), "gradients", &p->memory));
+  if (gradients)
+    p->grad = arena_take (&p->memory, block);
+  take_factors (p);
+  return params_refresh (p);
 }
 
 /* -- for layers ------------------------------------------------------------ */
@@ -184,6 +212,12 @@ float *
 params_value (const struct params *p, int id)
 {
   return p->value + p->list[id].at;
+}
+
+const float *
+params_factor (const struct params *p, int id)
+{
+  return p->factor ? p->factor + p->list[id].factor_at : params_value (p, id);
 }
 
 float *
@@ -284,9 +318,13 @@ params_update (struct params *p, const struct optimizer *o, double lr,
 enum status
 params_refresh (struct params *p)
 {
-  for (int i = 0; i < p->n; i++)
-    if (p->list[i].conv)
-      TRY (kern_conv_refresh (p->list[i].conv, params_value (p, i)));
+  for (int i = 0; i < p->n; i++) {
+    const struct param *q = &p->list[i];
+    if (p->factor && q->factor)
+      kern_round (p->k, q->n, p->value + q->at, p->factor + q->factor_at);
+    if (q->conv)
+      TRY (kern_conv_refresh (q->conv, params_factor (p, i)));
+  }
   return OK;
 }
 

@@ -3,7 +3,8 @@
  * Learnable tensors are one block, 64-byte aligned each but for those that are
  * joined to the one before, with zeros in the gaps; gradients and moments
  * mirror it.  Running statistics are a block of their own.  Convolution weights
- * are kept in the layout of their primitive.
+ * are kept in the layout of their primitive.  In bf16 what products read is a
+ * rounded copy: the factors, which params_refresh makes.
  *
  * Life: params_init, params_add..., params_make (memory, first values), work,
  * params_clear.  Gradients are not cleared between batches: the first writer of
@@ -31,7 +32,9 @@ struct param {
   bool statistic;          /* lives in the block of statistics */
   bool joined;             /* begins where the one before ends, so that one
                               product takes both */
+  bool factor;             /* products read it */
   size_t at, n;            /* floats: offset in its block, length there */
+  size_t factor_at;        /* likewise, in the block of factors */
   struct kern_conv *conv;  /* borrowed: layout of its weights; NULL: plain */
   enum params_init_kind init;
   double spread;
@@ -51,12 +54,13 @@ struct params {
   char prefix[32]; /* "" or "heads/1/": completes names for random keys */
   int n, room;
   struct param *list; /* n, owned */
-  size_t n_values, n_stats;
+  size_t n_values, n_stats, n_factors;
   struct arena memory;
   float *value, *grad, *moment1, *moment2; /* n_values each; grad and moments
                                               NULL when not training, moment2
                                               NULL for SGD */
   float *stat;                             /* n_stats */
+  float *factor;                           /* n_factors; NULL in f32: values */
   struct params_range *range;              /* n_ranges, owned */
   int n_ranges;
   bool touched; /* a gradient was written since the last update */
@@ -90,6 +94,9 @@ params_vector (int64_t n, enum params_init_kind init);
 
 float *
 params_value (const struct params *p, int id);
+/* What products are to read of it. */
+const float *
+params_factor (const struct params *p, int id);
 float *
 params_stat (const struct params *p, int id);
 /* Where the gradient goes; *add: add to it, else overwrite.  Counts as
@@ -110,7 +117,7 @@ params_squares (struct params *p);
 enum status
 params_update (struct params *p, const struct optimizer *o, double lr,
                double clip, int64_t step);
-/* Tell the convolutions that their weights changed. */
+/* Values have changed: make the factors, and tell the convolutions. */
 enum status
 params_refresh (struct params *p);
 

@@ -100,6 +100,8 @@ build_head (struct stage *s, const struct stage_spec *spec,
   struct layer_maker m = maker_of (s, spec, STAGE_HEAD);
   TRY (build_row (&m, r, &s->head));
   TRY (stage_token_project (s, spec, &r->part[r->n - 1]));
+  if (!s->project.on)
+    layer_widen (s->head); /* the loss is f32 */
   s->project.keeps = s->project.on && s->head && s->head->keeps;
   if (s->project.keeps)
     s->project.kept_at = maker_pair (&m, s->head->y_bytes);

@@ -58,6 +58,7 @@ struct stage_spec {
   struct optimizer optimizer;
   bool training; /* false: for evaluation only: no gradients, moments, slots
                     or pairs; only STAGE_EVAL may be used */
+  bool narrow;   /* of stage_estimate: in bf16; a stage is as its kern */
 };
 
 struct stage;
@@ -101,6 +102,26 @@ stage_output_squares (struct stage *s, int slot);
  * messages and cotangents. */
 void
 stage_border (const struct stage *s, struct tensor *in, struct tensor *out);
+/* In bf16 borders are f32 in memory, with values that are bf16's, and travel as
+ * 16 bits each; in f32 the following do nothing.  stage_take: x, of
+ * stage_input, was filled by the loader. */
+void
+stage_take (const struct stage *s, struct tensor *x);
+/* Whether they do something. */
+bool
+stage_packs (const struct stage *s);
+/* The part of border tensor t (of stage_border, with its memory) in which a
+ * message to it arrives; stage_unpack when it has. */
+void
+stage_message (const struct stage *s, const struct tensor *t,
+               struct tensor *out);
+void
+stage_unpack (const struct stage *s, const struct tensor *t);
+/* Border tensor t as a message: in room, of half its bytes behind a header; or,
+ * room NULL, over t itself. */
+void
+stage_pack (const struct stage *s, const struct tensor *t, void *room,
+            struct tensor *out);
 /* The STAGE_EVAL output of the first n samples as plain rows: [n, c h w] in the
  * order of NCHW, or pooled: [n, c], means over h and w. */
 void
@@ -297,9 +318,12 @@ stage_aside_compare (struct stage *s, const float *copy, double product[3]);
 enum stage_shared { STAGE_SHARED_NONE, STAGE_SHARED_COPY, STAGE_SHARED_OWNER };
 enum stage_shared
 stage_shared (const struct stage *s);
-/* The values [n] of copy or owner; write a copy's only between batches. */
+/* The values [n] of copy or owner; write a copy's only between batches, and
+ * call stage_shared_settle behind it. */
 void
 stage_shared_value (struct stage *s, float **value, size_t *n);
+enum status
+stage_shared_settle (struct stage *s);
 /* Add the sum of the stages below (NULL: none) to what this stage gives and
  * return the new sum: of a stage that gives, its own block, borrowed until its
  * next head or backward of the next batch; of a witness what came; of the owner

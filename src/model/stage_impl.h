@@ -95,6 +95,9 @@ stage_has_border (const struct stage_spec *spec)
 struct work
 stage_work (struct stage *s, enum stage_part part, const struct place *p,
             char *slot, char *pair);
+/* In bf16 round t [n], which no layer gave. */
+void
+stage_settle (const struct stage *s, size_t n, float *t);
 /* What the head of a place reads. */
 const float *
 stage_output_of (const struct stage *s, const struct place *p);

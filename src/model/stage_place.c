@@ -89,6 +89,70 @@ stage_border (const struct stage *s, struct tensor *in, struct tensor *out)
   *out = border (s, s->out, s->out_bytes, NULL);
 }
 
+void
+stage_take (const struct stage *s, struct tensor *x)
+{
+  if (x->form.type == TENSOR_F32)
+    stage_settle (s, x->bytes / tensor_bytes (TENSOR_F32, 1), x->data);
+}
+
+/* -- messages ---------------------------------------------------------------
+ */
+
+bool
+stage_packs (const struct stage *s)
+{
+  return kern_precision (s->k) != KERN_F32;
+}
+
+static size_t
+numbers (const struct tensor *t)
+{
+  return t->bytes / tensor_bytes (NETWORK_BORDER, 1);
+}
+
+/* t as 16-bit numbers that begin at data. */
+static struct tensor
+packed (const struct tensor *t, void *data)
+{
+  struct tensor p = *t;
+  p.data = data;
+  p.bytes = tensor_bytes (TENSOR_BF16, (int64_t)numbers (t));
+  p.form.type = TENSOR_BF16;
+  return p;
+}
+
+void
+stage_message (const struct stage *s, const struct tensor *t,
+               struct tensor *out)
+{
+  *out = *t;
+  if (stage_packs (s))
+    *out = packed (t, (char *)t->data + t->bytes / 2);
+}
+
+void
+stage_pack (const struct stage *s, const struct tensor *t, void *room,
+            struct tensor *out)
+{
+  const struct tensor whole = *t; /* which out may lie over */
+  *out = whole;
+  if (!stage_packs (s))
+    return;
+  *out = packed (&whole, room ? room : whole.data);
+  if (room)
+    kern_pack (s->k, numbers (&whole), whole.data, room);
+  else
+    kern_pack_over (s->k, numbers (&whole), whole.data);
+}
+
+void
+stage_unpack (const struct stage *s, const struct tensor *t)
+{
+  if (stage_packs (s))
+    kern_unpack_over (s->k, numbers (t), t->data);
+}
+
 bool
 stage_is_first (const struct stage *s)
 {
@@ -114,9 +178,17 @@ stage_work (struct stage *s, enum stage_part part, const struct place *p,
                        .pair = pair,
                        .scratch = s->scratch,
                        .rows = stage_rows (s),
+                       .all_rows = stage_rows (s),
                        .still = s->aside,
                        .fixed = part == STAGE_BODY && s->mode != STAGE_LEARNS,
                        .at = &p->when};
+}
+
+void
+stage_settle (const struct stage *s, size_t n, float *t)
+{
+  if (kern_precision (s->k) != KERN_F32)
+    kern_round (s->k, n, t, t);
 }
 
 const float *

@@ -45,10 +45,10 @@ stage_token_project (struct stage *s, const struct stage_spec *spec,
                                           .out = step->out.c,
                                           .learns = spec->training &&
                                                     s->project.learns};
+  struct param weight = params_matrix (step->out.c, step->in.c);
+  weight.factor = true;
   TRY (kern_linear_create (s->k, &shape, &s->project.linear));
-  return maker_param (params, step, "weight",
-                      params_matrix (step->out.c, step->in.c), 0,
-                      &s->project.id);
+  return maker_param (params, step, "weight", weight, 0, &s->project.id);
 }
 
 enum status
@@ -170,7 +170,7 @@ loss_in_chunks (struct stage *s, struct work *w, const float *z,
                 struct stage_loss *out)
 {
   const struct project *j = &s->project;
-  const float *matrix = params_value (j->params, j->id);
+  const float *matrix = params_factor (j->params, j->id);
   float *logits = work_take (w, (size_t)(j->chunk * j->words) * sizeof *logits);
   struct stage_loss sum = {0};
   for (int64_t i = 0; i < at->rows; i += j->chunk) {
@@ -187,8 +187,10 @@ loss_in_chunks (struct stage *s, struct work *w, const float *z,
     pulse ();
     if (!d_z)
       continue;
+    stage_settle (s, (size_t)(n * j->words), logits);
     TRY (kern_linear_back_data (w->k, n, j->width, j->words, logits, matrix,
                                 d_z + i * j->width));
+    stage_settle (s, (size_t)(n * j->width), d_z + i * j->width);
     if (j->learns && !at->watched) {
       bool add;
       float *grad = params_grad (j->params, j->id, &add);
@@ -220,7 +222,7 @@ stage_token_head (struct stage *s, struct place *p, const int32_t *labels,
     float *inner = work_take (&w, z_bytes);
     d_z = s->project.keeps ? (float *)(p->head_pair + s->project.kept_at)
                            : work_take (&w, z_bytes);
-    TRY (s->head->kind->forward (s->head, &w, at.x, inner));
+    TRY (layer_forward (s->head, &w, at.x, inner));
     z = inner;
   }
   /* Fewer positions stand for all: the loss is still a mean over a sample. */
@@ -231,7 +233,7 @@ stage_token_head (struct stage *s, struct place *p, const int32_t *labels,
   w.scratch = mark;
   w.pair = p->head_pair;
   if (s->head)
-    TRY (s->head->kind->back (s->head, &w, d_z, witness ? NULL : d_x));
+    TRY (layer_back (s->head, &w, d_z, witness ? NULL : d_x));
   if (at.index && !witness)
     kern_rows_put (w.k, at.rows, stage_rows (s), s->out.c, at.index, d_x,
                    p->head_grad);
@@ -248,7 +250,7 @@ inner_rows (struct stage *s, struct work *w, const float *x, const float **z)
     return OK;
   float *inner =
       work_take (w, (size_t)(w->rows * s->project.width) * sizeof *inner);
-  TRY (s->head->kind->eval (s->head, w, x, inner));
+  TRY (layer_eval (s->head, w, x, inner));
   *z = inner;
   return OK;
 }
@@ -276,7 +278,7 @@ logits_of (struct stage *s, const float *x, int64_t n, float *logits)
   w.rows = n;
   TRY (inner_rows (s, &w, x, &z));
   return kern_linear_forward (s->k, n, j->width, j->words, z,
-                              params_value (j->params, j->id), NULL, logits);
+                              params_factor (j->params, j->id), NULL, logits);
 }
 
 enum status
@@ -331,7 +333,7 @@ stage_decode (struct stage *s, const void *x, int64_t n, const float **y)
   w.first = s->cached;
   s->eval.x = x;
   if (s->body)
-    TRY (s->body->kind->eval (s->body, &w, x, s->eval.y));
+    TRY (layer_eval (s->body, &w, x, s->eval.y));
   s->cached += n;
   s->decoded = n;
   *y = stage_output_of (s, &s->eval);
@@ -381,6 +383,12 @@ stage_shared_value (struct stage *s, float **value, size_t *n)
   struct params *p = any_copy (s, &id);
   *value = params_value (p, id);
   *n = (size_t)tensor_info_count (&p->list[id].info);
+}
+
+enum status
+stage_shared_settle (struct stage *s)
+{
+  return params_refresh (&s->shared[STAGE_HEAD]);
 }
 
 const float *

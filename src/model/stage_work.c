@@ -45,8 +45,8 @@ stage_forward (struct stage *s, int slot, const void *x)
     return OK;
   struct work w = stage_work (s, STAGE_BODY, p, p->body, NULL);
   if (s->mode == STAGE_STILL)
-    return s->body->kind->eval (s->body, &w, x, p->y);
-  return s->body->kind->forward (s->body, &w, x, p->y);
+    return layer_eval (s->body, &w, x, p->y);
+  return layer_forward (s->body, &w, x, p->y);
 }
 
 enum status
@@ -56,7 +56,7 @@ stage_eval (struct stage *s, const void *x)
   if (!s->body)
     return OK;
   struct work w = stage_work (s, STAGE_BODY, &s->eval, NULL, NULL);
-  return s->body->kind->eval (s->body, &w, x, s->eval.y);
+  return layer_eval (s->body, &w, x, s->eval.y);
 }
 
 double
@@ -68,7 +68,13 @@ stage_output_squares (struct stage *s, int slot)
 
 /* -- head ------------------------------------------------------------------ */
 
-/* p->logits and d_logits: [B, classes]. */
+/* Numbers of p->logits and d_logits: [B, classes]. */
+static size_t
+logits_of (const struct stage *s)
+{
+  return (size_t)(s->in.n * network_spec (s->spec.net)->classes);
+}
+
 static enum status
 loss_of (struct stage *s, const struct place *p, struct kern_target t,
          float *d_logits, struct stage_loss *out)
@@ -90,14 +96,14 @@ stage_head (struct stage *s, int slot, const int32_t *labels, float scale,
   if (s->project.on)
     return stage_token_head (s, p, labels, scale, witness, out);
   struct work w = stage_work (s, STAGE_HEAD, p, p->head, NULL);
-  TRY (s->head->kind->forward (s->head, &w, stage_output_of (s, p), p->logits));
+  TRY (layer_forward (s->head, &w, stage_output_of (s, p), p->logits));
   const struct kern_target t = {labels, scale, s->spec.smoothing};
   TRY (loss_of (s, p, t, p->d_logits, out));
+  stage_settle (s, logits_of (s), p->d_logits);
   /* The head has a pair of its own in every slot: its weight gradients may come
    * at any time before the update. */
   w.pair = p->head_pair;
-  return s->head->kind->back (s->head, &w, p->d_logits,
-                              witness ? NULL : p->head_grad);
+  return layer_back (s->head, &w, p->d_logits, witness ? NULL : p->head_grad);
 }
 
 const float *
@@ -115,7 +121,7 @@ stage_head_eval (struct stage *s, const int32_t *labels, struct stage_loss *out)
   if (s->project.on)
     return stage_token_eval (s, labels, out);
   struct work w = stage_work (s, STAGE_HEAD, p, NULL, NULL);
-  TRY (s->head->kind->eval (s->head, &w, stage_output_of (s, p), p->logits));
+  TRY (layer_eval (s->head, &w, stage_output_of (s, p), p->logits));
   return loss_of (s, p, (struct kern_target){labels, 1, 0}, NULL, out);
 }
 
@@ -148,7 +154,7 @@ back (struct stage *s, int slot, const float *cotangent, char *pair, bool now,
          "stage %d is frozen", s->spec.k);
   struct work w = stage_work (s, STAGE_BODY, p, p->body, pair);
   w.now = now;
-  return s->body->kind->back (s->body, &w, cotangent, d_x);
+  return layer_back (s->body, &w, cotangent, d_x);
 }
 
 enum status
@@ -201,7 +207,9 @@ void
 stage_combine (struct stage *s, int m, const float *const *x, const float *a,
                float *y)
 {
-  kern_combine (s->k, s->out_bytes / sizeof (float), m, x, a, y);
+  const size_t n = s->out_bytes / sizeof (float);
+  kern_combine (s->k, n, m, x, a, y);
+  stage_settle (s, n, y);
 }
 
 /* -- update ---------------------------------------------------------------- */

@@ -13,6 +13,17 @@ struct sums { /* per head; counted: samples or positions */
   double *loss, *correct, *counted;
 };
 
+/* The samples of one batch, from the reader that runs ahead, where there is
+ * one. */
+static enum status
+eval_samples (struct session *s, enum data_split split, int64_t batch, void *x)
+{
+  const struct design *d = s->design;
+  if (s->reader)
+    return data_take (s->reader, batch / d->R, 0, x);
+  return data_read (d->data, split, batch * d->n_samples, d->n_samples, x);
+}
+
 /* The input of this rank's first stage for one batch. */
 static enum status
 eval_input (struct session *s, enum data_split split, int64_t batch,
@@ -21,17 +32,32 @@ eval_input (struct session *s, enum data_split split, int64_t batch,
   const struct design *d = s->design;
   struct local_stage *l = &s->local[0];
   TRY (stage_input (l->stage, STAGE_EVAL, x));
-  if (s->reader)
-    return data_take (s->reader, batch / d->R, 0, x->data);
-  if (l->k == 0)
-    return data_read (d->data, split, batch * d->n_samples, d->n_samples,
-                      x->data);
+  if (l->k == 0) {
+    TRY (eval_samples (s, split, batch, x->data));
+    stage_take (l->stage, x);
+    return OK;
+  }
+  struct tensor message;
+  stage_message (l->stage, x, &message);
   int request = WIRE_NONE;
   struct wire_id id = {
       .step = batch, .micro = -1, .border = l->k, .stream = -1};
-  TRY (wire_post (s->wire, WIRE_EVALUATION, x, d->plan->rank_of[l->k - 1], l->k,
-                  &request));
-  return wire_wait (s->wire, &request, &id, NULL);
+  TRY (wire_post (s->wire, WIRE_EVALUATION, &message,
+                  d->plan->rank_of[l->k - 1], l->k, &request));
+  TRY (wire_wait (s->wire, &request, &id, NULL));
+  stage_unpack (l->stage, x);
+  return OK;
+}
+
+static enum status
+send_on (struct session *s, struct local_stage *l, const struct tensor *y,
+         struct wire_id id, int *sent)
+{
+  struct tensor message = *y;
+  if (l->packed)
+    stage_pack (l->stage, y, l->packed[l->n_slots], &message);
+  return wire_send (s->wire, WIRE_EVALUATION, &message,
+                    s->design->plan->rank_of[l->k + 1], l->k + 1, id, sent);
 }
 
 static enum status
@@ -55,8 +81,7 @@ eval_batch (struct session *s, enum data_split split, int64_t batch, int64_t n,
     struct wire_id id = {
         .step = batch, .micro = -1, .border = l->k + 1, .stream = -1};
     if (leaves)
-      TRY (wire_send (s->wire, WIRE_EVALUATION, &x, d->plan->rank_of[l->k + 1],
-                      l->k + 1, id, sent));
+      TRY (send_on (s, l, &x, id, sent));
     if (s->on_output)
       TRY (s->on_output (s, l, batch, n, s->on_output_context));
     if (!stage_has_head (l->stage))

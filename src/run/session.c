@@ -20,6 +20,14 @@ buffer_make (struct session *s, const struct tensor *like,
   b->request = WIRE_NONE;
 }
 
+/* The output goes to another rank in fewer bytes than it has here. */
+static bool
+packs (const struct session *s, const struct local_stage *l)
+{
+  const bool leaves = l == &s->local[s->n_local - 1];
+  return leaves && l->k < s->design->K - 1 && stage_packs (l->stage);
+}
+
 static bool
 needs_mix (const struct plan *p, int k)
 {
@@ -108,6 +116,8 @@ make_stage (struct session *s, int k, bool decodes, struct local_stage *l)
     l->grow = (float)(2 * d->config.grow / session_numbers (d, k));
   if (decodes)
     TRY (stage_decode_open (l->stage));
+  if (packs (s, l))
+    TRY (MEM_NEW (slots + 1, &l->packed, "messages"));
   for (int i = 0; i < l->n_slots; i++) {
     l->sent[i] = WIRE_NONE;
     l->in[i].request = WIRE_NONE;
@@ -131,9 +141,11 @@ make_borders (struct session *s)
       size_t one_out = arena_round (TENSOR_HEADER + out.bytes);
       int n_cot = l->n_cot * l->n_slots, n_out = l->n_out * l->n_slots;
       int n_mix = l->mix ? l->n_pairs + 1 : 0;
+      int n_packed = l->packed ? l->n_slots + 1 : 0;
+      size_t message = arena_round (TENSOR_HEADER + out.bytes / 2);
       if (pass == 0) {
         bytes += one_out * (size_t)n_cot + one_in * (size_t)n_out +
-                 one_out * (size_t)n_mix;
+                 one_out * (size_t)n_mix + message * (size_t)n_packed;
         continue;
       }
       for (int j = 0; j < n_cot; j++)
@@ -145,6 +157,9 @@ make_borders (struct session *s)
         buffer_make (s, &out, &b);
         l->mix[j] = b.t.data;
       }
+      for (int j = 0; j < n_packed; j++)
+        l->packed[j] =
+            (char *)arena_take (&s->borders, message) + TENSOR_HEADER;
     }
     if (pass == 0)
       TRY (
@@ -286,6 +301,7 @@ session_close (struct session *s)
     stage_destroy (&l->stage);
     mem_free (&l->in);
     mem_free (&l->sent);
+    mem_free (&l->packed);
     mem_free (&l->cot);
     mem_free (&l->out);
     mem_free (&l->mix);

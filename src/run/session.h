@@ -41,6 +41,9 @@ struct local_stage { /* one per stage of this rank */
   bool own_input;            /* previous stage elsewhere, or none */
   struct border_buffer *in;  /* n_slots; data NULL unless own_input */
   int *sent;                 /* n_slots: send of the output */
+  char **packed;             /* n_slots + 1, the last one for evaluation: room
+                                for the output as a message, behind a header;
+                                owned list; NULL: it leaves as it is */
   int n_cot;                 /* streams at border k + 1 */
   struct border_buffer *cot; /* [stream * n_slots + slot] */
   int n_out;                 /* streams at border k, when stage - 1 is remote */

@@ -187,6 +187,7 @@ shared_spread (struct session *s, int64_t step)
       continue;
     stage_shared_value (stage, &value, &n);
     memcpy (value, from, bytes);
+    TRY (stage_shared_settle (stage));
   }
   if (below < 0)
     return OK;

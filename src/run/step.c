@@ -76,9 +76,11 @@ do_take (struct session *s, struct local_stage *l, const struct plan_op *op,
          int64_t step)
 {
   clock_switch (&s->account, CLOCK_DATA);
-  void *x = l->in[op->slot].t.data;
-  return s->lane.aside ? data_look_ahead (s->loader, step, op->micro, x)
-                       : data_take (s->loader, step, op->micro, x);
+  struct tensor *x = &l->in[op->slot].t;
+  TRY (s->lane.aside ? data_look_ahead (s->loader, step, op->micro, x->data)
+                     : data_take (s->loader, step, op->micro, x->data));
+  stage_take (l->stage, x);
+  return OK;
 }
 
 static enum status
@@ -87,10 +89,26 @@ do_post (struct session *s, struct local_stage *l, const struct plan_op *op)
   struct border_buffer *b = op->verb == PLAN_POST_ACT
                                 ? &l->in[op->slot]
                                 : cot_of (l, op->stream, op->slot);
+  struct tensor message;
   clock_switch (&s->account, CLOCK_EXPOSED);
   CHECK (b->request == WIRE_NONE, "receive posted twice into one buffer");
-  return wire_post (s->wire, way_of (s, op), &b->t, op->peer, op->tag,
+  stage_message (l->stage, &b->t, &message);
+  return wire_post (s->wire, way_of (s, op), &message, op->peer, op->tag,
                     &b->request);
+}
+
+static enum status
+do_receive (struct session *s, struct local_stage *l, const struct plan_op *op,
+            int64_t step)
+{
+  struct border_buffer *b = op->verb == PLAN_RECV_ACT
+                                ? &l->in[op->slot]
+                                : cot_of (l, op->stream, op->slot);
+  const struct wire_id id = id_of (op, step);
+  TRY (session_await (s, &b->request, &id));
+  clock_switch (&s->account, CLOCK_EXPOSED);
+  stage_unpack (l->stage, &b->t);
+  return OK;
 }
 
 static enum status
@@ -121,6 +139,8 @@ do_send_act (struct session *s, struct local_stage *l, const struct plan_op *op,
   struct tensor t;
   stage_output (l->stage, op->slot, &t);
   clock_switch (&s->account, CLOCK_EXPOSED);
+  if (l->packed)
+    stage_pack (l->stage, &t, l->packed[op->slot], &t);
   return wire_send (s->wire, way_of (s, op), &t, op->peer, op->tag,
                     id_of (op, step), &l->sent[op->slot]);
 }
@@ -218,8 +238,10 @@ do_send_grad (struct session *s, struct local_stage *l,
               const struct plan_op *op, int64_t step)
 {
   struct border_buffer *b = out_of (l, op->stream, op->slot);
+  struct tensor message;
   clock_switch (&s->account, CLOCK_EXPOSED);
-  return wire_send (s->wire, way_of (s, op), &b->t, op->peer, op->tag,
+  stage_pack (l->stage, &b->t, NULL, &message);
+  return wire_send (s->wire, way_of (s, op), &message, op->peer, op->tag,
                     id_of (op, step), &b->request);
 }
 
@@ -414,7 +436,6 @@ enum status
 session_op (struct session *s, const struct plan_op *op, int64_t step)
 {
   struct local_stage *l = here (s, op->stage);
-  struct wire_id id;
   switch (op->verb) {
   case PLAN_TAKE:
     return do_take (s, l, op, step);
@@ -422,11 +443,8 @@ session_op (struct session *s, const struct plan_op *op, int64_t step)
   case PLAN_POST_GRAD:
     return do_post (s, l, op);
   case PLAN_RECV_ACT:
-    id = id_of (op, step);
-    return session_await (s, &l->in[op->slot].request, &id);
   case PLAN_RECV_GRAD:
-    id = id_of (op, step);
-    return session_await (s, &cot_of (l, op->stream, op->slot)->request, &id);
+    return do_receive (s, l, op, step);
   case PLAN_FORWARD:
     return do_forward (s, l, op, step);
   case PLAN_SEND_ACT:

@@ -541,6 +541,8 @@ make (struct kern *k, const struct network *net, const struct kern_tuning *t,
   return s;
 }
 
+static bool narrow; /* in bf16: of test_memory */
+
 /* What stages hold is what was said before they were made. */
 static void
 test_memory (struct model_spec m, bool tied, const char *head, double share)
@@ -558,6 +560,7 @@ test_memory (struct model_spec m, bool tied, const char *head, double share)
   struct network *net = NULL;
   double worst = 0;
   must (kern_open (1, &k));
+  kern_precision_set (k, narrow ? KERN_BF16 : KERN_F32);
   must (kern_tuning_create (&t));
   must (network_create (&m, &net));
   for (int i = 0; i < 4; i++) {
@@ -571,12 +574,14 @@ test_memory (struct model_spec m, bool tied, const char *head, double share)
     stage_memory (s, bytes);
     for (int j = 0; j < 4; j++)
       held += (double)bytes[j];
+    spec.narrow = narrow;
     must (stage_estimate (&spec, true, &said));
     worst = fmax (worst, fabs (said / held - 1));
     stage_destroy (&s);
   }
-  tap_ok (worst < 0.02, "memory of stages, %s%s, share %g%s%s: off by %.1f %%",
-          head, tied ? ", tied" : "", share,
+  tap_ok (worst < 0.02,
+          "memory of stages, %s%s%s, share %g%s%s: off by %.1f %%", head,
+          tied ? ", tied" : "", narrow ? ", bf16" : "", share,
           border == MODEL_BORDER_NONE ? "" : ", border",
           made == STAGE_LEARNS  ? ""
           : made == STAGE_STILL ? ", still"
@@ -860,6 +865,12 @@ main (void)
   test_memory (m, false, "ln-rank16-fc", 1);
   test_memory (m, true, "ln-fc96-fc", 0.5);
   test_memory (m, true, "like-2", 1);
+  narrow = true;
+  test_memory (m, true, "ln-fc", 1);
+  test_memory (m, true, "ln-shared", 0.5);
+  test_memory (m, false, "ln-shared", 1);
+  test_memory (m, false, "ln-fc", 1);
+  narrow = false;
   test_init (m);
   test_chunks ();
   test_route (m, "ln-fc", local, "local, ln-fc");
