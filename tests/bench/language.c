@@ -4,9 +4,10 @@
  *
  *     tests/bench/language [rounds=5] [threads=2] [seconds=2] [sets=3]
  *                          [model=both|small|large] [detail=no|yes]
- *                          [memory=yes|no]
+ *                          [memory=yes|no] [precision=both|f32|bf16]
+ *                          [serve=no|yes]
  *
- * One rank, f32, K = 1, end to end, AdamW, tied matrices, random tokens:
+ * One rank, K = 1, end to end, AdamW, tied matrices, random tokens:
  *   small: width 256, 4 layers, 4 heads, context 128, vocabulary 8192, batch
  *   16; large: width 768, 12 layers, 12 heads, context 256, vocabulary 32768,
  *   batch 4.
@@ -19,10 +20,15 @@
  * Before that, in a process of its own, a few steps alone: the largest resident
  * memory beside what `interlock plan` says.
  *
+ * All that is f32; whole steps in bf16 come after it, where there is such a
+ * train.precision.  serve: of one model, takes steps in one precision when it
+ * is told (tests/bench/serve.h).
+ *
  * Figures, no pass marks.
  */
 #include "import/import.h"
 #include "tests/bench/language.h"
+#include "tests/bench/serve.h"
 #include "tests/scratch.h"
 
 #include <stdio.h>
@@ -35,8 +41,8 @@
 struct options {
   int64_t rounds, threads, sets;
   double seconds;
-  const char *model;
-  bool detail, memory;
+  const char *model, *precision;
+  bool detail, memory, serve;
 };
 
 struct shape {
@@ -87,6 +93,10 @@ read_option (char *word, struct options *o)
     return model_word (value, &o->model);
   if (strcmp (word, "memory") == 0)
     return bench_yes_or_no (value, &o->memory);
+  if (strcmp (word, "precision") == 0)
+    return bench_precision_word (value, &o->precision);
+  if (strcmp (word, "serve") == 0)
+    return bench_yes_or_no (value, &o->serve);
   return strcmp (word, "detail") == 0 && bench_yes_or_no (value, &o->detail);
 }
 
@@ -376,9 +386,7 @@ show (const struct bench *b, const struct shape *m, struct trial *t)
        quiet / sum_of (&t->sum, -1, (int)n, true, by_class, NULL));
   put ("  %-34s %9.1f GFLOP/s   %.1f GFLOP a step\n", "useful arithmetic",
        rate * 1e-9, t->flops * 1e-9);
-  put ("  %-34s %9.1f GFLOP/s   share reached %.1f %%\n",
-       "peak of a matrix product, measured", t->peak * 1e-9,
-       100 * rate / t->peak);
+  bench_show_peak (t->flops, step, t->peak);
   show_classes (t, n);
   if (b->o.detail)
     show_details (&t->sum, (int)n);
@@ -404,8 +412,26 @@ bench_model (struct bench *b, struct wire *alone, const struct shape *m)
     sum_close (&t->sum);
     session_close (&t->s);
   }
+  if (s == OK && strcmp (b->o.precision, "f32") != 0)
+    s = bench_narrow (alone, &c, &spec, (int)b->o.rounds, b->o.seconds,
+                      t->flops, bench_middle (t->step_s, (size_t)b->o.rounds),
+                      t->peak);
   mem_free (&t);
   return s;
+}
+
+static enum status
+serve_model (struct bench *b, struct wire *alone, const struct shape *m)
+{
+  struct config c;
+  struct session s;
+  const struct session_spec spec = {.design = {.guess_costs = true}};
+  configure (b, m, &c);
+  TRY (bench_set_precision (b->o.precision, &c));
+  TRY (session_open (alone, &c, &spec, &s));
+  enum status e = bench_serve (&s, useful_flops (&s));
+  session_close (&s);
+  return e;
 }
 
 static enum status
@@ -417,18 +443,20 @@ bench_all (struct bench *b)
     wanted[i] = strcmp (b->o.model, "both") == 0 ||
                 strcmp (b->o.model, shapes[i].name) == 0;
     good = good && (!wanted[i] || in_child (b, &shapes[i], true));
-    if (wanted[i] && b->o.memory)
+    if (wanted[i] && b->o.memory && !b->o.serve)
       good = good && in_child (b, &shapes[i], false);
   }
   if (!good)
     return fail (E_FAULT, "a process of the benchmark failed");
   TRY (wire_open_alone (&alone));
-  put ("\ninterlock %s, one rank, %s\n", PACKAGE_VERSION,
-       design_describe_kernels ());
   enum status s = OK;
+  if (!b->o.serve)
+    put ("\ninterlock %s, one rank, %s\n", PACKAGE_VERSION,
+         design_describe_kernels ());
   for (int i = 0; i < 2 && s == OK; i++)
     if (wanted[i])
-      s = bench_model (b, alone, &shapes[i]);
+      s = b->o.serve ? serve_model (b, alone, &shapes[i])
+                     : bench_model (b, alone, &shapes[i]);
   wire_close (&alone);
   return s;
 }
@@ -441,6 +469,7 @@ main (int argc, char **argv)
                           .sets = 3,
                           .seconds = 2,
                           .model = "both",
+                          .precision = "both",
                           .memory = true}};
   const char *base = getenv ("TMPDIR");
   log_level_set (LOG_ERROR);

@@ -237,7 +237,10 @@ sum_collect (struct sum *p, const struct model_spec *m, int64_t batch)
   const int64_t linear[4][3] = {
       {n, d, 3 * d}, {n, d, d}, {n, d, wide}, {n, wide, d}};
   const int64_t narrow[] = {n, d}, all[] = {n, V}, hidden[] = {n, wide};
-  const struct kern_attention a = {batch, m->context, m->heads, d / m->heads};
+  const struct kern_attention a = {.batch = batch,
+                                   .t = m->context,
+                                   .heads = m->heads,
+                                   .width = d / m->heads};
   for (int i = 0; i < 4; i++)
     TRY (sum_linear (p, SUM_LINEAR_FORWARD, m->layers, linear[i], 1));
   TRY (sum_linear (p, SUM_HEAD_FORWARD, 1, (const int64_t[]){n, d, V},

@@ -3,9 +3,10 @@
  *
  *     tests/bench/step [batch=128] [rounds=5] [threads=0] [seconds=2]
  *                      [sets=3] [model=both|resnet32|resnet34]
- *                      [detail=no|yes]
+ *                      [detail=no|yes] [precision=both|f32|bf16]
+ *                      [serve=no|yes]
  *
- * One rank, f32, K = 1, end to end, on images drawn in a temporary folder:
+ * One rank, K = 1, end to end, on images drawn in a temporary folder:
  * resnet32, and resnet34 with the CIFAR stem of 64 channels.  Whole steps and
  * their primitives (tests/bench/primitives.h) are timed in turn, in one run: a
  * round goes through all primitives, and steps for `seconds` are spread evenly
@@ -20,10 +21,15 @@
  * program excluded) to the end of the first step, in a process of its own: in a
  * fresh run directory, and again in the same one.
  *
+ * All that is f32; whole steps in bf16 come after it, where there is such a
+ * train.precision.  serve: of one model, takes steps in one precision when it
+ * is told (tests/bench/serve.h).
+ *
  * Figures, no pass marks.
  */
 #include "import/import.h"
 #include "tests/bench/primitives.h"
+#include "tests/bench/serve.h"
 #include "tests/scratch.h"
 
 #include <stdio.h>
@@ -35,8 +41,8 @@
 struct options {
   int64_t batch, rounds, threads, sets;
   double seconds;
-  const char *model;
-  bool detail;
+  const char *model, *precision;
+  bool detail, serve;
 };
 
 struct bench {
@@ -81,6 +87,10 @@ read_option (char *word, struct options *o)
     return text_to_double (value, &o->seconds) && o->seconds >= 0;
   if (strcmp (word, "model") == 0)
     return model_word (value, &o->model);
+  if (strcmp (word, "precision") == 0)
+    return bench_precision_word (value, &o->precision);
+  if (strcmp (word, "serve") == 0)
+    return bench_yes_or_no (value, &o->serve);
   return strcmp (word, "detail") == 0 && bench_yes_or_no (value, &o->detail);
 }
 
@@ -428,9 +438,7 @@ show (const struct bench *b, const char *model, struct trial *t)
   show_quiet (t, n);
   put ("  %-34s %9.1f GFLOP/s   %.1f GFLOP a step\n", "useful arithmetic",
        rate * 1e-9, t->flops * 1e-9);
-  put ("  %-34s %9.1f GFLOP/s   share reached %.1f %%\n",
-       "peak of a matrix product, measured", t->peak * 1e-9,
-       100 * rate / t->peak);
+  bench_show_peak (t->flops, step, t->peak);
   put ("  %-34s %9.3f %% of the steps\n", "waiting for data",
        100 * t->data_s / t->all_s);
   show_phases (t, n);
@@ -465,17 +473,40 @@ bench_model (struct bench *b, struct wire *alone, const char *model)
     kern_tuning_destroy (&t->tuning);
     session_close (&t->s);
   }
+  if (s == OK && strcmp (b->o.precision, "f32") != 0)
+    s = bench_narrow (alone, &c, &spec, (int)b->o.rounds, b->o.seconds,
+                      t->flops, bench_middle (t->step_s, (size_t)b->o.rounds),
+                      t->peak);
   mem_free (&t);
   return s;
+}
+
+static enum status
+serve_model (struct bench *b, struct wire *alone)
+{
+  struct config c;
+  struct session s;
+  const struct session_spec spec = {.design = {.guess_costs = true}};
+  configure (b, b->o.model, 1, "all", &c);
+  TRY (bench_set_precision (b->o.precision, &c));
+  TRY (session_open (alone, &c, &spec, &s));
+  enum status e = bench_serve (&s, useful_flops (&s));
+  session_close (&s);
+  return e;
 }
 
 static enum status
 bench_all (struct bench *b)
 {
   struct wire *alone = NULL;
-  if (!in_child (b, 0, NULL, NULL) || !start_ups (b))
+  if (!in_child (b, 0, NULL, NULL) || (!b->o.serve && !start_ups (b)))
     return fail (E_FAULT, "a process of the benchmark failed");
   TRY (wire_open_alone (&alone));
+  if (b->o.serve) {
+    enum status served = serve_model (b, alone);
+    wire_close (&alone);
+    return served;
+  }
   put ("\ninterlock %s, one rank, %s\n", PACKAGE_VERSION,
        design_describe_kernels ());
   enum status s = bench_model (b, alone, "resnet32");
@@ -488,9 +519,12 @@ bench_all (struct bench *b)
 int
 main (int argc, char **argv)
 {
-  struct bench b = {
-      .o = {
-          .batch = 128, .rounds = 5, .sets = 3, .seconds = 2, .model = "both"}};
+  struct bench b = {.o = {.batch = 128,
+                          .rounds = 5,
+                          .sets = 3,
+                          .seconds = 2,
+                          .model = "both",
+                          .precision = "both"}};
   const char *base = getenv ("TMPDIR");
   log_level_set (LOG_ERROR);
   for (int i = 1; i < argc; i++)
