@@ -13,6 +13,7 @@
  * and at last a plain kernel of our own (own.c), whose weights are plain.
  */
 #include "kern/prove_impl.h"
+#include "kern/winograd_impl.h"
 #include "base/fault.h"
 #include "base/log.h"
 
@@ -26,6 +27,7 @@ struct kern_conv {
   struct kern_op op[3];       /* by direction */
   bool own[3];                /* ours in place of op */
   struct kern_own_conv plain; /* for ours */
+  struct kern_wino wino[3];   /* ours by products of tiles, where m is not 0 */
   size_t weight_bytes;        /* of the master, padding included */
   size_t grad_bytes;          /* of the gradient as it is made */
   float *data_copy;       /* weights as backward data wants them; owned; NULL:
@@ -36,7 +38,8 @@ struct kern_conv {
   struct kern_op in, out; /* plain -> master -> plain */
   struct kern_op src_in;  /* plain images -> what the primitives read */
   struct kern_op src_out; /* and back; both not made when equal */
-  size_t side_src, side_grad, side_master, side_bias; /* offsets in floats */
+  /* Offsets in floats. */
+  size_t side_src, side_grad, side_master, side_bias, side_wino;
   bool fresh; /* data_copy holds what kern_conv_refresh last saw */
 };
 
@@ -47,7 +50,9 @@ static const dnnl_alg_kind_t algo_kinds[KERN_ALGOS] = {
     [KERN_WINOGRAD] = dnnl_convolution_winograd,
     [KERN_AUTO] = dnnl_convolution_auto,
     [KERN_OTHER] = dnnl_convolution_direct,
-    [KERN_OWN] = dnnl_convolution_direct};
+    [KERN_OWN] = dnnl_convolution_direct,
+    [KERN_WINOGRAD_2] = dnnl_convolution_direct,
+    [KERN_WINOGRAD_4] = dnnl_convolution_direct};
 
 int64_t
 kern_conv_out (int64_t size, int kernel, int stride, int pad)
@@ -187,6 +192,21 @@ list_args (enum kern_direction d, bool bias, int args[4])
   return bias && d != KERN_BACK_DATA ? 4 : 3;
 }
 
+/* One of ours. */
+static enum status
+make_own (struct kern_conv *c, enum kern_direction d, enum kern_algo algo,
+          const char *what)
+{
+  const int m = algo == KERN_WINOGRAD_2 ? 2 : algo == KERN_WINOGRAD_4 ? 4 : 0;
+  if (m != 0 && !kern_wino_init (c->k, &c->s, m, &c->wino[d]))
+    return fail (E_UNSUPPORTED, "%s: not for this shape", what);
+  c->own[d] = true;
+  snprintf (c->op[d].what, sizeof c->op[d].what, "%s", what);
+  snprintf (c->op[d].impl, sizeof c->op[d].impl,
+            m == 0 ? "own" : "own:wino%dx%d", m, m);
+  return OK;
+}
+
 static enum status
 make_direction (struct kern_conv *c, const struct parts *p,
                 enum kern_direction d, enum kern_algo algo)
@@ -197,12 +217,8 @@ make_direction (struct kern_conv *c, const struct parts *p,
   kern_conv_text (&c->s, text);
   snprintf (what, sizeof what, "%s %s %s", kern_direction_name (d),
             kern_algo_name (algo), text);
-  c->own[d] = algo == KERN_OWN;
-  if (c->own[d]) {
-    snprintf (c->op[d].what, sizeof c->op[d].what, "%s", what);
-    snprintf (c->op[d].impl, sizeof c->op[d].impl, "own");
-    return OK;
-  }
+  if (algo >= KERN_OWN)
+    return make_own (c, d, algo, what);
   dnnl_status_t lib = describe (c->k, &c->s, p, d, algo, &desc, &hint);
   if (lib != dnnl_success)
     return kern_lib_failed (lib, "making", what);
@@ -274,10 +290,18 @@ plan_side (struct kern_conv *c)
     c->side_bias = at;
     at += arena_round ((size_t)c->s.out_c * sizeof (float));
   }
+  c->side_wino = at;
+  for (int d = KERN_FORWARD; d <= KERN_BACK_WEIGHTS; d++)
+    if (c->wino[d].m != 0) {
+      const size_t room =
+          kern_wino_room (&c->wino[d], (enum kern_direction)d) * sizeof (float);
+      at = at > c->side_wino + room ? at : c->side_wino + room;
+    }
   c->side_src /= sizeof (float);
   c->side_grad /= sizeof (float);
   c->side_master /= sizeof (float);
   c->side_bias /= sizeof (float);
+  c->side_wino /= sizeof (float);
   kern_side_want (c->k, at);
 }
 
@@ -496,10 +520,13 @@ kern_conv_forward (struct kern_conv *c, const float *src, const float *master,
   if (!c->k->proving && fault_here ("kernel"))
     return fail (E_FAULT, "%s (%s): planted fault", op->what, op->impl);
   TRY (source (c, src, &src));
-  if (c->own[KERN_FORWARD]) {
+  if (c->wino[KERN_FORWARD].m != 0)
+    kern_wino_forward (&c->wino[KERN_FORWARD], src, master, bias,
+                       kern_side (c->k) + c->side_wino, dst);
+  else if (c->own[KERN_FORWARD])
     kern_own_conv_forward (&c->plain, src, master, bias, dst);
+  if (c->own[KERN_FORWARD])
     return OK;
-  }
   return kern_op_run (c->k, op, (const void *[]){src, master, dst, bias});
 }
 
@@ -515,7 +542,10 @@ kern_conv_back_data (struct kern_conv *c, const float *d_dst,
   float *to = d_src;
   if (c->src_out.primitive != NULL)
     to = kern_side (c->k) + c->side_src;
-  if (c->own[KERN_BACK_DATA])
+  if (c->wino[KERN_BACK_DATA].m != 0)
+    kern_wino_back_data (&c->wino[KERN_BACK_DATA], d_dst, w,
+                         kern_side (c->k) + c->side_wino, to);
+  else if (c->own[KERN_BACK_DATA])
     kern_own_conv_back_data (&c->plain, d_dst, w, to);
   else
     TRY (kern_op_run (c->k, op, (const void *[]){d_dst, w, to}));
@@ -551,7 +581,10 @@ kern_conv_back_weights (struct kern_conv *c, const float *src,
   float *grad = reorder ? side + c->side_grad : sum;
   float *bias = direct ? d_bias : side + c->side_bias;
   TRY (source (c, src, &src));
-  if (c->own[KERN_BACK_WEIGHTS])
+  if (c->wino[KERN_BACK_WEIGHTS].m != 0)
+    kern_wino_back_weights (&c->wino[KERN_BACK_WEIGHTS], src, d_dst,
+                            side + c->side_wino, grad, bias);
+  else if (c->own[KERN_BACK_WEIGHTS])
     kern_own_conv_back_weights (&c->plain, src, d_dst, grad, bias);
   else
     TRY (kern_op_run (c->k, op, (const void *[]){src, d_dst, grad, bias}));

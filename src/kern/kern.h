@@ -168,13 +168,17 @@ kern_reorder (struct kern *k, struct kern_dims d, enum kern_layout from,
 enum kern_direction { KERN_FORWARD, KERN_BACK_DATA, KERN_BACK_WEIGHTS };
 /* OTHER: the direct one of the other layout, blocked or channels last, where
  * both are the same in memory: one block of channels on either side.  The
- * library has different code for the two. */
+ * library has different code for the two.  WINOGRAD is the library's,
+ * WINOGRAD_2 and _4 are our own, by tiles of 2 x 2 and of 4 x 4: kernels of
+ * 3 x 3 with stride 1 and padding 1, blocked or last on both sides. */
 enum kern_algo {
   KERN_DIRECT,
   KERN_WINOGRAD,
   KERN_AUTO,
   KERN_OTHER,
   KERN_OWN, /* plain loops of our own, where all others are wrong */
+  KERN_WINOGRAD_2,
+  KERN_WINOGRAD_4,
   KERN_ALGOS
 };
 const char *

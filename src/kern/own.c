@@ -138,16 +138,27 @@ back_weight_at (const struct kern_own_conv *o, const float *src,
   return sum;
 }
 
-static double
-bias_at (const struct kern_own_conv *o, const float *d_dst, int64_t oc)
+/* A strip of neighbouring channels at a time. */
+#define CHANNELS 8
+void
+kern_own_conv_back_bias (const struct kern_view *dst, int threads,
+                         const float *d_dst, float *d_bias)
 {
-  double sum = 0;
-  for (int64_t n = 0; n < o->dst.n; n++) {
-    const float *b = d_dst + kern_view_channel (&o->dst, n, oc, 0, 0);
-    for (int64_t i = 0; i < o->dst.h * o->dst.w; i++)
-      sum += b[i * o->dst.wide];
+  const struct kern_view *v = dst;
+  const int64_t strip = v->wide < CHANNELS ? v->wide : CHANNELS;
+#pragma omp parallel for schedule(static) num_threads(threads)
+  for (int64_t c0 = 0; c0 < v->c; c0 += strip) {
+    const int64_t m = v->c - c0 < strip ? v->c - c0 : strip;
+    double sum[CHANNELS] = {0};
+    for (int64_t n = 0; n < v->n; n++) {
+      const float *b = d_dst + kern_view_channel (v, n, c0, 0, 0);
+      for (int64_t i = 0; i < v->h * v->w; i++)
+        for (int64_t c = 0; c < m; c++)
+          sum[c] += b[i * v->wide + c];
+    }
+    for (int64_t c = 0; c < m; c++)
+      d_bias[c0 + c] = (float)sum[c];
   }
-  return sum;
 }
 
 void
@@ -156,13 +167,12 @@ kern_own_conv_back_weights (const struct kern_own_conv *o, const float *src,
 {
   const int64_t k = o->kernel;
 #pragma omp parallel for schedule(static) num_threads(o->threads)
-  for (int64_t oc = 0; oc < o->dst.c; oc++) {
+  for (int64_t oc = 0; oc < o->dst.c; oc++)
     for (int64_t i = 0; i < o->src.c * k * k; i++)
       d_w[oc * o->src.c * k * k + i] = (float)back_weight_at (
           o, src, d_dst, oc, i / (k * k), i / k % k, i % k);
-    if (d_bias)
-      d_bias[oc] = (float)bias_at (o, d_dst, oc);
-  }
+  if (d_bias)
+    kern_own_conv_back_bias (&o->dst, o->threads, d_dst, d_bias);
 }
 
 /* -- batch normalisation --------------------------------------------------- */

@@ -47,6 +47,9 @@ kern_own_conv_back_data (const struct kern_own_conv *o, const float *d_dst,
 void
 kern_own_conv_back_weights (const struct kern_own_conv *o, const float *src,
                             const float *d_dst, float *d_w, float *d_bias);
+void
+kern_own_conv_back_bias (const struct kern_view *dst, int threads,
+                         const float *d_dst, float *d_bias);
 
 /* mask: a byte per number of the tensor, NULL without ReLU. */
 struct kern_own_bn {

@@ -12,11 +12,14 @@
 #include <string.h>
 
 /* The words of the text, which messages use, too. */
-static const char *const algo_names[KERN_ALGOS] = {[KERN_DIRECT] = "direct",
-                                                   [KERN_WINOGRAD] = "winograd",
-                                                   [KERN_AUTO] = "auto",
-                                                   [KERN_OTHER] = "other",
-                                                   [KERN_OWN] = "own"};
+static const char *const algo_names[KERN_ALGOS] = {
+    [KERN_DIRECT] = "direct",
+    [KERN_WINOGRAD] = "winograd",
+    [KERN_AUTO] = "auto",
+    [KERN_OTHER] = "other",
+    [KERN_OWN] = "own",
+    [KERN_WINOGRAD_2] = "winograd2x2",
+    [KERN_WINOGRAD_4] = "winograd4x4"};
 static const char *const direction_names[] = {[KERN_FORWARD] = "forward",
                                               [KERN_BACK_DATA] = "back_data",
                                               [KERN_BACK_WEIGHTS] =

@@ -40,6 +40,9 @@ struct rig {
  * the 2-norms of the rows of Lavin's and Gray's matrices, is at most 9.7, where
  * the plain sum of three has sqrt (3).  Two dimensions: (9.7 / sqrt (3))^2. */
 #define WINOGRAD 32
+/* Our own at other points, likewise: 5.0, and of F (2 x 2, 3 x 3) sqrt (5). */
+#define WINOGRAD_4 8.2
+#define WINOGRAD_2 1.7
 
 static void
 rig_init (struct rig *r, const struct kern_conv_shape *s,
@@ -135,6 +138,20 @@ good_data (struct rig *r, enum twin_fault fault)
   return good;
 }
 
+/* Transforms mix the taps of a pair of channels: near the edge of an image some
+ * have few terms, and the others' roundings. */
+static void
+mix_taps (size_t n, int taps, double *size)
+{
+  for (size_t i = 0; i < n; i += (size_t)taps) {
+    double most = 0;
+    for (int j = 0; j < taps; j++)
+      most = fmax (most, size[i + (size_t)j]);
+    for (int j = 0; j < taps; j++)
+      size[i + (size_t)j] = most;
+  }
+}
+
 /* want = a x twin + b x old; the master's padding must be zero, which shows
  * when the plain form is taken in again. */
 static bool
@@ -145,6 +162,8 @@ good_weights (struct rig *r, enum twin_fault fault, double a, double b,
   double *y = doubles (n + o), *size = doubles (n + o);
   float *got = floats (n), *again = floats (r->n_master);
   twin_back_weights (&r->s, r->x, r->d_y, fault, y, size);
+  if (r->factor > 1)
+    mix_taps (n, r->s.kernel * r->s.kernel, size);
   for (size_t i = 0; i < n; i++) {
     y[i] = a * y[i] + b * old[i];
     size[i] = fabs (a) * size[i] + fabs (b * old[i]);
@@ -390,6 +409,170 @@ test_winograd (const struct kern_conv_shape *s, const char *shape)
   kern_tuning_destroy (&t);
 }
 
+/* Our own: sizes that are no multiples of tiles, channels none of blocks and
+ * panels. */
+static const struct row tiled[] = {
+    {3, 16, 8, 8, 16, 3, 1, 1, true},    {2, 64, 8, 8, 64, 3, 1, 1, true},
+    {2, 32, 12, 12, 48, 3, 1, 1, false}, {3, 32, 1, 1, 16, 3, 1, 1, true},
+    {2, 3, 9, 7, 16, 3, 1, 1, false},    {5, 20, 5, 9, 12, 3, 1, 1, true},
+    {3, 24, 7, 7, 40, 3, 1, 1, false},   {1, 96, 4, 4, 72, 3, 1, 1, true},
+    {1, 8, 28, 28, 8, 3, 1, 1, false},   {70, 8, 6, 4, 24, 3, 1, 1, true},
+    {9, 16, 16, 16, 33, 3, 1, 1, false}, {2, 16, 2, 3, 16, 3, 1, 1, false},
+};
+
+/* Its word, one layout on both sides. */
+static void
+test_tiles (const struct row *r, const char *word, enum kern_layout l,
+            double factor)
+{
+  const struct kern_conv_shape s = {r->n,     r->c,      r->h,      r->w,
+                                    r->out_c, r->kernel, r->stride, r->pad,
+                                    r->bias,  l,         l};
+  const char *const algo[3] = {word, word, word};
+  struct kern_tuning *t = tuned (&s, algo);
+  char name[128];
+  snprintf (name, sizeof name, "%dx%dx%dx%d out %d %s %s", (int)s.n, (int)s.c,
+            (int)s.h, (int)s.w, (int)s.out_c, kern_layout_name (l), word);
+  struct kern_conv *c = NULL;
+  MUST (kern_conv_create (k, &s, t, &c));
+  bool ours = true;
+  for (int d = KERN_FORWARD; d <= KERN_BACK_WEIGHTS; d++)
+    ours = ours && strncmp (kern_conv_impl (c, (enum kern_direction)d),
+                            "own:wino", 8) == 0;
+  tap_ok (ours, "%s: proven, and what runs", name);
+  kern_conv_destroy (&c);
+  test_case (&s, t, factor, name);
+  kern_tuning_destroy (&t);
+}
+
+/* In each direction beside the library's in the others, which share the
+ * weights. */
+static void
+test_tiles_mixed (void)
+{
+  const struct kern_conv_shape s = {
+      2, 20, 7, 9, 12, 3, 1, 1, true, KERN_BLOCKED, KERN_BLOCKED};
+  for (int d = KERN_FORWARD; d <= KERN_BACK_WEIGHTS; d++) {
+    const char *algo[3] = {"direct", "direct", "direct"};
+    char name[64];
+    algo[d] = "winograd4x4";
+    struct kern_tuning *t = tuned (&s, algo);
+    snprintf (name, sizeof name, "4x4 in %s alone",
+              kern_direction_name ((enum kern_direction)d));
+    test_case (&s, t, WINOGRAD_4, name);
+    kern_tuning_destroy (&t);
+  }
+}
+
+static void
+test_all_tiles (void)
+{
+  for (size_t i = 0; i < sizeof tiled / sizeof *tiled; i++) {
+    test_tiles (&tiled[i], "winograd4x4", KERN_BLOCKED, WINOGRAD_4);
+    test_tiles (&tiled[i], "winograd2x2", KERN_BLOCKED, WINOGRAD_2);
+    if (tiled[i].c % 16 == 0 && tiled[i].out_c % 16 == 0) {
+      test_tiles (&tiled[i], "winograd4x4", KERN_LAST, WINOGRAD_4);
+      test_tiles (&tiled[i], "winograd2x2", KERN_LAST, WINOGRAD_2);
+    }
+  }
+  test_tiles_mixed ();
+}
+
+/* Shapes that are not for tiles are refused, by the word. */
+static void
+test_tiles_refused (void)
+{
+  static const struct kern_conv_shape rows_refused[] = {
+      {2, 16, 8, 8, 16, 3, 2, 1, false, KERN_BLOCKED, KERN_BLOCKED},
+      {2, 16, 8, 8, 16, 3, 1, 0, false, KERN_BLOCKED, KERN_BLOCKED},
+      {2, 16, 8, 8, 16, 1, 1, 0, false, KERN_BLOCKED, KERN_BLOCKED},
+      {2, 16, 8, 8, 16, 5, 1, 2, false, KERN_BLOCKED, KERN_BLOCKED},
+      {2, 3, 8, 8, 16, 3, 1, 1, false, KERN_PLAIN, KERN_BLOCKED},
+      {2, 3, 8, 8, 16, 3, 1, 1, false, KERN_LAST, KERN_LAST}};
+  static const char *const algo[3] = {"direct", "winograd4x4", "direct"};
+  for (size_t i = 0; i < sizeof rows_refused / sizeof *rows_refused; i++) {
+    struct kern_conv *c = NULL;
+    struct kern_tuning *t = tuned (&rows_refused[i], algo);
+    enum status got = kern_conv_create (k, &rows_refused[i], t, &c);
+    tap_ok (got == E_CONFIG && c == NULL &&
+                strstr (fail_message (), "winograd4x4") != NULL,
+            "refused: %s", fail_message ());
+    fail_clear ();
+    kern_tuning_destroy (&t);
+  }
+}
+
+/* One number of a transform a thousandth off: the proof drops the kernel, and
+ * where it does not see it the twin does. */
+static void
+test_tiles_fault (const char *word, double factor)
+{
+  const struct kern_conv_shape s = {
+      2, 20, 7, 9, 12, 3, 1, 1, true, KERN_BLOCKED, KERN_BLOCKED};
+  const char *const algo[3] = {word, word, word};
+  struct kern_tuning *t = tuned (&s, algo);
+  float zero[20 * 12 * 9 + 12] = {0};
+  for (int d = KERN_FORWARD; d <= KERN_BACK_WEIGHTS; d++) {
+    char plant[32];
+    struct rig r;
+    struct kern *other = NULL, *mine = k;
+    snprintf (plant, sizeof plant, "winograd:%d", d + 1);
+    fault_plant (plant);
+    MUST (kern_open (1, &other));
+    k = other;
+    rig_init (&r, &s, t, factor); /* sound in the proof */
+    fault_plant (NULL);
+    run_forward (&r);
+    MUST (kern_conv_back_data (r.conv, r.d_dst, r.master, r.d_src));
+    run_weights (&r, 1, false);
+    const bool good[3] = {good_forward (&r, SOUND), good_data (&r, SOUND),
+                          good_weights (&r, SOUND, 1, 0, zero, zero)};
+    tap_ok (!good[d] && good[(d + 1) % 3] && good[(d + 2) % 3],
+            "%s: a wrong number in %s is noticed there, by the twin", word,
+            kern_direction_name ((enum kern_direction)d));
+    rig_clear (&r);
+    snprintf (plant, sizeof plant, "winograd:%d", d + 4);
+    kern_close (&other);
+    fault_plant (plant); /* wrong in the proof */
+    MUST (kern_open (1, &other));
+    struct kern_conv *c = NULL;
+    MUST (kern_conv_create (other, &s, t, &c));
+    fault_plant (NULL);
+    tap_ok (kern_conv_algo (c, (enum kern_direction)d) == KERN_DIRECT &&
+                kern_wrong_count (other) == 1,
+            "%s: ... and by the proof", word);
+    kern_conv_destroy (&c);
+    kern_close (&other);
+    k = mine;
+  }
+  kern_tuning_destroy (&t);
+}
+
+/* The number of threads changes no bit. */
+static void
+test_tiles_threads (const char *word, double factor)
+{
+  const struct kern_conv_shape s = {
+      11, 24, 9, 8, 40, 3, 1, 1, true, KERN_BLOCKED, KERN_BLOCKED};
+  const char *const algo[3] = {word, word, word};
+  struct kern_tuning *t = tuned (&s, algo);
+  struct kern *mine = k, *both[2];
+  struct rig r[2];
+  for (int i = 0; i < 2; i++) {
+    MUST (kern_open (1 + 2 * i, &both[i]));
+    k = both[i];
+    rig_init (&r[i], &s, t, factor);
+  }
+  tap_ok (same_bits (&r[0], &r[1]), "%s: one thread and three, the same bits",
+          word);
+  for (int i = 0; i < 2; i++) {
+    rig_clear (&r[i]);
+    kern_close (&both[i]);
+  }
+  k = mine;
+  kern_tuning_destroy (&t);
+}
+
 /* The other layout's code in all directions and in single ones, which then
  * share the weights with the layout's own; only for one block of channels. */
 static void
@@ -445,12 +628,19 @@ main (void)
 {
   MUST (kern_open (1, &k));
   test_rows ();
+  test_all_tiles ();
+  test_tiles_refused ();
+  test_tiles_fault ("winograd4x4", WINOGRAD_4);
+  test_tiles_fault ("winograd2x2", WINOGRAD_2);
+  test_tiles_threads ("winograd4x4", WINOGRAD_4);
+  test_tiles_threads ("winograd2x2", WINOGRAD_2);
   kern_close (&k);
   MUST (kern_open (2, &k));
   struct kern_conv_shape s = {5,    32,           8,           8, 16, 3, 1, 1,
                               true, KERN_BLOCKED, KERN_BLOCKED};
   test_case (&s, NULL, 1, "two threads");
   test_winograd (&s, "two threads");
+  test_tiles (&tiled[9], "winograd4x4", KERN_BLOCKED, WINOGRAD_4);
   test_other (&s, "too many channels");
   s.c = 16;
   s.out_c = 32;
