@@ -13,7 +13,8 @@
  * come back. Returns false when nothing is planted; one comparison. */
 bool
 fault_here (const char *place);
-/* Never returns where this is planted, deaf to signals that are caught. */
+/* Never returns where this is planted, deaf to signals that are caught.  Of
+ * sums over replicas there are sum and hang-sum. */
 void
 fault_hang (const char *place);
 /* Plant this instead of what the environment says ("" or NULL: nothing).  Fails

@@ -1,29 +1,34 @@
 /* wire/reduce.c -- sums over replicas along a fixed tree, without blocking.
  *
  * Replica r adds what replica r + 1 has, when r is even; then what r + 2 has,
- * when r divides by 4; and so on.  Replica 0 ends with the sum and it goes back
- * down the same tree.  The order of additions depends on the number of replicas
- * alone, so the bits do, too.
+ * when r divides by 4; and so on: ((0 + 1) + (2 + 3)) + ...  The order of
+ * additions depends on the number of replicas alone, so the bits do, too.
  *
- * A block is cut into pieces, and WIRE_LEGS legs carry one piece each, so that
- * receiving, adding and sending overlap and the partner's room stays small.
- * Leg j has pieces j, j + WIRE_LEGS, ... one after the other.  A leg:
+ * A block is cut into pieces, and a piece into shares, one for each replica.
+ * The owner of a share gets it from all others (SCATTER), walks the tree with
+ * what came, and sends the sum to all (GATHER).  So each replica sends and
+ * receives less than twice the piece in two steps, however many there are.
  *
- *   CLIMB -> ADD -> CLIMB ...       a partner's piece comes and is added
- *   CLIMB -> RISEN -> FALL          the own sum goes up; the whole sum comes
- *   CLIMB or FALL -> SPREAD -> SENT it goes to the children; then DONE
- *
- * Messages of one leg between two replicas keep their order, so a tag per leg
- * is enough.
+ * The pieces of all sums under way are one queue, in the order in which the
+ * sums were started, which is the same on all twins.  The first of them have a
+ * leg each, with room for what comes.  The very first one has a leg on all
+ * twins sooner or later, so it comes to its end, and nobody waits in a ring.
  */
+#include "base/fault.h"
 #include "base/memory.h"
 #include "base/place.h"
 #include "wire/wire_impl.h"
+#include <string.h>
 
 #define PIECE ((size_t)1 << 18) /* floats: 1 MiB stays in a cache */
-#define TURNS 1024              /* tags repeat after so many sums */
+#define LEAST                                                \
+  1024             /* floats of a share: less is not worth a \
+                      message */
+#define LINE 16    /* floats: shares begin at a cache line */
+#define ADDED 2048 /* floats that are added up at a time */
+#define TURNS 1024 /* tags repeat after so many pieces */
 
-/* What is summed; leg_add is the arithmetic. */
+/* What is summed; add_up is the arithmetic. */
 #define SUMMED TENSOR_F32
 
 static MPI_Datatype
@@ -42,150 +47,218 @@ mpi_type (enum tensor_type type)
   return MPI_DATATYPE_NULL;
 }
 
-static void
-leg_start (struct wire_leg *leg, struct wire_reduction *red, size_t piece)
+/* -- shares ---------------------------------------------------------------- */
+
+/* Floats of a share: those of n in as many parts as there are replicas, or in
+ * fewer that are worth a message. */
+static int
+share_size (size_t n, int n_replicas)
 {
-  size_t at = piece * PIECE, left = red->n - at;
-  leg->piece = piece;
-  leg->block = red->block + at;
-  leg->n = (int)(left < PIECE ? left : PIECE);
-  leg->distance = 1;
-  leg->n_waits = 0;
-  leg->state = LEG_CLIMB;
+  size_t share = (n + (size_t)n_replicas - 1) / (size_t)n_replicas;
+  share = (share + LINE - 1) / LINE * LINE;
+  return (int)(share > LEAST ? share : LEAST);
 }
 
-/* Starts the next transfer of the way up.  In binary, replica r receives from
- * r + 1, r + 2, r + 4 ... as long as the bit of that distance is 0 in r, and
- * sends to r - distance at its first bit that is 1.  Replica 0 has none, so it
- * ends as the root. */
-static void
-leg_climb (struct wire *w, struct wire_leg *leg, int tag)
+static int
+n_shares (const struct wire_leg *leg)
 {
-  int r = w->replica, n = w->n_replicas;
-  while (leg->distance < n && (r & leg->distance) == 0 &&
-         r + leg->distance >= n)
-    leg->distance *= 2; /* nobody there */
-  if (leg->distance >= n) {
-    leg->state = LEG_SPREAD;
-    return;
+  return (leg->n + leg->n_share - 1) / leg->n_share;
+}
+
+static float *
+share_of (const struct wire_leg *leg, int j, int *n)
+{
+  int at = j * leg->n_share, left = leg->n - at;
+  *n = left < leg->n_share ? left : leg->n_share;
+  return leg->block + at;
+}
+
+/* Pieces take turns, so that small ones are not all added up by replica 0. */
+static int
+owner_of (const struct wire *w, const struct wire_leg *leg, int j)
+{
+  return (int)((leg->turn + (unsigned)j) % (unsigned)w->n_replicas);
+}
+
+/* The share that a replica owns; -1: none. */
+static int
+own_share (const struct wire *w, const struct wire_leg *leg)
+{
+  for (int j = 0; j < n_shares (leg); j++)
+    if (owner_of (w, leg, j) == w->replica)
+      return j;
+  return -1;
+}
+
+/* -- a leg ----------------------------------------------------------------- */
+
+static int
+tag_of (const struct wire_leg *leg)
+{
+  return (int)(leg->turn % TURNS) * 2 + (leg->state == LEG_GATHER);
+}
+
+/* Receives are posted before anything is sent. */
+static void
+leg_receive (struct wire *w, struct wire_leg *leg, float *to, int n, int twin)
+{
+  MPI_Irecv (to, n, mpi_type (SUMMED), twin, tag_of (leg), w->twins,
+             &leg->waits[leg->n_waits]);
+  leg->whom[leg->n_waits++] = twin;
+  leg->n_in = leg->n_waits;
+}
+
+static void
+leg_send (struct wire *w, struct wire_leg *leg, const float *from, int n,
+          int twin)
+{
+  MPI_Isend (from, n, mpi_type (SUMMED), twin, tag_of (leg), w->twins,
+             &leg->waits[leg->n_waits]);
+  leg->whom[leg->n_waits++] = twin;
+}
+
+static void
+leg_scatter (struct wire *w, struct wire_leg *leg)
+{
+  int n, own = own_share (w, leg);
+  float *room = leg->room;
+  leg->state = LEG_SCATTER;
+  leg->n_in = leg->n_waits = 0;
+  for (int r = 0; own >= 0 && r < w->n_replicas; r++) {
+    (void)share_of (leg, own, &n);
+    if (r == w->replica)
+      continue;
+    leg_receive (w, leg, room, n, r);
+    room += leg->n_share;
   }
-  leg->n_waits = 1;
-  if ((r & leg->distance) != 0) {
-    MPI_Isend (leg->block, leg->n, mpi_type (SUMMED), r - leg->distance, tag,
-               w->twins, leg->waits);
-    leg->state = LEG_RISEN;
-  } else {
-    MPI_Irecv (leg->partner, leg->n, mpi_type (SUMMED), r + leg->distance, tag,
-               w->twins, leg->waits);
-    leg->state = LEG_ADD;
+  for (int j = 0; j < n_shares (leg); j++) {
+    const float *share = share_of (leg, j, &n);
+    if (j != own)
+      leg_send (w, leg, share, n, owner_of (w, leg, j));
+  }
+}
+
+/* Walks the tree over n floats of every replica; the sum ends in term[0]. */
+static void
+add_up (float *const *term, int n_replicas, int at, int n)
+{
+  for (int d = 1; d < n_replicas; d *= 2)
+    for (int r = 0; r + d < n_replicas; r += 2 * d) {
+      float *mine = term[r] + at;
+      const float *theirs = term[r + d] + at;
+      for (int i = 0; i < n; i++)
+        mine[i] += theirs[i];
+    }
+}
+
+static void
+leg_add (struct wire *w, struct wire_leg *leg, int own)
+{
+  int n;
+  float *room = leg->room, *mine = share_of (leg, own, &n);
+  for (int r = 0; r < w->n_replicas; r++) {
+    w->term[r] = r == w->replica ? mine : room;
+    room += r == w->replica ? 0 : leg->n_share;
+  }
+  for (int at = 0; at < n; at += ADDED) {
+    int part = n - at < ADDED ? n - at : ADDED;
+    add_up (w->term, w->n_replicas, at, part);
+    if (w->replica > 0)
+      memcpy (mine + at, w->term[0] + at, (size_t)part * sizeof *mine);
   }
 }
 
 static void
-leg_add (struct wire_leg *leg)
+leg_gather (struct wire *w, struct wire_leg *leg)
 {
-  float *mine = leg->block;
-  const float *theirs = leg->partner;
-  for (int i = 0; i < leg->n; i++)
-    mine[i] += theirs[i];
-  leg->distance *= 2;
-  leg->state = LEG_CLIMB;
-}
-
-/* leg->distance is where this replica's climb ended: its children are all the
- * partners below that. */
-static void
-leg_spread (struct wire *w, struct wire_leg *leg, int tag)
-{
-  leg->n_waits = 0;
-  for (int d = leg->distance / 2; d >= 1; d /= 2)
-    if (w->replica + d < w->n_replicas)
-      MPI_Isend (leg->block, leg->n, mpi_type (SUMMED), w->replica + d, tag,
-                 w->twins, &leg->waits[leg->n_waits++]);
+  int n, own = own_share (w, leg);
+  if (own >= 0)
+    leg_add (w, leg, own);
+  leg->state = LEG_GATHER;
+  leg->n_in = leg->n_waits = 0;
+  for (int j = 0; j < n_shares (leg); j++) {
+    float *share = share_of (leg, j, &n);
+    if (j != own)
+      leg_receive (w, leg, share, n, owner_of (w, leg, j));
+  }
+  for (int r = 0; own >= 0 && r < w->n_replicas; r++) {
+    const float *share = share_of (leg, own, &n);
+    if (r != w->replica)
+      leg_send (w, leg, share, n, r);
+  }
 }
 
 static bool
-leg_waits (struct wire_leg *leg)
+leg_waits (struct wire *w, struct wire_leg *leg)
 {
-  /* Not MPI_STATUSES_IGNORE: MPICH's is no array, which gcc warns of. */
-  MPI_Status unread[WIRE_CHILDREN];
   int done = 1;
+  /* Not MPI_STATUSES_IGNORE: MPICH's is no array, which gcc warns of. */
   if (leg->n_waits > 0)
-    MPI_Testall (leg->n_waits, leg->waits, &done, unread);
+    MPI_Testall (leg->n_waits, leg->waits, &done, w->unread);
   if (done)
     leg->n_waits = 0;
   return !done;
 }
 
-/* Moves a leg from state to state as far as that goes without waiting. */
+/* As far as that goes without waiting. */
 static void
-leg_move (struct wire *w, struct wire_leg *leg, int tag)
+leg_move (struct wire *w, struct wire_leg *leg)
 {
-  while (leg->state != LEG_DONE && !leg_waits (leg)) {
+  while (leg->state != LEG_FREE && !leg_waits (w, leg)) {
     place_move ();
-    switch (leg->state) {
-    case LEG_CLIMB:
-      leg_climb (w, leg, tag);
-      break;
-    case LEG_ADD:
-      leg_add (leg);
-      break;
-    case LEG_RISEN:
-      MPI_Irecv (leg->block, leg->n, mpi_type (SUMMED),
-                 w->replica - leg->distance, tag, w->twins, leg->waits);
-      leg->n_waits = 1;
-      leg->state = LEG_FALL;
-      break;
-    case LEG_FALL:
-      leg->state = LEG_SPREAD;
-      break;
-    case LEG_SPREAD:
-      leg_spread (w, leg, tag);
-      leg->state = LEG_SENT;
-      break;
-    case LEG_SENT:
-      leg->state = LEG_DONE;
-      break;
-    case LEG_DONE:
-      break;
+    if (leg->state == LEG_SCATTER) {
+      leg_gather (w, leg);
+    } else {
+      w->reduction[leg->reduction].n_done++;
+      leg->state = LEG_FREE;
     }
   }
 }
 
-static bool
-reduction_move (struct wire *w, struct wire_reduction *red)
+/* -- the queue ------------------------------------------------------------- */
+
+/* Gives the first piece that has none a leg. */
+static void
+leg_begin (struct wire *w, struct wire_leg *leg)
 {
-  bool busy = false;
-  for (int j = 0; j < WIRE_LEGS; j++) {
-    struct wire_leg *leg = &red->leg[j];
-    if (leg->state == LEG_DONE)
-      continue;
-    leg_move (w, leg, red->tag + j);
-    while (leg->state == LEG_DONE && leg->piece + WIRE_LEGS < red->n_pieces) {
-      leg_start (leg, red, leg->piece + WIRE_LEGS);
-      leg_move (w, leg, red->tag + j);
-    }
-    busy = busy || leg->state != LEG_DONE;
+  int i = w->queue[w->queue_first];
+  struct wire_reduction *red = &w->reduction[i];
+  size_t at = red->n_begun++ * PIECE, left = red->n - at;
+  leg->reduction = i;
+  leg->turn = w->reduce_turn++;
+  leg->block = red->block + at;
+  leg->n = (int)(left < PIECE ? left : PIECE);
+  leg->n_share = share_size ((size_t)leg->n, w->n_replicas);
+  if (red->n_begun == red->n_pieces) {
+    w->queue_first = (w->queue_first + 1) % w->n_reductions;
+    w->n_queued--;
   }
-  return busy;
+  leg_scatter (w, leg);
 }
 
 void
 wire_reduce_move (struct wire *w)
 {
-  for (int i = 0; i < w->n_reductions; i++)
-    if (w->reduction[i].active)
-      (void)reduction_move (w, &w->reduction[i]);
+  for (int i = 0; i < w->n_legs; i++) {
+    struct wire_leg *leg = &w->leg[i];
+    leg_move (w, leg);
+    while (leg->state == LEG_FREE && w->n_queued > 0) {
+      leg_begin (w, leg);
+      leg_move (w, leg);
+    }
+  }
 }
+
+/* -- making ---------------------------------------------------------------- */
 
 /* Let go of what a run that failed has left. */
 static void
 leg_drop (struct wire_leg *leg)
 {
-  for (int i = 0; i < leg->n_waits; i++) {
+  for (int i = 0; leg->state != LEG_FREE && i < leg->n_waits; i++) {
     if (leg->waits[i] == MPI_REQUEST_NULL)
       continue;
-    if (leg->state == LEG_ADD || leg->state == LEG_FALL)
+    if (i < leg->n_in)
       MPI_Cancel (&leg->waits[i]);
     MPI_Request_free (&leg->waits[i]);
   }
@@ -194,39 +267,74 @@ leg_drop (struct wire_leg *leg)
 void
 wire_reduce_close (struct wire *w)
 {
-  for (int i = 0; i < w->n_reductions; i++)
-    for (int j = 0; j < WIRE_LEGS && w->reduction[i].active; j++)
-      leg_drop (&w->reduction[i].leg[j]);
-  w->n_reducing = 0;
-  for (int i = 0; i < w->n_reductions; i++)
-    mem_free (&w->reduction[i].partner);
+  for (int i = 0; i < w->n_legs; i++) {
+    leg_drop (&w->leg[i]);
+    mem_free (&w->leg[i].room);
+    mem_free (&w->leg[i].waits);
+    mem_free (&w->leg[i].whom);
+  }
+  mem_free (&w->leg);
+  mem_free (&w->term);
+  mem_free (&w->unread);
   mem_free (&w->reduction);
-  w->n_reductions = 0;
+  mem_free (&w->queue);
+  w->n_legs = w->n_reducing = w->n_reductions = 0;
+  w->queue_first = w->n_queued = 0;
   w->reduce_most = 0;
+}
+
+/* Pieces of all sums; few enough that each has a leg of its own, or more. */
+static int
+legs_of (size_t n, int n_under_way)
+{
+  size_t pieces = (n + PIECE - 1) / PIECE * (size_t)n_under_way;
+  return pieces < WIRE_LEGS ? (int)pieces : WIRE_LEGS;
+}
+
+size_t
+wire_reduce_bytes (int n_replicas, size_t n, int n_under_way)
+{
+  size_t share = (size_t)share_size (n < PIECE ? n : PIECE, n_replicas);
+  return (size_t)legs_of (n, n_under_way) * (size_t)(n_replicas - 1) * share *
+         sizeof (float);
+}
+
+static enum status
+make_legs (struct wire *w, size_t n, int n_legs)
+{
+  const size_t R = (size_t)w->n_replicas;
+  size_t share = (size_t)share_size (n < PIECE ? n : PIECE, w->n_replicas);
+  TRY (MEM_NEW (R, &w->term, "sums over replicas"));
+  TRY (MEM_NEW (2 * R, &w->unread, "sums over replicas"));
+  TRY (MEM_NEW ((size_t)n_legs, &w->leg, "sums over replicas"));
+  w->n_legs = n_legs;
+  for (int i = 0; i < n_legs; i++) {
+    struct wire_leg *leg = &w->leg[i];
+    TRY (MEM_NEW ((R - 1) * share, &leg->room, "sums over replicas"));
+    TRY (MEM_NEW (2 * R, &leg->waits, "sums over replicas"));
+    TRY (MEM_NEW (2 * R, &leg->whom, "sums over replicas"));
+  }
+  return OK;
 }
 
 enum status
 wire_reduce_reserve (struct wire *w, size_t n, int n_under_way)
 {
-  CHECK (n_under_way >= 0 && n_under_way < TURNS,
-         "%d sums over replicas under way", n_under_way);
+  CHECK (n_under_way >= 0, "%d sums over replicas under way", n_under_way);
   CHECK (w->n_reducing == 0, "%d sums over replicas are still under way",
          w->n_reducing);
   wire_reduce_close (w);
   if (w->n_replicas == 1 || n == 0 || n_under_way == 0)
     return OK;
-  size_t piece = n < PIECE ? n : PIECE;
   TRY (MEM_NEW ((size_t)n_under_way, &w->reduction, "sums over replicas"));
+  TRY (MEM_NEW ((size_t)n_under_way, &w->queue, "sums over replicas"));
+  TRY (make_legs (w, n, legs_of (n, n_under_way)));
   w->n_reductions = n_under_way;
-  for (int i = 0; i < n_under_way; i++) {
-    struct wire_reduction *red = &w->reduction[i];
-    TRY (MEM_NEW (piece * WIRE_LEGS, &red->partner, "sums over replicas"));
-    for (int j = 0; j < WIRE_LEGS; j++)
-      red->leg[j].partner = red->partner + piece * (size_t)j;
-  }
   w->reduce_most = n;
   return OK;
 }
+
+/* -- use ------------------------------------------------------------------- */
 
 enum status
 wire_reduce_start (struct wire *w, float *block, size_t n, int *request)
@@ -241,33 +349,48 @@ wire_reduce_start (struct wire *w, float *block, size_t n, int *request)
     i++;
   CHECK (i < w->n_reductions, "more than %d sums over replicas under way",
          w->n_reductions);
-  struct wire_reduction *red = &w->reduction[i];
-  red->active = true;
-  red->tag = (int)(w->reduce_turn++ % TURNS) * WIRE_LEGS;
-  red->block = block;
-  red->n = n;
-  red->n_pieces = (n + PIECE - 1) / PIECE;
-  for (size_t j = 0; j < WIRE_LEGS && j < red->n_pieces; j++)
-    leg_start (&red->leg[j], red, j);
+  if (fault_here ("sum"))
+    return fail (E_FAULT, "a sum over replicas was not begun (planted)");
+  fault_hang ("hang-sum");
+  w->reduction[i] =
+      (struct wire_reduction){.active = true,
+                              .block = block,
+                              .n = n,
+                              .n_pieces = (n + PIECE - 1) / PIECE};
+  w->queue[(w->queue_first + w->n_queued++) % w->n_reductions] = i;
   w->n_reducing++;
   *request = i;
-  (void)reduction_move (w, red);
+  wire_reduce_move (w);
   return OK;
 }
 
-/* Notes, for the watchdog, for which rank the first unfinished leg waits. */
-static void
-await_twin (const struct wire *w, const struct wire_reduction *red, int *told)
+/* The leg with the oldest piece under way; all sums wait for it. */
+static const struct wire_leg *
+oldest (const struct wire *w)
 {
-  int j = 0;
-  while (j < WIRE_LEGS - 1 && red->leg[j].state == LEG_DONE)
-    j++;
-  const struct wire_leg *leg = &red->leg[j];
-  bool up = leg->state == LEG_RISEN || leg->state == LEG_FALL;
-  int twin = w->replica + (up ? -leg->distance : leg->distance);
-  if (leg->state == LEG_SENT)
-    twin = w->replica + leg->distance / 2;
-  int rank = twin * w->pipe_size + w->pipe_rank;
+  const struct wire_leg *first = NULL;
+  for (int i = 0; i < w->n_legs; i++) {
+    const struct wire_leg *leg = &w->leg[i];
+    if (leg->state != LEG_FREE &&
+        (!first || (int)(leg->turn - first->turn) < 0))
+      first = leg;
+  }
+  return first;
+}
+
+/* Notes, for the watchdog, for which rank it waits. */
+static void
+await_twin (const struct wire *w, int *told)
+{
+  const struct wire_leg *leg = oldest (w);
+  int i = 0, done = 1;
+  if (!leg)
+    return;
+  for (; i < leg->n_waits && done; i += done)
+    MPI_Request_get_status (leg->waits[i], &done, MPI_STATUS_IGNORE);
+  if (done)
+    return;
+  int rank = leg->whom[i] * w->pipe_size + w->pipe_rank;
   if (rank == *told)
     return;
   *told = rank;
@@ -286,8 +409,8 @@ wire_reduce_wait (struct wire *w, int *request)
   struct wire_pause pause;
   int whom = -1;
   wire_pause_begin (&pause);
-  while (reduction_move (w, red)) {
-    await_twin (w, red, &whom);
+  for (wire_reduce_move (w); red->n_done < red->n_pieces;) {
+    await_twin (w, &whom);
     wire_poll (w);
     wire_pause_step (&pause);
   }

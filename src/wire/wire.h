@@ -238,9 +238,12 @@ wire_calibrate (struct wire *w, struct wire_link *out);
 
 /* Sum over the replicas along a fixed binary tree (the same bits for the same
  * number of replicas), in place, without blocking: start, then wire_poll moves
- * it, then wait.  With one replica nothing happens.  Memory for the partner's
- * block is made by reserve (before the first step).  Collective on twins, in
- * the same order on all. */
+ * it, then wait.  With one replica nothing happens.  Room for what the others
+ * have, wire_reduce_bytes of it, is made by reserve (before the first step):
+ * for n_under_way sums of n floats at most.  Collective on twins, started in
+ * the same order on all.  fault_here ("sum"), fault_hang ("hang-sum"). */
+size_t
+wire_reduce_bytes (int n_replicas, size_t n, int n_under_way);
 enum status
 wire_reduce_reserve (struct wire *w, size_t n, int n_under_way);
 enum status

@@ -29,34 +29,25 @@ struct wire_window {
   int first, last; /* pipe ranks */
 };
 
-/* A leg sums one piece of a block along the tree; see reduce.c. */
-#define WIRE_LEGS 4
-#define WIRE_CHILDREN 31
+/* A leg takes one piece of a block through its sum; see reduce.c. */
+#define WIRE_LEGS 8
 struct wire_leg {
-  enum {
-    LEG_DONE,
-    LEG_CLIMB,
-    LEG_ADD,
-    LEG_RISEN,
-    LEG_FALL,
-    LEG_SPREAD,
-    LEG_SENT
-  } state;
-  size_t piece;    /* which piece of the block */
-  float *block;    /* borrowed, n floats */
-  float *partner;  /* n floats; NULL where nothing is ever received to add */
-  int n, distance; /* distance to the partner: 1, 2, 4, ... */
-  int n_waits;
-  MPI_Request waits[WIRE_CHILDREN];
+  enum { LEG_FREE, LEG_SCATTER, LEG_GATHER } state;
+  unsigned turn;     /* number of the piece since wire_grid */
+  int reduction;     /* whose piece it is */
+  float *block;      /* the piece; borrowed, n floats */
+  int n, n_share;    /* floats; floats of a share, the last one may have less */
+  float *room;       /* owned: the own share of all other replicas */
+  int n_in, n_waits; /* receives, which come first; transfers in all */
+  MPI_Request *waits; /* owned: 2 for each replica ... */
+  int *whom;          /* ... and with which replica each is; owned */
 };
 
 struct wire_reduction {
   bool active;
-  int tag;      /* of its first leg */
   float *block; /* borrowed, n floats */
   size_t n, n_pieces;
-  float *partner; /* owned: room for every leg's piece */
-  struct wire_leg leg[WIRE_LEGS];
+  size_t n_begun, n_done; /* pieces that have or had a leg; that are summed */
 };
 
 struct wire_ballot {
@@ -104,8 +95,14 @@ struct wire {
 
   size_t reduce_most; /* floats a block may have */
   int n_reductions, n_reducing;
-  unsigned reduce_turn;             /* counts starts; the same on all twins */
+  unsigned reduce_turn;             /* counts pieces; the same on all twins */
   struct wire_reduction *reduction; /* n_reductions */
+  int *queue; /* n_reductions: those with pieces that have had no leg, a ring */
+  int queue_first, n_queued;
+  int n_legs;
+  struct wire_leg *leg; /* n_legs */
+  float **term;         /* n_replicas: what is added up */
+  MPI_Status *unread;   /* 2 for each replica */
 
   int n_balloting;
   struct wire_ballot *ballot; /* WIRE_BALLOTS */

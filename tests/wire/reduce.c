@@ -2,9 +2,24 @@
 /* tests/wire/reduce.c -- sums over replicas against a serial walk of the same
  * tree, bit for bit. */
 #include "base/fault.h"
+#include "base/place.h"
 #include "tests/wire/tool.h"
+#include <mpi.h>
 
 #define PIECE 262144 /* the pieces that reduce.c cuts */
+
+/* What a leg asks of MPI: most of the time it is told that nothing has come. */
+static bool late;
+int
+MPI_Testall (int n, MPI_Request request[], int *done, MPI_Status status[])
+{
+  static uint64_t calls;
+  const struct random_key key = {29, RANDOM_TEST, (uint64_t)place_rank (), 0};
+  *done = 0;
+  if (late && random_u32 (&key, calls++) % 8 > 0)
+    return MPI_SUCCESS;
+  return PMPI_Testall (n, request, done, status);
+}
 
 /* Numbers of many magnitudes, so that another order of adding gives other
  * bits.  Drawn from a table, each replica at a stride of its own. */
@@ -130,6 +145,41 @@ test_several (struct wire *w)
           R);
 }
 
+/* More pieces than legs, begun while others are under way, and transfers that
+ * are seen late, by each rank at times of its own. */
+static void
+test_timing (struct wire *w)
+{
+  enum { N = 24 };
+  const size_t most = 2 * PIECE + 100;
+  int R = wire_replicas (w), request[N];
+  float *mine = floats (N * most), *all = floats (most * (size_t)R);
+  bool good = wire_reduce_reserve (w, most, N) == OK;
+  late = true;
+  for (int i = 0; i < N; i++) {
+    size_t n = i % 5 == 0 ? most : (size_t)(977 * i);
+    values (mine + (size_t)i * most, n, wire_replica (w), (uint64_t)(80 + i));
+    good =
+        wire_reduce_start (w, mine + (size_t)i * most, n, &request[i]) == OK &&
+        good;
+    for (int j = 0; j < (i + wire_rank (w)) % 7; j++)
+      wire_poll (w);
+  }
+  for (int i = N; i-- > 0;) {
+    size_t n = i % 5 == 0 ? most : (size_t)(977 * i);
+    for (int r = 0; r < R; r++)
+      values (all + n * (size_t)r, n, r, (uint64_t)(80 + i));
+    walk_tree (all, n, R);
+    good = wire_reduce_wait (w, &request[i]) == OK && good;
+    good = good && memcmp (mine + (size_t)i * most, all, n * sizeof *all) == 0;
+  }
+  late = false;
+  tap_ok (good && wire_under_way (w) == 0,
+          "%d sums with transfers that are seen late, %d replicas", N, R);
+  mem_free (&mine);
+  mem_free (&all);
+}
+
 static void
 test_misuse (struct wire *w)
 {
@@ -166,6 +216,7 @@ main (int argc, char **argv)
     test_size (w, PIECE - 1, 3);
     test_size (w, 5 * PIECE + 3, 4);
     test_several (w);
+    test_timing (w);
     test_misuse (w);
   }
   wire_close (&w);
