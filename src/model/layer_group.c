@@ -4,7 +4,6 @@
  * cotangents in the pair where a layer keeps them, everything else in scratch.
  */
 #include "model/layer_impl.h"
-#include "base/clock.h"
 
 static size_t
 larger (size_t a, size_t b)
@@ -77,7 +76,7 @@ sequence_back (struct layer *l, struct work *w, const float *d_y, float *d_x)
                ? (float *)(w->pair + q->d_at[i - 1])
                : turn[i % 2];
     TRY (layer_back (q->child[i], w, d_y, to));
-    pulse ();
+    TRY (work_pulse (w));
     d_y = to;
   }
   w->scratch = mark;
@@ -91,7 +90,7 @@ sequence_weights (struct layer *l, struct work *w)
   for (int i = q->n - 1; i >= 0; i--)
     if (q->child[i]->kind->weights) {
       TRY (q->child[i]->kind->weights (q->child[i], w));
-      pulse ();
+      TRY (work_pulse (w));
     }
   return OK;
 }

@@ -19,6 +19,7 @@
 #ifndef MODEL_LAYER_IMPL_H
 #define MODEL_LAYER_IMPL_H
 
+#include "base/clock.h"
 #include "base/status.h"
 #include "kern/kern.h"
 #include "model/params_impl.h"
@@ -51,6 +52,15 @@ struct when {
 /* A 64-byte aligned piece; give it back by restoring w->scratch. */
 void *
 work_take (struct work *w, size_t bytes);
+
+/* Between two layers: messages move, and gradients that are complete begin
+ * their sum over replicas. */
+static inline enum status
+work_pulse (const struct work *w)
+{
+  pulse ();
+  return w->params->complete ? params_hand_out (w->params) : OK;
+}
 
 struct layer;
 struct layer_maker;

@@ -22,6 +22,7 @@ params_clear (struct params *p)
 {
   mem_free (&p->list);
   mem_free (&p->range);
+  mem_free (&p->bucket);
   arena_close (&p->memory);
 }
 
@@ -235,6 +236,8 @@ params_grad (struct params *p, int id, bool *add)
   *add = q->written;
   q->written = true;
   p->touched = true;
+  if (p->bucket)
+    params_note (p, q);
   return p->grad + q->at;
 }
 
@@ -246,6 +249,7 @@ params_begin (struct params *p)
   for (int i = 0; i < p->n; i++)
     p->list[i].written = false;
   p->touched = false;
+  params_take_back (p);
 }
 
 /* Backward may not reach all tensors (a head that no batch has seen): what

@@ -39,6 +39,16 @@ struct param {
   enum params_init_kind init;
   double spread;
   bool written; /* gradient of this batch begun */
+  bool final;   /* ... and that of its last micro-batch */
+  int bucket;   /* where there are buckets; not of statistics */
+};
+
+/* Neighbours whose gradients are summed over replicas together. */
+struct params_bucket {
+  size_t at, n;  /* floats, gaps between the tensors included */
+  int n_tensors; /* at least 1 */
+  int left;      /* of them, whose gradient of this batch is not complete */
+  bool out;      /* handed out in this batch */
 };
 
 /* Standard deviation of Transformers' matrices (GPT-2). */
@@ -64,6 +74,12 @@ struct params {
   struct params_range *range;              /* n_ranges, owned */
   int n_ranges;
   bool touched; /* a gradient was written since the last update */
+  /* see buckets.c; NULL where nobody takes them */
+  struct params_bucket *bucket; /* n_buckets, owned; the last tensors first */
+  int n_buckets;
+  struct stage_taker taker;
+  bool last;     /* what is written now is of the last micro-batch */
+  bool complete; /* a bucket waits to be handed out */
 };
 
 void
@@ -111,6 +127,26 @@ void
 params_settle (struct params *p);
 double
 params_squares (struct params *p);
+
+/* Cut the gradients into buckets (see stage_buckets) and hand them to t from
+ * now on; behind params_make, and once.  Nothing where there are none. */
+enum status
+params_buckets (struct params *p, const struct stage_taker *t);
+/* Whether what is written from now on is of the batch's last micro-batch. */
+void
+params_last (struct params *p, bool last);
+/* The gradient of q is about to be written. */
+void
+params_note (struct params *p, struct param *q);
+/* Hand out the buckets that are complete; then the others, with zeros where
+ * nothing was written. */
+enum status
+params_hand_out (struct params *p);
+enum status
+params_hand_rest (struct params *p);
+/* A new batch begins. */
+void
+params_take_back (struct params *p);
 
 /* One optimizer step on everything, unless no pass has touched the part; a new
  * batch begins. */

@@ -256,6 +256,31 @@ enum stage_part { STAGE_BODY, STAGE_HEAD };
 void
 stage_gradients (struct stage *s, enum stage_part part, float **block,
                  size_t *n);
+/* Who sums gradients over replicas: gets each piece of a part, a bucket of
+ * neighbouring tensors, when it is complete, and leaves the sum there before
+ * the update.  The same pieces in the same order in all replicas. */
+struct stage_taker {
+  enum status (*take) (void *context, float *block, size_t n);
+  void *context;
+};
+/* Cut the gradients of both parts into buckets, the last tensors first: the
+ * next one has an eighth of the floats that are left, at least 4096 and at most
+ * STAGE_BUCKET (and a whole tensor in any case), so that little is left to sum
+ * when the first layers are done.  Before the first batch; once. */
+#define STAGE_BUCKET ((size_t)1 << 18)
+enum status
+stage_buckets (struct stage *s, const struct stage_taker *t);
+/* Number of a part's buckets, and floats of the largest. */
+int
+stage_bucket_count (const struct stage *s, enum stage_part part, size_t *most);
+/* Whether what the body's backward adds from now on is of the last micro-batch
+ * of the batch: then buckets are taken as soon as their layers are done, inside
+ * stage_back_data, stage_back_weights and stage_back_both. */
+void
+stage_last_micro (struct stage *s, bool last);
+/* All gradients of a part are there: what was not taken is. */
+enum status
+stage_hand_out (struct stage *s, enum stage_part part);
 /* Running statistics of body and head, as one block each (averaged over
  * replicas by the engine); n is 0 where they do not move. */
 void

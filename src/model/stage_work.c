@@ -231,6 +231,35 @@ stage_gradients (struct stage *s, enum stage_part part, float **block,
     params_settle (p);
 }
 
+enum status
+stage_buckets (struct stage *s, const struct stage_taker *t)
+{
+  TRY (params_buckets (&s->params[STAGE_BODY], t));
+  return params_buckets (&s->params[STAGE_HEAD], t);
+}
+
+int
+stage_bucket_count (const struct stage *s, enum stage_part part, size_t *most)
+{
+  const struct params *p = &s->params[part];
+  *most = 0;
+  for (int i = 0; i < p->n_buckets; i++)
+    *most = p->bucket[i].n > *most ? p->bucket[i].n : *most;
+  return p->n_buckets;
+}
+
+void
+stage_last_micro (struct stage *s, bool last)
+{
+  params_last (&s->params[STAGE_BODY], last);
+}
+
+enum status
+stage_hand_out (struct stage *s, enum stage_part part)
+{
+  return is_frozen (s, part) ? OK : params_hand_rest (&s->params[part]);
+}
+
 void
 stage_statistics (struct stage *s, enum stage_part part, float **block,
                   size_t *n)

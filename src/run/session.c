@@ -96,8 +96,7 @@ make_stage (struct session *s, int k, bool decodes, struct local_stage *l)
   l->own_input = need.own_input;
   l->n_cot = need.n_in;
   l->n_out = k > 0 && l->own_input ? need.n_out : 0;
-  for (int i = 0; i < 4; i++)
-    l->reduce[i] = WIRE_NONE;
+  l->session = s;
   size_t slots = (size_t)l->n_slots;
   TRY (MEM_NEW (slots, &l->in, "input buffers"));
   TRY (MEM_NEW (slots, &l->sent, "send requests"));
@@ -181,18 +180,7 @@ make_stages (struct session *s, bool decodes)
   for (int i = 0; i < n; i++)
     TRY (make_stage (s, r->first_stage + i, decodes, &s->local[i]));
   TRY (make_borders (s));
-  size_t largest = 0;
-  for (int i = 0; i < n; i++)
-    for (int part = 0; part < 2; part++) {
-      float *block;
-      size_t size;
-      stage_gradients (s->local[i].stage, (enum stage_part)part, &block, &size);
-      largest = size > largest ? size : largest;
-      stage_statistics (s->local[i].stage, (enum stage_part)part, &block,
-                        &size);
-      largest = size > largest ? size : largest;
-    }
-  TRY (wire_reduce_reserve (s->wire, largest, 4 * n));
+  TRY (sums_make (s));
   TRY (MEM_NEW ((size_t)(d->n_samples * d->M * d->length), &s->labels,
                 "labels"));
   TRY (MEM_NEW ((size_t)d->K, &s->loss, "losses"));
@@ -307,6 +295,7 @@ session_close (struct session *s)
     mem_free (&l->mix);
     mem_free (&l->term);
     mem_free (&l->coef);
+    mem_free (&l->sum);
   }
   mem_free (&s->local);
   s->n_local = 0;

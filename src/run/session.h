@@ -51,10 +51,12 @@ struct local_stage { /* one per stage of this rank */
   float **mix;               /* n_pairs + 1 border-sized places for sums of
                                 cotangents; NULL where a pass never sums */
   float grow; /* how often a learning pass takes the stage's output, besides */
-  const float **term; /* most_terms: what is added up, and ... */
-  float *coef;        /* ... how often; NULL likewise */
-  int reduce[4];      /* requests: gradients and statistics, by part */
-  double squares[2];  /* of the gradients, by part, of this batch */
+  const float **term;      /* most_terms: what is added up, and ... */
+  float *coef;             /* ... how often; NULL likewise */
+  struct session *session; /* whose stage it is */
+  int n_sums, *sum; /* sums over replicas that a batch has begun, by request; as
+                       many as it can begin */
+  double squares[2]; /* of the gradients, by part, of this batch */
 };
 
 /* A timetable and the buffers it is walked with. */
@@ -167,6 +169,31 @@ session_op (struct session *s, const struct plan_op *op, int64_t step);
 /* Wait for a send, or for a receive with its id; booked (wait.c). */
 enum status
 session_await (struct session *s, int *request, const struct wire_id *id);
+
+/* -- sums over replicas (sums.c) ---------------------------------------------
+ */
+
+/* Cut the gradients of this rank's stages into buckets, whose sums begin by
+ * themselves when they are complete, and make room for the sums.  Nothing with
+ * one replica. */
+enum status
+sums_make (struct session *s);
+/* The micro-batch that is next for the stage's gradients. */
+void
+sums_micro (struct session *s, struct local_stage *l, int micro);
+/* Begin the sum of the head's gradients; behind the micro-batch's last one. */
+enum status
+sums_head (struct session *s, struct local_stage *l, int micro);
+/* Begin what has not begun: gradients but for those of a shared matrix's owner,
+ * and running statistics. */
+enum status
+sums_begin (struct session *s, struct local_stage *l);
+/* ... and those of the owner. */
+enum status
+sums_owner (struct session *s, struct local_stage *l);
+/* Wait for all that the batch has begun. */
+enum status
+sums_finish (struct session *s, struct local_stage *l);
 
 /* -- the matrix that stages share (shared.c) ---------------------------------
  */

@@ -126,19 +126,6 @@ put_on (struct session *s, int peer, int64_t step, int way)
                     &s->shared_request);
 }
 
-/* The owner's part may be summed over replicas only now. */
-static enum status
-reduce_owner (struct session *s)
-{
-  struct local_stage *l = &s->local[s->n_local - 1];
-  float *block;
-  size_t n;
-  if (s->design->R == 1 || !shared_is_mine (s, l))
-    return OK;
-  stage_gradients (l->stage, STAGE_HEAD, &block, &n);
-  return wire_reduce_start (s->wire, block, n, &l->reduce[STAGE_HEAD]);
-}
-
 enum status
 shared_sum (struct session *s, int64_t step)
 {
@@ -156,7 +143,7 @@ shared_sum (struct session *s, int64_t step)
         uses (s, s->local[i].k))
       sum = stage_shared_fold (s->local[i].stage, sum);
   if (above < 0)
-    return reduce_owner (s);
+    return sums_owner (s, &s->local[s->n_local - 1]);
   const struct tensor t = matrix (s);
   TRY (shared_settle (s));
   if (sum != s->shared && sum)

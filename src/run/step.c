@@ -227,6 +227,7 @@ do_pass (struct session *s, struct local_stage *l, const struct plan_op *op)
   }
   clock_switch (&s->account, p->learn ? CLOCK_PLAIN : CLOCK_EXTRA);
   const float *cotangent = cotangent_of (s, l, p, op->slot, op->pair);
+  sums_micro (s, l, op->micro);
   if (op->joined)
     return stage_back_both (l->stage, op->slot, cotangent, op->pair, d_x);
   return stage_back_data (l->stage, op->slot, cotangent, p->learn, op->pair,
@@ -247,53 +248,6 @@ do_send_grad (struct session *s, struct local_stage *l,
 
 /* -- the end of a stage's batch ---------------------------------------------
  */
-
-/* The head is there for another phase: it stays as it is. */
-static bool
-rests (const struct session *s, const struct local_stage *l, int part)
-{
-  return part == STAGE_HEAD && s->lane.plan->head[l->k] == PLAN_SILENT;
-}
-
-/* Start the sums over replicas: gradients and running statistics. */
-static enum status
-do_reduce (struct session *s, struct local_stage *l)
-{
-  if (s->design->R == 1)
-    return OK;
-  clock_switch (&s->account, CLOCK_EXPOSED);
-  for (int part = 0; part < 2; part++) {
-    float *block;
-    size_t n;
-    stage_gradients (l->stage, (enum stage_part)part, &block, &n);
-    bool later = part == STAGE_HEAD && shared_is_mine (s, l);
-    if (n > 0 && !later && !rests (s, l, part))
-      TRY (wire_reduce_start (s->wire, block, n, &l->reduce[part]));
-    stage_statistics (l->stage, (enum stage_part)part, &block, &n);
-    if (n > 0 && !rests (s, l, part))
-      TRY (wire_reduce_start (s->wire, block, n, &l->reduce[2 + part]));
-  }
-  return OK;
-}
-
-static enum status
-finish_reduce (struct session *s, struct local_stage *l)
-{
-  const struct design *d = s->design;
-  if (d->R == 1 || !plan_updates (s->lane.plan, l->k))
-    return OK;
-  clock_switch (&s->account, CLOCK_EXPOSED);
-  for (int i = 0; i < 4; i++)
-    TRY (wire_reduce_wait (s->wire, &l->reduce[i]));
-  for (int part = 0; part < 2; part++) { /* statistics: the mean */
-    float *block;
-    size_t n;
-    stage_statistics (l->stage, (enum stage_part)part, &block, &n);
-    for (size_t i = 0; i < n && !rests (s, l, part); i++)
-      block[i] /= (float)d->R;
-  }
-  return OK;
-}
 
 static enum status
 update (struct session *s, struct local_stage *l, const float clip[2],
@@ -395,7 +349,7 @@ do_norm (struct session *s)
 {
   for (int i = 0; i < s->n_local; i++) {
     struct local_stage *l = &s->local[i];
-    TRY (finish_reduce (s, l));
+    TRY (sums_finish (s, l));
     clock_switch (&s->account, CLOCK_PLAIN);
     for (int part = 0; part < 2; part++)
       l->squares[part] =
@@ -415,7 +369,7 @@ do_update (struct session *s, struct local_stage *l, int64_t step)
   const double *factor = s->factor;
   float clip[2] = {1, 1};
   if (!p->norms)
-    TRY (finish_reduce (s, l));
+    TRY (sums_finish (s, l));
   else
     clip[STAGE_HEAD] = (float)factor[l->k];
   if (s->flow.on)
@@ -459,13 +413,15 @@ session_op (struct session *s, const struct plan_op *op, int64_t step)
     clock_switch (&s->account, CLOCK_PLAIN);
     if (op->joined)
       return OK;
+    sums_micro (s, l, op->micro);
     return stage_back_weights (l->stage, op->slot, op->pair);
   case PLAN_HEAD_WEIGHTS:
     clock_switch (&s->account,
                   op->stage == s->design->K - 1 ? CLOCK_PLAIN : CLOCK_HEADS);
-    return stage_head_weights (l->stage, op->slot);
+    TRY (stage_head_weights (l->stage, op->slot));
+    return sums_head (s, l, op->micro);
   case PLAN_REDUCE:
-    return do_reduce (s, l);
+    return sums_begin (s, l);
   case PLAN_GATHER:
     return shared_sum (s, step);
   case PLAN_NORM:

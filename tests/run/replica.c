@@ -59,6 +59,7 @@ test_config (const struct rig *r, int R, const char *span, const char *mix,
              int micro, struct config *c)
 {
   rig_config (r, STAGES, c);
+  snprintf (c->groups, CONFIG_TEXT, "8x2,64x2"); /* several buckets */
   snprintf (c->span, CONFIG_WORD, "%s", span);
   key_set (KEY_OF (mix), mix, c);
   snprintf (c->file, CONFIG_PATH, "%.*s/parts%d-0.h5", CONFIG_PATH - 32,

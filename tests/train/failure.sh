@@ -16,18 +16,18 @@ ok $? "a run without a fault"
 equal_costs base/run/costs.txt
 ok $? "its costs are made equal"
 
-# planted RANKS FAULT CODE RANK PLACE: the one line that is said names the rank
-# (none is named where RANK is empty) and matches PLACE.
+# planted RANKS FAULT CODE RANK PLACE [WORDS]: the one line that is said names the
+# rank (none is named where RANK is empty) and matches PLACE.
 planted ()
 {
   rm -rf t
   cp -r base t
   cd t || exit 1
-  ranks=$1 fault=$2 code=$3 rank=$4 place=$5
+  ranks=$1 fault=$2 code=$3 rank=$4 place=$5 words=${6-}
   INTERLOCK_FAIL=$fault
   export INTERLOCK_FAIL
   # shellcheck disable=SC2086
-  many "$ranks" train $small train.steps=6
+  many "$ranks" train $small train.steps=6 $words
   got=$?
   unset INTERLOCK_FAIL
   [ "$got" = "$code" ]
@@ -58,6 +58,8 @@ planted 4 kernel:9@2 70 2 'step [0-9]*, stage 2, FORWARD: .*conv'
 planted 2 message:2@0 70 0 'step 1, stage 1, SEND_ACT'
 planted 4 message:2@2 70 2 'step [0-9]*, stage 2, SEND_GRAD'
 planted 2 loss:4@1 76 '' '.*head 3 was not finite in step 1'
+# In the middle of a batch's sums over replicas: the second of a step.
+planted 4 sum:2@3 70 3 'step 0, stage [23], [A-Z_]*: a sum over' run.replicas=2
 # Afterwards.
 planted 4 write@3 74 3 '.*step-000000006.*not written: No space left'
 
