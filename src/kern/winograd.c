@@ -20,6 +20,7 @@
 #define CACHE 1e6
 #define CHANNELS 64 /* of the output at a time */
 #define SOME 256    /* tiles between two sums of the weights' gradient */
+#define PARTS 8     /* of the tiles, at most, with sums of their own */
 /* Planes lie this many numbers further apart than they are long: at powers of
  * two they would share few lines of the first cache. */
 #define GAP 16
@@ -178,7 +179,8 @@ pass_block (const struct pass *p, int64_t block, const float *x,
     const int64_t n = p->out_panels - o < p->step ? p->out_panels - o : p->step;
     for (int64_t i = 0; i < points_of (p->w); i++)
       for (int64_t q = 0; q < n; q++)
-        l->product (before.n, p->in->c, before.rows, own + i * before.plane,
+        l->product (before.n, p->out->groups * p->out->wide - (o + q) * l->wide,
+                    p->in->c, before.rows, own + i * before.plane,
                     weights + i * p->weights.plane +
                         (o + q) * p->in->c * l->wide,
                     sums + i * after.plane + q * after.rows * l->wide);
@@ -226,21 +228,23 @@ kern_wino_back_data (const struct kern_wino *w, const float *d_dst,
 
 /* -- backward weights ------------------------------------------------------ */
 
+/* Of few channels, up to 128 or so, threads take parts of the tiles, each with
+ * a sum of its own; the number of parts follows from the shape.  Of many the
+ * part is one, and threads share out the numbers of the sum: to read and write
+ * several of them would take longer. */
 struct sums {
   const struct kern_wino *w;
   struct kern_wino_weights weights;
   struct kern_wino_tiles src, dst; /* of some tiles */
-  int64_t panels, tiles;
+  int64_t panels, tiles, parts;
+  int64_t sum; /* floats of a part's */
+  size_t own;  /* floats of what is transformed: of a thread, or of all */
 };
 
 static struct sums
 sums_of (const struct kern_wino *w)
 {
   struct sums s = {.w = w, .panels = panels_of (w, &w->dst)};
-  s.tiles = count_of (w, &w->src);
-  const int64_t rows = s.tiles < SOME ? s.tiles : SOME;
-  s.src = tiles_of (w, &w->src, panels_of (w, &w->src), rows);
-  s.dst = tiles_of (w, &w->dst, s.panels, rows);
   s.weights = (struct kern_wino_weights){
       .numbers = &w->numbers,
       .m = w->m,
@@ -249,26 +253,96 @@ sums_of (const struct kern_wino *w)
       .plane = s.panels * w->src.c * w->level->wide + GAP,
       .step_in = 9,
       .step_out = w->src.c * 9};
+  s.sum = points_of (w) * s.weights.plane;
+  s.tiles = count_of (w, &w->src);
+  const bool few = (double)(s.sum * 4) <= 3 * CACHE;
+  s.parts = few ? up (s.tiles, MANY) : 1;
+  s.parts = s.parts < PARTS ? s.parts : PARTS;
+  const int64_t most = few ? TILES : SOME;
+  const int64_t rows = s.tiles < most ? s.tiles : most;
+  s.src = tiles_of (w, &w->src, panels_of (w, &w->src), rows);
+  s.dst = tiles_of (w, &w->dst, s.panels, rows);
+  s.own = (size_t)(points_of (w) * (s.src.plane + s.dst.plane));
   return s;
 }
 
 static size_t
 sums_room (const struct sums *s)
 {
-  return (size_t)(points_of (s->w) *
-                  (s->src.plane + s->dst.plane + s->weights.plane));
+  const size_t owners = s->parts > 1 ? (size_t)s->w->threads : 1;
+  return (size_t)(s->parts * s->sum) + owners * s->own;
 }
 
-/* Tile `at` of those that are in work, of both sides. */
+/* n tiles from `first` on, of both sides, as the tiles `at` of those in work.
+ */
 static void
-sums_tile (const struct sums *s, int64_t first, int64_t at, const float *src,
-           const float *d_dst, float *a, float *b)
+sums_tiles (const struct sums *s, int64_t first, int64_t at, int64_t n,
+            const float *src, const float *d_dst, float *own)
 {
   struct kern_wino_tiles t = s->src, u = s->dst;
   t.first = u.first = first + at;
-  t.n = u.n = 1;
-  s->w->level->source (&t, src, a + at * s->w->level->wide);
-  s->w->level->spread (&u, d_dst, b + at * s->w->level->wide);
+  t.n = u.n = n;
+  own += at * s->w->level->wide;
+  s->w->level->source (&t, src, own);
+  s->w->level->spread (&u, d_dst, own + points_of (s->w) * s->src.plane);
+}
+
+/* Number i of n tiles, of the output channels of panel o. */
+static void
+sums_add (const struct sums *s, int64_t i, int64_t o, int64_t n, bool add,
+          const float *own, float *sum)
+{
+  const struct kern_wino_level *l = s->w->level;
+  const float *b = own + points_of (s->w) * s->src.plane;
+  l->correlate (n, s->weights.out - o * l->wide, s->weights.in, s->src.rows,
+                own + i * s->src.plane,
+                b + i * s->dst.plane + o * s->dst.rows * l->wide, add,
+                sum + i * s->weights.plane + o * s->weights.in * l->wide);
+}
+
+/* One part of the tiles. */
+static void
+sums_part (const struct sums *s, int64_t part, const float *src,
+           const float *d_dst, float *own, float *sum)
+{
+  const int64_t start = part * s->tiles / s->parts;
+  const int64_t end = (part + 1) * s->tiles / s->parts;
+  for (int64_t first = start; first < end; first += s->src.rows) {
+    const int64_t n = end - first < s->src.rows ? end - first : s->src.rows;
+    sums_tiles (s, first, 0, n, src, d_dst, own);
+    for (int64_t i = 0; i < points_of (s->w); i++)
+      for (int64_t o = 0; o < s->panels; o++)
+        sums_add (s, i, o, n, first > start, own, sum);
+  }
+}
+
+/* All tiles, by a team. */
+static void
+sums_whole (const struct sums *s, const float *src, const float *d_dst,
+            float *own, float *sum)
+{
+  for (int64_t first = 0; first < s->tiles; first += s->src.rows) {
+    const int64_t left = s->tiles - first;
+    const int64_t n = left < s->src.rows ? left : s->src.rows;
+#pragma omp for schedule(static)
+    for (int64_t i = 0; i < n; i++)
+      sums_tiles (s, first, i, 1, src, d_dst, own);
+#pragma omp for schedule(static) collapse(2)
+    for (int64_t i = 0; i < points_of (s->w); i++)
+      for (int64_t o = 0; o < s->panels; o++)
+        sums_add (s, i, o, n, first > 0, own, sum);
+  }
+}
+
+/* The sums of all parts come to that of the first, in their order: n numbers
+ * from x on. */
+KERN_CLONES static void
+join (int64_t n, int64_t parts, int64_t step, float *restrict x)
+{
+  for (int64_t p = 1; p < parts; p++)
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++)
+      x[i] += x[p * step + i];
 }
 
 void
@@ -277,24 +351,20 @@ kern_wino_back_weights (const struct kern_wino *w, const float *src,
                         float *d_bias)
 {
   const struct sums s = sums_of (w);
-  const int64_t points = points_of (w), wide = w->level->wide;
-  float *a = room, *b = a + points * s.src.plane,
-        *sum = b + points * s.dst.plane;
+  float *sum = room, *own = room + s.parts * s.sum;
 #pragma omp parallel num_threads(w->threads)
   {
-    for (int64_t first = 0; first < s.tiles; first += s.src.rows) {
-      const int64_t n =
-          s.tiles - first < s.src.rows ? s.tiles - first : s.src.rows;
+    if (s.parts == 1)
+      sums_whole (&s, src, d_dst, own, sum);
+    else {
 #pragma omp for schedule(static)
-      for (int64_t i = 0; i < n; i++)
-        sums_tile (&s, first, i, src, d_dst, a, b);
-#pragma omp for schedule(static) collapse(2)
-      for (int64_t i = 0; i < points; i++)
-        for (int64_t o = 0; o < s.panels; o++)
-          w->level->correlate (n, w->src.c, s.src.rows, a + i * s.src.plane,
-                               b + i * s.dst.plane + o * s.dst.rows * wide,
-                               first > 0,
-                               sum + i * s.weights.plane + o * w->src.c * wide);
+      for (int64_t p = 0; p < s.parts; p++)
+        sums_part (&s, p, src, d_dst,
+                   own + (size_t)omp_get_thread_num () * s.own,
+                   sum + p * s.sum);
+#pragma omp for schedule(static)
+      for (int64_t i = 0; i < points_of (w); i++)
+        join (s.weights.plane - GAP, s.parts, s.sum, sum + i * s.weights.plane);
     }
 #pragma omp for schedule(static)
     for (int64_t o = 0; o < s.panels; o++)

@@ -74,13 +74,14 @@ struct kern_wino_level {
   void (*gradient) (const struct kern_wino_weights *w, int64_t panel,
                     const float *from, float *plain);
   /* c [n, wide] = sum over `inner` channels of a tile's number, in panels of
-   * `rows` tiles, times b [inner, wide]. */
-  void (*product) (int64_t n, int64_t inner, int64_t rows, const float *a,
-                   const float *b, float *c);
+   * `rows` tiles, times b [inner, wide].  channels: that are wanted of the
+   * panel, or more. */
+  void (*product) (int64_t n, int64_t channels, int64_t inner, int64_t rows,
+                   const float *a, const float *b, float *c);
   /* c [in, wide] (+)= sum over n tiles of a (panels of `rows` tiles) and
-   * b [n, wide]. */
-  void (*correlate) (int64_t n, int64_t in, int64_t rows, const float *a,
-                     const float *b, bool add, float *c);
+   * b [n, wide]; channels: likewise. */
+  void (*correlate) (int64_t n, int64_t channels, int64_t in, int64_t rows,
+                     const float *a, const float *b, bool add, float *c);
 };
 const struct kern_wino_level *
 kern_wino_level (const struct kern *k);

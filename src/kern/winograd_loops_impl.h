@@ -189,11 +189,11 @@ NAME (tiles) (const struct kern_wino_tiles *t, int m, bool spread,
     const int64_t left = at % t->across * m - shift;
     const int64_t first = left < 0 ? -left : 0;
     const int64_t end = v->w - left < size ? v->w - left : size;
-    for (int64_t c = 0; c < (channels + WIDE - 1) / WIDE * WIDE; c += LANES) {
+    for (int64_t c = 0; c < channels; c += LANES) {
       float *o = to + (c / WIDE * t->rows + i) * WIDE + c % WIDE;
       struct NAME (window) w;
       for (int r = 0; r < size; r++) {
-        const bool in = c < channels && y + r >= 0 && y + r < v->h;
+        const bool in = y + r >= 0 && y + r < v->h;
         w.row[r] =
             in ? x + kern_view_channel (v, n, c, y + r, left) : NAME (zeros);
         w.step[r] = in ? v->wide : 0;
@@ -350,7 +350,7 @@ NAME (gradient_of) (const struct kern_wino_weights *w, int m, int64_t panel,
   const int64_t o = panel * WIDE, n = w->out - o < WIDE ? w->out - o : WIDE;
   float tap[9][2 * LANES];
   for (int64_t i = 0; i < w->in; i++) {
-    for (int64_t c = 0; c < WIDE; c += LANES) {
+    for (int64_t c = 0; c < n; c += LANES) {
       VEC half[3 * SIDE], whole[3], d[SIDE];
       UNROLL
       for (int q = 0; q < side; q++) {
@@ -386,10 +386,10 @@ NAME (gradient) (const struct kern_wino_weights *w, int64_t panel,
 
 /* -- products -------------------------------------------------------------- */
 
-/* `rows` results of a panel, all in registers. */
+/* `rows` results of a panel, all in registers; of `vectors` vectors. */
 INLINE void
-NAME (rows_product) (int rows, int64_t inner, int64_t chunk, const float *a,
-                     const float *b, float *c)
+NAME (rows_product) (int rows, int vectors, int64_t inner, int64_t chunk,
+                     const float *a, const float *b, float *c)
 {
   VEC s[ROWS][2];
   UNROLL
@@ -398,45 +398,49 @@ NAME (rows_product) (int rows, int64_t inner, int64_t chunk, const float *a,
   for (int64_t k0 = 0; k0 < inner; k0 += WIDE, a += chunk) {
     const int64_t most = inner - k0 < WIDE ? inner - k0 : WIDE;
     for (int64_t k = 0; k < most; k++, b += WIDE) {
-      const VEC b0 = LOAD (b), b1 = LOAD (b + LANES);
+      const VEC b0 = LOAD (b), b1 = vectors > 1 ? LOAD (b + LANES) : b0;
       UNROLL
       for (int i = 0; i < rows; i++) {
         const VEC x = ALL (a[i * WIDE + k]);
         s[i][0] = FMA (x, b0, s[i][0]);
-        s[i][1] = FMA (x, b1, s[i][1]);
+        if (vectors > 1)
+          s[i][1] = FMA (x, b1, s[i][1]);
       }
     }
   }
   UNROLL
   for (int i = 0; i < rows; i++) {
     STORE (c + i * WIDE, s[i][0]);
-    STORE (c + i * WIDE + LANES, s[i][1]);
+    if (vectors > 1)
+      STORE (c + i * WIDE + LANES, s[i][1]);
   }
 }
 
 INLINE void
-NAME (rows_correlate) (int rows, int64_t n, const float *a, const float *b,
-                       bool add, float *c)
+NAME (rows_correlate) (int rows, int vectors, int64_t n, const float *a,
+                       const float *b, bool add, float *c)
 {
   VEC s[ROWS][2];
   UNROLL
   for (int i = 0; i < rows; i++) {
     s[i][0] = add ? LOAD (c + i * WIDE) : ALL (0);
-    s[i][1] = add ? LOAD (c + i * WIDE + LANES) : ALL (0);
+    s[i][1] = add && vectors > 1 ? LOAD (c + i * WIDE + LANES) : ALL (0);
   }
   for (int64_t k = 0; k < n; k++, a += WIDE, b += WIDE) {
-    const VEC b0 = LOAD (b), b1 = LOAD (b + LANES);
+    const VEC b0 = LOAD (b), b1 = vectors > 1 ? LOAD (b + LANES) : b0;
     UNROLL
     for (int i = 0; i < rows; i++) {
       const VEC x = ALL (a[i]);
       s[i][0] = FMA (x, b0, s[i][0]);
-      s[i][1] = FMA (x, b1, s[i][1]);
+      if (vectors > 1)
+        s[i][1] = FMA (x, b1, s[i][1]);
     }
   }
   UNROLL
   for (int i = 0; i < rows; i++) {
     STORE (c + i * WIDE, s[i][0]);
-    STORE (c + i * WIDE + LANES, s[i][1]);
+    if (vectors > 1)
+      STORE (c + i * WIDE + LANES, s[i][1]);
   }
 }
 
@@ -445,28 +449,42 @@ NAME (rows_correlate) (int rows, int64_t n, const float *a, const float *b,
   (((n) + ((n) + ROWS - 1) / ROWS - 1) / (((n) + ROWS - 1) / ROWS))
 
 TARGET static void
-NAME (product) (int64_t n, int64_t inner, int64_t rows, const float *a,
-                const float *b, float *c)
+NAME (product) (int64_t n, int64_t channels, int64_t inner, int64_t rows,
+                const float *a, const float *b, float *c)
 {
+  const bool half = channels <= LANES;
   for (int64_t m; n > 0; n -= m, a += m * WIDE, c += m * WIDE) {
     m = PIECE (n);
-#define CASE(m) NAME (rows_product) (m, inner, rows * WIDE, a, b, c)
-    CASES (m, CASE)
-#undef CASE
+#define ONE(m) NAME (rows_product) (m, 1, inner, rows * WIDE, a, b, c)
+#define TWO(m) NAME (rows_product) (m, 2, inner, rows * WIDE, a, b, c)
+    if (half) {
+      CASES (m, ONE)
+    } else {
+      CASES (m, TWO)
+    }
+#undef ONE
+#undef TWO
   }
 }
 
 TARGET static void
-NAME (correlate) (int64_t n, int64_t in, int64_t rows, const float *a,
-                  const float *b, bool add, float *c)
+NAME (correlate) (int64_t n, int64_t channels, int64_t in, int64_t rows,
+                  const float *a, const float *b, bool add, float *c)
 {
+  const bool half = channels <= LANES;
   for (int64_t i0 = 0; i0 < in; i0 += WIDE, a += rows * WIDE) {
     int64_t left = in - i0 < WIDE ? in - i0 : WIDE, i = 0;
     for (int64_t m; left > 0; left -= m, i += m, c += m * WIDE) {
       m = PIECE (left);
-#define CASE(m) NAME (rows_correlate) (m, n, a + i, b, add, c)
-      CASES (m, CASE)
-#undef CASE
+#define ONE(m) NAME (rows_correlate) (m, 1, n, a + i, b, add, c)
+#define TWO(m) NAME (rows_correlate) (m, 2, n, a + i, b, add, c)
+      if (half) {
+        CASES (m, ONE)
+      } else {
+        CASES (m, TWO)
+      }
+#undef ONE
+#undef TWO
     }
   }
 }
