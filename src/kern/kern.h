@@ -386,6 +386,17 @@ void
 kern_mean_back (struct kern *k, struct kern_dims d, struct kern_dims out,
                 enum kern_layout l, const float *d_dst, float *d_src);
 
+/* Images of another size, channels last, out.h x out.w: bilinear interpolation
+ * that aligns corners, PyTorch's interpolate (mode='bilinear',
+ * align_corners=True).  src: of layout l.  out: n and c of d. */
+void
+kern_bilinear_forward (struct kern *k, struct kern_dims d, struct kern_dims out,
+                       enum kern_layout l, const float *src, float *dst);
+/* d_src is overwritten, its padding zero. */
+void
+kern_bilinear_back (struct kern *k, struct kern_dims d, struct kern_dims out,
+                    enum kern_layout l, const float *d_dst, float *d_src);
+
 /* Images as plain rows [n, c h w], and back (padding becomes zero). */
 void
 kern_flatten (struct kern *k, struct kern_dims d, enum kern_layout l,
@@ -606,6 +617,20 @@ enum status
 kern_loss (struct kern *k, int64_t n, int64_t classes, const float *logits,
            const struct kern_target *target, double *loss, int64_t *correct,
            float *d_logits);
+
+/* Images that are to be made again: x plain, normalised by mean and std [c]
+ * (NULL: 0 and 1) of values 0 .. 1.  scale: of a sample's gradient. */
+struct kern_picture {
+  const float *x;
+  const double *mean, *std;
+  float scale;
+};
+/* Binary cross-entropy of sigmoid (z), z [n, h, w, c], against those values.
+ * *loss: the sum over samples of the mean over channels and pixels.  d_z (may
+ * be NULL; may be z): scale x its gradient. */
+void
+kern_picture_loss (struct kern *k, struct kern_dims d, const float *z,
+                   const struct kern_picture *p, double *loss, float *d_z);
 
 /* -- loops over blocks ----------------------------------------------------- */
 

@@ -166,6 +166,22 @@ pools (struct bench *b, struct kern_dims dims, enum kern_layout l)
   keep_floats (b, "means, back", kern_bytes (b->k, dims, l) / 4, b->y);
 }
 
+static void
+pictures (struct bench *b, struct kern_dims dims, enum kern_layout l)
+{
+  const struct kern_dims large = {dims.n, dims.c, 17, 19};
+  const struct kern_dims image = {dims.n, 3, 17, 300};
+  const struct kern_picture p = {.x = b->x[1], .scale = 0.3f};
+  double loss;
+  kern_bilinear_forward (b->k, dims, large, l, b->x[0], b->y);
+  keep_floats (b, "interpolation", (size_t)(dims.n * dims.c * 17 * 19), b->y);
+  kern_bilinear_back (b->k, dims, large, l, b->x[1], b->y);
+  keep_floats (b, "interpolation, back", kern_bytes (b->k, dims, l) / 4, b->y);
+  kern_picture_loss (b->k, image, b->x[0], &p, &loss, b->y);
+  keep_floats (b, "pixels, gradient", (size_t)(dims.n * 3 * 17 * 300), b->y);
+  keep (b, "pixels", (size_t)dims.n, &loss, sizeof loss);
+}
+
 void LEVEL_NAME (LEVEL, level_run) (struct kern *k, struct level_results *out);
 
 void
@@ -193,6 +209,8 @@ LEVEL_NAME (LEVEL, level_run) (struct kern *k, struct level_results *out)
   pools (&b, (struct kern_dims){2, 5, 7, 7}, KERN_PLAIN);
   pools (&b, (struct kern_dims){2, 21, 7, 7}, KERN_BLOCKED);
   pools (&b, (struct kern_dims){2, 21, 7, 7}, KERN_LAST);
+  pictures (&b, (struct kern_dims){2, 21, 7, 7}, KERN_BLOCKED);
+  pictures (&b, (struct kern_dims){3, 5, 7, 2}, KERN_LAST);
   for (int i = 0; i < 4; i++)
     mem_free (&b.x[i]);
   mem_free (&b.y);
