@@ -142,6 +142,24 @@ rows_bytes (const struct stage_spec *spec, bool own_input, double *bytes)
   return OK;
 }
 
+/* What makes images again behind a stage.  Heads are coarse enough to be left
+ * out, but here features are as large as the image. */
+static double
+decoder_bytes (const struct stage_spec *spec)
+{
+  const double n = (double)spec->n_samples;
+  const bool last = spec->unit_end == network_units (spec->net);
+  struct recipe_row r;
+  struct network_unit u = {0};
+  if (last || !spec->head || !(network_head_rebuilds (spec->head) > 0) ||
+      recipe_head (spec->head, spec->net, spec->unit_end - 1, &r) != OK)
+    return 0;
+  recipe_cost (&r.part[r.n], &u);
+  const double wide = network_border_bytes (r.part[r.n].path[0].out, n);
+  return network_param_bytes ((double)u.params) * copies (spec) +
+         u.act_bytes * n * (1 + PAIR_PART) * spec->n_slots + 2 * wide;
+}
+
 static double
 images_bytes (const struct stage_spec *spec)
 {
@@ -164,7 +182,8 @@ images_bytes (const struct stage_spec *spec)
       spec->mode < STAGE_STILL ? act : network_border_bytes (u.out, n);
   const double pair = spec->mode < STAGE_HANDS_ON ? act * PAIR_PART : 0;
   return network_param_bytes (params) * (copies (spec) + spec->narrow) +
-         slot * spec->n_slots + pair * spec->n_pairs + OTHER_PLACES * largest;
+         slot * spec->n_slots + pair * spec->n_pairs + OTHER_PLACES * largest +
+         decoder_bytes (spec);
 }
 
 enum status

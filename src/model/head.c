@@ -1,6 +1,6 @@
 /* model/head.c -- the grammar of heads: `conv128-bn-conv64s2-gap-fc`, `ln-fc`.
  *
- *   head = word { "-" word }
+ *   head = word { "-" word } [ "+rec" [ weight ] ]
  *
  * Which words there are is in head_words.c, which of them a family has in its
  * own file.
@@ -12,7 +12,7 @@
 
 #define WORDS 20 /* two steps each fit into a recipe */
 
-/* Up to the next '-' (or the end) that is no part of a word. */
+/* Up to the next '-' or '+' (or the end) that is no part of a word. */
 static size_t
 word_length (const char *at)
 {
@@ -23,7 +23,7 @@ word_length (const char *at)
     if (text[n - 1] == '-' && strncmp (at, text, n) == 0)
       in_word = n;
   }
-  return in_word + strcspn (at + in_word, "-");
+  return in_word + strcspn (at + in_word, "-+");
 }
 
 /* Copy the next word and step over it. */
@@ -89,7 +89,7 @@ parse_words (const char *grammar, const struct family *f,
     w->own = find (f->words, w);
     if (!w->own && !find (head_words, w))
       return unknown (grammar, w);
-    if (*at == '\0')
+    if (*at == '\0' || *at == '+')
       return OK;
     at++;
   }
@@ -108,6 +108,31 @@ refuse_share (const char *grammar, const struct network *net,
                  "head \"%s\": its blocks look at all positions: "
                  "stages.head_tokens must be 1",
                  grammar);
+  return OK;
+}
+
+/* The decoder, where the grammar asks for one, beside what is in the row. */
+static enum status
+add_decoder (const char *grammar, const struct network *net, int after,
+             struct recipe_row *out)
+{
+  const char *said = strchr (grammar, '+');
+  out->n_beside = 0;
+  if (!said)
+    return OK;
+  out->rebuilt = network_head_rebuilds (grammar);
+  if (!(out->rebuilt > 0))
+    return fail (E_CONFIG,
+                 "head \"%s\": unknown suffix \"%s\"; known is +recW, W a "
+                 "number above 0, at most 1000 (+rec: 1)",
+                 grammar, said);
+  if (network_family (net)->rows)
+    return fail (E_CONFIG,
+                 "head \"%s\": %s makes images again: only ResNets have it",
+                 grammar, said);
+  out->n_beside = 1;
+  recipe_decoder (&out->part[out->n], network_spec (net),
+                  network_recipe (net, after)->out);
   return OK;
 }
 
@@ -148,5 +173,6 @@ recipe_head (const char *grammar, const struct network *net, int after,
                    w->text, why);
     add_word (words, n, i, net, after, out);
   }
+  TRY (add_decoder (grammar, net, after, out));
   return refuse_share (grammar, net, out);
 }

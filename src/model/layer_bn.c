@@ -13,7 +13,7 @@
 static enum kern_layout
 layout_of (const struct recipe_step *s, enum kern_layout inner)
 {
-  return s->flat ? KERN_PLAIN : inner;
+  return s->flat ? KERN_PLAIN : s->last ? KERN_LAST : inner;
 }
 
 struct bn_layer {

@@ -162,7 +162,8 @@ struct layer_maker {
   struct kern *k;
   const struct kern_tuning *tuning;
   enum kern_layout inner;
-  int64_t n; /* samples per micro-batch */
+  enum kern_layout outer; /* of what a BILINEAR reads */
+  int64_t n;              /* samples per micro-batch */
   bool training;
   struct params *params;
   struct params *shared; /* where the embedding's table is; NULL: in params */

@@ -27,6 +27,7 @@ struct bench {
   int64_t n;    /* samples: of the batch, or of a part of it */
   double whole; /* batch : n */
   float *x, *d_y, *d_x;
+  float *picture; /* of heads that make images again, else NULL */
   int32_t *labels;
   double time[TIMES][WALKS]; /* INFINITY: not taken in that walk */
 };
@@ -100,7 +101,7 @@ create_part (struct kern *k, struct stage_spec *spec, int64_t whole,
   kern_tuning_layout_set (t, kern_tuning_layout (spec->tuning));
   TRY_GOTO (copy_choices (k, spec->tuning, body, whole, spec->n_samples, t),
             done);
-  for (int i = 0; i < head.n; i++)
+  for (int i = 0; i < recipe_row_parts (&head); i++)
     TRY_GOTO (copy_choices (k, spec->tuning, &head.part[i], whole,
                             spec->n_samples, t),
               done);
@@ -128,6 +129,20 @@ create (struct kern *k, const struct stage_spec *whole,
   }
   b->n = whole->n_samples;
   return stage_create (k, whole, &b->s);
+}
+
+/* Any images will do. */
+static enum status
+open_picture (const struct model_spec *model, struct bench *b)
+{
+  const size_t n =
+      (size_t)(b->n * model->channels * model->height * model->width_px);
+  if (!stage_rebuilds (b->s))
+    return OK;
+  TRY (MEM_NEW (n, &b->picture, "measuring"));
+  fill (b->picture, n);
+  stage_picture (b->s, 0, b->picture, NULL, NULL);
+  return OK;
 }
 
 static enum status
@@ -167,7 +182,7 @@ bench_open (struct kern *k, const struct network *net,
   if (in.form.type == TENSOR_I32)
     fill_tokens ((int32_t *)(void *)b->x, n, model->classes);
   fill (b->d_y, out.bytes / sizeof (float));
-  return OK;
+  return open_picture (model, b);
 }
 
 static void
@@ -177,6 +192,7 @@ bench_close (struct bench *b)
   mem_free (&b->x);
   mem_free (&b->d_x);
   mem_free (&b->d_y);
+  mem_free (&b->picture);
   mem_free (&b->labels);
 }
 

@@ -152,6 +152,20 @@ network_head_shares (const char *head)
   return n >= word && strcmp (head + n - word, "shared") == 0;
 }
 
+double
+network_head_rebuilds (const char *head)
+{
+  static const char suffix[] = "+rec";
+  const size_t n = sizeof suffix - 1;
+  const char *at = strchr (head, '+');
+  double weight = 1;
+  if (!at || strncmp (at, suffix, n) != 0)
+    return 0;
+  if (at[n] && !text_to_double (at + n, &weight))
+    return 0;
+  return weight > 0 && weight <= 1000 ? weight : 0;
+}
+
 bool
 network_shares (const struct network *net, const char *head)
 {

@@ -182,6 +182,10 @@ network_shared_name (const struct network *net);
 /* Whether heads of this grammar use the output's matrix. */
 bool
 network_head_shares (const char *head);
+/* The weight of the loss of images that heads of this grammar make again
+ * ("gap-fc+rec0.5": 0.5; 1 where no number is given); 0: they make none. */
+double
+network_head_rebuilds (const char *head);
 
 /* Cut text "2,1,1,rest" -> first[0..K], first[K] = units; an empty stage or a
  * wrong sum is E_CONFIG. */

@@ -41,7 +41,7 @@ collect_all (struct steps *all, const struct network *net,
     if (!heads[i])
       continue;
     TRY (recipe_head (heads[i], net, i, &r));
-    for (int j = 0; j < r.n; j++)
+    for (int j = 0; j < recipe_row_parts (&r); j++)
       collect (all, &r.part[j]);
   }
   return OK;

@@ -21,6 +21,7 @@ recipe_add (struct recipe *r, enum recipe_kind kind, const char *name)
   struct recipe_step *s = &r->path[r->n_path++];
   *s = (struct recipe_step){.kind = kind, .in = r->out, .out = r->out};
   s->flat = r->n_path > 1 && s[-1].flat;
+  s->last = r->n_path > 1 && s[-1].last;
   snprintf (s->name, sizeof s->name, "%s", name);
   return s;
 }
@@ -84,6 +85,16 @@ recipe_mean (struct recipe *r, int64_t side)
   r->out = s->out;
 }
 
+void
+recipe_bilinear (struct recipe *r, int64_t h, int64_t w)
+{
+  struct recipe_step *s = recipe_add (r, RECIPE_BILINEAR, "");
+  s->out.h = h;
+  s->out.w = w;
+  s->last = true;
+  r->out = s->out;
+}
+
 /* [C, H, W] to [C H W]. */
 static void
 flatten (struct recipe *r)
@@ -104,6 +115,20 @@ recipe_linear (struct recipe *r, const char *name, int64_t out_c)
   s->flat = true;
   s->out.c = out_c;
   r->out = s->out;
+}
+
+/* Names are PyTorch's of a Sequential of convolution, norm, ReLU, convolution.
+ */
+void
+recipe_decoder (struct recipe *r, const struct model_spec *spec,
+                struct kern_dims in)
+{
+  enum { WIDTH = 12 };
+  recipe_init (r, "decoder", in);
+  recipe_bilinear (r, spec->height, spec->width_px);
+  recipe_conv (r, "rec.0", WIDTH, 3, 1, true);
+  recipe_bn (r, "rec.1", true);
+  recipe_conv (r, "rec.3", spec->channels, 3, 1, true);
 }
 
 /* -- steps over rows --------------------------------------------------------
@@ -183,6 +208,7 @@ recipe_step_at (const struct recipe *r, int i)
 struct kern_conv_shape
 recipe_shape (const struct recipe_step *s, int64_t n, enum kern_layout l)
 {
+  l = s->last ? KERN_LAST : l;
   return (struct kern_conv_shape){.n = n,
                                   .c = s->in.c,
                                   .h = s->in.h,

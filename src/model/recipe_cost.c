@@ -39,9 +39,9 @@ recipe_row_cost (const struct recipe_row *row, struct network_unit *out)
 {
   struct network_unit u = {0};
   recipe_cost (&row->part[0], out);
-  for (int i = 1; i < row->n; i++) {
+  for (int i = 1; i < recipe_row_parts (row); i++) {
     recipe_cost (&row->part[i], &u);
-    out->out = u.out;
+    out->out = i < row->n ? u.out : out->out;
     out->params += u.params;
     out->flops += u.flops;
     out->work.forward += u.work.forward;
@@ -58,7 +58,7 @@ recipe_divides (const struct recipe *r, int block)
 {
   for (int i = 0; i < recipe_steps (r); i++) {
     const struct recipe_step *s = recipe_step_at (r, i);
-    if (layer_kind (s)->chooses &&
+    if (layer_kind (s)->chooses && !s->last &&
         (s->out.c % block || (!s->plain && s->in.c % block)))
       return false;
   }
@@ -78,5 +78,6 @@ recipe_same_kernels (const struct recipe_step *a, const struct recipe_step *b)
          same_dims (a->out, b->out) && a->kernel == b->kernel &&
          a->stride == b->stride && a->pad == b->pad && a->bias == b->bias &&
          a->relu == b->relu && a->plain == b->plain && a->flat == b->flat &&
-         a->heads == b->heads && a->kv_heads == b->kv_heads;
+         a->last == b->last && a->heads == b->heads &&
+         a->kv_heads == b->kv_heads;
 }

@@ -43,7 +43,9 @@
   ROW (RECIPE_BRANCH,    layer_bracket)                                        \
   ROW (RECIPE_JOIN,      layer_bracket_end)                                    \
   /* to the vocabulary, with the loss: the last of a head */                   \
-  ROW (RECIPE_PROJECT,   layer_project)
+  ROW (RECIPE_PROJECT,   layer_project)                                        \
+  /* over images: to another size; this and what follows has channels last */  \
+  ROW (RECIPE_BILINEAR,  layer_bilinear)
 /* clang-format on */
 #define ROW(word, kind) word,
 enum recipe_kind { RECIPE_KINDS (ROW) };
@@ -66,6 +68,8 @@ struct recipe_step {
   bool relu;                /* BN: ReLU fused */
   bool plain;               /* CONV: reads plain images */
   bool flat;                /* output is plain [n, c], no inner layout */
+  bool last;                /* CONV, BN: channels are last, whatever the inner
+                               layout: behind a BILINEAR */
   int heads, kv_heads;      /* QK, ATTENTION: of queries; of keys and values */
   bool turned;              /* QK: by rotary positions */
   bool normed;              /* QK: each head by RMSNorm */
@@ -94,12 +98,22 @@ struct recipe {
   struct recipe_step path[RECIPE_STEPS], skip[RECIPE_SKIP];
 };
 
-/* A head: recipes one behind the other, whole blocks and then the words. */
+/* A head: recipes one behind the other, whole blocks and then the words; and
+ * beside them one that makes the image again of what the first of them reads.
+ */
 #define RECIPE_BLOCKS 9
 struct recipe_row {
-  int n; /* at least 1 */
-  struct recipe part[RECIPE_BLOCKS + 1];
+  int n;          /* one behind the other; at least 1 */
+  int n_beside;   /* 1: the next one is the decoder; else 0 */
+  double rebuilt; /* weight of its loss */
+  struct recipe part[RECIPE_BLOCKS + 2];
 };
+/* All of a row. */
+static inline int
+recipe_row_parts (const struct recipe_row *row)
+{
+  return row->n + row->n_beside;
+}
 
 /* Start a recipe whose input is `in`. */
 void
@@ -121,6 +135,9 @@ recipe_gap (struct recipe *r);
 /* To `side` x `side` means. */
 void
 recipe_mean (struct recipe *r, int64_t side);
+/* To h x w. */
+void
+recipe_bilinear (struct recipe *r, int64_t h, int64_t w);
 /* Images are made rows first. */
 void
 recipe_linear (struct recipe *r, const char *name, int64_t out_c);
@@ -190,6 +207,11 @@ recipe_border (struct recipe *r, enum model_border border, struct kern_dims in,
 enum status
 recipe_head (const char *grammar, const struct network *net, int after,
              struct recipe_row *out);
+/* What makes the network's images again of a tensor of dims `in`: InfoPro's
+ * decoder, without the sigmoid at its end. */
+void
+recipe_decoder (struct recipe *r, const struct model_spec *spec,
+                struct kern_dims in);
 /* The PROJECT at the end of a recipe of tokens; NULL: there is none. */
 const struct recipe_step *
 recipe_projects (const struct recipe *r);

@@ -30,6 +30,7 @@ maker_of (struct stage *s, const struct stage_spec *spec, enum stage_part part)
   return (struct layer_maker){.k = s->k,
                               .tuning = spec->tuning,
                               .inner = s->inner,
+                              .outer = s->inner,
                               .n = spec->n_samples,
                               .length = s->length,
                               .training = spec->training,
@@ -93,6 +94,37 @@ build_row (struct layer_maker *m, const struct recipe_row *r,
   return status;
 }
 
+/* Beside the head, and in its slabs. */
+static enum status
+build_decoder (struct stage *s, const struct recipe_row *r,
+               struct layer_maker *m)
+{
+  struct rebuild *b = &s->rebuild;
+  const enum kern_layout inner = m->inner;
+  if (r->n_beside == 0)
+    return OK;
+  m->inner = KERN_LAST;
+  TRY (layer_build (m, &r->part[r->n], &b->decoder));
+  m->inner = inner;
+  b->dims = maker_dims (m, r->part[r->n].out);
+  b->bytes = kern_bytes (s->k, b->dims, KERN_LAST);
+  b->weight = (float)r->rebuilt;
+  b->at = maker_slot (m, b->bytes);
+  return OK;
+}
+
+/* Of scratch: besides what the decoder's layers take, its gradient where the
+ * head's is, or in evaluation its output. */
+static size_t
+decoder_scratch (const struct stage *s)
+{
+  const struct rebuild *b = &s->rebuild;
+  if (!b->decoder)
+    return 0;
+  return b->decoder->scratch_bytes +
+         arena_round (larger (s->out_bytes, b->bytes));
+}
+
 static enum status
 build_head (struct stage *s, const struct stage_spec *spec,
             const struct recipe_row *r)
@@ -105,6 +137,7 @@ build_head (struct stage *s, const struct stage_spec *spec,
   s->project.keeps = s->project.on && s->head && s->head->keeps;
   if (s->project.keeps)
     s->project.kept_at = maker_pair (&m, s->head->y_bytes);
+  TRY (build_decoder (s, r, &m));
   s->head_slot_bytes = m.slot_bytes;
   s->head_pair_bytes = m.pair_bytes;
   return OK;
@@ -201,6 +234,7 @@ make_rest (struct stage *s)
   size_t y = s->body ? arena_round (TENSOR_HEADER + s->out_bytes) : 0;
   s->scratch_bytes = larger (s->body ? s->body->scratch_bytes : 0,
                              s->head ? s->head->scratch_bytes : 0);
+  s->scratch_bytes = larger (s->scratch_bytes, decoder_scratch (s));
   s->scratch_bytes += stage_token_scratch (s);
   TRY (arena_open (s->scratch_bytes + y + logits, "stage scratch", &s->rest));
   s->scratch = arena_take (&s->rest, s->scratch_bytes);
@@ -275,6 +309,7 @@ stage_destroy (struct stage **s)
     return;
   layer_destroy (&st->body);
   layer_destroy (&st->head);
+  layer_destroy (&st->rebuild.decoder);
   kern_linear_destroy (&st->project.linear);
   params_clear (&st->params[STAGE_BODY]);
   params_clear (&st->params[STAGE_HEAD]);

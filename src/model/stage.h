@@ -140,6 +140,17 @@ stage_is_first (const struct stage *s);
 bool
 stage_has_head (const struct stage *s);
 
+/* Whether the head makes the images of its slot again (`+rec`). */
+bool
+stage_rebuilds (const struct stage *s);
+/* Those images, plain [n, C, H, W] as the network's first stage gets them, and
+ * mean and std by which they were normalised [C] (NULL: 0 and 1); borrowed
+ * until the head of the slot is done.  Before stage_head, and with STAGE_EVAL
+ * before stage_head_eval, where the head makes images again. */
+void
+stage_picture (struct stage *s, int slot, const float *x, const double *mean,
+               const double *std);
+
 /* -- work ------------------------------------------------------------------ */
 
 /* That of the spec at first.  Between two batches. */
@@ -163,11 +174,14 @@ struct stage_loss {
   double loss;     /* sum over samples; of tokens: over positions */
   int64_t correct; /* samples or positions */
   int64_t counted; /* samples; positions that have a label and were chosen */
+  double rebuilt;  /* of images made again: sum over samples, without weight; 0
+                      where there are none */
 };
 /* Head on the output of the slot: loss, and its gradient with respect to the
  * stage's output (scale x d(sum of losses)/dy), readable by stage_head_grad
  * until the next stage_head on this slot.  labels [n_samples]. witness: the
- * gradient with respect to the output is not computed.
+ * gradient with respect to the output is not computed.  Where images are made
+ * again, what is differentiated is loss + W rebuilt.
  * Tokens: labels [n_samples T].  scale is that of one position when all count:
  * 1 / (T x whole batch).  A head that takes n of T positions of each sample
  * multiplies by T / n itself; its loss and `counted` are of those n.  The

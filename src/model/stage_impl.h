@@ -25,11 +25,12 @@ struct place {              /* a slot, or where evaluation happens */
   float *y;                 /* the output; NULL when the body is empty */
   float *head_grad;         /* at the output; NULL as head_pair */
   float *logits, *d_logits; /* [n, classes]; NULL without a head, of tokens */
-  float *chosen;    /* tokens: the rows the head takes, where it does not take
-                       all; else NULL */
-  struct when when; /* tokens: which samples these are */
-  char *input;      /* own input with its header; owned; NULL: not made */
-  const float *x;   /* the last input; borrowed */
+  float *chosen; /* tokens: the rows the head takes, where it does not take
+                    all; else NULL */
+  struct kern_picture picture; /* what the head makes again */
+  struct when when;            /* tokens: which samples these are */
+  char *input;    /* own input with its header; owned; NULL: not made */
+  const float *x; /* the last input; borrowed */
 };
 
 /* How the head's rows become losses. */
@@ -47,6 +48,16 @@ struct project {
   struct kern_linear *linear; /* of a chunk; owned */
 };
 
+/* How the head makes images again. */
+struct rebuild {
+  struct layer *decoder; /* reads what the head reads; NULL: it makes none */
+  struct kern_dims dims; /* n = micro-batch */
+  size_t bytes;          /* of them, channels last */
+  size_t at;             /* in the head's slab: the decoder's output, then the
+                            gradient there */
+  float weight;          /* of the loss */
+};
+
 struct stage {
   struct kern *k;
   struct stage_spec spec; /* net borrowed; head and tuning not valid */
@@ -56,6 +67,7 @@ struct stage {
   struct layer *head; /* NULL: none; of tokens: what is in front of the
                          projection, NULL where nothing is */
   struct project project;
+  struct rebuild rebuild;
   enum stage_mode mode;
   bool aside;              /* between stage_aside and stage_aside_end */
   struct params params[2]; /* by stage_part */

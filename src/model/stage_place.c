@@ -160,6 +160,20 @@ stage_is_first (const struct stage *s)
 }
 
 bool
+stage_rebuilds (const struct stage *s)
+{
+  return s->rebuild.decoder != NULL;
+}
+
+void
+stage_picture (struct stage *s, int slot, const float *x, const double *mean,
+               const double *std)
+{
+  stage_place (s, slot)->picture =
+      (struct kern_picture){.x = x, .mean = mean, .std = std};
+}
+
+bool
 stage_has_head (const struct stage *s)
 {
   return s->head != NULL || s->project.on;

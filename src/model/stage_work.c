@@ -80,10 +80,49 @@ loss_of (struct stage *s, const struct place *p, struct kern_target t,
          float *d_logits, struct stage_loss *out)
 {
   out->counted = 0;
+  out->rebuilt = 0;
   for (int64_t i = 0; i < s->in.n; i++)
     out->counted += t.labels[i] >= 0;
   return kern_loss (s->k, s->in.n, network_spec (s->spec.net)->classes,
                     p->logits, &t, &out->loss, &out->correct, d_logits);
+}
+
+/* The decoder's output, from what the head reads, and the gradient there over
+ * it.  scale: of a sample's gradient. */
+static enum status
+rebuild (struct stage *s, struct work *w, struct place *p, float scale,
+         float *z, float *d_z, double *loss)
+{
+  const struct rebuild *b = &s->rebuild;
+  CHECK (p->picture.x, "stage %d: images to make again are not given",
+         s->spec.k);
+  TRY (w->slot ? layer_forward (b->decoder, w, stage_output_of (s, p), z)
+               : layer_eval (b->decoder, w, stage_output_of (s, p), z));
+  p->picture.scale = scale * b->weight;
+  kern_picture_loss (s->k, b->dims, z, &p->picture, loss, d_z);
+  if (d_z)
+    stage_settle (s, b->bytes / sizeof (float), d_z);
+  return OK;
+}
+
+/* Of both losses, into the parameters and, unless the head is a witness, into
+ * the gradient at the output. */
+static enum status
+head_back (struct stage *s, struct work *w, struct place *p, bool witness)
+{
+  const struct rebuild *b = &s->rebuild;
+  char *mark = w->scratch;
+  TRY (layer_back (s->head, w, p->d_logits, witness ? NULL : p->head_grad));
+  if (!b->decoder)
+    return OK;
+  float *side = witness ? NULL : work_take (w, s->out_bytes);
+  TRY (layer_back (b->decoder, w, (float *)(w->slot + b->at), side));
+  if (side) {
+    kern_axpy (s->k, s->out_bytes / sizeof (float), 1.0f, side, p->head_grad);
+    stage_settle (s, s->out_bytes / sizeof (float), p->head_grad);
+  }
+  w->scratch = mark;
+  return OK;
 }
 
 enum status
@@ -100,10 +139,14 @@ stage_head (struct stage *s, int slot, const int32_t *labels, float scale,
   const struct kern_target t = {labels, scale, s->spec.smoothing};
   TRY (loss_of (s, p, t, p->d_logits, out));
   stage_settle (s, logits_of (s), p->d_logits);
+  if (s->rebuild.decoder) {
+    float *z = (float *)(p->head + s->rebuild.at);
+    TRY (rebuild (s, &w, p, scale, z, z, &out->rebuilt));
+  }
   /* The head has a pair of its own in every slot: its weight gradients may come
    * at any time before the update. */
   w.pair = p->head_pair;
-  return layer_back (s->head, &w, p->d_logits, witness ? NULL : p->head_grad);
+  return head_back (s, &w, p, witness);
 }
 
 const float *
@@ -122,7 +165,11 @@ stage_head_eval (struct stage *s, const int32_t *labels, struct stage_loss *out)
     return stage_token_eval (s, labels, out);
   struct work w = stage_work (s, STAGE_HEAD, p, NULL, NULL);
   TRY (layer_eval (s->head, &w, stage_output_of (s, p), p->logits));
-  return loss_of (s, p, (struct kern_target){labels, 1, 0}, NULL, out);
+  TRY (loss_of (s, p, (struct kern_target){labels, 1, 0}, NULL, out));
+  if (!s->rebuild.decoder)
+    return OK;
+  return rebuild (s, &w, p, 1, work_take (&w, s->rebuild.bytes), NULL,
+                  &out->rebuilt);
 }
 
 const float *
@@ -198,9 +245,10 @@ stage_head_weights (struct stage *s, int slot)
   struct work w = stage_work (s, STAGE_HEAD, p, p->head, p->head_pair);
   if (s->project.on) /* it has seen no others */
     w.rows = s->in.n * s->project.taken;
-  if (!s->head || !s->head->kind->weights)
-    return OK;
-  return s->head->kind->weights (s->head, &w);
+  if (s->head && s->head->kind->weights)
+    TRY (s->head->kind->weights (s->head, &w));
+  const struct layer *decoder = s->rebuild.decoder;
+  return decoder ? decoder->kind->weights (s->rebuild.decoder, &w) : OK;
 }
 
 void

@@ -50,6 +50,7 @@ static const struct work_weights table[] = {
   [RECIPE_SWIGLU]    = { { 0, 0, 0 }, { 300, 500, 0 } },
   [RECIPE_JOIN]      = { { 0, 0, 0 }, { 100, 100, 0 } }, /* an addition */
   [RECIPE_PROJECT]   = { { 4, 4, 4 }, { 300, 150, 0 } }, /* and softmax */
+  [RECIPE_BILINEAR]  = { { 0, 0, 0 }, { 150, 150, 0 } },
 };
 /* clang-format on */
 /* A convolution of one pixel, which reads more for what it does; the addition

@@ -29,6 +29,8 @@ static const struct good {
     {"like-1-bn-gap-fc", 2 * (16 * 16 * 9 + 32) + 32 + 170,
      2.0 * (2 * 16 * 16 * 9 * 64 + 160)},
     {"ln-gap-fc", 170, 6 * 16 * 64 + 2.0 * 160},
+    {"gap-fc+rec0.5", 170 + 16 * 12 * 9 + 12 + 24 + 12 * 3 * 9 + 3,
+     2.0 * 160 + 8.0 * 16 * 64 + 2.0 * (16 * 12 * 9 + 12 * 3 * 9) * 64},
     {"conv128-bn-conv64-bn-gap-fc",
      16 * 128 * 9 + 128 + 256 + 128 * 64 * 9 + 64 + 128 + 650,
      2.0 * (16 * 128 * 9 * 64 + 128 * 64 * 9 * 64 + 640)},
@@ -101,6 +103,16 @@ static const struct bad {
     {"a-word-of-more-letters-than-any-known-word-could-ever-have-fc",
      "unknown word \"a\""},
     {"abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz-fc", "too long"},
+    {"gap-fc+", "unknown suffix \"+\"; known is +recW"},
+    {"gap-fc+record", "unknown suffix \"+record\""},
+    {"gap-fc+rec0", "W a number above 0"},
+    {"gap-fc+rec-1", "unknown suffix \"+rec-1\""},
+    {"gap-fc+rec1001", "at most 1000"},
+    {"gap-fc+recnan", "unknown suffix"},
+    {"gap-fc+rec+rec", "unknown suffix"},
+    {"gap+rec-fc", "the last word must be fc"},
+    {"+rec", "empty word at character 1"},
+    {"gap-+rec", "empty word at character 5"},
     {"conv8-conv8-conv8-conv8-conv8-conv8-conv8-conv8-conv8-conv8-conv8-conv8-"
      "conv8-conv8-conv8-conv8-conv8-conv8-conv8-conv8-conv8-gap-fc",
      "more than"},
@@ -138,6 +150,7 @@ static const struct bad token_bad[] = {
     {"ln-like-1", "word 2, \"like-1\": blocks of the network"},
     {"like-1-ln", "must be fc or shared"},
     {"ln-rank-fc", "unknown word \"rank\""},
+    {"ln-fc+rec", "+rec makes images again: only ResNets have it"},
 };
 
 static void

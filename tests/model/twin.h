@@ -468,8 +468,10 @@ twin_like (struct twin *t, struct act x, int k, int depth)
 static inline struct act
 twin_head (struct twin *t, struct act x, int k, const char *grammar)
 {
-  char copy[128], *word, *rest = copy;
+  char copy[128], words[128], *word, *rest = copy;
   int blocks = 0, used = 0;
+  snprintf (words, sizeof words, "%.*s", (int)strcspn (grammar, "+"), grammar);
+  grammar = words;
   if (sscanf (grammar, "like-%d%n", &blocks, &used) == 1)
     x = twin_like (t, x, k, blocks);
   if (blocks > 0)
@@ -503,6 +505,68 @@ twin_head (struct twin *t, struct act x, int k, const char *grammar)
     }
   }
   return x;
+}
+
+/* Planted: interpolation does not align corners. */
+static bool twin_corners __attribute__ ((unused)) = true;
+
+/* Where place i of a side of `to` lies on one of `from`. */
+static inline double
+twin_place (int64_t i, int64_t from, int64_t to)
+{
+  if (!twin_corners)
+    return fmin (fmax (((double)i + 0.5) * (double)from / (double)to - 0.5, 0),
+                 (double)(from - 1));
+  return to > 1 ? (double)i * (double)(from - 1) / (double)(to - 1) : 0;
+}
+
+/* To h x w; each place is a mean of those that are less than one away. */
+static inline struct act
+twin_bilinear (struct act x, int64_t h, int64_t w)
+{
+  struct act y = act_new (x.n, x.c, h, w);
+  for (int64_t n = 0; n < x.n; n++)
+    for (int64_t c = 0; c < x.c; c++)
+      for (int64_t i = 0; i < h * w; i++)
+        for (int64_t j = 0; j < x.h * x.w; j++) {
+          const double v =
+              fabs (twin_place (i / w, x.h, h) - (double)(j / x.w));
+          const double u =
+              fabs (twin_place (i % w, x.w, w) - (double)(j % x.w));
+          if (v < 1 && u < 1)
+            act_at (&y, n, c, 0, 0)[i] +=
+                (1 - v) * (1 - u) * act_at (&x, n, c, 0, 0)[j];
+        }
+  mem_free (&x.v);
+  return y;
+}
+
+/* The decoder of head k on x, which it frees: the sum over samples of the mean
+ * over channels and pixels of the cross-entropy with the images, whose values
+ * were normalised by mean and std. */
+static inline double
+twin_rebuilt (struct twin *t, struct act x, int k, const float *images,
+              const double *mean, const double *std)
+{
+  char name[3][64];
+  double sum = 0;
+  for (int i = 0; i < 3; i++)
+    snprintf (name[i], sizeof name[i], "heads/%d/rec.%d", k, i + (i == 2));
+  x = twin_bilinear (x, t->spec->height, t->spec->width_px);
+  x = twin_conv (t, x, name[0], 3, 1, false);
+  twin_bn (t, &x, name[1]);
+  twin_relu (&x);
+  x = twin_conv (t, x, name[2], 3, 1, false);
+  const int64_t pixels = x.h * x.w;
+  for (int64_t i = 0; i < x.n * x.c * pixels; i++) {
+    const int64_t c = i / pixels % x.c;
+    const double v = images[i] * std[c] + mean[c];
+    const double target = fmin (fmax (v, 0), 1), z = x.v[i];
+    sum += fmax (z, 0) - z * target + log1p (exp (-fabs (z)));
+  }
+  sum /= (double)(x.c * pixels);
+  mem_free (&x.v);
+  return sum;
 }
 
 /* Of labels: the target is 1 - e at the label and e / classes everywhere. */
