@@ -355,8 +355,12 @@ config_span_show (const char *words, int K, struct text *out);
  * grammar, or K - 1 with commas between.  E_CONFIG. */
 enum status
 config_head_parse (const char *words, int K, int k, char grammar[CONFIG_TEXT]);
+/* "auto", or that with a suffix, "auto+rec". */
 bool
 config_head_is_auto (const char *words);
+/* What is behind the words, "+rec0.5"; "": nothing. */
+const char *
+config_head_suffix (const char *words);
 bool
 config_head_is_list (const char *words);
 /* Whether two texts give all of K stages the same; no, where one of them cannot

@@ -7,7 +7,15 @@
 bool
 config_head_is_auto (const char *words)
 {
-  return strcmp (words, "auto") == 0;
+  const size_t n = strlen ("auto");
+  return strncmp (words, "auto", n) == 0 && (!words[n] || words[n] == '+');
+}
+
+const char *
+config_head_suffix (const char *words)
+{
+  const char *at = strchr (words, '+');
+  return at ? at : "";
 }
 
 bool

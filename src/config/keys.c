@@ -253,9 +253,12 @@ const struct key key_table[] = {
     .meaning = "classifier behind each stage but the last: words joined by -, "
                "out of like-D, convN, convNsM, conv1xN, bn, ln, poolN, gap, "
                "fcN and, last, fc; of a Transformer like-D, ln, fcN, rankN and, "
-               "last, fc or shared (all heads use one output matrix); one for "
-               "all stages, or one for each but the last with commas between; auto: of each stage the best known "
-               "one within head_cost, as its operations are counted" },
+               "last, fc or shared (all heads use one output matrix); of a "
+               "ResNet +rec or +recW behind the words: the head also makes the "
+               "image again, a loss of weight W (1); one for "
+               "all stages, or one for each but the last with commas between; auto, or "
+               "auto+recW: of each stage the best known one within head_cost, "
+               "as its operations are counted" },
   { KEY (STAGES, "head_cost", OTHER_BITS, SUBJECT),
     .kind = KEY_REAL, REAL_AT (head_cost),
     .low = 0, .high = 100, .open = true, .value = "0.15",

@@ -65,7 +65,7 @@ check_scale (const struct data_set *d, const struct data_images *m, int c)
 }
 
 static enum status
-read_scale (const struct data_set *d, struct data_images *m)
+read_scale (struct data_set *d, struct data_images *m)
 {
   if (m->floats)
     return OK;
@@ -88,6 +88,8 @@ read_scale (const struct data_set *d, struct data_images *m)
     for (int v = 0; v < 256; v++)
       m->table[c * 256 + v] = ((float)v / 255.0f - mean) / std;
   }
+  d->info.mean = m->mean;
+  d->info.std = m->std;
   return OK;
 }
 

@@ -252,13 +252,23 @@ same_cut (const struct config *c, const struct ini *was)
   return same;
 }
 
+/* Of heads that are chosen: whether they make images again as those did. */
+static bool
+same_suffix (const struct config *c, const char *before)
+{
+  return network_head_rebuilds (c->head) == network_head_rebuilds (before);
+}
+
 /* The same of heads. */
 static bool
 same_heads (const struct config *c, const struct ini *was)
 {
   const char *before = word_before (was, KEY_OF (head));
-  return config_head_is_auto (c->head) || !before ||
-         config_head_same (c->head, before, (int)c->count);
+  if (!before)
+    return true;
+  if (config_head_is_auto (c->head))
+    return same_suffix (c, before);
+  return config_head_same (c->head, before, (int)c->count);
 }
 
 /* Whether a cut or heads that the program chooses are those that were chosen
@@ -290,7 +300,7 @@ keep_stages (const struct ini *was, struct config *c)
     memcpy (c->cut, before.cut, sizeof c->cut);
   const bool same = as_before (KEY_OF (cut), was, c) || same_cut (c, was);
   if (config_head_is_auto (c->head) && as_before (KEY_OF (head_cost), was, c) &&
-      (same || !config_head_is_list (head)) &&
+      (same || !config_head_is_list (head)) && same_suffix (c, head) &&
       key_set (KEY_OF (head), head, &before))
     memcpy (c->head, before.head, sizeof c->head);
 }

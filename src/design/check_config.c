@@ -50,6 +50,22 @@ check_head (const struct config *c, const struct network *net, int k)
   return network_head (net, 0, grammar, &u);
 }
 
+/* Of what is chosen only the suffix may be wrong. */
+static enum status
+check_suffix (const struct config *c, const struct network *net)
+{
+  char known[NETWORK_HEAD] = "", grammar[CONFIG_TEXT];
+  const char *suffix = config_head_suffix (c->head);
+  struct network_unit u;
+  for (int i = 0; !known[0] && network_head_known (net, 0, i, known); i++)
+    continue;
+  if (strlen (known) + strlen (suffix) >= sizeof grammar)
+    return fail (E_CONFIG, "%s: \"%.80s...\" is too long", KEY_NAME (head),
+                 suffix);
+  snprintf (grammar, sizeof grammar, "%s%.200s", known, suffix);
+  return suffix[0] ? network_head (net, 0, grammar, &u) : OK;
+}
+
 /* Behind every stage, or the one that all would have. */
 static void
 check_heads (const struct config *c, const struct network *net,
@@ -57,8 +73,10 @@ check_heads (const struct config *c, const struct network *net,
 {
   const int heads = config_head_is_list (c->head) ? (int)c->count - 1 : 1;
   enum status s = OK;
-  if (config_head_is_auto (c->head))
+  if (config_head_is_auto (c->head)) {
+    complaints_note (check_suffix (c, net), said);
     return;
+  }
   for (int k = 0; s == OK && (k < heads || k == 0); k++)
     s = check_head (c, net, k);
   complaints_note (s, said);

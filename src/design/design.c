@@ -43,6 +43,18 @@ check_augment (const struct design *d)
   return OK;
 }
 
+/* What is made again are values between 0 and 1. */
+static enum status
+check_rebuilt (const struct design *d)
+{
+  if (network_head_rebuilds (d->config.head) > 0 && !d->info.mean)
+    return fail (E_CONFIG,
+                 "%s = %s: +rec makes images of bytes again, and %s has "
+                 "floats, used as they are",
+                 KEY_NAME (head), d->config.head, d->config.file);
+  return OK;
+}
+
 static enum status
 open_data (struct design *d)
 {
@@ -60,6 +72,7 @@ open_data (struct design *d)
     return fail (E_DATA, "%s: there is no split /%s", c->file,
                  data_split_name (d->train));
   TRY (check_augment (d));
+  TRY (check_rebuilt (d));
   if (f->rows) {
     struct model_spec spec;
     TRY (derive_spec (c, &d->info, &spec));

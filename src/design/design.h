@@ -144,6 +144,13 @@ design_check_tags (const struct design *d, const struct plan *p);
 /* The head's grammar of stage k, not the last, whatever the route. */
 const char *
 design_head (const struct design *d, int k);
+/* The weight of the loss of images that head k makes again; 0: it makes none,
+ * or is in no phase.  Local. */
+double
+design_rebuilds (const struct design *d, int k);
+/* Whether any does.  Local. */
+bool
+design_rebuilds_any (const struct design *d);
 /* Memory of rank r of the pipe by the plan. */
 double
 design_rank_bytes (const struct design *d, int r);

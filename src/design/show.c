@@ -53,6 +53,17 @@ message_bytes (const struct design *d, const struct design_needs *need,
          (need->n_slots + 1);
 }
 
+/* Images that a head makes again; of several stages on a rank once for each. */
+static double
+picture_bytes (const struct design *d, const char *grammar)
+{
+  struct network_unit first;
+  network_unit (d->net, 0, &first);
+  return grammar && network_head_rebuilds (grammar) > 0
+             ? network_border_bytes (first.in, (double)(d->n_samples * d->M))
+             : 0;
+}
+
 /* What the stage holds, its parameters' copy for a checkpoint, and the
  * gradients at its upper border. */
 double
@@ -60,7 +71,7 @@ design_range_bytes (const struct design *d, const struct design_needs *need,
                     int from, int end)
 {
   const double n = (double)d->n_samples;
-  char grammar[CONFIG_TEXT];
+  char grammar[CONFIG_TEXT] = "";
   if (need->head && design_head_of (d, need->k, from, end, grammar) != OK)
     fail_clear (); /* the grammar was checked before */
   const struct stage_spec spec = {
@@ -89,7 +100,8 @@ design_range_bytes (const struct design *d, const struct design_needs *need,
     fail_clear (); /* the grammar was checked before */
   return bytes + network_param_bytes (params) * staged_copies (d) +
          network_border_bytes (u.out, n) * need->n_in * need->n_slots +
-         message_bytes (d, need, &u) + aside_bytes (d, need, from, end);
+         message_bytes (d, need, &u) + picture_bytes (d, spec.head) +
+         aside_bytes (d, need, from, end);
 }
 
 static double

@@ -84,6 +84,9 @@ design_head_auto (const struct design *d, int from, int end,
                   char grammar[CONFIG_TEXT], double *share)
 {
   const double body = design_counted (d, from, end);
+  const char *suffix = config_head_is_auto (d->config.head)
+                           ? config_head_suffix (d->config.head)
+                           : "";
   double least = INFINITY;
   char known[NETWORK_HEAD];
   for (int i = 0; network_head_known (d->net, end - 1, i, known); i++) {
@@ -95,7 +98,7 @@ design_head_auto (const struct design *d, int from, int end,
     if (work >= least)
       continue;
     least = work;
-    snprintf (grammar, CONFIG_TEXT, "%s", known);
+    snprintf (grammar, CONFIG_TEXT, "%s%s", known, suffix);
     if (work <= d->config.head_cost * body)
       break;
   }
@@ -117,6 +120,22 @@ const char *
 design_head (const struct design *d, int k)
 {
   return d->head[k];
+}
+
+double
+design_rebuilds (const struct design *d, int k)
+{
+  return k < d->K - 1 && d->has_head[k] ? network_head_rebuilds (d->head[k])
+                                        : 0;
+}
+
+bool
+design_rebuilds_any (const struct design *d)
+{
+  bool any = false;
+  for (int k = 0; k < d->K; k++)
+    any = any || design_rebuilds (d, k) > 0;
+  return any;
 }
 
 /* Their costs and kernels are asked for where stages end; behind all units

@@ -106,6 +106,7 @@ build_decoder (struct stage *s, const struct recipe_row *r,
   m->inner = KERN_LAST;
   TRY (layer_build (m, &r->part[r->n], &b->decoder));
   m->inner = inner;
+  layer_widen (b->decoder); /* as the head */
   b->dims = maker_dims (m, r->part[r->n].out);
   b->bytes = kern_bytes (s->k, b->dims, KERN_LAST);
   b->weight = (float)r->rebuilt;

@@ -19,9 +19,12 @@ print_heads (const struct session *s, const struct evaluation *v,
 {
   const struct design *d = s->design;
   bool tokens = network_family (d->net)->language;
+  const bool rebuilds = design_rebuilds_any (d);
   put ("%-6s %-24s %12s %12s", "head", "behind", "loss", "accuracy");
   if (tokens)
     put (" %12s %12s", "perplexity", "bits/byte");
+  if (rebuilds)
+    put (" %14s", "reconstruction");
   put ("   (%s, %lld %s)\n", data_split_name (split), (long long)v->samples,
        tokens ? "windows" : "samples");
   for (int k = 0; k < d->K; k++) {
@@ -33,6 +36,10 @@ print_heads (const struct session *s, const struct evaluation *v,
     if (tokens) {
       print_number (exp (v->loss[k]));
       print_number (session_bits (s, split, v->loss[k]));
+    }
+    if (rebuilds) {
+      put ("  ");
+      print_number (v->rebuilt[k]);
     }
     put ("\n");
   }
@@ -65,6 +72,8 @@ run_eval (struct wire *w, const struct config *c, const char *checkpoint,
     e = MEM_NEW ((size_t)s.design->K, &v.loss, "evaluation");
   if (e == OK)
     e = MEM_NEW ((size_t)s.design->K, &v.accuracy, "evaluation");
+  if (e == OK)
+    e = MEM_NEW ((size_t)s.design->K, &v.rebuilt, "evaluation");
   e = wire_agree (w, e);
   if (e == OK)
     e = session_load (&s, checkpoint, false, true, &step);
@@ -74,6 +83,7 @@ run_eval (struct wire *w, const struct config *c, const char *checkpoint,
     print_heads (&s, &v, which);
   mem_free (&v.loss);
   mem_free (&v.accuracy);
+  mem_free (&v.rebuilt);
   mem_free (&tuning);
   session_close (&s);
   return e;

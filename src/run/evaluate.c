@@ -8,9 +8,10 @@
 #include "run/session.h"
 
 #include <math.h>
+#include <string.h>
 
 struct sums { /* per head; counted: samples or positions */
-  double *loss, *correct, *counted;
+  double *loss, *correct, *counted, *rebuilt;
 };
 
 /* The samples of one batch, from the reader that runs ahead, where there is
@@ -32,8 +33,15 @@ eval_input (struct session *s, enum data_split split, int64_t batch,
   const struct design *d = s->design;
   struct local_stage *l = &s->local[0];
   TRY (stage_input (l->stage, STAGE_EVAL, x));
+  if (s->pictures.x) {
+    TRY (eval_samples (s, split, batch, s->pictures.x));
+    pictures_show_all (s);
+  }
   if (l->k == 0) {
-    TRY (eval_samples (s, split, batch, x->data));
+    if (s->pictures.x)
+      memcpy (x->data, s->pictures.x, s->pictures.each * sizeof (float));
+    else
+      TRY (eval_samples (s, split, batch, x->data));
     stage_take (l->stage, x);
     return OK;
   }
@@ -91,27 +99,33 @@ eval_batch (struct session *s, enum data_split split, int64_t batch, int64_t n,
     sums->loss[l->k] += loss.loss;
     sums->correct[l->k] += (double)loss.correct;
     sums->counted[l->k] += (double)loss.counted;
+    sums->rebuilt[l->k] += loss.rebuilt;
   }
   return OK;
 }
 
-/* mine[3 K]: loss, correct, counted. */
+/* mine[4 K]: loss, correct, counted, images made again. */
 static enum status
 add_up (struct session *s, const double *mine, double *all, int64_t n,
         struct evaluation *out)
 {
   int K = s->design->K;
-  TRY (wire_all_gather (s->wire, mine, 3 * K, all));
+  TRY (wire_all_gather (s->wire, mine, 4 * K, all));
   for (int k = 0; k < K; k++) {
-    double loss = 0, correct = 0, counted = 0;
+    double loss = 0, correct = 0, counted = 0, rebuilt = 0;
     for (int r = 0; r < wire_size (s->wire); r++) {
-      const double *v = all + (size_t)r * 3 * (size_t)K;
+      const double *v = all + (size_t)r * 4 * (size_t)K;
       loss += v[k];
       correct += v[K + k];
       counted += v[2 * K + k];
+      rebuilt += v[3 * K + k];
     }
     out->loss[k] = counted > 0 ? loss / counted : NAN;
     out->accuracy[k] = counted > 0 ? correct / counted : NAN;
+    if (out->rebuilt)
+      out->rebuilt[k] = counted > 0 && design_rebuilds (s->design, k) > 0
+                            ? rebuilt / counted
+                            : NAN;
   }
   out->samples = n;
   return OK;
@@ -202,7 +216,8 @@ open_reader (struct session *s, enum data_split split, int64_t n)
   struct data_loader_spec spec;
   const int64_t batches = (n + d->n_samples - 1) / d->n_samples;
   const int replica = wire_replica (s->wire);
-  if (s->local[0].k > 0 || !d->info.decoder[0] || batches <= replica)
+  const bool wanted = s->local[0].k == 0 || s->pictures.x;
+  if (!wanted || !d->info.decoder[0] || batches <= replica)
     return OK;
   design_reader (d, replica, split, (batches - replica + d->R - 1) / d->R,
                  &spec);
@@ -222,16 +237,16 @@ session_evaluate (struct session *s, enum data_split split, int64_t limit,
   double *mine = NULL, *all = NULL;
   clock_switch (&s->account, CLOCK_EVAL);
   log_progress_begin ();
-  enum status e = MEM_NEW (3 * (size_t)K, &mine, "evaluation");
+  enum status e = MEM_NEW (4 * (size_t)K, &mine, "evaluation");
   if (e == OK)
-    e = MEM_NEW (3 * (size_t)(K * wire_size (s->wire)), &all, "evaluation");
+    e = MEM_NEW (4 * (size_t)(K * wire_size (s->wire)), &all, "evaluation");
   if (e == OK)
     e = MEM_NEW ((size_t)r.lag, &r.request, "evaluation");
   if (e == OK)
     e = open_reader (s, split, n);
   if (e != OK)
     wire_abort (e); /* the others are on their way into the pipe */
-  struct sums sums = {mine, mine + K, mine + 2 * K};
+  struct sums sums = {mine, mine + K, mine + 2 * K, mine + 3 * K};
   e = eval_rounds (s, split, n, &r, &sums);
   if (e != OK)
     wire_abort (e);

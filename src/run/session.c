@@ -180,6 +180,7 @@ make_stages (struct session *s, bool decodes)
   for (int i = 0; i < n; i++)
     TRY (make_stage (s, r->first_stage + i, decodes, &s->local[i]));
   TRY (make_borders (s));
+  TRY (pictures_open (s));
   TRY (sums_make (s));
   TRY (MEM_NEW ((size_t)(d->n_samples * d->M * d->length), &s->labels,
                 "labels"));
@@ -301,6 +302,7 @@ session_close (struct session *s)
   s->n_local = 0;
   arena_close (&s->borders);
   mem_free (&s->labels);
+  mem_free (&s->pictures.x);
   mem_free (&s->loss);
   mem_free (&s->flow.output);
   mem_free (&s->flow.gradient);

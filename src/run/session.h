@@ -92,10 +92,18 @@ struct session {
   struct lane lane;     /* that is walked now, or in the step that comes */
   struct arena borders; /* cotangents, outgoing gradients, mixes */
   struct data_order *order;
-  struct data_loader *loader; /* on ranks with stage 0 */
+  struct data_loader *loader; /* on ranks with stage 0, and with heads that make
+                                 images again */
   struct data_loader *reader; /* the same, in an evaluation, where samples are
                                  decoded */
-  int32_t *labels;            /* n_samples x M x length, of labels_step */
+  struct {                    /* pictures.c */
+    float *x;     /* M micro-batches; owned; NULL: no head here needs any */
+    size_t each;  /* numbers of one */
+    int64_t step; /* whose are there; -1: of none ... */
+    int n;        /* ... and how many of its micro-batches */
+    int64_t first, end; /* steps in which they are taken from the loader */
+  } pictures;
+  int32_t *labels; /* n_samples x M x length, of labels_step */
   int64_t labels_step;
   int64_t start_step, end_step; /* of session_begin */
   float *shared; /* room for the matrix that stages share, behind a header, in
@@ -218,11 +226,39 @@ shared_spread (struct session *s, int64_t step);
 enum status
 shared_settle (struct session *s);
 
+/* -- images on ranks whose heads make them again (pictures.c) ----------------
+ */
+
+/* Room for them, where a head here needs them. */
+enum status
+pictures_open (struct session *s);
+/* In which of the steps they are taken. */
+void
+pictures_begin (struct session *s, int64_t start, int64_t end);
+/* Those of a micro-batch; micro-batches in any order, steps one after the
+ * other. Aside they stay in the loader. */
+enum status
+pictures_of (struct session *s, int64_t step, int micro, const float **x);
+/* All of a step were taken, whoever looked at them. */
+enum status
+pictures_finish (struct session *s, int64_t step);
+/* For the head of a stage, before it is computed; does nothing where it makes
+ * no images. */
+enum status
+pictures_show (struct session *s, const struct local_stage *l, int slot,
+               int64_t step, int micro);
+/* For all heads here: those of a batch of an evaluation, which were read to
+ * where the first micro-batch lies. */
+void
+pictures_show_all (struct session *s);
+
 /* -- evaluation (evaluate.c) -------------------------------------------------
  */
 
 struct evaluation {        /* K heads; NAN where a head is silent */
   double *loss, *accuracy; /* owned by the caller of session_evaluate */
+  double *rebuilt;         /* likewise: of images made again, NAN where a head
+                              makes none; NULL: not wanted */
   int64_t samples;
 };
 /* What ranks vote for between batches. */

@@ -7,6 +7,7 @@
 #include "run/session.h"
 
 #include <math.h>
+#include <string.h>
 
 /* -- helpers ----------------------------------------------------------------
  */
@@ -77,8 +78,13 @@ do_take (struct session *s, struct local_stage *l, const struct plan_op *op,
 {
   clock_switch (&s->account, CLOCK_DATA);
   struct tensor *x = &l->in[op->slot].t;
-  TRY (s->lane.aside ? data_look_ahead (s->loader, step, op->micro, x->data)
-                     : data_take (s->loader, step, op->micro, x->data));
+  if (s->pictures.x && !s->lane.aside) {
+    const float *from;
+    TRY (pictures_of (s, step, op->micro, &from));
+    memcpy (x->data, from, s->pictures.each * sizeof *from);
+  } else
+    TRY (s->lane.aside ? data_look_ahead (s->loader, step, op->micro, x->data)
+                       : data_take (s->loader, step, op->micro, x->data));
   stage_take (l->stage, x);
   return OK;
 }
@@ -168,6 +174,7 @@ do_head (struct session *s, struct local_stage *l, const struct plan_op *op,
   clock_switch (&s->account, CLOCK_DATA);
   const int32_t *labels;
   TRY (labels_of (s, step, op->micro, &labels));
+  TRY (pictures_show (s, l, op->slot, step, op->micro));
   clock_switch (&s->account, op->stage == d->K - 1 ? CLOCK_PLAIN : CLOCK_HEADS);
   struct stage_loss loss;
   TRY (stage_head (l->stage, op->slot, labels,
@@ -176,6 +183,7 @@ do_head (struct session *s, struct local_stage *l, const struct plan_op *op,
   s->loss[op->stage].loss += loss.loss;
   s->loss[op->stage].correct += loss.correct;
   s->loss[op->stage].counted += loss.counted;
+  s->loss[op->stage].rebuilt += loss.rebuilt;
   return OK;
 }
 
@@ -504,6 +512,8 @@ session_step (struct session *s, int64_t step)
   clock_pace ();
   mem_close ();
   enum status e = walk (s, step, !last && !turns);
+  if (e == OK)
+    e = pictures_finish (s, step);
   if (e == OK && turns) {
     s->lane = next;
     session_set_modes (s, next.plan);
@@ -521,11 +531,16 @@ session_begin (struct session *s, int64_t start, int64_t end)
   const struct design *d = s->design;
   s->start_step = start;
   s->end_step = end;
-  TRY (data_fetch (s->wire, d->data, d->train, s->local[0].k == 0));
+  pictures_begin (s, start, end);
+  const bool is_first = s->local[0].k == 0;
+  const bool reads = is_first || s->pictures.first < s->pictures.end;
+  TRY (data_fetch (s->wire, d->data, d->train, reads));
   TRY (data_labels_prove (d->data, d->train));
-  if (s->local[0].k == 0) {
+  if (reads) {
     struct data_loader_spec spec;
-    design_loader (d, wire_replica (s->wire), start, end, &spec);
+    design_loader (d, wire_replica (s->wire),
+                   is_first ? start : s->pictures.first,
+                   is_first ? end : s->pictures.end, &spec);
     TRY (data_loader_open (&spec, &s->loader));
   }
   if (start >= end)

@@ -22,6 +22,7 @@
 /* Of each head: "head0_loss". */
 #define METRIC_LOSS "loss"
 #define METRIC_ACCURACY "accuracy"
+#define METRIC_RECONSTRUCTION "reconstruction" /* of images made again */
 #define METRIC_PERPLEXITY "perplexity"
 #define METRIC_BITS "bits_per_byte"
 

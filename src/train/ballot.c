@@ -5,8 +5,9 @@
  * and no step waits for the slowest stage.  Every element has one rank that
  * contributes, or is a whole number, so the sum is exact in any order.
  *
- * Per replica and head: loss, correct, counted; what agreement.c, digest.c and
- * flow.c add; then the counts below.
+ * Per replica and head: loss, correct, counted, and where heads make images
+ * again the loss of these; what agreement.c, digest.c and flow.c add; then the
+ * counts below.
  */
 #include "train/train_impl.h"
 
@@ -21,12 +22,19 @@ enum {
   COUNTS = STOP + STOP_REASONS
 };
 
+/* Numbers of a head. */
+static int
+each_of (const struct ballots *b)
+{
+  return design_rebuilds_any (b->s->design) ? 4 : 3;
+}
+
 static int
 ballot_size (const struct ballots *b)
 {
   const struct session *s = b->s;
   const struct design *d = s->design;
-  return 3 * d->R * d->K + agreement_votes (b->agreement) +
+  return each_of (b) * d->R * d->K + agreement_votes (b->agreement) +
          digest_votes (b->digests) + flow_votes (b->flow) + COUNTS;
 }
 
@@ -79,13 +87,16 @@ ballot_cast (struct ballots *b, int64_t step, enum run_stop stop)
   double *v = b->in;
   for (int i = 0; i < b->n; i++)
     v[i] = 0;
-  int base = 3 * d->K * wire_replica (s->wire);
-  for (int k = 0; k < d->K; k++) {
-    v[base + 3 * k] = s->loss[k].loss;
-    v[base + 3 * k + 1] = (double)s->loss[k].correct;
-    v[base + 3 * k + 2] = (double)s->loss[k].counted;
+  const int each = each_of (b);
+  double *mine = v + each * d->K * wire_replica (s->wire);
+  for (int k = 0; k < d->K; k++, mine += each) {
+    mine[0] = s->loss[k].loss;
+    mine[1] = (double)s->loss[k].correct;
+    mine[2] = (double)s->loss[k].counted;
+    if (each > 3)
+      mine[3] = s->loss[k].rebuilt;
   }
-  v += 3 * d->R * d->K;
+  v += each * d->R * d->K;
   agreement_cast (b->agreement, step, v);
   TRY (digest_spoil (s));
   v += agreement_votes (b->agreement);
@@ -109,17 +120,19 @@ add_losses (struct ballots *b, const double *v)
 {
   const struct session *s = b->s;
   const struct design *d = s->design;
+  const int each = each_of (b);
   int bad = -1;
   for (int k = 0; k < d->K; k++) {
     struct stage_loss sum = {0};
     for (int r = 0; r < d->R; r++) {
-      const double *of = v + 3 * (r * d->K + k);
+      const double *of = v + each * (r * d->K + k);
       sum.loss += of[0];
       sum.correct += (int64_t)of[1];
       sum.counted += (int64_t)of[2];
+      sum.rebuilt += each > 3 ? of[3] : 0;
     }
     b->loss[k] = sum;
-    if (!isfinite (sum.loss) && bad < 0)
+    if (!isfinite (sum.loss + sum.rebuilt) && bad < 0)
       bad = k;
   }
   return bad;
@@ -150,7 +163,7 @@ ballot_read (struct ballots *b, int64_t step)
   const int bad = add_losses (b, b->out);
   b->step = step;
   s->heard = true;
-  const double *more = b->out + 3 * d->R * d->K;
+  const double *more = b->out + each_of (b) * d->R * d->K;
   agreement_read (b->agreement, step, more);
   more += agreement_votes (b->agreement);
   enum status same = digest_read (b->digests, step, more);

@@ -57,6 +57,7 @@ row_add_digest (struct row *r, const uint64_t *digest, int k)
 struct heads {
   enum data_split split;
   const double *loss, *accuracy; /* K; NULL: the row is not about heads */
+  const double *rebuilt;         /* likewise */
   const double *flow;            /* 2 K; NULL: the row is not about stages */
   double rate;
 };
@@ -70,6 +71,8 @@ row_heads (struct training *t, const struct heads *h, int k, struct row *r)
   double loss = h->loss ? h->loss[k] : NAN;
   row_add_head (r, loss, k, METRIC_LOSS);
   row_add_head (r, h->loss ? h->accuracy[k] : NAN, k, METRIC_ACCURACY);
+  if (design_rebuilds (t->s->design, k) > 0)
+    row_add_head (r, h->loss ? h->rebuilt[k] : NAN, k, METRIC_RECONSTRUCTION);
   if (!network_family (t->s->design->net)->language)
     return;
   row_add_head (r, exp (loss), k, METRIC_PERPLEXITY);
@@ -114,7 +117,7 @@ put_row (struct training *t, const char *name, int64_t steps_done,
   if (!s->run)
     return OK;
   size_t K = (size_t)s->design->K;
-  size_t room = 7 * K + 6 + (size_t)agreement_votes (t->b.agreement);
+  size_t room = 8 * K + 6 + (size_t)agreement_votes (t->b.agreement);
   enum status e = MEM_NEW (room, &r.value, "metrics");
   if (e == OK)
     e = MEM_NEW (room, &r.name, "metrics");
@@ -138,11 +141,13 @@ put_row (struct training *t, const char *name, int64_t steps_done,
 
 enum status
 record_row (struct training *t, enum data_split split, const char *name,
-            int64_t steps_done, const double *loss, const double *accuracy,
-            double rate)
+            int64_t steps_done, const struct evaluation *v)
 {
-  const struct heads h = {
-      .split = split, .loss = loss, .accuracy = accuracy, .rate = rate};
+  const struct heads h = {.split = split,
+                          .loss = v->loss,
+                          .accuracy = v->accuracy,
+                          .rebuilt = v->rebuilt,
+                          .rate = NAN};
   return put_row (t, name, steps_done, &h, ABOUT_HEADS);
 }
 
@@ -204,18 +209,20 @@ record_training (struct training *t, int64_t steps_done, bool timed)
   struct progress *p = &t->p;
   int64_t steps = steps_done - p->rows_from;
   double n = (double)(steps * d->batch), now = training_seconds (t);
-  double loss[2 * 64], *accuracy = loss + 64;
+  double loss[3 * 64], *accuracy = loss + 64, *rebuilt = loss + 2 * 64;
   CHECK (d->K <= 64, "more than 64 stages in a record");
   for (int k = 0; k < d->K; k++) {
     double counted = (double)p->sum[k].counted;
     bool silent = p->sum[k].counted == 0;
     loss[k] = silent ? NAN : p->sum[k].loss / counted;
     accuracy[k] = silent ? NAN : (double)p->sum[k].correct / counted;
+    rebuilt[k] = silent ? NAN : p->sum[k].rebuilt / counted;
     p->sum[k] = (struct stage_loss){0};
   }
   const struct heads h = {.split = d->train,
                           .loss = loss,
                           .accuracy = accuracy,
+                          .rebuilt = rebuilt,
                           .flow = flow_result (t->b.flow),
                           .rate = timed && now > p->row_s ? n / (now - p->row_s)
                                                           : NAN};
@@ -277,6 +284,9 @@ record_progress_text (const struct training *t, struct text *out)
   for (int k = 0; k < t->s->design->K; k++)
     text_add (out, " %a %lld %lld", p->sum[k].loss,
               (long long)p->sum[k].correct, (long long)p->sum[k].counted);
+  for (int k = 0; k < t->s->design->K; k++)
+    if (design_rebuilds (t->s->design, k) > 0)
+      text_add (out, " %a", p->sum[k].rebuilt);
 }
 
 void
@@ -297,6 +307,12 @@ record_progress_back (struct training *t, const char *text)
     p->sum[k].counted = strtoll (end, &end, 10);
     at = (int)(end - text);
   }
+  for (int k = 0; k < K; k++)
+    if (design_rebuilds (t->s->design, k) > 0) {
+      char *end;
+      p->sum[k].rebuilt = strtod (text + at, &end);
+      at = (int)(end - text);
+    }
   p->rows_from = from;
   p->row_s = INFINITY; /* when it began is not known */
 }

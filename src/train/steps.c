@@ -26,6 +26,10 @@ say_evaluation (const struct training *t, enum data_split split,
   record_heads (t->eval.loss, d->K, &line);
   text_add (&line, "] accuracy=[");
   record_heads (t->eval.accuracy, d->K, &line);
+  if (design_rebuilds_any (d)) {
+    text_add (&line, "] reconstruction=[");
+    record_heads (t->eval.rebuilt, d->K, &line);
+  }
   if (network_family (d->net)->language) {
     for (int k = 0; k < d->K; k++)
       v[k] = exp (t->eval.loss[k]);
@@ -80,8 +84,7 @@ evaluate (struct training *t, enum data_split split, int64_t steps_done)
   if (wire_rank (s->wire) != 0)
     return OK;
   say_evaluation (t, split, steps_done);
-  return record_row (t, split, data_split_name (split), steps_done,
-                     t->eval.loss, t->eval.accuracy, NAN);
+  return record_row (t, split, data_split_name (split), steps_done, &t->eval);
 }
 
 enum status
@@ -130,6 +133,7 @@ read_ballot (struct training *t, bool timed)
     t->p.sum[k].loss += t->b.loss[k].loss;
     t->p.sum[k].correct += t->b.loss[k].correct;
     t->p.sum[k].counted += t->b.loss[k].counted;
+    t->p.sum[k].rebuilt += t->b.loss[k].rebuilt;
   }
   if (wire_rank (s->wire) != 0)
     return OK;

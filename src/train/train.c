@@ -110,6 +110,7 @@ training_open (struct training *t)
   TRY (MEM_NEW (K, &t->p.sum, "sums of losses"));
   TRY (MEM_NEW (K, &t->eval.loss, "evaluation"));
   TRY (MEM_NEW (K, &t->eval.accuracy, "evaluation"));
+  TRY (MEM_NEW (K, &t->eval.rebuilt, "evaluation"));
   t->end = d->steps;
   t->job_end_s = stop_job_end ();
   t->loop_s = t->saved_s = clock_now_s ();
@@ -139,6 +140,7 @@ training_close (struct training *t)
   mem_free (&t->p.sum);
   mem_free (&t->eval.loss);
   mem_free (&t->eval.accuracy);
+  mem_free (&t->eval.rebuilt);
 }
 
 /* Steps from start to end.  What was due where an earlier start stopped comes

@@ -276,14 +276,13 @@ struct training {
 double
 training_seconds (const struct training *t);
 /* One row of metrics.csv: step, epoch, loss and accuracy of K heads (NAN: left
- * empty; of tokens perplexity and bits per byte too), learning rate, seconds,
- * samples/s; with strategy.dial the phase; with train.agreement also the
- * columns of record_agreement, empty, with run.digests those of record_digests.
- * Local, on the root. */
+ * empty; of tokens perplexity and bits per byte too; of images made again their
+ * loss), learning rate, seconds, samples/s; with strategy.dial the phase; with
+ * train.agreement also the columns of record_agreement, empty, with run.digests
+ * those of record_digests. Local, on the root. */
 enum status
 record_row (struct training *t, enum data_split split, const char *name,
-            int64_t steps_done, const double *loss, const double *accuracy,
-            double rate);
+            int64_t steps_done, const struct evaluation *v);
 /* The row `agreement`: step, epoch, seconds, and what agreement_result says.
  * Local, on the root. */
 enum status

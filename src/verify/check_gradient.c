@@ -180,7 +180,8 @@ weighted_loss (struct session *s, const double *weight, int grown,
   enum status e = train_lone_step (s, *step, loss);
   for (int h = 0; h < d->K; h++)
     if (weight[h] != 0)
-      sum += weight[h] * loss[h].loss;
+      sum +=
+          weight[h] * (loss[h].loss + design_rebuilds (d, h) * loss[h].rebuilt);
   mem_free (&loss);
   *out = sum / (double)(d->batch * d->length);
   ++*step;

@@ -41,7 +41,7 @@ model.qk_norm|no|Qwen3
 model.residual|scaled|scaled plain
 stages.cut|auto|2,1,1,rest measured
 stages.head_cost|0.15|share
-stages.head|auto|gap poolN conv1xN rankN ln shared
+stages.head|auto|gap poolN conv1xN rankN ln shared +rec
 stages.head_tokens|1|share
 stages.border|none|none rms ln
 strategy.span|all|local pairwise e2e all

@@ -66,6 +66,52 @@ through $head $images stages.head=$head
 through "smoothed, ln-pool2-fc" $images stages.head=ln-pool2-fc \
   train.smoothing=0.2
 through like-2 $images stages.head=like-2
+rec=conv8s2-bn-gap-fc
+through $rec+rec0.5 $images stages.head=$rec+rec0.5 data.augment=flip+crop4 \
+  train.agreement=2
+
+# Images are made again on ranks that do not have the first stage, in the phases
+# that use the heads, and whoever reads them reads the same.
+
+whole=$was
+$AWK -F, 'NR == 1 {
+    for (i = 1; i <= NF; i++) at[$i] = i
+    for (k = 0; k < 3; k++) if (!at["head" k "_reconstruction"]) exit 1
+    if (at["head3_reconstruction"]) exit 1
+    next
+  }
+  $at["split"] == "agreement" { next }
+  { v = $at["head2_reconstruction"]; if (!(v > 0.1 && v < 1)) exit 1 }
+' $run-whole/metrics.csv && grep -q reconstruction said
+ok $? "heads that make images again have a column of it, in each row"
+many 3 train $images stages.head=$rec+rec0.25 data.augment=flip+crop4 \
+  train.steps=8 run.dir=lighter && [ "$(digests lighter)" != "$whole" ]
+ok $? "planted: half the weight is noticed"
+INTERLOCK_FAIL=picture:2@2 many 3 train $images stages.head=$rec+rec0.5 \
+  data.augment=flip+crop4 train.agreement=2 train.steps=8 run.dir=wrong &&
+  [ "$(digests wrong)" != "$whole" ]
+ok $? "planted: images of another micro-batch, on the last rank, are noticed"
+dial=$(echo $images | sed 's/strategy.span=2//')
+dial="$dial stages.head=$rec+rec strategy.dial=0:all,3:local,5:all,6:2"
+many 4 train $dial train.steps=8 checkpoint.every=4 run.dir=dial &&
+  cp -r dial again && rm again/checkpoints/*8.h5 again/status &&
+  many 2 train again/config.ini run.dir=again
+ok $? "a dial that needs images from step 3 on: on 4 ranks; gone on from 4 on 2"
+[ "$(digests dial)" = "$(digests again)" ]
+ok $? "the same bits"
+many 4 train $images stages.head=$rec+rec run.replicas=2 train.micro=1 \
+  train.steps=4 run.dir=twins-4 &&
+  many 2 train $images stages.head=$rec+rec run.replicas=2 train.micro=1 \
+    train.steps=4 run.dir=twins-2 && [ "$(digests twins-4)" = "$(digests twins-2)" ]
+ok $? "two replicas of one rank and of two: the same bits"
+one train $images stages.head=auto+rec2 train.steps=2 run.dir=chosen &&
+  grep -q '^head = .*-fc+rec2' chosen/config.ini && one plan chosen/config.ini &&
+  grep -q '^head.*+rec2, ' said
+ok $? "auto+rec2: what is chosen makes images again"
+one train $images stages.head=auto+rec2 train.steps=4 run.dir=chosen
+ok $? "auto+rec2: goes on"
+one verify chosen/config.ini run.dir=verified train.steps=2
+ok $? "verified"
 through ln-fc24-rank4-fc $tokens stages.head=ln-fc24-rank4-fc
 through like-1 $tokens stages.head=like-1 model.dropout=0.1
 one generate $run-whole --prompt line --tokens 5
@@ -86,6 +132,11 @@ refused resnet conv1x8-fc 'word 2, "fc": a linear layer needs gap or poolN'
 refused resnet gap-ln-fc 'word 2, "ln": over images ln must be the first word'
 refused resnet gap-rank8-fc 'word 2, "rank8": rankN belongs to Transformers'
 refused resnet pool0-fc 'unknown word "pool0".*did you mean "pool2"'
+refused resnet gap-fc+record 'unknown suffix "+record"; known is +recW'
+one train stages.head=auto+rec0 run.dir=none
+[ $? = 64 ] && grep -q 'unknown suffix "+rec0"; known is +recW' errors
+ok $? "refused: auto+rec0"
+refused transformer ln-fc+rec '+rec makes images again: only ResNets'
 refused resnet gap-like-2 'word 2, "like-2": blocks of the network must be'
 refused resnet like-gap-fc 'unknown word "like-gap"'
 refused "transformer stages.head_tokens=0.5" like-1 'its blocks look at all'

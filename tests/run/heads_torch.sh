@@ -18,35 +18,49 @@ if [ -z "$python" ]; then
   exit 0
 fi
 
-words="model.groups=8x2,16x2 stages.count=2 stages.cut=2,rest strategy.span=1
+words="model.groups=8x2,16x2 stages.count=2 strategy.span=1
   data.file=$tmp/data.h5 data.order=sequential train.batch=8 train.tune=no
   --quiet"
 
-# moved HEAD SMOOTHING WITH: three steps here, and in PyTorch with smoothing WITH
+# moved HEAD SMOOTHING WITH [AS [FAULT]]: three steps here, a head behind $cut
+# units, and in PyTorch with smoothing WITH, and head AS
+cut=2
 moved ()
 {
   rm -rf first last
-  one train $words stages.head=$1 train.smoothing=$2 train.steps=1 train.lr=0 \
+  one train $words stages.cut=$cut,rest stages.head=$1 train.smoothing=$2 train.steps=1 train.lr=0 \
     train.weight_decay=0 run.dir=first &&
-    many 2 train $words stages.head=$1 train.smoothing=$2 train.steps=3 \
+    many 2 train $words stages.cut=$cut,rest stages.head=$1 train.smoothing=$2 train.steps=3 \
       train.lr=0.05 train.momentum=0.9 train.weight_decay=1e-3 run.dir=last &&
     "$python" "$top/tests/run/torch_heads.py" "$(ls first/checkpoints/*.h5)" \
-      "$(ls last/checkpoints/*.h5)" data.h5 "$1" "$3" 3 >said 2>errors
+      "$(ls last/checkpoints/*.h5)" data.h5 "${4-$1}" "$3" 3 \
+      $cut ${5-} >said 2>errors
 }
 
 for row in pool2-fc16-bn-fc12-fc,0 pool4-conv1x8-bn-conv1x12-pool3-fc,0.1 bn-gap-fc,0 \
-  ln-conv12s2-bn-gap-fc9-fc,0 like-1,0.1 like-2-bn-gap-fc,0; do
+  ln-conv12s2-bn-gap-fc9-fc,0 like-1,0.1 like-2-bn-gap-fc,0 \
+  conv12s2-bn-gap-fc+rec,0 ln-gap-fc+rec0.25,0.1,4; do
+  cut=2
+  case $row in *,4) cut=4 row=${row%,4} ;; esac
   head=${row%,*}
   moved $head "${row#*,}" "${row#*,}"
   ok $? "$head, smoothing ${row#*,}: $(tail -n 1 errors)"
   want=$(cat said)
   one eval last --split valid
-  have=$($AWK '$1 == 0 { print $3 }' said)
-  echo "$want $have" | $AWK '{ d = $1 - $2
-    exit !(NF == 2 && d < 6e-5 && d > -6e-5) }'
+  have=$($AWK '$1 == 0 { print $3, $5 == "(valid," ? "" : $5 }' said)
+  echo $want $have | $AWK -v rec="${head#*+}" '{ d = $1 - $(1 + NF / 2)
+    e = NF == 4 ? $2 - $4 : 0
+    exit !(NF == (rec ~ /^rec/ ? 4 : 2) && d < 6e-5 && d > -6e-5 &&
+      e < 6e-5 && e > -6e-5) }'
   ok $? "$head: evaluates alike: $have, PyTorch $want"
 done
 moved gap-fc 0.1 0
 [ $? -ne 0 ] && grep -q AssertionError errors
 ok $? "planted: labels that are not smoothed are noticed"
+moved gap-fc+rec 0 0 gap-fc+rec0.9
+[ $? -ne 0 ] && grep -q AssertionError errors
+ok $? "planted: another weight of the images is noticed"
+moved gap-fc+rec 0 0 gap-fc+rec corners
+[ $? -ne 0 ] && grep -q AssertionError errors
+ok $? "planted: corners that are not aligned are noticed"
 done_testing

@@ -3,9 +3,10 @@
  *
  *   gradient of stage k   = sum over h of route[k][h] dL_h / d (stage k)
  *   gradient of head h    = dL_h / d (head h)
- *   a matrix that stages share: the sum over its uses, each as above
- *   strategy.grow = W     = of an inner stage that learns: W d(mean square of
- *                           its output in the batch) / d (stage k) besides
+ *   L_h                   = cross-entropy, and of a head `+recW` W times that
+ * of the images that it makes again a matrix that stages share: the sum over
+ * its uses, each as above strategy.grow = W     = of an inner stage that
+ * learns: W d(mean square of its output in the batch) / d (stage k) besides
  *   window h              = the stages with route[k][h] != 0, and head h
  *   clipping              = a stage obeys the strictest of its windows
  *   a row of zeros        = the stage computes as in evaluation, and stays
@@ -252,7 +253,9 @@ RIG_FN void
 ref_walk (struct ref *r, struct stage **stage, int h, int64_t step, int micro,
           const float *x, const int32_t *labels)
 {
+  const struct data_info *info = &r->s.design->info;
   struct stage_loss loss;
+  stage_picture (stage[h], 0, x, info->mean, info->std);
   for (int k = 0; k <= h; k++) {
     struct tensor y;
     stage_moment (stage[k], 0, step, micro * r->s.design->n_samples);

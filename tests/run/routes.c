@@ -23,7 +23,7 @@ struct row {
   double clip;
   bool all;         /* heads */
   const char *cut;  /* of images; NULL: tokens */
-  const char *head; /* of tokens */
+  const char *head; /* of tokens; of images NULL: the usual one */
   bool tied;
   double head_tokens;
 };
@@ -51,6 +51,13 @@ static const struct row freezing[] = {
     {5, 1, 0, false, NULL, "ln-fc", false, 1},
     {6, 2, 0.4, true, "1,1,1,1,1,rest", NULL, false, 1},
     {4, 2, 0.4, true, NULL, "ln-fc", false, 0.5},
+};
+
+/* Images are made again, whatever stage the rank has. */
+static const struct row rebuilding[] = {
+    {4, 2, 0.4, false, "2,1,1,rest", "conv8-bn-gap-fc+rec0.5", false, 1},
+    {6, 1, 0, true, "1,1,1,1,1,rest", "gap-fc+rec3", false, 1},
+    {3, 4, 0, false, "1,3,rest", "conv8s2-bn-gap-fc+rec", false, 1},
 };
 
 static double grow; /* of the rows that follow: strategy.grow */
@@ -130,7 +137,9 @@ make_config (const struct rig *r, const struct row *row, struct config *c)
   c->steps = row->cut ? 1 : 2;
   if (row->cut)
     snprintf (c->cut, CONFIG_TEXT, "%s", row->cut);
-  else
+  if (row->cut && row->head)
+    snprintf (c->head, CONFIG_TEXT, "%s", row->head);
+  if (!row->cut)
     language_config (r, row, c);
 }
 
@@ -280,7 +289,7 @@ test_row (struct rig *rig, const struct row *row, int number,
   ref_clear (&r);
   tap_ok (
       error < LIMIT, "%s%s%s%s%s%s%s, micro %d, clip %g, route %s: off by %.1e",
-      row->cut ? "images" : row->head, order == CONFIG_PRE ? ", pre" : "",
+      row->head ? row->head : "images", order == CONFIG_PRE ? ", pre" : "",
       row->tied ? ", tied" : "", row->head_tokens < 1 ? ", some tokens" : "",
       row->all ? ", all heads" : "", border ? ", border" : "",
       grow > 0 ? ", penalty" : "", row->micro, row->clip,
@@ -337,7 +346,7 @@ test_phases (struct rig *rig, const struct row *row, int number)
 {
   double error = phases_error (rig, row, number, 0);
   tap_ok (error < LIMIT, "%s%s, micro %d, clip %g%s: three tables: off by %.1e",
-          row->cut ? "images" : row->head, row->tied ? ", tied" : "",
+          row->head ? row->head : "images", row->tied ? ", tied" : "",
           row->micro, row->clip, row->all ? ", all heads" : "", error);
 }
 
@@ -372,6 +381,23 @@ test_fault (struct rig *rig, const struct row *row)
           "planted: a quarter too much is off by %.1e, a loss left out by "
           "%.1e, norms left alone by %.1e, a penalty by %.1e",
           error[0], error[1], error[2], error[3]);
+}
+
+/* The engine gives the images that are made again another weight. */
+static void
+test_rebuilt_fault (struct rig *rig, const struct row *row)
+{
+  struct config c;
+  static struct ref r;
+  double route[MOST * MOST];
+  make_config (rig, row, &c);
+  draw (row->K, 500, false, route);
+  ref_run (&r, &c, route, c.steps);
+  snprintf (c.head, CONFIG_TEXT, "conv8-bn-gap-fc+rec0.75");
+  double error = engine_error (rig, &c, route, &r);
+  ref_clear (&r);
+  tap_ok (error > 20 * LIMIT,
+          "planted: another weight of images is off by %.1e", error);
 }
 
 /* -- around the walk ---------------------------------------------------------
@@ -483,6 +509,10 @@ main (int argc, char **argv)
       test_row (&r, &rows[i],
                 round * (int)(sizeof rows / sizeof *rows) + (int)i,
                 CONFIG_BORDER_NONE, CONFIG_POST, false);
+  for (int i = 0; i < (big ? 30 : 3); i++)
+    test_row (&r, &rebuilding[i % 3], 500 + i, CONFIG_BORDER_NONE,
+              i % 4 ? CONFIG_POST : CONFIG_PRE, i % 5 == 4);
+  test_rebuilt_fault (&r, &rebuilding[0]);
   test_row (&r, &rows[1], 1, CONFIG_BORDER_RMS, CONFIG_POST, false);
   test_row (&r, &rows[4], 4, CONFIG_BORDER_LN, CONFIG_POST, false);
   test_row (&r, &rows[8], 8, CONFIG_BORDER_RMS, CONFIG_POST, false);
@@ -503,6 +533,8 @@ main (int argc, char **argv)
     test_wide (&r);
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
     test_phases (&r, &rows[i], 100 + (int)i);
+  for (int i = 0; i < 3; i++)
+    test_phases (&r, &rebuilding[i], 200 + i);
   double late = phases_error (&r, &rows[6], 106, 1);
   tap_ok (late > 20 * LIMIT, "planted: a step too late is off by %.1e", late);
   test_fault (&r, &rows[2]);

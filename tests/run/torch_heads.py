@@ -1,13 +1,14 @@
 """tests/run/torch_heads.py -- heads of images out of PyTorch's own modules.
 
-    torch_heads.py FIRST LAST DATASET HEAD SMOOTHING STEPS
+    torch_heads.py FIRST LAST DATASET HEAD SMOOTHING STEPS CUT [corners]
 
-A ResNet of groups 8x2,16x2 in two stages, 2 units and the rest, that learn
+A ResNet of groups 8x2,16x2 in two stages, CUT units and the rest, that learn
 locally; HEAD stands behind the first.  FIRST: a checkpoint of one step without
 a rate.  Its tensors are loaded by name, none missing and none left over; SGD
 over the first STEPS batches of 8 has to end where LAST is, running statistics
 included.  Prints the first head's loss on the valid split, of labels as they
-are.
+are, and of HEAD+recW that of the images that it makes again.
+With `corners`, a planted fault, corners are not aligned there.
 """
 import sys
 
@@ -52,18 +53,18 @@ class Net(nn.Module):
             setattr(self, f"layer{g + 1}", nn.Sequential(*row))
         self.fc = nn.Linear(c, classes)
 
-    def stages(self):
+    def stages(self, cut):
         """What is in front of the first head, and the rest."""
         stem = nn.Sequential(self.conv1, self.bn1, nn.ReLU())
-        rest = nn.Sequential(self.layer1[1], self.layer2,
-                             nn.AdaptiveAvgPool2d(1), nn.Flatten(), self.fc)
-        return nn.Sequential(stem, self.layer1[0]), rest
+        units = [stem, *self.layer1, *self.layer2]
+        return nn.Sequential(*units[:cut]), nn.Sequential(
+            *units[cut:], nn.AdaptiveAvgPool2d(1), nn.Flatten(), self.fc)
 
 
-def like(depth):
-    """AugLocal behind unit 1 of the stem and four blocks."""
+def like(depth, cut):
+    """AugLocal behind `cut` units of the stem and four blocks."""
     widths = [GROUPS[0][0]] + [w for w, n in GROUPS for _ in range(n)]
-    after, last = 1, len(widths) - 1
+    after, last = cut - 1, len(widths) - 1
     depth = min(depth, last - after)
     at = [round(after + (last - after) / depth * i)
           for i in range(1, depth + 1)]
@@ -74,7 +75,7 @@ def like(depth):
     return nn.Sequential(*row)
 
 
-def head(grammar, x, classes):
+def head(grammar, x, classes, cut):
     """The words as modules, of which each has the number of its word."""
     words = grammar.split("-")
     if words[0] == "like":
@@ -93,7 +94,7 @@ def head(grammar, x, classes):
         name, bn = str(i), words[i + 1:i + 2] == ["bn"]
         relu = [] if bn else [nn.ReLU()]
         if word.startswith("like"):
-            add(name, like(int(word[4:])))
+            add(name, like(int(word[4:]), cut))
         elif word.startswith("conv"):
             one = word.startswith("conv1x")
             n, _, stride = word[6 if one else 4:].partition("s")
@@ -116,6 +117,22 @@ def head(grammar, x, classes):
     return row
 
 
+class Decoder(nn.Module):
+    """What makes images again of a head's input: InfoPro's."""
+    def __init__(self, c, image, aligned):
+        super().__init__()
+        self.size, self.aligned = image.shape[2:], aligned
+        self.rec = nn.Sequential(nn.Conv2d(c, 12, 3, 1, 1), nn.BatchNorm2d(12),
+                                 nn.ReLU(),
+                                 nn.Conv2d(12, image.shape[1], 3, 1, 1),
+                                 nn.Sigmoid())
+
+    def forward(self, z, target):
+        z = nn.functional.interpolate(z, size=self.size, mode="bilinear",
+                                      align_corners=self.aligned)
+        return nn.functional.binary_cross_entropy(self.rec(z), target)
+
+
 def tensors(path):
     """Both parts by the names that the modules below have."""
     found = {}
@@ -135,15 +152,23 @@ def images(dataset, split):
                      for n in ("mean", "std"))
         y = file[split]["labels"][()].astype(np.int64)
         classes = len(file.attrs["classes"])
-    return torch.tensor((x - mean) / std), torch.tensor(y), classes
+    return torch.tensor((x - mean) / std), torch.tensor(y), classes, \
+        torch.tensor(x)
 
 
-def main(first, last, dataset, grammar, smoothing, n):
-    x, y, classes = images(dataset, "train")
+def main(first, last, dataset, grammar, smoothing, n, cut, fault=""):
+    grammar, rebuilds, weight = grammar.partition("+rec")
+    x, y, classes, pixels = images(dataset, "train")
     both = nn.Module()
     both.net = Net(x.shape[1], classes)
-    front, rest = both.net.stages()
-    both.head = head(grammar, front(x[:8]).detach(), classes)
+    front, rest = both.net.stages(int(cut))
+    both.head = nn.Module()
+    row = head(grammar, front(x[:8]).detach(), classes, int(cut))
+    decoder = Decoder(front(x[:8]).shape[1], x, fault != "corners")
+    for name, module in row.named_children():
+        both.head.add_module(name, module)
+    if rebuilds:
+        both.head.rec = decoder.rec
     counts = {k: v for k, v in both.state_dict().items()
               if k.endswith("num_batches_tracked")}
     both.load_state_dict({**tensors(first), **counts})
@@ -156,7 +181,8 @@ def main(first, last, dataset, grammar, smoothing, n):
         sgd.zero_grad()
         at = slice(8 * i, 8 * i + 8)
         z = front(x[at])
-        loss(both.head(z), y[at]).backward()
+        (loss(row(z), y[at]) + (float(weight or 1) * decoder(z, pixels[at])
+                                if rebuilds else 0)).backward()
         loss(rest(z.detach()), y[at]).backward()
         sgd.step()
     want, have, was = both.state_dict(), tensors(last), tensors(first)
@@ -168,11 +194,12 @@ def main(first, last, dataset, grammar, smoothing, n):
     print(f"{len(have)} tensors moved alike but for {worst:.1e}",
           file=sys.stderr)
     assert worst < 2e-3, worst
-    x, y, _ = images(dataset, "valid")
+    x, y, _, pixels = images(dataset, "valid")
     both.eval()
     with torch.no_grad():
-        z = both.head(front(x))
-        print(f"{nn.functional.cross_entropy(z, y).item():.8f}")
+        z = front(x)
+        print(f"{nn.functional.cross_entropy(row(z), y).item():.8f}",
+              f"{decoder(z, pixels).item():.8f}" if rebuilds else "")
 
 
 main(*sys.argv[1:])
