@@ -7,11 +7,11 @@
 /* Planted faults, for tests: INTERLOCK_FAIL="kernel:3@1" makes the third call
  * of fault_here ("kernel") on rank 1 return true (":nth" and "@rank" may be
  * left out: first, every rank).  Places: read, alloc, kernel, message, write,
- * damage (of what was written), loss, weights, picture (of another micro-
- * batch), round (to bf16), winograd, sleep, kill, slow-decode (of a sample, by
- * a second); hang-kernel, hang-message (never sent), hang-mpi, hang-read, hang-
- * take, hang-write do not come back. Returns false when nothing is planted; one
- * comparison. */
+ * damage (of what was written), loss, weights, picture (another one's),
+ * round (to bf16), winograd, sleep, kill, slow-decode (of a sample, by a
+ * second); hang-kernel, hang-message (never sent), hang-mpi, hang-read,
+ * hang-take, hang-write do not come back.  Returns false when nothing is
+ * planted; one comparison. */
 bool
 fault_here (const char *place);
 /* Never returns where this is planted, deaf to signals that are caught.  Of
