@@ -4,7 +4,7 @@
 # training, and what is refused before anything is read.
 #
 # Prints TAP; needs a launcher.
-# limit: 480
+# limit: 600
 # shellcheck disable=SC2016,SC2086 # awk's own $; words of settings
 
 . "${abs_top_srcdir-$(dirname "$0")/../..}/tests/run/rig.sh"
@@ -104,6 +104,12 @@ many 4 train $images stages.head=$rec+rec run.replicas=2 train.micro=1 \
   many 2 train $images stages.head=$rec+rec run.replicas=2 train.micro=1 \
     train.steps=4 run.dir=twins-2 && [ "$(digests twins-4)" = "$(digests twins-2)" ]
 ok $? "two replicas of one rank and of two: the same bits"
+for p in 1 3; do
+  many $p train $images stages.head=$rec+rec train.precision=bf16 \
+    train.steps=4 run.dir=narrow-$p
+done
+[ "$(digests narrow-1)" = "$(digests narrow-3)" ] && [ -n "$(digests narrow-1)" ]
+ok $? "in bf16, on one rank and on 3: the same bits"
 one train $images stages.head=auto+rec2 train.steps=2 run.dir=chosen &&
   grep -q '^head = .*-fc+rec2' chosen/config.ini && one plan chosen/config.ini &&
   grep -q '^head.*+rec2, ' said

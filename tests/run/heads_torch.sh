@@ -2,7 +2,7 @@
 # tests/run/heads_torch.sh -- heads of images and smoothed labels against
 # PyTorch's own modules: names and shapes of all tensors, where some steps of SGD
 # lead, and the loss in evaluation.  Nothing is done without PyTorch.  Prints TAP.
-# limit: 480
+# limit: 600
 
 # shellcheck disable=SC2016,SC2086 # awk's own $; words of settings
 . "${abs_top_srcdir-$(dirname "$0")/../..}/tests/run/rig.sh"
