@@ -153,18 +153,22 @@ compare_kernels (struct design *d)
                      wire_alike (d->wire, sizeof facts / sizeof *facts, facts));
 }
 
-/* Once, however many sessions come one after the other. */
+/* Once, however many sessions come one after the other.  Layers over rows have
+ * kernels of 16 bits where the processor has. */
 static void
 warn_of_rounding (const struct design *d)
 {
   static bool said;
-  if (said || !derive_narrow (&d->config))
+  const bool rows = derive_family (&d->config)->rows;
+  const bool native = kernels_native (d->kernels);
+  if (said || !derive_narrow (&d->config) || (native && rows))
     return;
   said = true;
   say (LOG_WARN,
-       "%s = %s: by f32 kernels on rounded numbers, which take a little longer "
-       "than %s = f32",
+       "%s = %s: %s: by f32 kernels on rounded numbers, which take up to an "
+       "eighth longer than %s = f32; messages have half the bytes",
        KEY_NAME (precision), key_word (KEY_OF (precision), &d->config),
+       native ? "convolutions" : "the instruction set in use has no bf16",
        KEY_NAME (precision));
 }
 

@@ -64,6 +64,16 @@ picture_bytes (const struct design *d, const char *grammar)
              : 0;
 }
 
+/* Bytes of the copies of weights that kernels of 16 bits read. */
+static double
+packed_bytes (const struct design *d, double params)
+{
+  const bool rows = derive_family (&d->config)->rows;
+  return rows && derive_narrow (&d->config)
+             ? params * (double)tensor_bytes (TENSOR_BF16, 1)
+             : 0;
+}
+
 /* What the stage holds, its parameters' copy for a checkpoint, and the
  * gradients at its upper border. */
 double
@@ -100,8 +110,8 @@ design_range_bytes (const struct design *d, const struct design_needs *need,
     fail_clear (); /* the grammar was checked before */
   return bytes + network_param_bytes (params) * staged_copies (d) +
          network_border_bytes (u.out, n) * need->n_in * need->n_slots +
-         message_bytes (d, need, &u) + picture_bytes (d, spec.head) +
-         aside_bytes (d, need, from, end);
+         message_bytes (d, need, &u) + packed_bytes (d, params) +
+         picture_bytes (d, spec.head) + aside_bytes (d, need, from, end);
 }
 
 static double

@@ -94,6 +94,10 @@ void
 kern_precision_set (struct kern *k, enum kern_precision p);
 enum kern_precision
 kern_precision (const struct kern *k);
+/* Whether the processor has kernels of 16 bits for it, which linear layers then
+ * use; else all of it is by f32 kernels on rounded numbers. */
+bool
+kern_native (const struct kern *k);
 /* y = x rounded to bf16: to the nearest, ties to even; NaN stays NaN.  y may be
  * x. */
 void
@@ -437,9 +441,17 @@ enum status
 kern_linear_prove (struct kern *k, const struct kern_linear_shape *shape);
 void
 kern_linear_destroy (struct kern_linear **l);
+/* The w of all following calls has changed: refresh private copies of it.  As
+ * for kern_conv_refresh; wanted in bf16 only. */
+void
+kern_linear_refresh (struct kern_linear *l, const float *w);
 enum status
 kern_linear_run (struct kern_linear *l, int64_t rows, const float *x,
                  const float *w, const float *bias, float *y);
+/* d_x is overwritten. */
+enum status
+kern_linear_run_data (struct kern_linear *l, int64_t rows, const float *d_y,
+                      const float *w, float *d_x);
 enum status
 kern_linear_run_weights (struct kern_linear *l, int64_t rows, const float *x,
                          const float *d_y, bool accumulate, float *d_w,

@@ -12,11 +12,17 @@ dnnl_status_t
 kern_lib_md (int n_dims, const int64_t *dims, dnnl_format_tag_t tag,
              kern_md *out)
 {
+  return kern_lib_md_of (n_dims, dims, dnnl_f32, tag, out);
+}
+
+dnnl_status_t
+kern_lib_md_of (int n_dims, const int64_t *dims, dnnl_data_type_t type,
+                dnnl_format_tag_t tag, kern_md *out)
+{
   kern_md md = NULL;
   if (MEM_NEW (1, &md, "memory descriptor") != OK)
     return dnnl_out_of_memory;
-  dnnl_status_t s =
-      dnnl_memory_desc_init_by_tag (md, n_dims, dims, dnnl_f32, tag);
+  dnnl_status_t s = dnnl_memory_desc_init_by_tag (md, n_dims, dims, type, tag);
   if (s != dnnl_success)
     mem_free (&md);
   else

@@ -11,7 +11,14 @@ dnnl_status_t
 kern_lib_md (int n_dims, const int64_t *dims, dnnl_format_tag_t tag,
              kern_md *out)
 {
-  return dnnl_memory_desc_create_with_tag (out, n_dims, dims, dnnl_f32, tag);
+  return kern_lib_md_of (n_dims, dims, dnnl_f32, tag, out);
+}
+
+dnnl_status_t
+kern_lib_md_of (int n_dims, const int64_t *dims, dnnl_data_type_t type,
+                dnnl_format_tag_t tag, kern_md *out)
+{
+  return dnnl_memory_desc_create_with_tag (out, n_dims, dims, type, tag);
 }
 
 dnnl_status_t

@@ -30,6 +30,10 @@ kern_lib_md (int n_dims, const int64_t *dims, dnnl_format_tag_t tag,
 dnnl_status_t
 kern_lib_md_strides (int n_dims, const int64_t *dims, const int64_t *strides,
                      kern_md *out);
+/* The first of another type. */
+dnnl_status_t
+kern_lib_md_of (int n_dims, const int64_t *dims, dnnl_data_type_t type,
+                dnnl_format_tag_t tag, kern_md *out);
 void
 kern_lib_md_free (kern_md *md);
 

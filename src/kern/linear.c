@@ -5,7 +5,7 @@
  */
 #include "base/clock.h"
 #include "base/fault.h"
-#include "kern/prove_impl.h"
+#include "kern/half_impl.h"
 
 #include <math.h>
 #include <omp.h>
@@ -67,6 +67,7 @@ struct kern_linear {
   bool bias;
   struct kern_op forward, set, add; /* the last two: gradient of W; not made:
                                        sgemm */
+  struct kern_half *half;           /* owned; NULL: all of it is f32 */
 };
 
 /* Whether the primitive is used in place of sgemm: where it was faster,
@@ -352,6 +353,8 @@ kern_linear_create (struct kern *k, const struct kern_linear_shape *shape,
              shape->learns && weights_is_faster (shape->in, shape->out), &l));
   if (l->forward.primitive != NULL || l->set.primitive != NULL)
     s = prove (l);
+  if (s == OK && kern_native (k))
+    s = kern_half_create (k, shape, &l->half);
   if (s != OK)
     kern_linear_destroy (&l);
   else
@@ -366,8 +369,16 @@ kern_linear_destroy (struct kern_linear **l)
     kern_op_clear (&(*l)->forward);
     kern_op_clear (&(*l)->set);
     kern_op_clear (&(*l)->add);
+    kern_half_destroy (&(*l)->half);
   }
   mem_free (l);
+}
+
+void
+kern_linear_refresh (struct kern_linear *l, const float *w)
+{
+  if (l->half != NULL)
+    kern_half_refresh (l->half, w);
 }
 
 enum status
@@ -375,6 +386,8 @@ kern_linear_run (struct kern_linear *l, int64_t rows, const float *x,
                  const float *w, const float *bias, float *y)
 {
   CHECK ((bias != NULL) == l->bias, "a linear layer made for the other kind");
+  if (kern_half_does (l->half, HALF_FORWARD, rows))
+    return kern_half_run (l->half, HALF_FORWARD, x, NULL, bias, y);
   if (rows != l->n || l->forward.primitive == NULL)
     return kern_linear_forward (l->k, rows, l->in, l->out, x, w, bias, y);
   return kern_op_run (l->k, &l->forward, (const void *[]){x, w, y, bias});
@@ -396,6 +409,15 @@ kern_linear_back_data (struct kern *k, int64_t n, int64_t in, int64_t out,
                            .ldc = in,
                            .alpha = 1};
   return multiply (k, &p, d_y, w, d_x);
+}
+
+enum status
+kern_linear_run_data (struct kern_linear *l, int64_t rows, const float *d_y,
+                      const float *w, float *d_x)
+{
+  if (kern_half_does (l->half, HALF_DATA, rows))
+    return kern_half_run (l->half, HALF_DATA, d_y, NULL, NULL, d_x);
+  return kern_linear_back_data (l->k, rows, l->in, l->out, d_y, w, d_x);
 }
 
 /* Adds n rows up, m <= COLUMNS columns of them; rows of ld numbers.  Four rows
@@ -464,6 +486,12 @@ kern_linear_run_weights (struct kern_linear *l, int64_t rows, const float *x,
                          float *d_bias)
 {
   struct kern_op *op = accumulate ? &l->add : &l->set;
+  const enum half_what half = accumulate ? HALF_ADD : HALF_SET;
+  if (kern_half_does (l->half, half, rows)) {
+    if (d_bias != NULL)
+      bias_gradient (l->k, rows, l->out, 1.0f, accumulate, d_y, d_bias);
+    return kern_half_run (l->half, half, d_y, x, NULL, d_w);
+  }
   if (rows != l->n || op->primitive == NULL)
     return kern_linear_back_weights (l->k, rows, l->in, l->out, x, d_y, 1.0f,
                                      accumulate, d_w, d_bias);

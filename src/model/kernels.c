@@ -130,6 +130,12 @@ kernels_describe (const struct kernels *k)
   return kern_describe (k->kern);
 }
 
+bool
+kernels_native (const struct kernels *k)
+{
+  return kern_native (k->kern);
+}
+
 int
 kernels_block (const struct kernels *k)
 {

@@ -53,6 +53,9 @@ kernels_close (struct kernels **k);
 /* "oneDNN 2.6.3, avx512_core, OpenMP"; lives as long as k. */
 const char *
 kernels_describe (const struct kernels *k);
+/* In bf16 with kernels for it (kern_native). */
+bool
+kernels_native (const struct kernels *k);
 /* Channels of a block of the inner layout. */
 int
 kernels_block (const struct kernels *k);

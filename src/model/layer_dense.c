@@ -64,8 +64,8 @@ dense_back (struct layer *l, struct work *w, const float *d_y, float *d_x)
     layer_kept (l, w)->d_y = d_y;
   if (!d_x)
     return OK;
-  return kern_linear_back_data (w->k, w->rows, d->in, d->out, d_y,
-                                params_factor (w->params, d->weight[0]), d_x);
+  return kern_linear_run_data (d->linear, w->rows, d_y,
+                               params_factor (w->params, d->weight[0]), d_x);
 }
 
 /* Where the gradient of joined tensors begins. */
@@ -101,6 +101,7 @@ dense_params (struct layer_maker *m, const struct recipe_step *s,
     struct param weight = params_matrix (out, d->in);
     weight.joined = i > 0;
     weight.factor = true;
+    weight.linear = i == 0 ? d->linear : NULL;
     if (s->smaller > 0)
       weight.spread /= s->smaller;
     TRY (maker_part (m->params, s, i, "weight", weight, &d->weight[i]));
@@ -123,10 +124,10 @@ dense_make (struct layer_maker *m, const struct recipe_step *s, struct layer *l)
   d->in = s->in.c;
   d->out = s->out.c;
   d->biased = s->bias;
-  TRY (dense_params (m, s, d));
+  TRY (kern_linear_create (m->k, &shape, &d->linear));
   l->x_bytes = maker_row_bytes (m, d->in);
   l->y_bytes = maker_row_bytes (m, d->out);
-  return kern_linear_create (m->k, &shape, &d->linear);
+  return dense_params (m, s, d);
 }
 
 static void

@@ -329,6 +329,9 @@ params_refresh (struct params *p)
     if (q->conv)
       TRY (kern_conv_refresh (q->conv, params_factor (p, i)));
   }
+  for (int i = 0; i < p->n; i++)
+    if (p->list[i].linear)
+      kern_linear_refresh (p->list[i].linear, params_factor (p, i));
   return OK;
 }
 

@@ -28,14 +28,16 @@ enum params_init_kind {
 };
 
 struct param {
-  struct tensor_info info; /* name without the prefix */
-  bool statistic;          /* lives in the block of statistics */
-  bool joined;             /* begins where the one before ends, so that one
-                              product takes both */
-  bool factor;             /* products read it */
-  size_t at, n;            /* floats: offset in its block, length there */
-  size_t factor_at;        /* likewise, in the block of factors */
-  struct kern_conv *conv;  /* borrowed: layout of its weights; NULL: plain */
+  struct tensor_info info;    /* name without the prefix */
+  bool statistic;             /* lives in the block of statistics */
+  bool joined;                /* begins where the one before ends, so that one
+                                 product takes both */
+  bool factor;                /* products read it */
+  size_t at, n;               /* floats: offset in its block, length there */
+  size_t factor_at;           /* likewise, in the block of factors */
+  struct kern_conv *conv;     /* borrowed: layout of its weights; NULL: plain */
+  struct kern_linear *linear; /* borrowed: has copies of this and of what is
+                                 joined to it; NULL: none */
   enum params_init_kind init;
   double spread;
   bool written; /* gradient of this batch begun */

@@ -46,8 +46,9 @@ stage_token_project (struct stage *s, const struct stage_spec *spec,
                                           .learns = spec->training &&
                                                     s->project.learns};
   struct param weight = params_matrix (step->out.c, step->in.c);
-  weight.factor = true;
   TRY (kern_linear_create (s->k, &shape, &s->project.linear));
+  weight.factor = true;
+  weight.linear = s->project.linear;
   return maker_param (params, step, "weight", weight, 0, &s->project.id);
 }
 
@@ -188,8 +189,8 @@ loss_in_chunks (struct stage *s, struct work *w, const float *z,
     if (!d_z)
       continue;
     stage_settle (s, (size_t)(n * j->words), logits);
-    TRY (kern_linear_back_data (w->k, n, j->width, j->words, logits, matrix,
-                                d_z + i * j->width));
+    TRY (kern_linear_run_data (j->linear, n, logits, matrix,
+                               d_z + i * j->width));
     stage_settle (s, (size_t)(n * j->width), d_z + i * j->width);
     if (j->learns && !at->watched) {
       bool add;

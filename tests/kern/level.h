@@ -39,6 +39,8 @@
 #define kern_linear_destroy LEVEL_NAME (LEVEL, kern_linear_destroy)
 #define kern_linear_forward LEVEL_NAME (LEVEL, kern_linear_forward)
 #define kern_linear_prove LEVEL_NAME (LEVEL, kern_linear_prove)
+#define kern_linear_refresh LEVEL_NAME (LEVEL, kern_linear_refresh)
+#define kern_linear_run_data LEVEL_NAME (LEVEL, kern_linear_run_data)
 #define kern_linear_run LEVEL_NAME (LEVEL, kern_linear_run)
 #define kern_linear_run_weights LEVEL_NAME (LEVEL, kern_linear_run_weights)
 #define kern_loss LEVEL_NAME (LEVEL, kern_loss)

@@ -1,8 +1,9 @@
 /* ranks: 0 */
 /* tests/kern/narrow.c -- rounding to bf16 against its definition, on all of its
- * numbers and what lies between them; and tensors that are packed and come
- * back.
+ * numbers and what lies between them; tensors that are packed and come back;
+ * and products of numbers of 16 bits, by kernels for them where there are any.
  */
+#include "base/fault.h"
 #include "tests/kern/twin.h"
 
 #include <math.h>
@@ -114,6 +115,122 @@ test_packing (struct kern *k, size_t n)
   mem_free (&y);
 }
 
+/* -- products ----------------------------------------------------------------
+ */
+
+static float *
+narrow (struct kern *k, size_t n, uint64_t tag)
+{
+  float *x = noise (n, tag);
+  kern_round (k, n, x, x);
+  return x;
+}
+
+/* c [m, n] against a [m, inner] b [inner, n]; distances between neighbours
+ * along rows and columns.  fault: in one number, half a place of bf16. */
+static bool
+is_product (int64_t m, int64_t inner, int64_t n, const float *a, int64_t ar,
+            int64_t ac, const float *b, int64_t br, int64_t bc, double before,
+            const float *bias, const float *c, bool fault)
+{
+  bool good = true;
+  for (int64_t i = 0; i < m; i++)
+    for (int64_t j = 0; j < n; j++) {
+      double want = before + (bias ? bias[j] : 0), size = fabs (want);
+      for (int64_t l = 0; l < inner; l++) {
+        const double t = (double)a[i * ar + l * ac] * b[l * br + j * bc];
+        want += t;
+        size += fabs (t);
+      }
+      if (fault && i == m / 2 && j == n / 2)
+        want += size * 0x1p-9;
+      good = good &&
+             fabs (c[i * n + j] - want) <= size * rounding ((double)inner + 2);
+    }
+  return good;
+}
+
+/* In 16 bits or in f32, the sums are those of the factors as they are. */
+static void
+test_products (struct kern *k, int64_t n, int64_t in, int64_t out, bool bias)
+{
+  const struct kern_linear_shape shape = {
+      .n = n, .in = in, .out = out, .bias = bias, .learns = true};
+  struct kern_linear *l = NULL;
+  float *x = narrow (k, (size_t)(n * in), 1);
+  float *w = narrow (k, (size_t)(out * in), 2);
+  float *d_y = narrow (k, (size_t)(n * out), 3);
+  float *b = noise ((size_t)out, 4), *y = floats ((size_t)(n * out));
+  float *d_x = floats ((size_t)(n * in)), *d_w = floats ((size_t)(out * in));
+  MUST (kern_linear_create (k, &shape, &l));
+  MUST (kern_seal (k));
+  kern_linear_refresh (l, w);
+  mem_close ();
+  MUST (kern_linear_run (l, n, x, w, bias ? b : NULL, y));
+  MUST (kern_linear_run_data (l, n, d_y, w, d_x));
+  mem_open ();
+  tap_ok (
+      is_product (n, in, out, x, in, 1, w, 1, in, 0, bias ? b : NULL, y,
+                  false) &&
+          is_product (n, out, in, d_y, out, 1, w, in, 1, 0, NULL, d_x, false),
+      "%d rows of %d to %d%s, and back: %s", (int)n, (int)in, (int)out,
+      bias ? ", bias" : "", kern_native (k) ? "16 bits" : "rounded");
+  tap_ok (
+      !is_product (n, in, out, x, in, 1, w, 1, in, 0, bias ? b : NULL, y, true),
+      "half a place of bf16 in one of them is noticed");
+  bool right = true;
+  for (int add = 0; add < 2; add++) {
+    for (int64_t i = 0; i < out * in; i++)
+      d_w[i] = add ? 3 : NAN;
+    MUST (kern_linear_run_weights (l, n, x, d_y, add, d_w, NULL));
+    right = right && is_product (out, n, in, d_y, 1, out, x, in, 1, add * 3,
+                                 NULL, d_w, false);
+  }
+  tap_ok (right, "gradients of the weights, set and added");
+  kern_linear_destroy (&l);
+  mem_free (&x);
+  mem_free (&w);
+  mem_free (&d_y);
+  mem_free (&b);
+  mem_free (&y);
+  mem_free (&d_x);
+  mem_free (&d_w);
+}
+
+/* A kernel of 16 bits that a proof finds wrong gives way to one of f32. */
+static void
+test_dropped (void)
+{
+  struct kern *k = NULL;
+  MUST (kern_open (1, &k));
+  kern_precision_set (k, KERN_BF16);
+  if (kern_native (k)) {
+    int wrong = 0;
+    fault_plant ("verdict:3");
+    test_products (k, 48, 80, 96, true);
+    fault_plant ("");
+    for (int i = 0; i < kern_proof_count (k); i++)
+      wrong += !kern_proof_at (k, i).right;
+    tap_ok (wrong == 1, "%d kernel of %d was dropped", wrong,
+            kern_proof_count (k));
+  }
+  kern_close (&k);
+}
+
+static void
+all_products (int threads)
+{
+  struct kern *k = NULL;
+  MUST (kern_open (threads, &k));
+  kern_precision_set (k, KERN_BF16);
+  test_products (k, 1, 1, 1, false);
+  test_products (k, 33, 19, 47, true);
+  test_products (k, 64, 256, 192, false);
+  test_products (k, 40, 100, 700, true);
+  test_products (k, 500, 32, 16, true);
+  kern_close (&k);
+}
+
 int
 main (void)
 {
@@ -133,5 +250,8 @@ main (void)
     kern_close (&k);
   }
   test_faults ();
+  all_products (1);
+  all_products (2);
+  test_dropped ();
   return tap_done ();
 }
