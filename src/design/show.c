@@ -122,6 +122,22 @@ stage_bytes (const struct design *d, int k)
   return design_range_bytes (d, &need, d->first[k], d->first[k + 1]);
 }
 
+/* Room for sums over replicas. */
+static double
+sums_bytes (const struct design *d, int r)
+{
+  double most = 0;
+  for (int k = d->plan->rank[r].first_stage; k < d->plan->rank[r].end_stage;
+       k++) {
+    const struct plan_cost *c = &d->plan->cost[k];
+    most = fmax (most, fmax (c->sum_bytes, c->head_bytes));
+  }
+  return d->R > 1
+             ? (double)wire_reduce_bytes (
+                   d->R, (size_t)(most / network_param_bytes (1)), WIRE_SUMS)
+             : 0;
+}
+
 double
 design_rank_bytes (const struct design *d, int r)
 {
@@ -131,7 +147,7 @@ design_rank_bytes (const struct design *d, int r)
   for (int k = d->plan->rank[r].first_stage; k < d->plan->rank[r].end_stage;
        k++)
     bytes += stage_bytes (d, k);
-  return bytes;
+  return bytes + sums_bytes (d, r);
 }
 
 static void

@@ -56,6 +56,24 @@ shared_moves (const struct design *d, int k)
   return (k == d->K - 1 ? n : 0) - (k == 0 ? n : 0);
 }
 
+/* What stage k sums over replicas, of its `params` numbers without moves. Heads
+ * of inner stages are small and left out. */
+static void
+set_sums (const struct design *d, int k, double params, struct plan_cost *c)
+{
+  const double moved = shared_moves (d, k);
+  struct network_unit output = {0};
+  double head = 0;
+  if (d->R == 1)
+    return;
+  if (k == d->K - 1) {
+    network_unit (d->net, network_units (d->net) - 1, &output);
+    head = (double)output.params + fmax (0, moved);
+  }
+  c->sum_bytes = network_param_bytes (fmax (0, params + moved - head));
+  c->head_bytes = network_param_bytes (head);
+}
+
 void
 design_joint (const struct design *d, struct plan_joint *out)
 {
@@ -104,6 +122,7 @@ stage_costs (struct design *d)
     network_unit (d->net, last ? end - 1 : end, &u);
     c.output_bytes = network_message_bytes (u.out, (double)d->n_samples,
                                             derive_narrow (&d->config));
+    set_sums (d, k, params, &c);
     params += shared_moves (d, k);
     c.update = params * DESIGN_UPDATE_S;
     c.squares = params * DESIGN_SQUARES_S;

@@ -28,9 +28,9 @@
 enum status
 plan_check_cost (const struct plan_cost *c, int k)
 {
-  const double part[] = {c->forward, c->data,         c->weights,
-                         c->head,    c->head_weights, c->update,
-                         c->squares, c->output_bytes};
+  const double part[] = {
+      c->forward, c->data,    c->weights,      c->head,      c->head_weights,
+      c->update,  c->squares, c->output_bytes, c->sum_bytes, c->head_bytes};
 
   for (size_t i = 0; i < sizeof part / sizeof *part; i++)
     if (!(part[i] >= 0) || (i < 7 && part[i] > 1e6) || !isfinite (part[i]))

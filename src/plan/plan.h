@@ -82,6 +82,8 @@ struct plan_cost {               /* seconds (or units) per micro-batch */
   double squares;      /* of all its gradients, once per batch (clipping); the
                           same */
   double output_bytes; /* of a border tensor */
+  double sum_bytes;    /* of the body's gradients, which replicas sum up; */
+  double head_bytes;   /* of the head's, likewise; 0: free */
 };
 
 /* What stages do together when the gradients of a batch are there; zero:

@@ -5,6 +5,12 @@
  * that, and so does an operation that writes a buffer from which an earlier
  * message is still being sent.
  *
+ * Replicas do the same at the same times, so their sums wait for nobody: those
+ * of a rank go through its link one after the other.  The sum of a body's
+ * gradients begins with the last WEIGHTS of the stage, whose layers give them
+ * evenly, and is there when both that and the link are done; UPDATE and NORM
+ * wait for it.
+ *
  * A rank is run until it needs a message whose time is not known yet; it is
  * queued again when that becomes known.  The result does not depend on the
  * order in which ranks are run, since times follow from the lists alone.
@@ -72,6 +78,7 @@ struct step_op {
   int wait_tag;            /* the send that must be complete before; -1: none */
   unsigned char wait_back; /* ... of this step (0) or the one before (1) */
   unsigned char verb, ahead;
+  bool last; /* of its micro-batches: gradients are complete behind it */
 };
 
 /* A message may be posted for the next step while that of this one is on its
@@ -109,6 +116,8 @@ struct machine {
   struct sum *sum;       /* 2 K: norm of window h, step % 2 */
   int *last_head;        /* n_pipe: of the windows the rank is in */
   bool *begun;           /* n_pipe: with the norms of this step */
+  int64_t *link;         /* n_pipe: when sums over replicas have left it */
+  int64_t *summed;       /* K: when those of the stage are there */
 };
 enum { UP, DOWN };
 
@@ -134,6 +143,8 @@ machine_clear (struct machine *x)
   mem_free (&x->sum);
   mem_free (&x->last_head);
   mem_free (&x->begun);
+  mem_free (&x->link);
+  mem_free (&x->summed);
 }
 
 /* Number of the buffer that op sends from or writes for sending; -1: none. */
@@ -199,6 +210,8 @@ joint_init (struct machine *x)
   TRY (MEM_NEW (2 * (size_t)p->K, &x->sum, "simulation"));
   TRY (MEM_NEW (R, &x->last_head, "simulation"));
   TRY (MEM_NEW (R, &x->begun, "simulation"));
+  TRY (MEM_NEW (R, &x->link, "simulation"));
+  TRY (MEM_NEW ((size_t)p->K, &x->summed, "simulation"));
   for (int i = 0; i < 2 * p->K; i++)
     x->sum[i].step = -1;
   for (int h = 0; p->norms && h < p->K; h++)
@@ -243,6 +256,7 @@ machine_init (struct machine *x)
           .wait_tag = -1,
           .verb = (unsigned char)op->verb,
           .ahead = op->ahead,
+          .last = op->micro == p->n_micro - 1,
       };
       if (op->verb == PLAN_SEND_ACT)
         x->transfer[op->tag] = plan_message_ticks (p, op->stage + 1);
@@ -300,6 +314,47 @@ work (struct machine *x, int r, const struct step_op *o)
   return true;
 }
 
+/* A replica sends and receives all that it does not own, twice. */
+static int64_t
+sum_ticks (const struct plan *p, double bytes)
+{
+  double moved = 2 * bytes * (p->n_replicas - 1) / p->n_replicas;
+  return p->bytes_per_s > 0 ? plan_ticks (moved / p->bytes_per_s) : 0;
+}
+
+/* Gradients of the stage that came from time `from` on are complete now. */
+static void
+begin_sum (struct machine *x, int r, int k, double bytes, int64_t from)
+{
+  const struct plan *p = x->p;
+
+  if (p->n_replicas == 1 || bytes == 0)
+    return;
+  int64_t start = x->link[r] > from ? x->link[r] : from;
+  int64_t end = start + sum_ticks (p, bytes);
+  x->link[r] = end > x->clock[r] ? end : x->clock[r];
+  x->summed[k] = x->link[r] + 2 * plan_ticks (p->latency_s);
+}
+
+/* Those of stage k, or of all stages of the rank from k on. */
+static void
+await_sums (struct machine *x, int r, int k, bool all)
+{
+  for (int j = k; j < x->p->K && x->p->rank_of[j] == r; j++) {
+    wait_until (x, r, j, x->summed[j]);
+    if (!all)
+      return;
+  }
+}
+
+/* The matrix of the last stage's head is complete when all have added their
+ * parts. */
+static bool
+sums_late (const struct plan *p, int k)
+{
+  return p->shares && k == p->K - 1;
+}
+
 /* The shared matrix moves one rank on: it comes from the rank before and goes
  * to the next one.  The rank does not wait until its own message has left. */
 static bool
@@ -320,6 +375,9 @@ do_relay (struct machine *x, int r, const struct step_op *o, int way)
     wait_until (x, r, o->stage, t + plan_share_ticks (x->p));
   }
   work (x, r, o);
+  if (way == UP && x->p->rank_of[x->p->K - 1] == r)
+    begin_sum (x, r, x->p->K - 1, x->p->cost[x->p->K - 1].head_bytes,
+               x->clock[r]);
   mine->sent_step = step;
   mine->sent = x->clock[r];
   if (to >= 0)
@@ -362,6 +420,7 @@ do_norm (struct machine *x, int r, const struct step_op *o)
   int first = o->stage, step = x->step[r];
 
   if (!x->begun[r]) {
+    await_sums (x, r, o->stage, true);
     work (x, r, o);
     x->begun[r] = true;
     for (int h = first; h <= x->last_head[r]; h++)
@@ -380,6 +439,21 @@ do_norm (struct machine *x, int r, const struct step_op *o)
   }
   x->begun[r] = false;
   return wait_until (x, r, o->stage, there);
+}
+
+/* Weight gradients, and the sums that follow. */
+static bool
+do_weights (struct machine *x, int r, const struct step_op *o)
+{
+  const struct plan_cost *c = &x->p->cost[o->stage];
+  int64_t from = x->clock[r];
+
+  work (x, r, o);
+  if (o->last && o->verb == PLAN_WEIGHTS)
+    begin_sum (x, r, o->stage, c->sum_bytes, from);
+  else if (o->last && !sums_late (x->p, o->stage))
+    begin_sum (x, r, o->stage, c->head_bytes, x->clock[r]);
+  return true;
 }
 
 /* One operation of rank r; false when it has to wait for a time that is not
@@ -416,6 +490,12 @@ do_op (struct machine *x, int r, const struct step_op *o)
     return do_relay (x, r, o, DOWN);
   case PLAN_NORM:
     return do_norm (x, r, o);
+  case PLAN_WEIGHTS:
+  case PLAN_HEAD_WEIGHTS:
+    return do_weights (x, r, o);
+  case PLAN_UPDATE:
+    await_sums (x, r, o->stage, false);
+    return work (x, r, o);
   default:
     break;
   }

@@ -242,6 +242,7 @@ wire_calibrate (struct wire *w, struct wire_link *out);
  * have, wire_reduce_bytes of it, is made by reserve (before the first step):
  * for n_under_way sums of n floats at most.  Collective on twins, started in
  * the same order on all.  fault_here ("sum"), fault_hang ("hang-sum"). */
+#define WIRE_SUMS 8 /* under way: more need no more room */
 size_t
 wire_reduce_bytes (int n_replicas, size_t n, int n_under_way);
 enum status

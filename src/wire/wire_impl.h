@@ -30,7 +30,7 @@ struct wire_window {
 };
 
 /* A leg takes one piece of a block through its sum; see reduce.c. */
-#define WIRE_LEGS 8
+#define WIRE_LEGS WIRE_SUMS
 struct wire_leg {
   enum { LEG_FREE, LEG_SCATTER, LEG_GATHER } state;
   unsigned turn;     /* number of the piece since wire_grid */

@@ -164,6 +164,43 @@ savings (void)
   plan_destroy (&p);
 }
 
+/* Sums over replicas, of which `hidden` seconds pass while the last weights are
+ * computed: what is left over, and two messages, are waited for. */
+static void
+replicas (void)
+{
+  struct plan_cost cost = {
+      .forward = 1, .data = 1, .weights = 2, .sum_bytes = 4e6};
+  struct ask a = {.K = 1, .cost = &cost, .latency_s = 0.25};
+  const struct {
+    int n_replicas, n_micro;
+    double rate, head_bytes, cycle;
+    const char *what;
+  } row[] = {
+      {1, 1, 2e6, 0, 4, "one replica has none"},
+      {4, 1, 4e6, 0, 4 + 0.5, "hidden but for two messages"},
+      {4, 1, 2e6, 0, 4 + 1 + 0.5, "a second longer than the weights"},
+      {2, 1, 2e6, 0, 4 + 0.5, "two replicas move less"},
+      {4, 2, 2e6, 0, 8 + 1 + 0.5, "only the last micro-batch hides them"},
+      {4, 1, 4e6, 2e6, 4 + 2 + 0.25 + 0.5, "the head's comes before"},
+      {4, 1, 0, 0, 4 + 0.5, "a link that is free"},
+  };
+  for (size_t i = 0; i < sizeof row / sizeof *row; i++)
+    for (int norms = 0; norms < 2; norms++) {
+      a.n_replicas = row[i].n_replicas;
+      a.n_micro = row[i].n_micro;
+      a.bytes_per_s = row[i].rate;
+      a.joint.norms = norms;
+      cost.head_bytes = row[i].head_bytes;
+      cost.head = cost.head_weights = row[i].head_bytes > 0;
+      struct plan *p = ask_span (a, 1, PLAN_FURTHEST);
+      tap_near (p->cycle_s, row[i].cycle, 1e-9, "sums over replicas: %s%s",
+                row[i].what, norms ? ", before norms" : "");
+      books (p, row[i].what);
+      plan_destroy (&p);
+    }
+}
+
 static void
 mixed_books (void)
 {
@@ -255,6 +292,7 @@ main (void)
   times ();
   messages ();
   savings ();
+  replicas ();
   mixed_books ();
   pictures ();
   return tap_done ();
