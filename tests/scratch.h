@@ -23,7 +23,10 @@ scratch_open (void)
   const char *base = getenv ("TMPDIR");
   snprintf (scratch_folder, sizeof scratch_folder, "%s/il-store-XXXXXX",
             base && base[0] ? base : "/tmp");
-  return mkdtemp (scratch_folder) != NULL;
+  if (!mkdtemp (scratch_folder))
+    return false;
+  /* What is measured here is nobody else's. */
+  return setenv ("INTERLOCK_CACHE", scratch_folder, 1) == 0;
 }
 
 SCRATCH_FN void

@@ -47,15 +47,19 @@ fault_plant (const char *spec)
 }
 
 bool
+fault_planted (void)
+{
+  if (atomic_load_explicit (&fault.state, memory_order_acquire) == FAULT_UNREAD)
+    fault_plant (getenv ("INTERLOCK_FAIL"));
+  return atomic_load_explicit (&fault.state, memory_order_acquire) ==
+         FAULT_PLANTED;
+}
+
+bool
 fault_here (const char *place)
 {
-  int state = atomic_load_explicit (&fault.state, memory_order_acquire);
-  if (state == FAULT_NONE)
+  if (!fault_planted ())
     return false;
-  if (state == FAULT_UNREAD) {
-    fault_plant (getenv ("INTERLOCK_FAIL"));
-    return fault_here (place);
-  }
   if (strcmp (place, fault.place) != 0)
     return false;
   if (fault.rank >= 0 && fault.rank != place_rank ())

@@ -14,6 +14,9 @@
  * planted; one comparison. */
 bool
 fault_here (const char *place);
+/* Whether anything is planted. */
+bool
+fault_planted (void);
 /* Never returns where this is planted, deaf to signals that are caught.  Of
  * sums over replicas there are sum and hang-sum. */
 void

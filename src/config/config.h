@@ -68,6 +68,7 @@ enum config_schedule {
 };
 enum config_precision { CONFIG_F32, CONFIG_BF16 };
 enum config_io { CONFIG_COLLECTIVE, CONFIG_INDEPENDENT };
+enum config_cache { CONFIG_CACHE_NO, CONFIG_CACHE_YES, CONFIG_CACHE_ANEW };
 enum config_run_schedule { CONFIG_EAGER, CONFIG_1F1B, CONFIG_FILLDRAIN };
 
 /* The resolved configuration: every key of the manual, defaults filled in.
@@ -138,6 +139,7 @@ struct config {
   bool trace;
   double time_margin, patience;
   char isa[CONFIG_WORD]; /* auto, native or a level of the kernel library */
+  enum config_cache cache;
   int64_t attempts;
   int64_t check_every; /* steps between digests of weights; 0: none */
   bool digests;        /* in metrics.csv */

@@ -76,6 +76,9 @@ static const char *const precisions[] = {
     [CONFIG_F32] = "f32", [CONFIG_BF16] = "bf16", "f32-bf16"};
 static const char *const ios[] = {
     [CONFIG_COLLECTIVE] = "collective", [CONFIG_INDEPENDENT] = "independent"};
+static const char *const caches[] = {[CONFIG_CACHE_NO] = "no",
+                                     [CONFIG_CACHE_YES] = "yes",
+                                     [CONFIG_CACHE_ANEW] = "anew"};
 static const char *const run_schedules[] = {[CONFIG_EAGER] = "eager",
                                             [CONFIG_1F1B] = "1f1b",
                                             [CONFIG_FILLDRAIN] = "filldrain"};
@@ -511,6 +514,13 @@ const struct key key_table[] = {
     .meaning = "instruction set of the kernels: auto: what all ranks have; "
                "native: what the processor has, refused where ranks differ; or "
                "a level by oneDNN's name, which all ranks must have" },
+  { KEY (RUN, "cache", SAME_RUN, NO_MATTER),
+    .kind = KEY_CHOICE, ENUM_AT (cache),
+    WORDS (caches), .value = "yes",
+    .meaning = "take kernel choices, proofs of kernels and costs of blocks from "
+               "earlier starts of like runs on like machines, and leave them for "
+               "later ones; anew: find them out once more, and leave what is "
+               "quicker; no: neither" },
   { KEY (RUN, "check_every", SAME_RUN, NO_MATTER),
     .kind = KEY_INTEGER, INT_AT (check_every),
     RANGE (0, 1e15), .value = "100",

@@ -83,14 +83,26 @@ parse_costs (const struct design *d, const char *text, enum heads which,
   return unit_costs_parse (text, key, network_units (d->net), out);
 }
 
+void
+design_costs_print (const struct design *d, struct text *out)
+{
+  char key[1024];
+  costs_key (d, heads_of (d), key);
+  unit_costs_print (&d->costs, key, out);
+}
+
+bool
+design_costs_parse_own (struct design *d, const char *text)
+{
+  return parse_costs (d, text, heads_of (d), &d->costs);
+}
+
 enum status
 design_put_costs (const struct design *d, struct store_run *run)
 {
-  char key[1024];
   struct text out;
-  costs_key (d, heads_of (d), key);
   text_init (&out);
-  unit_costs_print (&d->costs, key, &out);
+  design_costs_print (d, &out);
   enum status e = store_run_put (run, "costs.txt", out.data);
   text_clear (&out);
   return e;
@@ -104,8 +116,22 @@ design_put_choices (const struct design *d, struct store_run *run)
   return design_put_costs (d, run);
 }
 
-/* Measured once in the life of a run directory, whatever machine and ranks it
- * goes on with. */
+enum status
+design_find_costs (struct design *d)
+{
+  bool taken;
+  TRY (design_cache_take (d, DESIGN_COSTS, true, &taken));
+  if (taken)
+    return OK;
+  TRY (unit_costs_measure (d->wire, d->kernels, d->net, d->n_samples, d->behind,
+                           &d->costs));
+  if (!d->spec.anew)
+    design_cache_put (d, DESIGN_COSTS);
+  return OK;
+}
+
+/* Once in the life of a run directory, whatever machine and ranks it goes on
+ * with. */
 enum status
 design_open_costs (struct design *d)
 {
@@ -119,8 +145,7 @@ design_open_costs (struct design *d)
   /* The root's answer counts: others read the same text. */
   if (known)
     return OK;
-  TRY (unit_costs_measure (d->wire, d->kernels, d->net, d->n_samples, d->behind,
-                           &d->costs));
+  TRY (design_find_costs (d));
   return wire_agree (d->wire,
                      d->spec.run ? design_put_costs (d, d->spec.run) : OK);
 }

@@ -118,7 +118,8 @@ design_calibrate (struct wire *w, const struct config *c, int n_sizes,
                   const int64_t *samples, struct design_costs *out)
 {
   /* Maps ask for the costs of all heads. */
-  const struct design_spec spec = {.heads = true, .measure = true};
+  const struct design_spec spec = {
+      .heads = true, .measure = true, .anew = true};
   struct design_costs found = {.n_sizes = n_sizes, .ranks = wire_size (w)};
   struct design d;
   memcpy (found.samples, samples, (size_t)n_sizes * sizeof *samples);

@@ -242,7 +242,10 @@ open_kernels (struct design *d)
   place_set (-1, -1, "measuring blocks");
   TRY (open_costs (d));
   say_when (d, "blocks measured");
-  return d->head ? OK : heads_behind_measured_cut (d);
+  if (!d->head)
+    TRY (heads_behind_measured_cut (d));
+  design_cache_say (d);
+  return OK;
 }
 
 static enum status
@@ -324,8 +327,7 @@ sketch_costs (struct design *d, bool tuned)
     TRY (design_kernels (d));
   if (!tuned)
     TRY (design_open_tuning (d));
-  return unit_costs_measure (d->wire, d->kernels, d->net, d->n_samples,
-                             d->behind, &d->costs);
+  return design_find_costs (d);
 }
 
 enum status
@@ -378,8 +380,10 @@ design_sketch (struct wire *alone, const struct config *c, int n_pipe,
     e = design_stages (d);
   if (e == OK)
     e = sketch_costs (d, false);
-  if (e == OK)
+  if (e == OK) {
+    design_cache_say (d);
     e = design_make_plan (d, n_pipe);
+  }
   if (e != OK)
     design_close (d);
   return e;
@@ -394,6 +398,7 @@ design_close (struct design *d)
   mem_free (&d->does);
   mem_free (&d->cost);
   unit_costs_clear (&d->costs);
+  mem_free (&d->cache);
   kernels_close (&d->kernels);
   network_destroy (&d->net);
   data_close (&d->data);

@@ -31,6 +31,7 @@ struct design_spec {
   bool forward_only;      /* evaluation: no gradients, nothing measured */
   bool guess_costs;       /* of blocks, from counted work: for short runs */
   bool proves;            /* kernels, whatever an earlier start found */
+  bool anew;              /* nothing is taken from the cache */
   const double *route;    /* K x K in place of the configuration's strategy,
                              borrowed; NULL: none */
   /* of a plan alone */
@@ -80,7 +81,10 @@ struct design {
   struct schedule schedule;
   struct network *net;     /* owned */
   struct kernels *kernels; /* owned; NULL in a plan that measures nothing */
-  bool tunes;              /* the choices were measured at this start */
+  bool tunes;              /* the choices were made at this start */
+  char *cache;     /* what entries of the cache have in common: machine and
+                      program; owned; NULL: it is not used */
+  unsigned cached; /* bits by enum design_cached: taken from it */
   struct unit_costs costs;
   int n_phases;
   struct design_phase *phase; /* n_phases, in their order; owned */

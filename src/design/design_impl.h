@@ -122,6 +122,9 @@ enum status
 unit_costs_measure (struct wire *w, struct kernels *k,
                     const struct network *net, int64_t n_samples,
                     const char *const *heads, struct unit_costs *out);
+/* The sum of all. */
+double
+unit_costs_seconds (const struct unit_costs *u);
 /* All ranks as a team for stage_tune.  Local; borrows w. */
 void
 unit_costs_team (struct wire *w, struct stage_team *out);
@@ -215,7 +218,15 @@ design_put_tuning (const struct design *d, struct store_run *run);
 /* Root, Local: costs.txt. */
 enum status
 design_put_costs (const struct design *d, struct store_run *run);
-/* Costs of blocks, from costs.txt or measured.  Collective on world. */
+/* d->costs as the text of costs.txt, and back: of these very heads. */
+void
+design_costs_print (const struct design *d, struct text *out);
+bool
+design_costs_parse_own (struct design *d, const char *text);
+/* Costs of blocks, from the cache or measured; and from costs.txt before that.
+ * Collective on world. */
+enum status
+design_find_costs (struct design *d);
 enum status
 design_open_costs (struct design *d);
 /* No kernel is used before it was compared with plain arithmetic: those that
@@ -228,6 +239,31 @@ design_prove (struct design *d);
 bool
 design_costs_parse (const struct design *d, const char *text, bool *heads,
                     struct unit_costs *out);
+/* -- what earlier starts of any run have found (cached.c) -------------------
+ */
+
+enum design_cached {
+  DESIGN_CHOICES,
+  DESIGN_PROOFS,
+  DESIGN_COSTS,
+  DESIGN_CACHED
+};
+/* Once kernels are open: sets d->cache.  Collective on world. */
+enum status
+design_cache_open (struct design *d);
+/* Kernel choices into the table, proofs of kernels, or costs of blocks into
+ * d->costs, where there are some and the root wants them.  Collective on world.
+ */
+enum status
+design_cache_take (struct design *d, enum design_cached which, bool wanted,
+                   bool *taken);
+/* What d has of them, for others; the root does.  Local. */
+void
+design_cache_put (const struct design *d, enum design_cached which);
+/* One line on what was taken.  Local. */
+void
+design_cache_say (const struct design *d);
+
 /* Agree with all ranks on what is computed with, and open the kernels
  * (kernels.c).  Sets threads and kernels.  Collective on world: a fence. */
 enum status

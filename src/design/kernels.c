@@ -182,5 +182,6 @@ design_kernels (struct design *d)
       wire_agree (d->wire, kernels_open (d->threads, derive_narrow (&d->config),
                                          &d->kernels)));
   warn_of_rounding (d);
-  return compare_kernels (d);
+  TRY (compare_kernels (d));
+  return design_cache_open (d);
 }

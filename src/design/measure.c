@@ -277,6 +277,18 @@ unit_costs_measure (struct wire *w, struct kernels *k,
   return OK;
 }
 
+double
+unit_costs_seconds (const struct unit_costs *u)
+{
+  double sum = 0;
+  for (int i = 0; i < u->n; i++) {
+    const struct stage_cost *a = &u->unit[i], *b = &u->head[i];
+    sum += a->forward + a->data + a->weights;
+    sum += b->forward + b->data + b->weights;
+  }
+  return sum;
+}
+
 void
 unit_costs_print (const struct unit_costs *u, const char *key, struct text *out)
 {

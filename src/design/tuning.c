@@ -1,5 +1,5 @@
 /* design/tuning.c -- where the choices of kernels come from: a rule, a
- * file, an earlier start of its run, or a measurement.
+ * file, an earlier start of its run or of a like one, or a measurement.
  *
  * Choices hold for the instruction set and the library they were made with.
  */
@@ -7,13 +7,21 @@
 
 #include <string.h>
 
-/* All ranks measure, each a share. */
+/* Of an earlier start of a like run, or measured: by all ranks, each a share.
+ */
 static enum status
-measure_tuning (struct design *d)
+find_tuning (struct design *d)
 {
   struct stage_team team;
+  bool taken;
+  TRY (design_cache_take (d, DESIGN_CHOICES, true, &taken));
+  if (taken)
+    return OK;
+  TRY (wire_agree (d->wire, kernels_forget (d->kernels)));
   unit_costs_team (d->wire, &team);
-  return kernels_choose (d->kernels, d->net, d->n_samples, d->behind, &team);
+  TRY (kernels_choose (d->kernels, d->net, d->n_samples, d->behind, &team));
+  design_cache_put (d, DESIGN_CHOICES);
+  return OK;
 }
 
 /* Choices that were made with another instruction set or library may not even
@@ -64,7 +72,8 @@ take_was_tuning (struct design *d)
 }
 
 /* Kernel choices: by rule, from a file, from an earlier start of this run (its
- * checkpoint, or tune.txt where it left none), or measured now. */
+ * checkpoint, or tune.txt where it left none) or of a like one, or measured
+ * now. */
 static enum status
 choose_kernels (struct design *d)
 {
@@ -82,7 +91,7 @@ choose_kernels (struct design *d)
     TRY (take_was_tuning (d));
     TRY (forget_elsewhere (d, &forgot));
     d->tunes = forgot;
-    return forgot ? measure_tuning (d) : OK;
+    return forgot ? find_tuning (d) : OK;
   }
   bool file = strcmp (word, "yes") != 0;
   const char *dir = file ? "" : d->spec.run ? d->config.dir : NULL;
@@ -100,7 +109,7 @@ choose_kernels (struct design *d)
   if (known && is_own_tuning (d))
     TRY (forget_elsewhere (d, &forgot));
   d->tunes = !known || forgot;
-  return d->tunes ? measure_tuning (d) : OK;
+  return d->tunes ? find_tuning (d) : OK;
 }
 
 enum status

@@ -259,6 +259,9 @@ struct kern_choice {
 struct kern_choice
 kern_tuning_get (const struct kern_tuning *t, const struct kern_conv_shape *s,
                  enum kern_direction d);
+/* The sum of what the choices took; 0: none was measured here. */
+double
+kern_tuning_seconds (const struct kern_tuning *t);
 enum status
 kern_tuning_put (struct kern *k, struct kern_tuning *t,
                  const struct kern_conv_shape *s, enum kern_direction d,

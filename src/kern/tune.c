@@ -160,6 +160,16 @@ kern_tuning_add (struct kern_tuning *t, const struct kern_tuning_entry *e)
   return OK;
 }
 
+double
+kern_tuning_seconds (const struct kern_tuning *t)
+{
+  double sum = 0;
+  for (size_t i = 0; i < t->n; i++)
+    for (int d = KERN_FORWARD; d <= KERN_BACK_WEIGHTS; d++)
+      sum += t->entries[i].seconds[d];
+  return sum;
+}
+
 struct kern_choice
 kern_tuning_get (const struct kern_tuning *t, const struct kern_conv_shape *s,
                  enum kern_direction d)

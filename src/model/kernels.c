@@ -172,6 +172,12 @@ kernels_elsewhere (const struct kernels *k)
              : NULL;
 }
 
+double
+kernels_seconds (const struct kernels *k)
+{
+  return kern_tuning_seconds (k->tuning);
+}
+
 void
 kernels_choose_by_rule (struct kernels *k, const struct network *net)
 {
@@ -219,6 +225,12 @@ int
 kernels_proven (const struct kernels *k)
 {
   return kern_proof_count (k->kern);
+}
+
+void
+kernels_print_proofs (const struct kernels *k, struct text *out)
+{
+  kern_verdicts_print (k->kern, out);
 }
 
 void

@@ -75,6 +75,9 @@ kernels_parse (struct kernels *k, const char *text, const char *origin);
  * NULL: it is. */
 const char *
 kernels_elsewhere (const struct kernels *k);
+/* What the chosen ones took where they were measured; 0: they were not. */
+double
+kernels_seconds (const struct kernels *k);
 /* By rule, and by measuring (stage_tune); heads: by unit, or NULL. */
 void
 kernels_choose_by_rule (struct kernels *k, const struct network *net);
@@ -97,9 +100,11 @@ enum status
 kernels_believe (struct kernels *k);
 enum status
 kernels_believe_text (struct kernels *k, const char *text, const char *origin);
-/* How many were compared; the table and them as text. */
+/* How many were compared; they as text, and the table with them. */
 int
 kernels_proven (const struct kernels *k);
+void
+kernels_print_proofs (const struct kernels *k, struct text *out);
 void
 kernels_print_all (const struct kernels *k, struct text *out);
 /* To the log: each that is right, "ok N - ...", and how many; what was dropped.

@@ -6,6 +6,7 @@
  * compared with the start that wrote the file, and named where it differs.
  */
 #include "base/hash.h"
+#include "base/processor.h"
 #include "store/h5.h"
 #include "train/train_impl.h"
 
@@ -15,23 +16,6 @@
 
 /* -- what this start runs on -------------------------------------------------
  */
-
-/* "model name" of the first processor, "" where there is no such line. */
-static void
-processor (char *out, size_t size)
-{
-  char line[512];
-  FILE *f = fopen ("/proc/cpuinfo", "re");
-  out[0] = '\0';
-  while (f && fgets (line, sizeof line, f))
-    if (strncmp (line, "model name", 10) == 0 && strchr (line, ':')) {
-      line[strcspn (line, "\n")] = '\0';
-      snprintf (out, size, "%s", strchr (line, ':') + 2);
-      break;
-    }
-  if (f)
-    fclose (f);
-}
 
 /* A line of every rank, joined into one on the root; what all have alike
  * appears once. */
@@ -106,7 +90,7 @@ gather_facts (struct session *s, struct receipt *r)
   const struct design *d = s->design;
   char cpu[256], digest[33];
   struct text tuning;
-  processor (cpu, sizeof cpu);
+  processor_name (cpu, sizeof cpu);
   text_init (&tuning);
   kernels_print (d->kernels, &tuning);
   hash_digest (tuning.data, tuning.size, digest);

@@ -37,6 +37,8 @@ export OMPI_ALLOW_RUN_AS_ROOT OMPI_ALLOW_RUN_AS_ROOT_CONFIRM \
 
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/interlock-pipe-XXXXXX")
 trap 'rm -rf "$tmp"' EXIT
+INTERLOCK_CACHE=$tmp/cache
+export INTERLOCK_CACHE
 trap 'exit 1' HUP INT TERM
 
 train () # RANKS THREADS DIRECTORY WORDS...

@@ -16,6 +16,8 @@ NO_COLOR=1
 export LC_ALL OMP_NUM_THREADS NO_COLOR
 dir=$(mktemp -d "${TMPDIR-/tmp}/interlock-bench.XXXXXX") || exit 1
 trap 'rm -rf "$dir"' EXIT
+INTERLOCK_CACHE=$dir/cache
+export INTERLOCK_CACHE
 trap 'exit 1' HUP INT TERM
 cd "$dir" || exit 1
 

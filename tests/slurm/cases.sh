@@ -22,7 +22,7 @@ LC_ALL=C
 export LC_ALL
 
 # Steps last 50 ms whatever the machine does; what bits depend on is fixed.
-export INTERLOCK=$I INTERLOCK_PACE=50 BIND=none PAUSE=1
+export INTERLOCK=$I INTERLOCK_PACE=50 BIND=none PAUSE=1 INTERLOCK_CACHE=$work/cache
 STEPS=240
 EVERY=60
 

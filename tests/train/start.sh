@@ -60,23 +60,23 @@ cd .. || exit 1
 # -- measuring ----------------------------------------------------------------------
 
 mkdir measured && cd measured || exit 1
-stop_at_once train.steps=6 train.tune=yes train.batch=64
+stop_at_once run.cache=no train.steps=6 train.tune=yes train.batch=64
 [ $? = 75 ] && [ "$(cat run/status)" = "stopped 75 step=0 reason=USR1" ] &&
   grep -q 'asked to stop while choosing kernels' said && [ ! -e run/tune.txt ]
 ok $? "a signal while kernels are chosen: heard there"
 touch run/stop
 # shellcheck disable=SC2086
-many 2 train $small train.steps=6 train.tune=yes train.batch=64
+many 2 train $small run.cache=no train.steps=6 train.tune=yes train.batch=64
 [ $? = 75 ] && [ "$(cat run/status)" = "stopped 75 step=0 reason=stop-file" ] &&
   [ ! -e run/tune.txt ] && [ ! -e run/stop ]
 ok $? "a stop file that one of two ranks looks at: the same"
 # shellcheck disable=SC2086
-SLURM_JOB_END_TIME=$(($(date +%s) + 5)) one train $small train.steps=6
+SLURM_JOB_END_TIME=$(($(date +%s) + 5)) one train $small run.cache=no train.steps=6
 [ $? = 75 ] && [ "$(cat run/status)" = "stopped 75 step=0 reason=time-limit" ] &&
   grep -q 'asked to stop while measuring blocks' said && [ ! -e run/costs.txt ]
 ok $? "the end of the job's time while blocks are measured: the same"
 # shellcheck disable=SC2086
-many 2 train $small train.steps=6 train.tune=yes train.batch=64
+many 2 train $small run.cache=no train.steps=6 train.tune=yes train.batch=64
 [ $? = 0 ] && [ -e run/tune.txt ]
 ok $? "and the next start trains"
 cd .. || exit 1
