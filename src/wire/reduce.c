@@ -360,7 +360,10 @@ wire_reduce_start (struct wire *w, float *block, size_t n, int *request)
   w->queue[(w->queue_first + w->n_queued++) % w->n_reductions] = i;
   w->n_reducing++;
   *request = i;
-  wire_reduce_move (w);
+  /* Its first pieces leave at once; what is under way moves with wire_poll. */
+  for (int j = 0; j < w->n_legs && w->n_queued > 0; j++)
+    if (w->leg[j].state == LEG_FREE)
+      leg_begin (w, &w->leg[j]);
   return OK;
 }
 
