@@ -31,10 +31,6 @@ struct data_info {
   const struct data_kind *of;  /* its functions; NULL: no set was opened */
   int classes;                 /* of tokens: the vocabulary */
   int channels, height, width; /* of an image as it is seen */
-  const double *mean, *std;    /* by which images of values 0 .. 1 were
-                                  normalised [channels], until close; NULL of
-                                  floats, which are used as they are, and of
-                                  tokens */
   enum tensor_type type; /* of the numbers that loaders and data_read give */
   int augment;           /* or of data_augment: what can be done to samples */
   const char *decoder;   /* of images as JPEG: what decodes them; else "" */
@@ -80,6 +76,10 @@ void
 data_close (struct data_set **d);
 void
 data_info (const struct data_set *d, struct data_info *out);
+/* By which images of values 0 .. 1 were normalised, [channels], until close;
+ * false, and NULL, of floats, which are used as they are, and of tokens. */
+bool
+data_normal (const struct data_set *d, const double **mean, const double **std);
 /* All labels of a split, int32 [samples]; borrowed until close. */
 const int32_t *
 data_labels (const struct data_set *d, enum data_split split);

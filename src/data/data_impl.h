@@ -37,6 +37,7 @@ struct data_set {
   const struct data_kind *kind;
   void *own; /* kind->own_bytes, of the kind; owned */
   struct data_info info;
+  const double *mean, *std; /* of data_normal; borrowed from own */
   char *origin;
   bool told;            /* that it has no digests */
   size_t sample_bytes;  /* of one in memory; 0: no split was opened yet */

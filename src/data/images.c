@@ -88,8 +88,8 @@ read_scale (struct data_set *d, struct data_images *m)
     for (int v = 0; v < 256; v++)
       m->table[c * 256 + v] = ((float)v / 255.0f - mean) / std;
   }
-  d->info.mean = m->mean;
-  d->info.std = m->std;
+  d->mean = m->mean;
+  d->std = m->std;
   return OK;
 }
 

@@ -247,6 +247,14 @@ data_info (const struct data_set *d, struct data_info *out)
   *out = d->info;
 }
 
+bool
+data_normal (const struct data_set *d, const double **mean, const double **std)
+{
+  *mean = d->mean;
+  *std = d->std;
+  return d->mean != NULL;
+}
+
 /* -- samples of a training ------------------------------------------------- */
 
 void

@@ -47,7 +47,9 @@ check_augment (const struct design *d)
 static enum status
 check_rebuilt (const struct design *d)
 {
-  if (network_head_rebuilds (d->config.head) > 0 && !d->info.mean)
+  const double *mean, *std;
+  if (network_head_rebuilds (d->config.head) > 0 &&
+      !data_normal (d->data, &mean, &std))
     return fail (E_CONFIG,
                  "%s = %s: +rec makes images of bytes again, and %s has "
                  "floats, used as they are",

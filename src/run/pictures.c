@@ -87,22 +87,24 @@ pictures_show (struct session *s, const struct local_stage *l, int slot,
                int64_t step, int micro)
 {
   const float *x;
+  const double *mean, *std;
   if (!stage_rebuilds (l->stage))
     return OK;
   TRY (pictures_of (s, step, micro, &x));
   if (fault_here ("picture")) /* of another micro-batch */
     x = s->pictures.x;
-  stage_picture (l->stage, slot, x, s->design->info.mean, s->design->info.std);
+  data_normal (s->design->data, &mean, &std);
+  stage_picture (l->stage, slot, x, mean, std);
   return OK;
 }
 
 void
 pictures_show_all (struct session *s)
 {
-  const struct data_info *info = &s->design->info;
+  const double *mean, *std;
+  data_normal (s->design->data, &mean, &std);
   s->pictures.step = -1;
   for (int i = 0; i < s->n_local; i++)
     if (stage_rebuilds (s->local[i].stage))
-      stage_picture (s->local[i].stage, STAGE_EVAL, s->pictures.x, info->mean,
-                     info->std);
+      stage_picture (s->local[i].stage, STAGE_EVAL, s->pictures.x, mean, std);
 }

@@ -77,11 +77,11 @@ I=$PWD/program start && ! grep -q "$from" said
 ok $? "another program: nothing"
 # shellcheck disable=SC2086
 rm -r run && many 2 train $small checkpoint.at_end=no train.steps=1 \
-  train.tune=yes && ! grep -q "$from" said
+  train.tune=yes && ! grep -q "$from" said && bits >second
 ok $? "two ranks on a node, which measure beside each other: nothing"
 # shellcheck disable=SC2086
 rm -r run && many 2 train $small checkpoint.at_end=no train.steps=1 \
-  train.tune=yes && grep -q "$from: $all\$" said && bits | cmp -s - first
+  train.tune=yes && grep -q "$from: $all\$" said && bits | cmp -s - second
 ok $? "and the same once more: all, on both, with the same bits"
 
 # -- what may happen to it -----------------------------------------------------------

@@ -253,9 +253,10 @@ RIG_FN void
 ref_walk (struct ref *r, struct stage **stage, int h, int64_t step, int micro,
           const float *x, const int32_t *labels)
 {
-  const struct data_info *info = &r->s.design->info;
+  const double *mean, *std;
   struct stage_loss loss;
-  stage_picture (stage[h], 0, x, info->mean, info->std);
+  data_normal (r->s.design->data, &mean, &std);
+  stage_picture (stage[h], 0, x, mean, std);
   for (int k = 0; k <= h; k++) {
     struct tensor y;
     stage_moment (stage[k], 0, step, micro * r->s.design->n_samples);
