@@ -213,8 +213,7 @@ design_cache_say (const struct design *d)
   for (int i = 0; i < DESIGN_CACHED; i++)
     if (d->cached & 1u << i)
       text_add (&list, "%s%s", list.size ? ", " : "", entries[i].words);
-  if (list.size) /* what only evaluates prints its results alone */
-    say (d->spec.forward_only ? LOG_DEBUG : LOG_INFO,
-         "from the cache of earlier starts: %s", list.data);
+  if (list.size)
+    say (LOG_INFO, "from the cache of earlier starts: %s", list.data);
   text_clear (&list);
 }

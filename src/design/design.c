@@ -246,7 +246,6 @@ open_kernels (struct design *d)
   say_when (d, "blocks measured");
   if (!d->head)
     TRY (heads_behind_measured_cut (d));
-  design_cache_say (d);
   return OK;
 }
 

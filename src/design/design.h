@@ -117,6 +117,10 @@ design_close (struct design *d);
  * tune.txt and costs.txt of the one that there is now.  Local. */
 enum status
 design_put_choices (const struct design *d, struct store_run *run);
+/* One line on what was taken from the cache of earlier starts, if anything was:
+ * for those who say what they begin.  Local. */
+void
+design_cache_say (const struct design *d);
 /* The phase of a step.  Local. */
 const struct design_phase *
 design_phase_at (const struct design *d, int64_t step);

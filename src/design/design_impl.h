@@ -260,10 +260,6 @@ design_cache_take (struct design *d, enum design_cached which, bool wanted,
 /* What d has of them, for others; the root does.  Local. */
 void
 design_cache_put (const struct design *d, enum design_cached which);
-/* One line on what was taken.  Local. */
-void
-design_cache_say (const struct design *d);
-
 /* Agree with all ranks on what is computed with, and open the kernels
  * (kernels.c).  Sets threads and kernels.  Collective on world: a fence. */
 enum status

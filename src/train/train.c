@@ -20,6 +20,7 @@ portrait (const struct session *s)
   const struct design *d = s->design;
   struct text t;
   const struct config *c = &d->config;
+  design_cache_say (d);
   stop_tell_how (c->dir);
   say (LOG_INFO, "interlock %s; %s; %s; %s", PACKAGE_VERSION,
        kernels_describe (d->kernels), wire_describe (s->wire),

@@ -90,7 +90,9 @@ rm -r ../cache && cp -R kept ../cache
 for entry in ../cache/start/*; do
   printf '\377' | dd of="$entry" bs=1 seek=200 conv=notrunc 2>/dev/null
 done
-start && ! grep -q "$from" said && [ "$(grep -c 'is damaged: not used' said)" = 3 ]
+# Those of costs are asked for where the same kernels win again.
+start && ! grep -q "$from" said && grep -q 'choices is damaged: not used' said &&
+  grep -q 'proofs is damaged: not used' said
 ok $? "damaged entries: measured, and said of each"
 start && grep -q "$from: $all\$" said && ! grep -q damaged said
 ok $? "and replaced"

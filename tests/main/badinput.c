@@ -448,7 +448,8 @@ static const struct row rows[] = {
   { "$I eval talk data.file=good.h5", 64,
     { "good.h5", "images", "transformer" } },
   { "$M $I generate talk", 64, { "7 ranks for 2 stages" } },
-  { "$I plan train.precision=bf16", 64, { "train.precision = bf16 is not in" } },
+  { "$I plan train.precision=f32-bf16", 64,
+    { "train.precision = f32-bf16 is not in" } },
   { "$I train " QUICK "data.augment=imagenet", 64,
     { "data.augment = imagenet", "good.h5 has no JPEG images" } },
   /* configurations */
