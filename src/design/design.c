@@ -4,6 +4,7 @@
  * Every part that can fail on one rank only ends in a fence, so that all ranks
  * go on or leave together.
  */
+#include "base/halt.h"
 #include "base/place.h"
 #include "design/design_impl.h"
 
@@ -246,7 +247,8 @@ open_kernels (struct design *d)
   say_when (d, "blocks measured");
   if (!d->head)
     TRY (heads_behind_measured_cut (d));
-  return OK;
+  /* Measuring would have looked whether to stop. */
+  return d->cached ? wire_agree (d->wire, halt_check ("starting")) : OK;
 }
 
 static enum status
