@@ -21,9 +21,10 @@ their median is shown.  interlock's steps read and augment their images;
 PyTorch's have one batch in memory.
 
 PyTorch is the best of its settings here: channels last or not, compiled or not
-(where torch.compile works), attention fused or written out, optimizer fused or
-not.  bf16 is autocast's there and train.precision's here; it is left out where
-the processor has none.  Without PyTorch only interlock's rows are made.
+(where torch.compile works: Debian's needs g++, python3-dev, python3-setuptools
+and libtorch-dev), attention fused or written out, optimizer fused or not.  bf16
+is autocast's there and train.precision's here; it is left out where the
+processor has none.  Without PyTorch only interlock's rows are made.
 
 Writes a table to FILE (peer.md).  Figures, no pass marks.
 """
@@ -211,7 +212,8 @@ def best_setting(torch, name, bf16):
             s.step()
             took = min(s.timed(2))
         except Exception as e:  # pylint: disable=broad-except
-            refused[tuple(words)] = str(e).split("\n", maxsplit=1)[0]
+            lines = [line for line in str(e).split("\n") if line.strip()]
+            refused[tuple(words)] = " ".join(lines[:2]) or type(e).__name__
             if not words:
                 raise
             continue
@@ -220,7 +222,7 @@ def best_setting(torch, name, bf16):
         if took < best_s:
             best, best_s = s, took
     for words, why in refused.items():
-        print(f"# {name}: {' '.join(words)}: does not work: {why[:100]}",
+        print(f"# {name}: {' '.join(words)}: does not work: {why[:160]}",
               file=sys.stderr, flush=True)
     return best
 
