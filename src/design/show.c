@@ -74,17 +74,16 @@ packed_bytes (const struct design *d, double params)
              : 0;
 }
 
-/* What the stage holds, its parameters' copy for a checkpoint, and the
- * gradients at its upper border. */
-double
-design_range_bytes (const struct design *d, const struct design_needs *need,
-                    int from, int end)
+/* The stage as it would be made of these units; grammar: memory for the head's.
+ */
+static struct stage_spec
+spec_of (const struct design *d, const struct design_needs *need, int from,
+         int end, char grammar[CONFIG_TEXT])
 {
-  const double n = (double)d->n_samples;
-  char grammar[CONFIG_TEXT] = "";
+  grammar[0] = '\0';
   if (need->head && design_head_of (d, need->k, from, end, grammar) != OK)
     fail_clear (); /* the grammar was checked before */
-  const struct stage_spec spec = {
+  return (struct stage_spec){
       .net = d->net,
       .k = need->k,
       .n_stages = need->K,
@@ -100,6 +99,17 @@ design_range_bytes (const struct design *d, const struct design_needs *need,
       .optimizer = {.kind = derive_optimizer_kind (&d->config)},
       .training = true,
       .narrow = derive_narrow (&d->config)};
+}
+
+/* What the stage holds, its parameters' copy for a checkpoint, and the
+ * gradients at its upper border. */
+double
+design_range_bytes (const struct design *d, const struct design_needs *need,
+                    int from, int end)
+{
+  const double n = (double)d->n_samples;
+  char grammar[CONFIG_TEXT];
+  const struct stage_spec spec = spec_of (d, need, from, end, grammar);
   struct network_unit u = {0};
   double params = 0, bytes = 0;
   for (int i = from; i < end; i++) {
@@ -120,6 +130,28 @@ stage_bytes (const struct design *d, int k)
   struct design_needs need;
   design_stage_needs (d, k, &need);
   return design_range_bytes (d, &need, d->first[k], d->first[k + 1]);
+}
+
+/* What the rank's kernels work in: the stages share it. */
+static double
+kernels_bytes (const struct design *d, int r)
+{
+  const int64_t asked = d->threads > 0 ? d->threads : derive_asked (&d->config);
+  double most = 0;
+  for (int k = d->plan->rank[r].first_stage; k < d->plan->rank[r].end_stage;
+       k++) {
+    char grammar[CONFIG_TEXT];
+    struct design_needs need;
+    double bytes = 0;
+    design_stage_needs (d, k, &need);
+    const struct stage_spec spec =
+        spec_of (d, &need, d->first[k], d->first[k + 1], grammar);
+    if (stage_estimate_kernels (&spec, asked > 1 ? (int)asked : 1, &bytes) !=
+        OK)
+      fail_clear (); /* the grammar was checked before */
+    most = fmax (most, bytes);
+  }
+  return most;
 }
 
 /* Room for sums over replicas. */
@@ -147,7 +179,7 @@ design_rank_bytes (const struct design *d, int r)
   for (int k = d->plan->rank[r].first_stage; k < d->plan->rank[r].end_stage;
        k++)
     bytes += stage_bytes (d, k);
-  return bytes + sums_bytes (d, r);
+  return bytes + kernels_bytes (d, r) + sums_bytes (d, r);
 }
 
 static void

@@ -204,6 +204,11 @@ kern_conv_out (int64_t size, int kernel, int stride, int pad);
 /* Multiply-adds x 2 of one direction. */
 double
 kern_conv_flops (const struct kern_conv_shape *s);
+/* Bytes that our own kernels of such a convolution work in on a processor of
+ * that level, at most, whichever the tuner takes; 0: it has none.  Calls share
+ * them.  What the library asks for is not in it. */
+size_t
+kern_conv_room (const struct kern_conv_shape *s, const char *isa, int threads);
 
 /* Which algorithm each convolution uses, per shape and direction; filled by
  * measuring or from text.  A shape that is not in it: KERN_DIRECT. */

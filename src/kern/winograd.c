@@ -14,6 +14,7 @@
 #include "kern/kern_impl.h"
 
 #include <omp.h>
+#include <stdio.h>
 
 #define TILES 32 /* in a block ... */
 #define MANY 64  /* where the weights alone fill a cache of CACHE bytes */
@@ -380,4 +381,23 @@ kern_wino_room (const struct kern_wino *w, enum kern_direction d)
   const struct pass p = pass_of (w, d == KERN_BACK_DATA);
   const struct sums s = sums_of (w);
   return d == KERN_BACK_WEIGHTS ? sums_room (&s) : pass_room (&p);
+}
+
+size_t
+kern_conv_room (const struct kern_conv_shape *s, const char *isa, int threads)
+{
+  const bool wide = kern_isa_includes (isa, "avx512_core");
+  struct kern k = {.threads = threads, .block = wide ? 16 : 8};
+  struct kern_conv_shape inner = *s;
+  struct kern_wino w;
+  size_t most = 0;
+  snprintf (k.isa, sizeof k.isa, "%s", isa);
+  inner.src = inner.dst = KERN_BLOCKED;
+  for (int m = 2; m <= 4; m += 2)
+    for (int d = KERN_FORWARD; d <= KERN_BACK_WEIGHTS; d++)
+      if (kern_wino_init (&k, &inner, m, &w)) {
+        const size_t room = kern_wino_room (&w, (enum kern_direction)d);
+        most = room > most ? room : most;
+      }
+  return most * sizeof (float);
 }

@@ -194,3 +194,45 @@ stage_estimate (const struct stage_spec *spec, bool own_input, double *bytes)
   *bytes = images_bytes (spec);
   return OK;
 }
+
+/* -- kernels --------------------------------------------------------------- */
+
+static double
+steps_room (const struct recipe_step *s, int n, const struct stage_spec *spec,
+            int threads)
+{
+  double most = 0;
+  for (int i = 0; i < n; i++)
+    if (s[i].kind == RECIPE_CONV) {
+      const struct kern_conv_shape shape =
+          recipe_shape (&s[i], spec->n_samples, KERN_BLOCKED);
+      most = fmax (most,
+                   (double)kern_conv_room (&shape, kern_isa_have (), threads));
+    }
+  return most;
+}
+
+static double
+recipe_room (const struct recipe *r, const struct stage_spec *spec, int threads)
+{
+  return fmax (steps_room (r->path, r->n_path, spec, threads),
+               steps_room (r->skip, r->n_skip, spec, threads));
+}
+
+enum status
+stage_estimate_kernels (const struct stage_spec *spec, int threads,
+                        double *bytes)
+{
+  const bool last = spec->unit_end == network_units (spec->net);
+  struct recipe_row r = {0};
+  double most = 0;
+  for (int i = spec->unit_first; i < spec->unit_end; i++)
+    most =
+        fmax (most, recipe_room (network_recipe (spec->net, i), spec, threads));
+  if (!last && spec->head)
+    TRY (recipe_head (spec->head, spec->net, spec->unit_end - 1, &r));
+  for (int i = 0; i < recipe_row_parts (&r); i++)
+    most = fmax (most, recipe_room (&r.part[i], spec, threads));
+  *bytes = most;
+  return OK;
+}

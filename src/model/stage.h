@@ -83,6 +83,12 @@ stage_memory (const struct stage *s, size_t bytes[4]);
  * may be 0.  Fails with E_CONFIG (the head's grammar). */
 enum status
 stage_estimate (const struct stage_spec *spec, bool own_input, double *bytes);
+/* Bytes that our own kernels of its convolutions work in, at most, on this
+ * processor with so many threads.  All stages of a rank share them, so the most
+ * of them counts.  Fails likewise. */
+enum status
+stage_estimate_kernels (const struct stage_spec *spec, int threads,
+                        double *bytes);
 
 /* -- borders --------------------------------------------------------------- */
 

@@ -464,6 +464,38 @@ test_tiles_mixed (void)
   }
 }
 
+/* What plans count is what is asked for: with it come the gradient and its
+ * master, and the bias's. */
+static void
+test_tiles_room (void)
+{
+  static const char *const words[] = {"winograd2x2", "winograd4x4"};
+  const struct kern_conv_shape s = {3, 48, 20,   12,           80,          3,
+                                    1, 1,  true, KERN_BLOCKED, KERN_BLOCKED};
+  const size_t room = kern_conv_room (&s, kern_isa_use (), 3);
+  const size_t beside = (size_t)(2 * 48 * 80 * 9 + 80) * sizeof (float) + 1024;
+  size_t most = 0;
+  for (int i = 0; i < 2; i++) {
+    const char *const algo[3] = {words[i], words[i], words[i]};
+    struct kern_tuning *t = tuned (&s, algo);
+    struct kern *own = NULL;
+    struct kern_conv *c = NULL;
+    MUST (kern_open (3, &own));
+    MUST (kern_conv_create (own, &s, t, &c));
+    const size_t bytes = kern_scratch_bytes (own);
+    most = bytes > most ? bytes : most;
+    kern_conv_destroy (&c);
+    kern_close (&own);
+    kern_tuning_destroy (&t);
+  }
+  tap_ok (room > 0 && room <= most && most <= room + beside,
+          "tiles work in %zu bytes, of which a plan counts %zu", most, room);
+  const struct kern_conv_shape strided = {
+      3, 48, 20, 12, 80, 3, 2, 1, true, KERN_BLOCKED, KERN_BLOCKED};
+  tap_ok (kern_conv_room (&strided, kern_isa_use (), 3) == 0,
+          "nothing where tiles cannot be");
+}
+
 static void
 test_all_tiles (void)
 {
@@ -632,6 +664,7 @@ main (void)
   test_tiles_refused ();
   test_tiles_fault ("winograd4x4", WINOGRAD_4);
   test_tiles_fault ("winograd2x2", WINOGRAD_2);
+  test_tiles_room ();
   test_tiles_threads ("winograd4x4", WINOGRAD_4);
   test_tiles_threads ("winograd2x2", WINOGRAD_2);
   kern_close (&k);
