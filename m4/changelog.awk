@@ -1,17 +1,18 @@
 # changelog.awk -- lines "ChangeLog: ..." of the commits, under their release and
 # day, the newest first.
 #
-# Reads `git log` whose lines begin, for each commit, with its day, \002, its tags
-# as %D has them, and \001.  A tag vX.Y.Z ends release X.Y.Z: what is newer than
-# the newest tag belongs to `version`, which is not released.
+# Reads `git log` whose lines begin, for each commit, with its day, \002, the version
+# in its line "Release: X.Y.Z", if it has one, \002, and \001.  Such a commit is the
+# last of X.Y.Z: what is newer than all of them belongs to `version`, which is not
+# released.
 BEGIN { release = "interlock " version ", not released" }
 {
   mark = index ($0, "\001")
   if (mark) {
     split (substr ($0, 1, mark - 1), head, "\002")
     day = head[1]
-    if (match (head[2], /tag: v[0-9][0-9.]*/))
-      release = "interlock " substr (head[2], RSTART + 6, RLENGTH - 6) ", " day
+    if (head[2] != "")
+      release = "interlock " head[2] ", " day
     $0 = substr ($0, mark + 1)
   }
   if ($0 == "")
