@@ -15,7 +15,7 @@
 # shellcheck disable=SC2086,SC1091 # words; ready.sh is beside
 set -eu
 
-: "${CONFIG:=jobs/language.ini}"
+: "${CONFIG:=}"                    # default: language.ini, beside this script
 : "${SPANS:=1 2 3 all}"
 : "${SEED:=1}"
 : "${WORDS:=}"                     # further section.key=value
@@ -42,10 +42,11 @@ whole () {
 [ -f "$data" ] || stop "$data: no such file"
 data=$(whole "$data")
 [ -z "${INTERLOCK-}" ] || INTERLOCK=$(whole "$INTERLOCK")
+jobs=$(cd "$(dirname "$0")" && pwd)
+[ -n "$CONFIG" ] || CONFIG=$jobs/language.ini
 [ -f "$CONFIG" ] && CONFIG=$(whole "$CONFIG")
 [ "$OUT" = runs/language ] || OUT=$(whole "$OUT")
-cd "$(dirname "$0")/.."
-. jobs/ready.sh
+. "$jobs/ready.sh"
 
 mkdir -p "$OUT"
 # Files of HDF5 say so in their first bytes.

@@ -34,15 +34,14 @@ stop () {
   exit 70
 }
 
-top=$(cd "$(dirname "$0")/.." && pwd)
+jobs=$(cd "$(dirname "$0")" && pwd)
 case $folder in
   "") ;;
   *) [ -d "$folder" ] || stop "$folder is not a folder"
      folder=$(cd "$folder" && pwd) ;;
 esac
-cd "$top"
 started=$(date +%s)
-. jobs/ready.sh
+. "$jobs/ready.sh"
 interlock=$INTERLOCK
 
 # -- data ----------------------------------------------------------------------

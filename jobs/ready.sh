@@ -2,10 +2,12 @@
 # jobs/ready.sh -- question: is there a program, and what starts its ranks?
 #
 # Nodes: a single machine.  Minutes: 0 to 3.
-# Output: none of its own; read by jobs that start from nothing (`. jobs/ready.sh`,
-# in the top directory), never run.
+# Output: none of its own; read by jobs that start from nothing, never run; jobs is
+# the directory they lie in.
 #
-# Installs what is missing and builds, unless INTERLOCK names a program.  Takes
+# In the sources goes to the top directory, installs what is missing and builds,
+# unless INTERLOCK names a program.  Where jobs/ is installed it stays where it is
+# called, and takes the program that was installed with it.  Takes
 # RANKS (default: one per core, at most 4), LAUNCH (default: mpirun), BUILD; sets
 # these, INTERLOCK, and OMP_NUM_THREADS such that ranks x threads = cores.  Says
 # what it does by the caller's say and stop.
@@ -18,6 +20,11 @@ cores=$( (unset OMP_NUM_THREADS OMP_THREAD_LIMIT; nproc) 2>/dev/null || echo 2)
 OMP_NUM_THREADS=$((cores / RANKS > 1 ? cores / RANKS : 1))
 export OMP_NUM_THREADS
 
+if [ ! -f "$jobs/../configure.ac" ]; then
+  INTERLOCK=$(sh "$jobs/program.sh") || stop "there is no program"
+else
+  cd "$jobs/.."
+fi
 if [ -z "${INTERLOCK-}" ]; then
   say "what building needs"
   sh jobs/need.sh || stop "something is missing, see above"
@@ -27,7 +34,7 @@ if [ -z "${INTERLOCK-}" ]; then
 fi
 
 if [ -z "${LAUNCH-}" ]; then
-  launcher=$(sh jobs/launcher.sh "$INTERLOCK")
+  launcher=$(sh "$jobs/launcher.sh" "$INTERLOCK")
   [ -n "${launcher#* }" ] ||
     stop "no mpirun; give LAUNCH=, e.g. LAUNCH='srun --mpi=pmix -n $RANKS'"
   case $launcher in

@@ -11,12 +11,13 @@
 # shellcheck disable=SC2086 # words
 set -eu
 
-: "${CONFIG:=jobs/strategies.ini}"
+jobs=$(dirname "$0")
+: "${CONFIG:=$jobs/strategies.ini}"
 : "${SPANS:=1 2 3 all}"
 : "${SEEDS:=1 2}"
 : "${WORDS:=}"                     # further section.key=value
 : "${OUT:=runs/strategies}"
-: "${INTERLOCK:=build/interlock}"
+: "${INTERLOCK:=$(sh "$jobs/program.sh")}"
 : "${LAUNCH:=}"                    # mpirun -n 2, srun --mpi=pmix -n 4, ...
 data=${1:?which data set file?}
 

@@ -19,7 +19,7 @@
 # - After the loss of a node the old script may live on beside its successor:
 #   it looks at the number of restarts before it starts anything.
 
-: "${INTERLOCK:=}"         # the program; default: build/ beside jobs/, else PATH
+: "${INTERLOCK:=}"         # the program; default: that of jobs/program.sh
 : "${LAUNCH:=srun}"        # srun or mpirun
 : "${MPIRUN:=}"            # the mpirun or mpiexec; default: that of the program's MPI
 : "${AGAIN:=requeue}"      # when there is more to do: requeue, submit or no
@@ -75,13 +75,7 @@ prepare () {
   for module in $MODULES; do
     module load "$module"
   done
-  if [ -z "$INTERLOCK" ]; then
-    INTERLOCK=$1/../build/interlock
-    [ -x "$INTERLOCK" ] || INTERLOCK=$(command -v interlock) || {
-      note "no program: set INTERLOCK, or build in $1/../build"
-      exit 69
-    }
-  fi
+  [ -n "$INTERLOCK" ] || INTERLOCK=$(sh "$1/program.sh") || exit 69
   read -r kind launcher <<<"$(sh "$1/launcher.sh" "$INTERLOCK")"
   mpi_kind=$kind
   MPIRUN=$launcher

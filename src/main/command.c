@@ -29,9 +29,10 @@ find_command (const char *word, struct text *wrong)
   return NULL;
 }
 
-/* Without a command there are two options only. */
+/* Without a command there are these options only; behind is what follows. */
 static void
-read_alone (const char *word, struct given *out, struct text *wrong)
+read_alone (const char *word, const char *behind, struct given *out,
+            struct text *wrong)
 {
   if (!word)
     text_add (wrong, "a command is missing; `interlock --help` lists "
@@ -40,6 +41,12 @@ read_alone (const char *word, struct given *out, struct text *wrong)
     out->help = true;
   else if (strcmp (word, "--version") == 0)
     out->version = true;
+  else if (strcmp (word, "--completion") == 0)
+    out->completion = true;
+  else if (strcmp (word, "--where") == 0 && behind)
+    out->where = behind;
+  else if (strcmp (word, "--where") == 0)
+    text_add (wrong, "--where wants one of " WHERE "\n");
   else
     text_add (wrong,
               "%s before the command; `interlock --help` shows how "
@@ -108,7 +115,7 @@ command_parse (int argc, char **argv, const struct command **command,
   if (s == OK && *command)
     read_command (*command, argc - 1, argv + 1, *options, &wrong);
   else if (s == OK && !named)
-    read_alone (word, *options, &wrong);
+    read_alone (word, argc > 2 ? argv[2] : NULL, *options, &wrong);
   if (s == OK && wrong.size > 0) {
     wrong.data[wrong.size - 1] = '\0';
     bool several = strchr (wrong.data, '\n') != NULL;

@@ -256,14 +256,23 @@ submit (struct sweep_set *t, const struct options *o, struct text *out)
     return e;
   if (readlink ("/proc/self/exe", program, sizeof program - 1) <= 0)
     return fail (E_MISSING, "the path of this program cannot be found out");
+  struct text jobs;
+  text_init (&jobs);
+  if (where_is ("jobs", &jobs) != OK)
+    fail_clear (); /* the script may be elsewhere */
+  else
+    text_add (&jobs, "/");
   struct sweep_submit how = {.program = program,
                              .script = o->script,
+                             .jobs = jobs.size ? jobs.data : NULL,
                              .at_once = o->at_once,
                              .pack = o->pack,
                              .dry = o->dry,
                              .n_words = o->given.n_rest,
                              .words = o->given.rest};
-  return sweep_submit (&t->sweep, &how, out);
+  e = sweep_submit (&t->sweep, &how, out);
+  text_clear (&jobs);
+  return e;
 }
 
 static enum status
@@ -332,6 +341,7 @@ const struct command command_sweep = {
     .wants = "a sweep file",
     .names_first = 2,
     .rest = true,
+    .then = WHAT,
     .check = check,
     .work = work,
 };

@@ -72,10 +72,13 @@ help_program (struct text *out)
             "interlocking, or end to end.\n\nCommands:\n");
   for (int i = 0; i < command_count; i++)
     row (out, command_table[i]->name, 13, command_table[i]->summary);
-  text_add (out, "\n`interlock COMMAND --help` tells more; `interlock train "
-                 "--help` lists every\nkey of the configuration; `interlock "
-                 "--version` names the libraries.\nManual pages: interlock(1), "
-                 "interlock(5).\n");
+  text_add (
+      out,
+      "\n`interlock COMMAND --help` tells more; `interlock train "
+      "--help` lists every\nkey of the configuration; `interlock "
+      "--version` names the libraries,\n`interlock --where jobs` "
+      "(datasets, doc) a folder of its files.\nManual pages: interlock(1), "
+      "interlock(5).\n");
   help_exits (out);
 }
 

@@ -41,6 +41,29 @@ print_help (const struct command *c)
 }
 
 static enum status
+print_where (const char *name)
+{
+  struct text out;
+  text_init (&out);
+  enum status s = where_is (name, &out);
+  if (s == OK)
+    put ("%s\n", out.data);
+  text_clear (&out);
+  return s == OK ? check_put () : s;
+}
+
+static enum status
+print_completion (void)
+{
+  struct text out;
+  text_init (&out);
+  completion_add (&out);
+  put ("%s", out.data);
+  text_clear (&out);
+  return check_put ();
+}
+
+static enum status
 print_version (void)
 {
   struct wire *w = NULL;
@@ -163,6 +186,10 @@ main (int argc, char **argv)
     s = speak (print_version ());
   else if (options->help)
     s = speak (print_help (command));
+  else if (options->where)
+    s = speak (print_where (options->where));
+  else if (options->completion)
+    s = speak (print_completion ());
   else
     s = work (argc, argv, command, options, words.data);
   command_free (&options);

@@ -89,7 +89,8 @@ enum {
 /* What is on a command line beside options of its own.  Every struct options
  * begins with one. */
 struct given {
-  bool help, version;
+  bool help, version, completion; /* the last: what shells ask */
+  const char *where;              /* which folder is asked for; NULL: none */
   unsigned needs;
   const char *output; /* -o; NULL: not given */
   int n_names, n_words, n_rest;
@@ -114,6 +115,7 @@ struct command {
   bool rest;                /* takes words behind "--" */
   bool keys;                /* its help lists the keys of a configuration */
   void (*kinds) (struct text *help); /* ... and these; NULL: none */
+  const char *then; /* words of which one may follow the first name; or NULL */
   /* What names, words and options come to together; NULL: nothing more. */
   void (*check) (void *options, struct text *wrong);
   /* Speaks through a fence before it returns.  Collective on world. */
@@ -155,6 +157,18 @@ void
 help_program (struct text *out);
 void
 help_command (const struct command *c, struct text *out);
+
+/* -- its own files (where.c) ----------------------------------------------- */
+
+#define WHERE "jobs datasets doc"
+/* Adds the folder that is called so.  E_USAGE, E_MISSING. */
+enum status
+where_is (const char *name, struct text *out);
+
+/* -- completion (completion.c) --------------------------------------------- */
+
+void
+completion_add (struct text *out);
 
 /* -- configurations of commands (configure.c) ------------------------------ */
 

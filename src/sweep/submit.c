@@ -80,12 +80,10 @@ find_script (struct submission *u)
       e = fail (E_MISSING, "%s: %s", given, strerror (errno));
   } else if (!beside (s->file, "sweep.sbatch", &t) &&
              !beside ("", "jobs/sweep.sbatch", &t) &&
-             !beside (u->how->program, "../jobs/sweep.sbatch", &t) &&
-             !beside (u->how->program, "../share/interlock/jobs/sweep.sbatch",
-                      &t))
+             !(u->how->jobs && beside (u->how->jobs, "sweep.sbatch", &t)))
     e = fail (E_MISSING,
-              "sweep.sbatch is neither beside %s nor in jobs/: name "
-              "it with --script",
+              "sweep.sbatch is neither beside %s nor in jobs/, nor installed "
+              "with this program: name it with --script",
               s->file);
   if (e == OK)
     e = absolute (t.data, &u->script);

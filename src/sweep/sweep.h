@@ -128,7 +128,8 @@ sweep_table (const struct sweep *s, const char *split, bool csv,
 
 struct sweep_submit {
   const char *program; /* absolute path of interlock */
-  const char *script;  /* NULL: looked for */
+  const char *script;  /* NULL: looked for ... */
+  const char *jobs;    /* ... at last in this folder, "DIR/"; NULL: none */
   int at_once, pack;   /* 0: the file's */
   bool dry;            /* say the commands only */
   int n_words;
