@@ -220,6 +220,20 @@ grep -q '^interlock [0-9]' "$tmp/out" && grep -q 'oneDNN [0-9]' "$tmp/out" &&
   grep -q 'HDF5 [0-9]' "$tmp/out" && grep -q 'MPI [0-9]' "$tmp/out"
 ok $? "--version names program, oneDNN, HDF5 and MPI"
 
+# -- the version --------------------------------------------------------------
+
+# It stands in configure.ac alone; what cannot take it from there has the same.
+version=$(sed -n 's/^AC_INIT(\[interlock\], \[\(.*\)\])$/\1/p' "$top/configure.ac")
+version_in () { # FILE: the one that it names first
+  grep -o -E '[0-9]+\.[0-9]+\.[0-9]+' "$1" | head -n 1
+}
+[ "$(sed -n 's/^interlock \([0-9].*\)/\1/p' "$tmp/out")" = "$version" ]
+ok $? "--version is that of configure.ac, $version"
+for file in NEWS ChangeLog; do
+  [ "$(version_in "$top/$file")" = "$version" ]
+  ok $? "$file begins with $version"
+done
+
 # -- what others show --------------------------------------------------------
 
 # Every section.key=value in README, doc and jobs is a key.

@@ -174,6 +174,18 @@ OMP_NUM_THREADS=2 one train $small train.steps=16
 [ $? = 0 ] && [ "$(last exact)" = false ] && grep -q 'threads 2, was 1' said
 ok $? "other threads: not claimed to be exact"
 from half
+sed 's/"program":"[^"]*"/"program":"0.1.0"/' run/events.jsonl >x && mv x run/events.jsonl
+# shellcheck disable=SC2086
+many 2 train $small train.steps=16
+[ $? = 0 ] && [ "$(last exact)" = true ] && [ "$(last was_program)" = 0.1.0 ]
+ok $? "written by an earlier program of the same bits: exact"
+from half
+sed 's/"program":"[^"]*"/"program":"1000.0.0"/' run/events.jsonl >x && mv x run/events.jsonl
+# shellcheck disable=SC2086
+many 2 train $small train.steps=16
+[ $? = 0 ] && [ "$(last exact)" = false ] && grep -q 'program .*, was 1000.0.0' said
+ok $? "written by a later one: not claimed to be exact"
+from half
 sed 's/"program":"[^"]*"/"program":"0.0"/; s/"kernels":"[^"]*"/"kernels":"X 1.0"/
   s/"tuning":"[^"]*"/"tuning":"0"/; s/"processor":"[^"]*"/"processor":"Z80"/' \
   run/events.jsonl >x && mv x run/events.jsonl
