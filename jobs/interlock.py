@@ -190,16 +190,6 @@ def _stamp(run):
         return None
 
 
-def _program(jobs):
-    """As jobs/supervise.sh: INTERLOCK, build/ beside jobs/, PATH."""
-    built = jobs.parent / "build" / "interlock"
-    program = os.environ.get("INTERLOCK") or \
-        (str(built) if os.access(built, os.X_OK) else shutil.which("interlock"))
-    if not program:
-        raise Error(built, "no program: build it, or set INTERLOCK")
-    return program
-
-
 def _words(keys):
     """section_key = value as the program's words section.key=value."""
     words = []
@@ -260,7 +250,7 @@ def _by_slurm(jobs, config, words, ranks, threads, options, environment):
 
 
 def _by_mpirun(jobs, config, words, ranks, threads, options, environment):
-    program = _program(jobs)
+    program = _told(["sh", str(jobs / "program.sh")]).strip()
     ranks = ranks or 1
     threads = threads or max(1, len(os.sched_getaffinity(0)) // ranks)
     kind, launcher = (_told(["sh", str(jobs / "launcher.sh"), program])
