@@ -10,7 +10,7 @@
 # Installs what is missing, builds, and trains the same ResNet, cut into four
 # stages, under four strategies with the same data, seed and number of steps.  A
 # second call repeats only what has changed since the first.
-# shellcheck disable=SC2015,SC1091 # one message for both; ready.sh is beside
+# shellcheck disable=SC2015,SC1091,SC2153 # one message for both; ready.sh is beside
 set -eu
 
 : "${MODEL:=resnet20}"

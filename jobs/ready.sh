@@ -11,7 +11,7 @@
 # RANKS (default: one per core, at most 4), LAUNCH (default: mpirun), BUILD; sets
 # these, INTERLOCK, and OMP_NUM_THREADS such that ranks x threads = cores.  Says
 # what it does by the caller's say and stop.
-# shellcheck disable=SC2034 # for the caller
+# shellcheck disable=SC2034,SC2154 # for the caller, and of it
 
 : "${BUILD:=build}"
 cores=$( (unset OMP_NUM_THREADS OMP_THREAD_LIMIT; nproc) 2>/dev/null || echo 2)
@@ -23,7 +23,7 @@ export OMP_NUM_THREADS
 if [ ! -f "$jobs/../configure.ac" ]; then
   INTERLOCK=$(sh "$jobs/program.sh") || stop "there is no program"
 else
-  cd "$jobs/.."
+  cd "$jobs/.." || stop "$jobs/.. cannot be entered"
 fi
 if [ -z "${INTERLOCK-}" ]; then
   say "what building needs"
