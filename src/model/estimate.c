@@ -2,17 +2,10 @@
  * alone: for plans, before anything is made.
  *
  * Over rows it follows stage.c, stage_token.c and layer_group.c; a test holds
- * it to what stages take.  Rounding to whole cache lines is left out.  Over
- * images it is coarse.
+ * it to what stages take.  Rounding to whole cache lines is left out.
  */
 #include "model/stage_impl.h"
 #include <math.h>
-
-/* Over images: border-sized places besides slots and pairs, for evaluation,
- * scratch and the head's gradient, and the part of a slot that a pair takes.
- * Counted on stages that were made; within a tenth. */
-#define OTHER_PLACES 8
-#define PAIR_PART 0.5
 
 struct sizes { /* numbers */
   double params, slot, pair, wide;
@@ -142,57 +135,13 @@ rows_bytes (const struct stage_spec *spec, bool own_input, double *bytes)
   return OK;
 }
 
-/* What makes images again behind a stage.  Heads are coarse enough to be left
- * out, but here features are as large as the image. */
-static double
-decoder_bytes (const struct stage_spec *spec)
-{
-  const double n = (double)spec->n_samples;
-  const bool last = spec->unit_end == network_units (spec->net);
-  struct recipe_row r;
-  struct network_unit u = {0};
-  if (last || !spec->head || !(network_head_rebuilds (spec->head) > 0) ||
-      recipe_head (spec->head, spec->net, spec->unit_end - 1, &r) != OK)
-    return 0;
-  recipe_cost (&r.part[r.n], &u);
-  const double wide = network_border_bytes (r.part[r.n].path[0].out, n);
-  return network_param_bytes ((double)u.params) * copies (spec) +
-         u.act_bytes * n * (1 + PAIR_PART) * spec->n_slots + 2 * wide;
-}
-
-static double
-images_bytes (const struct stage_spec *spec)
-{
-  const double n = (double)spec->n_samples;
-  double params = 0, largest = 0;
-  struct network_unit u;
-  network_border (spec->net, spec->unit_first, spec->border, &u);
-  double act = u.act_bytes * n;
-  for (int i = spec->unit_first; i < spec->unit_end; i++) {
-    network_unit (spec->net, i, &u);
-    params += (double)u.params;
-    act += u.act_bytes * n;
-    /* Images are not a border. */
-    const double in = i == 0 ? 0 : network_border_bytes (u.in, n);
-    const double out = network_border_bytes (u.out, n);
-    largest = fmax (largest, fmax (in, out));
-  }
-  network_unit (spec->net, spec->unit_end - 1, &u);
-  const double slot =
-      spec->mode < STAGE_STILL ? act : network_border_bytes (u.out, n);
-  const double pair = spec->mode < STAGE_HANDS_ON ? act * PAIR_PART : 0;
-  return network_param_bytes (params) * (copies (spec) + spec->narrow) +
-         slot * spec->n_slots + pair * spec->n_pairs + OTHER_PLACES * largest +
-         decoder_bytes (spec);
-}
-
 enum status
 stage_estimate (const struct stage_spec *spec, bool own_input, double *bytes)
 {
-  if (network_family (spec->net)->rows)
-    return rows_bytes (spec, own_input, bytes);
-  *bytes = images_bytes (spec);
-  return OK;
+  return network_family (spec->net)->rows
+             ? rows_bytes (spec, own_input, bytes)
+             : stage_estimate_images (spec, own_input,
+                                      copies (spec) + spec->narrow, bytes);
 }
 
 /* -- kernels --------------------------------------------------------------- */

@@ -78,8 +78,7 @@ void
 stage_memory (const struct stage *s, size_t bytes[4]);
 
 /* Bytes that a stage would hold, without making it.  own_input: input buffers
- * included, since the stage below is on another rank, or there is none; only of
- * rows does it make a difference, images are estimated within a tenth.  n_pairs
+ * included, since the stage below is on another rank, or there is none. n_pairs
  * may be 0.  Fails with E_CONFIG (the head's grammar). */
 enum status
 stage_estimate (const struct stage_spec *spec, bool own_input, double *bytes);

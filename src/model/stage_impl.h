@@ -136,4 +136,10 @@ enum status
 stage_token_eval (struct stage *s, const int32_t *labels,
                   struct stage_loss *out);
 
+/* stage_estimate of a stage over images; copies: of each parameter, which the
+ * stage holds. */
+enum status
+stage_estimate_images (const struct stage_spec *spec, bool own_input,
+                       double copies, double *bytes);
+
 #endif
