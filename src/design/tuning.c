@@ -71,6 +71,18 @@ take_was_tuning (struct design *d)
   return wire_agree (d->wire, e);
 }
 
+/* A run that goes on computes its products as it did. */
+static enum status
+choose_by_rule (struct design *d)
+{
+  const char *was = d->spec.was_tuning;
+  kernels_choose_by_rule (d->kernels, d->net);
+  return wire_agree (
+      d->wire, was && was[0] ? kernels_go_on (d->kernels, was,
+                                              "the checkpoint's kernel choices")
+                             : OK);
+}
+
 /* Kernel choices: by rule, from a file, from an earlier start of this run (its
  * checkpoint, or tune.txt where it left none) or of a like one, or measured
  * now. */
@@ -83,10 +95,8 @@ choose_kernels (struct design *d)
   TRY (wire_agree (d->wire, kernels_forget (d->kernels)));
   if (d->spec.tuning && d->spec.tuning[0])
     return take_given_tuning (d);
-  if (strcmp (word, "no") == 0) {
-    kernels_choose_by_rule (d->kernels, d->net);
-    return OK;
-  }
+  if (strcmp (word, "no") == 0)
+    return choose_by_rule (d);
   if (d->spec.was_tuning && d->spec.was_tuning[0] && is_own_tuning (d)) {
     TRY (take_was_tuning (d));
     TRY (forget_elsewhere (d, &forgot));

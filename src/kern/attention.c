@@ -1,82 +1,50 @@
 /* kern/attention.c -- causal attention in tiles, with a running softmax.
  *
- * A task is one head of one sample; tasks are shared out among threads and each
- * is done by one thread alone, so the bits do not depend on their number.  In
- * backward the heads that use the same keys and values are one thread's, in
- * order: their gradients add up.  A
- * tile is up to SIDE queries against SIDE keys; tiles above the diagonal are
+ * A tile is SIDE queries against SIDE keys; tiles above the diagonal are
  * skipped, the one on it is masked.  Forward keeps the log of each row's sum,
  * from which backward makes the probabilities again (Dao, Fu, Ermon, Rudra, Re:
- * "FlashAttention", 2022).  Matrix products are the library's sgemm on strided
- * views of the fused tensor: no head is ever copied.
+ * "FlashAttention", 2022).
+ *
+ * Tiles lie turned: a row for each key, the queries of a block side by side. So
+ * the softmax of all of them goes on in whole vectors, and every product reads
+ * its second matrix by rows: only the block of queries (and of cotangents) is
+ * ever copied, turned, once for all of its keys.
+ *
+ * Work is shared out among threads by batch x heads x blocks of queries.
+ * Backward adds to the gradients of keys and values, so it goes by heads of
+ * these; where there are too few for the threads, once by blocks of queries for
+ * the gradients of these, and once by blocks of keys.  Every number has the
+ * same terms in the same order in either way, whoever computes it: the bits do
+ * not depend on the number of threads.
  */
-#include "kern/prove_impl.h"
+#include "kern/attention_impl.h"
+#include "kern/tile_impl.h"
 
-#include <math.h>
 #include <omp.h>
 
-#define SIDE 64
-
-/* One head of one sample: where its rows are. */
-struct task {
-  struct kern *kern;
-  int64_t t, width, ld; /* ld: floats from row to row of q, k, v */
-  int64_t ld_o;         /* of o */
-  const float *q, *k, *v;
-  float scale;
-  int64_t sample, head;
-  const struct kern_drop *drop; /* NULL: none */
-};
-
-/* A tile: queries i0 .. i0 + rows - 1, keys j0 .. j0 + cols - 1. */
-struct tile {
-  int64_t i0, j0, rows, cols;
-};
+#define SQUARE 16 /* turned at a time */
+#define STRIP 16  /* of a tile on the diagonal */
 
 struct scratch {
-  float *s, *d_s, *dropped; /* SIDE x SIDE */
-  float *row;               /* t */
+  float *s, *d_s, *dropped, *keep; /* [keys, queries], SIDE x SIDE */
+  float *q, *d_o;                  /* turned, [width, queries] */
+  float *row;                      /* t */
 };
 
 static size_t
 scratch_floats (const struct kern_attention *a)
 {
-  return 3 * SIDE * SIDE + arena_round ((size_t)a->t * 4) / 4 + 2 * SIDE;
-}
-
-/* The products of tiles of rows x cols, whatever the distances of rows. */
-static enum status
-prove_tiles (struct kern *k, int64_t rows, int64_t cols, int64_t width)
-{
-  bool right;
-  for (int i = 0; i < 2; i++) {
-    const float beta = (float)i, alpha = i == 0 ? 1 : 0.5f;
-    const struct kern_product p[] = {
-        {'N', 'T', rows, cols, width, 0, 0, 0, alpha, 0},
-        {'N', 'N', rows, width, cols, 0, 0, 0, 1, beta},
-        {'T', 'N', cols, width, rows, 0, 0, 0, 1, beta}};
-    for (int j = 0; j < 3; j++)
-      TRY (kern_product_prove (k, &p[j], true, &right));
-  }
-  return OK;
+  return (size_t)(4 * SIDE * SIDE + 2 * SIDE * a->width) +
+         arena_round ((size_t)a->t * 4) / 4;
 }
 
 enum status
 kern_attention_want (struct kern *k, const struct kern_attention *a)
 {
-  const int64_t sizes[] = {a->t < SIDE ? a->t : SIDE,
-                           a->t % SIDE > 0 ? a->t % SIDE : SIDE};
-  kern_side_want (k, (size_t)k->threads * scratch_floats (a) * sizeof (float));
-  for (int i = 0; i < 4; i++)
-    TRY (prove_tiles (k, sizes[i / 2], sizes[i % 2], a->width));
-  return kern_verdicts_reserve (k);
-}
-
-/* Heads that keys and values have. */
-static int64_t
-kv_heads (const struct kern_attention *a)
-{
-  return a->kv_heads > 0 ? a->kv_heads : a->heads;
+  const size_t floats =
+      a->by_sgemm ? kern_attention_old_floats (a) : scratch_floats (a);
+  kern_side_want (k, (size_t)k->threads * floats * sizeof (float));
+  return a->by_sgemm ? kern_attention_old_prove (k, a) : OK;
 }
 
 static struct scratch
@@ -84,116 +52,130 @@ scratch_of_thread (struct kern *k, const struct kern_attention *a)
 {
   float *at =
       kern_side (k) + (size_t)omp_get_thread_num () * scratch_floats (a);
-  return (struct scratch){at, at + SIDE * SIDE, at + 2 * SIDE * SIDE,
-                          at + 3 * SIDE * SIDE};
+  float *q = at + 4 * SIDE * SIDE;
+  return (struct scratch){
+      at, at + SIDE * SIDE,    at + 2 * SIDE * SIDE,   at + 3 * SIDE * SIDE,
+      q,  q + SIDE * a->width, q + 2 * SIDE * a->width};
 }
 
-static struct task
-task_of (struct kern *kern, const struct kern_attention *a, int64_t i,
-         const struct kern_drop *drop, const float *qkv)
-{
-  const int64_t d = a->heads * a->width, sample = i / a->heads;
-  const int64_t head = i % a->heads, kv = kv_heads (a);
-  const int64_t d_kv = kv * a->width, ld = d + 2 * d_kv;
-  const float *q = qkv + sample * a->t * ld;
-  const float *k = q + d + head / (a->heads / kv) * a->width;
-  return (struct task){.kern = kern,
-                       .t = a->t,
-                       .width = a->width,
-                       .ld = ld,
-                       .ld_o = d,
-                       .q = q + head * a->width,
-                       .k = k,
-                       .v = k + d_kv,
-                       .scale = 1.0f / sqrtf ((float)a->width),
-                       .sample = sample,
-                       .head = head,
-                       .drop = kern_drop_least (drop) > 0 ? drop : NULL};
-}
-
-/* How many keys of the tile row i sees. */
 static int64_t
-seen (const struct tile *p, int64_t i)
+blocks_of (const struct kern_attention *a)
 {
-  int64_t n = p->i0 + i - p->j0 + 1;
-  return n < p->cols ? n : p->cols;
+  return (a->t + SIDE - 1) / SIDE;
 }
 
-/* C = alpha op(A) op(B) + beta C, as the library's sgemm has it. */
-static dnnl_status_t
-multiply (const struct task *t, char a_form, char b_form, int64_t m, int64_t n,
-          int64_t inner, float alpha, const float *a, int64_t lda,
-          const float *b, int64_t ldb, float beta, float *c, int64_t ldc)
+/* -- loops over a tile ------------------------------------------------------
+ */
+
+/* A square of turn; rows: of x that are there. */
+__attribute__ ((always_inline)) static inline void
+turn_square (int64_t rows, int64_t columns, int64_t ld, const float *restrict x,
+             float *restrict y)
 {
-  const struct kern_product p = {a_form, b_form, m,   n,     inner,
-                                 lda,    ldb,    ldc, alpha, beta};
-  bool right;
-  if (kern_product_prove (t->kern, &p, true, &right) == OK && right)
-    return dnnl_sgemm (a_form, b_form, m, n, inner, alpha, a, lda, b, ldb, beta,
-                       c, ldc);
-  kern_own_product (1, &p, a, b, c);
-  return dnnl_success;
+  for (int64_t j = 0; j < columns; j++)
+    for (int64_t i = 0; i < SQUARE; i++)
+      y[j * SIDE + i] = i < rows ? x[i * ld + j] : 0.0f;
 }
 
-static dnnl_status_t
-scores (const struct task *a, const struct tile *p, float *s)
+/* y [n, SIDE]: the columns of x [m, n], m <= SIDE, rows of ld; zero behind. */
+KERN_CLONES static void
+turn (int64_t m, int64_t n, int64_t ld, const float *x, float *y)
 {
-  return multiply (a, 'N', 'T', p->rows, p->cols, a->width, a->scale,
-                   a->q + p->i0 * a->ld, a->ld, a->k + p->j0 * a->ld, a->ld, 0,
-                   s, SIDE);
+  for (int64_t j = 0; j < n; j += SQUARE)
+    for (int64_t i = 0; i < SIDE; i += SQUARE) {
+      const float *from = x + i * ld + j;
+      float *to = y + j * SIDE + i;
+      if (i + SQUARE <= m && j + SQUARE <= n)
+        turn_square (SQUARE, SQUARE, ld, from, to);
+      else
+        turn_square (m - i, n - j < SQUARE ? n - j : SQUARE, ld, from, to);
+    }
 }
 
-/* The tile's probabilities behind dropout.  Rows of the sample's t x t numbers
- * are padded to whole blocks of random words. */
+/* Keys behind the diagonal are as far away as can be. */
 static void
-drop_tile (const struct task *a, const struct tile *p, const float *s, float *y)
+mask (const struct tile *p, float *s)
 {
-  const int64_t row =
-      (a->t + KERN_DROP_BLOCK - 1) / KERN_DROP_BLOCK * KERN_DROP_BLOCK;
-  for (int64_t i = 0; i < p->rows; i++)
-    kern_drop_some (a->drop, a->sample,
-                    (a->head * a->t + p->i0 + i) * row + p->j0, p->cols,
-                    s + i * SIDE, y + i * SIDE);
+  for (int64_t j = 1; p->i0 == p->j0 && j < p->cols; j++)
+    for (int64_t i = 0; i < j; i++)
+      s[j * SIDE + i] = -INFINITY;
 }
 
-/* -- forward --------------------------------------------------------------- */
-
-/* One row of a running softmax.  *top is the largest score of the row so far;
- * it is raised to that of s where needed, s becomes e^(s - *top), and its sum
- * is returned.  What was summed with the old *top has to be multiplied by
- * *shrink. Inlined with n a constant, so that the compiler makes whole vectors
- * of it. */
-__attribute__ ((always_inline)) static inline float
-row_softmax (int64_t n, float *restrict s, float *top, float *shrink)
+/* e^(s - top), the tile over. */
+__attribute__ ((always_inline)) static inline void
+exponentials (int64_t cols, const float *restrict top, float *restrict s)
 {
-  float most = *top, sum;
-#pragma omp simd reduction(max : most)
-  for (int64_t j = 0; j < n; j++)
-    most = s[j] > most ? s[j] : most;
+  for (int64_t j = 0; j < cols; j++, s += SIDE) {
 #pragma omp simd
-  for (int64_t j = 0; j < n; j++) {
-    float t = s[j] - most;
-    s[j] = t < KERN_EXP_LEAST ? KERN_EXP_LEAST : t;
+    for (int64_t i = 0; i < SIDE; i++) {
+      float t = s[i] - top[i];
+      s[i] = t < KERN_EXP_LEAST ? KERN_EXP_LEAST : t;
+    }
+#pragma omp simd
+    for (int64_t i = 0; i < SIDE; i++)
+      s[i] = kern_exp (s[i]);
+  }
+}
+
+struct sums { /* of the queries of a block, so far */
+  float top[SIDE], sum[SIDE], shrink[SIDE];
+};
+
+/* Scores become weights relative to each query's largest score so far; shrink:
+ * what older weights have to be multiplied by. */
+KERN_CLONES static void
+tile_softmax (const struct tile *p, float *restrict s, struct sums *restrict r)
+{
+  float most[SIDE];
+  memcpy (most, r->top, sizeof most);
+  for (int64_t j = 0; j < p->cols; j++)
+#pragma omp simd
+    for (int64_t i = 0; i < SIDE; i++)
+      most[i] = s[j * SIDE + i] > most[i] ? s[j * SIDE + i] : most[i];
+#pragma omp simd
+  for (int64_t i = 0; i < SIDE; i++) {
+    float t = r->top[i] - most[i];
+    r->shrink[i] = t < KERN_EXP_LEAST ? KERN_EXP_LEAST : t;
   }
 #pragma omp simd
-  for (int64_t j = 0; j < n; j++)
-    s[j] = kern_exp (s[j]);
-  KERN_SUM (float, n, s[i], sum);
-  const float t = *top - most;
-  *shrink = kern_exp (t < KERN_EXP_LEAST ? KERN_EXP_LEAST : t);
-  *top = most;
-  return sum;
+  for (int64_t i = 0; i < SIDE; i++) {
+    r->shrink[i] = kern_exp (r->shrink[i]);
+    r->sum[i] *= r->shrink[i];
+  }
+  memcpy (r->top, most, sizeof most);
+  exponentials (p->cols, most, s);
+  for (int64_t j = 0; j < p->cols; j++)
+#pragma omp simd
+    for (int64_t i = 0; i < SIDE; i++)
+      r->sum[i] += s[j * SIDE + i];
 }
 
-/* Row i of a tile, filled up to SIDE: what lies behind the diagonal or the last
- * key has the exponential 0. */
-__attribute__ ((always_inline)) static inline float *
-masked_row (const struct tile *p, int64_t i, float *s)
+KERN_CLONES static void
+tile_again (const struct tile *p, const float *lse, float *s)
 {
-  s += i * SIDE;
-  for (int64_t j = seen (p, i); j < SIDE; j++)
-    s[j] = -INFINITY;
-  return s;
+  exponentials (p->cols, lse, s);
+}
+
+/* y may be x. */
+KERN_CLONES static void
+times (int64_t n, const float *x, const float *keep, float *y)
+{
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++)
+    y[i] = x[i] * keep[i];
+}
+
+/* d_s = p (d_p - delta) scale, where d_s holds d_p. */
+KERN_CLONES static void
+tile_slope (const struct tile *p, const float *restrict delta, float scale,
+            const float *restrict s, float *restrict d_s)
+{
+  for (int64_t j = 0; j < p->cols; j++)
+#pragma omp simd
+    for (int64_t i = 0; i < SIDE; i++) {
+      const int64_t at = j * SIDE + i;
+      d_s[at] = s[at] * (d_s[at] - delta[i]) * scale;
+    }
 }
 
 KERN_CLONES static void
@@ -204,128 +186,6 @@ scale_row (int64_t n, float a, float *y)
     y[j] *= a;
 }
 
-/* Scores of a tile become weights relative to each row's largest score so far.
- * Where that has risen, the row of o, which holds the older tiles, is scaled to
- * it as well. */
-KERN_CLONES static void
-tile_softmax (const struct task *a, const struct tile *p, float *s, float *top,
-              float *sum, float *o)
-{
-  for (int64_t i = 0; i < p->rows; i++) {
-    float shrink;
-    float more = row_softmax (SIDE, masked_row (p, i, s), &top[i], &shrink);
-    sum[i] = sum[i] * shrink + more;
-    if (p->j0 > 0 && shrink != 1)
-      scale_row (a->width, shrink, o + (p->i0 + i) * a->ld_o);
-  }
-}
-
-/* The rows of o that begin at i0, from the tiles of all keys that they see. */
-static dnnl_status_t
-query_rows (const struct task *a, int64_t i0, struct scratch *w, float *o,
-            float *lse)
-{
-  float top[SIDE], sum[SIDE];
-  struct tile p = {.i0 = i0, .rows = a->t - i0 < SIDE ? a->t - i0 : SIDE};
-  for (int64_t i = 0; i < p.rows; i++) {
-    top[i] = -INFINITY;
-    sum[i] = 0;
-  }
-  for (; p.j0 < i0 + p.rows; p.j0 += SIDE) {
-    const int64_t end = i0 + p.rows - p.j0;
-    p.cols = end < SIDE ? end : SIDE;
-    dnnl_status_t s = scores (a, &p, w->s);
-    if (s != dnnl_success)
-      return s;
-    tile_softmax (a, &p, w->s, top, sum, o);
-    const float *weight = w->s;
-    if (a->drop) {
-      drop_tile (a, &p, w->s, w->dropped);
-      weight = w->dropped;
-    }
-    s = multiply (a, 'N', 'N', p.rows, a->width, p.cols, 1, weight, SIDE,
-                  a->v + p.j0 * a->ld, a->ld, p.j0 > 0, o + i0 * a->ld_o,
-                  a->ld_o);
-    if (s != dnnl_success)
-      return s;
-  }
-  for (int64_t i = 0; i < p.rows; i++) {
-    scale_row (a->width, 1 / sum[i], o + (i0 + i) * a->ld_o);
-    lse[i0 + i] = top[i] + logf (sum[i]);
-  }
-  return dnnl_success;
-}
-
-static enum status
-said (dnnl_status_t s)
-{
-  return s == dnnl_success ? OK
-                           : kern_lib_failed (s, "matrix product", "attention");
-}
-
-/* Seen by all threads; who fails writes. */
-static void
-note (dnnl_status_t *worst, dnnl_status_t s)
-{
-  if (s != dnnl_success) {
-#pragma omp atomic write
-    *worst = s;
-  }
-}
-
-enum status
-kern_attention_forward (struct kern *k, const struct kern_attention *a,
-                        const struct kern_drop *drop, const float *qkv,
-                        float *o, float *lse)
-{
-  const int64_t d = a->heads * a->width;
-  dnnl_status_t worst = dnnl_success;
-#pragma omp parallel for schedule(static) num_threads(k->threads)
-  for (int64_t i = 0; i < a->batch * a->heads; i++) {
-    struct scratch w = scratch_of_thread (k, a);
-    struct task task = task_of (k, a, i, drop, qkv);
-    float *to = o + task.sample * a->t * d + task.head * a->width;
-    for (int64_t i0 = 0; i0 < a->t; i0 += SIDE)
-      note (&worst, query_rows (&task, i0, &w, to, lse + i * a->t));
-  }
-  return said (worst);
-}
-
-/* -- backward -------------------------------------------------------------- */
-
-/* Scores become the probabilities e^(s - lse). */
-KERN_CLONES static void
-tile_again (const struct tile *p, const float *lse, float *tile)
-{
-  for (int64_t i = 0; i < p->rows; i++) {
-    float *restrict s = masked_row (p, i, tile);
-    const float log_sum = lse[p->i0 + i];
-#pragma omp simd
-    for (int64_t j = 0; j < SIDE; j++) {
-      float t = s[j] - log_sum;
-      s[j] = t < KERN_EXP_LEAST ? KERN_EXP_LEAST : t;
-    }
-#pragma omp simd
-    for (int64_t j = 0; j < SIDE; j++)
-      s[j] = kern_exp (s[j]);
-  }
-}
-
-/* d_s = p (d_p - delta) scale, where d_s holds d_p. */
-KERN_CLONES static void
-tile_slope (const struct tile *p, const float *delta, float scale,
-            const float *tile, float *d_tile)
-{
-  for (int64_t i = 0; i < p->rows; i++) {
-    const float *restrict s = tile + i * SIDE;
-    float *restrict d_s = d_tile + i * SIDE;
-    const float d = delta[p->i0 + i];
-#pragma omp simd
-    for (int64_t j = 0; j < SIDE; j++)
-      d_s[j] = s[j] * (d_s[j] - d) * scale;
-  }
-}
-
 KERN_CLONES static float
 dot (int64_t n, const float *a, const float *b)
 {
@@ -334,79 +194,254 @@ dot (int64_t n, const float *a, const float *b)
   return sum;
 }
 
-struct slopes { /* of one task */
-  const float *d_o, *lse;
-  float *d_q, *d_k, *d_v;
-  bool add; /* to d_k and d_v: another head has set them */
+/* What dropout makes of 1, in w->keep. */
+static void
+drop_factors (const struct task *a, const struct tile *p, struct scratch *w)
+{
+  float one[SIDE], row[SIDE * SIDE];
+  for (int64_t j = 0; j < SIDE; j++)
+    one[j] = 1;
+  for (int64_t i = 0; i < p->rows; i++)
+    kern_drop_some (a->drop, a->sample, drop_row (a, p->i0 + i) + p->j0,
+                    p->cols, one, row + i * SIDE);
+  turn (p->rows, p->cols, SIDE, row, w->keep);
+}
+
+/* Probabilities behind dropout: w->s, or w->dropped. */
+static const float *
+weights (const struct task *a, const struct tile *p, struct scratch *w)
+{
+  if (!a->drop)
+    return w->s;
+  drop_factors (a, p, w);
+  times (p->cols * SIDE, w->s, w->keep, w->dropped);
+  return w->dropped;
+}
+
+/* -- products ---------------------------------------------------------------
+ */
+
+/* Queries, or keys, from first to end of a tile that are multiplied in one
+ * call: all, but on the diagonal a strip, which sees a part of the others
+ * only. */
+static int64_t
+strip_of (const struct tile *p, int64_t all)
+{
+  return p->i0 == p->j0 && all > STRIP ? STRIP : all;
+}
+
+/* [keys, queries] = scale x [keys, width], rows of ld, times y, turned.  What
+ * lies behind the diagonal by a whole strip is not written. */
+static void
+from_width (const struct task *a, const struct tile *p, const float *x,
+            const float *y, float scale, float *s)
+{
+  const int64_t step = strip_of (p, p->cols);
+  for (int64_t j = 0; j < p->cols; j += step) {
+    const int64_t m = p->cols - j < step ? p->cols - j : step;
+    kern_tile (&(struct kern_tile){m, SIDE - j, a->width, x + j * a->ld, a->ld,
+                                   1, y + j, SIDE, s + j * SIDE + j, SIDE,
+                                   scale, false});
+  }
+}
+
+/* Queries: y [rows, width] = what a tile has for each key times x [keys,
+ * width]. */
+static void
+to_queries (const struct task *a, const struct tile *p, const float *s,
+            const float *x, float *y, int64_t ld)
+{
+  const int64_t step = strip_of (p, p->rows);
+  for (int64_t i = 0; i < p->rows; i += step) {
+    const int64_t m = p->rows - i < step ? p->rows - i : step;
+    const int64_t keys = p->i0 == p->j0 ? i + m : p->cols;
+    kern_tile (&(struct kern_tile){m, a->width, keys, s + i, 1, SIDE, x, a->ld,
+                                   y + i * ld, ld, 1, p->j0 > 0});
+  }
+}
+
+/* Keys: y [cols, width] = what a tile has for each query times x [queries,
+ * width]. */
+static void
+to_keys (const struct task *a, const struct tile *p, const float *s,
+         const float *x, int64_t ld, bool add, float *y)
+{
+  const int64_t step = strip_of (p, p->cols);
+  for (int64_t j = 0; j < p->cols; j += step) {
+    const int64_t m = p->cols - j < step ? p->cols - j : step;
+    kern_tile (&(struct kern_tile){m, a->width, p->rows - j, s + j * SIDE + j,
+                                   SIDE, 1, x + j * ld, ld, y + j * a->ld,
+                                   a->ld, 1, add});
+  }
+}
+
+static void
+scores (const struct task *a, const struct tile *p, struct scratch *w)
+{
+  from_width (a, p, a->k + p->j0 * a->ld, w->q, a->scale, w->s);
+  mask (p, w->s);
+}
+
+/* The tile of a block of queries and one of keys. */
+static struct tile
+tile_at (const struct task *a, int64_t i0, int64_t j0)
+{
+  return (struct tile){i0, j0, a->t - i0 < SIDE ? a->t - i0 : SIDE,
+                       a->t - j0 < SIDE ? a->t - j0 : SIDE};
+}
+
+/* -- forward --------------------------------------------------------------- */
+
+/* The rows of o that begin at i0, from the tiles of all keys that they see. */
+static void
+query_rows (const struct task *a, int64_t i0, struct scratch *w, float *o,
+            float *lse)
+{
+  struct sums r;
+  const int64_t rows = tile_at (a, i0, 0).rows;
+  for (int64_t i = 0; i < SIDE; i++) {
+    r.top[i] = -INFINITY;
+    r.sum[i] = 0;
+  }
+  turn (rows, a->width, a->ld, a->q + i0 * a->ld, w->q);
+  o += i0 * a->ld_o;
+  for (int64_t j0 = 0; j0 <= i0; j0 += SIDE) {
+    const struct tile p = tile_at (a, i0, j0);
+    scores (a, &p, w);
+    tile_softmax (&p, w->s, &r);
+    for (int64_t i = 0; i < rows && j0 > 0; i++)
+      if (r.shrink[i] != 1)
+        scale_row (a->width, r.shrink[i], o + i * a->ld_o);
+    to_queries (a, &p, weights (a, &p, w), a->v + j0 * a->ld, o, a->ld_o);
+  }
+  for (int64_t i = 0; i < rows; i++) {
+    scale_row (a->width, 1 / r.sum[i], o + i * a->ld_o);
+    lse[i0 + i] = r.top[i] + logf (r.sum[i]);
+  }
+}
+
+/* Blocks with the most keys first, so that threads end together. */
+enum status
+kern_attention_forward (struct kern *k, const struct kern_attention *a,
+                        const struct kern_drop *drop, const float *qkv,
+                        float *o, float *lse)
+{
+  const int64_t d = a->heads * a->width, all = a->batch * a->heads;
+  const int64_t blocks = blocks_of (a);
+  if (a->by_sgemm)
+    return kern_attention_old_forward (k, a, drop, qkv, o, lse);
+#pragma omp parallel for schedule(dynamic) num_threads(k->threads)
+  for (int64_t i = 0; i < all * blocks; i++) {
+    struct scratch w = scratch_of_thread (k, a);
+    const struct task task = task_of (k, a, i / blocks, drop, qkv);
+    const int64_t i0 = (blocks - 1 - i % blocks) * SIDE;
+    query_rows (&task, i0, &w,
+                o + task.sample * a->t * d + task.head * a->width,
+                lse + i / blocks * a->t);
+  }
+  return OK;
+}
+
+/* -- backward -------------------------------------------------------------- */
+
+/* Of a block of queries. */
+struct block {
+  float delta[SIDE], lse[SIDE];
 };
 
-/* Probabilities into w->s and, behind dropout, *weight; their slopes into
- * w->d_s. */
-static dnnl_status_t
-tile_slopes (const struct task *a, const struct tile *p, const struct slopes *g,
-             struct scratch *w, const float **weight)
+/* delta: what the sum over keys of p d_p comes to is d_o . o, so that no row of
+ * the t x t probabilities is ever needed as a whole. */
+static void
+open_block (const struct task *a, int64_t i0, const float *o,
+            const struct slopes *g, struct scratch *w, struct block *b)
 {
-  dnnl_status_t s = scores (a, p, w->s);
-  if (s != dnnl_success)
-    return s;
-  s = multiply (a, 'N', 'T', p->rows, p->cols, a->width, 1,
-                g->d_o + p->i0 * a->ld_o, a->ld_o, a->v + p->j0 * a->ld, a->ld,
-                0, w->d_s, SIDE);
-  tile_again (p, g->lse, w->s);
-  *weight = w->s;
-  if (a->drop) {
-    drop_tile (a, p, w->d_s, w->d_s);
-    drop_tile (a, p, w->s, w->dropped);
-    *weight = w->dropped;
+  const int64_t rows = tile_at (a, i0, 0).rows;
+  const float *d_o = g->d_o + i0 * a->ld_o;
+  for (int64_t i = 0; i < SIDE; i++) {
+    const bool there = i < rows;
+    b->lse[i] = there ? g->lse[i0 + i] : 0;
+    b->delta[i] =
+        there ? dot (a->width, d_o + i * a->ld_o, o + (i0 + i) * a->ld_o) : 0;
   }
-  tile_slope (p, w->row, a->scale, w->s, w->d_s);
-  return s;
+  turn (rows, a->width, a->ld, a->q + i0 * a->ld, w->q);
+  turn (rows, a->width, a->ld_o, d_o, w->d_o);
 }
+
+enum { QUERIES = 1, KEYS = 2 }; /* whose gradients */
 
 /* One tile's part of d_v = w' d_o, d_q = d_s k and d_k = d_s' q, with w the
- * probabilities behind dropout.  The first tile of a row of queries sets d_q,
- * the first one of a column of keys (first) sets d_v and d_k, unless another
- * head has; the others add. */
-static dnnl_status_t
+ * probabilities behind dropout.  The first tile of a block of queries sets d_q;
+ * the first one of a block of keys, which is on the diagonal, sets d_v and d_k,
+ * unless another head has; the others add. */
+static void
 tile_back (const struct task *a, const struct tile *p, const struct slopes *g,
-           struct scratch *w, bool first)
+           const struct block *b, struct scratch *w, int whose)
 {
-  const float *weight;
-  dnnl_status_t s = tile_slopes (a, p, g, w, &weight);
-  if (s == dnnl_success)
-    s = multiply (a, 'T', 'N', p->cols, a->width, p->rows, 1, weight, SIDE,
-                  g->d_o + p->i0 * a->ld_o, a->ld_o, !first,
-                  g->d_v + p->j0 * a->ld, a->ld);
-  if (s == dnnl_success)
-    s = multiply (a, 'N', 'N', p->rows, a->width, p->cols, 1, w->d_s, SIDE,
-                  a->k + p->j0 * a->ld, a->ld, p->j0 > 0,
-                  g->d_q + p->i0 * a->ld, a->ld);
-  if (s == dnnl_success)
-    s = multiply (a, 'T', 'N', p->cols, a->width, p->rows, 1, w->d_s, SIDE,
-                  a->q + p->i0 * a->ld, a->ld, !first, g->d_k + p->j0 * a->ld,
-                  a->ld);
-  return s;
+  const int64_t i = p->i0, j = p->j0;
+  const bool add = i > j || g->add;
+  scores (a, p, w);
+  tile_again (p, b->lse, w->s);
+  const float *weight = weights (a, p, w);
+  if (whose & KEYS)
+    to_keys (a, p, weight, g->d_o + i * a->ld_o, a->ld_o, add,
+             g->d_v + j * a->ld);
+  from_width (a, p, a->v + j * a->ld, w->d_o, 1, w->d_s);
+  if (a->drop)
+    times (p->cols * SIDE, w->d_s, w->keep, w->d_s);
+  tile_slope (p, b->delta, a->scale, w->s, w->d_s);
+  if (whose & QUERIES)
+    to_queries (a, p, w->d_s, a->k + j * a->ld, g->d_q + i * a->ld, a->ld);
+  if (whose & KEYS)
+    to_keys (a, p, w->d_s, a->q + i * a->ld, a->ld, add, g->d_k + j * a->ld);
 }
 
-/* All tiles, keys outside: for one row of queries the tiles come with j0
- * rising, so the one with j0 = 0 is its first. */
-static dnnl_status_t
-task_back (const struct task *a, const float *o, const struct slopes *g,
-           struct scratch *w)
+struct back { /* a call */
+  struct kern *k;
+  const struct kern_attention *a;
+  const struct kern_drop *drop;
+  const float *qkv, *o, *lse, *d_o;
+  float *d_qkv;
+};
+
+/* Head i: blocks of queries from first_i to end_i against those of keys from
+ * first_j to end_j, in numbers of rows. */
+static void
+head_back (const struct back *c, int64_t i, int64_t first_i, int64_t end_i,
+           int64_t first_j, int64_t end_j, int whose)
 {
-  /* delta: what the sum over keys of p d_p comes to is d_o . o, so that no row
-   * of the t x t probabilities is ever needed as a whole. */
-  for (int64_t i = 0; i < a->t; i++)
-    w->row[i] = dot (a->width, g->d_o + i * a->ld_o, o + i * a->ld_o);
-  for (int64_t j0 = 0; j0 < a->t; j0 += SIDE)
-    for (int64_t i0 = j0; i0 < a->t; i0 += SIDE) {
-      struct tile p = {i0, j0, a->t - i0 < SIDE ? a->t - i0 : SIDE,
-                       a->t - j0 < SIDE ? a->t - j0 : SIDE};
-      dnnl_status_t s = tile_back (a, &p, g, w, i0 == j0 && !g->add);
-      if (s != dnnl_success)
-        return s;
+  struct scratch w = scratch_of_thread (c->k, c->a);
+  struct block b;
+  const struct task t = task_of (c->k, c->a, i, c->drop, c->qkv);
+  const struct slopes g =
+      slopes_of (c->a, &t, c->qkv, c->lse, c->d_o, c->d_qkv);
+  const float *o = c->o + (g.d_o - c->d_o);
+  for (int64_t i0 = first_i; i0 < end_i; i0 += SIDE) {
+    open_block (&t, i0, o, &g, &w, &b);
+    for (int64_t j0 = first_j; j0 <= i0 && j0 < end_j; j0 += SIDE) {
+      const struct tile p = tile_at (&t, i0, j0);
+      tile_back (&t, &p, &g, &b, &w, whose);
     }
-  return dnnl_success;
+  }
+}
+
+/* Few heads for many threads: seven products a tile in place of five. */
+static void
+back_by_blocks (const struct back *c)
+{
+  const struct kern_attention *a = c->a;
+  const int64_t blocks = blocks_of (a), kv = kv_heads (a), t = a->t;
+  const int64_t sharing = a->heads / kv;
+#pragma omp parallel for schedule(dynamic) num_threads(c->k->threads)
+  for (int64_t i = 0; i < a->batch * a->heads * blocks; i++) {
+    const int64_t i0 = (blocks - 1 - i % blocks) * SIDE;
+    head_back (c, i / blocks, i0, i0 + 1, 0, t, QUERIES);
+  }
+#pragma omp parallel for schedule(dynamic) num_threads(c->k->threads)
+  for (int64_t j = 0; j < a->batch * kv * blocks; j++) {
+    const int64_t j0 = j % blocks * SIDE, first = j / blocks * sharing;
+    for (int64_t i = first; i < first + sharing; i++)
+      head_back (c, i, j0, t, j0, j0 + 1, KEYS);
+  }
 }
 
 enum status
@@ -415,25 +450,21 @@ kern_attention_back (struct kern *k, const struct kern_attention *a,
                      const float *o, const float *lse, const float *d_o,
                      float *d_qkv)
 {
-  const int64_t d = a->heads * a->width, kv = kv_heads (a);
-  const int64_t sharing = a->heads / kv;
-  dnnl_status_t worst = dnnl_success;
-#pragma omp parallel for schedule(static) num_threads(k->threads)
-  for (int64_t j = 0; j < a->batch * kv; j++) {
-    struct scratch w = scratch_of_thread (k, a);
-    for (int64_t i = j * sharing; i < (j + 1) * sharing; i++) {
-      struct task task = task_of (k, a, i, drop, qkv);
-      const int64_t at = task.sample * a->t * d + task.head * a->width;
-      struct slopes g = {d_o + at,
-                         lse + i * a->t,
-                         d_qkv + (task.q - qkv),
-                         d_qkv + (task.k - qkv),
-                         d_qkv + (task.v - qkv),
-                         i > j * sharing};
-      note (&worst, task_back (&task, o + at, &g, &w));
-    }
+  const struct back c = {k, a, drop, qkv, o, lse, d_o, d_qkv};
+  const int64_t all = a->batch * kv_heads (a), threads = k->threads;
+  const int64_t sharing = a->heads / kv_heads (a);
+  const int64_t turns = (all + threads - 1) / threads;
+  if (a->by_sgemm)
+    return kern_attention_old_back (k, a, drop, qkv, o, lse, d_o, d_qkv);
+  if (turns * threads * 5 > all * 7) {
+    back_by_blocks (&c);
+    return OK;
   }
-  return said (worst);
+#pragma omp parallel for schedule(dynamic) num_threads(k->threads)
+  for (int64_t j = 0; j < all; j++)
+    for (int64_t i = j * sharing; i < (j + 1) * sharing; i++)
+      head_back (&c, i, 0, a->t, 0, a->t, QUERIES | KEYS);
+  return OK;
 }
 
 /* -- one position at a time -------------------------------------------------

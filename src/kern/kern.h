@@ -254,6 +254,29 @@ enum status
 kern_tuning_measure (struct kern *k, const struct kern_conv_shape *s,
                      bool back_data, struct kern_tuning *t, double *best_s);
 
+/* Products of linear layers: what the library puts first for a shape, or its
+ * blocked product of plain matrices, which may be the same. */
+enum kern_way { KERN_FIRST, KERN_GEMM, KERN_WAYS };
+struct kern_linear_shape;
+/* Time both ways in every direction and keep the faster one: of a shape that
+ * the table does not have yet. */
+bool
+kern_tuning_has_linear (const struct kern_tuning *t,
+                        const struct kern_linear_shape *s);
+enum status
+kern_linear_measure (struct kern *k, const struct kern_linear_shape *s,
+                     enum kern_way way[3]);
+enum status
+kern_tuning_put_linear (struct kern *k, struct kern_tuning *t,
+                        const struct kern_linear_shape *s,
+                        const enum kern_way way[3]);
+/* A table out of a text that an earlier version wrote: products are computed
+ * as that did, by sgemm.  A new table is not; go_on: as in another one. */
+bool
+kern_tuning_by_sgemm (const struct kern_tuning *t);
+void
+kern_tuning_go_on (struct kern_tuning *t, const struct kern_tuning *was);
+
 /* The same piece by piece, for those who share the work.  What the table holds
  * of one direction, and a place for it: */
 #define KERN_NO_ALGO (-1) /* a direction that is never asked for */
@@ -432,21 +455,23 @@ kern_linear_back_weights (struct kern *k, int64_t n, int64_t in, int64_t out,
                           const float *x, const float *d_y, float scale,
                           bool accumulate, float *d_w, float *d_bias);
 
-/* The same for a layer whose n is known before the first step: primitives of
- * the library where they are faster.  A call with another number of rows is one
- * of the above.  Which computes follows from the shape alone. */
+/* These three are by sgemm, which only runs go on with that earlier versions
+ * began.  A layer whose n is known before the first step has primitives of the
+ * library, all made beforehand: for n rows, for `rest` of them, and forward for
+ * pieces of any other number.  Backward of another number is by plain loops.
+ * Which primitive computes follows from the shape and the table alone. */
 struct kern_linear;
 struct kern_linear_shape {
   int64_t n, in, out;
-  bool bias;   /* there will be one */
-  bool learns; /* kern_linear_run_weights will be called */
+  bool bias;       /* there will be one */
+  bool learns;     /* kern_linear_run_weights will be called */
+  int64_t rest;    /* below n; 0: none */
+  bool primitives; /* earlier versions had some for this layer */
 };
+/* t NULL: by rule. */
 enum status
 kern_linear_create (struct kern *k, const struct kern_linear_shape *shape,
-                    struct kern_linear **l);
-/* For layers without such an object: the products that they will need. */
-enum status
-kern_linear_prove (struct kern *k, const struct kern_linear_shape *shape);
+                    const struct kern_tuning *t, struct kern_linear **l);
 void
 kern_linear_destroy (struct kern_linear **l);
 /* The w of all following calls has changed: refresh private copies of it.  As
@@ -596,9 +621,10 @@ kern_dropout (struct kern *k, const struct kern_drop *d, int64_t samples,
 struct kern_attention {
   int64_t batch, t, heads, width;
   int64_t kv_heads; /* divides heads */
+  bool by_sgemm;    /* tiles as earlier versions multiplied them */
 };
-/* Ask for the scratch of these calls, and whether the library's products in
- * them are right; before kern_seal. */
+/* Ask for the scratch of these calls, and with by_sgemm whether the library's
+ * products in them are right; before kern_seal. */
 enum status
 kern_attention_want (struct kern *k, const struct kern_attention *a);
 enum status

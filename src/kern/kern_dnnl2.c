@@ -182,7 +182,19 @@ kern_lib_matmul (dnnl_engine_t engine, const struct kern_lib_matmul *m,
       dnnl_matmul_desc_init (&d, m->src, m->weights, m->bias, m->dst);
   if (s != dnnl_success)
     return s;
-  return dnnl_primitive_desc_create (out, &d, attr, engine, NULL);
+  dnnl_primitive_desc_iterator_t at = NULL;
+  s = dnnl_primitive_desc_iterator_create (&at, &d, attr, engine, NULL);
+  while (s == dnnl_success) {
+    *out = dnnl_primitive_desc_iterator_fetch (at);
+    if (*out == NULL || kern_lib_is (*out, m->impl))
+      break;
+    dnnl_primitive_desc_destroy (*out);
+    *out = NULL;
+    s = dnnl_primitive_desc_iterator_next (at);
+  }
+  dnnl_primitive_desc_iterator_destroy (at);
+  /* Behind the last one. */
+  return s == dnnl_iterator_ends ? dnnl_unimplemented : s;
 }
 
 #endif

@@ -146,8 +146,16 @@ dnnl_status_t
 kern_lib_matmul (dnnl_engine_t engine, const struct kern_lib_matmul *m,
                  const_dnnl_primitive_attr_t attr, dnnl_primitive_desc_t *out)
 {
-  return dnnl_matmul_primitive_desc_create (out, engine, m->src, m->weights,
-                                            m->bias, m->dst, attr);
+  dnnl_status_t s = dnnl_matmul_primitive_desc_create (
+      out, engine, m->src, m->weights, m->bias, m->dst, attr);
+  while (s == dnnl_success && !kern_lib_is (*out, m->impl)) {
+    if (dnnl_primitive_desc_next_impl (*out) == dnnl_success)
+      continue;
+    dnnl_primitive_desc_destroy (*out);
+    *out = NULL;
+    return dnnl_unimplemented;
+  }
+  return s;
 }
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "kern/kern.h"
 #include <dnnl.h>
+#include <string.h>
 
 /* A memory descriptor that we own, and one that we only look at.  Both forms
  * go unchanged into the library's calls. */
@@ -89,9 +90,23 @@ kern_lib_pool (dnnl_engine_t engine, enum kern_lib_pass pass,
                const struct kern_lib_pool *p, const_dnnl_primitive_desc_t hint,
                const_dnnl_primitive_attr_t attr, dnnl_primitive_desc_t *out);
 
+/* Whether desc's implementation has a name that begins so; NULL: any. */
+static inline bool
+kern_lib_is (const_dnnl_primitive_desc_t desc, const char *impl)
+{
+  const char *name = NULL;
+  return impl == NULL ||
+         (dnnl_primitive_desc_query (desc, dnnl_query_impl_info_str, 0,
+                                     &name) == dnnl_success &&
+          strncmp (name, impl, strlen (impl)) == 0);
+}
+
 struct kern_lib_matmul {
   kern_const_md src, weights, bias, dst; /* bias NULL: none */
+  const char *impl; /* how the library's name of the implementation has to
+                       begin; NULL: what it puts first */
 };
+/* dnnl_unimplemented: there is none of that name. */
 dnnl_status_t
 kern_lib_matmul (dnnl_engine_t engine, const struct kern_lib_matmul *m,
                  const_dnnl_primitive_attr_t attr, dnnl_primitive_desc_t *out);

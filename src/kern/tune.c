@@ -65,6 +65,7 @@ kern_tuning_destroy (struct kern_tuning **tp)
   if (*tp == NULL)
     return;
   mem_free (&(*tp)->entries);
+  mem_free (&(*tp)->linear);
   text_clear (&(*tp)->verdicts);
   mem_free (tp);
 }
@@ -213,12 +214,17 @@ kern_tuning_choice (const struct kern_tuning *t,
 
 /* -- text ------------------------------------------------------------------ */
 
+/* Texts of versions that computed products by sgemm do not have this line. */
+#define BY_MATMUL "products = matmul"
+
 void
 kern_tuning_print (const struct kern_tuning *t, struct text *out)
 {
   text_add (out, "layout = %s\n", kern_layout_name (t->layout));
   if (t->machine[0] != '\0')
     text_add (out, "machine = %s\n", t->machine);
+  if (!t->by_sgemm)
+    text_add (out, BY_MATMUL "\n");
   for (size_t i = 0; i < t->n; i++) {
     const struct kern_tuning_entry *e = &t->entries[i];
     char shape[KERN_SHAPE_TEXT];
@@ -231,6 +237,7 @@ kern_tuning_print (const struct kern_tuning *t, struct text *out)
                     : kern_algo_name ((enum kern_algo)e->algo[d]));
     text_add (out, "\n");
   }
+  kern_linear_print (t, out);
 }
 
 void
@@ -407,11 +414,17 @@ parse_line (char *line, const char *at, struct kern_tuning *t)
     text_add (&t->verdicts, "%s\n", line);
     return OK;
   }
+  if (strcmp (line, BY_MATMUL) == 0) {
+    t->by_sgemm = false;
+    return OK;
+  }
+  if (strncmp (line, "linear ", 7) == 0)
+    return kern_linear_parse (line + 7, at, t);
   if (strncmp (line, "conv ", 5) != 0)
     return fail (E_CONFIG,
                  "%s: a line begins with \"layout =\", \"machine =\", "
-                 "\"conv\", \"proven =\", \"right\" or \"wrong\", not "
-                 "\"%s\"",
+                 "\"conv\", \"linear\", \"proven =\", \"right\" or "
+                 "\"wrong\", or is \"" BY_MATMUL "\", not \"%s\"",
                  at, line);
   struct kern_tuning_entry e = {0};
   TRY (parse_conv (line + 5, at, &e));
@@ -424,6 +437,7 @@ enum status
 kern_tuning_parse (const char *text, const char *origin, struct kern_tuning *t)
 {
   char line[512], at[256];
+  t->by_sgemm = true;
   for (int number = 1; *text != '\0'; number++) {
     size_t length = strcspn (text, "\n");
     snprintf (at, sizeof at, "%s:%d", origin, number);

@@ -178,6 +178,18 @@ kernels_seconds (const struct kernels *k)
   return kern_tuning_seconds (k->tuning);
 }
 
+enum status
+kernels_go_on (struct kernels *k, const char *text, const char *origin)
+{
+  struct kern_tuning *was = NULL;
+  TRY (kern_tuning_create (&was));
+  enum status e = kern_tuning_parse (text, origin, was);
+  if (e == OK)
+    kern_tuning_go_on (k->tuning, was);
+  kern_tuning_destroy (&was);
+  return e;
+}
+
 void
 kernels_choose_by_rule (struct kernels *k, const struct network *net)
 {

@@ -78,6 +78,10 @@ kernels_elsewhere (const struct kernels *k);
 /* What the chosen ones took where they were measured; 0: they were not. */
 double
 kernels_seconds (const struct kernels *k);
+/* Products of matrices as the text of an earlier start says, whatever else it
+ * chose. */
+enum status
+kernels_go_on (struct kernels *k, const char *text, const char *origin);
 /* By rule, and by measuring (stage_tune); heads: by unit, or NULL. */
 void
 kernels_choose_by_rule (struct kernels *k, const struct network *net);

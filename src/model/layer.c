@@ -147,3 +147,13 @@ layer_destroy (struct layer **l)
     (*l)->kind->destroy (*l);
   mem_free (l);
 }
+
+enum status
+layer_prove_product (struct kern *k, const struct kern_linear_shape *shape,
+                     const struct kern_tuning *t)
+{
+  struct kern_linear *linear = NULL;
+  enum status s = kern_linear_create (k, shape, t, &linear);
+  kern_linear_destroy (&linear);
+  return s;
+}

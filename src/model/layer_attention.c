@@ -26,18 +26,18 @@ attention_cost (const struct recipe_step *s, struct network_unit *u)
 }
 
 static struct kern_attention
-shape_of (const struct recipe_step *s, int64_t n)
+shape_of (const struct recipe_step *s, int64_t n, const struct kern_tuning *t)
 {
-  return (struct kern_attention){n, s->in.h, s->heads, s->out.c / s->heads,
-                                 s->kv_heads};
+  return (struct kern_attention){n,           s->in.h,
+                                 s->heads,    s->out.c / s->heads,
+                                 s->kv_heads, kern_tuning_by_sgemm (t)};
 }
 
 static enum status
 attention_prove (struct kern *k, const struct recipe_step *s, int64_t n,
                  struct kern_tuning *t)
 {
-  const struct kern_attention shape = shape_of (s, n);
-  (void)t;
+  const struct kern_attention shape = shape_of (s, n, t);
   return kern_attention_want (k, &shape);
 }
 
@@ -87,7 +87,7 @@ attention_make (struct layer_maker *m, const struct recipe_step *s,
 {
   struct attention_layer *a = (struct attention_layer *)l;
   const int64_t d = s->out.c, T = s->in.h;
-  a->shape = shape_of (s, m->n);
+  a->shape = shape_of (s, m->n, m->tuning);
   a->drop = layer_drop_of (s);
   TRY (kern_attention_want (m->k, &a->shape));
   a->lse_bytes = maker_row_bytes (m, s->heads);

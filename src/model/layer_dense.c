@@ -21,17 +21,25 @@ dense_cost (const struct recipe_step *s, struct network_unit *u)
   u->flops += 2 * (double)s->in.h * (double)s->in.c * (double)s->out.c;
 }
 
+static void
+dense_product (const struct recipe_step *s, int64_t n,
+               struct kern_linear_shape *out)
+{
+  *out = (struct kern_linear_shape){.n = n * s->in.h,
+                                    .in = s->in.c,
+                                    .out = s->out.c,
+                                    .bias = s->bias,
+                                    .learns = true,
+                                    .primitives = true};
+}
+
 static enum status
 dense_prove (struct kern *k, const struct recipe_step *s, int64_t n,
              struct kern_tuning *t)
 {
-  const struct kern_linear_shape shape = {n * s->in.h, s->in.c, s->out.c,
-                                          s->bias, true};
-  struct kern_linear *linear = NULL;
-  (void)t;
-  enum status status = kern_linear_create (k, &shape, &linear);
-  kern_linear_destroy (&linear);
-  return status;
+  struct kern_linear_shape shape;
+  dense_product (s, n, &shape);
+  return layer_prove_product (k, &shape, t);
 }
 
 static const float *
@@ -119,12 +127,13 @@ static enum status
 dense_make (struct layer_maker *m, const struct recipe_step *s, struct layer *l)
 {
   struct dense_layer *d = (struct dense_layer *)l;
-  const struct kern_linear_shape shape = {maker_rows (m), s->in.c, s->out.c,
-                                          s->bias, m->training};
+  struct kern_linear_shape shape;
+  dense_product (s, m->n, &shape);
+  shape.learns = m->training;
   d->in = s->in.c;
   d->out = s->out.c;
   d->biased = s->bias;
-  TRY (kern_linear_create (m->k, &shape, &d->linear));
+  TRY (kern_linear_create (m->k, &shape, m->tuning, &d->linear));
   l->x_bytes = maker_row_bytes (m, d->in);
   l->y_bytes = maker_row_bytes (m, d->out);
   return dense_params (m, s, d);
@@ -140,6 +149,7 @@ const struct layer_kind layer_dense = {
     .name = "linear",
     .cost = dense_cost,
     .prove = dense_prove,
+    .product = dense_product,
     .size = sizeof (struct dense_layer),
     .saved = sizeof (struct layer_saved),
     .keeps = true,

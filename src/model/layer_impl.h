@@ -73,6 +73,10 @@ struct layer_kind {
    * choices of t give way to others.  NULL: plain arithmetic is all it has. */
   enum status (*prove) (struct kern *k, const struct recipe_step *s, int64_t n,
                         struct kern_tuning *t);
+  /* The linear layer that a step of rows is; the table of t may say how its
+   * product is computed.  NULL: none, or none that is worth a choice. */
+  void (*product) (const struct recipe_step *s, int64_t n,
+                   struct kern_linear_shape *out);
   /* The inner layout changes its time: by t's choices for its recipe_shape, or
    * (chooses false) by itself; then time measures it once.  NULL, false: of no
    * interest for the layout. */
@@ -210,6 +214,18 @@ work_add (const struct recipe_step *s, double flops, struct network_work *w);
 /* The same of the addition behind a residual block's paths. */
 void
 work_add_sum (const struct kern_dims *d, struct network_work *w);
+
+/* Compare the products of a linear layer with plain arithmetic. */
+enum status
+layer_prove_product (struct kern *k, const struct kern_linear_shape *shape,
+                     const struct kern_tuning *t);
+
+/* The products of stage_tune, of a network of rows.  Collective on the team. */
+struct stage_team;
+enum status
+tune_products (struct kern *k, const struct network *net, int64_t n_samples,
+               const char *const *heads, const struct stage_team *team,
+               struct kern_tuning *t);
 
 /* Rows of a projection whose logits are there at a time. */
 double

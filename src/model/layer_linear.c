@@ -6,9 +6,10 @@
 
 struct linear_layer {
   struct layer layer;
-  int64_t n, in, out;     /* B, C, C' */
-  int weight, bias;       /* ids: [C', C], [C'] */
-  size_t idle_bias_bytes; /* as of a convolution that a BN follows */
+  int64_t n;                  /* B */
+  int weight, bias;           /* ids: [C', C], [C'] */
+  size_t idle_bias_bytes;     /* as of a convolution that a BN follows */
+  struct kern_linear *linear; /* owned */
 };
 
 static void
@@ -18,28 +19,28 @@ linear_cost (const struct recipe_step *s, struct network_unit *u)
   u->flops += 2.0 * (double)(s->in.c * s->in.h * s->in.w) * (double)s->out.c;
 }
 
-static enum status
-prove (struct kern *k, const struct recipe_step *s, int64_t n)
+static struct kern_linear_shape
+shape_of (const struct recipe_step *s, int64_t n)
 {
-  return kern_linear_prove (
-      k, &(struct kern_linear_shape){n, s->in.c, s->out.c, true, true});
+  return (struct kern_linear_shape){
+      .n = n, .in = s->in.c, .out = s->out.c, .bias = true, .learns = true};
 }
 
 static enum status
 linear_prove (struct kern *k, const struct recipe_step *s, int64_t n,
               struct kern_tuning *t)
 {
-  (void)t;
-  return prove (k, s, n);
+  const struct kern_linear_shape shape = shape_of (s, n);
+  return layer_prove_product (k, &shape, t);
 }
 
 static enum status
 linear_eval (struct layer *l, struct work *w, const float *x, float *y)
 {
   struct linear_layer *f = (struct linear_layer *)l;
-  return kern_linear_forward (w->k, f->n, f->in, f->out, x,
-                              params_factor (w->params, f->weight),
-                              params_value (w->params, f->bias), y);
+  return kern_linear_run (f->linear, f->n, x,
+                          params_factor (w->params, f->weight),
+                          params_value (w->params, f->bias), y);
 }
 
 static enum status
@@ -59,9 +60,9 @@ linear_weights (struct layer *l, struct work *w)
                       ? work_take (w, f->idle_bias_bytes)
                       : params_grad (w->params, f->bias, &add);
   float *d_weight = params_grad (w->params, f->weight, &add);
-  enum status s = kern_linear_back_weights (
-      w->k, f->n, f->in, f->out, layer_saved (l, w)->x, layer_kept (l, w)->d_y,
-      1.0f, add, d_weight, d_bias);
+  enum status s =
+      kern_linear_run_weights (f->linear, f->n, layer_saved (l, w)->x,
+                               layer_kept (l, w)->d_y, add, d_weight, d_bias);
   w->scratch = mark;
   return s;
 }
@@ -76,8 +77,8 @@ linear_back (struct layer *l, struct work *w, const float *d_y, float *d_x)
     TRY (linear_weights (l, w));
   if (!d_x)
     return OK;
-  return kern_linear_back_data (w->k, f->n, f->in, f->out, d_y,
-                                params_factor (w->params, f->weight), d_x);
+  return kern_linear_run_data (f->linear, f->n, d_y,
+                               params_factor (w->params, f->weight), d_x);
 }
 
 static enum status
@@ -94,7 +95,6 @@ linear_make (struct layer_maker *m, const struct recipe_step *s,
   bias.info.n_dims = 1;
   bias.info.dims[1] = 0;
   CHECK (s->bias, "linear layers have a bias");
-  TRY (prove (m->k, s, m->n));
   TRY (maker_param (m->params, s, "weight", weight, 0, &f->weight));
   TRY (maker_param (m->params, s, "bias", bias, 0, &f->bias));
   if (s->normalised) {
@@ -102,11 +102,16 @@ linear_make (struct layer_maker *m, const struct recipe_step *s,
     l->scratch_bytes = arena_round (f->idle_bias_bytes);
   }
   f->n = m->n;
-  f->in = s->in.c;
-  f->out = s->out.c;
   l->x_bytes = maker_bytes (m, s->in, true);
   l->y_bytes = maker_bytes (m, s->out, true);
-  return OK;
+  const struct kern_linear_shape shape = shape_of (s, m->n);
+  return kern_linear_create (m->k, &shape, m->tuning, &f->linear);
+}
+
+static void
+linear_destroy (struct layer *l)
+{
+  kern_linear_destroy (&((struct linear_layer *)l)->linear);
 }
 
 const struct layer_kind layer_linear = {
@@ -121,4 +126,5 @@ const struct layer_kind layer_linear = {
     .eval = linear_eval,
     .back = linear_back,
     .weights = linear_weights,
+    .destroy = linear_destroy,
 };

@@ -29,19 +29,31 @@ project_cost (const struct recipe_step *s, struct network_unit *u)
   u->act_bytes -= network_border_bytes (s->out, 1);
 }
 
+static void
+project_product (const struct recipe_step *s, int64_t n,
+                 struct kern_linear_shape *out)
+{
+  const double rows = (double)(n * s->in.h);
+  *out =
+      (struct kern_linear_shape){.n = (int64_t)project_chunk (rows, s->out.c),
+                                 .in = s->in.c,
+                                 .out = s->out.c,
+                                 .learns = true,
+                                 .primitives = true};
+}
+
 static enum status
 project_prove (struct kern *k, const struct recipe_step *s, int64_t n,
                struct kern_tuning *t)
 {
-  const double rows = (double)(n * s->in.h);
-  const struct kern_linear_shape shape = {
-      (int64_t)project_chunk (rows, s->out.c), s->in.c, s->out.c, false, true};
-  struct kern_linear *linear = NULL;
-  (void)t;
-  enum status status = kern_linear_create (k, &shape, &linear);
-  kern_linear_destroy (&linear);
-  return status;
+  struct kern_linear_shape shape;
+  project_product (s, n, &shape);
+  return layer_prove_product (k, &shape, t);
 }
 
 const struct layer_kind layer_project = {
-    .name = "projection", .cost = project_cost, .prove = project_prove};
+    .name = "projection",
+    .cost = project_cost,
+    .prove = project_prove,
+    .product = project_product,
+};

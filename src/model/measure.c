@@ -99,6 +99,7 @@ create_part (struct kern *k, struct stage_spec *spec, int64_t whole,
   TRY (recipe_head (spec->head, spec->net, spec->unit_first, &head));
   TRY (kern_tuning_create (&t));
   kern_tuning_layout_set (t, kern_tuning_layout (spec->tuning));
+  kern_tuning_go_on (t, spec->tuning);
   TRY_GOTO (copy_choices (k, spec->tuning, body, whole, spec->n_samples, t),
             done);
   for (int i = 0; i < recipe_row_parts (&head); i++)

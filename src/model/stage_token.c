@@ -40,13 +40,15 @@ stage_token_project (struct stage *s, const struct stage_spec *spec,
       .chunk = (int64_t)project_chunk ((double)(s->spec.n_samples * s->length),
                                        step->out.c),
       .learns = !(copy && spec->head_observes)};
-  const struct kern_linear_shape shape = {.n = s->project.chunk,
-                                          .in = step->in.c,
-                                          .out = step->out.c,
-                                          .learns = spec->training &&
-                                                    s->project.learns};
+  const struct kern_linear_shape shape = {
+      .n = s->project.chunk,
+      .in = step->in.c,
+      .out = step->out.c,
+      .learns = spec->training && s->project.learns,
+      .rest = s->spec.n_samples * s->project.taken % s->project.chunk,
+      .primitives = true};
   struct param weight = params_matrix (step->out.c, step->in.c);
-  TRY (kern_linear_create (s->k, &shape, &s->project.linear));
+  TRY (kern_linear_create (s->k, &shape, spec->tuning, &s->project.linear));
   weight.factor = true;
   weight.linear = s->project.linear;
   return maker_param (params, step, "weight", weight, 0, &s->project.id);
@@ -278,8 +280,8 @@ logits_of (struct stage *s, const float *x, int64_t n, float *logits)
   CHECK (j->on, "stage %d has no head of tokens", s->spec.k);
   w.rows = n;
   TRY (inner_rows (s, &w, x, &z));
-  return kern_linear_forward (s->k, n, j->width, j->words, z,
-                              params_factor (j->params, j->id), NULL, logits);
+  return kern_linear_run (j->linear, n, z, params_factor (j->params, j->id),
+                          NULL, logits);
 }
 
 enum status

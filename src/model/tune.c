@@ -4,8 +4,8 @@
  * layouts, every distinct normalisation is timed; the layout with the smaller
  * sum wins, and heads are measured in that one only.  Blocked is out where
  * channels would have to be padded.  The jobs -- one direction of one
- * convolution, or one normalisation -- are dealt out to a team.  Rows have
- * nothing to choose: they are KERN_LAST.
+ * convolution, or one normalisation -- are dealt out to a team.  Rows are
+ * KERN_LAST; of them the products are measured (tune_products.c).
  */
 #include "model/family.h"
 #include "model/layer_impl.h"
@@ -232,7 +232,7 @@ stage_tune (struct kern *k, const struct network *net, int64_t n_samples,
 {
   if (network_family (net)->rows) {
     kern_tuning_layout_set (t, KERN_LAST);
-    return OK;
+    return tune_products (k, net, n_samples, heads, team, t);
   }
   const int block = kern_block (k);
   struct shapes *all = NULL, *of_heads = NULL;

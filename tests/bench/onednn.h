@@ -229,7 +229,7 @@ one_matmul (struct kern *k, const struct one_matrix abc[3],
   dnnl_status_t s = dnnl_success;
   for (int i = 0; i < 3 && s == dnnl_success; i++)
     s = one_md (&abc[i], many, &md[i]);
-  struct kern_lib_matmul m = {md[0], md[1], NULL, md[2]};
+  struct kern_lib_matmul m = {.src = md[0], .weights = md[1], .dst = md[2]};
   if (s == dnnl_success)
     s = kern_lib_matmul (k->engine, &m, k->attr, &desc);
   for (int i = 0; i < 3; i++)

@@ -326,9 +326,9 @@ test (struct kern *k, struct kern_attention a, float p)
   MUST (kern_attention_back (k, &a, drop, qkv, o, lse, d_o, d_qkv));
   twin_attention (&a, drop, NONE, x, d_o, &want);
   tap_ok (close_to (n, o, want.o, want.o_size, reach (&a, &want)),
-          "%d x %d, %d heads of %d, %d of keys, dropout %g: forward",
+          "%d x %d, %d heads of %d, %d of keys, dropout %g%s: forward",
           (int)a.batch, (int)a.t, (int)a.heads, (int)a.width, (int)kv_of (&a),
-          (double)p);
+          (double)p, a.by_sgemm ? ", by sgemm" : "");
   tap_ok (twin_is_smooth (&a, drop, x, d_o, &want) &&
               close_to (all_n, d_qkv, want.d_qkv, want.d_size,
                         reach_back (&a, &want)),
@@ -351,7 +351,7 @@ test (struct kern *k, struct kern_attention a, float p)
 static void
 test_threads (int64_t kv)
 {
-  struct kern_attention a = {2, 150, 3, 8, kv};
+  struct kern_attention a = {2, 150, 3, 8, kv, false};
   size_t n = numbers (&a), all_n = qkv_numbers (&a);
   float *qkv = noise (all_n, 1), *d_o = noise (n, 2), *o[2], *d[2], *lse[2];
   struct kern_drop drop = {0.1f, 1, 2, 3, 4};
@@ -383,14 +383,19 @@ main (void)
   static const struct {
     struct kern_attention a;
     float drop;
-  } cases[] = {{{2, 1, 1, 4, 0}, 0},      {{1, 7, 3, 5, 0}, 0},
-               {{2, 64, 2, 16, 0}, 0},    {{1, 65, 2, 8, 0}, 0},
-               {{1, 200, 2, 12, 0}, 0},   {{2, 13, 2, 4, 0}, 0.25f},
-               {{1, 131, 2, 4, 0}, 0.1f}, {{1, 4096, 1, 3, 0}, 0},
-               {{1, 7, 4, 6, 2}, 0},      {{2, 70, 6, 4, 3}, 0},
-               {{1, 131, 3, 4, 1}, 0},    {{2, 13, 4, 4, 2}, 0.25f}};
+  } cases[] = {
+      {{2, 1, 1, 4, 0, false}, 0},      {{1, 7, 3, 5, 0, false}, 0},
+      {{2, 64, 2, 16, 0, false}, 0},    {{1, 65, 2, 8, 0, false}, 0},
+      {{1, 200, 2, 12, 0, false}, 0},   {{2, 13, 2, 4, 0, false}, 0.25f},
+      {{1, 131, 2, 4, 0, false}, 0.1f}, {{1, 4096, 1, 3, 0, false}, 0},
+      {{1, 7, 4, 6, 2, false}, 0},      {{2, 70, 6, 4, 3, false}, 0},
+      {{1, 131, 3, 4, 1, false}, 0},    {{2, 13, 4, 4, 2, false}, 0.25f}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-    test (k, cases[i].a, cases[i].drop);
+    for (int old = 0; old < (cases[i].a.t < 1000 ? 2 : 1); old++) {
+      struct kern_attention a = cases[i].a;
+      a.by_sgemm = old;
+      test (k, a, cases[i].drop);
+    }
   kern_close (&k);
   test_threads (3);
   test_threads (1);

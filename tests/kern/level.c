@@ -134,7 +134,7 @@ rows (struct bench *b, int64_t d)
 static void
 attention (struct bench *b, int64_t t, int64_t width, int64_t kv)
 {
-  const struct kern_attention a = {1, t, 4, width, kv};
+  const struct kern_attention a = {1, t, 4, width, kv, false};
   const struct kern_drop drop = {0.1f, 7, 1, 3, 0};
   size_t n = (size_t)(t * 4 * width);
   size_t all = (size_t)(t * (4 + 2 * kv) * width);

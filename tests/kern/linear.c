@@ -142,11 +142,59 @@ weights_hold (struct kern_linear *l, const struct kern_linear_shape *a,
   return good;
 }
 
-/* A layer made for n rows, on n rows and on fewer. */
-static void
-test_made (int64_t n, int64_t in, int64_t out, bool bias)
+static bool
+data_holds (struct kern_linear *l, const struct kern_linear_shape *a,
+            int64_t rows)
 {
-  const struct kern_linear_shape a = {n, in, out, bias, true};
+  const size_t nx = (size_t)(rows * a->in);
+  float *d_y = noise ((size_t)(a->n * a->out), 4), *d_x = noise (nx, 6);
+  float *w = noise ((size_t)(a->in * a->out), 2);
+  double *want = doubles (nx), *size = doubles (nx);
+  twin_product (rows, a->in, a->out, d_y, a->out, 1, w, a->in, 1, want, size);
+  MUST (kern_linear_run_data (l, rows, d_y, w, d_x));
+  const double reach = rounding ((double)a->out);
+  bool good = close_to (nx, d_x, want, size, reach);
+  want[nx - 1] += 1e-4 * (1 + size[nx - 1]);
+  good = good && !close_to (nx, d_x, want, size, reach); /* planted */
+  float *all[] = {d_y, d_x, w};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+    mem_free (&all[i]);
+  mem_free (&want);
+  mem_free (&size);
+  return good;
+}
+
+/* Every way of every direction, and as earlier versions computed. */
+static const char *const ways[] = {
+    "products = matmul\n", "", NULL,
+    "forward=first back_data=first back_weights=first",
+    "forward=gemm back_data=gemm back_weights=gemm"};
+#define N_WAYS (int)(sizeof ways / sizeof *ways)
+
+static struct kern_tuning *
+table_of (int way, int64_t n, int64_t in, int64_t out)
+{
+  char text[200];
+  struct kern_tuning *t = NULL;
+  if (!ways[way])
+    return NULL;
+  MUST (kern_tuning_create (&t));
+  snprintf (text, sizeof text, "%s", ways[way]);
+  if (way > 2)
+    snprintf (text, sizeof text,
+              "products = matmul\nlinear n=%lld in=%lld out=%lld %s\n",
+              (long long)n, (long long)in, (long long)out, ways[way]);
+  MUST (kern_tuning_parse (text, "here", t));
+  return t;
+}
+
+/* A layer made for n rows, on n rows, on the rest, and on fewer. */
+static void
+test_made_so (int64_t n, int64_t in, int64_t out, bool bias, int way)
+{
+  const struct kern_linear_shape a = {
+      n, in, out, bias, true, n > 3 ? 3 : 0, way % 2 == 0};
+  struct kern_tuning *t = table_of (way, n, in, out);
   const size_t ny = (size_t)(n * out);
   struct kern_linear *l = NULL;
   float *x = noise ((size_t)(n * in), 1), *w = noise ((size_t)(in * out), 2);
@@ -157,20 +205,29 @@ test_made (int64_t n, int64_t in, int64_t out, bool bias)
     want[i] += b[i % (size_t)out];
     size[i] += fabs (b[i % (size_t)out]);
   }
-  MUST (kern_linear_create (k, &a, &l));
+  MUST (kern_linear_create (k, &a, t, &l));
   MUST (kern_seal (k));
-  bool good = forward_holds (l, &a, n, want, size) && weights_hold (l, &a, n);
-  for (int64_t rows = 1; rows < n; rows += n / 2)
+  bool good = forward_holds (l, &a, n, want, size) && weights_hold (l, &a, n) &&
+              data_holds (l, &a, n);
+  for (int64_t rows = 1; rows < n; rows += rows == 1 ? 2 : n / 2)
     good = good && forward_holds (l, &a, rows, want, size) &&
-           weights_hold (l, &a, rows);
-  tap_ok (good, "linear layer made for %d x %d -> %d%s", (int)n, (int)in,
-          (int)out, bias ? ", bias" : "");
+           weights_hold (l, &a, rows) && data_holds (l, &a, rows);
+  tap_ok (good, "linear layer made for %d x %d -> %d%s, way %d", (int)n,
+          (int)in, (int)out, bias ? ", bias" : "", way);
   kern_linear_destroy (&l);
+  kern_tuning_destroy (&t);
   mem_free (&x);
   mem_free (&w);
   mem_free (&b);
   mem_free (&want);
   mem_free (&size);
+}
+
+static void
+test_made (int64_t n, int64_t in, int64_t out, bool bias)
+{
+  for (int way = 0; way < N_WAYS; way++)
+    test_made_so (n, in, out, bias, way);
 }
 
 /* -- loss ------------------------------------------------------------------ */
@@ -328,6 +385,7 @@ main (void)
       test_made (5, 7, 200, bias);
     }
     test_made (64, 300, 64, true);
+    test_made (70, 40, 30, true); /* pieces */
     for (int smooth = 0; smooth < 2; smooth++) {
       const float e = smooth ? 0.1f : 0;
       test_loss (1, 1, 1, e);

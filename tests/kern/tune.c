@@ -5,6 +5,8 @@
 #define SHAPE                                             \
   "conv n=4 c=32 h=8 w=8 out=32 kernel=3 stride=1 pad=1 " \
   "src=blocked dst=blocked"
+#define LINEAR \
+  "linear n=4 in=8 out=8 forward=gemm back_data=first back_weights=gemm"
 #define CHOICE " forward=winograd back_data=none back_weights=auto"
 
 static const struct kern_conv_shape shape = {
@@ -22,12 +24,14 @@ test_text (void)
   MUST (kern_tuning_create (&t));
   text_init (&out);
   kern_tuning_print (t, &out);
-  tap_ok (strcmp (out.data, "layout = blocked\n") == 0, "an empty table");
+  tap_ok (strcmp (out.data, "layout = blocked\nproducts = matmul\n") == 0,
+          "an empty table");
   text_clear (&out);
   MUST (kern_tuning_parse (text, "here", t));
   text_init (&out);
   kern_tuning_print (t, &out);
-  tap_ok (strcmp (out.data, text) == 0, "text comes back as it was");
+  tap_ok (strcmp (out.data, text) == 0 && kern_tuning_by_sgemm (t),
+          "text of an earlier version comes back as it was");
   text_clear (&out);
   tap_ok (kern_tuning_layout (t) == KERN_LAST &&
               strstr (kern_tuning_machine (t), "64") != NULL &&
@@ -105,6 +109,14 @@ test_wrong_text (void)
       {"conv n=99999999999999999999", "no value"},
       {"conv src=odd", "\"odd\" is no value of \"src\""},
       {SHAPE CHOICE "\n" SHAPE CHOICE, "here:2: this shape is in the table"},
+      {"products = sgemm", "products = matmul"},
+      {"linear n=4 in=8", "\"n=N in=N"},
+      {LINEAR " more=1", "\"n=N in=N"},
+      {"linear n=0 in=8 out=8 forward=gemm back_data=gemm back_weights=gemm",
+       "\"n=N in=N"},
+      {"linear n=4 in=8 out=8 forward=gemm back_data=quick back_weights=gemm",
+       "\"quick\" is no value of \"back_data\""},
+      {LINEAR "\n" LINEAR, "here:2: this shape is in the table"},
   };
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     struct kern_tuning *t = NULL;
@@ -115,6 +127,45 @@ test_wrong_text (void)
     fail_clear ();
     kern_tuning_destroy (&t);
   }
+}
+
+/* Lines of linear layers, and what is measured for one. */
+static void
+test_linear (void)
+{
+  static const char text[] = "layout = last\nmachine = here\n"
+                             "products = matmul\n" LINEAR "\n";
+  const struct kern_linear_shape s = {
+      .n = 4, .in = 8, .out = 8, .learns = true};
+  struct kern_linear_shape more = s;
+  struct kern_tuning *t = NULL;
+  struct kern *k = NULL;
+  struct text out;
+  enum kern_way way[3] = {KERN_WAYS, KERN_WAYS, KERN_WAYS};
+  MUST (kern_tuning_create (&t));
+  MUST (kern_tuning_parse (text, "here", t));
+  text_init (&out);
+  kern_tuning_print (t, &out);
+  tap_ok (strcmp (out.data, text) == 0 && !kern_tuning_by_sgemm (t),
+          "linear layers come back as they were");
+  text_clear (&out);
+  more.out = 40;
+  tap_ok (kern_tuning_has_linear (t, &s) && !kern_tuning_has_linear (t, &more),
+          "one that is in the table, one that is not");
+  MUST (kern_open (1, &k));
+  MUST (kern_linear_measure (k, &more, way));
+  tap_ok (way[0] < KERN_WAYS && way[1] < KERN_WAYS && way[2] < KERN_WAYS &&
+              kern_scratch_bytes (k) == 0,
+          "a way is found for each direction, and no memory stays");
+  MUST (kern_tuning_put_linear (k, t, &more, way));
+  text_init (&out);
+  kern_tuning_print (t, &out);
+  tap_ok (kern_tuning_has_linear (t, &more) &&
+              strstr (out.data, "linear n=4 in=8 out=40 forward=") != NULL,
+          "and kept");
+  text_clear (&out);
+  kern_tuning_destroy (&t);
+  kern_close (&k);
 }
 
 /* What is measured must be offered, kept, and not measured again. */
@@ -172,6 +223,7 @@ main (void)
   test_text ();
   test_elsewhere ();
   test_wrong_text ();
+  test_linear ();
   test_measure ();
   size_t bytes, blocks, peak;
   mem_count (&bytes, &blocks, &peak);
