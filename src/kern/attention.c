@@ -64,8 +64,7 @@ blocks_of (const struct kern_attention *a)
   return (a->t + SIDE - 1) / SIDE;
 }
 
-/* -- loops over a tile ------------------------------------------------------
- */
+/* -- loops over a tile ----------------------------------------------------- */
 
 /* A square of turn; rows: of x that are there. */
 __attribute__ ((always_inline)) static inline void
@@ -218,8 +217,7 @@ weights (const struct task *a, const struct tile *p, struct scratch *w)
   return w->dropped;
 }
 
-/* -- products ---------------------------------------------------------------
- */
+/* -- products -------------------------------------------------------------- */
 
 /* Queries, or keys, from first to end of a tile that are multiplied in one
  * call: all, but on the diagonal a strip, which sees a part of the others
@@ -429,7 +427,7 @@ static void
 back_by_blocks (const struct back *c)
 {
   const struct kern_attention *a = c->a;
-  const int64_t blocks = blocks_of (a), kv = kv_heads (a), t = a->t;
+  const int64_t blocks = blocks_of (a), kv = kern_kv_heads (a), t = a->t;
   const int64_t sharing = a->heads / kv;
 #pragma omp parallel for schedule(dynamic) num_threads(c->k->threads)
   for (int64_t i = 0; i < a->batch * a->heads * blocks; i++) {
@@ -451,8 +449,8 @@ kern_attention_back (struct kern *k, const struct kern_attention *a,
                      float *d_qkv)
 {
   const struct back c = {k, a, drop, qkv, o, lse, d_o, d_qkv};
-  const int64_t all = a->batch * kv_heads (a), threads = k->threads;
-  const int64_t sharing = a->heads / kv_heads (a);
+  const int64_t all = a->batch * kern_kv_heads (a), threads = k->threads;
+  const int64_t sharing = a->heads / kern_kv_heads (a);
   const int64_t turns = (all + threads - 1) / threads;
   if (a->by_sgemm)
     return kern_attention_old_back (k, a, drop, qkv, o, lse, d_o, d_qkv);
@@ -467,8 +465,7 @@ kern_attention_back (struct kern *k, const struct kern_attention *a,
   return OK;
 }
 
-/* -- one position at a time -------------------------------------------------
- */
+/* -- one position at a time ------------------------------------------------ */
 
 KERN_CLONES static void
 add_scaled (int64_t n, float a, const float *x, float *y)
@@ -499,7 +496,7 @@ kern_attention_decode (struct kern *k, const struct kern_attention *a,
                        int64_t at, int64_t n, const float *qkv, float *cache,
                        float *o)
 {
-  const int64_t d = a->heads * a->width, kv = kv_heads (a);
+  const int64_t d = a->heads * a->width, kv = kern_kv_heads (a);
   const int64_t d_kv = kv * a->width, ld = d + 2 * d_kv;
   CHECK (at + n <= a->t, "position %lld of %lld", (long long)(at + n),
          (long long)a->t);

@@ -33,7 +33,7 @@ struct slopes { /* of one task */
 
 /* Heads that keys and values have. */
 static inline int64_t
-kv_heads (const struct kern_attention *a)
+kern_kv_heads (const struct kern_attention *a)
 {
   return a->kv_heads > 0 ? a->kv_heads : a->heads;
 }
@@ -43,7 +43,7 @@ task_of (struct kern *kern, const struct kern_attention *a, int64_t i,
          const struct kern_drop *drop, const float *qkv)
 {
   const int64_t d = a->heads * a->width, sample = i / a->heads;
-  const int64_t head = i % a->heads, kv = kv_heads (a);
+  const int64_t head = i % a->heads, kv = kern_kv_heads (a);
   const int64_t d_kv = kv * a->width, ld = d + 2 * d_kv;
   const float *q = qkv + sample * a->t * ld;
   const float *k = q + d + head / (a->heads / kv) * a->width;
@@ -65,7 +65,7 @@ static inline struct slopes
 slopes_of (const struct kern_attention *a, const struct task *t,
            const float *qkv, const float *lse, const float *d_o, float *d_qkv)
 {
-  const int64_t sharing = a->heads / kv_heads (a);
+  const int64_t sharing = a->heads / kern_kv_heads (a);
   const int64_t d = a->heads * a->width;
   return (struct slopes){d_o + t->sample * a->t * d + t->head * a->width,
                          lse + (t->sample * a->heads + t->head) * a->t,

@@ -324,7 +324,7 @@ kern_attention_old_back (struct kern *k, const struct kern_attention *a,
                          const float *o, const float *lse, const float *d_o,
                          float *d_qkv)
 {
-  const int64_t d = a->heads * a->width, kv = kv_heads (a);
+  const int64_t d = a->heads * a->width, kv = kern_kv_heads (a);
   const int64_t sharing = a->heads / kv;
   dnnl_status_t worst = dnnl_success;
 #pragma omp parallel for schedule(static) num_threads(k->threads)

@@ -466,7 +466,8 @@ struct kern_linear_shape {
   bool bias;       /* there will be one */
   bool learns;     /* kern_linear_run_weights will be called */
   int64_t rest;    /* below n; 0: none */
-  bool primitives; /* earlier versions had some for this layer */
+  bool primitives; /* earlier versions had some for this layer, and those of
+                      16 bits may take their place */
 };
 /* t NULL: by rule. */
 enum status

@@ -56,8 +56,7 @@ kern_linear_forward (struct kern *k, int64_t n, int64_t in, int64_t out,
   return multiply (k, &p, x, w, y);
 }
 
-/* -- as earlier versions did ------------------------------------------------
- */
+/* -- as earlier versions did ----------------------------------------------- */
 
 /* Whether the primitive was used in place of sgemm: where it was faster,
  * measured on two cores with AVX-512.  With a bias: sgemm needs it in y
@@ -173,7 +172,7 @@ kern_linear_create (struct kern *k, const struct kern_linear_shape *shape,
   *l = (struct kern_linear){
       .k = k, .s = *shape, .by_sgemm = kern_tuning_by_sgemm (t)};
   enum status s = make (l, t);
-  if (s == OK && kern_native (k))
+  if (s == OK && shape->primitives && kern_native (k))
     s = kern_half_create (k, shape, &l->half);
   if (s != OK)
     kern_linear_destroy (&l);

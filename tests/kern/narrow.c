@@ -154,15 +154,19 @@ is_product (int64_t m, int64_t inner, int64_t n, const float *a, int64_t ar,
 static void
 test_products (struct kern *k, int64_t n, int64_t in, int64_t out, bool bias)
 {
-  const struct kern_linear_shape shape = {
-      .n = n, .in = in, .out = out, .bias = bias, .learns = true};
+  const struct kern_linear_shape shape = {.n = n,
+                                          .in = in,
+                                          .out = out,
+                                          .bias = bias,
+                                          .learns = true,
+                                          .primitives = true};
   struct kern_linear *l = NULL;
   float *x = narrow (k, (size_t)(n * in), 1);
   float *w = narrow (k, (size_t)(out * in), 2);
   float *d_y = narrow (k, (size_t)(n * out), 3);
   float *b = noise ((size_t)out, 4), *y = floats ((size_t)(n * out));
   float *d_x = floats ((size_t)(n * in)), *d_w = floats ((size_t)(out * in));
-  MUST (kern_linear_create (k, &shape, &l));
+  MUST (kern_linear_create (k, &shape, NULL, &l));
   MUST (kern_seal (k));
   kern_linear_refresh (l, w);
   mem_close ();
