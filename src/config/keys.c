@@ -443,8 +443,9 @@ const struct key key_table[] = {
                "before a dot, as in fc" },
   { KEY (TRAIN, "tune", SAME_RUN, NO_MATTER),
     .kind = KEY_TEXT, TEXT_AT (tune), .value = "yes",
-    .meaning = "algorithm of each convolution: yes: measured once; no: by "
-               "rule; or a file with the choices of an earlier run" },
+    .meaning = "algorithm of each convolution and of products of tokens: yes: "
+               "measured once; no: by rule; or a file with the choices of an "
+               "earlier run" },
   { KEY (TRAIN, "eval_every", SAME_RUN, NO_MATTER),
     .kind = KEY_INTEGER, INT_AT (eval_every),
     RANGE (0, 1e15), .value = "0",
