@@ -54,7 +54,8 @@ static const struct flag flags[] = {
   { "text", 0, NULL, "all tables for the terminal", INTO_BOOL (text) },
   { "table", 0, "NAME",
     "--csv, --latex, --markdown: which table: compare (default), cost, heads, "
-    "time, probe, cka, agreement, scale, results or runs",
+    "time, probe, cka, agreement, scale, results, runs, card, "
+    "differs or repeat",
     INTO_TEXT (spec.table) },
   { "accuracy", 0, "PERCENT",
     "ask for the time to this accuracy; default: the highest that all runs "

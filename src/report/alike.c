@@ -66,11 +66,8 @@ draw_map (struct report *r, const struct likeness *m, struct text *out)
   double width = fmax (fmax (svg_width (down, 12), svg_width (across, 11)) + 8,
                        left + cell * m->n[1] + 4);
   double height = top + cell * m->n[0] + 6;
-  text_add (out,
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %.0f "
-            "%.0f\" width=\"%.0f\" height=\"%.0f\" role=\"img\"><title>"
-            "linear CKA</title>\n",
-            width, height, width, height);
+  svg_begin (out, width, height);
+  text_add (out, "linear CKA</title>\n");
   svg_text (out, 4, 13, "start", "name", down);
   svg_text (out, 4, 29, "start", "tick", across);
   draw_names (m, left, top, cell, out);
@@ -80,7 +77,7 @@ draw_map (struct report *r, const struct likeness *m, struct text *out)
     heat_cell (out, m->value[i].mean, &(struct scale){0, 1, 1, 2},
                most <= NUMBERED, box);
   }
-  text_add (out, "</svg>\n");
+  svg_end (out);
 }
 
 void
@@ -93,8 +90,10 @@ picture_alike (struct report *r, struct text *out)
             "<figure id=\"cka\"><figcaption>How similar the outputs of two "
             "stages are (linear CKA; 1: the same up to rotation and "
             "scale): of the stages of one network, and of two networks%s. "
-            "Means over runs. From 0, dark, to 1, bright.</figcaption>\n",
+            "Means over runs. From 0, dark, to 1, bright.",
             all ? "" : ", each against the last");
+  card_cuts (r, out);
+  text_add (out, "</figcaption>\n");
   for (int within = 1; within >= 0; within--) {
     text_add (out, "<div class=\"row\">");
     for (int i = 0; i < r->n_maps; i++)

@@ -324,8 +324,10 @@ picture_gantt (struct report *r, struct text *out)
   text_add (out,
             "<figure id=\"step\"><figcaption>One step, as it was traced; "
             "the numbers are those of stages. Pauses between are "
-            "bookkeeping.%s</figcaption>\n<ul class=\"legend\">",
+            "bookkeeping.%s",
             more ? " The first groups that were traced, not all." : "");
+  card_cuts (r, out);
+  text_add (out, "</figcaption>\n<ul class=\"legend\">");
   for (size_t k = 0; k < KINDS; k++)
     if (kinds[k].words)
       text_add (out, "<li><i class=\"%s\"></i> %s</li>", kinds[k].css,

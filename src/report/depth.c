@@ -81,9 +81,10 @@ picture_depth (struct report *r, struct text *out)
   size_t before = out->size;
   text_add (out,
             "<figure id=\"depth\"><figcaption>%c%s by depth: the "
-            "newest evaluation of every head that is trained."
-            "</figcaption>\n",
+            "newest evaluation of every head that is trained.",
             toupper (m->title[0]), m->title + 1);
+  card_cuts (r, out);
+  text_add (out, "</figcaption>\n");
   size_t empty = out->size;
   depth_chart (r, out, &what, CHART_FULL);
   if (out->size == empty)

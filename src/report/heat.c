@@ -144,12 +144,8 @@ heat_draw (struct report *r, struct text *out, const struct heat *h,
         fmax (left, svg_width (svg_short (&r->pool, h->row[i], 24), 11) + 16);
   double width =
       fmax (left + wide * h->n_columns + 10, svg_width (title, 12) + 20);
-  text_add (out,
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %.0f "
-            "%.0f\" width=\"%.0f\" height=\"%.0f\" role=\"img\"><title>%s"
-            "</title>\n",
-            width, top + high * h->n_rows + 8, width,
-            top + high * h->n_rows + 8, title);
+  svg_begin (out, width, top + high * h->n_rows + 8);
+  text_add (out, "%s</title>\n", title);
   svg_text (out, 4, 14, "start", "name", title);
   svg_text (out, left, 36, "start", "tick", KEY_NAME (span));
   svg_text (out, 4, 54, "start", "tick", strchr (h->key, '.') + 1);
@@ -165,7 +161,7 @@ heat_draw (struct report *r, struct text *out, const struct heat *h,
       heat_cell (out, h->value[i * h->n_columns + k], &scale, true, box);
     }
   }
-  text_add (out, "</svg>\n");
+  svg_end (out);
 }
 
 static double

@@ -125,6 +125,7 @@ picture_probe (struct report *r, struct text *out)
                  "stage still knows: a linear classifier on it, and how many "
                  "directions it uses. ");
   escape_html (note.data, out);
+  card_cuts (r, out);
   text_add (out, "</figcaption>\n");
   text_clear (&note);
   depth_chart (r, out, r->bits ? &bits : &accuracy, CHART_FULL);
@@ -213,14 +214,16 @@ fill_places (struct report *r, struct table *t, int n,
 }
 
 /* A figure of two charts by depth, and of n rows of charts over steps; nothing
- * where no run tells of it.  head: from <figure> to the end of its caption. */
+ * where no run tells of it.  head: from <figure> on, its caption still open. */
 static void
 stages_figure (struct report *r, struct text *out, const char *head,
                const struct depth by_depth[2], int n,
                const struct series *over_steps)
 {
   const size_t before = out->size;
-  text_add (out, "%s\n", head);
+  text_add (out, "%s", head);
+  card_cuts (r, out);
+  text_add (out, "</figcaption>\n");
   svg_legend (r, out);
   text_add (out, "<div class=\"row\">");
   const size_t empty = out->size;
@@ -295,7 +298,7 @@ picture_agreement (struct report *r, struct text *out)
       "cosine between the gradient from which a stage learns and that of "
       "the last loss end to end, of one micro-batch (1: the same "
       "direction), and the ratio of their norms; by depth, and over "
-      "steps.</figcaption>",
+      "steps.",
       by_depth, 2, over_steps);
 }
 
@@ -356,7 +359,6 @@ picture_scale (struct report *r, struct text *out)
   stages_figure (r, out,
                  "<figure id=\"scale\"><figcaption>How large what stages hand "
                  "on is, and how large the gradients that they follow are: by "
-                 "depth, and over steps. Scales differ between charts."
-                 "</figcaption>",
+                 "depth, and over steps. Scales differ between charts.",
                  by_depth, 1, &rms);
 }

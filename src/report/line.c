@@ -196,6 +196,7 @@ frame_for (struct report *r, struct text *out, const struct lines *s)
                       height[] = {180, 250, 320, CHART_ALONE_HEIGHT};
   struct frame f = {
       .out = out, .left = 44, .top = 24, .bottom = 42, .x = s->x, .y = s->y};
+  f.alone = s->size == CHART_ALONE;
   f.right = s->size >= CHART_FULL ? label_room (r, s) : 14;
   f.width = width[s->size];
   f.height = height[s->size];

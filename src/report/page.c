@@ -19,7 +19,8 @@ static const char style[] =
     "--data:#c9a400;--busy:#4a505a;--idle:#dfe3e8}"
     "*{print-color-adjust:exact;-webkit-print-color-adjust:exact}"
     "@page{margin:10mm}figure,table,tr,svg{break-inside:avoid}"
-    "h2,figcaption,.legend{break-after:avoid}.table{overflow:visible}"
+    "h2,figcaption,.legend{break-after:avoid}"
+    ".table,.chart{overflow:visible}.chart>svg{min-width:0!important}"
     ".tabs>label,.tabs>input{display:none}"
     ".tabs>input:checked+label{display:inline}"
     "main{padding:0;zoom:.66}}\n"
@@ -31,7 +32,11 @@ static const char style[] =
     "p{margin:6px 0;max-width:90ch}.note,figcaption,small{color:var(--soft)}"
     ".note{font-size:13px}figcaption{max-width:90ch;margin-bottom:6px}\n"
     ".warn{border-left:4px solid var(--c1);padding:4px 12px;margin:12px 0}\n"
-    "figure{margin:28px 0}svg{display:block;max-width:100%;height:auto}\n"
+    "body{overflow-wrap:break-word}figure{margin:28px 0}"
+    ".chart{overflow-x:auto;max-width:100%}"
+    "svg{display:block;max-width:100%;height:auto}\n"
+    "@media (max-width:600px){main{padding:12px 10px 40px}"
+    "th,td{padding:4px 6px}}\n"
     ".table{overflow-x:auto;margin:12px 0 4px}"
     "table{border-collapse:collapse;font-size:13px;"
     "font-variant-numeric:tabular-nums}"
@@ -40,7 +45,7 @@ static const char style[] =
     "border-bottom:1px solid var(--rule);white-space:nowrap}"
     "th{font-weight:600}thead th{white-space:normal;color:var(--soft);"
     "font-weight:500;vertical-align:bottom}"
-    "th.left,tbody th{text-align:left;white-space:normal;"
+    "th.left,tbody th,td.left{text-align:left;white-space:normal;"
     "overflow-wrap:anywhere;min-width:13ch}"
     ".none,.sd,.ci{color:var(--soft)}.ci{font-size:11px}\n"
     "text{font-family:inherit;font-size:11px;fill:var(--ink)}"
@@ -125,6 +130,8 @@ add_head (struct report *r, struct text *out)
             "their seed alone are a group.</p>\n",
             r->n_runs, r->n_runs == 1 ? "" : "s", r->n_groups,
             r->n_groups == 1 ? "" : "s", PACKAGE_VERSION);
+  add_table (r, "card", out);
+  add_table (r, "differs", out);
   if (r->unlike.size > 0) {
     text_add (out, "<div class=\"warn\"><p>These runs are unlike each other: "
                    "besides network, stages and strategy they differ in</p>");
@@ -161,5 +168,6 @@ page_make (struct report *r, struct text *out)
   add_table (r, "agreement", out);
   add_table (r, "scale", out);
   add_table (r, "runs", out);
+  add_table (r, "repeat", out);
   text_add (out, "</main>\n</body>\n</html>\n");
 }

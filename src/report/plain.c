@@ -83,8 +83,9 @@ add_plot (struct report *r, struct text *out)
 void
 plain_make (struct report *r, struct text *out)
 {
-  static const char *const names[] = {"compare", "cost",      "heads", "time",
-                                      "probe",   "agreement", "scale", "runs"};
+  static const char *const names[] = {
+      "card",  "differs",   "compare", "cost", "heads", "time",
+      "probe", "agreement", "scale",   "runs", "repeat"};
   if (r->unlike.size > 0)
     text_add (out, "UNLIKE RUNS; besides their subject they differ in\n%s\n",
               r->unlike.data);

@@ -145,7 +145,8 @@ struct run {
   double cycle_s;
   double on_s[REPORT_ON]; /* predicted, mean of the steps so far; NAN: not
                              known */
-  char *processor;
+  char *processor, *program, *libraries, *mpi; /* of its last start */
+  double begun;    /* of the first start, s since 1970; NAN */
   double *x[AXES]; /* n_rows of metrics each */
   int group;
   struct probed *probed; /* NULL: nothing has been probed */
@@ -409,6 +410,23 @@ table_markdown (const struct report *r, const struct table *t,
                 struct text *out);
 void
 table_latex (const struct report *r, const struct table *t, struct text *out);
+/* -- what was run (card.c) --------------------------------------------------
+ */
+
+/* Facts that all groups have alike; the others, for each group; a command for
+ * each run. */
+void
+card_fill (struct report *r, struct table *t);
+void
+card_differs (struct report *r, struct table *t);
+void
+card_repeat (struct report *r, struct table *t);
+/* For the caption of what is shown by stage: a sentence with a blank in front,
+ * harmless for HTML, where stages of the same number are not the same blocks.
+ */
+void
+card_cuts (struct report *r, struct text *out);
+
 /* -- text made harmless (escape.c) ----------------------------------------- */
 
 /* Text made harmless: for HTML and SVG, also in attributes; for a field of
@@ -445,8 +463,16 @@ axis_make (struct axis *a, int ticks, bool from_zero);
 void
 axis_run (struct report *r, struct axis *a, enum run_axis what, int ticks);
 
+/* A picture of a page up to its title, which is open; a narrow screen shrinks
+ * it a little and scrolls it sideways.  Its end. */
+void
+svg_begin (struct text *out, double width, double height);
+void
+svg_end (struct text *out);
+
 struct frame { /* a chart under way */
   struct text *out;
+  bool alone; /* part of a picture that is no page */
   double width, height, left, right, top, bottom; /* px; margins */
   struct axis x, y;
   int clip;

@@ -33,6 +33,18 @@ event_number (const struct store_history *h, int i, const char *name)
   return text_to_double (store_history_word (h, i, name), &v) ? v : NAN;
 }
 
+/* "interlock 0.2.0 (build 54f803f7)". */
+static char *
+program_of (struct pool *p, const struct store_history *h, int i)
+{
+  const char *version = store_history_word (h, i, "program");
+  const char *build = store_history_word (h, i, "build");
+  if (!version[0])
+    return "";
+  return build[0] ? pool_text (p, "interlock %s (build %.8s)", version, build)
+                  : pool_text (p, "interlock %s", version);
+}
+
 static void
 read_starts (struct pool *p, struct run *r)
 {
@@ -55,6 +67,10 @@ read_starts (struct pool *p, struct run *r)
                        .threads = event_number (h, i, "threads")};
     r->lost += isfinite (lost) ? lost : 0;
     r->processor = pool_text (p, "%s", store_history_word (h, i, "processor"));
+    r->begun = fmin (r->begun, event_number (h, i, "time"));
+    r->program = program_of (p, h, i);
+    r->libraries = pool_text (p, "%s", store_history_word (h, i, "kernels"));
+    r->mpi = pool_text (p, "%s", store_history_word (h, i, "mpi"));
   }
   store_history_destroy (&h);
   if (r->n_starts == 0)
@@ -261,7 +277,8 @@ run_read (struct pool *p, const char *path, struct run *r)
   r->useful = words_number (&r->facts, "facts.useful_flops");
   r->executed = words_number (&r->facts, "facts.executed_flops");
   r->cycle_s = words_number (&r->facts, "facts.cycle_s");
-  r->processor = "";
+  r->processor = r->program = r->libraries = r->mpi = "";
+  r->begun = NAN;
   read_starts (p, r);
   const struct start *last = &r->start[r->n_starts - 1];
   r->cores = last->ranks * last->threads;

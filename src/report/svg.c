@@ -193,6 +193,27 @@ svg_short (struct pool *p, const char *s, int most)
                     utf8_at (s, n - (most - 1 - front)));
 }
 
+/* -- pictures of a page -----------------------------------------------------
+ */
+
+#define SMALLEST 0.8 /* of its size: then letters are still readable */
+
+void
+svg_begin (struct text *out, double width, double height)
+{
+  text_add (out,
+            "<div class=\"chart\"><svg xmlns=\"http://www.w3.org/2000/svg\" "
+            "viewBox=\"0 0 %.0f %.0f\" width=\"%.0f\" height=\"%.0f\" "
+            "style=\"min-width:%.0fpx\" role=\"img\"><title>",
+            width, height, width, height, SMALLEST * width);
+}
+
+void
+svg_end (struct text *out)
+{
+  text_add (out, "</svg></div>\n");
+}
+
 /* -- frames ---------------------------------------------------------------- */
 
 double
@@ -320,10 +341,13 @@ frame_begin (struct report *r, struct frame *f, const char *about)
 {
   f->clip = r->clip++;
   fit_labels (f);
-  text_add (f->out,
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %.0f "
-            "%.0f\" width=\"%.0f\" height=\"%.0f\" role=\"img\"><title>",
-            f->width, f->height, f->width, f->height);
+  if (f->alone)
+    text_add (f->out,
+              "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %.0f "
+              "%.0f\" width=\"%.0f\" height=\"%.0f\" role=\"img\"><title>",
+              f->width, f->height, f->width, f->height);
+  else
+    svg_begin (f->out, f->width, f->height);
   escape_html (about, f->out);
   text_add (f->out,
             "</title>\n<clipPath id=\"clip%d\"><rect x=\"%.1f\" y=\"%.1f\" "
@@ -347,7 +371,10 @@ frame_data_end (struct frame *f)
 void
 frame_end (struct frame *f)
 {
-  text_add (f->out, "</svg>\n");
+  if (f->alone)
+    text_add (f->out, "</svg>\n");
+  else
+    svg_end (f->out);
 }
 
 /* -- legend ---------------------------------------------------------------- */

@@ -97,12 +97,13 @@ add_data (const struct column *k, double v, struct text *out)
 }
 
 static void
-html_cell (const struct column *k, const struct cell *c, struct text *out)
+html_cell (const struct column *k, const struct cell *c, bool first,
+           struct text *out)
 {
   if (k->kind == COLUMN_TEXT) {
-    text_add (out, "<th scope=\"row\">");
+    text_add (out, first ? "<th scope=\"row\">" : "<td class=\"left\">");
     escape_html (c->text ? c->text : "", out);
-    text_add (out, "</th>");
+    text_add (out, first ? "</th>" : "</td>");
     return;
   }
   if (c->s.n == 0) {
@@ -147,7 +148,7 @@ table_html (const struct table *t, struct text *out)
   for (int i = 0; i < t->n_rows; i++) {
     text_add (out, "<tr>");
     for (int k = 0; k < table_shown (t); k++)
-      html_cell (&t->column[k], &t->cell[i * t->n_columns + k], out);
+      html_cell (&t->column[k], &t->cell[i * t->n_columns + k], k == 0, out);
     text_add (out, "</tr>\n");
   }
   text_add (out, "</tbody></table></div>\n");

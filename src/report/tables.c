@@ -341,6 +341,49 @@ runs_fill (struct report *r, struct table *t)
     }
 }
 
+/* -- columns that tell nothing -----------------------------------------------
+ */
+
+/* Whether no row has anything in a column: no number, nor a word on why. */
+static bool
+is_bare (const struct table *t, int k)
+{
+  for (int i = 0; i < t->n_rows; i++) {
+    const struct cell *c = &t->cell[i * t->n_columns + k];
+    if (c->s.n > 0 || (c->text && c->text[0] && strcmp (c->text, "-") != 0))
+      return false;
+  }
+  return t->n_rows > 0;
+}
+
+/* People need no column of dashes: its name goes into the note. */
+static void
+drop_bare (struct report *r, struct table *t)
+{
+  const int n = t->n_columns, shown = table_shown (t);
+  struct column *column = pool_take (&r->pool, (size_t)n, sizeof *column);
+  int *from = pool_take (&r->pool, (size_t)n, sizeof *from);
+  int kept = 0;
+  const char *left = "";
+  for (int k = 0; k < n; k++)
+    if (k < shown && is_bare (t, k))
+      left = pool_text (&r->pool, "%s%s%s", left, left[0] ? ", " : "",
+                        t->column[k].title);
+    else {
+      column[kept] = t->column[k];
+      from[kept++] = k;
+    }
+  if (kept == n)
+    return;
+  for (int i = 0; i < t->n_rows; i++)
+    for (int k = 0; k < kept; k++)
+      t->cell[i * kept + k] = t->cell[i * n + from[k]];
+  t->column = column;
+  t->n_columns = kept;
+  text_add (&t->note, "%sLeft out, since no run tells: %s.",
+            t->note.size ? " " : "", left);
+}
+
 /* -- the list -------------------------------------------------------------- */
 
 #define COLUMNS(c) (int)(sizeof (c) / sizeof *(c)), c
@@ -360,12 +403,16 @@ static const struct {
     {"scale", "How large outputs and gradients are", 0, NULL, insight_scale},
     {"results", "What was reached", 0, NULL, results_fill},
     {"runs", "The runs", COLUMNS (runs_columns), runs_fill},
+    {"card", "What was run", 0, NULL, card_fill},
+    {"differs", "Where the runs differ", 0, NULL, card_differs},
+    {"repeat", "To repeat", 0, NULL, card_repeat},
 };
 
 const char *
 report_tables (void)
 {
-  return "compare cost heads time probe cka agreement scale results runs";
+  return "compare cost heads time probe cka agreement scale results runs card "
+         "differs repeat";
 }
 
 void
@@ -379,6 +426,8 @@ table_make (struct report *r, const char *name, struct table *out)
                             .column = tables[i].column};
       text_init (&out->note);
       tables[i].fill (r, out);
+      if (r->spec->form != REPORT_CSV)
+        drop_bare (r, out);
       return;
     }
   CHECK (false, "no table %s", name);

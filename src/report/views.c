@@ -172,7 +172,9 @@ void
 picture_heads (struct report *r, struct text *out)
 {
   text_add (out, "<figure id=\"heads\"><figcaption>Every head; the last is the "
-                 "output. Scales differ between charts. Along:</figcaption>\n");
+                 "output. Scales differ between charts.");
+  card_cuts (r, out);
+  text_add (out, " Along:</figcaption>\n");
   svg_legend (r, out);
   add_views (r, out, "heads-axis", heads_view);
   text_add (out, "</figure>\n");

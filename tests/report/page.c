@@ -398,6 +398,175 @@ test_overlap (void)
     }
 }
 
+/* -- the card -------------------------------------------------------------- */
+
+static void
+card_run (int i, const char *span, const char *cut, char dir[512])
+{
+  char name[32], text[1024];
+  snprintf (name, sizeof name, "card%d", i);
+  const struct made m = {name, span, "gap-fc", "0.1", 1 + i / 2, 2, 0.9, 1};
+  made_run (&m, dir);
+  made_metrics (&m, dir, true);
+  snprintf (text, sizeof text,
+            "[model]\nfamily = resnet\npreset = resnet20\n[stages]\ncount = 2\n"
+            "cut = %s\nhead = gap-fc\n[strategy]\nspan = %s\n[data]\n"
+            "file = in/d.h5\n[train]\nbatch = 64\nmicro = 4\nsteps = 100\n"
+            "seed = %d\nlr = 0.1\nschedule = cosine\nwarmup = 7\n",
+            cut, span, m.seed);
+  made_put (dir, "config.ini", text);
+  made_put (dir, "facts.ini",
+            "[facts]\ndata = 6da5ba4a46e80be3\ntrain_samples = 47857\n"
+            "steps = 100\nblocks = 11\nparameters = 272474\nisa = avx2\n");
+  made_put (dir, "events.jsonl",
+            "{\"event\":\"start\",\"time\":1796071313.9,\"step\":0,"
+            "\"program\":\"0.1.7\",\"build\":\"54f803f783388749\","
+            "\"kernels\":\"oneDNN 2.6.3\",\"processor\":\"Made <CPU>\","
+            "\"threads\":3,\"ranks\":2,\"mpi\":\"Open MPI 4.1.4\"}\n");
+}
+
+/* The text between two places of a page; "" where one is not there. */
+static void
+part_of (const char *page, const char *from, const char *to, struct text *out)
+{
+  const char *at = strstr (page, from);
+  const char *end = at ? strstr (at, to) : NULL;
+  out->size = 0;
+  text_add (out, "%.*s", end ? (int)(end - at) : 0, end ? at : "");
+}
+
+static void
+test_card (void)
+{
+  static char dirs[4][512];
+  static const char *const said[] = {
+      "resnet20 (resnet)",
+      "272,474 in 11 blocks",
+      "d.h5, digest 6da5ba4a46e80be3, 47,857 to train on",
+      "64 samples in micro-batches 4",
+      "100 (0.134 epochs)",
+      "cosine, 7 steps of warm-up",
+      "gap-fc",
+      ">1; 2<",
+      "Made &lt;CPU&gt; (avx2)",
+      "2 x 3",
+      "interlock 0.1.7 (build 54f803f7)",
+      "oneDNN 2.6.3; Open MPI 4.1.4",
+      "2026-11-30",
+      "local; end to end",
+      "OMP_NUM_THREADS=3 mpirun -n 2 interlock train RUN/config.ini"};
+  struct text page, card;
+  text_init (&page);
+  text_init (&card);
+  for (int i = 0; i < 4; i++)
+    card_run (i, i % 2 ? "2" : "1", i % 2 ? "6,5" : "5,6", dirs[i]);
+  bool good = page_of (4, dirs, REPORT_HTML, NULL, &page) == OK;
+  part_of (page.data, "id=\"table-card\"", "</table>", &card);
+  for (size_t i = 0; i < sizeof said / sizeof *said; i++)
+    tap_ok (good && strstr (card.data, said[i]), "the card says %s", said[i]);
+  tap_ok (!strstr (card.data, "6,5"), "it says nothing that differs");
+  part_of (page.data, "id=\"table-differs\"", "</table>", &card);
+  tap_ok (strstr (card.data, ">5,6<") && strstr (card.data, ">6,5<") &&
+              !strstr (card.data, "oneDNN"),
+          "what differs stands below it, and that alone");
+  static const char *const figures[] = {"depth", "heads", "agreement"};
+  for (int i = 0; i < 3; i++) {
+    char id[32];
+    snprintf (id, sizeof id, "<figure id=\"%s\"", figures[i]);
+    part_of (page.data, id, "</figcaption>", &card);
+    tap_ok (strstr (card.data, "local 5,6; end to end 6,5"),
+            "picture %s: stages are not the same blocks", figures[i]);
+  }
+  page.size = 0;
+  good = page_of (4, dirs, REPORT_TEXT, NULL, &page) == OK;
+  tap_ok (good && strstr (page.data, "d.h5, digest 6da5ba4a46e80be3"),
+          "a terminal has the card, too");
+  page.size = 0;
+  good = page_of (4, dirs, REPORT_MARKDOWN, "card", &page) == OK;
+  tap_ok (good && strstr (page.data, "| 272,474 in 11 blocks |"),
+          "and Markdown");
+  for (int i = 0; i < 4; i++) /* as of a version that kept neither */
+    made_put (dirs[i], "facts.ini", ""), made_put (dirs[i], "events.jsonl", "");
+  page.size = 0;
+  good = page_of (4, dirs, REPORT_HTML, NULL, &page) == OK;
+  part_of (page.data, "id=\"table-card\"", "</table>", &card);
+  tap_ok (good && strstr (card.data, "digest not recorded") &&
+              strstr (card.data, ">processor</th><td class=\"left\">not "
+                                 "recorded<"),
+          "what is not there is said to be not recorded");
+  text_clear (&page);
+  text_clear (&card);
+}
+
+/* -- narrow screens -------------------------------------------------------- */
+
+/* Pictures that no box lets scroll; legends have small ones of their own. */
+static int
+loose_pictures (const char *page)
+{
+  static const char box[] = "<div class=\"chart\">";
+  int n = 0;
+  for (const char *p = page; (p = strstr (p, "<svg ")); p++)
+    n += has (p, strchr (p, '>'), "role=\"img\"") &&
+         strncmp (p - strlen (box), box, strlen (box)) != 0;
+  return n;
+}
+
+/* Columns of a page's tables without anything in them. */
+static int
+bare_columns (const char *page)
+{
+  int bare = 0;
+  for (const char *p = page; (p = strstr (p, "<tbody>")); p++) {
+    const char *end = strstr (p, "</tbody>");
+    bool some[64] = {false};
+    int columns = 0, k = 0;
+    for (const char *c = p; c < end; c++) {
+      if (strncmp (c, "<tr>", 4) == 0)
+        k = 0;
+      if (strncmp (c, "<th", 3) != 0 && strncmp (c, "<td", 3) != 0)
+        continue;
+      const char *words = strchr (c, '>') + 1;
+      some[k] = some[k] || !(strncmp (words, "</t", 3) == 0 ||
+                             strncmp (words, "-</t", 4) == 0 ||
+                             (has (c, words, "\"none\"") &&
+                              strncmp (words, "not recorded<", 13) == 0));
+      columns = ++k > columns ? k : columns;
+    }
+    for (k = 0; k < columns; k++)
+      bare += !some[k];
+  }
+  return bare;
+}
+
+static void
+test_narrow (void)
+{
+  static char dirs[3][512];
+  static const char *const rules[] = {
+      "name=\"viewport\" content=\"width=device-width",
+      ".chart{overflow-x:auto",
+      ".table{overflow-x:auto",
+      "overflow-wrap:break-word",
+      "prefers-color-scheme:dark",
+      "@media print"};
+  struct text page;
+  text_init (&page);
+  make_groups (3, 0.01, dirs);
+  bool good = page_of (3, dirs, REPORT_HTML, NULL, &page) == OK;
+  for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
+    tap_ok (good && strstr (page.data, rules[i]), "the page has %s", rules[i]);
+  tap_ok (loose_pictures (page.data) == 0, "every picture can be scrolled");
+  const int bare = bare_columns (page.data);
+  tap_ok (bare == 0 && strstr (page.data, "since no run tells: "),
+          "no column is without anything (%d), and that is told", bare);
+  tap_ok (loose_pictures ("<p><svg role=\"img\"></svg></p>") == 1 &&
+              bare_columns ("<tbody><tr><th>a</th><td class=\"none\">not "
+                            "recorded</td><td>-</td></tr></tbody>") == 2,
+          "the checkers see what they are for");
+  text_clear (&page);
+}
+
 /* The checkers see what they are for. */
 static void
 test_checkers (void)
@@ -701,6 +870,8 @@ main (void)
   test_scales ();
   test_short ();
   test_overlap ();
+  test_card ();
+  test_narrow ();
   test_hostile ();
   test_many ();
   test_images ();
