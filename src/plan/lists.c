@@ -182,82 +182,150 @@ is_receive (const struct plan_op *op)
   return op->verb == PLAN_RECV_ACT || op->verb == PLAN_RECV_GRAD;
 }
 
-/* op reads what the receive brought for the micro-batch `micro`. */
-static bool
-reads (const struct plan *p, const struct plan_op *op,
-       const struct plan_op *receive, int micro)
-{
-  const struct plan_pass *pass;
-  bool head = op->verb == PLAN_HEAD || op->verb == PLAN_HEAD_WEIGHTS;
+/* What is known of a rank's list before the posts are put in.  A lane is what
+ * one border brings a stage: lane of a stage: 0 activations, 1 + i stream i.
+ * Tables begin at `base` of the stage. */
+struct lanes {
+  const struct plan *p;
+  int first, end;   /* stages of the rank */
+  int *base;        /* end - first + 1: lanes of the stages before */
+  int *last_reader; /* lane x n_micro: index of the last operation that reads
+                       what came for the micro-batch; -1: none */
+  int *last;        /* lane x slots: index of the last receive into the buffer,
+                       n_micro places each, since there are no more slots */
+};
 
-  if (op->stage != receive->stage || op->micro != micro)
-    return false;
-  if (receive->verb == PLAN_RECV_ACT) {
-    /* The last stage may have an empty body: its head then reads its input. */
-    return op->verb == PLAN_FORWARD || op->verb == PLAN_PASS ||
-           op->verb == PLAN_WEIGHTS || (head && op->stage == p->K - 1);
-  }
-  if (op->verb == PLAN_PASS)
-    pass = &p->pass[op->stage][op->pass];
-  else if (op->verb == PLAN_WEIGHTS) /* cotangents are kept until then */
-    pass = &p->pass[op->stage][plan_learner (p, op->stage)];
-  else
-    return false;
-  for (int i = 0; i < pass->n_in; i++)
-    if (pass->in[i] == receive->stream)
-      return true;
-  return false;
+static int *
+lane_of (const struct lanes *x, int *table, int stage, int lane, int place)
+{
+  return table + (x->base[stage - x->first] + lane) * x->p->n_micro + place;
 }
 
-/* The post of receive number i: *after is the index behind which it goes.
- * `before` is the receive that used the same buffer last: going back from i,
- * and round the end of the list, which is the step before. */
+static enum status
+lanes_init (struct lanes *x, const struct plan *p, int first, int end)
+{
+  *x = (struct lanes){.p = p, .first = first, .end = end};
+  TRY (MEM_NEW ((size_t)(end - first) + 1, &x->base, "posts"));
+  for (int k = first; k < end; k++)
+    x->base[k - first + 1] =
+        x->base[k - first] + 1 + (k + 1 < p->K ? p->n_streams[k + 1] : 0);
+  const size_t n = (size_t)x->base[end - first] * (size_t)p->n_micro;
+  TRY (MEM_NEW (n, &x->last_reader, "posts"));
+  TRY (MEM_NEW (n, &x->last, "posts"));
+  for (size_t i = 0; i < n; i++)
+    x->last_reader[i] = x->last[i] = -1;
+  return OK;
+}
+
+static void
+lanes_clear (struct lanes *x)
+{
+  mem_free (&x->base);
+  mem_free (&x->last_reader);
+  mem_free (&x->last);
+}
+
+/* The lanes that operation i reads. */
+static void
+note_reader (const struct lanes *x, const struct plan_op *op, int i)
+{
+  const struct plan *p = x->p;
+  const struct plan_pass *pass = NULL;
+  const int k = op->stage;
+  const bool head = op->verb == PLAN_HEAD || op->verb == PLAN_HEAD_WEIGHTS;
+
+  if (op->verb == PLAN_PASS)
+    pass = &p->pass[k][op->pass];
+  else if (op->verb == PLAN_WEIGHTS) /* cotangents are kept until then */
+    pass = &p->pass[k][plan_learner (p, k)];
+  /* The last stage may have an empty body: its head then reads its input. */
+  if (pass || op->verb == PLAN_FORWARD || (head && k == p->K - 1))
+    *lane_of (x, x->last_reader, k, 0, op->micro) = i;
+  for (int j = 0; pass && j < pass->n_in; j++)
+    if (pass->in[j] != PLAN_OWN)
+      *lane_of (x, x->last_reader, k, 1 + pass->in[j], op->micro) = i;
+}
+
+static int *
+last_receive (const struct lanes *x, const struct plan_op *op)
+{
+  const int lane = op->verb == PLAN_RECV_ACT ? 0 : 1 + op->stream;
+
+  return lane_of (x, x->last, op->stage, lane, op->slot);
+}
+
+/* The post of receive number i, behind operation *after: `before` is the
+ * receive that used the same buffer last, in this step or (ahead) in the one
+ * before. */
 static struct plan_op
-post_of (const struct plan *p, const struct list *l, int i, int *after)
+post_of (const struct lanes *x, const struct list *l, int i, int *after)
 {
   const struct plan_op *receive = &l->op[i];
+  const int lane = receive->verb == PLAN_RECV_ACT ? 0 : 1 + receive->stream;
+  int *last = last_receive (x, receive), before = *last;
   struct plan_op post = *receive;
-  int before = i;
 
-  do {
-    before = before > 0 ? before - 1 : l->n - 1;
-  } while (l->op[before].verb != receive->verb ||
-           l->op[before].stage != receive->stage ||
-           l->op[before].stream != receive->stream ||
-           l->op[before].slot != receive->slot);
+  *last = i;
   post.verb = receive->verb == PLAN_RECV_ACT ? PLAN_POST_ACT : PLAN_POST_GRAD;
   post.ahead = before >= i;
-  *after = -1;
-  for (int j = 0; j < l->n; j++)
-    if (reads (p, &l->op[j], receive, l->op[before].micro))
-      *after = j;
+  *after =
+      *lane_of (x, x->last_reader, receive->stage, lane, l->op[before].micro);
   CHECK (*after >= 0, "nobody reads a receive of stage %d", receive->stage);
   return post;
 }
 
-static enum status
-add_posts (const struct plan *p, const struct list *in, struct list *out)
-{
-  struct post {
-    struct plan_op op;
-    int after;
-  } * post;
-  int n = 0;
-  enum status s = OK;
+/* A post and the next one that goes behind the same operation. */
+struct post {
+  struct plan_op op;
+  int next;
+};
 
-  TRY (MEM_NEW ((size_t)in->n, &post, "posts"));
-  for (int i = 0; i < in->n; i++)
-    if (is_receive (&in->op[i])) {
-      post[n].op = post_of (p, in, i, &post[n].after);
-      n++;
-    }
+/* Puts those of `in` behind their operations; behind[i]: the last post of
+ * operation i, whose next is the first one; -1: none. */
+static void
+make_posts (const struct lanes *x, const struct list *in, struct post *post,
+            int *behind)
+{
+  int n = 0, after;
+
+  for (int i = 0; i < in->n; i++) {
+    behind[i] = -1;
+    note_reader (x, &in->op[i], i);
+    if (is_receive (&in->op[i])) /* of the step before, as seen from this one */
+      *last_receive (x, &in->op[i]) = i;
+  }
+  for (int i = 0; i < in->n; i++) {
+    if (!is_receive (&in->op[i]))
+      continue;
+    post[n].op = post_of (x, in, i, &after);
+    post[n].next = behind[after] < 0 ? n : post[behind[after]].next;
+    if (behind[after] >= 0)
+      post[behind[after]].next = n;
+    behind[after] = n++;
+  }
+}
+
+static enum status
+add_posts (const struct lanes *x, const struct list *in, struct list *out)
+{
+  struct post *post = NULL;
+  int *behind = NULL;
+  enum status s;
+
+  TRY_GOTO (MEM_NEW ((size_t)in->n, &post, "posts"), out);
+  TRY_GOTO (MEM_NEW ((size_t)in->n, &behind, "posts"), out);
+  make_posts (x, in, post, behind);
   for (int i = 0; s == OK && i < in->n; i++) {
     s = append (out, &in->op[i]);
-    for (int j = 0; s == OK && j < n; j++)
-      if (post[j].after == i)
-        s = append (out, &post[j].op);
+    for (int j = behind[i]; s == OK && j >= 0;) {
+      j = post[j].next;
+      s = append (out, &post[j].op);
+      j = j == behind[i] ? -1 : j;
+    }
   }
+out:
   mem_free (&post);
+  mem_free (&behind);
   return s;
 }
 
@@ -329,27 +397,28 @@ static enum status
 make_rank (struct maker *mk, struct plan *p, int r)
 {
   struct list plain = {0}, whole = {0};
+  struct lanes lanes = {0};
   const struct plan_jobs *jobs = mk->jobs;
+  int first = 0, end;
   enum status s = OK;
 
+  while (p->rank_of[first] != r)
+    first++;
+  for (end = first; end < p->K && p->rank_of[end] == r;)
+    end++;
   for (int i = jobs->first[r]; s == OK && i < jobs->first[r + 1]; i++)
     if (!plan_is_joint (p) || jobs->job[i].verb != PLAN_UPDATE)
       s = add_job (mk, &jobs->job[i], &plain);
   if (s == OK)
-    s = add_posts (p, &plain, &whole);
+    s = lanes_init (&lanes, p, first, end);
+  if (s == OK)
+    s = add_posts (&lanes, &plain, &whole);
   if (s == OK && plan_is_joint (p))
     s = add_joint (mk, r, &whole);
+  lanes_clear (&lanes);
   mem_free (&plain.op);
   join_weights (p, whole.op, whole.n);
-  p->rank[r].op = whole.op;
-  p->rank[r].n_ops = whole.n;
-  p->rank[r].first_stage = p->K;
-  for (int k = p->K - 1; k >= 0; k--)
-    if (p->rank_of[k] == r) {
-      p->rank[r].first_stage = k;
-      if (p->rank[r].end_stage == 0)
-        p->rank[r].end_stage = k + 1;
-    }
+  p->rank[r] = (struct plan_rank){first, end, whole.n, whole.op};
   return s;
 }
 

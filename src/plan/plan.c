@@ -11,10 +11,10 @@
 #include <math.h>
 #include <string.h>
 
-/* Steps that are simulated to find the time of one step (the cycle): enough for
- * the pipe to fill and to settle.  A timetable may repeat itself every 2, 3 or
- * 4 steps only, so the mean is over the last TAIL, a multiple of these.  A pipe
- * longer than LONG begins with few and gets more while ranks differ in pace. */
+/* Steps that are simulated to find the time of one step (the cycle), unless it
+ * repeats itself before: enough for the pipe to fill and to settle.  A
+ * timetable may repeat itself every 2, 3 or 4 steps only, so the mean is over
+ * the last TAIL, a multiple of these.  A pipe longer than LONG gets no more. */
 #define SETTLE(n_pipe) (4 * (n_pipe) + 24)
 #define LONG 64 /* ranks */
 #define TAIL 12
@@ -153,44 +153,57 @@ most_steps (const struct plan *p)
   return SETTLE (p->n_pipe < LONG ? p->n_pipe : LONG);
 }
 
-/* All ranks take the same time for the last TAIL steps and for those before. */
-static bool
-in_step (const struct plan *p, int n, const int64_t *end)
-{
-  int64_t span = end[n - 1] - end[n - 1 - TAIL];
+struct rounds {
+  struct plan_jobs jobs;
+  int64_t *start, *tried, *best; /* n_pipe: skews */
+  int64_t *end, *idle;           /* see plan_simulate ... */
+  uint64_t *trace;               /* ... of most_steps */
+};
 
-  for (int r = 0; r < p->n_pipe; r++, end += n)
-    if (end[n - 1] - end[n - 1 - TAIL] != span ||
-        end[n - 1 - TAIL] - end[n - 1 - 2 * TAIL] != span)
-      return false;
+/* Whether everything repeats itself from here on.  What a step does when
+ * follows from the step before: from when its ranks begin, and from the times
+ * of what they did in it.  If all of that is as it was TAIL steps ago, only
+ * later, it will be so again.  Two steps are compared, though one would do. */
+static bool
+repeats (const struct plan *p, int n, const int64_t *end, const uint64_t *trace)
+{
+  const int64_t span = end[n - 1] - end[n - 1 - TAIL];
+
+  for (int r = 0; r < p->n_pipe; r++, end += n, trace += n)
+    for (int i = n - 3; i < n; i++)
+      if (end[i] - end[i - TAIL] != span ||
+          (i > n - 3 && trace[i] != trace[i - TAIL]))
+        return false;
   return true;
 }
 
-/* *n: steps simulated. */
+/* As many steps as it takes, most_steps at most.  Their number (*n) differs
+ * from that by a multiple of TAIL, so that all times come out as after that
+ * many. */
 static enum status
-settle (const struct plan *p, int64_t *end, int64_t *idle, int *n)
+settle (const struct plan *p, struct rounds *x, int *n)
 {
-  int most = most_steps (p);
+  const int most = most_steps (p);
 
-  for (*n = p->n_pipe > LONG ? 3 * TAIL : most;; *n *= 2) {
+  for (*n = 2 * TAIL + most % TAIL;; *n += (*n + TAIL - 1) / TAIL * TAIL) {
     *n = *n < most ? *n : most;
-    TRY (plan_simulate (p, *n, TAIL, NULL, end, idle));
-    if (*n == most || in_step (p, *n, end))
+    TRY (plan_simulate (p, *n, TAIL, NULL, x->end, x->idle, x->trace));
+    if (*n == most || repeats (p, *n, x->end, x->trace))
       return OK;
   }
 }
 
 /* One timetable, and its cycle; start becomes the skew it settles into. */
 static enum status
-one_round (struct plan *p, struct plan_jobs *jobs, int64_t *start, int64_t *end,
-           int64_t *idle, int64_t *cycle)
+one_round (struct plan *p, struct rounds *x, int64_t *cycle)
 {
   int n;
-  int64_t first = PLAN_NEVER;
+  int64_t first = PLAN_NEVER, *start = x->start;
+  const int64_t *end = x->end;
 
-  TRY (plan_schedule (p, start, jobs));
-  TRY (plan_lists (p, jobs));
-  TRY (settle (p, end, idle, &n));
+  TRY (plan_schedule (p, start, &x->jobs));
+  TRY (plan_lists (p, &x->jobs));
+  TRY (settle (p, x, &n));
   *cycle = 0;
   for (int r = 0; r < p->n_pipe; r++) {
     int64_t span = end[r * n + n - 1] - end[r * n + n - 1 - TAIL];
@@ -216,12 +229,6 @@ set_times (struct plan *p, int64_t cycle, const int64_t *idle)
   }
 }
 
-struct rounds {
-  struct plan_jobs jobs;
-  int64_t *start, *tried, *best; /* n_pipe: skews */
-  int64_t *end, *idle;           /* see plan_simulate */
-};
-
 static void
 rounds_clear (struct rounds *x)
 {
@@ -230,6 +237,7 @@ rounds_clear (struct rounds *x)
   mem_free (&x->best);
   mem_free (&x->end);
   mem_free (&x->idle);
+  mem_free (&x->trace);
   plan_jobs_clear (&x->jobs);
 }
 
@@ -243,6 +251,7 @@ rounds_init (const struct plan *p, struct rounds *x)
   TRY (MEM_NEW (R, &x->tried, "timetable"));
   TRY (MEM_NEW (R, &x->best, "timetable"));
   TRY (MEM_NEW (R * (size_t)most_steps (p), &x->end, "timetable"));
+  TRY (MEM_NEW (R * (size_t)most_steps (p), &x->trace, "timetable"));
   return MEM_NEW ((size_t)p->K, &x->idle, "timetable");
 }
 
@@ -257,7 +266,7 @@ run_rounds (struct plan *p, struct rounds *x)
 
   for (int i = 0; i < ROUNDS; i++) {
     memcpy (x->tried, x->start, bytes);
-    TRY (one_round (p, &x->jobs, x->start, x->end, x->idle, &cycle));
+    TRY (one_round (p, x, &cycle));
     if (cycle < best) {
       best = cycle;
       memcpy (x->best, x->tried, bytes);
@@ -267,7 +276,7 @@ run_rounds (struct plan *p, struct rounds *x)
   }
   if (memcmp (x->best, x->tried, bytes) != 0) {
     memcpy (x->start, x->best, bytes);
-    TRY (one_round (p, &x->jobs, x->start, x->end, x->idle, &cycle));
+    TRY (one_round (p, x, &cycle));
   }
   set_times (p, cycle, x->idle);
   return OK;
@@ -442,7 +451,7 @@ plan_time (const struct plan *p, int64_t n_steps)
     return 0;
   if (MEM_NEW ((size_t)p->n_pipe * (size_t)n, &end, "time") == OK &&
       MEM_NEW ((size_t)p->K, &idle, "time") == OK &&
-      plan_simulate (p, n, 0, NULL, end, idle) == OK)
+      plan_simulate (p, n, 0, NULL, end, idle, NULL) == OK)
     for (int r = 0; r < p->n_pipe; r++)
       last = end[r * n + n - 1] > last ? end[r * n + n - 1] : last;
   mem_free (&end);

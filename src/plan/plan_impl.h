@@ -113,9 +113,12 @@ struct plan_note {
 };
 /* Runs the lists in order for n_steps from an empty pipe; note may be NULL.
  * end: n_pipe x n_steps ticks at which rank r has finished step i (index
- * r * n_steps + i); idle: K ticks waited in the last `tail` steps. */
+ * r * n_steps + i); idle: K ticks waited in the last `tail` steps; trace: like
+ * end, a hash of the times of all that the rank does in the step, since it
+ * began with it (or NULL). */
 enum status
 plan_simulate (const struct plan *p, int n_steps, int tail,
-               const struct plan_note *note, int64_t *end, int64_t *idle);
+               const struct plan_note *note, int64_t *end, int64_t *idle,
+               uint64_t *trace);
 
 #endif

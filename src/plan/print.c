@@ -197,13 +197,13 @@ picture (const struct plan *p, int n_steps, int columns, struct text *out)
   TRY_GOTO (MEM_NEW (cells, &g.covered, "gantt"), done);
   TRY_GOTO (MEM_NEW (cells, &g.letter, "gantt"), done);
   memset (g.letter, '.', cells);
-  TRY_GOTO (plan_simulate (p, n_steps, 0, NULL, end, idle), done);
+  TRY_GOTO (plan_simulate (p, n_steps, 0, NULL, end, idle, NULL), done);
   for (int r = 0; r < p->n_pipe; r++) {
     int64_t e = end[r * n_steps + n_steps - 1];
     total = e > total ? e : total;
   }
   g.cell = cell_width (p, total, columns);
-  TRY_GOTO (plan_simulate (p, n_steps, 0, &note, end, idle), done);
+  TRY_GOTO (plan_simulate (p, n_steps, 0, &note, end, idle, NULL), done);
   int used = (int)((total + g.cell - 1) / g.cell);
   for (int r = 0; r < p->n_pipe; r++)
     text_add (out, "rank %3d %.*s\n", r, used,

@@ -20,6 +20,8 @@
 #include <math.h>
 #include <string.h>
 
+#define HASH_PRIME 1099511628211u /* FNV's, of 64 bits */
+
 int64_t
 plan_verb_ticks (const struct plan *p, enum plan_verb v, int stage)
 {
@@ -100,6 +102,9 @@ struct machine {
   int n_steps, tail;
   const struct plan_note *note;
   int64_t *end, *idle;
+  uint64_t *trace;       /* n_pipe x n_steps, as end; NULL: not wanted */
+  uint64_t *hash;        /* n_pipe: of the step under way */
+  int64_t *begun_at;     /* n_pipe: when the rank began it */
   struct step_op **list; /* n_pipe */
   struct mail *mail;
   int64_t *transfer; /* by tag */
@@ -145,6 +150,8 @@ machine_clear (struct machine *x)
   mem_free (&x->begun);
   mem_free (&x->link);
   mem_free (&x->summed);
+  mem_free (&x->hash);
+  mem_free (&x->begun_at);
 }
 
 /* Number of the buffer that op sends from or writes for sending; -1: none. */
@@ -236,6 +243,8 @@ machine_init (struct machine *x)
   TRY (MEM_NEW ((size_t)p->K + 1, &x->offset, "simulation"));
   TRY (MEM_NEW (R, &x->queue, "simulation"));
   TRY (MEM_NEW (R, &x->queued, "simulation"));
+  TRY (MEM_NEW (R, &x->hash, "simulation"));
+  TRY (MEM_NEW (R, &x->begun_at, "simulation"));
   for (int k = 0; k < p->K; k++)
     x->offset[k + 1] = x->offset[k] + (1 + p->n_streams[k]) * p->n_slots[k];
   TRY (MEM_NEW ((size_t)x->offset[p->K], &x->last, "simulation"));
@@ -314,6 +323,13 @@ work (struct machine *x, int r, const struct step_op *o)
   return true;
 }
 
+/* One more time of the step that rank r is in, since it began with it. */
+static void
+note_time (struct machine *x, int r, int64_t t)
+{
+  x->hash[r] = (x->hash[r] ^ (uint64_t)(t - x->begun_at[r])) * HASH_PRIME;
+}
+
 /* A replica sends and receives all that it does not own, twice. */
 static int64_t
 sum_ticks (const struct plan *p, double bytes)
@@ -334,6 +350,7 @@ begin_sum (struct machine *x, int r, int k, double bytes, int64_t from)
   int64_t end = start + sum_ticks (p, bytes);
   x->link[r] = end > x->clock[r] ? end : x->clock[r];
   x->summed[k] = x->link[r] + 2 * plan_ticks (p->latency_s);
+  note_time (x, r, x->summed[k]);
 }
 
 /* Those of stage k, or of all stages of the rank from k on. */
@@ -506,6 +523,20 @@ do_op (struct machine *x, int r, const struct step_op *o)
   return work (x, r, o);
 }
 
+static void
+end_step (struct machine *x, int r)
+{
+  const int64_t at = (int64_t)r * x->n_steps + x->step[r];
+
+  x->at[r] = 0;
+  x->step[r]++;
+  x->end[at] = x->clock[r];
+  if (x->trace)
+    x->trace[at] = x->hash[r];
+  x->hash[r] = 0;
+  x->begun_at[r] = x->clock[r];
+}
+
 /* As far as it goes. */
 static void
 advance (struct machine *x, int r)
@@ -513,10 +544,9 @@ advance (struct machine *x, int r)
   while (x->step[r] < x->n_steps) {
     if (!do_op (x, r, &x->list[r][x->at[r]]))
       return;
-    if (++x->at[r] < x->p->rank[r].n_ops)
-      continue;
-    x->at[r] = 0;
-    x->end[r * x->n_steps + x->step[r]++] = x->clock[r];
+    note_time (x, r, x->clock[r]);
+    if (++x->at[r] == x->p->rank[r].n_ops)
+      end_step (x, r);
   }
 }
 
@@ -548,14 +578,16 @@ run (struct machine *x)
 
 enum status
 plan_simulate (const struct plan *p, int n_steps, int tail,
-               const struct plan_note *note, int64_t *end, int64_t *idle)
+               const struct plan_note *note, int64_t *end, int64_t *idle,
+               uint64_t *trace)
 {
   struct machine x = {.p = p,
                       .n_steps = n_steps,
                       .tail = tail,
                       .note = note,
                       .end = end,
-                      .idle = idle};
+                      .idle = idle,
+                      .trace = trace};
   enum status s;
 
   memset (idle, 0, (size_t)p->K * sizeof *idle);
