@@ -138,7 +138,8 @@ fact_precision (struct report *r, const struct run *run)
 static const char *
 fact_stages (struct report *r, const struct run *run)
 {
-  return run->K > 0 ? pool_text (&r->pool, "%d", run->K) : "";
+  const char *said = said_fact (run, "facts.stages");
+  return said[0] || run->K == 0 ? said : pool_text (&r->pool, "%d", run->K);
 }
 
 static const char *

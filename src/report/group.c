@@ -230,7 +230,7 @@ add_value (const struct run *r, const char *key, struct text *out)
   else if (strcmp (key, DIGEST) == 0)
     text_add (out, "data %.12s", value);
   else
-    text_add (out, "%s %s", dot, value);
+    add_long (dot, value, out);
 }
 
 /* What only some groups have is not told of those without it, nor the usual
@@ -244,6 +244,21 @@ is_absent (const char *key, const char *value)
   return strcmp (value, "none") == 0 || strcmp (value, "0") == 0 ||
          (strcmp (k->section, KEY_OF (span)->section) == 0 && k->value &&
           strcmp (value, k->value) == 0);
+}
+
+/* Heads that were chosen for the stages differ wherever their number does. */
+static bool
+heads_follow (const struct report *r)
+{
+  const char *head = KEY_NAME (head), *count = KEY_NAME (count);
+  for (int i = 1; i < r->n_runs; i++)
+    for (int k = 0; k < i; k++)
+      if (strcmp (group_value (&r->run[i], head),
+                  group_value (&r->run[k], head)) != 0 &&
+          strcmp (group_value (&r->run[i], count),
+                  group_value (&r->run[k], count)) == 0)
+        return false;
+  return true;
 }
 
 static char *
@@ -260,6 +275,8 @@ make_label (struct report *r, const struct keys *k, const struct run *run)
     if (k->n > 1 && last && !spans)
       break;
     const char *value = group_value (run, k->key[i]);
+    if (strcmp (k->key[i], KEY_NAME (head)) == 0 && heads_follow (r))
+      continue;
     if (!last &&
         ((spans && is_absent (k->key[i], value)) || (!value[0] && out.size)))
       continue;

@@ -49,17 +49,45 @@ draw_line (struct frame *f, const struct curve *c, int style)
 
 #define MARK 9.0 /* px above and below the line */
 
-/* Where a strategy changes, and to what. */
+#define WORDS 64 /* of marks in a chart */
+#define WORD_HIGH 12.0
+
+struct words_at { /* where words of marks stand: left, right, baseline */
+  int n;
+  double at[WORDS][3];
+};
+
+/* Words beside a mark, left of it where the data ends; none where they would
+ * touch others: then the mark stands alone. */
 static void
-draw_marks (struct frame *f, const struct curve *c, int style, bool words)
+mark_words (struct frame *f, double x, double y, const char *words,
+            struct words_at *w)
+{
+  const double wide = svg_width (words, 11);
+  const double left = x + 3 + wide > f->width - f->right ? x - 3 - wide : x + 3;
+  y = fmax (y - MARK, f->top + WORD_HIGH - 3);
+  bool room = w->n < WORDS && left >= f->left;
+  for (int i = 0; i < w->n && room; i++)
+    room = left > w->at[i][1] || w->at[i][0] > left + wide ||
+           fabs (y - w->at[i][2]) >= WORD_HIGH;
+  if (!room)
+    return;
+  memcpy (w->at[w->n++], (double[]){left, left + wide, y}, sizeof w->at[0]);
+  svg_text (f->out, left, y, "start", "tick", words);
+}
+
+/* Where a strategy changes, and to what; w NULL: without words. */
+static void
+draw_marks (struct frame *f, const struct curve *c, int style,
+            struct words_at *w)
 {
   for (int i = 0; i < c->n_marks; i++) {
     const struct mark *m = &c->mark[i];
     const double x = frame_x (f, m->x), y = frame_y (f, m->y);
     text_add (f->out, "<path class=\"line s%d mark\" d=\"M%.1f %.1fv%.1f\"/>\n",
               style, x, y - MARK, 2 * MARK);
-    if (words)
-      svg_text (f->out, x + 3, y - MARK, "start", "tick", m->words);
+    if (w)
+      mark_words (f, x, y, m->words, w);
   }
 }
 
@@ -208,6 +236,7 @@ lines_draw (struct report *r, struct text *out, const struct lines *s,
             const char *about)
 {
   struct frame f = frame_for (r, out, s);
+  struct words_at w = {.n = 0};
   frame_begin (r, &f, about);
   for (int pass = 0; pass < 2; pass++)
     for (int i = 0; i < r->n_groups; i++) {
@@ -219,7 +248,7 @@ lines_draw (struct report *r, struct text *out, const struct lines *s,
         draw_band (&f, c, g->style);
       else {
         draw_line (&f, c, g->style);
-        draw_marks (&f, c, g->style, s->size >= CHART_FULL);
+        draw_marks (&f, c, g->style, s->size >= CHART_FULL ? &w : NULL);
       }
     }
   frame_data_end (&f);

@@ -336,11 +336,36 @@ frame_ticks_x (const struct frame *f)
             f->left, f->width - f->right, base, base);
 }
 
+/* A title in at most so many px, without its middle where that is not enough.
+ */
+static void
+fit_title (struct report *r, char *title, size_t size, double most)
+{
+  int n = utf8_count (title);
+  const char *fits = title;
+  while (n > 8 && svg_width (fits, 12) > most)
+    fits = svg_short (&r->pool, title, --n);
+  if (fits != title)
+    snprintf (title, size, "%s", fits);
+}
+
+/* Below the middle of the data, and whole. */
+static void
+title_x (const struct frame *f)
+{
+  const double half = svg_width (f->x.title, 12) / 2;
+  const double middle = (f->left + f->width - f->right) / 2;
+  svg_text (f->out, fmax (fmin (middle, f->width - half - 2), half + 2),
+            f->height - 6, "middle", "name", f->x.title);
+}
+
 void
 frame_begin (struct report *r, struct frame *f, const char *about)
 {
   f->clip = r->clip++;
   fit_labels (f);
+  fit_title (r, f->y.title, sizeof f->y.title, f->width - 8);
+  fit_title (r, f->x.title, sizeof f->x.title, f->width - 8);
   if (f->alone)
     text_add (f->out,
               "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %.0f "
@@ -357,8 +382,7 @@ frame_begin (struct report *r, struct frame *f, const char *about)
   svg_text (f->out, 4, 13, "start", "name", f->y.title);
   frame_ticks_y (f);
   frame_ticks_x (f);
-  svg_text (f->out, (f->left + f->width - f->right) / 2, f->height - 6,
-            "middle", "name", f->x.title);
+  title_x (f);
   text_add (f->out, "<g clip-path=\"url(#clip%d)\">\n", f->clip);
 }
 

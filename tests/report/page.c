@@ -301,6 +301,44 @@ test_scales (void)
   tap_ok (bad == 0, "scales of all magnitudes can be read (%d cannot)", bad);
 }
 
+/* Titles that are longer than a small picture is wide. */
+static void
+test_titles (void)
+{
+  int bad = 0, texts;
+  char said[200] = "";
+  for (int i = 0; i < 3; i++) {
+    static const double width[] = {252, 512, 1040};
+    struct report r = {0};
+    struct text out;
+    text_init (&out);
+    struct frame f = {.out = &out,
+                      .width = width[i],
+                      .height = 180,
+                      .left = 44,
+                      .right = i == 2 ? 300 : 14,
+                      .top = 24,
+                      .bottom = 42,
+                      .x = {.high = 1},
+                      .y = {.high = 2.3e-9}};
+    snprintf (f.x.title, sizeof f.x.title,
+              "predicted training time on 128 ranks, minutes");
+    snprintf (f.y.title, sizeof f.y.title,
+              "head 11: loss of the output, valid, bits per byte");
+    axis_make (&f.x, 3, true);
+    axis_make (&f.y, 4, true);
+    frame_begin (&r, &f, "titles");
+    frame_data_end (&f);
+    frame_end (&f);
+    bad += bad_pictures (out.data, &texts, said);
+    bad += !strstr (out.data, "128 ranks, minutes");
+    text_clear (&out);
+    pool_clear (&r.pool);
+  }
+  tap_ok (bad == 0, "long titles stand whole, or lose their middle%s%s",
+          bad ? ": " : "", said);
+}
+
 /* Names that are too long differ at their end. */
 static void
 test_short (void)
@@ -494,6 +532,22 @@ test_card (void)
               strstr (card.data, ">processor</th><td class=\"left\">not "
                                  "recorded<"),
           "what is not there is said to be not recorded");
+  for (int i = 0; i < 2; i++) {
+    const struct made m = {i ? "heads4" : "heads2",
+                           "1",
+                           i ? "pool2-fc" : "gap-fc",
+                           "0.1",
+                           1,
+                           i ? 4 : 2,
+                           0.9,
+                           1};
+    made_run (&m, dirs[i]);
+    made_metrics (&m, dirs[i], false);
+  }
+  page.size = 0;
+  good = page_of (2, dirs, REPORT_CSV, "compare", &page) == OK;
+  tap_ok (good && strstr (page.data, "K = 4") && !strstr (page.data, "head"),
+          "heads that follow from the stages are no part of a name");
   text_clear (&page);
   text_clear (&card);
 }
@@ -870,6 +924,7 @@ main (void)
   test_scales ();
   test_short ();
   test_overlap ();
+  test_titles ();
   test_card ();
   test_narrow ();
   test_hostile ();
