@@ -198,6 +198,21 @@ done | awk -F'|' -v model="$MODEL" -v steps="$STEPS" -v batch="$BATCH" \
     print ""
   }
   function f(x, how) { return (x == "-" || x == "") ? "-" : sprintf(how, x) }'
+# Times beside which others were at work tell little.
+for span in $SPANS; do
+  echo "$(label "$span")|$(sed -n 's/^others = //p' \
+    "$OUT/quickstart-$name-span-$span/facts.ini" 2>/dev/null)"
+done | awk -F'|' '
+  $2 > 0.1 {
+    if ($2 > most) most = $2
+    if (runs != "") runs = runs ", "
+    runs = runs $1
+  }
+  END {
+    if (runs != "")
+      printf "others used up to %.0f %% of these cores while this ran (%s):" \
+        " times are not comparable\n\n", 100 * most, runs
+  }'
 report=$OUT/quickstart-$name.html
 set --
 for span in $SPANS; do

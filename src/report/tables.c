@@ -216,8 +216,9 @@ static const struct column time_columns[] = {
     {"agree", "agree s", COLUMN_STAT, 1, 2},
     {"other", "other s", COLUMN_STAT, 1, 2},
     {"predicted_busy_s", "predicted busy ms a step", COLUMN_STAT, 1e3, 2},
+    {"others", "used by others %", COLUMN_STAT, 100, 1},
 };
-_Static_assert(sizeof time_columns / sizeof *time_columns == 3 + CLOCK_CLASSES,
+_Static_assert(sizeof time_columns / sizeof *time_columns == 4 + CLOCK_CLASSES,
                "a column for each class");
 
 struct place {
@@ -252,6 +253,38 @@ group_ranks (const struct report *r, const struct group *g)
   return most;
 }
 
+#define DISTURBED 0.1 /* of the cores: more than bookkeeping of the system */
+
+/* Runs beside which others were at work. */
+static void
+note_others (struct report *r, struct table *t)
+{
+  double most = 0, stolen = 0;
+  int n = 0, known = 0;
+  for (int i = 0; i < r->n_runs; i++) {
+    const double v = words_number (&r->run[i].facts, "measured.others");
+    known += isfinite (v);
+    n += v > DISTURBED;
+    if (v > most) {
+      most = v;
+      stolen = words_number (&r->run[i].facts, "measured.stolen");
+    }
+  }
+  if (known > 0)
+    text_add (&t->note, " Used by others: share of the cores on which a run "
+                        "was at work, all its ranks together.");
+  if (n == 0)
+    return;
+  text_add (&t->note,
+            " Others used up to %.0f %% of these cores while %d of %d runs "
+            "were at work: times are not comparable.",
+            100 * most, n, r->n_runs);
+  if (stolen > DISTURBED)
+    text_add (&t->note,
+              " Up to %.0f %% went to other virtual machines (steal).",
+              100 * stolen);
+}
+
 static void
 time_fill (struct report *r, struct table *t)
 {
@@ -264,11 +297,12 @@ time_fill (struct report *r, struct table *t)
     for (int rank = 0; rank < group_ranks (r, &r->group[i]); rank++) {
       table_put_text (&f, r->group[i].label);
       table_put_number (&f, rank);
-      for (int k = 2; k < t->n_columns - 1; k++) {
+      for (int k = 2; k < t->n_columns - 2; k++) {
         struct place p = {rank, t->column[k].name};
         table_put_stat (&f, &r->group[i], of_place, &p);
       }
       table_put_stat (&f, &r->group[i], of_busy, &rank);
+      table_put_stat (&f, &r->group[i], of_fact, "measured.others");
     }
   text_add (&t->note,
             "Seconds of the newest start of each run. plain: arithmetic of "
@@ -276,6 +310,7 @@ time_fill (struct report *r, struct table *t)
             "those that are not the output; wait: for a neighbour; exposed: "
             "messages; data: for the data set; agree: comparing gradients; "
             "other: start, checkpoints, log.");
+  note_others (r, t);
 }
 
 /* -- runs ------------------------------------------------------------------ */

@@ -7,6 +7,7 @@
  */
 #include "train/train_impl.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -142,17 +143,25 @@ larger (double a, double b)
   return a > b ? a : b;
 }
 
+struct measured {   /* 0, NAN: not known */
+  double most, sum; /* highest memory of a rank, of all */
+  struct busy_share share;
+};
+
 static enum status
-put_file (struct session *s, double most, double sum)
+put_file (struct session *s, const struct measured *m)
 {
   struct text out;
   text_init (&out);
   put_facts (s, &out);
-  most = larger (most, earlier (s, "measured.peak_bytes"));
-  sum = larger (sum, earlier (s, "measured.peak_bytes_all"));
+  const double most = larger (m->most, earlier (s, "measured.peak_bytes"));
+  const double sum = larger (m->sum, earlier (s, "measured.peak_bytes_all"));
   if (most > 0)
     text_add (&out, "[measured]\npeak_bytes = %.0f\npeak_bytes_all = %.0f\n",
               most, sum);
+  if (most > 0 && isfinite (m->share.others))
+    text_add (&out, "others = %.4f\nstolen = %.4f\n", m->share.others,
+              m->share.stolen);
   enum status e = store_run_put (s->run, FACTS_FILE, out.data);
   text_clear (&out);
   return e;
@@ -161,22 +170,64 @@ put_file (struct session *s, double most, double sum)
 enum status
 facts_begin (struct session *s)
 {
-  return wire_agree (s->wire, s->run ? put_file (s, 0, 0) : OK);
+  const struct measured none = {.share = {NAN, NAN}};
+  return wire_agree (s->wire, s->run ? put_file (s, &none) : OK);
+}
+
+enum { PEAK, BEGIN, END, ROW }; /* what ranks tell each other */
+#define ROW_DOUBLES (ROW * 6)
+
+static void
+put_busy (const struct busy *b, double v[6])
+{
+  memcpy (v,
+          (double[6]){b->known, b->all_s, b->used_s, b->stolen_s, b->own_s,
+                      b->where},
+          6 * sizeof *v);
+}
+
+static struct busy
+get_busy (const double v[6])
+{
+  return (struct busy){v[0] > 0, v[1], v[2], v[3], v[4], v[5]};
+}
+
+/* From the rows of all ranks. */
+static enum status
+measure (int size, const double *all, struct measured *m)
+{
+  struct busy *of = NULL;
+  *m = (struct measured){.most = 0};
+  TRY (MEM_NEW (2 * (size_t)size, &of, "use of cores"));
+  for (int r = 0; r < size; r++) {
+    const double *row = all + r * ROW_DOUBLES;
+    m->most = larger (m->most, row[6 * PEAK]);
+    m->sum += row[6 * PEAK];
+    of[r] = get_busy (row + 6 * BEGIN);
+    of[size + r] = get_busy (row + 6 * END);
+  }
+  m->share = busy_others (size, of, of + size);
+  mem_free (&of);
+  return OK;
 }
 
 enum status
-facts_end (struct session *s)
+facts_end (struct session *s, const struct busy *begun)
 {
-  int size = wire_size (s->wire);
-  double mine = peak_bytes (), most = 0, sum = 0, *all = NULL;
-  TRY (wire_agree (s->wire, MEM_NEW ((size_t)size, &all, "peak memory")));
-  enum status e = wire_all_gather (s->wire, &mine, 1, all);
-  for (int r = 0; r < size; r++) {
-    most = larger (most, all[r]);
-    sum += all[r];
-  }
-  mem_free (&all);
+  const size_t size = (size_t)wire_size (s->wire);
+  double mine[ROW_DOUBLES] = {peak_bytes ()}, *all = NULL;
+  struct measured m;
+  struct busy now;
+  busy_now (&now);
+  put_busy (begun, mine + 6 * BEGIN);
+  put_busy (&now, mine + 6 * END);
+  TRY (wire_agree (s->wire,
+                   MEM_NEW (size * ROW_DOUBLES, &all, "what ranks have used")));
+  enum status e = wire_all_gather (s->wire, mine, ROW_DOUBLES, all);
   if (e == OK && s->run)
-    e = put_file (s, most, sum);
+    e = measure ((int)size, all, &m);
+  if (e == OK && s->run)
+    e = put_file (s, &m);
+  mem_free (&all);
   return wire_agree (s->wire, e);
 }

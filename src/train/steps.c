@@ -305,6 +305,6 @@ train_finish (struct training *t)
          done == t->end ? ", before the last evaluation was done" : "");
   }
   TRY (trace_write (s));
-  TRY (facts_end (s));
+  TRY (facts_end (s, &t->begun));
   return account_report (s, done - t->start);
 }

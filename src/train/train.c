@@ -305,6 +305,7 @@ go_on (struct training *t, struct origin *o, struct store_run *run,
   }
   portrait (s);
   enum status e = facts_begin (s);
+  busy_now (&t->begun);
   if (e == OK)
     e = dump_open (s);
   if (e == OK)

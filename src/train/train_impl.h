@@ -3,6 +3,7 @@
 #ifndef TRAIN_TRAIN_IMPL_H
 #define TRAIN_TRAIN_IMPL_H
 
+#include "base/busy.h"
 #include "run/session.h"
 #include "train/train.h"
 
@@ -262,8 +263,9 @@ struct training {
   double trained_s;       /* training seconds before it */
   double saved_s;         /* clock of the last save, or of the start */
   double worst_step_s, worst_save_s, worst_eval_s;
-  double look_s;    /* clock of the next look at the stop file */
-  double job_end_s; /* wall-clock time of the job's end; 0: unknown */
+  double look_s;     /* clock of the next look at the stop file */
+  double job_end_s;  /* wall-clock time of the job's end; 0: unknown */
+  struct busy begun; /* who used the cores before the first step */
   bool stopped;
   bool other_heads; /* root: other ones than in the rows so far */
   char *resumed[2]; /* root: metrics and progress of the checkpoint from which
@@ -470,11 +472,12 @@ train_resume (struct training *t, struct origin *o);
  */
 
 /* RUN/facts.ini before the first step, and again after the last one with the
- * highest memory of the ranks.  Collective. */
+ * highest memory of the ranks, and the share of their cores that others have
+ * used since `begun`.  Collective. */
 enum status
 facts_begin (struct session *s);
 enum status
-facts_end (struct session *s);
+facts_end (struct session *s, const struct busy *begun);
 
 /* The table "where the time went", to the log and summary.csv. Collective. */
 enum status

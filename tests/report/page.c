@@ -455,7 +455,8 @@ card_run (int i, const char *span, const char *cut, char dir[512])
   made_put (dir, "config.ini", text);
   made_put (dir, "facts.ini",
             "[facts]\ndata = 6da5ba4a46e80be3\ntrain_samples = 47857\n"
-            "steps = 100\nblocks = 11\nparameters = 272474\nisa = avx2\n");
+            "steps = 100\nblocks = 11\nparameters = 272474\nisa = avx2\n"
+            "[measured]\nothers = 0.37\nstolen = 0.05\n");
   made_put (dir, "events.jsonl",
             "{\"event\":\"start\",\"time\":1796071313.9,\"step\":0,"
             "\"program\":\"0.1.7\",\"build\":\"54f803f783388749\","
@@ -503,6 +504,11 @@ test_card (void)
   for (size_t i = 0; i < sizeof said / sizeof *said; i++)
     tap_ok (good && strstr (card.data, said[i]), "the card says %s", said[i]);
   tap_ok (!strstr (card.data, "6,5"), "it says nothing that differs");
+  tap_ok (strstr (page.data, "Others used up to 37 % of these cores while 4 "
+                             "of 4 runs were at work") &&
+              strstr (page.data, "<data value=\"0.37\">37.0</data>") &&
+              !strstr (page.data, "steal"),
+          "the table of times says that others were at work");
   part_of (page.data, "id=\"table-differs\"", "</table>", &card);
   tap_ok (strstr (card.data, ">5,6<") && strstr (card.data, ">6,5<") &&
               !strstr (card.data, "oneDNN"),
