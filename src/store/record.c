@@ -1,4 +1,5 @@
-/* store/record.c -- a run directory: lock, log, metrics.csv, whole files.
+/* store/record.c -- a run directory: lock, log, metrics.csv and its twin, whole
+ * files.
  *
  * Rows and lines are flushed one by one, so that of a killed run everything is
  * there.  Half a line at the end is removed when the directory is opened again.
@@ -117,6 +118,8 @@ store_run_close (struct store_run **out)
     return;
   if (r->metrics)
     fclose (r->metrics);
+  if (r->json)
+    fclose (r->json);
   if (r->events)
     fclose (r->events);
   if (r->log)
@@ -329,40 +332,57 @@ open_metrics (struct store_run *r, int n, const char *const *columns)
     s = store_lines_open (r->dir, "metrics.csv", &r->metrics);
   if (s == OK && r->n_columns == 0)
     s = new_header (r, n, columns);
+  if (s == OK)
+    s = store_rows_json_open (r);
   text_clear (&path);
   return s;
 }
 
 static void
-print_value (FILE *f, double v)
+add_value (double v, struct text *out)
 {
   if (isnan (v))
     return;
   if (v == floor (v) && fabs (v) < 1e15)
-    fprintf (f, "%.0f", v);
+    text_add (out, "%.0f", v);
   else
-    fprintf (f, "%.9g", v);
+    text_add (out, "%.9g", v);
 }
 
-static enum status
-print_row (struct store_run *r, int n, const char *const *columns,
-           const char *split, const double *values, const char *const *texts)
+static void
+add_row (const struct store_run *r, int n, const char *const *columns,
+         const char *split, const double *values, const char *const *texts,
+         struct text *out)
 {
   for (int k = 0; k < r->n_columns; k++) {
-    if (k > 0)
-      fputc (',', r->metrics);
-    if (strcmp (r->column[k], METRIC_SPLIT) == 0)
-      fputs (split, r->metrics);
+    text_add (out, "%s%s", k > 0 ? "," : "",
+              strcmp (r->column[k], METRIC_SPLIT) == 0 ? split : "");
     for (int i = 0; i < n; i++)
       if (strcmp (r->column[k], columns[i]) != 0)
         continue;
       else if (texts && texts[i])
-        fputs (texts[i], r->metrics);
+        text_add (out, "%s", texts[i]);
       else
-        print_value (r->metrics, values[i]);
+        add_value (values[i], out);
   }
-  fputc ('\n', r->metrics);
-  return flushed (r->metrics, r->dir, "metrics.csv");
+  text_add (out, "\n");
+}
+
+/* In both forms, the table first: the other follows from it. */
+static enum status
+put_row (struct store_run *r, const char *row)
+{
+  struct text line;
+  fputs (row, r->metrics);
+  TRY (flushed (r->metrics, r->dir, "metrics.csv"));
+  text_init (&line);
+  enum status s = store_row_json (r, row, &line);
+  if (s == OK) {
+    fputs (line.data, r->json);
+    s = flushed (r->json, r->dir, "metrics.jsonl");
+  }
+  text_clear (&line);
+  return s;
 }
 
 enum status
@@ -376,7 +396,12 @@ store_run_row (struct store_run *r, int n, const char *const *columns,
     CHECK (has_column (r, columns[i]),
            "metrics.csv has no column \"%s\": the first row names all",
            columns[i]);
-  return print_row (r, n, columns, split, values, texts);
+  struct text row;
+  text_init (&row);
+  add_row (r, n, columns, split, values, texts, &row);
+  enum status s = put_row (r, row.data);
+  text_clear (&row);
+  return s;
 }
 
 enum status

@@ -11,8 +11,8 @@ struct store_run {
   char *dir;
   struct store_lock *lock;
   int mark; /* descriptor of the progress mark; -1 before first use */
-  FILE *log, *metrics, *events; /* metrics and events NULL before first use */
-  char **column;                /* names in metrics.csv, split among them */
+  FILE *log, *metrics, *json, *events; /* all but log NULL before first use */
+  char **column; /* names in metrics.csv, split among them */
   int n_columns;
 };
 
@@ -45,6 +45,17 @@ store_history_damaged (const struct store_history *h);
  * cut off. */
 enum status
 store_lines_open (const char *dir, const char *name, FILE **out);
+
+/* All of metrics.csv, header included; "" where there is none. */
+enum status
+store_rows_read (const struct store_run *r, char **all);
+/* A row of metrics.csv, or the beginning of one followed by others, as a line
+ * of metrics.jsonl; added to out. */
+enum status
+store_row_json (const struct store_run *r, const char *row, struct text *out);
+/* metrics.jsonl from metrics.csv, and open for more.  The columns are known. */
+enum status
+store_rows_json_open (struct store_run *r);
 
 enum status
 store_run_log_open (struct store_run *r);

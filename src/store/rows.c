@@ -40,8 +40,8 @@ read_open (const struct store_run *r, char **all)
   return OK;
 }
 
-static enum status
-read_rows (const struct store_run *r, char **all)
+enum status
+store_rows_read (const struct store_run *r, char **all)
 {
   struct text path;
   size_t size = 0;
@@ -84,7 +84,7 @@ store_run_has_row (const struct store_run *r, const char *split, int64_t step)
   char *all = NULL;
   bool found = false;
   size_t n;
-  if (read_rows (r, &all) != OK) {
+  if (store_rows_read (r, &all) != OK) {
     fail_clear ();
     return false;
   }
@@ -103,7 +103,7 @@ enum status
 store_run_rows (const struct store_run *r, struct text *out)
 {
   char *all = NULL;
-  TRY (read_rows (r, &all));
+  TRY (store_rows_read (r, &all));
   int seconds = csv_find (all, METRIC_SECONDS);
   int rate = csv_find (all, METRIC_RATE);
   for (const char *line = all; *line; line = csv_next (line))
@@ -188,7 +188,7 @@ store_run_rows_back (struct store_run *r, int64_t step, const char *kept)
   struct text there, known;
   bool done = false;
   CHECK (!r->metrics, "metrics.csv is open already");
-  TRY (read_rows (r, &all));
+  TRY (store_rows_read (r, &all));
   text_init (&there);
   text_init (&known);
   /* A file that lost rows, as when a disk was full or a node went down, has

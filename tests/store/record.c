@@ -440,8 +440,9 @@ test_sweep (void)
 static void
 test_plain (void)
 {
-  static const char *const names[] = {"log",   "status",      "metrics.csv",
-                                      "aside", "status.part", "metrics-3.csv"};
+  static const char *const names[] = {
+      "log",         "status",        "metrics.csv",  "aside",
+      "status.part", "metrics-3.csv", "metrics.jsonl"};
   char dir[512], path[600], target[512], words[64];
   struct store_run *r = NULL;
   snprintf (dir, sizeof dir, "%s", scratch ("plain"));
@@ -542,6 +543,56 @@ test_metrics (void)
               strcmp (slurp (scratch ("metrics/metrics-1.csv")), longer) == 0,
           "other columns: the earlier file is kept aside");
   store_run_close (&r);
+}
+
+/* The twin of metrics.csv holds its rows, whatever happened to either. */
+static void
+test_rows_json (void)
+{
+  static const char *const names[] = {"step", "epoch", "head0_loss",
+                                      "stage0_digest"};
+  static const char *const texts[] = {NULL, NULL, NULL, "0012"};
+  static const char ten[] = "{\"step\": 10, \"epoch\": 0.5, \"split\": "
+                            "\"train\", \"head0_loss\": null, "
+                            "\"stage0_digest\": null}\n";
+  char dir[512], wanted[1024];
+  struct store_run *r = NULL;
+  snprintf (dir, sizeof dir, "%s", scratch ("json"));
+  const double first[] = {10, 0.5, NAN, NAN};
+  const double second[] = {3000000000.0, 1, 1.0 / 3, NAN};
+  const double third[] = {20, 1, INFINITY, NAN};
+  bool good = store_run_open (dir, &r) == OK &&
+              store_run_row (r, 4, names, "train", first, NULL) == OK &&
+              store_run_row (r, 4, names, "digest", second, texts) == OK;
+  store_run_close (&r);
+  char *path = strdup (scratch ("json/metrics.jsonl"));
+  snprintf (wanted, sizeof wanted,
+            "%s{\"step\": 3000000000, \"epoch\": 1, \"split\": \"digest\", "
+            "\"head0_loss\": 0.333333333, \"stage0_digest\": \"0012\"}\n",
+            ten);
+  tap_ok (good && strcmp (slurp (path), wanted) == 0,
+          "rows as objects: numbers, words, and null for what is not there");
+
+  /* Gone, as of an earlier version; and rows that are taken again. */
+  unlink (path);
+  good = store_run_open (dir, &r) == OK &&
+         store_run_rows_back (r, 15, "") == OK &&
+         store_run_row (r, 4, names, "train", third, NULL) == OK;
+  store_run_close (&r);
+  snprintf (wanted, sizeof wanted,
+            "%s{\"step\": 20, \"epoch\": 1, \"split\": \"train\", "
+            "\"head0_loss\": null, \"stage0_digest\": null}\n",
+            ten);
+  tap_ok (good && strcmp (slurp (path), wanted) == 0,
+          "of a start that goes on: those that the table kept, and its own");
+  scratch_write (path, "{\"step\": 9", 10);
+  good = store_run_open (dir, &r) == OK &&
+         store_run_row (r, 4, names, "train", first, NULL) == OK;
+  store_run_close (&r);
+  strcat (wanted, ten);
+  tap_ok (good && strcmp (slurp (path), wanted) == 0,
+          "half a line and a wrong one are replaced");
+  free (path);
 }
 
 /* -- events ---------------------------------------------------------------- */
@@ -689,6 +740,7 @@ main (void)
   test_sweep ();
   test_plain ();
   test_metrics ();
+  test_rows_json ();
   test_events ();
   test_trace ();
   test_files ();
