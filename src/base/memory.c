@@ -24,6 +24,7 @@ struct block {
   uint64_t mark;
   size_t bytes;
   const char *what; /* a string constant */
+  void *raw;        /* what calloc gave */
   struct block *before, *after;
 };
 _Static_assert(sizeof (struct block) <= LINE, "a block's head is one line");
@@ -110,18 +111,19 @@ mem_new (size_t n, size_t size, const char *what, void **out)
   if (fault_here ("alloc"))
     return fail (E_MEMORY, "%s: no memory for %zu x %zu bytes (planted)", what,
                  n, size);
-  void *raw =
-      too_many ? NULL : aligned_alloc (LINE, arena_round (bytes) + LINE);
+  /* Not cleared here: calloc knows which pages come clean from the system. */
+  char *raw = too_many ? NULL : calloc (1, arena_round (bytes) + 2 * LINE);
   if (raw == NULL)
     return fail (E_MEMORY, "%s: no memory for %zu x %zu bytes", what, n, size);
-  memset (raw, 0, arena_round (bytes) + LINE);
-  struct block *b = raw;
+  char *line = raw + (LINE - (uintptr_t)raw % LINE) % LINE;
+  struct block *b = (struct block *)(void *)line;
   b->mark = MARK;
   b->bytes = bytes;
   b->what = what;
+  b->raw = raw;
   list_add (b);
   count_more (bytes);
-  *out = (char *)raw + LINE;
+  *out = line + LINE;
   return OK;
 }
 
@@ -149,7 +151,7 @@ mem_free (void *p)
   list_remove (b);
   count_less (b->bytes);
   b->mark = 0; /* a second free of the same pointer is noticed */
-  free (b);
+  free (b->raw);
   *at = NULL;
 }
 
@@ -205,6 +207,40 @@ arena_round (size_t bytes)
   return (bytes + LINE - 1) / LINE * LINE;
 }
 
+static size_t
+whole_pages (size_t size)
+{
+  return (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+}
+
+/* Pages as the system gives them: zero, and each made when it is first touched,
+ * near the thread that does.  Clearing them here would be the second time. */
+static char *
+map_pages (size_t size)
+{
+  const size_t bytes = whole_pages (size), wide = bytes + HUGE_PAGE;
+  char *p = mmap (NULL, wide, PROT_READ | PROT_WRITE,
+                  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (p == MAP_FAILED)
+    return NULL;
+  const size_t before = (HUGE_PAGE - (uintptr_t)p % HUGE_PAGE) % HUGE_PAGE;
+  if (before > 0)
+    (void)munmap (p, before);
+  (void)munmap (p + before + bytes, wide - before - bytes);
+  (void)madvise (p + before, bytes, MADV_HUGEPAGE); /* refusal is fine */
+  return p + before;
+}
+
+static char *
+take_lines (size_t size)
+{
+  const size_t bytes = size == 0 ? LINE : arena_round (size);
+  char *p = aligned_alloc (LINE, bytes);
+  if (p != NULL)
+    memset (p, 0, bytes);
+  return p;
+}
+
 enum status
 arena_open (size_t size, const char *what, struct arena *a)
 {
@@ -213,18 +249,14 @@ arena_open (size_t size, const char *what, struct arena *a)
   *a = (struct arena){0};
   if (fault_here ("alloc"))
     return fail (E_MEMORY, "%s: no memory for %zu bytes (planted)", what, size);
-  bool large = size >= HUGE_PAGE;
-  size_t unit = large ? HUGE_PAGE : LINE;
   if (size > SIZE_MAX / 2)
     return fail (E_MEMORY, "%s: no memory for %zu bytes", what, size);
-  size_t bytes = size == 0 ? unit : (size + unit - 1) / unit * unit;
-  char *base = aligned_alloc (unit, bytes);
+  const bool large = size >= HUGE_PAGE;
+  char *base = large ? map_pages (size) : take_lines (size);
   if (base == NULL)
     return fail (E_MEMORY, "%s: no memory for %zu bytes", what, size);
-  if (large)
-    (void)madvise (base, bytes, MADV_HUGEPAGE); /* a wish; refusal is fine */
-  memset (base, 0, bytes);
   a->base = base;
+  a->mapped = large;
   a->size = arena_round (size);
   count_more (a->size);
   return OK;
@@ -249,7 +281,10 @@ arena_close (struct arena *a)
   if (a->base == NULL)
     return;
   count_less (a->size);
-  free (a->base);
+  if (a->mapped)
+    (void)munmap (a->base, whole_pages (a->size));
+  else
+    free (a->base);
   *a = (struct arena){0};
 }
 

@@ -8,6 +8,7 @@
 #define BASE_MEMORY_H
 
 #include "base/status.h"
+#include <stdbool.h>
 #include <stddef.h>
 
 /* n zeroed items of size bytes, 64-byte aligned; *out is owned by the caller.
@@ -52,8 +53,10 @@ struct arena {
   char *base;  /* owned; NULL before arena_open */
   size_t size; /* bytes */
   size_t used; /* bytes */
+  bool mapped; /* pages of the system's */
 };
-/* Owns size bytes, zeroed; asks for huge pages where it is large. */
+/* Owns size bytes, zero.  Where it is large, in huge pages if there are any,
+ * each of which is made, and cleared, when it is first touched. */
 enum status
 arena_open (size_t size, const char *what, struct arena *a);
 /* A piece of bytes, rounded up to 64; CHECK fails when it does not fit. */
