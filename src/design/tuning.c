@@ -45,9 +45,7 @@ take_given_tuning (struct design *d)
   TRY (wire_agree (d->wire, kernels_parse (d->kernels, d->spec.tuning,
                                            "the checkpoint's tuning")));
   TRY (forget_elsewhere (d, &forgot));
-  if (forgot)
-    kernels_choose_by_rule (d->kernels, d->net);
-  return OK;
+  return forgot ? kernels_choose_by_rule (d->kernels, d->net, NULL) : OK;
 }
 
 /* Whether train.tune names what an earlier start of this run has chosen. */
@@ -71,18 +69,6 @@ take_was_tuning (struct design *d)
   return wire_agree (d->wire, e);
 }
 
-/* A run that goes on computes its products as it did. */
-static enum status
-choose_by_rule (struct design *d)
-{
-  const char *was = d->spec.was_tuning;
-  kernels_choose_by_rule (d->kernels, d->net);
-  return wire_agree (
-      d->wire, was && was[0] ? kernels_go_on (d->kernels, was,
-                                              "the checkpoint's kernel choices")
-                             : OK);
-}
-
 /* Kernel choices: by rule, from a file, from an earlier start of this run (its
  * checkpoint, or tune.txt where it left none) or of a like one, or measured
  * now. */
@@ -96,7 +82,8 @@ choose_kernels (struct design *d)
   if (d->spec.tuning && d->spec.tuning[0])
     return take_given_tuning (d);
   if (strcmp (word, "no") == 0)
-    return choose_by_rule (d);
+    return wire_agree (d->wire, kernels_choose_by_rule (d->kernels, d->net,
+                                                        d->spec.was_tuning));
   if (d->spec.was_tuning && d->spec.was_tuning[0] && is_own_tuning (d)) {
     TRY (take_was_tuning (d));
     TRY (forget_elsewhere (d, &forgot));

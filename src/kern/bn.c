@@ -9,9 +9,11 @@
  * are filled with NaN here.
  *
  * The three primitives are compared with our own loops (own.c), in double, on a
- * small batch; if they are wrong, our own take their place.
+ * small batch; if they are wrong, our own take their place.  Or none of all
+ * this is used, but the loops of fused.c.
  */
 #include "base/fault.h"
+#include "kern/fused_impl.h"
 #include "kern/prove_impl.h"
 
 #include <math.h>
@@ -30,6 +32,8 @@ struct kern_bn {
   struct kern_op train, infer, back;
   bool own; /* ours in place of these */
   struct kern_own_bn plain;
+  bool is_fused; /* none of the above is made */
+  struct kern_fused fused;
 };
 
 /* The argument numbers of a pass, in the order in which the calls below give
@@ -101,8 +105,8 @@ make_all (struct kern_bn *b)
 }
 
 static enum status
-create (struct kern *k, struct kern_dims d, enum kern_layout l, bool relu,
-        struct kern_bn **out)
+begin (struct kern *k, struct kern_dims d, enum kern_layout l, bool relu,
+       struct kern_bn **out)
 {
   struct kern_bn *b = NULL;
   TRY (MEM_NEW (1, &b, "batch normalisation"));
@@ -112,6 +116,16 @@ create (struct kern *k, struct kern_dims d, enum kern_layout l, bool relu,
   b->relu = relu;
   b->back_shift = kern_lib_bn_back_shift ();
   b->plain = (struct kern_own_bn){kern_view_of (k, d, l), BN_EPS, k->threads};
+  *out = b;
+  return OK;
+}
+
+static enum status
+create (struct kern *k, struct kern_dims d, enum kern_layout l, bool relu,
+        struct kern_bn **out)
+{
+  struct kern_bn *b = NULL;
+  TRY (begin (k, d, l, relu, &b));
   enum status s = make_all (b);
   if (s != OK) {
     kern_bn_destroy (&b);
@@ -310,12 +324,25 @@ become_own (struct kern_bn *b)
   b->mask_bytes = b->relu ? kern_bytes (b->k, b->d, b->l) / sizeof (float) : 0;
 }
 
+static enum status
+create_fused (struct kern *k, struct kern_dims d, enum kern_layout l, bool relu,
+              struct kern_bn **out)
+{
+  TRY (begin (k, d, l, relu, out));
+  (*out)->is_fused = true;
+  (*out)->fused = kern_fused_of (k, d, l, BN_EPS);
+  kern_side_want (k, kern_fused_bytes (&(*out)->fused));
+  return OK;
+}
+
 enum status
 kern_bn_create (struct kern *k, struct kern_dims d, enum kern_layout l,
-                bool relu, struct kern_bn **out)
+                bool relu, enum kern_bn_way way, struct kern_bn **out)
 {
   struct kern_bn *b = NULL;
   char key[KERN_KEY];
+  if (way == KERN_BN_FUSED)
+    return create_fused (k, d, l, relu, out);
   TRY (create (k, d, l, relu, &b));
   snprintf (key, sizeof key,
             "batch normalisation%s c=%lld h=%lld w=%lld %s by %s and %s",
@@ -383,6 +410,12 @@ kern_bn_forward (struct kern_bn *b, const float *src, const float *scale,
                  const float *shift, float *dst, float *mean, float *var,
                  void *mask)
 {
+  if (b->is_fused) {
+    const struct kern_fused_out out = {NULL, b->relu, dst};
+    kern_fused_forward (&b->fused, kern_side (b->k), src, scale, shift, mean,
+                        var, &out);
+    return OK;
+  }
   if (b->own) {
     kern_own_bn_statistics (&b->plain, src, mean, var);
     kern_own_bn_apply (&b->plain, src, scale, shift, mean, var, b->relu, dst,
@@ -400,6 +433,12 @@ kern_bn_infer (struct kern_bn *b, const float *src, const float *scale,
                const float *shift, const float *mean, const float *var,
                float *dst)
 {
+  if (b->is_fused) {
+    const struct kern_fused_out out = {NULL, b->relu, dst};
+    kern_fused_infer (&b->fused, kern_side (b->k), src, scale, shift, mean, var,
+                      &out);
+    return OK;
+  }
   if (b->own) {
     kern_own_bn_apply (&b->plain, src, scale, shift, mean, var, b->relu, dst,
                        NULL);
@@ -432,6 +471,12 @@ kern_bn_back (struct kern_bn *b, const float *src, const float *d_dst,
               const float *var, const void *mask, float *d_src, float *d_scale,
               float *d_shift)
 {
+  if (b->is_fused) {
+    const struct kern_fused_in in = {.d_dst = d_dst, .relu = b->relu};
+    kern_fused_back (&b->fused, kern_side (b->k), src, scale, shift, mean, var,
+                     &in, d_src, d_scale, d_shift);
+    return OK;
+  }
   if (b->own) {
     kern_own_bn_back (&b->plain, src, d_dst, scale, mean, var,
                       b->relu ? mask : NULL, d_src, d_scale, d_shift);
@@ -445,6 +490,50 @@ kern_bn_back (struct kern_bn *b, const float *src, const float *d_dst,
   if (b->relu)
     data[n++] = mask;
   return kern_op_run (b->k, &b->back, data);
+}
+
+void
+kern_bn_join (struct kern_bn *b, const float *src, const float *scale,
+              const float *shift, const float *side, float *dst, float *mean,
+              float *var)
+{
+  CHECK (b->is_fused && !b->relu, "a sum behind the library's normalisation");
+  const struct kern_fused_out out = {side, true, dst};
+  kern_fused_forward (&b->fused, kern_side (b->k), src, scale, shift, mean, var,
+                      &out);
+}
+
+void
+kern_bn_join_infer (struct kern_bn *b, const float *src, const float *scale,
+                    const float *shift, const float *mean, const float *var,
+                    const float *side, float *dst)
+{
+  CHECK (b->is_fused && !b->relu, "a sum behind the library's normalisation");
+  const struct kern_fused_out out = {side, true, dst};
+  kern_fused_infer (&b->fused, kern_side (b->k), src, scale, shift, mean, var,
+                    &out);
+}
+
+void
+kern_bn_join_back (struct kern_bn *b, const float *src,
+                   const struct kern_bn_joined *j, const float *scale,
+                   const float *mean, const float *var, float *d_src,
+                   float *d_scale, float *d_shift)
+{
+  CHECK (b->is_fused && !b->relu, "a sum behind the library's normalisation");
+  const struct kern_fused_in in = {
+      .d_dst = j->d_dst, .more = j->more, .dst = j->dst, .g = j->g};
+  /* without its ReLU the shift is of no use; any numbers do */
+  kern_fused_back (&b->fused, kern_side (b->k), src, scale, scale, mean, var,
+                   &in, d_src, d_scale, d_shift);
+}
+
+void
+kern_bn_join_gate (const struct kern_bn *b, const struct kern_bn_joined *j)
+{
+  const struct kern_fused_in in = {
+      .d_dst = j->d_dst, .more = j->more, .dst = j->dst, .g = j->g};
+  kern_fused_gate (&b->fused, &in);
 }
 
 void

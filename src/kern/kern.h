@@ -210,16 +210,21 @@ kern_conv_flops (const struct kern_conv_shape *s);
 size_t
 kern_conv_room (const struct kern_conv_shape *s, const char *isa, int threads);
 
+/* Whose batch normalisation: the library's primitives, or own loops. */
+enum kern_bn_way { KERN_BN_LIBRARY, KERN_BN_FUSED, KERN_BN_WAYS };
+
 /* Which algorithm each convolution uses, per shape and direction; filled by
- * measuring or from text.  A shape that is not in it: KERN_DIRECT. */
+ * measuring or from text.  A shape that is not in it: KERN_DIRECT.  And what
+ * normalises; KERN_BN_LIBRARY where nothing is said, as in texts of before. */
 struct kern_tuning;
 enum status
 kern_tuning_create (struct kern_tuning **out);
 void
 kern_tuning_destroy (struct kern_tuning **t);
 /* One line per shape and direction, readable and stable; parse fails with
- * E_CONFIG naming `origin` and the line.  Lines it adds: "layout = blocked" and
- * "machine = ..." (ISA, library version, threads). */
+ * E_CONFIG naming `origin` and the line.  Lines it adds: "layout = blocked",
+ * "normalisation = fused" and "machine = ..." (ISA, library version, threads).
+ */
 void
 kern_tuning_print (const struct kern_tuning *t, struct text *out);
 enum status
@@ -242,6 +247,10 @@ bool
 kern_tuning_elsewhere (const struct kern *k, const struct kern_tuning *t);
 void
 kern_tuning_layout_set (struct kern_tuning *t, enum kern_layout l);
+enum kern_bn_way
+kern_tuning_bn (const struct kern_tuning *t);
+void
+kern_tuning_bn_set (struct kern_tuning *t, enum kern_bn_way way);
 enum kern_algo
 kern_tuning_choice (const struct kern_tuning *t,
                     const struct kern_conv_shape *s, enum kern_direction d);
@@ -271,7 +280,8 @@ kern_tuning_put_linear (struct kern *k, struct kern_tuning *t,
                         const struct kern_linear_shape *s,
                         const enum kern_way way[3]);
 /* A table out of a text that an earlier version wrote: products are computed
- * as that did, by sgemm.  A new table is not; go_on: as in another one. */
+ * as that did, by sgemm.  A new table is not; go_on: as in another one, and
+ * normalisation, too. */
 bool
 kern_tuning_by_sgemm (const struct kern_tuning *t);
 void
@@ -348,11 +358,14 @@ kern_conv_algo (const struct kern_conv *c, enum kern_direction d);
 
 /* -- batch normalisation --------------------------------------------------- */
 
-/* eps 1e-5; batch statistics with biased variance (PyTorch's BatchNorm2d). */
+/* eps 1e-5; batch statistics with biased variance (PyTorch's BatchNorm2d).
+ * FUSED: own loops, which pass over memory once for statistics and once for
+ * what follows from them.  The same bits for any number of threads, others than
+ * the library's. */
 struct kern_bn;
 enum status
 kern_bn_create (struct kern *k, struct kern_dims d, enum kern_layout l,
-                bool relu, struct kern_bn **out);
+                bool relu, enum kern_bn_way way, struct kern_bn **out);
 void
 kern_bn_destroy (struct kern_bn **b);
 /* Bytes of the mask that forward leaves for backward (0 without ReLU). */
@@ -368,6 +381,32 @@ kern_bn_forward (struct kern_bn *b, const float *src, const float *scale,
 void
 kern_bn_running (const struct kern_bn *b, const float *mean, const float *var,
                  float *running_mean, float *running_var);
+/* The end of a residual block, of FUSED ones made without ReLU: dst = max
+ * (what kern_bn_forward gives + side, 0). */
+void
+kern_bn_join (struct kern_bn *b, const float *src, const float *scale,
+              const float *shift, const float *side, float *dst, float *mean,
+              float *var);
+/* ... with given statistics, */
+void
+kern_bn_join_infer (struct kern_bn *b, const float *src, const float *scale,
+                    const float *shift, const float *mean, const float *var,
+                    const float *side, float *dst);
+/* ... and its gradient: g = d_dst + more (NULL: 0) where dst is above 0, which
+ * is also the side's; kern_bn_back of that.  d_src may be d_dst, g may be more.
+ */
+struct kern_bn_joined {
+  const float *dst, *d_dst, *more;
+  float *g;
+};
+void
+kern_bn_join_back (struct kern_bn *b, const float *src,
+                   const struct kern_bn_joined *j, const float *scale,
+                   const float *mean, const float *var, float *d_src,
+                   float *d_scale, float *d_shift);
+/* g alone. */
+void
+kern_bn_join_gate (const struct kern_bn *b, const struct kern_bn_joined *j);
 /* With given statistics, for evaluation. */
 enum status
 kern_bn_infer (struct kern_bn *b, const float *src, const float *scale,

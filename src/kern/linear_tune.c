@@ -22,12 +22,6 @@ kern_tuning_by_sgemm (const struct kern_tuning *t)
   return t != NULL && t->by_sgemm;
 }
 
-void
-kern_tuning_go_on (struct kern_tuning *t, const struct kern_tuning *was)
-{
-  t->by_sgemm = was->by_sgemm;
-}
-
 static struct kern_linear_entry *
 find (const struct kern_tuning *t, const struct kern_linear_shape *s)
 {

@@ -25,6 +25,9 @@ static const char *const direction_names[] = {[KERN_FORWARD] = "forward",
                                               [KERN_BACK_WEIGHTS] =
                                                   "back_weights"};
 
+static const char *const bn_names[KERN_BN_WAYS] = {
+    [KERN_BN_LIBRARY] = "library", [KERN_BN_FUSED] = "fused"};
+
 const char *
 kern_algo_name (enum kern_algo a)
 {
@@ -80,6 +83,25 @@ void
 kern_tuning_layout_set (struct kern_tuning *t, enum kern_layout l)
 {
   t->layout = l;
+}
+
+enum kern_bn_way
+kern_tuning_bn (const struct kern_tuning *t)
+{
+  return t->bn;
+}
+
+void
+kern_tuning_bn_set (struct kern_tuning *t, enum kern_bn_way way)
+{
+  t->bn = way;
+}
+
+void
+kern_tuning_go_on (struct kern_tuning *t, const struct kern_tuning *was)
+{
+  t->by_sgemm = was->by_sgemm;
+  t->bn = was->bn;
 }
 
 const char *
@@ -221,6 +243,8 @@ void
 kern_tuning_print (const struct kern_tuning *t, struct text *out)
 {
   text_add (out, "layout = %s\n", kern_layout_name (t->layout));
+  if (t->bn != KERN_BN_LIBRARY) /* texts of before do not say it */
+    text_add (out, "normalisation = %s\n", bn_names[t->bn]);
   if (t->machine[0] != '\0')
     text_add (out, "machine = %s\n", t->machine);
   if (!t->by_sgemm)
@@ -398,6 +422,14 @@ parse_line (char *line, const char *at, struct kern_tuning *t)
                    at, line + 9);
     return OK;
   }
+  if (strncmp (line, "normalisation = ", 16) == 0) {
+    for (int way = 0; way < KERN_BN_WAYS; way++)
+      if (strcmp (line + 16, bn_names[way]) == 0) {
+        t->bn = (enum kern_bn_way)way;
+        return OK;
+      }
+    return fail (E_CONFIG, "%s: \"%s\" is not library or fused", at, line + 16);
+  }
   if (strncmp (line, "machine = ", 10) == 0) {
     if (strlen (line + 10) >= sizeof t->machine)
       return fail (E_CONFIG, "%s: the name of the machine is too long", at);
@@ -422,9 +454,10 @@ parse_line (char *line, const char *at, struct kern_tuning *t)
     return kern_linear_parse (line + 7, at, t);
   if (strncmp (line, "conv ", 5) != 0)
     return fail (E_CONFIG,
-                 "%s: a line begins with \"layout =\", \"machine =\", "
-                 "\"conv\", \"linear\", \"proven =\", \"right\" or "
-                 "\"wrong\", or is \"" BY_MATMUL "\", not \"%s\"",
+                 "%s: a line begins with \"layout =\", \"normalisation =\", "
+                 "\"machine =\", \"conv\", \"linear\", \"proven =\", "
+                 "\"right\" or \"wrong\", or is \"" BY_MATMUL "\", not "
+                 "\"%s\"",
                  at, line);
   struct kern_tuning_entry e = {0};
   TRY (parse_conv (line + 5, at, &e));

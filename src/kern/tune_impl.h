@@ -18,6 +18,7 @@ struct kern_linear_entry {
 
 struct kern_tuning {
   enum kern_layout layout;
+  enum kern_bn_way bn;
   char machine[KERN_MACHINE];        /* "" when nothing was measured or read */
   struct kern_tuning_entry *entries; /* owned */
   size_t n, room;

@@ -179,21 +179,20 @@ kernels_seconds (const struct kernels *k)
 }
 
 enum status
-kernels_go_on (struct kernels *k, const char *text, const char *origin)
+kernels_choose_by_rule (struct kernels *k, const struct network *net,
+                        const char *was)
 {
-  struct kern_tuning *was = NULL;
-  TRY (kern_tuning_create (&was));
-  enum status e = kern_tuning_parse (text, origin, was);
-  if (e == OK)
-    kern_tuning_go_on (k->tuning, was);
-  kern_tuning_destroy (&was);
-  return e;
-}
-
-void
-kernels_choose_by_rule (struct kernels *k, const struct network *net)
-{
+  struct kern_tuning *before = NULL;
   stage_tune_rule (k->kern, net, k->tuning);
+  if (!was || !was[0])
+    return OK;
+  TRY (kern_tuning_create (&before));
+  enum status e =
+      kern_tuning_parse (was, "the checkpoint's kernel choices", before);
+  if (e == OK)
+    kern_tuning_go_on (k->tuning, before);
+  kern_tuning_destroy (&before);
+  return e;
 }
 
 enum status

@@ -78,13 +78,12 @@ kernels_elsewhere (const struct kernels *k);
 /* What the chosen ones took where they were measured; 0: they were not. */
 double
 kernels_seconds (const struct kernels *k);
-/* Products of matrices as the text of an earlier start says, whatever else it
- * chose. */
+/* By rule, and by measuring (stage_tune); heads: by unit, or NULL.  was: the
+ * choices of the checkpoint to go on from, NULL or "" where there is none: its
+ * products and batch normalisation stay those of its version. */
 enum status
-kernels_go_on (struct kernels *k, const char *text, const char *origin);
-/* By rule, and by measuring (stage_tune); heads: by unit, or NULL. */
-void
-kernels_choose_by_rule (struct kernels *k, const struct network *net);
+kernels_choose_by_rule (struct kernels *k, const struct network *net,
+                        const char *was);
 enum status
 kernels_choose (struct kernels *k, const struct network *net, int64_t n_samples,
                 const char *const *heads, const struct stage_team *team);

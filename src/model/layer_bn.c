@@ -34,6 +34,16 @@ bn_eval (struct layer *l, struct work *w, const float *x, float *y)
                         params_stat (w->params, b->var), y);
 }
 
+/* A walk that training is not to notice leaves them. */
+static void
+move_statistics (struct bn_layer *b, struct work *w, const float *mean,
+                 const float *var)
+{
+  if (!w->still)
+    kern_bn_running (b->bn, mean, var, params_stat (w->params, b->mean),
+                     params_stat (w->params, b->var));
+}
+
 static enum status
 bn_forward (struct layer *l, struct work *w, const float *x, float *y)
 {
@@ -46,9 +56,35 @@ bn_forward (struct layer *l, struct work *w, const float *x, float *y)
   TRY (kern_bn_forward (b->bn, x, params_value (w->params, b->scale),
                         params_value (w->params, b->shift), y, mean, var,
                         w->slot + b->mask_at));
-  if (!w->still) /* a walk that training is not to notice leaves them */
-    kern_bn_running (b->bn, mean, var, params_stat (w->params, b->mean),
-                     params_stat (w->params, b->var));
+  move_statistics (b, w, mean, var);
+  return OK;
+}
+
+static enum status
+bn_eval_join (struct layer *l, struct work *w, const float *x,
+              const float *side, float *y)
+{
+  struct bn_layer *b = (struct bn_layer *)l;
+  kern_bn_join_infer (b->bn, x, params_value (w->params, b->scale),
+                      params_value (w->params, b->shift),
+                      params_stat (w->params, b->mean),
+                      params_stat (w->params, b->var), side, y);
+  return OK;
+}
+
+static enum status
+bn_forward_join (struct layer *l, struct work *w, const float *x,
+                 const float *side, float *y)
+{
+  struct bn_layer *b = (struct bn_layer *)l;
+  float *mean = (float *)(w->slot + b->mean_at);
+  float *var = (float *)(w->slot + b->var_at);
+  *layer_saved (l, w) = (struct layer_saved){x, y};
+  if (w->fixed)
+    return bn_eval_join (l, w, x, side, y);
+  kern_bn_join (b->bn, x, params_value (w->params, b->scale),
+                params_value (w->params, b->shift), side, y, mean, var);
+  move_statistics (b, w, mean, var);
   return OK;
 }
 
@@ -84,29 +120,53 @@ grad_place (struct bn_layer *b, struct work *w, int id, float **block)
   return work_take (w, tensor_bytes (NETWORK_PARAM, (int64_t)b->c));
 }
 
+/* Backward, by kern_bn_join_back where j is not NULL, else from d_y. */
 static enum status
-bn_back (struct layer *l, struct work *w, const float *d_y, float *d_x)
+back (struct bn_layer *b, struct work *w, const float *d_y,
+      const struct kern_bn_joined *j, float *d_x)
 {
-  struct bn_layer *b = (struct bn_layer *)l;
+  struct layer *l = &b->layer;
   char *mark = w->scratch;
   float *block[2];
-  if (w->fixed)
-    return bn_back_fixed (l, w, d_y, d_x);
   float *d_scale = grad_place (b, w, b->scale, &block[0]);
   float *d_shift = grad_place (b, w, b->shift, &block[1]);
+  const float *x = layer_saved (l, w)->x;
+  const float *scale = params_value (w->params, b->scale);
+  const float *mean = (float *)(w->slot + b->mean_at);
+  const float *var = (float *)(w->slot + b->var_at);
   if (!d_x)
     d_x = work_take (w, l->x_bytes);
-  TRY (kern_bn_back (
-      b->bn, layer_saved (l, w)->x, d_y, params_value (w->params, b->scale),
-      params_value (w->params, b->shift), (float *)(w->slot + b->mean_at),
-      (float *)(w->slot + b->var_at), w->slot + b->mask_at, d_x, d_scale,
-      d_shift));
+  if (j)
+    kern_bn_join_back (b->bn, x, j, scale, mean, var, d_x, d_scale, d_shift);
+  else
+    TRY (kern_bn_back (b->bn, x, d_y, scale, params_value (w->params, b->shift),
+                       mean, var, w->slot + b->mask_at, d_x, d_scale, d_shift));
   if (block[0])
     kern_axpy (w->k, b->c, 1.0f, d_scale, block[0]);
   if (block[1])
     kern_axpy (w->k, b->c, 1.0f, d_shift, block[1]);
   w->scratch = mark;
   return OK;
+}
+
+static enum status
+bn_back (struct layer *l, struct work *w, const float *d_y, float *d_x)
+{
+  if (w->fixed)
+    return bn_back_fixed (l, w, d_y, d_x);
+  return back ((struct bn_layer *)l, w, d_y, NULL, d_x);
+}
+
+static enum status
+bn_back_join (struct layer *l, struct work *w, const float *d_y, float *g,
+              float *d_x)
+{
+  const struct kern_bn_joined j = {layer_saved (l, w)->y, d_y, w->more, g};
+  w->more = NULL;
+  if (!w->fixed)
+    return back ((struct bn_layer *)l, w, NULL, &j, d_x);
+  kern_bn_join_gate (((struct bn_layer *)l)->bn, &j);
+  return bn_back_fixed (l, w, g, d_x);
 }
 
 static void
@@ -135,7 +195,8 @@ bn_make (struct layer_maker *m, const struct recipe_step *s, struct layer *l)
                  "%s: batch normalisation of one sample of 1x1 pixels has no "
                  "variance; take a larger micro-batch or larger images",
                  s->name);
-  TRY (kern_bn_create (m->k, d, layout_of (s, m->inner), s->relu, &b->bn));
+  TRY (kern_bn_create (m->k, d, layout_of (s, m->inner), s->relu,
+                       kern_tuning_bn (m->tuning), &b->bn));
   TRY (add_vector (m, s, "weight", false, true, &b->scale));
   TRY (add_vector (m, s, "bias", false, false, &b->shift));
   TRY (add_vector (m, s, "running_mean", true, false, &b->mean));
@@ -146,6 +207,8 @@ bn_make (struct layer_maker *m, const struct recipe_step *s, struct layer *l)
   b->mask_at = maker_slot (m, kern_bn_mask_bytes (b->bn));
   l->x_bytes = l->y_bytes = maker_bytes (m, s->out, s->flat);
   l->scratch_bytes = arena_round (l->x_bytes) + 2 * arena_round (vector);
+  l->joins = kern_tuning_bn (m->tuning) == KERN_BN_FUSED && !s->relu &&
+             kern_precision (m->k) == KERN_F32;
   return OK;
 }
 
@@ -164,8 +227,9 @@ bn_prove (struct kern *k, const struct recipe_step *s, int64_t n,
   struct kern_bn *bn = NULL;
   struct kern_dims d = s->out;
   d.n = n;
-  enum status status = kern_bn_create (
-      k, d, layout_of (s, kern_tuning_layout (t)), s->relu, &bn);
+  enum status status =
+      kern_bn_create (k, d, layout_of (s, kern_tuning_layout (t)), s->relu,
+                      kern_tuning_bn (t), &bn);
   kern_bn_destroy (&bn);
   return status;
 }
@@ -181,7 +245,8 @@ bn_open (struct kern *k, struct kern_dims d, enum kern_layout l, bool relu,
          struct bn_bench *b)
 {
   size_t n = kern_bytes (k, d, l) / sizeof (float);
-  TRY (kern_bn_create (k, d, l, relu, &b->bn));
+  TRY (kern_bn_create (
+      k, d, l, relu, l == KERN_LAST ? KERN_BN_FUSED : KERN_BN_LIBRARY, &b->bn));
   TRY (kern_seal (k));
   TRY (MEM_NEW (n, &b->x, "measuring"));
   TRY (MEM_NEW (n, &b->y, "measuring"));
@@ -252,5 +317,8 @@ const struct layer_kind layer_bn = {
     .forward = bn_forward,
     .eval = bn_eval,
     .back = bn_back,
+    .forward_join = bn_forward_join,
+    .eval_join = bn_eval_join,
+    .back_join = bn_back_join,
     .destroy = bn_destroy,
 };

@@ -25,21 +25,33 @@ struct sequence_layer {
 /* x -> child 0 -> ... -> child n - 1 -> y.  Every output between stays in the
  * slot: it is the next child's input, which its backward reads again. */
 static enum status
-sequence_forward (struct layer *l, struct work *w, const float *x, float *y)
+sequence_forward_join (struct layer *l, struct work *w, const float *x,
+                       const float *side, float *y)
 {
   struct sequence_layer *q = (struct sequence_layer *)l;
   for (int i = 0; i < q->n; i++) {
+    struct layer *c = q->child[i];
     float *to = i == q->n - 1 ? y : (float *)(w->slot + q->y_at[i]);
-    TRY (layer_forward (q->child[i], w, x, to));
+    if (side && i == q->n - 1)
+      TRY (c->kind->forward_join (c, w, x, side, to));
+    else
+      TRY (layer_forward (c, w, x, to));
     pulse ();
     x = to;
   }
   return OK;
 }
 
+static enum status
+sequence_forward (struct layer *l, struct work *w, const float *x, float *y)
+{
+  return sequence_forward_join (l, w, x, NULL, y);
+}
+
 /* Nothing is kept in evaluation: two tensors take turns as input and output. */
 static enum status
-sequence_eval (struct layer *l, struct work *w, const float *x, float *y)
+sequence_eval_join (struct layer *l, struct work *w, const float *x,
+                    const float *side, float *y)
 {
   struct sequence_layer *q = (struct sequence_layer *)l;
   char *mark = w->scratch;
@@ -47,8 +59,12 @@ sequence_eval (struct layer *l, struct work *w, const float *x, float *y)
   turn[0] = work_take (w, q->largest);
   turn[1] = work_take (w, q->largest);
   for (int i = 0; i < q->n; i++) {
+    struct layer *c = q->child[i];
     float *to = i == q->n - 1 ? y : turn[i % 2];
-    TRY (layer_eval (q->child[i], w, x, to));
+    if (side && i == q->n - 1)
+      TRY (c->kind->eval_join (c, w, x, side, to));
+    else
+      TRY (layer_eval (c, w, x, to));
     pulse ();
     x = to;
   }
@@ -56,12 +72,19 @@ sequence_eval (struct layer *l, struct work *w, const float *x, float *y)
   return OK;
 }
 
+static enum status
+sequence_eval (struct layer *l, struct work *w, const float *x, float *y)
+{
+  return sequence_eval_join (l, w, x, NULL, y);
+}
+
 /* From the last child to the first.  Gradients between children take turns in
  * two places of scratch, but one that a child wants to keep for its weights
  * goes to the pair, where it stays.  The first child is left out where it has
  * nothing to learn and nobody wants what it would hand on. */
 static enum status
-sequence_back (struct layer *l, struct work *w, const float *d_y, float *d_x)
+sequence_back_join (struct layer *l, struct work *w, const float *d_y, float *g,
+                    float *d_x)
 {
   struct sequence_layer *q = (struct sequence_layer *)l;
   const int first = !d_x && q->child[0]->kind->bare;
@@ -75,12 +98,21 @@ sequence_back (struct layer *l, struct work *w, const float *d_y, float *d_x)
       to = w->pair && !w->now && q->child[i - 1]->keeps
                ? (float *)(w->pair + q->d_at[i - 1])
                : turn[i % 2];
-    TRY (layer_back (q->child[i], w, d_y, to));
+    if (g && i == q->n - 1)
+      TRY (q->child[i]->kind->back_join (q->child[i], w, d_y, g, to));
+    else
+      TRY (layer_back (q->child[i], w, d_y, to));
     TRY (work_pulse (w));
     d_y = to;
   }
   w->scratch = mark;
   return OK;
+}
+
+static enum status
+sequence_back (struct layer *l, struct work *w, const float *d_y, float *d_x)
+{
+  return sequence_back_join (l, w, d_y, NULL, d_x);
 }
 
 static enum status
@@ -112,6 +144,9 @@ static const struct layer_kind sequence_kind = {
     .forward = sequence_forward,
     .eval = sequence_eval,
     .back = sequence_back,
+    .forward_join = sequence_forward_join,
+    .eval_join = sequence_eval_join,
+    .back_join = sequence_back_join,
     .weights = sequence_weights,
     .destroy = sequence_destroy,
 };
@@ -147,6 +182,7 @@ place_tensors (struct layer_maker *m, struct sequence_layer *q)
   q->layer.x_bytes = q->child[0]->x_bytes;
   q->layer.y_bytes = q->child[q->n - 1]->y_bytes;
   q->layer.keeps = q->child[q->n - 1]->keeps;
+  q->layer.joins = q->child[q->n - 1]->joins;
   q->layer.scratch_bytes = 2 * arena_round (q->largest) + inside;
 }
 
@@ -183,7 +219,11 @@ bad:
 struct residual_layer {
   struct layer layer;
   struct layer *path, *skip; /* owned; skip NULL: the identity */
-  /* Of two blocks in a row the later one makes the gradient at the tensor
+  /* Where the path `joins`, sum and ReLU are part of its last layer's passes,
+   * and of two such blocks in a row the later one leaves its side of the
+   * gradient between them to be added in the earlier one's. */
+  bool leaves; /* its input is the output of a block that joins */
+  /* Else of two blocks in a row the later one makes the gradient at the tensor
    * between them, and takes it through the ReLU of the earlier one in the same
    * loop. */
   bool gates; /* its input is another block's output: d_x comes out rectified */
@@ -193,11 +233,17 @@ struct residual_saved {
   const float *x, *y;
 };
 
-/* y holds the path's output; add the other side and rectify, in place. */
-static void
-join (struct residual_layer *r, struct work *w, const float *side, float *y)
+/* The path and the sum with what came of the other side, rectified. */
+static enum status
+path_forward (struct residual_layer *r, struct work *w, const float *x,
+              const float *side, float *y)
 {
+  struct layer *p = r->path;
+  if (p->joins)
+    return p->kind->forward_join (p, w, x, side, y);
+  TRY (layer_forward (p, w, x, y));
   kern_add_relu (w->k, layer_numbers (r->layer.y_bytes), y, side, y);
+  return OK;
 }
 
 static enum status
@@ -208,14 +254,25 @@ residual_forward (struct layer *l, struct work *w, const float *x, float *y)
   const float *side = x;
   *(struct residual_saved *)(w->slot + l->saved_at) =
       (struct residual_saved){x, y};
-  TRY (layer_forward (r->path, w, x, y));
   if (r->skip) {
     float *to = work_take (w, l->y_bytes);
     TRY (layer_forward (r->skip, w, x, to));
     side = to;
   }
-  join (r, w, side, y);
+  TRY (path_forward (r, w, x, side, y));
   w->scratch = mark;
+  return OK;
+}
+
+static enum status
+path_eval (struct residual_layer *r, struct work *w, const float *x,
+           const float *side, float *y)
+{
+  struct layer *p = r->path;
+  if (p->joins)
+    return p->kind->eval_join (p, w, x, side, y);
+  TRY (layer_eval (p, w, x, y));
+  kern_add_relu (w->k, layer_numbers (r->layer.y_bytes), y, side, y);
   return OK;
 }
 
@@ -225,15 +282,33 @@ residual_eval (struct layer *l, struct work *w, const float *x, float *y)
   struct residual_layer *r = (struct residual_layer *)l;
   char *mark = w->scratch;
   const float *side = x;
-  TRY (layer_eval (r->path, w, x, y));
   if (r->skip) {
     float *to = work_take (w, l->y_bytes);
     TRY (layer_eval (r->skip, w, x, to));
     side = to;
   }
-  join (r, w, side, y);
+  TRY (path_eval (r, w, x, side, y));
   w->scratch = mark;
   return OK;
+}
+
+/* d_x from the path; returns the gradient at the sum, which is the side's, too.
+ * It is the first piece of scratch, here and in the block before, which may
+ * find there what this one left. */
+static enum status
+path_back (struct residual_layer *r, struct work *w, const float *d_y,
+           float *d_x, const float **side)
+{
+  const struct layer *l = &r->layer;
+  const struct residual_saved *saved =
+      (struct residual_saved *)(w->slot + l->saved_at);
+  float *g = r->gated ? NULL : work_take (w, l->y_bytes);
+  *side = g ? g : d_y;
+  if (r->path->joins)
+    return r->path->kind->back_join (r->path, w, d_y, g, d_x);
+  if (g)
+    kern_relu_back (w->k, layer_numbers (l->y_bytes), d_y, saved->y, g);
+  return layer_back (r->path, w, *side, d_x);
 }
 
 /* d_x = path back + skip back (or the identity).  The path writes d_x and the
@@ -245,19 +320,16 @@ residual_back (struct layer *l, struct work *w, const float *d_y, float *d_x)
   const struct residual_saved *saved =
       (struct residual_saved *)(w->slot + l->saved_at);
   char *mark = w->scratch;
-  if (!r->gated) {
-    float *g = work_take (w, l->y_bytes);
-    kern_relu_back (w->k, layer_numbers (l->y_bytes), d_y, saved->y, g);
-    d_y = g;
-  }
-  TRY (layer_back (r->path, w, d_y, d_x));
-  const float *side = d_y;
+  const float *side;
+  TRY (path_back (r, w, d_y, d_x, &side));
   if (r->skip) {
     float *to = d_x ? work_take (w, l->x_bytes) : NULL;
-    TRY (layer_back (r->skip, w, d_y, to));
+    TRY (layer_back (r->skip, w, side, to));
     side = to;
   }
-  if (d_x && r->gates)
+  if (d_x && r->leaves && !r->skip)
+    w->more = side;
+  else if (d_x && r->gates)
     kern_add_gate (w->k, layer_numbers (l->x_bytes), side, saved->x, d_x);
   else if (d_x)
     kern_axpy (w->k, layer_numbers (l->x_bytes), 1.0f, side, d_x);
@@ -296,8 +368,11 @@ residual_link (struct layer *l, struct layer *next)
 {
   if (l->kind != &residual_kind || next->kind != &residual_kind)
     return;
-  ((struct residual_layer *)l)->gated = true;
-  ((struct residual_layer *)next)->gates = true;
+  struct residual_layer *a = (struct residual_layer *)l;
+  struct residual_layer *b = (struct residual_layer *)next;
+  const bool joins = a->path->joins;
+  a->gated = b->gates = !joins;
+  b->leaves = joins;
 }
 
 enum status

@@ -37,6 +37,8 @@ struct work {
   bool still;    /* running statistics do not move */
   bool fixed;    /* forward and back of a stage that is frozen: running
                     statistics are used, nothing is dropped out */
+  const float *more; /* back: what the block behind left to be added to d_y;
+                        NULL: nothing */
   /* of Transformers */
   int64_t rows;          /* tokens in this call */
   int64_t all_rows;      /* that its tensors have room for */
@@ -104,6 +106,16 @@ struct layer_kind {
    * too. */
   enum status (*back) (struct layer *l, struct work *w, const float *d_y,
                        float *d_x);
+  /* The same of a layer that ends in a sum with `side` and a ReLU, in the same
+   * pass: y = max (forward + side, 0).  back_join: the gradient g at the sum is
+   * left in g (d_y and what w->more adds, where y was above 0).  NULL, or the
+   * layer's `joins` is false: it cannot. */
+  enum status (*forward_join) (struct layer *l, struct work *w, const float *x,
+                               const float *side, float *y);
+  enum status (*eval_join) (struct layer *l, struct work *w, const float *x,
+                            const float *side, float *y);
+  enum status (*back_join) (struct layer *l, struct work *w, const float *d_y,
+                            float *g, float *d_x);
   /* Add weight gradients from slot and pair; NULL: none here. */
   enum status (*weights) (struct layer *l, struct work *w);
   void (*destroy) (struct layer *l); /* what it owns; NULL: nothing */
@@ -122,7 +134,8 @@ struct layer { /* first member of every layer's struct */
   size_t saved_at;      /* in the slot: its own struct */
   size_t kept_at;       /* in the pair: its own struct */
   bool keeps;
-  bool wide; /* its output stays f32 in bf16, too: logits */
+  bool wide;  /* its output stays f32 in bf16, too: logits */
+  bool joins; /* see forward_join; not in bf16, which rounds each layer */
 };
 
 /* What a layer does, for whoever holds it: in bf16 y and d_x are rounded, which

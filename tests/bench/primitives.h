@@ -199,7 +199,8 @@ prim_make_bn (struct primitives *p, struct thing *t)
 {
   struct kern_dims d = t->step.out;
   d.n = p->n;
-  TRY (kern_bn_create (p->k, d, p->inner, t->step.relu, &t->bn));
+  TRY (kern_bn_create (p->k, d, p->inner, t->step.relu, KERN_BN_LIBRARY,
+                       &t->bn));
   t->vector = arena_round ((size_t)d.c * sizeof (float)) / sizeof (float);
   TRY (MEM_NEW (6 * t->vector, &t->weights, "vectors"));
   for (size_t i = 0; i < t->vector; i++)

@@ -1,6 +1,7 @@
 /* ranks: 0 */
-/* Batch normalisation against its twin in every layout, with and without ReLU;
- * gradients against finite differences. */
+/* Batch normalisation against its twin in every layout, with and without ReLU,
+ * by the library and in fused passes; gradients against finite differences; the
+ * end of a residual block. */
 #include "tests/kern/twin.h"
 
 static struct kern *k;
@@ -91,6 +92,7 @@ struct rig {
   struct kern_dims d;
   enum kern_layout l;
   bool relu;
+  enum kern_bn_way way;
   struct kern_bn *bn;
   float *x, *d_y, *scale, *shift; /* plain */
   float *src, *d_dst, *dst, *d_src;
@@ -99,11 +101,12 @@ struct rig {
 };
 
 static void
-rig_init (struct rig *r, struct kern_dims d, enum kern_layout l, bool relu)
+rig_init (struct rig *r, struct kern_dims d, enum kern_layout l, bool relu,
+          enum kern_bn_way way)
 {
   size_t c = (size_t)d.c;
-  *r = (struct rig){.d = d, .l = l, .relu = relu};
-  MUST (kern_bn_create (k, d, l, relu, &r->bn));
+  *r = (struct rig){.d = d, .l = l, .relu = relu, .way = way};
+  MUST (kern_bn_create (k, d, l, relu, way, &r->bn));
   MUST (kern_seal (k));
   r->x = noise (count (d), 1);
   r->d_y = noise (count (d), 2);
@@ -315,13 +318,15 @@ good_slope (struct rig *r, int where)
 }
 
 static void
-test_case (struct kern_dims d, enum kern_layout l, bool relu)
+test_case (struct kern_dims d, enum kern_layout l, bool relu,
+           enum kern_bn_way way)
 {
   struct rig r;
   char name[128];
-  rig_init (&r, d, l, relu);
-  snprintf (name, sizeof name, "%dx%dx%dx%d %s%s", (int)d.n, (int)d.c, (int)d.h,
-            (int)d.w, kern_layout_name (l), relu ? " relu" : "");
+  rig_init (&r, d, l, relu, way);
+  snprintf (name, sizeof name, "%dx%dx%dx%d %s%s%s", (int)d.n, (int)d.c,
+            (int)d.h, (int)d.w, kern_layout_name (l), relu ? " relu" : "",
+            way == KERN_BN_FUSED ? " fused" : "");
   size_t bytes, blocks, after, peak;
   mem_count (&bytes, &blocks, &peak);
   mem_close ();
@@ -350,40 +355,216 @@ test_case (struct kern_dims d, enum kern_layout l, bool relu)
 
 /* A number that is not finite may not vanish behind a ReLU. */
 static void
-test_not_finite (enum kern_layout l, bool relu)
+test_not_finite (enum kern_layout l, bool relu, enum kern_bn_way way)
 {
   struct rig r;
-  rig_init (&r, (struct kern_dims){2, 16, 4, 4}, l, relu);
+  rig_init (&r, (struct kern_dims){2, 16, 4, 4}, l, relu, way);
   r.src[37] = NAN;
   forward (&r, r.src, r.scale, r.shift);
   double sum = dot (count (r.d), r.dst, r.dst);
-  tap_ok (isnan (sum), "a NaN goes through, %s%s", kern_layout_name (l),
-          relu ? ", relu" : "");
+  tap_ok (isnan (sum), "a NaN goes through, %s%s%s", kern_layout_name (l),
+          relu ? ", relu" : "", way == KERN_BN_FUSED ? ", fused" : "");
   rig_clear (&r);
 }
 
-int
-main (void)
+/* -- the end of a residual block ------------------------------------------- */
+
+/* What a block does one after the other, and all at once. */
+struct block {
+  float *side, *more, *y, *g, *d_x; /* each as long as src */
+  float *sums[2];                   /* mean, var, d_scale, d_shift */
+};
+
+static float **const *
+block_arrays (struct block *b)
+{
+  static float **all[7];
+  float **const list[7] = {&b->side, &b->more,    &b->y,      &b->g,
+                           &b->d_x,  &b->sums[0], &b->sums[1]};
+  memcpy (all, list, sizeof all);
+  return all;
+}
+
+static void
+keep_sums (const struct rig *r, float *to)
+{
+  const float *const all[] = {r->mean, r->var, r->d_scale, r->d_shift};
+  for (size_t i = 0; i < 4; i++)
+    memcpy (to + i * (size_t)r->d.c, all[i], (size_t)r->d.c * sizeof *to);
+}
+
+/* By normalisation alone and plain loops; fault: the gate of the sum is that of
+ * the normalised numbers. */
+static void
+block_apart (struct rig *r, struct block *b, size_t n, bool fault)
+{
+  forward (r, r->src, r->scale, r->shift);
+  for (size_t i = 0; i < n; i++) {
+    const float y = r->dst[i] + b->side[i];
+    b->y[i] = 0.0f > y ? 0.0f : y;
+    b->g[i] = (fault ? r->dst[i] : b->y[i]) > 0 ? r->d_dst[i] + b->more[i] : 0;
+  }
+  back (r, b->g, b->d_x);
+  keep_sums (r, b->sums[0]);
+}
+
+/* All at once, in place where it may be: the same bits. */
+static bool
+block_is (struct rig *r, struct block *b, size_t n, bool given)
+{
+  const size_t bytes = n * sizeof (float);
+  float *g = noise (n, 22), *d_x = noise (n, 0);
+  if (given)
+    kern_bn_join_infer (r->bn, r->src, r->scale, r->shift, r->mean, r->var,
+                        b->side, r->dst);
+  else
+    kern_bn_join (r->bn, r->src, r->scale, r->shift, b->side, r->dst, r->mean,
+                  r->var);
+  memcpy (d_x, r->d_dst, bytes);
+  memcpy (g, b->more, bytes);
+  const struct kern_bn_joined j = {r->dst, d_x, g, g};
+  kern_bn_join_back (r->bn, r->src, &j, r->scale, r->mean, r->var, d_x,
+                     r->d_scale, r->d_shift);
+  keep_sums (r, b->sums[1]);
+  bool same = memcmp (r->dst, b->y, bytes) == 0 &&
+              memcmp (d_x, b->d_x, bytes) == 0 &&
+              memcmp (b->sums[0], b->sums[1], 16 * (size_t)r->d.c) == 0;
+  same = same && memcmp (g, b->g, bytes) == 0;
+  memcpy (g, b->more, bytes);
+  kern_bn_join_gate (r->bn, &(struct kern_bn_joined){r->dst, r->d_dst, g, g});
+  same = same && memcmp (g, b->g, bytes) == 0;
+  mem_free (&g);
+  mem_free (&d_x);
+  return same;
+}
+
+static void
+test_block (struct kern_dims d, enum kern_layout l)
+{
+  struct rig r;
+  struct block b;
+  rig_init (&r, d, l, false, KERN_BN_FUSED);
+  const size_t n = kern_bytes (k, d, l) / sizeof (float);
+  float **const *all = block_arrays (&b);
+  for (int i = 0; i < 7; i++)
+    *all[i] = noise (i < 5 ? n : 4 * (size_t)d.c, 15 + (uint64_t)i);
+  block_apart (&r, &b, n, false);
+  bool fine = block_is (&r, &b, n, false) && block_is (&r, &b, n, true);
+  block_apart (&r, &b, n, true);
+  tap_ok (fine && !block_is (&r, &b, n, false),
+          "%dx%dx%dx%d %s: sum and ReLU in the same passes", (int)d.n, (int)d.c,
+          (int)d.h, (int)d.w, kern_layout_name (l));
+  for (int i = 0; i < 7; i++)
+    mem_free (all[i]);
+  rig_clear (&r);
+}
+
+/* -- threads --------------------------------------------------------------- */
+
+/* What comes out of a large one: results, and sums of channels. */
+static float *
+by_threads (int threads, struct kern_dims d, enum kern_layout l, size_t *bytes)
+{
+  struct rig r;
+  MUST (kern_open (threads, &k));
+  rig_init (&r, d, l, true, KERN_BN_FUSED);
+  const size_t n = kern_bytes (k, d, l) / sizeof (float);
+  float *out = floats (2 * n + 4 * (size_t)d.c);
+  forward (&r, r.src, r.scale, r.shift);
+  back (&r, r.d_dst, r.d_src);
+  memcpy (out, r.dst, n * sizeof *out);
+  memcpy (out + n, r.d_src, n * sizeof *out);
+  keep_sums (&r, out + 2 * n);
+  *bytes = (2 * n + 4 * (size_t)d.c) * sizeof *out;
+  rig_clear (&r);
+  kern_close (&k);
+  return out;
+}
+
+static void
+test_threads (struct kern_dims d, enum kern_layout l)
+{
+  size_t bytes;
+  bool same = true;
+  float *one = by_threads (1, d, l, &bytes);
+  for (int threads = 2; threads <= 5; threads++) {
+    float *more = by_threads (threads, d, l, &bytes);
+    same = same && memcmp (one, more, bytes) == 0;
+    mem_free (&more);
+  }
+  tap_ok (same, "fused, %s: the same bits for 1 to 5 threads",
+          kern_layout_name (l));
+  mem_free (&one);
+}
+
+/* A mean that is large beside the deviation cancels nowhere, and equal numbers
+ * have no variance. */
+static void
+test_far (float deviation)
+{
+  const struct kern_dims d = {8, 16, 16, 16};
+  struct rig r;
+  rig_init (&r, d, KERN_LAST, false, KERN_BN_FUSED);
+  const size_t n = count (d);
+  double sum = 0, squares = 0;
+  for (size_t i = 0; i < n; i++)
+    r.src[i] = 1000.0f + deviation * (float)((int)(i / 16 % 5) - 2);
+  for (size_t i = 0; i < n / 16; i++)
+    sum += r.src[16 * i] - 1000.0;
+  sum /= (double)n / 16;
+  for (size_t i = 0; i < n / 16; i++) {
+    const double x = r.src[16 * i] - 1000.0 - sum;
+    squares += x * x / ((double)n / 16);
+  }
+  forward (&r, r.src, r.scale, r.shift);
+  bool fine = true;
+  for (int c = 0; c < 16; c++)
+    fine = fine && fabs (r.var[c] - squares) <= 1e-5 * squares &&
+           fabs (r.mean[c] - 1000 - sum) <= rounding (1) * 1001;
+  tap_ok (fine, "around 1000 with a deviation of %g", (double)deviation);
+  rig_clear (&r);
+}
+
+static void
+test_all (enum kern_bn_way way)
 {
   static const struct kern_dims dims[] = {
-      {4, 16, 8, 8}, {3, 3, 5, 3},  {2, 5, 7, 7},  {6, 20, 1, 1},
-      {1, 16, 1, 1}, {2, 64, 4, 5}, {5, 12, 3, 3}, {128, 16, 1, 1}};
+      {4, 16, 8, 8},   {3, 3, 5, 3},  {2, 5, 7, 7},
+      {6, 20, 1, 1},   {1, 16, 1, 1}, {2, 64, 4, 5},
+      {128, 16, 1, 1}, {5, 12, 3, 3}, {5, 40, 16, 15}};
   for (int threads = 1; threads <= 2; threads++) {
     MUST (kern_open (threads, &k));
     for (size_t i = 0; i < sizeof dims / sizeof *dims; i++)
       for (int l = KERN_PLAIN; l <= KERN_LAST; l++)
         if (threads == 1 || i < 2) {
-          test_case (dims[i], (enum kern_layout)l, false);
-          test_case (dims[i], (enum kern_layout)l, true);
+          test_case (dims[i], (enum kern_layout)l, false, way);
+          if (i + 1 < sizeof dims / sizeof *dims)
+            test_case (dims[i], (enum kern_layout)l, true, way);
+          if (way == KERN_BN_FUSED)
+            test_block (dims[i], (enum kern_layout)l);
         }
     kern_close (&k);
   }
   MUST (kern_open (1, &k));
   for (int l = KERN_PLAIN; l <= KERN_LAST; l++) {
-    test_not_finite ((enum kern_layout)l, false);
-    test_not_finite ((enum kern_layout)l, true);
+    test_not_finite ((enum kern_layout)l, false, way);
+    test_not_finite ((enum kern_layout)l, true, way);
+  }
+  if (way == KERN_BN_FUSED) {
+    test_far (1);
+    test_far (0.01f);
+    test_far (0);
   }
   kern_close (&k);
+}
+
+int
+main (void)
+{
+  test_all (KERN_BN_LIBRARY);
+  test_all (KERN_BN_FUSED);
+  for (int l = KERN_PLAIN; l <= KERN_LAST; l++)
+    test_threads ((struct kern_dims){7, 40, 17, 15}, (enum kern_layout)l);
   size_t bytes, blocks, peak;
   mem_count (&bytes, &blocks, &peak);
   tap_ok (blocks == 0, "nothing is left behind");

@@ -1,6 +1,7 @@
 /* tests/kern/level.c -- every own loop on drawn numbers, at lengths around
  * those of vectors and units of work; only digests of the results are kept. */
 #include "base/hash.h"
+#include "kern/fused_impl.h"
 #include "tests/kern/level_result.h"
 #include "tests/kern/twin.h"
 
@@ -182,6 +183,35 @@ pictures (struct bench *b, struct kern_dims dims, enum kern_layout l)
   keep (b, "pixels", (size_t)dims.n, &loss, sizeof loss);
 }
 
+/* x: drawn; every kind of pass. */
+static void
+normalisation (struct bench *b, struct kern_dims d, enum kern_layout l)
+{
+  const struct kern_fused f = kern_fused_of (b->k, d, l, 1e-5f);
+  const size_t n = kern_bytes (b->k, d, l) / 4, c = (size_t)d.c;
+  float *room = floats (kern_fused_bytes (&f) / 4), *m = floats (4 * c);
+  const float *scale = b->x[3], *shift = b->x[3] + c;
+  for (int i = 0; i < 3; i++) {
+    const struct kern_fused_out out = {i == 2 ? b->x[2] : NULL, i > 0, b->y};
+    kern_fused_forward (&f, room, b->x[0], scale, shift, m, m + c, &out);
+    keep_floats (b, "normalisation", n, b->y);
+    keep_floats (b, "normalisation, moments", 2 * c, m);
+    const struct kern_fused_in in = {.d_dst = b->x[1],
+                                     .more = b->x[2],
+                                     .dst = i == 2 ? b->y : NULL,
+                                     .relu = i == 1,
+                                     .g = b->w};
+    kern_fused_back (&f, room, b->x[0], scale, shift, m, m + c, &in, b->z,
+                     m + 2 * c, m + 3 * c);
+    keep_floats (b, "normalisation, back", n, b->z);
+    keep_floats (b, "normalisation, gradients", 2 * c, m + 2 * c);
+    kern_fused_infer (&f, room, b->x[0], scale, shift, m, m + c, &out);
+    keep_floats (b, "normalisation, given", n, b->y);
+  }
+  mem_free (&room);
+  mem_free (&m);
+}
+
 void LEVEL_NAME (LEVEL, level_run) (struct kern *k, struct level_results *out);
 
 void
@@ -211,6 +241,10 @@ LEVEL_NAME (LEVEL, level_run) (struct kern *k, struct level_results *out)
   pools (&b, (struct kern_dims){2, 21, 7, 7}, KERN_LAST);
   pictures (&b, (struct kern_dims){2, 21, 7, 7}, KERN_BLOCKED);
   pictures (&b, (struct kern_dims){3, 5, 7, 2}, KERN_LAST);
+  for (int l = KERN_PLAIN; l <= KERN_LAST; l++) {
+    normalisation (&b, (struct kern_dims){9, 21, 7, 7}, (enum kern_layout)l);
+    normalisation (&b, (struct kern_dims){3, 16, 30, 31}, (enum kern_layout)l);
+  }
   for (int i = 0; i < 4; i++)
     mem_free (&b.x[i]);
   mem_free (&b.y);

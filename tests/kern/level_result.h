@@ -4,7 +4,7 @@
 
 #include "kern/kern.h"
 
-#define LEVEL_RESULTS 256
+#define LEVEL_RESULTS 512
 struct level_results {
   int n;
   char what[LEVEL_RESULTS][48];

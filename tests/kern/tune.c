@@ -17,6 +17,7 @@ test_text (void)
 {
   static const char text[] =
       "layout = last\n"
+      "normalisation = fused\n"
       "machine = some other one, 64 threads\n" SHAPE CHOICE "\n";
   struct kern_tuning *t = NULL;
   struct text out;
@@ -24,8 +25,9 @@ test_text (void)
   MUST (kern_tuning_create (&t));
   text_init (&out);
   kern_tuning_print (t, &out);
-  tap_ok (strcmp (out.data, "layout = blocked\nproducts = matmul\n") == 0,
-          "an empty table");
+  tap_ok (strcmp (out.data, "layout = blocked\nproducts = matmul\n") == 0 &&
+              kern_tuning_bn (t) == KERN_BN_LIBRARY,
+          "an empty table, whose normalisation is the library's");
   text_clear (&out);
   MUST (kern_tuning_parse (text, "here", t));
   text_init (&out);
@@ -34,6 +36,7 @@ test_text (void)
           "text of an earlier version comes back as it was");
   text_clear (&out);
   tap_ok (kern_tuning_layout (t) == KERN_LAST &&
+              kern_tuning_bn (t) == KERN_BN_FUSED &&
               strstr (kern_tuning_machine (t), "64") != NULL &&
               kern_tuning_choice (t, &s, KERN_FORWARD) == KERN_WINOGRAD &&
               kern_tuning_choice (t, &s, KERN_BACK_DATA) == KERN_DIRECT &&
@@ -99,6 +102,7 @@ test_wrong_text (void)
   } rows[] = {
       {"nonsense", "here:1"},
       {"\n# note\nlayout = nchw", "here:3: \"nchw\""},
+      {"normalisation = fast", "here:1: \"fast\" is not library or fused"},
       {SHAPE, "\"forward\" is missing"},
       {SHAPE " forwart=direct", "did you mean \"forward\""},
       {SHAPE " forward=quick", "\"quick\" is no value of \"forward\""},

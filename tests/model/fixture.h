@@ -4,6 +4,9 @@
 
 #include "tests/model/twin.h"
 
+/* What normalises in the fixtures that are opened from now on. */
+static enum kern_bn_way fixture_bn = KERN_BN_FUSED;
+
 /* Everything a test needs, for one network. */
 struct fixture {
   struct kern *k;
@@ -40,6 +43,7 @@ fixture_open (struct fixture *f, struct model_spec spec, int64_t n,
   must (kern_open (1, &f->k));
   must (kern_tuning_create (&f->t));
   kern_tuning_layout_set (f->t, l);
+  kern_tuning_bn_set (f->t, fixture_bn);
   must (network_create (&spec, &f->net));
   must (MEM_NEW (pixels, &f->images, "images"));
   must (MEM_NEW ((size_t)n, &f->labels, "labels"));

@@ -492,5 +492,13 @@ main (void)
   unblocked ();
   running ();
   planted ();
+  fixture_bn = KERN_BN_LIBRARY;
+  whole (&spec_basic, KERN_BLOCKED, 0, NULL, "the library's, blocked");
+  whole (&spec_bottle, KERN_LAST, 2, "conv8-bn-gap-fc",
+         "the library's, channels last");
+  border (&spec_basic, KERN_BLOCKED, MODEL_BORDER_NONE, 2, false,
+          "the library's, a border");
+  border (&spec_basic, KERN_LAST, MODEL_BORDER_NONE, 1, true,
+          "the library's, frozen");
   return tap_done ();
 }
