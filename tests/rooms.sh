@@ -22,7 +22,8 @@ plan   : base                              :                      :
 wire   : base                              : mpi hwloc            : wire
 store  : base wire                         : hdf5 jansson         : wire store
 data   : base wire store                   : hdf5 jpeg png        : store
-import : base store data                   : hdf5 z archive       : store
+weights: base store                      : jansson              :
+import : base store data weights           : hdf5 z archive       : store
 design : base config wire store data plan model :               :
 run    : base config wire store data plan model design :        :
 train  : base config wire store data plan model design run :    :
@@ -30,7 +31,7 @@ verify : base config wire store data plan model design run train import : :
 probe  : base wire store                   : scalapack            : wire
 report : base config store data            :                      :
 sweep  : base config store data wire design :                   :
-main   : base config plan wire store data design run train verify probe report sweep import : :
+main   : base config plan wire store data design run train verify probe report sweep import weights : :
 '
 
 # room | room that it uses though it may not include it | in how many places, at
@@ -214,6 +215,7 @@ offenders ()
       wire) own='MPI|HWLOC' ;;
       store) own='MPI|HDF5|JANSSON' ;;
       data) own='MPI|HDF5|JPEG|PNG' ;;
+      weights) own='JANSSON' ;;
       import) own='MPI|HDF5|ZLIB|ARCHIVE' ;;
       probe) own='MPI|SCALAPACK' ;;
       *) own='-' ;;

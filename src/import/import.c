@@ -52,6 +52,10 @@ static const struct importer importers[] = {
      "ready ids: raw little-endian (format=uint16 (default), uint32, uint64, "
      "int32, int64), numbers (format=text), .npy, or of llm.c; vocab=N",
      NULL},
+    {"weights", NULL, import_weights,
+     "safetensors or HDF5 file of a model's parameters, under the names of "
+     "torchvision, timm or Hugging Face; names=NAME where they do not tell",
+     NULL},
 };
 #define N_IMPORTERS ((int)(sizeof importers / sizeof importers[0]))
 

@@ -5,7 +5,8 @@
 #include "base/status.h"
 #include "base/text.h"
 
-/* `interlock import`.  kind: cifar10 cifar100 idx folder synthetic text tokens;
+/* `interlock import`.  kind: cifar10 cifar100 idx folder synthetic text tokens
+ * weights;
  * others E_CONFIG with the list.  inputs: folders or archives of such, or files
  * (.bin; idx pairs; images by class; text; ids), also compressed.  options:
  * "key=value" words (synthetic: seed, train, valid, test, classes, size;

@@ -101,9 +101,6 @@ import_options_parse (const char *kind, int n_options,
  * longer. */
 void
 import_interrupt_guard (const char *part);
-/* The program that they end as well; 0: none. */
-void
-import_interrupt_child (pid_t pid);
 
 /* -- another program (process.c) ------------------------------------------- */
 
@@ -159,6 +156,8 @@ enum status
 import_tokens (const struct import_job *job);
 enum status
 import_folder (const struct import_job *job);
+enum status
+import_weights (const struct import_job *job);
 
 /* The drawing alone: sample number `sample` of a split, [3, size, size].  size
  * a divisor or multiple of 32, 8 to 128. */

@@ -87,9 +87,9 @@ import_process_run (const char *const *argv, const char *package,
   int error = spawn_start (argv, out, err, &child);
   if (error != 0)
     return fail (E_MISSING, "%s: not started: %s", argv[0], strerror (error));
-  import_interrupt_child (child);
+  store_interrupt_child (child);
   bool ended = spawn_wait (child, show, &w, &end);
-  import_interrupt_child (0);
+  store_interrupt_child (0);
   if (!ended)
     return fail (E_FAULT, "%s: %s", argv[0], strerror (errno));
   return judge (argv[0], end, err);

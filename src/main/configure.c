@@ -80,9 +80,8 @@ configure_file (const char *path, const struct given *g, const struct start *s,
 /* -- of a checkpoint --------------------------------------------------------
  */
 
-/* The newest checkpoint where path is a run directory, else path. */
-static enum status
-find_checkpoint (const char *path, struct text *out)
+enum status
+configure_find (const char *path, struct text *out)
 {
   if (!file_is_directory (path)) {
     text_add (out, "%s", path);
@@ -119,7 +118,7 @@ open_checkpoint (const char *path, char **found, char **config)
 {
   struct text name;
   text_init (&name);
-  enum status s = find_checkpoint (path, &name);
+  enum status s = configure_find (path, &name);
   if (s == OK)
     s = read_checkpoint_config (name.data, config);
   if (s == OK)

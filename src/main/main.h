@@ -131,6 +131,7 @@ struct command {
   X (plan)          \
   X (verify)        \
   X (compare)       \
+  X (export)        \
   X (import)        \
   X (info)          \
   X (probe)         \
@@ -214,6 +215,11 @@ enum status
 configure_checkpoint (const char *name, const struct given *g,
                       const struct start *s, struct wire *w, char **path,
                       struct config *c);
+
+/* The newest checkpoint where path is a run directory, else path.  E_MISSING.
+ * Local. */
+enum status
+configure_find (const char *path, struct text *out);
 
 /* -- files of words (file.c) ----------------------------------------------- */
 

@@ -70,6 +70,14 @@ store_checkpoint_write (struct wire *w, const char *path,
                         const struct store_tensor *tensors, int n,
                         const struct store_spec *spec);
 
+/* A parameter file without attributes and digests, as other programs make them,
+ * with everything but its data: tensor i, of the path, shape and type of t[i],
+ * has its bytes, little-endian and plain, at offset[i].  The place of the file
+ * is reserved.  E_IO.  Local. */
+enum status
+store_parameters_create (const char *part, const struct store_tensor *t, int n,
+                         int64_t *offset);
+
 /* -- read ------------------------------------------------------------------ */
 
 struct store_checkpoint; /* open for reading */
@@ -90,6 +98,11 @@ store_checkpoint_has (const struct store_checkpoint *c, const char *path);
 enum status
 store_checkpoint_read (const struct store_checkpoint *c,
                        const struct store_tensor *t);
+/* The shape of the tensor t->path.  E_CHECKPOINT, also when it has too many
+ * dims. */
+enum status
+store_checkpoint_shape (const struct store_checkpoint *c,
+                        struct store_tensor *t);
 /* Whether it would be read: there, and of this shape.  data is not touched. */
 enum status
 store_checkpoint_fits (const struct store_checkpoint *c,

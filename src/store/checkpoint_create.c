@@ -136,7 +136,7 @@ create_set (const struct making *m, int i, hid_t plist)
   enum status s = id < 0 ? not_made (m, e->path) : OK;
   H5Sclose (space);
   struct store_h5_at at = {id, m->part, e->path, E_IO};
-  if (s == OK)
+  if (s == OK && e->digest[0])
     s = store_h5_put_text (&at, "digest", e->digest);
   if (s == OK && m->offset) {
     haddr_t at_byte = H5Dget_offset (id);
@@ -154,7 +154,7 @@ create_objects (const struct making *m)
 {
   hid_t object = store_h5_object_create ();
   hid_t data = store_h5_data_create ();
-  enum status s = put_attributes (m);
+  enum status s = m->attributes ? put_attributes (m) : OK;
   for (int i = 0; s == OK && i < m->list->n; i++) {
     s = create_groups (m, m->list->entry[i].path, object);
     if (s == OK)
@@ -184,6 +184,26 @@ store_checkpoint_create (const char *part, const struct store_list *list,
     s = create_objects (&m);
   if (m.file >= 0 && H5Fclose (m.file) < 0 && s == OK)
     s = not_made (&m, "the file");
+  return s;
+}
+
+enum status
+store_parameters_create (const char *part, const struct store_tensor *t, int n,
+                         int64_t *offset)
+{
+  struct store_list list = {.n = n};
+  TRY (MEM_NEW ((size_t)n, &list.entry, "list of tensors"));
+  for (int i = 0; i < n; i++) {
+    struct store_entry *e = &list.entry[i];
+    snprintf (e->path, sizeof e->path, "%s", t[i].path);
+    e->n_dims = t[i].n_dims;
+    memcpy (e->dims, t[i].dims, sizeof e->dims);
+    e->type = t[i].type;
+    list.bytes += (int64_t)store_entry_bytes (e);
+  }
+  store_h5_start ();
+  enum status s = store_checkpoint_create (part, &list, NULL, offset);
+  store_list_clear (&list);
   return s;
 }
 

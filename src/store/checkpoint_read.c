@@ -307,6 +307,23 @@ open_set (const struct store_checkpoint *c, const struct store_tensor *t,
 }
 
 enum status
+store_checkpoint_shape (const struct store_checkpoint *c,
+                        struct store_tensor *t)
+{
+  int64_t dims[STORE_H5_DIMS];
+  struct store_h5_at at = {-1, c->path, t->path, E_CHECKPOINT};
+  TRY (store_h5_set_open (c->file, false, &at));
+  enum status s = store_h5_shape (&at, &t->n_dims, dims);
+  H5Dclose (at.id);
+  if (s == OK && t->n_dims > TENSOR_DIMS)
+    s = fail (E_CHECKPOINT, "%s: %s: shape %s", c->path, t->path,
+              store_h5_shape_text (t->n_dims, dims));
+  for (int i = 0; s == OK && i < t->n_dims; i++)
+    t->dims[i] = dims[i];
+  return s;
+}
+
+enum status
 store_checkpoint_fits (const struct store_checkpoint *c,
                        const struct store_tensor *t)
 {

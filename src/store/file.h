@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* Make a directory and its parents; one that is there is fine.  E_IO. */
 enum status
@@ -96,6 +97,20 @@ struct store_piece { /* all borrowed */
  * written, what was there before stays as it was.  E_IO. */
 enum status
 store_set_write (const struct store_piece *piece, int n);
+
+/* -- signals (interrupt.c) ------------------------------------------------- */
+
+/* From now on INT, TERM, HUP, USR1 and USR2, unless ignored, remove PART before
+ * they end the process; part NULL: no longer.  remove (NULL: nothing more):
+ * whatever else lies there, called in the handler with PART and its length,
+ * behind which there is room. */
+#define STORE_INTERRUPT_ROOM 16
+void
+store_interrupt_guard (const char *part,
+                       void (*remove) (char *path, size_t bytes));
+/* The program that they end as well; 0: none. */
+void
+store_interrupt_child (pid_t pid);
 
 /* -- names ----------------------------------------------------------------- */
 

@@ -60,8 +60,8 @@ train.schedule|constant|constant step cosine onecycle
 train.precision|f32|f32 bf16
 '
 
-COMMANDS='train eval generate plan verify compare import info probe sweep report'
-KINDS='cifar10 cifar100 idx folder text tokens synthetic'
+COMMANDS='train eval generate plan verify compare export import info probe sweep report'
+KINDS='cifar10 cifar100 idx folder text tokens synthetic weights'
 CODES='0 1 64 65 69 70 74 75 76 77'
 
 n=0
