@@ -24,7 +24,7 @@ store  : base wire                         : hdf5 jansson         : wire store
 data   : base wire store                   : hdf5 jpeg png        : store
 weights: base store                      : jansson              :
 import : base store data weights           : hdf5 z archive       : store
-design : base config wire store data plan model :               :
+design : base config wire store data plan model : jansson       :
 run    : base config wire store data plan model design :        :
 train  : base config wire store data plan model design run :    :
 verify : base config wire store data plan model design run train import : :

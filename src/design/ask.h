@@ -145,6 +145,7 @@ struct design_plan_spec {
   int ranks;   /* world size to plan for */
   int columns; /* of the Gantt */
   bool unit_costs, measure, list;
+  bool json; /* one document, for programs, in place of words */
   const struct design_costs *costs; /* borrowed; NULL: guessed, or measured */
   double latency_s, bytes_per_s;    /* of messages; -1, 0: assumed */
 };

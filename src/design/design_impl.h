@@ -331,4 +331,8 @@ double
 design_range_bytes (const struct design *d, const struct design_needs *need,
                     int from, int end);
 
+/* The plan as JSON (show_json.c).  E_MEMORY. */
+enum status
+design_plan_json (const struct design *d, struct text *out);
+
 #endif

@@ -493,13 +493,17 @@ design_plan (const struct config *c, const struct design_plan_spec *o,
   int ranks = o->ranks > 0 ? o->ranks : (int)(c->count * c->replicas);
   TRY (sketch (c, ranks, o, &alone, &d));
   design_measure_feed (&d);
-  design_plan_show (&d, out);
+  enum status s = OK;
+  if (o->json)
+    s = design_plan_json (&d, out);
+  else
+    design_plan_show (&d, out);
   design_warn_feed (&d);
-  for (int i = 0; i < d.n_phases; i++)
+  for (int i = 0; !o->json && i < d.n_phases; i++)
     show_timetable (&d, i, o, out);
   design_close (&d);
   wire_close (&alone);
-  return OK;
+  return s;
 }
 
 const char *

@@ -151,6 +151,8 @@ static const struct flag flags[] = {
     INTO_BOOL (plan.measure) },
   { "list", 0, NULL, "print every operation of every rank",
     INTO_BOOL (plan.list) },
+  { "json", 0, NULL, "print one JSON document in place of words and timetable",
+    INTO_BOOL (plan.json) },
   { 0 }
 };
 /* clang-format on */
@@ -202,6 +204,8 @@ check (void *options, struct text *wrong)
     text_add (wrong, "--list is of one plan, not of a map\n");
   if (m->n_spans == MAP_AXIS && m->span[MAP_AXIS - 1] != 0)
     text_add (wrong, "--spans: %d of them and all are too many\n", MAP_AXIS);
+  if (o->plan.json && (o->map || o->calibrate || o->plan.list))
+    text_add (wrong, "--json does not go with --map, --calibrate and --list\n");
   if (unit && measure)
     text_add (wrong, "--unit and --measure exclude each other\n");
   o->micro_given = m->n_micro > 0;

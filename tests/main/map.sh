@@ -195,6 +195,22 @@ sed '$d' costs.ini >bad.ini
 want='bad.ini: not whole' refused $words --map --costs bad.ini
 echo 'colour = blue' >>costs.ini
 want='costs.ini:.*not a key' refused $words --map --costs costs.ini
+want='--json does not go with' refused $words --map --json
+
+# One plan for programs says what it says in words.
+if command -v python3 >/dev/null; then
+  for more in "" "strategy.dial=0:local,50%:2,80%:all train.steps=100"; do
+    # shellcheck disable=SC2086
+    one plan $words $more --ranks 2 && cp said words &&
+      one plan $words $more --ranks 2 --json && cp said plan.json &&
+      python3 "$abs_top_srcdir/tests/main/plan_json.py" words plan.json >differs 2>&1
+    [ $? = 0 ] && [ ! -s differs ]
+    ok $? "plan --json says what plan says $(head -n 3 differs)"
+  done
+else
+  n=$((n + 1))
+  echo "ok $n - plan --json # SKIP there is no python3"
+fi
 map --csv /nowhere/map.csv --stages 2
 [ $? -eq 74 ] && grep -q '/nowhere/map.csv' errors
 ok $? "a file that cannot be written: 74"
