@@ -145,6 +145,8 @@ struct config {
   bool digests;        /* in metrics.csv */
   /* options, not keys */
   char dump[CONFIG_TEXT];     /* "step,stage,what" or "" */
+  char cuts[CONFIG_PATH];     /* folder of measured cuts that runs of a sweep
+                                 share; "" */
   bool fresh;                 /* begin anew, what is in dir moved aside */
   char fresh_by[CONFIG_WORD]; /* ... once for who is called so; "" */
   int64_t stop_after; /* stop politely when so many steps are done; 0: no */

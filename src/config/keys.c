@@ -250,7 +250,8 @@ const struct key key_table[] = {
                "stem, each residual block, output); auto: balanced by counted "
                "operations, and so the same wherever it starts and whatever "
                "the strategy; measured: balanced by the times that blocks, "
-               "heads and the strategy's passes take here" },
+               "heads and the strategy's passes take here; in a sweep by "
+               "those of blocks alone, once for all its runs" },
   { KEY (STAGES, "head", OTHER_BITS, SUBJECT),
     .kind = KEY_TEXT, TEXT_AT (head), .value = "auto",
     .meaning = "classifier behind each stage but the last: words joined by -, "

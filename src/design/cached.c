@@ -72,25 +72,32 @@ is_of_network (const struct key *k)
          k == KEY_OF (precision);
 }
 
+void
+design_describe_blocks (const struct design *d, bool heads, struct text *out)
+{
+  for (size_t i = 0; i < key_count; i++)
+    if (is_of_network (&key_table[i])) {
+      text_add (out, "%s = ", key_table[i].full);
+      key_get (&key_table[i], &d->config, out);
+      text_add (out, "\n");
+    }
+  for (int i = 0; i < network_units (d->net); i++) {
+    struct network_unit u;
+    network_unit (d->net, i, &u);
+    text_add (out, "%016llx %lld %lld x %lld x %lld, %.17g, head %s\n",
+              (unsigned long long)u.alike, (long long)u.params,
+              (long long)u.out.c, (long long)u.out.h, (long long)u.out.w,
+              u.flops,
+              heads && d->behind && d->behind[i] ? d->behind[i] : "none");
+  }
+}
+
 static void
 describe_network (const struct design *d, char digest[33])
 {
   struct text out;
   text_init (&out);
-  for (size_t i = 0; i < key_count; i++)
-    if (is_of_network (&key_table[i])) {
-      text_add (&out, "%s = ", key_table[i].full);
-      key_get (&key_table[i], &d->config, &out);
-      text_add (&out, "\n");
-    }
-  for (int i = 0; i < network_units (d->net); i++) {
-    struct network_unit u;
-    network_unit (d->net, i, &u);
-    text_add (&out, "%016llx %lld %lld x %lld x %lld, %.17g, head %s\n",
-              (unsigned long long)u.alike, (long long)u.params,
-              (long long)u.out.c, (long long)u.out.h, (long long)u.out.w,
-              u.flops, d->behind && d->behind[i] ? d->behind[i] : "none");
-  }
+  design_describe_blocks (d, true, &out);
   hash_digest (out.data, out.size, digest);
   text_clear (&out);
 }

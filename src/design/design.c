@@ -245,6 +245,7 @@ open_kernels (struct design *d)
   place_set (-1, -1, "measuring blocks");
   TRY (open_costs (d));
   say_when (d, "blocks measured");
+  TRY (design_share_cut (d));
   if (!d->head)
     TRY (heads_behind_measured_cut (d));
   /* Measuring would have looked whether to stop. */
@@ -395,6 +396,7 @@ design_sketch (struct wire *alone, const struct config *c, int n_pipe,
 void
 design_close (struct design *d)
 {
+  mem_free (&d->shared);
   drop_phases (d);
   design_stages_clear (d);
   mem_free (&d->has_head);

@@ -229,6 +229,13 @@ enum status
 design_find_costs (struct design *d);
 enum status
 design_open_costs (struct design *d);
+/* Where runs of a sweep share a measured cut, once costs are there: sets
+ * d->shared.  E_IO, E_CONFIG.  Collective on world. */
+enum status
+design_share_cut (struct design *d);
+/* What blocks compute, a line each; heads: and those behind them.  Local. */
+void
+design_describe_blocks (const struct design *d, bool heads, struct text *out);
 /* No kernel is used before it was compared with plain arithmetic: those that
  * the network may use, on all ranks, whatever the choices come from.  What is
  * new is kept with the choices.  Collective. */

@@ -180,7 +180,8 @@ static enum status
 follow_times (struct design *d)
 {
   TRY (MEM_NEW ((size_t)d->K + 1, &d->first, "cut"));
-  TRY (design_measured_cut (d, d->first));
+  TRY (d->shared ? network_cut_parse (d->net, d->shared, d->K, d->first)
+                 : design_measured_cut (d, d->first));
   return d->head ? OK : design_heads (d);
 }
 

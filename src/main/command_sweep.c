@@ -176,6 +176,9 @@ start_run (struct sweep_set *t, const struct options *o, struct wire *w, int i)
   e = wire_agree (w, e);
   if (e == OK)
     e = configure_start (&o->start, &c);
+  if (e == OK)
+    snprintf (c.cuts, sizeof c.cuts, "%.*s/" SWEEP_CUTS, CONFIG_PATH - 16,
+              s->root);
   if (e == OK) {
     wire_patience (w, c.patience);
     e = train_run (w, &c);

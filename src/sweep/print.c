@@ -4,6 +4,7 @@
 #include "base/csv.h"
 #include "base/memory.h"
 #include "store/metrics.h"
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +46,44 @@ add_counts (const struct sweep *s, struct text *out)
   if (s->n_equal > 0)
     text_add (out, "; %d the same as another", s->n_equal);
   text_add (out, "\n");
+}
+
+/* The name in a folder that comes next behind `last`, into it; false: none. */
+static bool
+next_name (const char *path, char last[256])
+{
+  char next[256] = "";
+  DIR *dir = opendir (path);
+  for (struct dirent *e; dir && (e = readdir (dir));)
+    if (strcmp (e->d_name, last) > 0 &&
+        (!next[0] || strcmp (e->d_name, next) < 0))
+      snprintf (next, sizeof next, "%.255s", e->d_name);
+  if (dir)
+    closedir (dir);
+  snprintf (last, 256, "%s", next);
+  return next[0] != '\0';
+}
+
+/* "cut 3,2,2,4 is shared (ROOT/cuts/FILE)": where stages.cut = measured. */
+static void
+add_cuts (const struct sweep *s, struct text *out)
+{
+  char name[256] = "";
+  struct text dir;
+  text_init (&dir);
+  text_add (&dir, "%s/" SWEEP_CUTS, s->root);
+  while (next_name (dir.data, name)) {
+    const char *end = strrchr (name, '.'), *cut;
+    char *text = NULL;
+    if (end && strcmp (end, ".txt") == 0 &&
+        store_run_get (dir.data, name, &text) == OK &&
+        (cut = strstr (text, "\ncut ")))
+      text_add (out, "cut %.*s is shared (%s/%s)\n",
+                (int)strcspn (cut + 5, "\n"), cut + 5, dir.data, name);
+    fail_clear ();
+    mem_free (&text);
+  }
+  text_clear (&dir);
 }
 
 static void
@@ -90,8 +129,10 @@ sweep_list (const struct sweep *s, bool csv, struct text *out)
     text_add (out, "\n");
     text_clear (&steps);
   }
-  if (!csv)
-    add_counts (s, out);
+  if (csv)
+    return;
+  add_counts (s, out);
+  add_cuts (s, out);
 }
 
 /* -- what came out --------------------------------------------------------- */

@@ -112,6 +112,8 @@ sweep_look (struct sweep *s);
  */
 void
 sweep_look_at (struct sweep_run *r);
+/* Folder of the measured cuts that its runs share. */
+#define SWEEP_CUTS "cuts"
 /* Is it neither finished nor running nor in the queue? */
 bool
 sweep_wants (const struct sweep_run *r);
