@@ -33,9 +33,10 @@ step () { # words, log, command ...: show the end of the log when it fails
 
 cd "$top"
 mkdir -p "$build"
-if [ ! -x configure ] ||
+# A release has its configure with it, whatever is older or newer.
+if [ ! -x configure ] || { [ -e .git ] &&
    [ -n "$(find configure.ac Makefile.am m4 src/*/room.am \
-                -newer configure 2>/dev/null)" ]; then
+                -newer configure 2>/dev/null)" ]; }; then
   step "autoreconf" "$build/autoreconf.out" autoreconf -i
 fi
 cd "$build"

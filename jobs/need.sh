@@ -22,13 +22,17 @@ mpich) launcher=mpich ;;
   exit 64
   ;;
 esac
-TOOLS="gcc libc6-dev make autoconf automake pkg-config $launcher"
+TOOLS="gcc libc6-dev make pkg-config $launcher"
+# A release has its configure with it.
+AUTOTOOLS="autoconf automake"
+top=$(cd "$(dirname "$0")/.." && pwd)
+[ ! -x "$top/configure" ] || [ -e "$top/.git" ] || AUTOTOOLS=
 LIBRARIES="lib$MPI_KIND-dev libhdf5-$MPI_KIND-dev libdnnl-dev libhwloc-dev
 libjansson-dev zlib1g-dev libarchive-dev libxxhash-dev libscalapack-$MPI_KIND-dev
 libopenblas-dev libturbojpeg0-dev libpng-dev"
-: "${PACKAGES:=$TOOLS $LIBRARIES}"
+: "${PACKAGES:=$TOOLS $AUTOTOOLS $LIBRARIES}"
 : "${SPACK:=$MPI_KIND hdf5+mpi onednn hwloc jansson zlib libarchive xxhash netlib-scalapack
-libjpeg-turbo libpng autoconf automake}"
+libjpeg-turbo libpng $AUTOTOOLS}"
 
 words () { # on one line
   echo "$*"
@@ -42,7 +46,7 @@ missing_packages () {
 }
 
 missing_tools () {
-  for t in autoreconf automake make pkg-config; do
+  for t in ${AUTOTOOLS:+autoreconf automake} make pkg-config; do
     command -v "$t" >/dev/null 2>&1 || echo "$t"
   done
   command -v "${CC:-cc}" >/dev/null 2>&1 || command -v gcc >/dev/null 2>&1 ||
