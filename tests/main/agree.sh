@@ -229,10 +229,29 @@ version_in () { # FILE: the one that it names first
 }
 [ "$(sed -n 's/^interlock \([0-9].*\)/\1/p' "$tmp/out")" = "$version" ]
 ok $? "--version is that of configure.ac, $version"
-for file in NEWS ChangeLog; do
+for file in NEWS ChangeLog packaging/debian/changelog packaging/apptainer/interlock.def; do
   [ "$(version_in "$top/$file")" = "$version" ]
   ok $? "$file begins with $version"
 done
+grep -q -x "version: $version" "$top/CITATION.cff"
+ok $? "CITATION.cff has $version"
+spack=$top/packaging/spack/spack_repo/interlock/packages/interlock/package.py
+grep -q "^    version(\"$version\")" "$spack" && grep -q "/interlock-$version.tar" "$spack"
+ok $? "packaging/spack has $version"
+for file in "$top"/packaging/easybuild/interlock-*.eb; do
+  grep -q -x "version = '$version'" "$file" &&
+    case $file in */interlock-$version-*) ;; *) false ;; esac
+  ok $? "packaging/easybuild/${file##*/} has $version"
+done
+
+if command -v python3 >/dev/null 2>&1; then
+  python3 -c 'import ast, sys
+for name in sys.argv[1:]: ast.parse(open(name).read(), name)' \
+    "$top"/packaging/easybuild/*.eb "${spack%/*}"/../*/package.py 2>"$tmp/err"
+  s=$?
+  sed 's/^/# /' "$tmp/err"
+  ok $s "recipes that are Python are whole"
+fi
 
 # -- what others show --------------------------------------------------------
 
@@ -268,6 +287,7 @@ ok $? "keys in messages of the program exist"
 echo '  fail (E_CONFIG, "a lower train.lrate may help");' >"$tmp/planted.c"
 [ "$(named "$tmp/planted.c")" = train.lrate ]
 ok $? "planted: a key in a message that there is not"
+pages="CONTRIBUTING.md SECURITY.md packaging/README.md"
 if [ -f "$top/README.md" ]; then
   bad=0
   for c in $COMMANDS; do
@@ -277,7 +297,7 @@ if [ -f "$top/README.md" ]; then
     }
   done
   ok $bad "README names every command"
-  (cd "$top" && for page in README.md doc/*.md; do
+  (cd "$top" && for page in README.md $pages doc/*.md; do
     grep -o '](\([A-Za-z./-]*\))' "$page" | sed 's/^](//; s/)$//' |
       while read -r link; do
         [ -f "$(dirname "$page")/$link" ] || echo "# $page: $link"
@@ -290,7 +310,7 @@ if [ -f "$top/README.md" ]; then
   (cd "$top" && $AWK 'FNR == 1 { code = 0 }
     /^```/ { code = !code; next }
     length ($0) > 80 && !/^\|/ && !code { print "# " FILENAME ":" FNR }' \
-    README.md doc/*.md) >"$tmp/long"
+    README.md $pages doc/*.md) >"$tmp/long"
   cat "$tmp/long"
   [ ! -s "$tmp/long" ]
   ok $? "lines of README and doc have 80 columns"
@@ -312,6 +332,10 @@ if [ -f "$page" ] && [ -d "$top/src" ]; then
   cat "$tmp/lost"
   [ ! -s "$tmp/lost" ]
   ok $? "functions and files that doc/design.md names are there"
+  lost_names "$top/CONTRIBUTING.md" >"$tmp/lost"
+  cat "$tmp/lost"
+  [ ! -s "$tmp/lost" ]
+  ok $? "and those that CONTRIBUTING.md names"
   sed 's/`wire_send`/`wire_sent`/' "$page" >"$tmp/planted"
   [ "$(lost_names "$tmp/planted")" = "# no wire_sent in src" ]
   ok $? "planted: a function that is not there"
