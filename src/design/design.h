@@ -92,8 +92,8 @@ struct design {
   struct design_does *does;   /* K */
   bool *has_head;             /* K: in any phase */
   int *first;                 /* K + 1: cut */
-  char *shared;               /* the one of the sweep, or that the run has had,
-                                 where it follows from times; owned; NULL */
+  char *shared;               /* the one of the sweep, where it follows from
+                                 times; owned; NULL */
   char (*head)[CONFIG_TEXT];  /* K: grammar behind each stage but the last */
   const char **behind;        /* by unit: the one whose cost and kernels are
                                  asked for; NULL: none */

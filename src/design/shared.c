@@ -6,7 +6,7 @@
  * number of stages: the cut is balanced by forward, data and weights of each
  * block once, without heads, whatever the strategy.
  *
- * A run that goes on keeps the cut that its own config.ini has.
+ * A run that goes on has its own cut by then, from its record (changes.c).
  */
 #include "base/hash.h"
 #include "base/log.h"
@@ -113,28 +113,6 @@ of_sweep (struct design *d, char out[CONFIG_TEXT])
   return e;
 }
 
-/* Root: that which the run has had; "" where it is new. */
-static enum status
-of_run (const struct design *d, char out[CONFIG_TEXT])
-{
-  struct text line;
-  char word[CONFIG_TEXT] = "", *text = NULL;
-  out[0] = '\0';
-  if (!d->spec.run)
-    return OK;
-  if (store_run_get (d->config.dir, "config.ini", &text) != OK) {
-    fail_clear ();
-    return OK;
-  }
-  config_word (text, KEY_NAME (cut), word, sizeof word);
-  mem_free (&text);
-  text_init (&line);
-  text_add (&line, LINE "%s\n", word);
-  enum status e = read_cut (d, line.data, out);
-  text_clear (&line);
-  return e;
-}
-
 enum status
 design_share_cut (struct design *d)
 {
@@ -144,9 +122,7 @@ design_share_cut (struct design *d)
       d->spec.forward_only || d->spec.guess_costs)
     return OK;
   if (wire_rank (d->wire) == 0) {
-    e = of_run (d, cut);
-    if (e == OK && !cut[0])
-      e = of_sweep (d, cut);
+    e = of_sweep (d, cut);
     if (e == OK)
       e = mem_text (cut, &text);
   }

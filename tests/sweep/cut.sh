@@ -74,6 +74,16 @@ one sweep b.sweep run 3
   [ "$(sed -n 's/^cut = //p' "$dir/config.ini")" = "$own" ]
 ok $? "a run that goes on keeps its own cut, $own"
 
+# So does one that died before its first checkpoint.
+one sweep b.sweep dir 2
+mkdir -p "$(cat said)"
+sed "s/^cut .*/cut = 3,2,1/; s|^dir = .*|dir = $(cat said)|; s/^span = .*/span = 1/;
+  s/^lr = .*/lr = 0.02/" "$dir/config.ini" >"$(cat said)/config.ini"
+dir=$(cat said)
+one sweep b.sweep run 2
+[ $? = 0 ] && grep -q '^cut = 3,2,1' "$dir/config.ini"
+ok $? "and so does one that died before its first checkpoint"
+
 # Other blocks are another comparison.
 sed 's/^groups.*/groups = 8x3,16x3/' a.sweep >c.sweep
 one sweep c.sweep run 2
