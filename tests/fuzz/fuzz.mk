@@ -10,11 +10,11 @@ include Makefile
 
 CLANG = clang
 FUZZ = config sweep costs tuning report idx cifar images packed text tokens pieces \
-  dataset checkpoint
+  dataset checkpoint weights
 FUZZ_SOURCES = $(filter %.c,$(src_base_libbase_a_SOURCES) \
   $(src_config_libconfig_a_SOURCES) $(src_store_libstore_a_SOURCES) \
   $(src_data_libdata_a_SOURCES) \
-  $(src_import_libimport_a_SOURCES) $(src_sweep_libsweep_a_SOURCES) \
+  $(src_weights_libweights_a_SOURCES) $(src_import_libimport_a_SOURCES) $(src_sweep_libsweep_a_SOURCES) \
   $(src_report_libreport_a_SOURCES) $(src_main_libmain_a_SOURCES)) \
   src/kern/tune.c src/design/costs.c tests/fuzz/plant.c
 FUZZ_FLAGS = -std=gnu11 -O1 -g1 -fno-omit-frame-pointer -w \
@@ -27,7 +27,7 @@ fuzz-programs: $(FUZZ:%=fuzz/%)
 fuzz/%.o: $(srcdir)/%.c
 	@mkdir -p $(@D)
 	@echo "  CLANG   $@"
-	@$(CLANG) $(FUZZ_FLAGS) $(DEFS) $(IL_TEST_CPPFLAGS) -MMD -MP -c -o $@ $<
+	@$(CLANG) $(FUZZ_FLAGS) $(DEFS) $(IL_TEST_CPPFLAGS) $(src_main_libmain_a_CPPFLAGS) -MMD -MP -c -o $@ $<
 
 fuzz/rooms.a: $(FUZZ_OBJECTS)
 	@rm -f $@

@@ -126,6 +126,7 @@ def change(path, out, what):
 
     spots = {}
     write(out, tensors, lambda h: spots.update(h) or h)
+    name = name if name in spots else next(iter(spots))
     where = spots[name]["data_offsets"]
     twice = json.dumps(spots)[:-1] + f', "{name}": ' + \
         json.dumps(spots[name]) + "}"
@@ -159,6 +160,10 @@ def change(path, out, what):
                                       tensors[name][2] + b"\0\0\0\0")})
     elif what == "wrapped":
         write(out, {"module." + n: t for n, t in tensors.items()})
+    elif what == "hub":
+        bare = {n[len("transformer."):]: t for n, t in tensors.items()}
+        bare["h.0.attn.bias"] = "F32", [1, 1, 2, 2], bytes(16)
+        write(out, bare)
     elif what == "short":
         open(out, "wb").write(b"\7\0\0")
     else:  # a number: the length that the file tells
@@ -419,8 +424,13 @@ def run(kind, path, dataset, heads, loss, accuracy):
             x = ((x - mean) / std).float()
             labels = torch.tensor(f["valid/labels"][()].astype(np.int64))
             n = len(f.attrs["classes"])
-            net = V2(groups, n) if kind == "v2" else \
-                ResNet(kind == "basic", kind == "bottleneck", groups, n)
+            if kind == "torchvision":
+                import torchvision
+                net = torchvision.models.resnet18(num_classes=n)
+                assert set(net.state_dict()) == set(state)
+            else:
+                net = V2(groups, n) if kind == "v2" else \
+                    ResNet(kind == "basic", kind == "bottleneck", groups, n)
     tied = {"lm_head.weight"} - set(state) if kind in ("gpt2", "llama") else set()
     missing, extra = net.load_state_dict(state, strict=not tied)
     assert set(missing) == tied and not extra, (missing, extra)
