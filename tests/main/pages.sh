@@ -27,7 +27,7 @@ unset SLURM_JOB_ID SLURM_RESTART_COUNT SLURM_JOB_END_TIME MPIRUN RANKS LAUNCH \
 
 # -- a clone in which everything is small ---------------------------------------
 
-SMALL="train.steps=4 train.batch=16 train.eval_every=4 train.tune=no"
+SMALL="train.steps=4 train.batch=8 train.eval_every=4 train.tune=no"
 # Not the one that is put in front.
 LAUNCHER="$(command -v "${launcher%% *}") ${launcher#* }"
 export SMALL LAUNCHER I
@@ -47,7 +47,8 @@ case "$*" in *transformer* | *language*) SMALL="$SMALL model.context=32 \
 case $1-$2 in
 --where-*) cd "${0%/*}/.." && exec echo "$PWD/$2" ;;
 train--* | plan--*) exec "$I" "$@" ;;
-train-* | plan-*) exec "$I" "$@" $SMALL ;;
+train-*) exec "$I" "$@" $SMALL ;;
+plan-*) exec "$I" "$@" $SMALL train.batch=16 ;;
 import-synthetic) exec "$I" "$@" train=64 valid=32 test=32 size=8 ;;
 verify-) exec "$I" verify resume ;;
 import-folder) exec "$I" "$@" size=64 ;;
