@@ -134,11 +134,47 @@ drop_twins (struct report *r)
 
 /* -- making ---------------------------------------------------------------- */
 
+/* The look that a reach has in all pictures, so that several of them can be
+ * read side by side; -1: none of its own. */
+static int
+usual_style (const struct report *r, const struct group *g)
+{
+  static const char *const reach[] = {"1", "2", "3", "all"};
+  const char *mine = r->run[g->run[0]].reach;
+  for (int i = 0; i < 4; i++)
+    if (strcmp (mine, reach[i]) == 0)
+      return i;
+  return -1;
+}
+
+/* Of groups that are shown: the usual one, of several the first; then what is
+ * left. */
+static void
+give_styles (struct report *r)
+{
+  bool taken[REPORT_SHOWN] = {false};
+  for (int i = 0; i < r->n_groups; i++) {
+    struct group *g = &r->group[i];
+    const int usual = usual_style (r, g);
+    if (g->style < 0 || usual < 0 || taken[usual])
+      continue;
+    g->style = usual;
+    taken[usual] = true;
+  }
+  for (int i = 0; i < r->n_groups; i++) {
+    struct group *g = &r->group[i];
+    if (g->style < REPORT_SHOWN)
+      continue;
+    for (g->style = 0; taken[g->style];)
+      g->style++;
+    taken[g->style] = true;
+  }
+}
+
 /* Which groups pictures tell apart: all, or the best. */
 static void
 choose_shown (struct report *r)
 {
-  int shown = 0;
   for (int i = 0; i < r->n_groups; i++) {
     double mine = group_stat (r, &r->group[i], measure_last, NULL).mean;
     int better = 0;
@@ -149,8 +185,9 @@ choose_shown (struct report *r)
                 (k < i && !measure_better (r, mine, v) &&
                  !(isfinite (mine) && !isfinite (v)));
     }
-    r->group[i].style = better < REPORT_SHOWN ? shown++ : -1;
+    r->group[i].style = better < REPORT_SHOWN ? REPORT_SHOWN : -1;
   }
+  give_styles (r);
   if (r->n_groups > REPORT_SHOWN)
     text_add (&r->notes,
               "pictures show the %d groups with the %s, of %d; "

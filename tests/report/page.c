@@ -786,6 +786,29 @@ test_images (void)
   text_clear (&out);
 }
 
+/* Pages of different sets of strategies can be read side by side: the lines of
+ * 2-wise and end-to-end learning look the same without the others. */
+static void
+test_looks (void)
+{
+  static const char *const span[] = {"all", "2", "5"};
+  static char dirs[3][512];
+  struct text out;
+  for (int i = 0; i < 3; i++) {
+    const char *const names[] = {"look0", "look1", "look2"};
+    struct made m = {names[i], span[i], "gap-fc", "0.1", 1, 6, 0.8, 1};
+    made_run (&m, dirs[i]);
+  }
+  text_init (&out);
+  bool good = page_of (3, dirs, REPORT_HTML, NULL, &out) == OK;
+  tap_ok (good && strstr (out.data, "class=\"line s1\"") &&
+              strstr (out.data, "class=\"line s3\"") &&
+              strstr (out.data, "class=\"line s0\"") &&
+              !strstr (out.data, "class=\"line s2\""),
+          "a reach looks the same on all pages; others take what is left");
+  text_clear (&out);
+}
+
 /* Losses of language models, close to each other and far apart. */
 static void
 test_language (void)
@@ -936,6 +959,7 @@ main (void)
   test_hostile ();
   test_many ();
   test_images ();
+  test_looks ();
   test_language ();
   test_picture ();
   scratch_close ();
