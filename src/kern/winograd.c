@@ -55,9 +55,10 @@ numbers_of (int m)
   return p;
 }
 
-bool
-kern_wino_init (const struct kern *k, const struct kern_conv_shape *s, int m,
-                struct kern_wino *w)
+/* All but the numbers. */
+static bool
+wino_shape (const struct kern *k, const struct kern_conv_shape *s, int m,
+            struct kern_wino *w)
 {
   const struct kern_dims in = {s->n, s->c, s->h, s->w};
   const struct kern_dims out = {s->n, s->out_c, s->h, s->w};
@@ -65,7 +66,6 @@ kern_wino_init (const struct kern *k, const struct kern_conv_shape *s, int m,
       s->src == KERN_PLAIN)
     return false;
   *w = (struct kern_wino){.level = kern_wino_level (k),
-                          .numbers = numbers_of (m),
                           .src = kern_view_of (k, in, s->src),
                           .dst = kern_view_of (k, out, s->dst),
                           .m = m,
@@ -73,6 +73,16 @@ kern_wino_init (const struct kern *k, const struct kern_conv_shape *s, int m,
   /* Channels come in whole vectors, half a panel. */
   return w->src.wide % (w->level->wide / 2) == 0 &&
          w->dst.wide % (w->level->wide / 2) == 0;
+}
+
+bool
+kern_wino_init (const struct kern *k, const struct kern_conv_shape *s, int m,
+                struct kern_wino *w)
+{
+  if (!wino_shape (k, s, m, w))
+    return false;
+  w->numbers = numbers_of (m);
+  return true;
 }
 
 static int64_t
@@ -395,7 +405,7 @@ kern_conv_room (const struct kern_conv_shape *s, const char *isa, int threads)
   inner.src = inner.dst = KERN_BLOCKED;
   for (int m = 2; m <= 4; m += 2)
     for (int d = KERN_FORWARD; d <= KERN_BACK_WEIGHTS; d++)
-      if (kern_wino_init (&k, &inner, m, &w)) {
+      if (wino_shape (&k, &inner, m, &w)) {
         const size_t room = kern_wino_room (&w, (enum kern_direction)d);
         most = room > most ? room : most;
       }
