@@ -108,9 +108,16 @@ put_facts (const struct session *s, struct text *out)
   put_plan (d, out);
 }
 
-/* Highest memory of this process in bytes; 0 where the system does not say. */
-static double
-peak_bytes (void)
+double
+facts_useful_flops (const struct design *d)
+{
+  double useful, executed;
+  mean_flops (d, &useful, &executed);
+  return useful;
+}
+
+double
+facts_peak_bytes (void)
 {
   char line[256];
   double kib = 0;
@@ -215,7 +222,7 @@ enum status
 facts_end (struct session *s, const struct busy *begun)
 {
   const size_t size = (size_t)wire_size (s->wire);
-  double mine[ROW_DOUBLES] = {peak_bytes ()}, *all = NULL;
+  double mine[ROW_DOUBLES] = {facts_peak_bytes ()}, *all = NULL;
   struct measured m;
   struct busy now;
   busy_now (&now);

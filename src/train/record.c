@@ -232,6 +232,26 @@ record_training (struct training *t, int64_t steps_done, bool timed)
   return e;
 }
 
+double
+record_waited (const struct session *s)
+{
+  return s->account.spent_s[CLOCK_WAIT] + s->account.spent_s[CLOCK_EXPOSED];
+}
+
+/* How fast, and what it takes of this rank: useful operations of all ranks, the
+ * share of the last seconds that it waited for others, its highest memory. */
+static void
+add_pace (const struct training *t, double rate, double seconds,
+          struct text *out)
+{
+  const struct design *d = t->s->design;
+  const double flops = facts_useful_flops (d) / (double)d->batch * rate;
+  const double wait = (record_waited (t->s) - t->p.waited_s) / seconds;
+  text_add (out, "samples/s=%.*f GFLOP/s=%.3g wait=%.0f%% memory=\"%s\"",
+            rate < 10 ? 1 : 0, rate, flops * 1e-9,
+            100 * fmin (1, fmax (0, wait)), text_bytes (facts_peak_bytes ()));
+}
+
 void
 record_progress (struct training *t, int64_t step)
 {
@@ -242,8 +262,8 @@ record_progress (struct training *t, int64_t step)
   bool live = log_is_terminal ();
   if (now - (live ? p->live_s : p->line_s) < (live ? 0.2 : 20))
     return;
-  double rate = (double)((step + 1 - p->live_step) * d->batch) /
-                (now - (live ? p->live_s : p->line_s));
+  const double seconds = now - (live ? p->live_s : p->line_s);
+  double rate = (double)((step + 1 - p->live_step) * d->batch) / seconds;
   struct text losses;
   text_init (&losses);
   double loss[64];
@@ -261,16 +281,19 @@ record_progress (struct training *t, int64_t step)
       text_seconds ((double)(t->end - step - 1) * (double)d->batch / rate);
   struct text line;
   text_init (&line);
-  text_add (&line, "step=%lld/%lld loss=[%s] %s=%.3f samples/s=%.*f eta=\"%s\"",
+  text_add (&line, "step=%lld/%lld loss=[%s] %s=%.3f lr=%.3g ",
             (long long)step + 1, (long long)t->end, losses.data,
-            language ? "perplexity" : "accuracy", goal, rate < 10 ? 1 : 0, rate,
-            eta);
+            language ? "perplexity" : "accuracy", goal,
+            schedule_lr (&d->schedule, step));
+  add_pace (t, rate, seconds, &line);
+  text_add (&line, " eta=\"%s\"", eta);
   if (live)
     log_live ("%s", line.data);
   else
     say (LOG_INFO, "%s", line.data);
   text_clear (&line);
   text_clear (&losses);
+  p->waited_s = record_waited (s);
   p->live_s = p->line_s = now;
   p->live_step = step + 1;
 }

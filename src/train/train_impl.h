@@ -224,6 +224,7 @@ struct progress {
   struct stage_loss *sum; /* K, since rows_from */
   double row_s;           /* training seconds at rows_from */
   double live_s, line_s;  /* clock of the last live and plain line */
+  double waited_s;        /* of this rank, until then */
   int64_t live_step;
 };
 
@@ -312,6 +313,9 @@ void
 record_progress_text (const struct training *t, struct text *out);
 void
 record_progress_back (struct training *t, const char *text);
+/* Seconds that this rank has waited for others, or for messages. */
+double
+record_waited (const struct session *s);
 /* A live line on a terminal; a plain line now and then elsewhere. */
 void
 record_progress (struct training *t, int64_t step);
@@ -471,6 +475,12 @@ train_resume (struct training *t, struct origin *o);
 /* -- what a report needs (facts.c) ------------------------------------------
  */
 
+/* Operations of a step that plain backpropagation of the network needs. */
+double
+facts_useful_flops (const struct design *d);
+/* Highest memory of this process in bytes; 0 where the system does not say. */
+double
+facts_peak_bytes (void);
 /* RUN/facts.ini before the first step, and again after the last one with the
  * highest memory of the ranks, and the share of their cores that others have
  * used since `begun`.  Collective. */

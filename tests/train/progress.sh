@@ -30,6 +30,17 @@ grep -q '^step=1/4 operation [0-9]* of [0-9]*; no losses yet$' said
 ok $? "so are operations of the first step"
 grep -q '^evaluating valid: batch [0-9]* of 20$' said
 ok $? "and batches of an evaluation"
+# 64 samples in 120 ms and more; useful operations follow from the rate.
+ops=$(sed -n 's/^useful_flops = //p' run/facts.ini)
+batch=$(sed -n 's/^batch = //p' run/facts.ini)
+sed -n 's/^step=[2-4]\/4 loss=.* accuracy=[0-9.]* lr=\([0-9.e-]*\) samples\/s=\([0-9.]*\) GFLOP\/s=\([0-9.e-]*\) wait=[0-9]*% memory="[0-9.]* [MG]B" eta=.*/\1 \2 \3/p' \
+  said >pace
+$AWK -v ops="$ops" -v batch="$batch" '{
+    want = ops / batch * $2 * 1e-9
+    if (!($1 > 0) || !($3 > 0.9 * want && $3 < 1.1 * want)) bad = 1
+  }
+  END { exit bad || NR < 1 }' pace
+ok $? "steps are told with learning rate, speed, waiting and memory"
 seen eval run
 grep -q '^evaluating valid: batch [0-9]* of 20$' said &&
   grep -q '^head .*valid, 320 samples' said
