@@ -397,6 +397,13 @@ derive_asked (const struct config *c)
   return env && text_to_long (env, &n) && n >= 1 ? n : 0;
 }
 
+int
+derive_threads_known (const struct design *d)
+{
+  const int64_t asked = d->threads > 0 ? d->threads : derive_asked (&d->config);
+  return asked >= 1 && asked <= MOST_THREADS ? (int)asked : 1;
+}
+
 enum status
 derive_threads (struct wire *w, const struct config *c, int *out)
 {

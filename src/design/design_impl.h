@@ -57,6 +57,11 @@ derive_threads (struct wire *w, const struct config *c, int *out);
 int64_t
 derive_asked (const struct config *c);
 
+/* Threads of a rank as far as is known yet: 1 where none are asked for, or more
+ * than a rank can have, which is refused later. */
+int
+derive_threads_known (const struct design *d);
+
 /* Keep the message of a failed call as one more line. */
 void
 complaints_note (enum status s, struct complaints *said);

@@ -136,7 +136,6 @@ stage_bytes (const struct design *d, int k)
 static double
 kernels_bytes (const struct design *d, int r)
 {
-  const int64_t asked = d->threads > 0 ? d->threads : derive_asked (&d->config);
   double most = 0;
   for (int k = d->plan->rank[r].first_stage; k < d->plan->rank[r].end_stage;
        k++) {
@@ -146,8 +145,7 @@ kernels_bytes (const struct design *d, int r)
     design_stage_needs (d, k, &need);
     const struct stage_spec spec =
         spec_of (d, &need, d->first[k], d->first[k + 1], grammar);
-    if (stage_estimate_kernels (&spec, asked > 1 ? (int)asked : 1, &bytes) !=
-        OK)
+    if (stage_estimate_kernels (&spec, derive_threads_known (d), &bytes) != OK)
       fail_clear (); /* the grammar was checked before */
     most = fmax (most, bytes);
   }
