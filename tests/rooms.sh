@@ -29,7 +29,7 @@ run    : base config wire store data plan model design :        :
 train  : base config wire store data plan model design run :    :
 verify : base config wire store data plan model design run train import : :
 probe  : base wire store                   : scalapack            : wire
-report : base config store data            :                      :
+report : base config store data            : jansson              :
 sweep  : base config store data wire design :                   :
 main   : base config plan wire store data design run train verify probe report sweep import weights : :
 '

@@ -14,7 +14,7 @@
 
 struct options {
   struct given given;
-  bool text, csv, latex, markdown, svg;
+  bool text, csv, json, latex, markdown, svg;
   struct report_spec spec; /* without runs, form and predict */
 };
 
@@ -45,6 +45,7 @@ static const struct flag flags[] = {
   { "split", 0, "NAME", "which split: train, valid or test; default: valid",
     INTO_SPLIT (spec.split) },
   { "csv", 0, NULL, "a table as comma-separated lines", INTO_BOOL (csv) },
+  { "json", 0, NULL, "all tables as one JSON document", INTO_BOOL (json) },
   { "latex", 0, NULL, "a table for LaTeX (booktabs)", INTO_BOOL (latex) },
   { "markdown", 0, NULL, "a table for a README", INTO_BOOL (markdown) },
   { "svg", 0, NULL,
@@ -76,7 +77,7 @@ static const struct flag flags[] = {
     INTO_BOOL (spec.unlike) },
   { "output", 'o', "FILE",
     "the file to write; default: report.html, or the terminal for --text, "
-    "--csv, --latex, --markdown and --svg",
+    "--csv, --json, --latex, --markdown and --svg",
     INTO_TEXT (given.output) },
   { 0 }
 };
@@ -87,9 +88,9 @@ check (void *options, struct text *wrong)
 {
   struct options *o = options;
   char near[TEXT_NEAR] = "";
-  if (o->text + o->latex + o->csv + o->markdown + o->svg > 1)
-    text_add (wrong, "--text, --csv, --latex, --markdown and --svg exclude "
-                     "each other\n");
+  if (o->text + o->latex + o->csv + o->json + o->markdown + o->svg > 1)
+    text_add (wrong, "--text, --csv, --json, --latex, --markdown and --svg "
+                     "exclude each other\n");
   if (o->spec.accuracy > 0 && o->spec.loss > 0)
     text_add (wrong, "--accuracy and --loss exclude each other\n");
   if (o->spec.table && text_among (report_tables (), o->spec.table, near) < 0)
@@ -108,6 +109,7 @@ form_of (const struct options *o)
 {
   return o->text       ? REPORT_TEXT
          : o->csv      ? REPORT_CSV
+         : o->json     ? REPORT_JSON
          : o->latex    ? REPORT_LATEX
          : o->markdown ? REPORT_MARKDOWN
          : o->svg      ? REPORT_SVG

@@ -321,6 +321,8 @@ make (struct report *r, struct text *out)
     page_make (r, out);
   else if (r->spec->form == REPORT_TEXT)
     plain_make (r, out);
+  else if (r->spec->form == REPORT_JSON)
+    return json_make (r, out);
   else
     one_table (r, out);
   return OK;

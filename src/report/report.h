@@ -18,6 +18,7 @@ enum report_form {
   REPORT_CSV,   /* one table */
   REPORT_LATEX, /* one table, for the package booktabs */
   REPORT_MARKDOWN, /* one table, and what has to be known of it */
+  REPORT_JSON,     /* all tables, for programs */
   REPORT_SVG, /* a picture: the output over time, a panel for each data set;
               of runs that have finished, where some have */
 };

@@ -405,6 +405,9 @@ void
 table_print (const struct table *t, struct text *out);
 void
 table_csv (const struct table *t, struct text *out);
+/* All tables.  E_MEMORY. */
+enum status
+json_make (struct report *r, struct text *out);
 void
 table_markdown (const struct report *r, const struct table *t,
                 struct text *out);

@@ -461,7 +461,7 @@ table_make (struct report *r, const char *name, struct table *out)
                             .column = tables[i].column};
       text_init (&out->note);
       tables[i].fill (r, out);
-      if (r->spec->form != REPORT_CSV)
+      if (r->spec->form != REPORT_CSV && r->spec->form != REPORT_JSON)
         drop_bare (r, out);
       return;
     }

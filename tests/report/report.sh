@@ -454,6 +454,22 @@ ok $? "a file in place of a run: one message that says what a run is"
 one report runs nothing-here --csv
 [ $? = 0 ] && [ "$(grep -c 'nothing-here' errors)" = 1 ]
 ok $? "beside runs it is a warning"
+# For programs: the same numbers as a table, all tables at once.
+if command -v python3 >/dev/null 2>&1; then
+  mkdir csv
+  for table in compare cost heads time probe cka agreement scale results runs \
+    card differs repeat; do
+    one report runs --csv --table $table && cp said csv/$table.csv
+  done
+  one report runs --json && cp said all.json &&
+    python3 "$abs_top_srcdir/tests/report/tables_json.py" all.json csv/*.csv \
+      >differs 2>&1
+  [ $? = 0 ] && [ ! -s differs ]
+  ok $? "as JSON tables say what they say as CSV $(head -n 3 differs)"
+else
+  n=$((n + 1))
+  echo "ok $n - tables as JSON # SKIP there is no python3"
+fi
 one report runs --markdown --svg
 [ $? = 64 ]
 ok $? "two forms at once: 64"
