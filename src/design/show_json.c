@@ -4,26 +4,19 @@
  */
 #include "design/design_impl.h"
 
-#include <jansson.h>
+#include "store/json.h"
 #include <math.h>
-
-#define DIGITS 9
-
-/* null where it is not known. */
-static json_t *
-number (double v)
-{
-  return isfinite (v) ? json_real (v) : json_null ();
-}
 
 static json_t *
 stage_times (const struct plan_cost *c)
 {
   return json_pack ("{s:o, s:o, s:o, s:o, s:o, s:o}", "forward",
-                    number (c->forward), "data", number (c->data), "weights",
-                    number (c->weights), "head", number (c->head),
-                    "head_weights", number (c->head_weights), "update",
-                    number (c->update));
+                    store_json_number (c->forward), "data",
+                    store_json_number (c->data), "weights",
+                    store_json_number (c->weights), "head",
+                    store_json_number (c->head), "head_weights",
+                    store_json_number (c->head_weights), "update",
+                    store_json_number (c->update));
 }
 
 static json_t *
@@ -45,10 +38,11 @@ stage_object (const struct design *d, int k)
   return json_pack (
       "{s:i, s:i, s:o, s:I, s:o, s:o, s:s?, s:o, s:o}", "stage", k, "rank",
       d->plan->rank_of[k], "blocks", blocks, "parameters", (json_int_t)params,
-      "flops", number (flops), "times", stage_times (&d->cost[k]), "head",
-      head ? d->head[k] : NULL, "output_bytes",
-      number (d->cost[k].output_bytes), "memory_bytes",
-      number (design_range_bytes (d, &need, d->first[k], d->first[k + 1])));
+      "flops", store_json_number (flops), "times", stage_times (&d->cost[k]),
+      "head", head ? d->head[k] : NULL, "output_bytes",
+      store_json_number (d->cost[k].output_bytes), "memory_bytes",
+      store_json_number (
+          design_range_bytes (d, &need, d->first[k], d->first[k + 1])));
 }
 
 static json_t *
@@ -57,8 +51,8 @@ rank_object (const struct design *d, const struct plan *p, int r)
   return json_pack ("{s:i, s:i, s:i, s:o, s:o}", "rank", r, "first_stage",
                     p->rank[r].first_stage, "stages",
                     p->rank[r].end_stage - p->rank[r].first_stage, "busy",
-                    number (p->busy_s[r]), "memory_bytes",
-                    number (design_rank_bytes (d, r)));
+                    store_json_number (p->busy_s[r]), "memory_bytes",
+                    store_json_number (design_rank_bytes (d, r)));
 }
 
 /* By stage: weights of all losses, one row of the table of the strategy. */
@@ -90,16 +84,10 @@ phase_object (const struct design *d, int i)
       "{s:s?, s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:o}", "dial", phase->words,
       "first_step",
       phase->first >= 0 ? json_integer (phase->first) : json_null (), "share",
-      number (phase->share), "route", route_array (d, phase->route), "cycle",
-      number (p->cycle_s), "samples_per_s", number (rate), "activations",
-      activations, "gradients", gradients, "ranks", ranks);
-}
-
-static int
-add_part (const char *part, size_t n, void *out)
-{
-  text_add (out, "%.*s", (int)n, part);
-  return 0;
+      store_json_number (phase->share), "route", route_array (d, phase->route),
+      "cycle", store_json_number (p->cycle_s), "samples_per_s",
+      store_json_number (rate), "activations", activations, "gradients",
+      gradients, "ranks", ranks);
 }
 
 enum status
@@ -120,13 +108,5 @@ design_plan_json (const struct design *d, struct text *out)
       "batch", (json_int_t)d->batch, "micro_batch", (json_int_t)d->n_samples,
       "micro_batches", d->M, "replicas", d->R, "ranks", d->plan->n_pipe,
       "times_are", times, "stages", stages, "phases", phases);
-  const int failed =
-      j == NULL ||
-      json_dump_callback (j, add_part, out,
-                          JSON_REAL_PRECISION (DIGITS) | JSON_INDENT (1));
-  json_decref (j);
-  if (failed)
-    return fail (E_MEMORY, "no memory for the plan as JSON");
-  text_add (out, "\n");
-  return OK;
+  return store_json_put (j, JSON_INDENT (1), "the plan", out);
 }

@@ -177,22 +177,6 @@ tile_slope (const struct tile *p, const float *restrict delta, float scale,
     }
 }
 
-KERN_CLONES static void
-scale_row (int64_t n, float a, float *y)
-{
-#pragma omp simd
-  for (int64_t j = 0; j < n; j++)
-    y[j] *= a;
-}
-
-KERN_CLONES static float
-dot (int64_t n, const float *a, const float *b)
-{
-  float sum;
-  KERN_SUM (float, n, a[i] * b[i], sum);
-  return sum;
-}
-
 /* What dropout makes of 1, in w->keep. */
 static void
 drop_factors (const struct task *a, const struct tile *p, struct scratch *w)

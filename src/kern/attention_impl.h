@@ -112,6 +112,22 @@ row_softmax (int64_t n, float *restrict s, float *top, float *shrink)
   return sum;
 }
 
+KERN_CLONES static void
+scale_row (int64_t n, float a, float *y)
+{
+#pragma omp simd
+  for (int64_t j = 0; j < n; j++)
+    y[j] *= a;
+}
+
+KERN_CLONES static float
+dot (int64_t n, const float *a, const float *b)
+{
+  float sum;
+  KERN_SUM (float, n, a[i] * b[i], sum);
+  return sum;
+}
+
 /* As earlier versions computed it; see the public ones. */
 size_t
 kern_attention_old_floats (const struct kern_attention *a);

@@ -111,14 +111,6 @@ masked_row (const struct tile *p, int64_t i, float *s)
   return s;
 }
 
-KERN_CLONES static void
-scale_row (int64_t n, float a, float *y)
-{
-#pragma omp simd
-  for (int64_t j = 0; j < n; j++)
-    y[j] *= a;
-}
-
 /* Scores of a tile become weights relative to each row's largest score so far.
  * Where that has risen, the row of o, which holds the older tiles, is scaled to
  * it as well. */
@@ -239,14 +231,6 @@ tile_slope (const struct tile *p, const float *delta, float scale,
     for (int64_t j = 0; j < SIDE; j++)
       d_s[j] = s[j] * (d_s[j] - d) * scale;
   }
-}
-
-KERN_CLONES static float
-dot (int64_t n, const float *a, const float *b)
-{
-  float sum;
-  KERN_SUM (float, n, a[i] * b[i], sum);
-  return sum;
 }
 
 /* Probabilities into w->s and, behind dropout, *weight; their slopes into

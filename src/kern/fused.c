@@ -374,6 +374,17 @@ kern_fused_gate (const struct kern_fused *f, const struct kern_fused_in *in)
 
 /* -- results of a piece ---------------------------------------------------- */
 
+/* A loop over rows of `wide` numbers, made for widths that are known. */
+#define BY_WIDTH(loop, ...)           \
+  do {                                \
+    if (wide == 16)                   \
+      loop (rows, 16, __VA_ARGS__);   \
+    else if (wide == 8)               \
+      loop (rows, 8, __VA_ARGS__);    \
+    else                              \
+      loop (rows, wide, __VA_ARGS__); \
+  } while (0)
+
 /* "0 > y ? 0 : y" and not "y > 0 ? y : 0": a NaN stays a NaN. */
 __attribute__ ((always_inline)) static inline void
 normal_rows (int64_t rows, int64_t wide, bool relu, const float *x,
@@ -393,35 +404,20 @@ normal_rows (int64_t rows, int64_t wide, bool relu, const float *x,
 KERN_CLONES static void
 put_normal (int64_t rows, int64_t wide, const float *x, struct line l, float *y)
 {
-  if (wide == 16)
-    normal_rows (rows, 16, false, x, l, NULL, y);
-  else if (wide == 8)
-    normal_rows (rows, 8, false, x, l, NULL, y);
-  else
-    normal_rows (rows, wide, false, x, l, NULL, y);
+  BY_WIDTH (normal_rows, false, x, l, NULL, y);
 }
 
 KERN_CLONES static void
 put_relu (int64_t rows, int64_t wide, const float *x, struct line l, float *y)
 {
-  if (wide == 16)
-    normal_rows (rows, 16, true, x, l, NULL, y);
-  else if (wide == 8)
-    normal_rows (rows, 8, true, x, l, NULL, y);
-  else
-    normal_rows (rows, wide, true, x, l, NULL, y);
+  BY_WIDTH (normal_rows, true, x, l, NULL, y);
 }
 
 KERN_CLONES static void
 put_sum_relu (int64_t rows, int64_t wide, const float *x, struct line l,
               const float *side, float *y)
 {
-  if (wide == 16)
-    normal_rows (rows, 16, true, x, l, side, y);
-  else if (wide == 8)
-    normal_rows (rows, 8, true, x, l, side, y);
-  else
-    normal_rows (rows, wide, true, x, l, side, y);
+  BY_WIDTH (normal_rows, true, x, l, side, y);
 }
 
 /* d_x = slope (g - less - (x - near) z). */
@@ -445,24 +441,14 @@ KERN_CLONES static void
 put_gradient (int64_t rows, int64_t wide, const float *x, const float *d,
               struct line l, const float *less, const float *z, float *d_x)
 {
-  if (wide == 16)
-    gradient_rows (rows, 16, GATE_NONE, x, d, l, less, z, d_x);
-  else if (wide == 8)
-    gradient_rows (rows, 8, GATE_NONE, x, d, l, less, z, d_x);
-  else
-    gradient_rows (rows, wide, GATE_NONE, x, d, l, less, z, d_x);
+  BY_WIDTH (gradient_rows, GATE_NONE, x, d, l, less, z, d_x);
 }
 
 KERN_CLONES static void
 put_gradient_relu (int64_t rows, int64_t wide, const float *x, const float *d,
                    struct line l, const float *less, const float *z, float *d_x)
 {
-  if (wide == 16)
-    gradient_rows (rows, 16, GATE_RELU, x, d, l, less, z, d_x);
-  else if (wide == 8)
-    gradient_rows (rows, 8, GATE_RELU, x, d, l, less, z, d_x);
-  else
-    gradient_rows (rows, wide, GATE_RELU, x, d, l, less, z, d_x);
+  BY_WIDTH (gradient_rows, GATE_RELU, x, d, l, less, z, d_x);
 }
 
 static struct line

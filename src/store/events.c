@@ -6,13 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-json_t *
-store_json_text (const char *word)
-{
-  json_t *j = json_string (word);
-  return j ? j : json_string ("(not UTF-8)");
-}
-
 /* A number, true, false or null as they stand, anything else as a string: also
  * a digest that happens to be all digits. */
 static json_t *

@@ -2,8 +2,8 @@
 #ifndef STORE_RECORD_IMPL_H
 #define STORE_RECORD_IMPL_H
 
+#include "store/json.h"
 #include "store/run.h"
-#include <jansson.h>
 
 struct store_lock;
 
@@ -35,9 +35,6 @@ store_lock_held (const char *dir, char host[256], char job[64]);
  * is taken for gone: 5 and 30; for tests. */
 void
 store_lock_times (double beat, double watch);
-/* A new string of JSON; "(not UTF-8)" for what is none. */
-json_t *
-store_json_text (const char *word);
 /* Lines of events.jsonl that could not be read. */
 int
 store_history_damaged (const struct store_history *h);

@@ -12,8 +12,6 @@
 #include "base/memory.h"
 #include <string.h>
 
-#define DIGITS 9 /* of a number in metrics.csv */
-
 /* Digests are words, though some would read as numbers. */
 static bool
 is_word (const char *column)
@@ -41,13 +39,6 @@ value_of (const char *column, const char *field, size_t n)
   return json_null ();
 }
 
-static int
-add_part (const char *part, size_t n, void *out)
-{
-  text_add (out, "%.*s", (int)n, part);
-  return 0;
-}
-
 enum status
 store_row_json (const struct store_run *r, const char *row, struct text *out)
 {
@@ -57,13 +48,7 @@ store_row_json (const struct store_run *r, const char *row, struct text *out)
     const char *field = csv_field (row, i, &n);
     json_object_set_new (j, r->column[i], value_of (r->column[i], field, n));
   }
-  const int failed =
-      json_dump_callback (j, add_part, out, JSON_REAL_PRECISION (DIGITS));
-  json_decref (j);
-  if (failed)
-    return fail (E_MEMORY, "%s/metrics.jsonl: no memory for a row", r->dir);
-  text_add (out, "\n");
-  return OK;
+  return store_json_put (j, 0, "a row of metrics.jsonl", out);
 }
 
 enum status

@@ -244,11 +244,9 @@ static void
 add_pace (const struct training *t, double rate, double seconds,
           struct text *out)
 {
-  const struct design *d = t->s->design;
-  const double flops = facts_useful_flops (d) / (double)d->batch * rate;
   const double wait = (record_waited (t->s) - t->p.waited_s) / seconds;
   text_add (out, "samples/s=%.*f GFLOP/s=%.3g wait=%.0f%% memory=\"%s\"",
-            rate < 10 ? 1 : 0, rate, flops * 1e-9,
+            rate < 10 ? 1 : 0, rate, t->p.flops * rate * 1e-9,
             100 * fmin (1, fmax (0, wait)), text_bytes (facts_peak_bytes ()));
 }
 

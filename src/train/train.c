@@ -118,6 +118,7 @@ training_open (struct training *t)
   t->p.interval = flow_interval (d);
   t->p.rows_from = t->p.live_step = t->start;
   t->p.waited_s = record_waited (t->s);
+  t->p.flops = facts_useful_flops (d) / (double)d->batch;
   t->p.live_s = clock_now_s ();
   t->p.line_s = t->p.live_s - 15; /* the first plain line comes early */
   if (s->run && t->resumed[0]) {

@@ -225,6 +225,7 @@ struct progress {
   double row_s;           /* training seconds at rows_from */
   double live_s, line_s;  /* clock of the last live and plain line */
   double waited_s;        /* of this rank, until then */
+  double flops;           /* useful operations of a sample */
   int64_t live_step;
 };
 
