@@ -140,11 +140,13 @@ design_hash (const struct design *d);
 struct design_needs {
   int k, K;
   bool own_input; /* the stage before is on another rank, or there is none */
+  bool crosses;   /* the next stage is on another rank */
   bool through;   /* gradients, its own or others' */
   bool head;      /* behind an inner stage */
   bool taught;    /* stages learn from its head, in some phase */
   int n_slots, n_pairs;
   int n_in, n_out; /* streams of gradients at its upper and lower border */
+  bool mixes;      /* a pass adds gradients up */
 };
 void
 design_stage_needs (const struct design *d, int k, struct design_needs *out);

@@ -53,6 +53,45 @@ message_bytes (const struct design *d, const struct design_needs *need,
          (need->n_slots + 1);
 }
 
+/* Bytes of the gradients at the stage's borders that come from other ranks or
+ * go there, for every slot, and of sums of gradients. */
+static double
+gradient_bytes (const struct design *d, const struct design_needs *need,
+                int from, const struct network_unit *last)
+{
+  const double n = (double)d->n_samples;
+  const int pairs = need->n_pairs > 0 ? need->n_pairs : 1;
+  const int above = need->crosses ? need->n_in * need->n_slots : 0;
+  struct network_unit first;
+  double bytes = 0;
+  network_unit (d->net, from, &first);
+  if (need->k > 0 && need->own_input)
+    bytes += network_border_bytes (first.in, n) * need->n_out * need->n_slots;
+  return bytes + network_border_bytes (last->out, n) *
+                     (above + (need->mixes ? pairs + 1 : 0));
+}
+
+/* Of those that go from one stage of rank r to another, which share memory. */
+static double
+inner_bytes (const struct design *d, int r)
+{
+  double most = 0;
+  for (int i = 0; i < d->n_phases; i++) {
+    struct plan_buffers b;
+    struct network_unit u;
+    double bytes = 0;
+    if (plan_buffers_make (d->phase[i].plan, r, &b) != OK)
+      fail_clear (); /* what is short of memory now is so when it is needed */
+    for (int j = 0; j < b.n; j++) {
+      network_unit (d->net, d->first[b.border[j]], &u);
+      bytes += network_border_bytes (u.in, (double)d->n_samples);
+    }
+    most = fmax (most, bytes);
+    plan_buffers_clear (&b);
+  }
+  return most;
+}
+
 /* Images that a head makes again; of several stages on a rank once for each. */
 static double
 picture_bytes (const struct design *d, const char *grammar)
@@ -102,12 +141,11 @@ spec_of (const struct design *d, const struct design_needs *need, int from,
 }
 
 /* What the stage holds, its parameters' copy for a checkpoint, and the
- * gradients at its upper border. */
+ * gradients at its borders but for those that stages of a rank share. */
 double
 design_range_bytes (const struct design *d, const struct design_needs *need,
                     int from, int end)
 {
-  const double n = (double)d->n_samples;
   char grammar[CONFIG_TEXT];
   const struct stage_spec spec = spec_of (d, need, from, end, grammar);
   struct network_unit u = {0};
@@ -119,9 +157,9 @@ design_range_bytes (const struct design *d, const struct design_needs *need,
   if (stage_estimate (&spec, need->own_input, &bytes) != OK)
     fail_clear (); /* the grammar was checked before */
   return bytes + network_param_bytes (params) * staged_copies (d) +
-         network_border_bytes (u.out, n) * need->n_in * need->n_slots +
-         message_bytes (d, need, &u) + packed_bytes (d, params) +
-         picture_bytes (d, spec.head) + aside_bytes (d, need, from, end);
+         gradient_bytes (d, need, from, &u) + message_bytes (d, need, &u) +
+         packed_bytes (d, params) + picture_bytes (d, spec.head) +
+         aside_bytes (d, need, from, end);
 }
 
 static double
@@ -177,7 +215,7 @@ design_rank_bytes (const struct design *d, int r)
   for (int k = d->plan->rank[r].first_stage; k < d->plan->rank[r].end_stage;
        k++)
     bytes += stage_bytes (d, k);
-  return bytes + kernels_bytes (d, r) + sums_bytes (d, r);
+  return bytes + inner_bytes (d, r) + kernels_bytes (d, r) + sums_bytes (d, r);
 }
 
 static void

@@ -303,6 +303,18 @@ larger (int a, int b)
   return a > b ? a : b;
 }
 
+/* A pass of the stage adds up, and so needs room for the sum. */
+static bool
+mixes (const struct plan *p, int k)
+{
+  if (plan_grows (p, k))
+    return true;
+  for (int i = 0; i < p->n_passes[k]; i++)
+    if (p->pass[k][i].n_in != 1 || p->pass[k][i].coef[0] != 1)
+      return true;
+  return false;
+}
+
 void
 design_needs_raise (const struct plan *p, int k, struct design_needs *n)
 {
@@ -310,11 +322,13 @@ design_needs_raise (const struct plan *p, int k, struct design_needs *n)
   n->k = k;
   n->K = p->K;
   n->own_input = own;
+  n->crosses = k + 1 < p->K && p->rank_of[k] != p->rank_of[k + 1];
   n->through = n->through || p->n_passes[k] > 0;
   n->n_slots = larger (n->n_slots, p->n_slots[k]);
   n->n_pairs = larger (n->n_pairs, p->n_pairs[k]);
   n->n_in = larger (n->n_in, p->n_streams[k + 1]);
   n->n_out = larger (n->n_out, p->n_streams[k]);
+  n->mixes = n->mixes || mixes (p, k);
   n->head = n->head || (k < p->K - 1 && p->head[k] != PLAN_SILENT);
   n->taught = n->taught || p->head[k] == PLAN_ACTIVE;
 }

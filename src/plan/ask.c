@@ -63,5 +63,6 @@ plan_seconds (int64_t ticks)
 bool
 plan_grows (const struct plan *p, int k)
 {
-  return p->grows && k < p->K - 1 && !plan_route_frozen (p->K, k, p->route);
+  return p->grows && k < p->K - 1 &&
+         (!p->route || !plan_route_frozen (p->K, k, p->route));
 }

@@ -189,9 +189,10 @@ struct plan_op {
 };
 /* Buffers an engine keeps, by these keys: own input (stage, slot) where the
  * previous stage is on another rank or there is none; cotangent (stage, stream
- * at border stage + 1, slot) ; outgoing gradient (stage, stream at border
- * stage, slot) where stage - 1 is on another rank.  A send from a buffer has to
- * be complete before the op that writes that buffer again. */
+ * at border stage + 1, slot) where stage + 1 is on another rank, else see
+ * plan_buffers; outgoing gradient (stage, stream at border stage, slot) where
+ * stage - 1 is on another rank.  A send from a buffer has to be complete before
+ * the op that writes that buffer again. */
 
 struct plan_rank {
   int first_stage, end_stage;
@@ -262,7 +263,8 @@ struct plan_chain {
 };
 enum status
 plan_chain_create (const struct plan_chain *spec, struct plan **out);
-/* Whether the learning pass of stage k takes something of its own besides. */
+/* Whether the learning pass of stage k takes something of its own besides; of a
+ * chain nothing is frozen. */
 bool
 plan_grows (const struct plan *p, int k);
 /* The next rank up (step 1) or down (-1) the pipe with a stage that uses the
@@ -283,6 +285,26 @@ plan_messages (const struct plan *p, int *activations, int *gradients);
 double
 plan_time (const struct plan *p, int64_t n_steps);
 
+/* Memory for the gradients that go from one stage of a rank to the stage below
+ * it there: as many buffers as hold all that live at once.  Only those share
+ * one whose borders are of one size, output_bytes of plan_cost; E_MEMORY. */
+struct plan_buffers {
+  int rank, n;
+  int *border; /* n: a border whose gradients the buffer is for */
+  int *of;     /* the buffer of each gradient; see plan_buffer */
+};
+enum status
+plan_buffers_make (const struct plan *p, int rank, struct plan_buffers *out);
+void
+plan_buffers_clear (struct plan_buffers *b);
+/* The buffer in which the stream at the border lies, of a micro-batch; -1: the
+ * border is not between two stages of the rank.  It is written by the pass that
+ * makes the stream, and read by those that take it and, where that is not
+ * joined, by the WEIGHTS of the one that learns. */
+int
+plan_buffer (const struct plan *p, const struct plan_buffers *b, int border,
+             int stream, int micro);
+
 /* Walk the lists as n_pipe ranks with rendezvous messages and the posted
  * receives would, for n_steps steps, without costs: E_FAULT naming rank, op and
  * buffer on deadlock, on a buffer overwritten while somebody still needs it, on
@@ -290,6 +312,10 @@ plan_time (const struct plan *p, int64_t n_steps);
  * obvious checker, independent of how the lists were made. */
 enum status
 plan_walk (const struct plan *p, int n_steps);
+/* The same with these buffers of all ranks, not those of plan_buffers_make. */
+enum status
+plan_walk_buffers (const struct plan *p, const struct plan_buffers *buffers,
+                   int n_steps);
 
 /* -- showing --------------------------------------------------------------- */
 

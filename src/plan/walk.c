@@ -179,6 +179,14 @@ walk_clear (struct walk *w)
     mem_free (&w->stage[k].sums);
     mem_free (&w->stage[k].count);
   }
+  for (int r = 0; r < w->p->n_pipe; r++) {
+    if (w->shared)
+      mem_free (&w->shared[r]);
+    if (w->sums)
+      mem_free (&w->sums[r]);
+  }
+  mem_free (&w->shared);
+  mem_free (&w->sums);
   mem_free (&w->stage);
   mem_free (&w->step);
   mem_free (&w->at);
@@ -189,9 +197,10 @@ walk_clear (struct walk *w)
 }
 
 enum status
-plan_walk (const struct plan *p, int n_steps)
+plan_walk_buffers (const struct plan *p, const struct plan_buffers *buffers,
+                   int n_steps)
 {
-  struct walk w = {.p = p, .n_steps = n_steps};
+  struct walk w = {.p = p, .n_steps = n_steps, .buffers = buffers};
   enum status s;
 
   for (int r = 0; r < p->n_pipe; r++)
@@ -203,10 +212,31 @@ plan_walk (const struct plan *p, int n_steps)
   TRY_GOTO (MEM_NEW ((size_t)p->n_pipe, &w.summed, "walk"), out);
   TRY_GOTO (MEM_NEW ((size_t)p->n_pipe, &w.normed, "walk"), out);
   TRY_GOTO (MEM_NEW ((size_t)p->n_pipe, &w.spread, "walk"), out);
+  TRY_GOTO (MEM_NEW ((size_t)p->n_pipe, &w.shared, "walk"), out);
+  TRY_GOTO (MEM_NEW ((size_t)p->n_pipe, &w.sums, "walk"), out);
   for (int k = 0; k < p->K; k++)
     TRY_GOTO (plan_walk_open (&w, k), out);
+  for (int r = 0; r < p->n_pipe; r++)
+    TRY_GOTO (plan_walk_share (&w, r), out);
   s = run (&w);
 out:
   walk_clear (&w);
+  return s;
+}
+
+enum status
+plan_walk (const struct plan *p, int n_steps)
+{
+  struct plan_buffers *b = NULL;
+  enum status s;
+
+  TRY_GOTO (MEM_NEW ((size_t)p->n_pipe, &b, "walk"), out);
+  for (int r = 0; r < p->n_pipe; r++)
+    TRY_GOTO (plan_buffers_make (p, r, &b[r]), out);
+  s = plan_walk_buffers (p, b, n_steps);
+out:
+  for (int r = 0; b && r < p->n_pipe; r++)
+    plan_buffers_clear (&b[r]);
+  mem_free (&b);
   return s;
 }

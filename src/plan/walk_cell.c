@@ -22,12 +22,19 @@ plan_walk_bad (const struct walk *w, const char *fmt, ...)
                w->op->slot, text);
 }
 
+/* The cotangent of stage k comes from a stage of the same rank. */
+static bool
+is_shared (const struct plan *p, int k)
+{
+  return k + 1 < p->K && p->rank_of[k] == p->rank_of[k + 1];
+}
+
 static int
 width (const struct plan *p, enum kind kind, int k)
 {
   switch (kind) {
   case COTANGENT:
-    return p->n_streams[k + 1] * p->n_slots[k];
+    return is_shared (p, k) ? 0 : p->n_streams[k + 1] * p->n_slots[k];
   case OUTGOING:
     return p->n_streams[k] * p->n_slots[k];
   case PAIR:
@@ -45,6 +52,14 @@ plan_walk_cell (const struct walk *w, enum kind kind, int k, int stream,
   int n = kind == PAIR ? w->p->n_pairs[k] : w->p->n_slots[k];
   int i = stream * n + slot;
 
+  if (kind == COTANGENT && is_shared (w->p, k)) {
+    const int r = w->p->rank_of[k];
+    const struct plan_buffers *b = &w->buffers[r];
+    i = slot < 0 || slot >= n
+            ? -1
+            : plan_buffer (w->p, b, k + 1, stream, w->op->micro);
+    return i < 0 || i >= b->n ? NULL : &w->shared[r][i];
+  }
   if (slot < 0 || slot >= n || stream < 0 || i >= width (w->p, kind, k))
     return NULL;
   return &st->cell[st->first[kind] + i];
@@ -96,6 +111,18 @@ plan_walk_next (const struct walk *w, int which)
 
   NEED (w, w->op->micro == *count, "its turn is micro-batch %d", *count);
   ++*count;
+  return OK;
+}
+
+enum status
+plan_walk_share (const struct walk *w, int r)
+{
+  const size_t n = (size_t)w->buffers[r].n, K = (size_t)w->p->K;
+
+  TRY (MEM_NEW (n, &w->shared[r], "walk"));
+  TRY (MEM_NEW (n * K, &w->sums[r], "walk"));
+  for (size_t i = 0; i < n; i++)
+    w->shared[r][i].sum = w->sums[r] + i * K;
   return OK;
 }
 

@@ -12,10 +12,11 @@ enum kind { INPUT, OUTPUT, HEAD, COTANGENT, OUTGOING, PAIR };
 struct cell {
   enum state state;
   int step, micro;
-  int sends;   /* under way from here */
-  int source;  /* of OUTPUT: slot of the stage before; -1: own input */
-  int slot;    /* of PAIR: whose cotangents and activations it needs */
-  double *sum; /* K, over heads; gradients only */
+  int sends;          /* under way from here */
+  int source;         /* of OUTPUT: slot of the stage before; -1: own input */
+  int slot;           /* of PAIR: whose cotangents and activations it needs */
+  int border, stream; /* of COTANGENT: which it is */
+  double *sum;        /* K, over heads; gradients only */
 };
 
 struct letter {
@@ -40,6 +41,9 @@ enum counted { TAKES, FORWARDS, HEADS, WEIGHTS, HEAD_WEIGHTS, PASSES };
 struct walk {
   const struct plan *p;
   int n_steps;
+  const struct plan_buffers *buffers; /* n_pipe */
+  struct cell **shared;               /* n_pipe: cells of these buffers ... */
+  double **sums;                      /* ... and their sums */
   struct stage_state *stage;
   int *step, *at;                /* per rank */
   int *summed, *normed, *spread; /* per rank: steps done */
@@ -64,7 +68,11 @@ plan_walk_bad (const struct walk *w, const char *fmt, ...)
 /* The buffers of stage k, empty; the walk owns them. */
 enum status
 plan_walk_open (const struct walk *w, int k);
-/* The buffer; NULL when slot or stream does not exist. */
+/* Those that stages of rank r share. */
+enum status
+plan_walk_share (const struct walk *w, int r);
+/* The buffer; NULL when slot or stream does not exist.  A cotangent that stages
+ * of a rank share: that of the micro-batch of the operation in hand. */
 struct cell *
 plan_walk_cell (const struct walk *w, enum kind kind, int k, int stream,
                 int slot);

@@ -175,6 +175,8 @@ plan_walk_receive (struct walk *w)
                           w->p->stream[o->stage + 1][o->stream].weight),
           "not the sum of losses of its stream");
   c->state = FULL;
+  c->border = o->stage + 1;
+  c->stream = o->stream;
   size_t behind = (size_t)(w->letter + w->n_letters - l - 1);
   memmove (l, l + 1, behind * sizeof *l);
   w->n_letters--;

@@ -30,17 +30,27 @@ weights_there (const struct walk *w, int k)
   return OK;
 }
 
-/* What the pass adds up is still there. */
+/* What the pass adds up is still there.  done: the pass has done all that is to
+ * be done with it, and its stage may have let go of what came from the same
+ * rank. */
 static bool
 cotangents_there (const struct walk *w, const struct plan_pass *pass, int slot,
-                  int micro)
+                  int micro, bool done)
 {
+  const struct plan *p = w->p;
+  const int k = pass->stage;
+  const bool gone = done && k + 1 < p->K && p->rank_of[k] == p->rank_of[k + 1];
+
   for (int i = 0; i < pass->n_in; i++) {
+    if (gone && pass->in[i] != PLAN_OWN)
+      continue;
     const struct cell *c =
         pass->in[i] == PLAN_OWN
-            ? plan_walk_cell (w, HEAD, pass->stage, 0, slot)
-            : plan_walk_cell (w, COTANGENT, pass->stage, pass->in[i], slot);
-    if (!plan_walk_holds (w, c, micro))
+            ? plan_walk_cell (w, HEAD, k, 0, slot)
+            : plan_walk_cell (w, COTANGENT, k, pass->in[i], slot);
+    if (!plan_walk_holds (w, c, micro) ||
+        (pass->in[i] != PLAN_OWN &&
+         (c->border != k + 1 || c->stream != pass->in[i])))
       return false;
   }
   return true;
@@ -104,6 +114,19 @@ plan_walk_head (struct walk *w)
   memset (c->sum, 0, (size_t)w->p->K * sizeof (double));
   c->sum[o->stage] = w->p->head[o->stage] == PLAN_ACTIVE ? 1 : 0;
   return plan_walk_next (w, HEADS);
+}
+
+/* The pass would write over what it reads. */
+static bool
+over_itself (const struct walk *w, const struct plan_pass *pass,
+             const struct cell *to)
+{
+  for (int i = 0; to && i < pass->n_in; i++)
+    if (pass->in[i] != PLAN_OWN &&
+        plan_walk_cell (w, COTANGENT, pass->stage, pass->in[i], w->op->slot) ==
+            to)
+      return true;
+  return false;
 }
 
 /* Where the pass puts what it makes; NULL with *s OK: nowhere. */
@@ -175,10 +198,11 @@ plan_walk_pass (struct walk *w)
   const struct plan_pass *pass = &p->pass[k][o->pass];
   NEED (w, input_there (w, k, o->slot, o->micro), "activations are gone");
   TRY (weights_there (w, k));
-  NEED (w, cotangents_there (w, pass, o->slot, o->micro),
+  NEED (w, cotangents_there (w, pass, o->slot, o->micro, false),
         "a gradient of pass %d is not there", o->pass);
   NEED (w, !pass->learn || plan_walk_learns (w, k), "the stage is frozen");
   TRY (pass_target (w, pass, &to));
+  NEED (w, !over_itself (w, pass, to), "writes over a gradient that it reads");
   if (to && to->sends > 0) {
     w->blocked = true;
     return OK;
@@ -195,6 +219,8 @@ plan_walk_pass (struct walk *w)
       s = plan_walk_bad (w, "stream %d gets other losses than it names",
                          pass->out);
     plan_walk_put (w, to);
+    to->border = k;
+    to->stream = pass->out;
     memcpy (to->sum, sum, (size_t)p->K * sizeof (double));
   }
   mem_free (&sum);
@@ -219,7 +245,9 @@ plan_walk_weights (struct walk *w)
         "activations are gone");
   for (int i = 0; i < p->n_passes[o->stage]; i++) {
     const struct plan_pass *pass = &p->pass[o->stage][i];
-    NEED (w, !pass->learn || cotangents_there (w, pass, o->slot, o->micro),
+    NEED (w,
+          !pass->learn ||
+              cotangents_there (w, pass, o->slot, o->micro, o->joined),
           "a gradient of pass %d is gone", i);
   }
   pair->state = EMPTY;

@@ -28,17 +28,6 @@ packs (const struct session *s, const struct local_stage *l)
   return leaves && l->k < s->design->K - 1 && stage_packs (l->stage);
 }
 
-static bool
-needs_mix (const struct plan *p, int k)
-{
-  if (plan_grows (p, k))
-    return true;
-  for (int i = 0; i < p->n_passes[k]; i++)
-    if (p->pass[k][i].n_in != 1 || p->pass[k][i].coef[0] != 1)
-      return true;
-  return false;
-}
-
 double
 session_numbers (const struct design *d, int k)
 {
@@ -48,21 +37,19 @@ session_numbers (const struct design *d, int k)
   return (double)(next.in.c * next.in.h * next.in.w) * (double)d->batch;
 }
 
-/* Cotangents that a pass of stage k adds up, at most, in any phase; 0: it never
- * does. */
+/* Cotangents that a pass of stage k has, at most, in any phase. */
 static size_t
 most_terms (const struct design *d, int k)
 {
   int most = 0;
-  bool mixes = false, grows = false;
+  bool grows = false;
   for (int i = 0; i < d->n_phases; i++) {
     const struct plan *p = d->phase[i].plan;
-    mixes = mixes || needs_mix (p, k);
     grows = grows || plan_grows (p, k);
     for (int j = 0; j < p->n_passes[k]; j++)
       most = p->pass[k][j].n_in > most ? p->pass[k][j].n_in : most;
   }
-  return mixes ? (size_t)most + grows : 0;
+  return (size_t)most + grows;
 }
 
 static enum status
@@ -94,7 +81,7 @@ make_stage (struct session *s, int k, bool decodes, struct local_stage *l)
   l->n_slots = d->spec.forward_only ? 0 : spec.n_slots;
   l->n_pairs = spec.n_pairs;
   l->own_input = need.own_input;
-  l->n_cot = need.n_in;
+  l->n_cot = need.crosses ? need.n_in : 0;
   l->n_out = k > 0 && l->own_input ? need.n_out : 0;
   l->session = s;
   size_t slots = (size_t)l->n_slots;
@@ -102,7 +89,7 @@ make_stage (struct session *s, int k, bool decodes, struct local_stage *l)
   TRY (MEM_NEW (slots, &l->sent, "send requests"));
   TRY (MEM_NEW (slots * (size_t)l->n_cot, &l->cot, "cotangents"));
   TRY (MEM_NEW (slots * (size_t)l->n_out, &l->out, "gradients"));
-  if (terms > 0) {
+  if (need.mixes) {
     TRY (MEM_NEW ((size_t)l->n_pairs + 1, &l->mix, "sums of cotangents"));
     TRY (MEM_NEW (terms, &l->term, "sums of cotangents"));
     TRY (MEM_NEW (terms, &l->coef, "sums of cotangents"));
@@ -130,7 +117,8 @@ make_stage (struct session *s, int k, bool decodes, struct local_stage *l)
 static enum status
 make_borders (struct session *s)
 {
-  size_t bytes = 0;
+  size_t bytes = 0, inside;
+  TRY (gradients_plan (s, &inside));
   for (int pass = 0; pass < 2; pass++) {
     for (int i = 0; i < s->n_local; i++) {
       struct local_stage *l = &s->local[i];
@@ -161,9 +149,10 @@ make_borders (struct session *s)
             (char *)arena_take (&s->borders, message) + TENSOR_HEADER;
     }
     if (pass == 0)
-      TRY (
-          arena_open (bytes + shared_bytes (s), "border tensors", &s->borders));
+      TRY (arena_open (bytes + inside + shared_bytes (s), "border tensors",
+                       &s->borders));
   }
+  gradients_make (s, inside);
   shared_make (s);
   return OK;
 }
@@ -300,6 +289,7 @@ session_close (struct session *s)
   }
   mem_free (&s->local);
   s->n_local = 0;
+  gradients_clear (s);
   arena_close (&s->borders);
   mem_free (&s->labels);
   mem_free (&s->pictures.x);

@@ -44,7 +44,8 @@ struct local_stage { /* one per stage of this rank */
   char **packed;             /* n_slots + 1, the last one for evaluation: room
                                 for the output as a message, behind a header;
                                 owned list; NULL: it leaves as it is */
-  int n_cot;                 /* streams at border k + 1 */
+  int n_cot;                 /* streams at border k + 1, when stage + 1 is
+                                remote; else see struct lane */
   struct border_buffer *cot; /* [stream * n_slots + slot] */
   int n_out;                 /* streams at border k, when stage - 1 is remote */
   struct border_buffer *out; /* [stream * n_slots + slot] */
@@ -59,11 +60,20 @@ struct local_stage { /* one per stage of this rank */
   double squares[2]; /* of the gradients, by part, of this batch */
 };
 
+/* Where gradients lie that go from one stage of the rank to the next: in a
+ * phase as its list lets them share memory, all phases in the same memory. */
+struct inner_gradients {
+  struct plan_buffers buffers;
+  size_t *bytes; /* by buffer, its header included */
+  float **data;  /* by buffer, behind the header */
+};
+
 /* A timetable and the buffers it is walked with. */
 struct lane {
   const struct plan *plan;
   int windows; /* number of its first window among those of the wire */
-  struct local_stage *local; /* one per stage of this rank */
+  const struct inner_gradients *gradients; /* NULL: every stage has its own */
+  struct local_stage *local;               /* one per stage of this rank */
   bool aside; /* beside training: messages go along the pipe whatever their
                  window, and the input is looked at, not taken */
   enum wire_way way; /* of the messages when aside */
@@ -91,6 +101,7 @@ struct session {
   struct local_stage *local;
   struct lane lane;     /* that is walked now, or in the step that comes */
   struct arena borders; /* cotangents, outgoing gradients, mixes */
+  struct inner_gradients *gradients; /* by phase */
   struct data_order *order;
   struct data_loader *loader; /* on ranks with stage 0, and with heads that make
                                  images again */
@@ -177,6 +188,22 @@ session_op (struct session *s, const struct plan_op *op, int64_t step);
 /* Wait for a send, or for a receive with its id; booked (wait.c). */
 enum status
 session_await (struct session *s, int *request, const struct wire_id *id);
+
+/* -- gradients within the rank (gradients.c) --------------------------------
+ */
+
+/* Which lie where, of all phases; *bytes: the memory that they need. */
+enum status
+gradients_plan (struct session *s, size_t *bytes);
+/* Lays them out in such memory, of s->borders. */
+void
+gradients_make (struct session *s, size_t bytes);
+void
+gradients_clear (struct session *s);
+/* That of a stream over a border between two stages of this rank, in the list
+ * that is walked now. */
+float *
+gradients_at (const struct session *s, int border, int stream, int micro);
 
 /* -- sums over replicas (sums.c) ---------------------------------------------
  */

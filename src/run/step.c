@@ -48,6 +48,16 @@ cot_of (struct local_stage *l, int stream, int slot)
   return &l->cot[stream * l->n_slots + slot];
 }
 
+/* The gradient that comes to stage l from above. */
+static float *
+above (const struct session *s, struct local_stage *l, int stream, int slot,
+       int micro)
+{
+  if (s->lane.gradients && l->n_cot == 0)
+    return gradients_at (s, l->k + 1, stream, micro);
+  return cot_of (l, stream, slot)->t.data;
+}
+
 static struct border_buffer *
 out_of (struct local_stage *l, int stream, int slot)
 {
@@ -188,11 +198,12 @@ do_head (struct session *s, struct local_stage *l, const struct plan_op *op,
 }
 
 static const float *
-pass_input (struct local_stage *l, const struct plan_pass *p, int i, int slot)
+pass_input (struct session *s, struct local_stage *l, const struct plan_pass *p,
+            int i, const struct plan_op *op)
 {
   if (p->in[i] == PLAN_OWN)
-    return stage_head_grad (l->stage, slot);
-  return cot_of (l, p->in[i], slot)->t.data;
+    return stage_head_grad (l->stage, op->slot);
+  return above (s, l, p->in[i], op->slot, op->micro);
 }
 
 /* The gradient that a pass takes down: one input as it is, or a sum of several.
@@ -200,23 +211,23 @@ pass_input (struct local_stage *l, const struct plan_pass *p, int i, int slot)
  * for the sum per pair; all other passes share one. */
 static const float *
 cotangent_of (struct session *s, struct local_stage *l,
-              const struct plan_pass *p, int slot, int pair)
+              const struct plan_pass *p, const struct plan_op *op)
 {
   const bool grows = p->learn && plan_grows (s->lane.plan, l->k);
   int n = p->n_in;
   if (n == 1 && p->coef[0] == 1 && !grows)
-    return pass_input (l, p, 0, slot);
+    return pass_input (s, l, p, 0, op);
   for (int i = 0; i < n; i++) {
-    l->term[i] = pass_input (l, p, i, slot);
+    l->term[i] = pass_input (s, l, p, i, op);
     l->coef[i] = (float)p->coef[i];
   }
   if (grows) {
     struct tensor y;
-    stage_output (l->stage, slot, &y);
+    stage_output (l->stage, op->slot, &y);
     l->term[n] = y.data;
     l->coef[n++] = l->grow;
   }
-  float *mix = l->mix[p->learn ? pair : l->n_pairs];
+  float *mix = l->mix[p->learn ? op->pair : l->n_pairs];
   stage_combine (l->stage, n, l->term, l->coef, mix);
   return mix;
 }
@@ -227,14 +238,14 @@ do_pass (struct session *s, struct local_stage *l, const struct plan_op *op)
   const struct plan_pass *p = &s->lane.plan->pass[op->stage][op->pass];
   float *d_x = NULL;
   if (p->out >= 0 && op->slot_to >= 0)
-    d_x = cot_of (here (s, op->stage - 1), p->out, op->slot_to)->t.data;
+    d_x = above (s, here (s, op->stage - 1), p->out, op->slot_to, op->micro);
   else if (p->out >= 0) {
     struct border_buffer *b = out_of (l, p->out, op->slot);
     TRY (session_await (s, &b->request, NULL));
     d_x = b->t.data;
   }
   clock_switch (&s->account, p->learn ? CLOCK_PLAIN : CLOCK_EXTRA);
-  const float *cotangent = cotangent_of (s, l, p, op->slot, op->pair);
+  const float *cotangent = cotangent_of (s, l, p, op);
   sums_micro (s, l, op->micro);
   if (op->joined)
     return stage_back_both (l->stage, op->slot, cotangent, op->pair, d_x);
@@ -458,9 +469,11 @@ struct lane
 session_lane (const struct session *s, int64_t step)
 {
   const struct design_phase *p = design_phase_at (s->design, step);
-  return (struct lane){.plan = p->plan,
-                       .windows = (int)(p - s->design->phase) * s->design->K,
-                       .local = s->local};
+  return (struct lane){
+      .plan = p->plan,
+      .windows = (int)(p - s->design->phase) * s->design->K,
+      .gradients = s->gradients ? s->gradients + (p - s->design->phase) : NULL,
+      .local = s->local};
 }
 
 /* The receives that lists expect to be posted by the step before. */

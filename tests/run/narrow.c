@@ -112,6 +112,22 @@ are_narrow (const float *v, size_t n)
   return any == 0;
 }
 
+/* Those that came to a stage from the next one on this rank. */
+static bool
+inner_are_narrow (const struct session *s, const struct local_stage *l,
+                  size_t n)
+{
+  const struct plan *p = s->lane.plan;
+  const int border = l->k + 1;
+  bool narrow = true;
+  if (l == &s->local[s->n_local - 1])
+    return true;
+  for (int j = 0; j < p->n_streams[border]; j++)
+    for (int m = 0; m < p->n_micro; m++)
+      narrow = narrow && are_narrow (gradients_at (s, border, j, m), n);
+  return narrow;
+}
+
 /* Outputs and gradients at borders of this rank's stages, and traffic. */
 static bool
 walk (struct rig *r, const struct config *c, double traffic[2],
@@ -138,6 +154,7 @@ walk (struct rig *r, const struct config *c, double traffic[2],
     narrow = narrow && are_narrow (y.data, n);
     for (int j = 0; j < l->n_cot * l->n_slots; j++)
       narrow = narrow && are_narrow (l->cot[j].t.data, n);
+    narrow = narrow && inner_are_narrow (&s, l, n);
   }
   session_close (&s);
   return narrow;
