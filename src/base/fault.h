@@ -18,7 +18,8 @@ fault_here (const char *place);
 bool
 fault_planted (void);
 /* Never returns where this is planted, deaf to signals that are caught.  Of
- * sums over replicas there are sum and hang-sum. */
+ * sums over replicas there are sum and hang-sum, of what they gather from each
+ * other gather and hang-gather. */
 void
 fault_hang (const char *place);
 /* Plant this instead of what the environment says ("" or NULL: nothing).  Fails

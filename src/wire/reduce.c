@@ -9,6 +9,10 @@
  * what came, and sends the sum to all (GATHER).  So each replica sends and
  * receives less than twice the piece in two steps, however many there are.
  *
+ * Either step can be had alone.  Then a block is cut into shares first, one
+ * for each replica in their order, and a piece takes a strip of each: so a
+ * replica owns neighbours.  The additions are the same ones.
+ *
  * The pieces of all sums under way are one queue, in the order in which the
  * sums were started, which is the same on all twins.  The first of them have a
  * leg each, with room for what comes.  The very first one has a leg on all
@@ -62,22 +66,28 @@ share_size (size_t n, int n_replicas)
 static int
 n_shares (const struct wire_leg *leg)
 {
-  return (leg->n + leg->n_share - 1) / leg->n_share;
+  return (int)((leg->n + leg->each - 1) / leg->each);
 }
 
+/* *n is 0 where a strip lies behind the end of a share. */
 static float *
 share_of (const struct wire_leg *leg, int j, int *n)
 {
-  int at = j * leg->n_share, left = leg->n - at;
-  *n = left < leg->n_share ? left : leg->n_share;
-  return leg->block + at;
+  const size_t begin = (size_t)j * leg->each, at = begin + leg->from;
+  const size_t end = leg->n < begin + leg->each ? leg->n : begin + leg->each;
+  const size_t left = at < end ? end - at : 0;
+  *n = left < (size_t)leg->n_share ? (int)left : leg->n_share;
+  return leg->block + (at < end ? at : end);
 }
 
-/* Pieces take turns, so that small ones are not all added up by replica 0. */
+/* Pieces take turns, so that small ones are not all added up by replica 0; but
+ * not where a share has an owner. */
 static int
 owner_of (const struct wire *w, const struct wire_leg *leg, int j)
 {
-  return (int)((leg->turn + (unsigned)j) % (unsigned)w->n_replicas);
+  const bool kept = w->reduction[leg->reduction].kind != REDUCE_ALL;
+  return (int)(((kept ? 0 : leg->turn) + (unsigned)j) %
+               (unsigned)w->n_replicas);
 }
 
 /* The share that a replica owns; -1: none. */
@@ -102,6 +112,8 @@ tag_of (const struct wire_leg *leg)
 static void
 leg_receive (struct wire *w, struct wire_leg *leg, float *to, int n, int twin)
 {
+  if (n == 0)
+    return;
   MPI_Irecv (to, n, mpi_type (SUMMED), twin, tag_of (leg), w->twins,
              &leg->waits[leg->n_waits]);
   leg->whom[leg->n_waits++] = twin;
@@ -112,6 +124,8 @@ static void
 leg_send (struct wire *w, struct wire_leg *leg, const float *from, int n,
           int twin)
 {
+  if (n == 0)
+    return;
   MPI_Isend (from, n, mpi_type (SUMMED), twin, tag_of (leg), w->twins,
              &leg->waits[leg->n_waits]);
   leg->whom[leg->n_waits++] = twin;
@@ -172,8 +186,6 @@ static void
 leg_gather (struct wire *w, struct wire_leg *leg)
 {
   int n, own = own_share (w, leg);
-  if (own >= 0)
-    leg_add (w, leg, own);
   leg->state = LEG_GATHER;
   leg->n_in = leg->n_waits = 0;
   for (int j = 0; j < n_shares (leg); j++) {
@@ -200,22 +212,52 @@ leg_waits (struct wire *w, struct wire_leg *leg)
   return !done;
 }
 
+/* What was waited for is here. */
+static void
+leg_next (struct wire *w, struct wire_leg *leg)
+{
+  struct wire_reduction *red = &w->reduction[leg->reduction];
+  const bool scattered = leg->state == LEG_SCATTER;
+  const int own = scattered ? own_share (w, leg) : -1;
+  if (own >= 0)
+    leg_add (w, leg, own);
+  if (scattered && red->kind == REDUCE_ALL)
+    return leg_gather (w, leg);
+  red->n_done++;
+  leg->state = LEG_FREE;
+}
+
 /* As far as that goes without waiting. */
 static void
 leg_move (struct wire *w, struct wire_leg *leg)
 {
   while (leg->state != LEG_FREE && !leg_waits (w, leg)) {
     place_move ();
-    if (leg->state == LEG_SCATTER) {
-      leg_gather (w, leg);
-    } else {
-      w->reduction[leg->reduction].n_done++;
-      leg->state = LEG_FREE;
-    }
+    leg_next (w, leg);
   }
 }
 
 /* -- the queue ------------------------------------------------------------- */
+
+static size_t
+least (size_t a, size_t b)
+{
+  return a < b ? a : b;
+}
+
+/* Piece i of a sum. */
+static void
+leg_cut (const struct wire *w, const struct wire_reduction *red, size_t i,
+         struct wire_leg *leg)
+{
+  const bool all = red->kind == REDUCE_ALL;
+  const size_t at = all ? i * PIECE : 0;
+  leg->block = red->block + at;
+  leg->n = all ? least (red->n - at, PIECE) : red->n;
+  leg->n_share = share_size (least (leg->n, PIECE), w->n_replicas);
+  leg->from = all ? 0 : i * (size_t)leg->n_share;
+  leg->each = all ? (size_t)leg->n_share : red->share;
+}
 
 /* Gives the first piece that has none a leg. */
 static void
@@ -223,17 +265,17 @@ leg_begin (struct wire *w, struct wire_leg *leg)
 {
   int i = w->queue[w->queue_first];
   struct wire_reduction *red = &w->reduction[i];
-  size_t at = red->n_begun++ * PIECE, left = red->n - at;
   leg->reduction = i;
   leg->turn = w->reduce_turn++;
-  leg->block = red->block + at;
-  leg->n = (int)(left < PIECE ? left : PIECE);
-  leg->n_share = share_size ((size_t)leg->n, w->n_replicas);
+  leg_cut (w, red, red->n_begun++, leg);
   if (red->n_begun == red->n_pieces) {
     w->queue_first = (w->queue_first + 1) % w->n_reductions;
     w->n_queued--;
   }
-  leg_scatter (w, leg);
+  if (red->kind == REDUCE_GATHER)
+    leg_gather (w, leg);
+  else
+    leg_scatter (w, leg);
 }
 
 void
@@ -336,27 +378,36 @@ wire_reduce_reserve (struct wire *w, size_t n, int n_under_way)
 
 /* -- use ------------------------------------------------------------------- */
 
-enum status
-wire_reduce_start (struct wire *w, float *block, size_t n, int *request)
+static enum status
+start (struct wire *w, const struct wire_reduction *red, int *request)
 {
+  const bool gather = red->kind == REDUCE_GATHER;
+  const size_t n = red->n;
   *request = WIRE_NONE;
   if (w->n_replicas == 1 || n == 0)
     return OK;
   CHECK (n <= w->reduce_most, "a sum of %zu floats; wire_reduce_reserve: %zu",
          n, w->reduce_most);
+  CHECK (red->kind == REDUCE_ALL || red->share * (size_t)w->n_replicas >= n,
+         "%d shares of %zu floats are not %zu", w->n_replicas, red->share, n);
   int i = 0;
   while (i < w->n_reductions && w->reduction[i].active)
     i++;
   CHECK (i < w->n_reductions, "more than %d sums over replicas under way",
          w->n_reductions);
-  if (fault_here ("sum"))
-    return fail (E_FAULT, "a sum over replicas was not begun (planted)");
-  fault_hang ("hang-sum");
-  w->reduction[i] =
-      (struct wire_reduction){.active = true,
-                              .block = block,
-                              .n = n,
-                              .n_pieces = (n + PIECE - 1) / PIECE};
+  if (fault_here (gather ? "gather" : "sum"))
+    return fail (E_FAULT, "%s replicas was not begun (planted)",
+                 gather ? "a gathering from" : "a sum over");
+  fault_hang (gather ? "hang-gather" : "hang-sum");
+  /* Strips as wide as the room of a leg. */
+  const size_t piece =
+      red->kind == REDUCE_ALL
+          ? PIECE
+          : (size_t)share_size (least (n, PIECE), w->n_replicas);
+  const size_t whole = red->kind == REDUCE_ALL ? n : red->share;
+  w->reduction[i] = *red;
+  w->reduction[i].active = true;
+  w->reduction[i].n_pieces = (whole + piece - 1) / piece;
   w->queue[(w->queue_first + w->n_queued++) % w->n_reductions] = i;
   w->n_reducing++;
   *request = i;
@@ -365,6 +416,32 @@ wire_reduce_start (struct wire *w, float *block, size_t n, int *request)
     if (w->leg[j].state == LEG_FREE)
       leg_begin (w, &w->leg[j]);
   return OK;
+}
+
+enum status
+wire_reduce_start (struct wire *w, float *block, size_t n, int *request)
+{
+  const struct wire_reduction red = {
+      .kind = REDUCE_ALL, .block = block, .n = n};
+  return start (w, &red, request);
+}
+
+enum status
+wire_scatter_start (struct wire *w, float *block, size_t n, size_t share,
+                    int *request)
+{
+  const struct wire_reduction red = {
+      .kind = REDUCE_SCATTER, .block = block, .n = n, .share = share};
+  return start (w, &red, request);
+}
+
+enum status
+wire_gather_start (struct wire *w, float *block, size_t n, size_t share,
+                   int *request)
+{
+  const struct wire_reduction red = {
+      .kind = REDUCE_GATHER, .block = block, .n = n, .share = share};
+  return start (w, &red, request);
 }
 
 /* The leg with the oldest piece under way; all sums wait for it. */

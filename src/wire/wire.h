@@ -249,6 +249,18 @@ enum status
 wire_reduce_reserve (struct wire *w, size_t n, int n_under_way);
 enum status
 wire_reduce_start (struct wire *w, float *block, size_t n, int *request);
+/* Half of it each: replica r owns floats r x share .. (r + 1) x share - 1 of
+ * the block, as far as there are so many.  scatter: the sum arrives where it is
+ * owned, and what others own is of no use afterwards.  gather: what every
+ * replica owns arrives at all.  Otherwise as wire_reduce_start, in the same
+ * queue; waited for by wire_reduce_wait.  gather: fault_here ("gather"),
+ * fault_hang ("hang-gather"). */
+enum status
+wire_scatter_start (struct wire *w, float *block, size_t n, size_t share,
+                    int *request);
+enum status
+wire_gather_start (struct wire *w, float *block, size_t n, size_t share,
+                   int *request);
 enum status
 wire_reduce_wait (struct wire *w, int *request);
 

@@ -33,20 +33,23 @@ struct wire_window {
 #define WIRE_LEGS WIRE_SUMS
 struct wire_leg {
   enum { LEG_FREE, LEG_SCATTER, LEG_GATHER } state;
-  unsigned turn;     /* number of the piece since wire_grid */
-  int reduction;     /* whose piece it is */
-  float *block;      /* the piece; borrowed, n floats */
-  int n, n_share;    /* floats; floats of a share, the last one may have less */
-  float *room;       /* owned: the own share of all other replicas */
-  int n_in, n_waits; /* receives, which come first; transfers in all */
-  MPI_Request *waits; /* owned: 2 for each replica ... */
-  int *whom;          /* ... and with which replica each is; owned */
+  unsigned turn;        /* number of the piece since wire_grid */
+  int reduction;        /* whose piece it is */
+  float *block;         /* the piece; borrowed, n floats */
+  size_t n, from, each; /* from where to where shares begin */
+  int n_share;          /* floats of a share, the last ones may have less */
+  float *room;          /* owned: the own share of all other replicas */
+  int n_in, n_waits;    /* receives, which come first; transfers in all */
+  MPI_Request *waits;   /* owned: 2 for each replica ... */
+  int *whom;            /* ... and with which replica each is; owned */
 };
 
 struct wire_reduction {
   bool active;
+  enum { REDUCE_ALL, REDUCE_SCATTER, REDUCE_GATHER } kind;
   float *block; /* borrowed, n floats */
   size_t n, n_pieces;
+  size_t share;           /* floats of a replica's; 0 of REDUCE_ALL */
   size_t n_begun, n_done; /* pieces that have or had a leg; that are summed */
 };
 

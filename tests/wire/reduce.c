@@ -1,6 +1,6 @@
 /* ranks: 1 2 3 4 5 */
 /* tests/wire/reduce.c -- sums over replicas against a serial walk of the same
- * tree, bit for bit. */
+ * tree, bit for bit; and their halves, in which replicas own shares. */
 #include "base/fault.h"
 #include "base/place.h"
 #include "tests/wire/tool.h"
@@ -108,6 +108,58 @@ test_size (struct wire *w, size_t n, uint64_t round)
   mem_free (&all);
 }
 
+/* Scattered: the sum in the own share; gathered: what was there, everywhere.
+ * Others are under way, and transfers are seen late.  planted: one number of an
+ * own share changes in between, which has to arrive. */
+static void
+test_halves (struct wire *w, size_t n, size_t share, bool planted)
+{
+  enum { N = 3 };
+  const size_t R = (size_t)wire_replicas (w), r = (size_t)wire_replica (w);
+  const size_t at = r * share < n ? r * share : n;
+  const size_t end = at + share < n ? at + share : n;
+  float *mine[N], *all = floats (n * R);
+  int request[N];
+  bool good = wire_reduce_reserve (w, n, N) == OK;
+  late = true;
+  for (int half = 0; half < 2; half++) {
+    for (int i = 0; i < N; i++) {
+      if (half == 0)
+        mine[i] = floats (n);
+      if (half == 0)
+        values (mine[i], n, (int)r, (uint64_t)i);
+      if (half == 1 && planted && i == 1 && r == 0)
+        mine[i][0] += 1;
+      good = (i == 2  ? wire_reduce_start (w, mine[i], n, &request[i])
+              : !half ? wire_scatter_start (w, mine[i], n, share, &request[i])
+                      : wire_gather_start (w, mine[i], n, share,
+                                           &request[i])) == OK &&
+             good;
+    }
+    for (int i = N; i-- > 0;) {
+      good = wire_reduce_wait (w, &request[i]) == OK && good;
+      for (size_t q = 0; q < R && i < 2; q++)
+        values (all + q * n, n, (int)q, (uint64_t)i);
+      walk_tree (all, n, (int)R);
+      if (i < 2 && half == 0)
+        good = good &&
+               memcmp (mine[i] + at, all + at, (end - at) * sizeof *all) == 0;
+      else if (i < 2 && !(planted && i == 1))
+        good = good && memcmp (mine[i], all, n * sizeof *all) == 0;
+      else if (i < 2)
+        good = good && mine[i][0] == all[0] + 1 &&
+               memcmp (mine[i] + 1, all + 1, (n - 1) * sizeof *all) == 0;
+    }
+  }
+  late = false;
+  tap_ok (good && wire_under_way (w) == 0,
+          "%zu floats in shares of %zu, %zu replicas%s", n, share, R,
+          planted ? ", one number changed by its owner" : "");
+  for (int i = 0; i < N; i++)
+    mem_free (&mine[i]);
+  mem_free (&all);
+}
+
 /* Several under way, waited for in another order, moved by wire_poll. */
 static void
 test_several (struct wire *w)
@@ -192,6 +244,10 @@ test_misuse (struct wire *w)
   tap_ok (good && TOOL_CHECK_FAILS ((void)wire_reduce_wait (w, &wrong)),
           "waiting for what is not under way fails a check");
   fail_clear ();
+  tap_ok (TOOL_CHECK_FAILS ((void)wire_gather_start (w, x, 2, 0, &request)) !=
+              one,
+          "shares that are not all fail a check");
+  fail_clear ();
   request = WIRE_NONE;
   tap_ok (wire_reduce_start (w, x, 0, &request) == OK &&
               wire_reduce_wait (w, &request) == OK,
@@ -215,6 +271,11 @@ main (int argc, char **argv)
     test_size (w, 1000, 2);
     test_size (w, PIECE - 1, 3);
     test_size (w, 5 * PIECE + 3, 4);
+    const size_t R = (size_t)n;
+    test_halves (w, 1, 16, false);
+    test_halves (w, 5000, (5000 / R + 16) / 16 * 16, false);
+    test_halves (w, 5000, 5008, false); /* the first one owns all */
+    test_halves (w, 3 * PIECE + 3, 3 * PIECE / R + 16, true);
     test_several (w);
     test_timing (w);
     test_misuse (w);
