@@ -135,6 +135,7 @@ struct config {
   /* [run] */
   char dir[CONFIG_PATH];
   int64_t replicas;
+  bool share_optimizer; /* each replica keeps a part of its state */
   enum config_run_schedule run_schedule;
   bool trace;
   double time_margin, patience;

@@ -490,6 +490,11 @@ const struct key key_table[] = {
     RANGE (1, 65536), .value = "1",
     .meaning = "copies of the pipe, each with a part of the batch; ranks = "
                "replicas x pipe ranks" },
+  { KEY (RUN, "share_optimizer", SAME_RUN, SUBJECT),
+    .kind = KEY_BOOL, BOOL_AT (share_optimizer), .value = "no",
+    .meaning = "each replica keeps a part of the optimizer's state, updates the "
+               "weights of that part and sends them to the others: the same "
+               "bits, with 1 / replicas of that memory" },
   { KEY (RUN, "schedule", SAME_RUN, SUBJECT),
     .kind = KEY_CHOICE, ENUM_AT (run_schedule),
     WORDS (run_schedules), .value = "eager",

@@ -11,6 +11,12 @@ derive_narrow (const struct config *c)
   return c->precision == CONFIG_BF16;
 }
 
+int
+derive_twins (const struct config *c)
+{
+  return c->share_optimizer && c->replicas > 1 ? (int)c->replicas : 0;
+}
+
 enum model_border
 derive_border (const struct config *c)
 {

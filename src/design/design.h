@@ -212,6 +212,9 @@ derive_border (const struct config *c);
 /* Whether numbers are bf16 where they can be. */
 bool
 derive_narrow (const struct config *c);
+/* Replicas that share the optimizer's state; 0: each has all of it. */
+int
+derive_twins (const struct config *c);
 /* What a stage does that learns, or through which gradients go; those of the
  * last loss, with which others are compared, may go through any. */
 enum stage_mode

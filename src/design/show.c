@@ -136,6 +136,7 @@ spec_of (const struct design *d, const struct design_needs *need, int from,
       .n_pairs = need->n_pairs,
       .mode = derive_mode (&d->config, need->n_pairs > 0, need->through),
       .optimizer = {.kind = derive_optimizer_kind (&d->config)},
+      .n_twins = derive_twins (&d->config),
       .training = true,
       .narrow = derive_narrow (&d->config)};
 }

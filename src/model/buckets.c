@@ -32,13 +32,10 @@ size_of (size_t left)
 }
 
 enum status
-params_buckets (struct params *p, const struct stage_taker *t)
+params_cut (struct params *p)
 {
   size_t end = p->n_values;
   struct params_bucket *b = NULL;
-  if (!p->grad || p->n_values == 0)
-    return OK;
-  CHECK (!p->bucket && !p->touched, "buckets are made once, before the work");
   TRY (MEM_NEW ((size_t)p->n, &p->bucket, "buckets"));
   for (int i = p->n - 1; i >= 0; i--) {
     struct param *q = &p->list[i];
@@ -53,6 +50,18 @@ params_buckets (struct params *p, const struct stage_taker *t)
     b->n = end - b->at;
     b->n_tensors++;
   }
+  return OK;
+}
+
+enum status
+params_buckets (struct params *p, const struct stage_taker *t)
+{
+  if (!p->grad || p->n_values == 0)
+    return OK;
+  CHECK (!p->taker.take && !p->touched,
+         "buckets are made once, before the work");
+  if (!p->bucket)
+    TRY (params_cut (p));
   p->taker = *t;
   clear (p);
   return OK;

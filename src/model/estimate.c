@@ -55,11 +55,13 @@ add_body (const struct stage_spec *spec, double rows, struct sizes *z,
   z->params -= *table;
 }
 
-/* Floats of what training keeps of each parameter. */
+/* Floats of what training keeps of each parameter; twins may share moments. */
 static double
 copies (const struct stage_spec *spec)
 {
-  return !spec->training ? 1 : spec->optimizer.kind == OPTIMIZER_ADAMW ? 4 : 3;
+  const double moments = spec->optimizer.kind == OPTIMIZER_ADAMW ? 2 : 1;
+  const double twins = spec->n_twins > 1 ? spec->n_twins : 1;
+  return spec->training ? 2 + moments / twins : 1;
 }
 
 /* The head: its own parameters, places, and the logits of a chunk. */

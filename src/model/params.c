@@ -175,16 +175,22 @@ params_make (struct params *p, uint64_t seed, const struct optimizer *o,
   const size_t blocks = keep == PARAMS_VALUES      ? 1
                         : keep == PARAMS_GRADIENTS ? 2
                                                    : 3 + two;
-  size_t block = p->n_values * sizeof (float);
+  size_t block = p->n_values * sizeof (float), moment = block;
   size_t stats = p->n_stats * sizeof (float);
-  TRY (arena_open (block * blocks + stats + factor_bytes (p), "parameters",
-                   &p->memory));
+  if (keep == PARAMS_MOMENTS && params_shares (p)) {
+    TRY (params_share_cut (p, &moment));
+    moment = arena_round (moment * sizeof (float));
+  }
+  const size_t moments = blocks > 2 ? blocks - 2 : 0;
+  TRY (arena_open (block * (blocks - moments) + moment * moments + stats +
+                       factor_bytes (p),
+                   "parameters", &p->memory));
   p->value = arena_take (&p->memory, block);
   if (keep >= PARAMS_GRADIENTS)
     p->grad = arena_take (&p->memory, block);
   if (keep == PARAMS_MOMENTS) {
-    p->moment1 = arena_take (&p->memory, block);
-    p->moment2 = two ? arena_take (&p->memory, block) : NULL;
+    p->moment1 = arena_take (&p->memory, moment);
+    p->moment2 = two ? arena_take (&p->memory, moment) : NULL;
   }
   p->stat = arena_take (&p->memory, stats);
   take_factors (p);
@@ -236,6 +242,7 @@ params_grad (struct params *p, int id, bool *add)
   *add = q->written;
   q->written = true;
   p->touched = true;
+  p->shown = STAGE_VALUE;
   if (p->bucket)
     params_note (p, q);
   return p->grad + q->at;
@@ -278,28 +285,47 @@ params_squares (struct params *p)
 }
 
 static void
-update_range (struct params *p, const struct params_range *r,
-              const struct optimizer *o, const double rate[2], int64_t step)
+update_range (struct params *p, const struct params_range *part,
+              const struct params_rates *r, size_t kept)
 {
-  float *w = p->value + r->at, *g = p->grad + r->at, *m = p->moment1 + r->at;
-  const float decay = r->decay ? (float)o->weight_decay : 0.0f;
+  const struct optimizer *o = r->o;
+  float *w = p->value + part->at, *g = p->grad + part->at;
+  float *m = p->moment1 + kept;
+  const float decay = part->decay ? (float)o->weight_decay : 0.0f;
   if (o->kind == OPTIMIZER_SGD) {
-    struct kern_sgd sgd = {.lr = (float)rate[0],
+    struct kern_sgd sgd = {.lr = (float)r->lr,
                            .momentum = (float)o->momentum,
                            .weight_decay = decay,
                            .nesterov = o->nesterov,
-                           .first = step == 1,
-                           .grad_scale = (float)rate[1]};
-    kern_sgd (p->k, r->n, &sgd, w, g, m);
+                           .first = r->step == 1,
+                           .grad_scale = (float)r->clip};
+    kern_sgd (p->k, part->n, &sgd, w, g, m);
   } else {
-    struct kern_adamw adamw = {.lr = (float)rate[0],
+    struct kern_adamw adamw = {.lr = (float)r->lr,
                                .beta1 = (float)o->beta1,
                                .beta2 = (float)o->beta2,
                                .eps = (float)o->eps,
                                .weight_decay = decay,
-                               .step = step,
-                               .grad_scale = (float)rate[1]};
-    kern_adamw (p->k, r->n, &adamw, w, g, m, p->moment2 + r->at);
+                               .step = r->step,
+                               .grad_scale = (float)r->clip};
+    kern_adamw (p->k, part->n, &adamw, w, g, m, p->moment2 + kept);
+  }
+}
+
+void
+params_update_some (struct params *p, const struct params_rates *r, size_t at,
+                    size_t n, size_t kept)
+{
+  const size_t end = at + n;
+  for (int i = 0; i < p->n_ranges; i++) {
+    struct params_range part = p->range[i];
+    size_t stop = part.at + part.n;
+    part.at = part.at > at ? part.at : at;
+    stop = stop < end ? stop : end;
+    if (part.at >= stop)
+      continue;
+    part.n = stop - part.at;
+    update_range (p, &part, r, kept + part.at - at);
   }
 }
 
@@ -311,10 +337,11 @@ params_update (struct params *p, const struct optimizer *o, double lr,
     params_begin (p);
     return OK;
   }
-  const double rate[2] = {lr, clip};
+  const struct params_rates r = {o, lr, clip, step};
   params_settle (p);
-  for (int i = 0; i < p->n_ranges; i++)
-    update_range (p, &p->range[i], o, rate, step);
+  if (params_shares (p))
+    return params_share_update (p, &r);
+  params_update_some (p, &r, 0, p->n_values, 0);
   params_begin (p);
   return params_refresh (p);
 }
@@ -337,12 +364,20 @@ params_refresh (struct params *p)
 
 /* -- tensors as files see them --------------------------------------------- */
 
+static bool
+is_moment (enum stage_what what)
+{
+  return what == STAGE_MOMENT_1 || what == STAGE_MOMENT_2;
+}
+
 static float *
 place_of (struct params *p, int id, enum stage_what what)
 {
   const struct param *q = &p->list[id];
   float *block[] = {q->statistic ? p->stat : p->value, p->grad, p->moment1,
                     p->moment2};
+  if (params_shares (p) && is_moment (what)) /* share.c */
+    what = STAGE_GRAD;
   CHECK (what == STAGE_VALUE || !q->statistic, "%s has no gradient or moments",
          q->info.name);
   CHECK (block[what], "%s: the stage does not keep what is asked for",
@@ -356,6 +391,8 @@ params_out (struct params *p, int id, enum stage_what what, float *plain)
   const struct param *q = &p->list[id];
   if (what == STAGE_GRAD)
     params_settle (p);
+  CHECK (!params_shares (p) || !is_moment (what) || p->shown == what,
+         "%s: moments that twins share were not shown", q->info.name);
   float *t = place_of (p, id, what);
   if (q->conv)
     return kern_conv_weights_out (q->conv, t, plain);
@@ -382,7 +419,10 @@ params_in (struct params *p, int id, enum stage_what what, const float *plain)
     p->touched = true;
   }
   if (q->conv)
-    return kern_conv_weights_in (q->conv, plain, t);
-  memcpy (t, plain, (size_t)tensor_info_count (&q->info) * sizeof *plain);
+    TRY (kern_conv_weights_in (q->conv, plain, t));
+  else
+    memcpy (t, plain, (size_t)tensor_info_count (&q->info) * sizeof *plain);
+  if (params_shares (p) && is_moment (what))
+    params_share_keep (p, q, what);
   return OK;
 }

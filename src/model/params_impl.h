@@ -48,6 +48,7 @@ struct param {
 /* Neighbours whose gradients are summed over replicas together. */
 struct params_bucket {
   size_t at, n;  /* floats, gaps between the tensors included */
+  size_t kept;   /* where the own share lies in moments that twins share */
   int n_tensors; /* at least 1 */
   int left;      /* of them, whose gradient of this batch is not complete */
   bool out;      /* handed out in this batch */
@@ -70,12 +71,18 @@ struct params {
   struct arena memory;
   float *value, *grad, *moment1, *moment2; /* n_values each; grad and moments
                                               NULL when not training, moment2
-                                              NULL for SGD */
+                                              NULL for SGD; of moments that
+                                              twins share only the own ones */
   float *stat;                             /* n_stats */
   float *factor;                           /* n_factors; NULL in f32: values */
   struct params_range *range;              /* n_ranges, owned */
   int n_ranges;
   bool touched; /* a gradient was written since the last update */
+  /* see share.c; 0: moments are not shared */
+  int n_twins, twin;
+  enum stage_what shown; /* which moment lies where gradients do; STAGE_VALUE:
+                            none */
+  bool spreads;          /* values are on their way to and from twins */
   /* see buckets.c; NULL where nobody takes them */
   struct params_bucket *bucket; /* n_buckets, owned; the last tensors first */
   int n_buckets;
@@ -130,8 +137,10 @@ params_settle (struct params *p);
 double
 params_squares (struct params *p);
 
-/* Cut the gradients into buckets (see stage_buckets) and hand them to t from
- * now on; behind params_make, and once.  Nothing where there are none. */
+/* Cut the gradients into buckets (see stage_buckets); then hand them to t from
+ * now on: behind params_make, and once.  Nothing where there are none. */
+enum status
+params_cut (struct params *p);
 enum status
 params_buckets (struct params *p, const struct stage_taker *t);
 /* Whether what is written from now on is of the batch's last micro-batch. */
@@ -155,6 +164,48 @@ params_take_back (struct params *p);
 enum status
 params_update (struct params *p, const struct optimizer *o, double lr,
                double clip, int64_t step);
+/* One step of the optimizer on n floats from `at` on, whose moments lie at
+ * `kept`. */
+struct params_rates {
+  const struct optimizer *o;
+  double lr, clip;
+  int64_t step;
+};
+void
+params_update_some (struct params *p, const struct params_rates *r, size_t at,
+                    size_t n, size_t kept);
+
+/* -- moments that twins share (share.c) ------------------------------------ */
+
+/* Each of n twins keeps the moments of its share of every bucket; before
+ * params_make. */
+void
+params_share (struct params *p, int n_twins, int twin);
+static inline bool
+params_shares (const struct params *p)
+{
+  return p->n_twins > 1;
+}
+/* Cut into buckets; floats that a moment then has. */
+enum status
+params_share_cut (struct params *p, size_t *floats);
+/* params_update of the own shares; all values of a bucket are handed out
+ * (spread of the taker) as soon as its own are new. */
+enum status
+params_share_update (struct params *p, const struct params_rates *r);
+/* Those of the twins are here. */
+enum status
+params_share_end (struct params *p);
+/* The own shares of a moment where gradients lie, handed out likewise; until
+ * the next gradient params_out finds them there. */
+enum status
+params_share_show (struct params *p, enum stage_what what);
+/* Keep the own part of a moment of tensor q, which lies where its gradient
+ * does. */
+void
+params_share_keep (struct params *p, const struct param *q,
+                   enum stage_what what);
+
 /* Values have changed: make the factors, and tell the convolutions. */
 enum status
 params_refresh (struct params *p);

@@ -257,6 +257,8 @@ make (struct stage *s, const struct stage_spec *spec)
   /* Sealed now, since primitives are needed to bring the first weights into
    * their layouts. */
   TRY (kern_seal (s->k));
+  for (int part = 0; part < 2 && spec->n_twins > 1; part++)
+    params_share (&s->params[part], spec->n_twins, spec->twin);
   for (int part = 0; part < 2; part++)
     TRY (params_make (&s->params[part], spec->seed, &spec->optimizer,
                       spec->training ? PARAMS_MOMENTS : PARAMS_VALUES));

@@ -56,9 +56,11 @@ struct stage_spec {
                                room for what only an earlier one needs */
   uint64_t seed;
   struct optimizer optimizer;
-  bool training; /* false: for evaluation only: no gradients, moments, slots
-                    or pairs; only STAGE_EVAL may be used */
-  bool narrow;   /* of stage_estimate: in bf16; a stage is as its kern */
+  int n_twins, twin; /* who share the optimizer's moments, each with its part
+                        of them, and which of them this is; 0: nobody does */
+  bool training;     /* false: for evaluation only: no gradients, moments, slots
+                        or pairs; only STAGE_EVAL may be used */
+  bool narrow;       /* of stage_estimate: in bf16; a stage is as its kern */
 };
 
 struct stage;
@@ -266,6 +268,14 @@ stage_combine (struct stage *s, int m, const float *const *x, const float *a,
 
 /* -- update ---------------------------------------------------------------- */
 
+/* What of a tensor. */
+enum stage_what {
+  STAGE_VALUE, /* parameters and running statistics */
+  STAGE_GRAD,
+  STAGE_MOMENT_1, /* SGD: momentum; AdamW: exp_avg */
+  STAGE_MOMENT_2  /* AdamW: exp_avg_sq */
+};
+
 /* Gradients of the body (part 0) and of the head (part 1; of the last stage:
  * the output unit) as one block each (n may be 0, and is of the body of a
  * frozen stage), for reduction over replicas.
@@ -281,7 +291,14 @@ stage_gradients (struct stage *s, enum stage_part part, float **block,
 struct stage_taker {
   enum status (*take) (void *context, float *block, size_t n);
   void *context;
+  /* Of twins who share moments: n floats of which this one has its own share,
+   * which all of them need.  Returns at once. */
+  enum status (*spread) (void *context, float *block, size_t n);
 };
+/* Floats of each twin's share of n, the first twin's first; the last ones may
+ * have less. */
+size_t
+stage_share (size_t n, int n_twins);
 /* Cut the gradients of both parts into buckets, the last tensors first: the
  * next one has an eighth of the floats that are left, at least 4096 and at most
  * STAGE_BUCKET (and a whole tensor in any case), so that little is left to sum
@@ -317,6 +334,16 @@ stage_update (struct stage *s, double lr, const float clip[2], int64_t step);
 enum status
 stage_update_part (struct stage *s, enum stage_part part, double lr, float clip,
                    int64_t step);
+/* Where twins share moments, an update needs the summed gradient in its own
+ * shares alone, changes these, and spreads the values: when those of all twins
+ * are here, this makes the stage ready.  Otherwise nothing. */
+enum status
+stage_update_end (struct stage *s);
+/* Where twins share moments: spreads one of them, between two batches.  When
+ * all is here stage_tensor_out finds it whole, until the next backward.
+ * stage_tensor_in takes a whole one as ever.  Otherwise nothing. */
+enum status
+stage_show_moment (struct stage *s, enum stage_what what);
 
 /* -- comparing gradients -----------------------------------------------------
  *
@@ -377,12 +404,6 @@ stage_shared_fold (struct stage *s, const float *below);
 
 /* -- tensors as files see them --------------------------------------------- */
 
-enum stage_what {
-  STAGE_VALUE, /* parameters and running statistics */
-  STAGE_GRAD,
-  STAGE_MOMENT_1, /* SGD: momentum; AdamW: exp_avg */
-  STAGE_MOMENT_2  /* AdamW: exp_avg_sq */
-};
 /* Tensor i of the stage: name without "/model/" or "/heads/H/" in front;
  * *head true: it belongs to the head (of the last stage: false, the output
  * unit is the model's own).  *statistic: no gradient, no moments. */

@@ -338,6 +338,22 @@ stage_update (struct stage *s, double lr, const float clip[2], int64_t step)
   return stage_update_part (s, STAGE_HEAD, lr, clip[STAGE_HEAD], step);
 }
 
+enum status
+stage_update_end (struct stage *s)
+{
+  TRY (params_share_end (&s->params[STAGE_BODY]));
+  return params_share_end (&s->params[STAGE_HEAD]);
+}
+
+enum status
+stage_show_moment (struct stage *s, enum stage_what what)
+{
+  for (int part = 0; part < 2; part++)
+    if (params_shares (&s->params[part]))
+      TRY (params_share_show (&s->params[part], what));
+  return OK;
+}
+
 /* -- tensors as files see them --------------------------------------------- */
 
 int

@@ -29,14 +29,24 @@ tensor_digest (struct session *s, struct local_stage *l, int i, int slot,
   return e;
 }
 
+/* out NULL: on behalf of the twins. */
+static enum status
+digests (struct session *s, bool slots, struct text *out)
+{
+  enum status e = OK;
+  for (int w = 0; w <= (slots ? session_moments (s) : 0); w++) {
+    sums_show (s, w);
+    for (int i = 0; out && i < s->n_local; i++)
+      for (int j = 0; j < stage_tensors (s->local[i].stage) && e == OK; j++)
+        e = tensor_digest (s, &s->local[i], j, w, out);
+  }
+  return e;
+}
+
 enum status
 check_digests (struct session *s, bool slots, struct text *out)
 {
-  for (int i = 0; i < s->n_local; i++)
-    for (int j = 0; j < stage_tensors (s->local[i].stage); j++)
-      for (int w = 0; w <= (slots ? session_moments (s) : 0); w++)
-        TRY (tensor_digest (s, &s->local[i], j, w, out));
-  return OK;
+  return digests (s, slots, out);
 }
 
 static int
@@ -84,9 +94,8 @@ all_digests (struct session *s, bool slots, char **out)
   char **texts = NULL;
   *out = NULL;
   text_init (&mine);
-  enum status e = OK;
-  if (wire_replica (s->wire) == 0)
-    e = check_digests (s, slots, &mine);
+  enum status e =
+      digests (s, slots, wire_replica (s->wire) == 0 ? &mine : NULL);
   e = wire_agree (s->wire, e);
   if (e == OK)
     e = wire_gather_text (s->wire, mine.data, &texts);

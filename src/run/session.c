@@ -75,6 +75,8 @@ make_stage (struct session *s, int k, bool decodes, struct local_stage *l)
       .mode = derive_mode (&d->config, need.n_pairs > 0, need.through),
       .seed = (uint64_t)d->config.seed,
       .optimizer = d->optimizer,
+      .n_twins = session_shares (s) ? d->R : 0,
+      .twin = wire_replica (s->wire),
       .training = !d->spec.forward_only,
   };
   l->k = k;

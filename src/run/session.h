@@ -219,6 +219,9 @@ sums_micro (struct session *s, struct local_stage *l, int micro);
 /* Begin the sum of the head's gradients; behind the micro-batch's last one. */
 enum status
 sums_head (struct session *s, struct local_stage *l, int micro);
+/* Whether replicas share the optimizer's state. */
+bool
+session_shares (const struct session *s);
 /* Begin what has not begun: gradients but for those of a shared matrix's owner,
  * and running statistics. */
 enum status
@@ -229,6 +232,16 @@ sums_owner (struct session *s, struct local_stage *l);
 /* Wait for all that the batch has begun. */
 enum status
 sums_finish (struct session *s, struct local_stage *l);
+/* After an update of the own shares: wait for those of the twins.  Nothing
+ * where replicas do not share. */
+enum status
+sums_gather (struct session *s, struct local_stage *l);
+/* Moments of the optimizer as files see them: where replicas share them, those
+ * of slot 1 .. session_moments are brought together on all, between two
+ * batches, until the next one is shown or a batch begins.  The job ends where
+ * that fails, since the twins would wait.  Collective on twins. */
+void
+sums_show (struct session *s, int slot);
 
 /* -- the matrix that stages share (shared.c) ---------------------------------
  */
@@ -379,7 +392,7 @@ dump_close (struct session *s, int64_t from, int64_t to);
  */
 
 /* "path digest" of every tensor that this rank holds, one a line; slots: those
- * of the optimizer too. Local. */
+ * of the optimizer too.  Local; with slots Collective on twins. */
 enum status
 check_digests (struct session *s, bool slots, struct text *out);
 /* The same of all ranks on the root, sorted; NULL elsewhere; owned by the

@@ -281,7 +281,7 @@ update (struct session *s, struct local_stage *l, const float clip[2],
     TRY (
         stage_update_part (l->stage, (enum stage_part)part, lr, clip[part],
                            design_updates (d, l->k, part == STAGE_HEAD, step)));
-  return OK;
+  return sums_gather (s, l);
 }
 
 /* The squares of this rank's part of window h: element k for the body of stage

@@ -6,6 +6,11 @@
  * is summed number by number along one tree, so buckets and their timing change
  * no bit.  All replicas walk the same list through the same layers, so they
  * begin the same sums in the same order.
+ *
+ * Replicas that share the optimizer's state need sums in their own shares
+ * alone, unless somebody looks at the gradient of the whole stage: a norm, or
+ * who writes it down.  That is the same on all of them in each step.  The
+ * updated values then come from the twins, bucket by bucket.
  */
 #include "run/session.h"
 
@@ -31,16 +36,43 @@ begin (struct local_stage *l, float *block, size_t n)
   return wire_reduce_start (l->session->wire, block, n, &l->sum[l->n_sums++]);
 }
 
+bool
+session_shares (const struct session *s)
+{
+  return derive_twins (&s->design->config) > 0 && !s->design->spec.forward_only;
+}
+
+/* Whether gradients are summed in the shares of their owners alone. */
+static bool
+scatters (const struct session *s)
+{
+  return session_shares (s) && !s->lane.plan->norms && !s->flow.on &&
+         !s->on_gradients;
+}
+
 static enum status
 take (void *context, float *block, size_t n)
 {
   struct local_stage *l = context;
-  struct clock_account *a = &l->session->account;
-  const enum clock_class was = a->running;
-  clock_switch (a, CLOCK_EXPOSED);
-  enum status e = begin (l, block, n);
-  clock_switch (a, was);
+  struct session *s = l->session;
+  const enum clock_class was = s->account.running;
+  clock_switch (&s->account, CLOCK_EXPOSED);
+  enum status e = scatters (s)
+                      ? wire_scatter_start (s->wire, block, n,
+                                            stage_share (n, s->design->R),
+                                            &l->sum[l->n_sums++])
+                      : begin (l, block, n);
+  clock_switch (&s->account, was);
   return e;
+}
+
+static enum status
+spread (void *context, float *block, size_t n)
+{
+  struct local_stage *l = context;
+  struct session *s = l->session;
+  return wire_gather_start (s->wire, block, n, stage_share (n, s->design->R),
+                            &l->sum[l->n_sums++]);
 }
 
 enum status
@@ -50,7 +82,7 @@ sums_make (struct session *s)
   int n = 0;
   for (int i = 0; i < s->n_local && s->design->R > 1; i++) {
     struct local_stage *l = &s->local[i];
-    const struct stage_taker taker = {take, l};
+    const struct stage_taker taker = {take, l, spread};
     TRY (stage_buckets (l->stage, &taker));
     const int sums = most_sums (l, &most);
     TRY (MEM_NEW ((size_t)sums, &l->sum, "sums over replicas"));
@@ -112,16 +144,23 @@ sums_owner (struct session *s, struct local_stage *l)
   return shared_is_mine (s, l) ? stage_hand_out (l->stage, STAGE_HEAD) : OK;
 }
 
+static enum status
+wait (struct session *s, struct local_stage *l)
+{
+  clock_switch (&s->account, CLOCK_EXPOSED);
+  for (int i = 0; i < l->n_sums; i++)
+    TRY (wire_reduce_wait (s->wire, &l->sum[i]));
+  l->n_sums = 0;
+  return OK;
+}
+
 enum status
 sums_finish (struct session *s, struct local_stage *l)
 {
   const struct design *d = s->design;
   if (d->R == 1 || !plan_updates (s->lane.plan, l->k))
     return OK;
-  clock_switch (&s->account, CLOCK_EXPOSED);
-  for (int i = 0; i < l->n_sums; i++)
-    TRY (wire_reduce_wait (s->wire, &l->sum[i]));
-  l->n_sums = 0;
+  TRY (wait (s, l));
   for (int part = 0; part < 2; part++) { /* statistics: the mean */
     float *block;
     size_t n;
@@ -130,4 +169,30 @@ sums_finish (struct session *s, struct local_stage *l)
       block[i] /= (float)d->R;
   }
   return OK;
+}
+
+enum status
+sums_gather (struct session *s, struct local_stage *l)
+{
+  if (!session_shares (s))
+    return OK;
+  TRY (wait (s, l));
+  clock_switch (&s->account, CLOCK_PLAIN);
+  return stage_update_end (l->stage);
+}
+
+void
+sums_show (struct session *s, int slot)
+{
+  enum status e = OK;
+  if (slot == 0 || !session_shares (s))
+    return;
+  const enum clock_class was = s->account.running;
+  for (int i = 0; i < s->n_local && e == OK; i++)
+    e = stage_show_moment (s->local[i].stage, session_what (slot));
+  for (int i = 0; i < s->n_local && e == OK; i++)
+    e = wait (s, &s->local[i]);
+  if (e != OK)
+    wire_abort (e);
+  clock_switch (&s->account, was);
 }

@@ -73,22 +73,39 @@ snapshot_close (struct staging *g)
   g->n = 0;
 }
 
-enum status
-snapshot_take (const struct session *s, const struct staging *g)
+/* Those of one slot; the places are in the order of collect. */
+static enum status
+copy_slot (const struct session *s, const struct staging *g, int slot)
 {
   int n = 0;
-  for (int i = 0; i < s->n_local && g->n > 0; i++) {
+  for (int i = 0; i < s->n_local; i++) {
     const struct local_stage *l = &s->local[i];
     for (int j = 0; j < stage_tensors (l->stage); j++)
       for (int w = 0; w <= session_moments (s); w++) {
         struct store_tensor t = {0};
-        if (describe (s, l, j, session_what (w), &t))
+        if (!describe (s, l, j, session_what (w), &t))
+          continue;
+        const int at = n++;
+        if (w == slot)
           TRY (stage_tensor_out (l->stage, j, session_what (w),
-                                 g->tensor[n++].data));
+                                 g->tensor[at].data));
       }
   }
   CHECK (n == g->n, "%d tensors copied, %d awaited", n, g->n);
   return OK;
+}
+
+/* What fails here is told when all slots have gone round: twins wait. */
+enum status
+snapshot_take (struct session *s, const struct staging *g)
+{
+  enum status e = OK;
+  for (int w = 0; w <= session_moments (s); w++) {
+    sums_show (s, w);
+    if (g->n > 0 && e == OK)
+      e = copy_slot (s, g, w);
+  }
+  return e;
 }
 
 void
@@ -123,18 +140,19 @@ snapshot_words_clear (struct snapshot_words *words)
 }
 
 enum status
-snapshot_write (const struct session *s, const struct staging *g,
-                const char *path, int64_t step,
-                const struct store_attributes *more,
+snapshot_write (struct session *s, const struct staging *g, const char *path,
+                int64_t step, const struct store_attributes *more,
                 const struct store_spec *spec)
 {
   struct snapshot_words words;
   struct store_attributes a;
   struct staging own = {.tensor = NULL};
   place_set ((long)step, -1, "saving a checkpoint");
-  enum status e = g->tensor ? OK : snapshot_open (s, &own);
-  if (!g->tensor)
+  enum status e = OK;
+  if (!g->tensor) { /* on all ranks */
+    e = wire_agree (s->wire, snapshot_open (s, &own));
     g = &own;
+  }
   if (e == OK)
     e = snapshot_take (s, g);
   e = wire_agree (s->wire, e);

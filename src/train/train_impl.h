@@ -194,7 +194,7 @@ snapshot_open (const struct session *s, struct staging *g);
 void
 snapshot_close (struct staging *g);
 enum status
-snapshot_take (const struct session *s, const struct staging *g);
+snapshot_take (struct session *s, const struct staging *g);
 /* All attributes but metrics and progress, after `step` steps.  Local. */
 struct snapshot_words { /* theirs, to be cleared after use */
   struct text config, tuning;
@@ -209,9 +209,8 @@ snapshot_words_clear (struct snapshot_words *words);
 /* All ranks wait for it.  more: metrics and progress, on root; NULL: none.
  * spec: as store_checkpoint_write.  Collective. */
 enum status
-snapshot_write (const struct session *s, const struct staging *g,
-                const char *path, int64_t step,
-                const struct store_attributes *more,
+snapshot_write (struct session *s, const struct staging *g, const char *path,
+                int64_t step, const struct store_attributes *more,
                 const struct store_spec *spec);
 
 /* -- the training ------------------------------------------------------------

@@ -332,7 +332,7 @@ test_defaults (void)
           "default optimizer");
   tap_ok (c.every == 0 && c.every_seconds == 600 && c.keep == 2 && c.at_end,
           "default checkpoints");
-  tap_ok (same (c.dir, "run") && c.replicas == 1 &&
+  tap_ok (same (c.dir, "run") && c.replicas == 1 && !c.share_optimizer &&
               c.run_schedule == CONFIG_EAGER && !c.trace &&
               c.time_margin == 60 && c.patience == 600,
           "default run");
@@ -517,10 +517,11 @@ equal (const struct config *a, const struct config *b)
          N (eps) && N (clip) && N (smoothing) && N (nesterov) && N (decay) &&
          N (schedule) && N (warmup) && S (milestones) && N (precision) &&
          S (init) && S (tune) && N (every) && N (keep) && N (every_seconds) &&
-         N (at_end) && S (dir) && N (replicas) && N (run_schedule) &&
-         N (trace) && N (time_margin) && N (patience) && N (layers) &&
-         N (d_model) && N (heads) && N (context) && N (mlp_ratio) &&
-         N (dropout) && N (tied) && N (residual_scaled) && N (stride);
+         N (at_end) && S (dir) && N (replicas) && N (share_optimizer) &&
+         N (run_schedule) && N (trace) && N (time_margin) && N (patience) &&
+         N (layers) && N (d_model) && N (heads) && N (context) &&
+         N (mlp_ratio) && N (dropout) && N (tied) && N (residual_scaled) &&
+         N (stride);
 #undef S
 #undef N
 }
@@ -556,6 +557,7 @@ test_round_trips (void)
       "clip=2.5\nsmoothing=0.1\ninit=a=b#c\ntune=no\neval_every=11\n["
       "checkpoint]\nevery=4\n"
       "every_seconds=9.5\nkeep=7\nat_end=no\n[run]\ndir=a/b: c\nreplicas=2\n"
+      "share_optimizer=yes\n"
       "schedule=1f1b\ntrace=yes\ntime_margin=1\npatience=2.5\n";
   static const char tokens[] =
       "[model]\nfamily=transformer\npreset=gpt2\nlayers=3\nd_model=48\n"

@@ -21,7 +21,7 @@ strategy span mix own route dial grow heads
 data file train valid test augment order stride limit
 train batch micro steps epochs seed optimizer lr momentum nesterov weight_decay betas eps decay schedule warmup milestones clip smoothing precision init init.fresh tune eval_every agreement
 checkpoint every every_seconds keep at_end async io
-run dir replicas schedule trace time_margin patience isa cache check_every digests attempts
+run dir replicas share_optimizer schedule trace time_margin patience isa cache check_every digests attempts
 '
 
 # section key | default | words its line has
@@ -143,8 +143,8 @@ same () # FILE FILE NAME
   ok $s "$3"
 }
 
-[ "$(wc -l <"$tmp/promised")" -eq 82 ]
-ok $? "the promise has 81 keys"
+[ "$(wc -l <"$tmp/promised")" -eq 83 ]
+ok $? "the promise has 83 keys"
 same "$tmp/promised" "$tmp/help-keys" "--help has the keys that were promised"
 same "$tmp/promised" "$tmp/page-keys" "interlock.5 has the keys that were promised"
 same "$tmp/help" "$tmp/help-plan" "plan --help lists the same keys"

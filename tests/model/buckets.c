@@ -158,7 +158,8 @@ test_batches (struct stage *s, const void *x, double least, const char *title)
 {
   const float clip[2] = {1, 1};
   size_t most;
-  must (stage_buckets (s, &(struct stage_taker){take, &taken}));
+  must (stage_buckets (s,
+                       &(struct stage_taker){.take = take, .context = &taken}));
   for (int how = JOINED; how <= LATE; how++) {
     batch (s, x, (enum how)how);
     must (stage_hand_out (s, STAGE_BODY));

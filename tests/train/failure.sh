@@ -60,6 +60,11 @@ planted 4 message:2@2 70 2 'step [0-9]*, stage 2, SEND_GRAD'
 planted 2 loss:4@1 76 '' '.*head 3 was not finite in step 1'
 # In the middle of a batch's sums over replicas: the second of a step.
 planted 4 sum:2@3 70 3 'step 0, stage [23], [A-Z_]*: a sum over' run.replicas=2
+# Replicas that share the optimizer's state: before the sum and behind the update.
+planted 4 sum:2@3 70 3 'step 0, stage [23], [A-Z_]*: a sum over' \
+  "run.replicas=2 run.share_optimizer=yes"
+planted 4 gather:2@3 70 3 'step 0, stage [23], UPDATE: a gathering from' \
+  "run.replicas=2 run.share_optimizer=yes"
 # Afterwards.
 planted 4 write@3 74 3 '.*step-000000006.*not written: No space left'
 

@@ -53,6 +53,9 @@ stuck hang-write@1 '' '1 step 6, .*'
 stuck hang-sum:3@1 run.replicas=2 \
   '1 step 0, stage [0-3], [A-Z_]*: .*waits for no message' \
   '0 step 0, stage [0-3], UPDATE: .*for rank 1 on'
+stuck hang-gather:3@1 'run.replicas=2 run.share_optimizer=yes' \
+  '1 step 0, stage [0-3], [A-Z_]*: .*waits for no message' \
+  '0 step 0, stage [0-3], UPDATE: .*for rank 1 on'
 stuck hang-take:2@0 '' '0 step 1, stage 0, TAKE: .*waits for no message'
 stuck hang-read@1 '' '1 opening the data set: .*waits for no message' \
   '0 opening the data set: .*for all ranks'
