@@ -338,8 +338,9 @@ design_foresee_memory (struct design *d);
 /* Raises what is asked of stage k to what one plan does. */
 void
 design_needs_raise (const struct plan *p, int k, struct design_needs *n);
-/* Memory of such a stage, if it were the units from .. end - 1. */
-double
+/* Memory of such a stage, if it were the units from .. end - 1; stages of a
+ * rank work in the same. */
+struct stage_bytes
 design_range_bytes (const struct design *d, const struct design_needs *need,
                     int from, int end);
 

@@ -103,7 +103,8 @@ range_bytes (const struct mapper *x, const struct plan *p, int k, int from,
 {
   struct design_needs need = {.n_slots = 0};
   design_needs_raise (p, k, &need);
-  return design_range_bytes (&x->d, &need, from, end);
+  const struct stage_bytes b = design_range_bytes (&x->d, &need, from, end);
+  return b.held + b.work;
 }
 
 /* The stage that needs most, each as the mean of what it would with any of the

@@ -143,27 +143,29 @@ spec_of (const struct design *d, const struct design_needs *need, int from,
 
 /* What the stage holds, its parameters' copy for a checkpoint, and the
  * gradients at its borders but for those that stages of a rank share. */
-double
+struct stage_bytes
 design_range_bytes (const struct design *d, const struct design_needs *need,
                     int from, int end)
 {
   char grammar[CONFIG_TEXT];
   const struct stage_spec spec = spec_of (d, need, from, end, grammar);
   struct network_unit u = {0};
-  double params = 0, bytes = 0;
+  struct stage_bytes bytes = {0};
+  double params = 0;
   for (int i = from; i < end; i++) {
     network_unit (d->net, i, &u);
     params += (double)u.params;
   }
   if (stage_estimate (&spec, need->own_input, &bytes) != OK)
     fail_clear (); /* the grammar was checked before */
-  return bytes + network_param_bytes (params) * staged_copies (d) +
-         gradient_bytes (d, need, from, &u) + message_bytes (d, need, &u) +
-         packed_bytes (d, params) + picture_bytes (d, spec.head) +
-         aside_bytes (d, need, from, end);
+  bytes.held += network_param_bytes (params) * staged_copies (d) +
+                gradient_bytes (d, need, from, &u) +
+                message_bytes (d, need, &u) + packed_bytes (d, params) +
+                picture_bytes (d, spec.head) + aside_bytes (d, need, from, end);
+  return bytes;
 }
 
-static double
+static struct stage_bytes
 stage_bytes (const struct design *d, int k)
 {
   struct design_needs need;
@@ -210,13 +212,17 @@ sums_bytes (const struct design *d, int r)
 double
 design_rank_bytes (const struct design *d, int r)
 {
-  double bytes = DESIGN_PROGRAM_BYTES;
+  double bytes = DESIGN_PROGRAM_BYTES, work = 0;
   if (d->plan->rank[r].first_stage == 0)
     bytes += design_feed_bytes (d);
   for (int k = d->plan->rank[r].first_stage; k < d->plan->rank[r].end_stage;
-       k++)
-    bytes += stage_bytes (d, k);
-  return bytes + inner_bytes (d, r) + kernels_bytes (d, r) + sums_bytes (d, r);
+       k++) {
+    const struct stage_bytes b = stage_bytes (d, k);
+    bytes += b.held;
+    work = fmax (work, b.work);
+  }
+  return bytes + work + inner_bytes (d, r) + kernels_bytes (d, r) +
+         sums_bytes (d, r);
 }
 
 static void
@@ -243,13 +249,14 @@ show_stages (const struct design *d, struct text *out)
     else
       snprintf (range, sizeof range, "%.24s .. %.24s", a.name, b.name);
     const struct plan_cost *c = &d->cost[k];
+    const struct stage_bytes bytes = stage_bytes (d, k);
     text_add (out,
               "%-5d %-4d %-22s %12s %10.2f %6.1fms %6.1fms %6.1fms %6.1fms "
               "%10s\n",
               k, d->plan->rank_of[k], range, text_count (params), flops * 1e-6,
               c->forward * 1e3, c->data * 1e3, c->weights * 1e3,
               (c->head + c->head_weights) * 1e3,
-              text_bytes (stage_bytes (d, k)));
+              text_bytes (bytes.held + bytes.work));
   }
   text_add (out,
             "(MFLOP: forward, per sample; times: per micro-batch of %lld "

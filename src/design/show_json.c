@@ -34,6 +34,8 @@ stage_object (const struct design *d, int k)
     json_array_append_new (blocks, json_string (u.name));
   }
   design_stage_needs (d, k, &need);
+  const struct stage_bytes bytes =
+      design_range_bytes (d, &need, d->first[k], d->first[k + 1]);
   const bool head = k < d->K - 1 && d->has_head[k];
   return json_pack (
       "{s:i, s:i, s:o, s:I, s:o, s:o, s:s?, s:o, s:o}", "stage", k, "rank",
@@ -41,8 +43,7 @@ stage_object (const struct design *d, int k)
       "flops", store_json_number (flops), "times", stage_times (&d->cost[k]),
       "head", head ? d->head[k] : NULL, "output_bytes",
       store_json_number (d->cost[k].output_bytes), "memory_bytes",
-      store_json_number (
-          design_range_bytes (d, &need, d->first[k], d->first[k + 1])));
+      store_json_number (bytes.held + bytes.work));
 }
 
 static json_t *

@@ -131,6 +131,7 @@ kern_close (struct kern **kp)
   if (k->engine != NULL)
     dnnl_engine_destroy (k->engine);
   arena_close (&k->slab);
+  arena_close (&k->room);
   kern_verdicts_clear (k);
   kern_angles_clear (k);
   mem_free (kp);
@@ -165,7 +166,26 @@ kern_seal (struct kern *k)
     TRY (arena_open (size, "kernel scratchpad", &k->slab));
   }
   k->side_offset = offset;
+  if (k->room.size < k->room_bytes) {
+    arena_close (&k->room);
+    TRY (arena_open (k->room_bytes, "scratch", &k->room));
+  }
   return OK;
+}
+
+void
+kern_room_want (struct kern *k, size_t bytes)
+{
+  if (bytes > k->room_bytes)
+    k->room_bytes = bytes;
+}
+
+char *
+kern_room (const struct kern *k)
+{
+  CHECK (k->room.size >= k->room_bytes,
+         "kern_seal was not called after the last wish for room");
+  return (char *)k->room.base;
 }
 
 size_t
@@ -195,6 +215,7 @@ kern_wishes_save (const struct kern *k)
 {
   return (struct kern_wishes){.scratch_bytes = k->scratch_bytes,
                               .side_bytes = k->side_bytes,
+                              .room_bytes = k->room_bytes,
                               .sealed = k->slab.base != NULL};
 }
 
@@ -203,7 +224,9 @@ kern_wishes_restore (struct kern *k, struct kern_wishes w)
 {
   k->scratch_bytes = w.scratch_bytes;
   k->side_bytes = w.side_bytes;
+  k->room_bytes = w.room_bytes;
   arena_close (&k->slab);
+  arena_close (&k->room);
   return w.sealed ? kern_seal (k) : OK;
 }
 

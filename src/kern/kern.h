@@ -61,6 +61,12 @@ enum status
 kern_seal (struct kern *k);
 size_t
 kern_scratch_bytes (const struct kern *k);
+/* Room for what whoever uses the kern works on within one call: as large as the
+ * largest that was wanted before kern_seal.  All share it. */
+void
+kern_room_want (struct kern *k, size_t bytes);
+char *
+kern_room (const struct kern *k);
 int
 kern_threads (const struct kern *k);
 /* "oneDNN 2.6.3, avx512_core, OpenMP" (static text of the kern). */

@@ -22,9 +22,11 @@ struct kern {
   size_t side_bytes;    /* the largest side buffer asked for so far */
   size_t side_offset;   /* where the side buffer begins in slab; set by seal */
   struct arena slab;    /* scratchpad, then side buffer; open after kern_seal */
-  char isa[32];         /* "avx512_core" */
-  bool proving;         /* what runs now is a proof */
-  bool distrust;        /* planted: no kernel of the library is believed */
+  size_t room_bytes;    /* the most asked for by kern_room_want so far */
+  struct arena room;
+  char isa[32];  /* "avx512_core" */
+  bool proving;  /* what runs now is a proof */
+  bool distrust; /* planted: no kernel of the library is believed */
   struct kern_verdicts *verdicts; /* owned; see prove_impl.h */
   struct kern_angles *angles;     /* owned list; see rope.c */
   char describe[80];
@@ -100,7 +102,7 @@ float *
 kern_side (struct kern *k);
 /* Forget wishes and slab: for objects that live only for a measurement. */
 struct kern_wishes {
-  size_t scratch_bytes, side_bytes;
+  size_t scratch_bytes, side_bytes, room_bytes;
   bool sealed;
 };
 struct kern_wishes

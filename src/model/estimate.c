@@ -67,7 +67,7 @@ copies (const struct stage_spec *spec)
 /* The head: its own parameters, places, and the logits of a chunk. */
 static enum status
 head_floats (const struct stage_spec *spec, double rows, double table,
-             double *sum)
+             double *sum, double *work)
 {
   const int units = network_units (spec->net);
   const bool last = spec->unit_end == units;
@@ -98,20 +98,21 @@ head_floats (const struct stage_spec *spec, double rows, double table,
   *sum += spec->training
               ? spec->n_slots * (z.slot - inner + z.pair + rows * d + taken * d)
               : 0;
-  *sum += project_chunk (rows, m->classes) * (double)m->classes + 2 * inner +
-          taken * d + rows;
+  *work += project_chunk (rows, m->classes) * (double)m->classes + 2 * inner +
+           taken * d + rows;
   return OK;
 }
 
 static enum status
-rows_bytes (const struct stage_spec *spec, bool own_input, double *bytes)
+rows_bytes (const struct stage_spec *spec, bool own_input,
+            struct stage_bytes *out)
 {
   const struct model_spec *m = network_spec (spec->net);
   const double rows = (double)(spec->n_samples * m->context), d = m->d_model;
   const bool last = spec->unit_end == network_units (spec->net);
   const double grad = spec->training ? 1 : 0;
   struct sizes z = {0};
-  double table, sum = 0;
+  double table, sum = 0, work;
   add_body (spec, rows, &z, &table);
   sum += copies (spec) * z.params + spec->narrow * z.factors;
   sum += table * (grad + (last ? 0 : 1)); /* the last stage has the values */
@@ -126,24 +127,26 @@ rows_bytes (const struct stage_spec *spec, bool own_input, double *bytes)
   if (parts > 0)
     sum += rows * d; /* evaluation */
   /* Scratch between units, branches and layers. */
-  sum += 2 * ((parts > 1) * rows * d + rows * d + z.wide);
-  sum += rows * (double)m->heads; /* log-sums in evaluation */
+  work = 2 * ((parts > 1) * rows * d + rows * d + z.wide);
+  work += rows * (double)m->heads; /* log-sums in evaluation */
   if (last || spec->head)
-    TRY (head_floats (spec, rows, table, &sum));
+    TRY (head_floats (spec, rows, table, &sum, &work));
   const double input = spec->unit_first == 0 ? rows : rows * d;
   if (own_input)
     sum += (grad * spec->n_slots + 1) * input;
-  *bytes = sum * (double)tensor_bytes (NETWORK_BORDER, 1);
+  out->held = sum * (double)tensor_bytes (NETWORK_BORDER, 1);
+  out->work = work * (double)tensor_bytes (NETWORK_BORDER, 1);
   return OK;
 }
 
 enum status
-stage_estimate (const struct stage_spec *spec, bool own_input, double *bytes)
+stage_estimate (const struct stage_spec *spec, bool own_input,
+                struct stage_bytes *out)
 {
   return network_family (spec->net)->rows
-             ? rows_bytes (spec, own_input, bytes)
+             ? rows_bytes (spec, own_input, out)
              : stage_estimate_images (spec, own_input,
-                                      copies (spec) + spec->narrow, bytes);
+                                      copies (spec) + spec->narrow, out);
 }
 
 /* -- kernels --------------------------------------------------------------- */

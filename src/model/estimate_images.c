@@ -181,7 +181,7 @@ slot_bytes (const struct stage_spec *spec, const struct stage_sums *s)
 
 enum status
 stage_estimate_images (const struct stage_spec *spec, bool own_input,
-                       double copies, double *bytes)
+                       double copies, struct stage_bytes *out)
 {
   const int units = network_units (spec->net);
   const bool last = spec->unit_end == units;
@@ -197,13 +197,14 @@ stage_estimate_images (const struct stage_spec *spec, bool own_input,
     TRY (recipe_head (spec->head, spec->net, end - 1, &head));
   if (last || spec->head)
     add_head (spec, &head, &s);
-  *bytes = network_param_bytes (s.body.params + s.head.params) * copies +
-           s.scratch + (s.has_body ? s.out : 0) + s.logits;
+  out->work = s.scratch;
+  out->held = network_param_bytes (s.body.params + s.head.params) * copies +
+              (s.has_body ? s.out : 0) + s.logits;
   if (spec->training)
-    *bytes += slot_bytes (spec, &s) * spec->n_slots;
+    out->held += slot_bytes (spec, &s) * spec->n_slots;
   if (spec->training && spec->mode < STAGE_HANDS_ON)
-    *bytes += s.body.pair * pairs;
+    out->held += s.body.pair * pairs;
   if (own_input)
-    *bytes += s.in * (1 + (spec->training ? spec->n_slots : 0));
+    out->held += s.in * (1 + (spec->training ? spec->n_slots : 0));
   return OK;
 }

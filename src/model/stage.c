@@ -237,8 +237,8 @@ make_rest (struct stage *s)
                              s->head ? s->head->scratch_bytes : 0);
   s->scratch_bytes = larger (s->scratch_bytes, decoder_scratch (s));
   s->scratch_bytes += stage_token_scratch (s);
-  TRY (arena_open (s->scratch_bytes + y + logits, "stage scratch", &s->rest));
-  s->scratch = arena_take (&s->rest, s->scratch_bytes);
+  kern_room_want (s->k, s->scratch_bytes);
+  TRY (arena_open (y + logits, "place of evaluation", &s->rest));
   if (s->body)
     s->eval.y = take_border (&s->rest, s->out_bytes);
   if (s->head)
@@ -264,7 +264,8 @@ make (struct stage *s, const struct stage_spec *spec)
                       spec->training ? PARAMS_MOMENTS : PARAMS_VALUES));
   TRY (stage_token_shared (s));
   TRY (make_slots (s));
-  return make_rest (s);
+  TRY (make_rest (s));
+  return kern_seal (s->k);
 }
 
 enum status
@@ -331,11 +332,12 @@ stage_destroy (struct stage **s)
 }
 
 void
-stage_memory (const struct stage *s, size_t bytes[4])
+stage_memory (const struct stage *s, size_t bytes[5])
 {
   bytes[0] = s->params[0].memory.size + s->params[1].memory.size +
              s->shared[0].memory.size + s->shared[1].memory.size;
   bytes[1] = s->slots.size;
   bytes[2] = s->pairs.size;
   bytes[3] = s->rest.size + s->input_bytes + s->cache.size;
+  bytes[4] = s->scratch_bytes;
 }

@@ -75,15 +75,20 @@ stage_create (struct kern *k, const struct stage_spec *spec,
 void
 stage_destroy (struct stage **s);
 /* Bytes by kind: 0 weights, gradients and moments; 1 slots; 2 pairs; 3 the
- * rest.  Sum = what the stage holds. */
+ * rest.  The sum of these is what the stage holds; 4 what it works in, which
+ * all stages of a kern share. */
 void
-stage_memory (const struct stage *s, size_t bytes[4]);
+stage_memory (const struct stage *s, size_t bytes[5]);
 
-/* Bytes that a stage would hold, without making it.  own_input: input buffers
- * included, since the stage below is on another rank, or there is none. n_pairs
- * may be 0.  Fails with E_CONFIG (the head's grammar). */
+struct stage_bytes {
+  double held, work;
+};
+/* Bytes that a stage would hold and work in, without making it.  own_input:
+ * input buffers included, since the stage below is on another rank, or there is
+ * none.  n_pairs may be 0.  Fails with E_CONFIG (the head's grammar). */
 enum status
-stage_estimate (const struct stage_spec *spec, bool own_input, double *bytes);
+stage_estimate (const struct stage_spec *spec, bool own_input,
+                struct stage_bytes *out);
 /* Bytes that our own kernels of its convolutions work in, at most, on this
  * processor with so many threads.  All stages of a rank share them, so the most
  * of them counts.  Fails likewise. */

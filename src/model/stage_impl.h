@@ -9,7 +9,9 @@
  *   1 slots: per slot the body's slab, the output, and for the head its slab,
  *     its pair, the gradient at the stage's output, logits and their cotangent;
  *   2 pairs: per pair the body's slab;
- *   3 the evaluation place, scratch and own input buffers.
+ *   3 the evaluation place and own input buffers;
+ *   4 scratch, which is the kern's room: empty between calls, so that all
+ *     stages of a rank share it.
  */
 #ifndef MODEL_STAGE_IMPL_H
 #define MODEL_STAGE_IMPL_H
@@ -86,7 +88,6 @@ struct stage {
   struct place *place; /* n_slots, owned */
   struct place eval;
   char **pair; /* n_pairs, owned list */
-  char *scratch;
   int n_slots, n_pairs;
 };
 
@@ -140,6 +141,6 @@ stage_token_eval (struct stage *s, const int32_t *labels,
  * stage holds. */
 enum status
 stage_estimate_images (const struct stage_spec *spec, bool own_input,
-                       double copies, double *bytes);
+                       double copies, struct stage_bytes *out);
 
 #endif

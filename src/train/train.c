@@ -46,13 +46,15 @@ portrait (const struct session *s)
        d->threads == 1 ? "" : "s", (unsigned long long)design_hash (d));
   kernels_say_dropped (d->kernels);
   for (int i = 0; i < s->n_local; i++) {
-    size_t b[4];
+    size_t b[5];
     stage_memory (s->local[i].stage, b);
     say (LOG_DEBUG,
-         "stage %d holds %s: weights %s, slots %s, pairs %s, other %s",
+         "stage %d holds %s: weights %s, slots %s, pairs %s, other %s; works "
+         "in %s",
          s->local[i].k, text_bytes ((double)(b[0] + b[1] + b[2] + b[3])),
          text_bytes ((double)b[0]), text_bytes ((double)b[1]),
-         text_bytes ((double)b[2]), text_bytes ((double)b[3]));
+         text_bytes ((double)b[2]), text_bytes ((double)b[3]),
+         text_bytes ((double)b[4]));
   }
   text_init (&t);
   design_plan_show (s->design, &t);

@@ -109,7 +109,9 @@ look (int context, double dropout, struct seen *out)
   step (s, context, label, out);
   out->held = (double)(bytes_now () - before);
   out->size = least_gradient (s, context, m.d_model);
-  must (stage_estimate (&spec, true, &out->said));
+  struct stage_bytes said;
+  must (stage_estimate (&spec, true, &said));
+  out->said = said.held + said.work;
   stage_destroy (&s);
   network_destroy (&net);
   kern_tuning_destroy (&t);

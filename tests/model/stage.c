@@ -486,7 +486,7 @@ static void
 no_allocation (void)
 {
   const float clip[2] = {1.0f, 1.0f};
-  size_t bytes[2], blocks[2], peak, by_kind[4];
+  size_t bytes[2], blocks[2], peak, by_kind[5];
   fixture_open (&f, spec_basic, 4, KERN_BLOCKED);
   struct stage *s = fixture_stage (&f, 0, 2, 0, 3, HEAD);
   struct stage_loss loss;
@@ -661,7 +661,7 @@ same_head (struct stage *from, struct stage *to)
 static bool
 lean (struct stage *learns)
 {
-  size_t bytes[3][4];
+  size_t bytes[3][5];
   struct tensor y;
   bool same = true;
   must (stage_eval (learns, f.images));
@@ -740,17 +740,18 @@ said_to_held (const struct stage_spec *spec)
 {
   struct stage *s;
   struct tensor in;
-  size_t bytes[4];
-  double said, held = 0;
+  size_t bytes[5];
+  struct stage_bytes said;
+  double held = 0;
   must (stage_create (f.k, spec, &s));
   for (int slot = STAGE_EVAL; slot < spec->n_slots; slot++)
     must (stage_input (s, slot, &in));
   stage_memory (s, bytes);
-  for (int i = 0; i < 4; i++)
+  for (int i = 0; i < 5; i++)
     held += (double)bytes[i];
   must (stage_estimate (spec, true, &said));
   stage_destroy (&s);
-  return said / held;
+  return (said.held + said.work) / held;
 }
 
 /* A preset in four stages, with heads of all kinds.  Our own BatchNorm, which

@@ -67,7 +67,7 @@ held (const struct session *s)
 {
   double sum = 0;
   for (int i = 0; i < s->n_local; i++) {
-    size_t bytes[4];
+    size_t bytes[5];
     stage_memory (s->local[i].stage, bytes);
     sum += (double)bytes[0];
   }
